@@ -1,0 +1,48 @@
+"""Files that appear whole or not at all: written beside their place, then renamed."""
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from etils import epath
+
+
+def _beside(path: epath.Path) -> epath.Path:
+    return path.parent / f".{path.name}.{os.getpid()}.partial"
+
+
+@contextlib.contextmanager
+def replacing(path: epath.PathLike) -> Iterator[epath.Path]:
+    """Yield a path to write to; on success it becomes `path`, after an exception it is removed."""
+    target = epath.Path(path)
+    partial = _beside(target)
+    try:
+        yield partial
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def replacing_directory(path: epath.PathLike) -> Iterator[epath.Path]:
+    """Like `replacing`, for a directory and all that is written into it."""
+    target = epath.Path(path)
+    partial, old = _beside(target), target.parent / f".{target.name}.{os.getpid()}.old"
+    partial.mkdir()
+    try:
+        yield partial
+        if target.exists():
+            target.rename(old)
+        partial.rename(target)
+    finally:
+        for leftover in (partial, old):
+            if leftover.exists():
+                leftover.rmtree()
+
+
+def write_json(path: epath.PathLike, value: Any) -> None:
+    """Write `value` as indented JSON, whole or not at all."""
+    with replacing(path) as partial:
+        partial.write_text(json.dumps(value, indent=2) + "\n")

@@ -1,0 +1,235 @@
+"""The command line: `dysr search`, `upscale`, `eval`, `bench step`, `bench candidates`."""
+
+import argparse
+import contextlib
+import dataclasses
+import importlib.metadata
+import io
+import pathlib
+import sys
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Final, TypeVar
+
+import tyro
+
+from dysr_jax.config import RunConfig, load_config
+from dysr_jax.errors import InputError
+
+T = TypeVar("T")
+
+JsonPath = Annotated[pathlib.Path | None, tyro.conf.arg(name="json")]
+
+
+@dataclasses.dataclass(frozen=True)
+class Search:
+    """Train a supernet, search it on this device, and leave a bundle whose executables switch.
+
+    The same command goes on with a run that was interrupted.
+    """
+
+    out: pathlib.Path
+    """Directory of the run."""
+    config: str = "quickstart"
+    """Preset (quickstart, base) or a .json file as a run writes it; the options below change it."""
+    run: Annotated[RunConfig, tyro.conf.arg(name="")] = RunConfig()
+
+    def __call__(self) -> None:
+        """Run it."""
+        from dysr_jax.run import run_search
+
+        run_search(self.run, self.out)
+
+
+@dataclasses.dataclass(frozen=True)
+class Upscale:
+    """Upscale an image, or every image of a folder."""
+
+    bundle: tyro.conf.Positional[pathlib.Path]
+    """A bundle directory, such as RUN/bundle."""
+    source: Annotated[tyro.conf.Positional[pathlib.Path], tyro.conf.arg(name="in")]
+    """An image, or a folder of images."""
+    target: Annotated[tyro.conf.Positional[pathlib.Path], tyro.conf.arg(name="out")]
+    """An image, or a folder."""
+    member: str | None = None
+    """A member's name; the best one without it."""
+
+    def __call__(self) -> None:
+        """Run it."""
+        from dysr_jax.runtime.bundle import load_bundle
+        from dysr_jax.runtime.images import upscale_files
+
+        for path in upscale_files(load_bundle(self.bundle), self.source, self.target, self.member):
+            print(path)
+
+
+@dataclasses.dataclass(frozen=True)
+class Eval:
+    """PSNR-Y and SSIM-Y of every member, and of bicubic, on a folder of HR images."""
+
+    bundle: tyro.conf.Positional[pathlib.Path]
+    """A bundle directory, such as RUN/bundle."""
+    folder: tyro.conf.Positional[pathlib.Path]
+    """HR images; the LR ones are made by MATLAB's bicubic."""
+    json_path: JsonPath = None
+    """Write the scores to this file too."""
+
+    def __call__(self) -> None:
+        """Run it."""
+        from dysr_jax.atomic import write_json
+        from dysr_jax.report.tables import scores_table
+        from dysr_jax.runtime.bundle import load_bundle
+        from dysr_jax.runtime.images import evaluate_folder
+
+        scores = evaluate_folder(load_bundle(self.bundle), self.folder)
+        print(scores_table(scores))
+        if self.json_path:
+            write_json(self.json_path, {name: s._asdict() for name, s in scores.items()})
+
+
+@dataclasses.dataclass(frozen=True)
+class BenchStep:
+    """Time a training step of the search program against the static program of the same archs."""
+
+    config: str = "quickstart"
+    """Preset, or a .json file as a run writes it."""
+    json_path: JsonPath = None
+    """Write the figures to this file too."""
+    rounds: int = 15
+    """Timed rounds; medians count."""
+    run: Annotated[RunConfig, tyro.conf.arg(name="")] = RunConfig()
+
+    def __call__(self) -> None:
+        """Run it."""
+        from dysr_jax.bench.step import bench_step
+        from dysr_jax.report.tables import bench_table
+
+        _report(bench_step(self.run, rounds=self.rounds), bench_table, self.json_path)
+
+
+@dataclasses.dataclass(frozen=True)
+class BenchCandidates:
+    """Time the evaluation of candidates: the search program against compiling each one."""
+
+    config: str = "quickstart"
+    """Preset, or a .json file as a run writes it."""
+    json_path: JsonPath = None
+    """Write the figures to this file too."""
+    rounds: int = 15
+    """Timed rounds; medians count."""
+    compiled: int = 4
+    """Candidates that are compiled as static programs."""
+    run: Annotated[RunConfig, tyro.conf.arg(name="")] = RunConfig()
+
+    def __call__(self) -> None:
+        """Run it."""
+        from dysr_jax.bench.candidates import bench_candidates
+        from dysr_jax.report.tables import bench_table
+
+        result = bench_candidates(self.run, rounds=self.rounds, compiled=self.compiled)
+        _report(result, bench_table, self.json_path)
+
+
+def _report(
+    result: dict[str, Any], table: Callable[[dict[str, Any]], str], path: pathlib.Path | None
+) -> None:
+    from dysr_jax.atomic import write_json
+
+    print(table(result))
+    if path:
+        write_json(path, result)
+
+
+COMMANDS: Final[dict[str, Any]] = {
+    "search": Search,
+    "upscale": Upscale,
+    "eval": Eval,
+    "bench step": BenchStep,
+    "bench candidates": BenchCandidates,
+}
+
+
+def _usage() -> str:
+    lines = ["usage: dysr COMMAND [OPTIONS]", "", "DySR in JAX: a searched super-resolution supernet.", ""]
+    for name, kind in COMMANDS.items():
+        lines.append(f"  dysr {name:<17} {(kind.__doc__ or '').splitlines()[0]}")
+    lines += ["", "`dysr COMMAND --help` lists the options of a command; `dysr --version` the version."]
+    return "\n".join(lines)
+
+
+def _first_line(box: str) -> str:
+    """What went wrong, out of tyro's boxed message: the text above its first rule, in one line."""
+    words: list[str] = []
+    for line in box.splitlines():
+        inner = line.strip("╭╮╰╯│ ")
+        if inner and not set(inner) - {"─"} and words:
+            break
+        if not line.lstrip().startswith("╭"):
+            words += inner.split()
+    return " ".join(words)
+
+
+def _parse(kind: type[T], name: str, args: Sequence[str], default: T | None) -> T:
+    """Parse a command's options; what is wrong with them becomes one line."""
+    boxes = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(boxes):
+            given = {} if default is None else {"default": default}
+            command, unknown = tyro.cli(
+                kind, args=args, prog=f"dysr {name}", return_unknown_args=True, **given
+            )
+    except SystemExit as stop:
+        if stop.code in (0, None):
+            raise
+        raise InputError(f"{_first_line(boxes.getvalue())} (see dysr {name} --help)") from None
+    if unknown:
+        raise InputError(f"unknown option {unknown[0]!r}; dysr {name} --help lists what is allowed")
+    return command
+
+
+def _default(kind: type[Any], args: Sequence[str]) -> Any:
+    """The command with the config that `--config` names, which other options then change."""
+    fields = {field.name for field in dataclasses.fields(kind)}
+    if "config" not in fields:
+        return None
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    first.add_argument("--config", default="quickstart", nargs="?")
+    known, _ = first.parse_known_args(list(args))
+    if known.config is None:
+        raise InputError("--config needs a value: quickstart, base or a .json file")
+    given = {"config": known.config, "run": load_config(known.config)}
+    return kind(**given, **({"out": tyro.MISSING} if "out" in fields else {}))
+
+
+def _command(args: Sequence[str]) -> tuple[str, Sequence[str]]:
+    for length in (2, 1):
+        name = " ".join(args[:length])
+        if name in COMMANDS:
+            return name, args[length:]
+    allowed = ", ".join(COMMANDS)
+    raise InputError(f"unknown command {' '.join(args[:2])!r}; allowed are {allowed}")
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """The entry point of `dysr`: returns the exit code, 2 for bad input and 130 for Ctrl-C."""
+    args = sys.argv[1:] if args is None else args
+    if not args or args[0] in ("-h", "--help"):
+        print(_usage())
+        return 0 if args else 2
+    if args[0] == "--version":
+        print(f"dysr_jax {importlib.metadata.version('dysr_jax')}")
+        return 0
+    try:
+        name, rest = _command(args)
+        kind = COMMANDS[name]
+        _parse(kind, name, rest, _default(kind, rest))()
+    except InputError as error:
+        print(f"dysr: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\ndysr: interrupted; the same command goes on from here", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

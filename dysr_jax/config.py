@@ -1,0 +1,148 @@
+"""The configuration of a run: frozen dataclasses, presets, strict JSON."""
+
+import dataclasses
+import json
+import os
+import pathlib
+import types
+import typing
+from typing import Any, Literal, TypeVar
+
+from dysr_jax.data.sources import DataConfig
+from dysr_jax.errors import InputError
+from dysr_jax.search.config import SearchConfig
+from dysr_jax.space import SearchSpace, uniform
+from dysr_jax.train.config import TrainConfig
+
+T = TypeVar("T")
+
+
+@dataclasses.dataclass(frozen=True)
+class SpaceConfig:
+    """A space whose body slots all offer the same branches."""
+
+    slots: int = 4
+    """Body slots; the upsampler's comes on top."""
+    width: int = 16
+    """Channels of the trunk."""
+    scale: int = 4
+    """Side of the output over side of the input: 2, 3 or 4."""
+    branches: tuple[str, ...] = ("id", "s3", "s5", "c3", "c5", "r1", "r2", "a1", "a2")
+    """Branches of each body slot."""
+    upsamplers: tuple[str, ...] = ("u1", "u2")
+    """Branches of the upsampler's slot."""
+
+    def build(self) -> SearchSpace:
+        """The space.
+
+        Raises:
+            InputError: names what cannot be.
+        """
+        if self.slots < 1:
+            raise InputError(f"space.slots {self.slots}: allowed is 1 or more")
+        return uniform(
+            slots=self.slots,
+            width=self.width,
+            scale=self.scale,
+            branches=self.branches,
+            upsamplers=self.upsamplers,
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class RunConfig:
+    """Everything that determines a run, beside the device."""
+
+    space: SpaceConfig = SpaceConfig()
+    data: DataConfig = DataConfig()
+    train: TrainConfig = TrainConfig()
+    search: SearchConfig = SearchConfig()
+    seed: int = 0
+    """All randomness comes from it."""
+    devices: int = 0
+    """Devices to use, 0 for all."""
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Compute dtype; `auto` is bfloat16 on accelerators and float32 on the CPU."""
+
+
+PRESETS: dict[str, RunConfig] = {
+    "quickstart": RunConfig(
+        train=TrainConfig(steps=800, learning_rate=3e-3),
+    ),
+    "base": RunConfig(
+        space=SpaceConfig(slots=16, width=64),
+        data=DataConfig(patch=32, small="skip"),
+        train=TrainConfig(
+            steps=20_000,
+            batch=32,
+            random_archs=2,
+            learning_rate=1e-3,
+            warmup=500,
+            ema=0.999,
+            chunk=100,
+            checkpoint_chunks=20,
+        ),
+        search=SearchConfig(
+            population=256, generations=40, patches=64, patch=32, frame=(270, 480), members=12
+        ),
+    ),
+}
+"""`quickstart` is made for two CPU cores and three minutes, `base` for an accelerator."""
+
+
+def load_config(name: str) -> RunConfig:
+    """A preset by name, or a `.json` file as a run writes it.
+
+    Raises:
+        InputError: no such preset or file, or a file with an unknown key or a value of another type.
+    """
+    if name in PRESETS:
+        return PRESETS[name]
+    if not name.endswith(".json"):
+        raise InputError(f"config {name!r}: allowed are {', '.join(PRESETS)} or a .json file")
+    try:
+        return from_dict(RunConfig, json.loads(pathlib.Path(name).read_text()), name)
+    except OSError:
+        raise InputError(f"config {name!r}: the file cannot be read") from None
+    except json.JSONDecodeError as error:
+        raise InputError(f"config {name!r} is not JSON: {error}") from None
+
+
+def from_dict(kind: type[T], fields: Any, where: str | os.PathLike[str]) -> T:
+    """A config dataclass from what JSON holds of it; missing keys keep their defaults.
+
+    Raises:
+        InputError: an unknown key, or a value of another type than the field's.
+    """
+    hints = typing.get_type_hints(kind)
+    if not isinstance(fields, dict):
+        raise InputError(f"{where}: expected an object with {', '.join(hints)}, not {fields!r}")
+    for key in fields:
+        if key not in hints:
+            raise InputError(f"{where}: unknown key {key!r}; allowed are {', '.join(hints)}")
+    return kind(**{key: _value(hints[key], fields[key], f"{where}: {key}") for key in fields})
+
+
+def _value(hint: Any, value: Any, where: str) -> Any:
+    if dataclasses.is_dataclass(hint):
+        return from_dict(hint, value, where)  # type: ignore[arg-type]
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Literal:
+        if value in arguments:
+            return value
+    elif origin is tuple and isinstance(value, list):
+        kinds = arguments[:1] * len(value) if arguments[-1] is Ellipsis else arguments
+        if len(kinds) == len(value):
+            pairs = zip(kinds, value, strict=True)
+            return tuple(_value(kind, item, where) for kind, item in pairs)
+    elif hint is float and type(value) is int:
+        return float(value)
+    elif isinstance(hint, type) and type(value) is hint:
+        return value
+    name = hint.__name__ if isinstance(hint, type) and not isinstance(hint, types.GenericAlias) else hint
+    raise InputError(f"{where}: {value!r} is not {name}")
+
+
+def to_dict(config: RunConfig) -> dict[str, Any]:
+    """As JSON holds it: tuples become lists."""
+    return json.loads(json.dumps(dataclasses.asdict(config)))

@@ -1,0 +1,46 @@
+"""What the program runs on: names for reports, keys for what was measured, where caches live."""
+
+import os
+import pathlib
+import platform
+
+import jax
+
+
+def _cpu_model() -> str:
+    try:
+        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def device_name() -> str:
+    """One line: `NVIDIA H200`, or the CPU's model and the cores that this process may use."""
+    device = jax.devices()[0]
+    if device.platform == "cpu":
+        return f"{_cpu_model()}, {_cores()} cores"
+    return str(device.device_kind)
+
+
+def device_key() -> dict[str, str]:
+    """What a latency is a property of, besides the program: device, backend and versions."""
+    return {
+        "device": device_name(),
+        "platform": jax.default_backend(),
+        "jax": jax.__version__,
+    }
+
+
+def cache_directory() -> pathlib.Path:
+    """Where what belongs to this device is kept: `DYSR_CACHE_DIR`, else the user's cache folder."""
+    chosen = os.environ.get("DYSR_CACHE_DIR")
+    if chosen:
+        return pathlib.Path(chosen)
+    base = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
+    return pathlib.Path(base) / "dysr_jax"

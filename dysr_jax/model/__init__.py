@@ -1,0 +1,1 @@
+"""The supernet: convolutions, branches, shared kernels, upsamplers, the Linen module, its programs."""

@@ -1,0 +1,187 @@
+"""The candidate operations of a body slot, and the registry that names them.
+
+A branch says which kernels it reads (`reads`) and what it computes from them (`__call__`). Branches of a
+slot that read a kernel of the same name share it: each gets the spatial centre and the leading channels
+of the largest one (`dysr_jax.model.kernels`). Every branch maps `[N, H, W, C]` to `[N, H, W, C]`, so any
+branch can follow any branch.
+
+To add one: write a subclass of `Branch`, and register an instance under a short name.
+"""
+
+import abc
+import math
+from typing import Final, NamedTuple
+
+import chex
+import jax
+import jax.numpy as jnp
+
+from dysr_jax.errors import InputError
+from dysr_jax.model.conv import conv2d, depthwise_conv2d, pointwise
+
+Kernels = dict[str, chex.Array]
+
+RESIDUAL_GAIN: Final = 0.1
+"""Variance gain of a kernel that writes into the residual stream: deep stacks start near identity."""
+
+
+class KernelSpec(NamedTuple):
+    """The part of a shared kernel that a branch reads."""
+
+    shape: tuple[int, ...]
+    """`[k, k, I, O]` dense, `[k, k, C]` depthwise, `[I, O]` pointwise, `[O]` bias."""
+    gain: float = 1.0
+    """Variance gain of the initialiser, over fan-in (He et al. 2015 use 2). 0 means zeros."""
+    per_pixel: bool = True
+    """Applied at every LR pixel (counts as mult-adds), or once an image."""
+
+
+class Branch(abc.ABC):
+    """One candidate operation of a slot. Instances hold static options only."""
+
+    @abc.abstractmethod
+    def reads(self, width: int, scale: int) -> dict[str, KernelSpec]:
+        """What the branch reads, by kernel name, for a trunk of `width` channels."""
+
+    @abc.abstractmethod
+    def __call__(self, kernels: Kernels, x: chex.Array) -> chex.Array:
+        """`[N, H, W, C]` to `[N, H, W, C]`, with `kernels` cut to the shapes that `reads` names."""
+
+
+def parameter_count(specs: dict[str, KernelSpec]) -> int:
+    """Number of weights that a branch with these `reads` uses."""
+    return sum(math.prod(spec.shape) for spec in specs.values())
+
+
+def mult_adds_per_pixel(specs: dict[str, KernelSpec]) -> int:
+    """Multiply-adds of a branch for each LR pixel; biases and per-image kernels count nothing."""
+    kernels = (s for s in specs.values() if s.per_pixel and len(s.shape) > 1)
+    return sum(math.prod(spec.shape) for spec in kernels)
+
+
+class Identity(Branch):
+    """Passes its input on: with it, depth is searched too."""
+
+    def reads(self, width: int, scale: int) -> dict[str, KernelSpec]:
+        """Nothing."""
+        del width, scale
+        return {}
+
+    def __call__(self, kernels: Kernels, x: chex.Array) -> chex.Array:
+        """The input itself."""
+        del kernels
+        return x
+
+
+class Separable(Branch):
+    """`x + relu(pointwise(depthwise(x)))` (Howard et al. 2017, MobileNets)."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def reads(self, width: int, scale: int) -> dict[str, KernelSpec]:
+        """A depthwise kernel, a pointwise kernel and its bias."""
+        del scale
+        return {
+            "depthwise": KernelSpec((self.size, self.size, width)),
+            "pointwise": KernelSpec((width, width), RESIDUAL_GAIN),
+            "pointwise_bias": KernelSpec((width,), 0.0),
+        }
+
+    def __call__(self, kernels: Kernels, x: chex.Array) -> chex.Array:
+        """See the class."""
+        y = depthwise_conv2d(x, kernels["depthwise"])
+        return x + jax.nn.relu(pointwise(y, kernels["pointwise"]) + kernels["pointwise_bias"])
+
+
+class Conv(Branch):
+    """`x + relu(conv(x))`; the 3x3 kernel is the centre of the 5x5 one."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def reads(self, width: int, scale: int) -> dict[str, KernelSpec]:
+        """A dense kernel and its bias."""
+        del scale
+        return {
+            "conv": KernelSpec((self.size, self.size, width, width), RESIDUAL_GAIN),
+            "conv_bias": KernelSpec((width,), 0.0),
+        }
+
+    def __call__(self, kernels: Kernels, x: chex.Array) -> chex.Array:
+        """See the class."""
+        return x + jax.nn.relu(conv2d(x, kernels["conv"]) + kernels["conv_bias"])
+
+
+class ResidualPair(Branch):
+    """`x + conv(relu(conv(x)))` (Lim et al. 2017, EDSR) with `expand` times the trunk width inside.
+
+    With `attention`, the second convolution's output is scaled a channel by a squeeze-and-excitation
+    gate (Zhang et al. 2018, RCAN).
+    """
+
+    def __init__(self, expand: int, *, attention: bool = False, reduction: int = 4) -> None:
+        self.expand = expand
+        self.attention = attention
+        self.reduction = reduction
+
+    def reads(self, width: int, scale: int) -> dict[str, KernelSpec]:
+        """Two dense kernels with biases, and the gate's two matrices with biases."""
+        del scale
+        hidden = self.expand * width
+        specs = {
+            "pair_in": KernelSpec((3, 3, width, hidden), 2.0),
+            "pair_in_bias": KernelSpec((hidden,), 0.0),
+            "pair_out": KernelSpec((3, 3, hidden, width), RESIDUAL_GAIN),
+            "pair_out_bias": KernelSpec((width,), 0.0),
+        }
+        if self.attention:
+            squeezed = max(1, width // self.reduction)
+            specs["gate_in"] = KernelSpec((width, squeezed), 2.0, per_pixel=False)
+            specs["gate_in_bias"] = KernelSpec((squeezed,), 0.0)
+            specs["gate_out"] = KernelSpec((squeezed, width), 1.0, per_pixel=False)
+            specs["gate_out_bias"] = KernelSpec((width,), 0.0)
+        return specs
+
+    def __call__(self, kernels: Kernels, x: chex.Array) -> chex.Array:
+        """See the class."""
+        y = jax.nn.relu(conv2d(x, kernels["pair_in"]) + kernels["pair_in_bias"])
+        y = conv2d(y, kernels["pair_out"]) + kernels["pair_out_bias"]
+        return x + (y * _gate(kernels, y) if self.attention else y)
+
+
+def _gate(kernels: Kernels, y: chex.Array) -> chex.Array:
+    """Channel attention `[N, 1, 1, C]`: the mean of each channel, twice through a matrix, a sigmoid."""
+    mean = jnp.mean(y, (1, 2), keepdims=True)
+    hidden = jax.nn.relu(pointwise(mean, kernels["gate_in"]) + kernels["gate_in_bias"])
+    return jax.nn.sigmoid(pointwise(hidden, kernels["gate_out"]) + kernels["gate_out_bias"])
+
+
+BODY: dict[str, Branch] = {}
+"""Body branches by the short name that stands in arch names."""
+
+
+def register(registry: dict[str, Branch], name: str, branch: Branch) -> None:
+    """Name a branch. Arch names are made of these, so a name is a letter, then letters or digits.
+
+    Raises:
+        InputError: the name is taken or cannot stand in an arch name.
+    """
+    if not (name.isascii() and name.isalnum() and name.islower() and name[0].isalpha()):
+        raise InputError(
+            f"branch name {name!r}: allowed are lower-case letters and digits, a letter first"
+        )
+    if name in registry:
+        raise InputError(f"branch name {name!r} is taken; registered are {', '.join(registry)}")
+    registry[name] = branch
+
+
+register(BODY, "id", Identity())
+register(BODY, "s3", Separable(3))
+register(BODY, "s5", Separable(5))
+register(BODY, "c3", Conv(3))
+register(BODY, "c5", Conv(5))
+register(BODY, "r1", ResidualPair(1))
+register(BODY, "r2", ResidualPair(2))
+register(BODY, "a1", ResidualPair(1, attention=True))
+register(BODY, "a2", ResidualPair(2, attention=True))

@@ -1,0 +1,40 @@
+"""Shared kernels: what a slot stores so that each of its branches can cut out what it reads."""
+
+from collections.abc import Iterable
+
+import chex
+
+from dysr_jax.model.branches import Kernels, KernelSpec
+
+
+def union(reads: Iterable[dict[str, KernelSpec]]) -> dict[str, KernelSpec]:
+    """The smallest kernels that hold what each branch reads: by name, the largest of every dimension.
+
+    The shapes that this package's branches read of one kernel are nested, so nothing is stored that
+    no branch reads.
+    """
+    stored: dict[str, KernelSpec] = {}
+    for specs in reads:
+        for name, spec in specs.items():
+            first = stored.get(name, spec)
+            shape = tuple(max(a, b) for a, b in zip(first.shape, spec.shape, strict=True))
+            stored[name] = first._replace(shape=shape)
+    return stored
+
+
+def cut(kernel: chex.Array, shape: tuple[int, ...]) -> chex.Array:
+    """The part of a shared kernel that a branch reads: the spatial centre, the leading channels.
+
+    Kernels of rank 3 and 4 start with two spatial dimensions; all other dimensions are channels.
+    """
+    spatial = 2 if kernel.ndim > 2 else 0
+    starts = [
+        (full - part) // 2 if axis < spatial else 0
+        for axis, (full, part) in enumerate(zip(kernel.shape, shape, strict=True))
+    ]
+    return kernel[tuple(slice(s, s + n) for s, n in zip(starts, shape, strict=True))]
+
+
+def cut_all(stored: Kernels, specs: dict[str, KernelSpec]) -> Kernels:
+    """`cut` for each kernel that `specs` names."""
+    return {name: cut(stored[name], spec.shape) for name, spec in specs.items()}

@@ -1,0 +1,63 @@
+"""What gets compiled: functions of `(params, ..., arch)` over the supernet.
+
+A frame program takes and returns uint8: conversion, clipping and rounding happen inside the executable,
+so that a quarter of the bytes cross to the host.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import chex
+import jax
+import jax.numpy as jnp
+
+from dysr_jax.errors import InputError
+from dysr_jax.metrics import to_uint8
+from dysr_jax.model.supernet import Kept, Params, Supernet
+from dysr_jax.space import Arch, SearchSpace
+
+DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
+
+
+def compute_dtype(name: str) -> str:
+    """`float32` or `bfloat16`; `auto` is bfloat16 on accelerators and float32 on the CPU.
+
+    Raises:
+        InputError: another name.
+    """
+    if name == "auto":
+        return "float32" if jax.default_backend() == "cpu" else "bfloat16"
+    if name not in DTYPES:
+        raise InputError(f"dtype {name!r}: allowed are auto, {', '.join(DTYPES)}")
+    return name
+
+
+def make_supernet(space: SearchSpace, dtype: str, kept: Kept | None = None) -> Supernet:
+    """The supernet that computes in the dtype of this name."""
+    return Supernet(space, dtype=DTYPES[compute_dtype(dtype)], kept=kept)
+
+
+def frame_program(net: Supernet) -> Callable[[Params, chex.Array, Arch | chex.Array], chex.Array]:
+    """`(params, frames, arch) -> frames`: `[N, H, W, 3]` uint8 to `[N, s H, s W, 3]` uint8."""
+
+    def upscale_frames(params: Params, frames: chex.Array, arch: Arch | chex.Array) -> chex.Array:
+        lr = frames.astype(jnp.float32) / 255.0
+        return to_uint8(net.apply({"params": params}, lr, arch))
+
+    return upscale_frames
+
+
+def compile_static(
+    net: Supernet, arch: Arch, params: Params, frames: tuple[int, int, int]
+) -> Any:
+    """The executable `(params, frames) -> frames` of one arch, compiled ahead of time.
+
+    Args:
+        net: the supernet, with `kept` set if `params` is compacted.
+        arch: the sub-graph.
+        params: arrays or their shapes.
+        frames: number, LR rows and LR columns of the frames of a call.
+    """
+    program = jax.jit(frame_program(net), static_argnums=2)
+    shape = jax.ShapeDtypeStruct((*frames, 3), jnp.uint8)
+    return program.lower(params, shape, arch).compile()

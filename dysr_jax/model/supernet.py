@@ -1,0 +1,143 @@
+"""The supernet as one Flax Linen module over one parameter pytree.
+
+`apply({"params": p}, lr, arch)` is the static program when `arch` is a tuple of ints (one executable an
+arch) and the search program when it is a traced int32 array `[slots]` (`lax.switch` in every slot, one
+executable for the whole space). Both call the same branch functions.
+
+Layout NHWC, pixels in [0, 1].
+"""
+
+import functools
+import itertools
+import math
+from typing import Any, Final
+
+import chex
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from dysr_jax.errors import InputError
+from dysr_jax.model.branches import Branch, Kernels, KernelSpec
+from dysr_jax.model.conv import patches3x3
+from dysr_jax.model.kernels import cut_all, union
+from dysr_jax.model.upsamplers import pixel_shuffle
+from dysr_jax.space import HEAD_INPUTS, Arch, SearchSpace, validate
+
+TRUNCATED_STD: Final = 0.87962566103423978
+"""Standard deviation of a standard normal cut at two: what a truncated draw is divided by."""
+
+Params = dict[str, Kernels]
+Kept = tuple[tuple[int, ...], ...]
+"""Branch indices whose weights are stored, a tuple for each slot."""
+
+
+def slot_name(space: SearchSpace, slot: int) -> str:
+    """The key of a slot in the parameter pytree."""
+    return "upsampler" if slot == len(space.body) else f"slot{slot:02d}"
+
+
+def stored_kernels(space: SearchSpace, slot: int, kept: Kept | None = None) -> dict[str, KernelSpec]:
+    """The shared kernels of a slot: the union of what its (kept) branches read."""
+    branches = space.branches(slot)
+    indices = range(len(branches)) if kept is None else kept[slot]
+    return union(branches[index].reads(space.width, space.scale) for index in indices)
+
+
+class Supernet(nn.Module):
+    """All archs of a space over one set of shared kernels."""
+
+    space: SearchSpace
+    dtype: Any = jnp.float32
+    """Compute dtype; parameters are float32 and the output is float32."""
+    kept: Kept | None = None
+    """Set for compacted parameters (`dysr_jax.model.compact`): only these branches can be named."""
+
+    @nn.compact
+    def __call__(self, lr: chex.Array, arch: Arch | chex.Array) -> chex.Array:
+        """Super-resolve a batch.
+
+        Args:
+            lr: `[N, H, W, 3]`, pixels in [0, 1].
+            arch: a tuple of ints (static program) or a traced int array `[slots]` (search program).
+
+        Returns:
+            `[N, s H, s W, 3]` float32, not clipped.
+
+        Raises:
+            InputError: a static arch that the space does not have or whose weights were not kept.
+        """
+        chex.assert_shape(lr, (None, None, None, 3))
+        space = self.space
+        if isinstance(arch, tuple):
+            arch = validate(space, arch)
+        x = self._head(lr - 0.5)
+        for slot in range(len(space.slots)):
+            kernels = self._kernels(slot_name(space, slot), stored_kernels(space, slot, self.kept))
+            x = self._slot(slot, kernels, x, arch[slot])
+        skip = jnp.tile(lr, (1, 1, 1, space.scale**2))
+        return pixel_shuffle(x.astype(jnp.float32) + skip, space.scale)
+
+    def _head(self, x: chex.Array) -> chex.Array:
+        specs = {
+            "kernel": KernelSpec((HEAD_INPUTS, self.space.width), 1.0),
+            "bias": KernelSpec((self.space.width,), 0.0),
+        }
+        head = self._kernels("head", specs)
+        return patches3x3(x.astype(self.dtype)) @ head["kernel"] + head["bias"]
+
+    def _kernels(self, name: str, specs: dict[str, KernelSpec]) -> Kernels:
+        kernels = _SharedKernels(specs=tuple(specs.items()), name=name)()
+        return {key: value.astype(self.dtype) for key, value in kernels.items()}
+
+    def _slot(
+        self, slot: int, kernels: Kernels, x: chex.Array, index: int | chex.Array
+    ) -> chex.Array:
+        branches = self.space.branches(slot)
+        if isinstance(index, int):
+            if self.kept is not None and index not in self.kept[slot]:
+                name = self.space.slots[slot][index]
+                raise InputError(f"slot {slot}: the weights of branch {name!r} were not kept")
+            return _run(self.space, branches[index], kernels, x)
+        if self.kept is not None:
+            raise InputError("arch must be a tuple: compacted weights have no search program")
+        runs = [functools.partial(_run, self.space, branch, kernels) for branch in branches]
+        return runs[0](x) if len(runs) == 1 else lax.switch(index, runs, x)
+
+
+def _run(space: SearchSpace, branch: Branch, kernels: Kernels, x: chex.Array) -> chex.Array:
+    return branch(cut_all(kernels, branch.reads(space.width, space.scale)), x)
+
+
+class _SharedKernels(nn.Module):
+    """Declares a slot's kernels; all are initialised whatever the first arch."""
+
+    specs: tuple[tuple[str, KernelSpec], ...]
+
+    @nn.compact
+    def __call__(self) -> Kernels:
+        # One draw for the whole slot: a draw a kernel makes XLA's CPU compile six times longer.
+        counts = [math.prod(spec.shape) for _, spec in self.specs]
+        noise = jnp.zeros(sum(counts))
+        if self.is_initializing() and self.specs:
+            noise = jax.random.truncated_normal(self.make_rng("params"), -2, 2, noise.shape)
+        kernels = {}
+        for (name, spec), start in zip(self.specs, itertools.accumulate([0, *counts])):
+            kernels[name] = self.param(name, functools.partial(_scaled, spec, noise, start))
+        return kernels
+
+
+def _scaled(spec: KernelSpec, noise: chex.Array, start: int, key: chex.PRNGKey) -> chex.Array:
+    """Variance scaling over fan-in (He et al. 2015) of this kernel's stretch of the slot's noise."""
+    del key
+    fan_in = math.prod(spec.shape[:2] if len(spec.shape) == 3 else spec.shape[:-1])
+    std = math.sqrt(spec.gain / fan_in) / TRUNCATED_STD
+    return std * noise[start : start + math.prod(spec.shape)].reshape(spec.shape)
+
+
+def init_params(key: chex.PRNGKey, space: SearchSpace) -> Params:
+    """Fresh float32 parameters of the whole supernet: `{"head", "slot00", ..., "upsampler"}`."""
+    first = (0,) * len(space.slots)
+    frame = jnp.zeros((1, 4, 4, 3))
+    return jax.jit(Supernet(space).init, static_argnums=2)(key, frame, first)["params"]

@@ -1,0 +1,48 @@
+"""The branches of the last slot: from the trunk `[N, H, W, C]` to the HR pixels, still at LR resolution.
+
+They return `[N, H, W, 3 s s]`; the supernet adds the LR pixel to each of its `s * s` HR pixels and then
+shuffles (`pixel_shuffle`), so the global skip costs nothing.
+"""
+
+import chex
+import jax
+
+from dysr_jax.model.branches import Branch, Kernels, KernelSpec, register
+from dysr_jax.model.conv import conv2d
+
+
+class SubPixel(Branch):
+    """One 3x3 convolution to the sub-pixels (Shi et al. 2016, ESPCN), with `depth` more before it."""
+
+    def __init__(self, depth: int) -> None:
+        self.depth = depth
+
+    def reads(self, width: int, scale: int) -> dict[str, KernelSpec]:
+        """`depth` dense kernels C -> C, one C -> 3 s s, and biases."""
+        specs: dict[str, KernelSpec] = {}
+        for i in range(self.depth):
+            specs[f"hidden{i}"] = KernelSpec((3, 3, width, width), 2.0)
+            specs[f"hidden{i}_bias"] = KernelSpec((width,), 0.0)
+        specs["subpixel"] = KernelSpec((3, 3, width, 3 * scale * scale), 1e-4)
+        specs["subpixel_bias"] = KernelSpec((3 * scale * scale,), 0.0)
+        return specs
+
+    def __call__(self, kernels: Kernels, x: chex.Array) -> chex.Array:
+        """`[N, H, W, C]` to `[N, H, W, 3 s s]`."""
+        for i in range(self.depth):
+            x = jax.nn.relu(conv2d(x, kernels[f"hidden{i}"]) + kernels[f"hidden{i}_bias"])
+        return conv2d(x, kernels["subpixel"]) + kernels["subpixel_bias"]
+
+
+def pixel_shuffle(x: chex.Array, scale: int) -> chex.Array:
+    """Depth to space: `[N, H, W, s s 3]` (sub-pixel rows first) to `[N, s H, s W, 3]`."""
+    n, h, w, _ = x.shape
+    x = x.reshape(n, h, w, scale, scale, 3).transpose(0, 1, 3, 2, 4, 5)
+    return x.reshape(n, h * scale, w * scale, 3)
+
+
+UPSAMPLERS: dict[str, Branch] = {}
+"""Upsampler branches by the short name that stands in arch names."""
+
+register(UPSAMPLERS, "u1", SubPixel(0))
+register(UPSAMPLERS, "u2", SubPixel(1))

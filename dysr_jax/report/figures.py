@@ -1,0 +1,128 @@
+"""Figures of a run, as PNG files."""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from dysr_jax.atomic import replacing
+from dysr_jax.runtime.bundle import Member
+from dysr_jax.search.archive import Record
+
+BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#999999"
+"""From the colour-blind safe palette of Okabe & Ito 2008."""
+
+
+def _save(figure: Any, path: str | os.PathLike[str]) -> None:
+    with replacing(path) as partial:
+        figure.savefig(os.fspath(partial), dpi=150, format="png", bbox_inches="tight")
+
+
+def pareto_figure(
+    path: str | os.PathLike[str],
+    records: Sequence[Record],
+    front: Sequence[Record],
+    members: Sequence[Member],
+    *,
+    bicubic_psnr_y: float,
+    device: str,
+) -> None:
+    """Every candidate and the front as the search saw them, and the members as they were measured.
+
+    The search's PSNR-Y is on validation patches and its latency predicted, the members' PSNR-Y is on
+    whole images and their latency measured, so they are drawn side by side.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 4.2))
+    left, right = figure.subplots(1, 2)
+    left.scatter(
+        [r.latency_ms for r in records],
+        [r.psnr_y for r in records],
+        s=9,
+        color=GREY,
+        label=f"{len(records)} evaluated candidates",
+    )
+    left.step(
+        [r.latency_ms for r in front],
+        [r.psnr_y for r in front],
+        where="post",
+        marker="o",
+        markersize=4,
+        color=BLUE,
+        label=f"front ({len(front)})",
+    )
+    left.set_title("search: patches, predicted latency")
+    left.set_xlabel("predicted latency, ms a frame")
+    _members_axes(right, members, bicubic_psnr_y)
+    for axes in (left, right):
+        axes.set_ylabel("PSNR-Y, dB")
+        axes.grid(alpha=0.3)
+        axes.legend(loc="lower right", fontsize=8)
+    figure.suptitle(device, fontsize=9)
+    figure.tight_layout()
+    _save(figure, path)
+
+
+def _members_axes(axes: Any, members: Sequence[Member], bicubic_psnr_y: float) -> None:
+    latency, quality = [m.latency_ms for m in members], [m.psnr_y for m in members]
+    axes.plot(latency, quality, "o-", color=ORANGE, label=f"measured members ({len(members)})")
+    for number, member in enumerate(members):
+        below = number % 2 == 1
+        axes.annotate(
+            member.name,
+            (member.latency_ms, member.psnr_y),
+            xytext=(5, -10 if below else 5),
+            textcoords="offset points",
+            fontsize=7,
+        )
+    axes.axhline(bicubic_psnr_y, color=GREY, linestyle="--", label="bicubic")
+    axes.margins(x=0.15, y=0.12)
+    axes.set_title("members: whole images, measured latency")
+    axes.set_xlabel("measured latency, ms a frame")
+
+
+def _busiest_corner(image: np.ndarray, side: int) -> tuple[int, int]:
+    """Where, on a grid of half sides, a square has the most detail (mean absolute gradient)."""
+    grey = image.astype(float).mean(2)
+    detail = np.abs(np.gradient(grey)[0]) + np.abs(np.gradient(grey)[1])
+    step = max(1, side // 2)
+    rows = range(0, max(1, image.shape[0] - side + 1), step)
+    columns = range(0, max(1, image.shape[1] - side + 1), step)
+    corners = [(row, column) for row in rows for column in columns]
+    return max(corners, key=lambda c: detail[c[0] : c[0] + side, c[1] : c[1] + side].sum())
+
+
+def samples_figure(
+    path: str | os.PathLike[str],
+    images: Mapping[str, np.ndarray],
+    scale: int,
+    *,
+    side: int = 160,
+) -> None:
+    """The same detail of several images beside each other.
+
+    Args:
+        path: of the PNG.
+        images: title to `[H, W, 3]` uint8; the first is LR and `scale` times smaller than the others,
+            the last is HR and chooses the detail.
+        scale: side of HR over side of LR.
+        side: of the detail, in HR pixels.
+    """
+    from matplotlib.figure import Figure
+
+    side -= side % scale
+    row, column = _busiest_corner(list(images.values())[-1], side)
+    row, column = row - row % scale, column - column % scale
+    figure = Figure(figsize=(2.6 * len(images), 3.0))
+    for number, (axes, (title, image)) in enumerate(
+        zip(figure.subplots(1, len(images)), images.items(), strict=True)
+    ):
+        part = scale if number == 0 else 1
+        top, left, size = row // part, column // part, side // part
+        axes.imshow(image[top : top + size, left : left + size], interpolation="nearest")
+        axes.set_title(title, fontsize=8)
+        axes.axis("off")
+    figure.tight_layout()
+    _save(figure, path)

@@ -1,0 +1,53 @@
+"""Tables for the terminal."""
+
+from collections.abc import Mapping, Sequence
+
+from dysr_jax.runtime.bundle import Bundle
+from dysr_jax.runtime.images import Score
+from dysr_jax.runtime.switching import SwitchReport
+
+
+def format_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns aligned, the first to the left and the others to the right."""
+    columns = list(zip(header, *rows, strict=True))
+    widths = [max(len(cell) for cell in column) for column in columns]
+
+    def line(cells: Sequence[str]) -> str:
+        first = cells[0].ljust(widths[0])
+        rest = (cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True))
+        return "  ".join([first, *rest])
+
+    return "\n".join([line(header), "  ".join("-" * width for width in widths), *map(line, rows)])
+
+
+def members_table(bundle: Bundle) -> str:
+    """The front, fastest first, with bicubic above it."""
+    rows = [["bicubic", f"{bundle.bicubic_psnr_y:.2f}", "", "", "", ""]]
+    for member in bundle.members:
+        rows.append(
+            [
+                member.name,
+                f"{member.psnr_y:.2f}",
+                f"{member.latency_ms:.2f}",
+                f"{member.fps:.1f}",
+                f"{member.params / 1e3:.1f}K",
+                f"{member.macs / 1e9:.2f}G",
+            ]
+        )
+    return format_table(["member", "PSNR-Y dB", "ms/frame", "fps", "weights", "mult-adds"], rows)
+
+
+def switch_table(report: SwitchReport) -> str:
+    """Steady and first frames by member, and what the switches compiled."""
+    rows = [
+        [name, f"{report.steady_ms[name]:.2f}", f"{report.first_ms[name]:.2f}"]
+        for name in report.steady_ms
+    ]
+    table = format_table(["member", "steady ms", "first frame after switch ms"], rows)
+    return f"{table}\n{report.switches} switches, {report.compilations} compilations during them"
+
+
+def scores_table(scores: Mapping[str, Score]) -> str:
+    """PSNR-Y and SSIM-Y by member, bicubic first."""
+    rows = [[name, f"{s.psnr_y:.2f}", f"{s.ssim_y:.4f}"] for name, s in scores.items()]
+    return format_table(["member", "PSNR-Y dB", "SSIM-Y"], rows)

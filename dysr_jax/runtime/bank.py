@@ -1,0 +1,76 @@
+"""The bank: executables of a bundle's members, compiled ahead of time over one parameter pytree.
+
+All weights are resident and all executables are ready, so a switch is the choice of another executable:
+nothing is compiled, copied or loaded.
+"""
+
+import concurrent.futures
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import chex
+import jax
+import numpy as np
+
+from dysr_jax.errors import InputError
+from dysr_jax.model.programs import compile_static
+from dysr_jax.runtime.bundle import Bundle
+
+FrameShape = tuple[int, int]
+"""LR rows and columns."""
+
+
+class Bank:
+    """Ready executables by member and frame shape. The member is an argument; none is "set active"."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.bundle = bundle
+        self._params = jax.device_put(bundle.params)
+        self._executables: dict[tuple[str, FrameShape], Any] = {}
+
+    def prepare(self, shape: FrameShape, members: Sequence[str] | None = None) -> None:
+        """Compile members (default: all) for a frame shape, in threads, and run each once.
+
+        Raises:
+            InputError: a member that the bundle does not have.
+        """
+        every = [member.name for member in self.bundle.members]
+        names = every if members is None else list(members)
+        missing = [name for name in names if (name, shape) not in self._executables]
+        archs = [self.bundle.member(name).arch for name in missing]
+        net, frames = self.bundle.net, (1, *shape)
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as threads:
+            compiled = threads.map(lambda a: compile_static(net, a, self._params, frames), archs)
+            for name, executable in zip(missing, compiled, strict=True):
+                self._executables[name, shape] = executable
+        blank = np.zeros((*shape, 3), np.uint8)
+        for name in missing:
+            self.dispatch(blank, name).block_until_ready()
+
+    def dispatch(self, frame: chex.Array, member: str) -> jax.Array:
+        """Start to upscale a frame; the result is on the device when it is ready.
+
+        Args:
+            frame: `[H, W, 3]` uint8.
+            member: a member's name.
+
+        Returns:
+            `[1, s H, s W, 3]` uint8.
+
+        Raises:
+            InputError: the bank was not prepared for this member and frame shape.
+        """
+        shape = (frame.shape[0], frame.shape[1])
+        executable = self._executables.get((member, shape))
+        if executable is None:
+            ready = ", ".join(f"{name} at {rows}x{cols}" for name, (rows, cols) in self._executables)
+            raise InputError(
+                f"member {member!r} is not prepared for a frame of {shape[0]}x{shape[1]}; ready are "
+                f"{ready or 'none'}"
+            )
+        return executable(self._params, frame[None])
+
+    def __call__(self, frame: chex.Array, member: str) -> np.ndarray:
+        """Upscale a frame: `[H, W, 3]` uint8 to `[s H, s W, 3]` uint8 on the host."""
+        return np.asarray(self.dispatch(frame, member))[0]

@@ -1,0 +1,237 @@
+"""The bundle: what a search leaves. Data only, so loading one runs no code from it.
+
+A directory of `weights.safetensors` (the compacted weights), `latency.json` (the table of the device) and
+`manifest.json` (format version, space, members with their figures, device, digests of the files and of
+itself).
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+import pathlib
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dysr_jax.atomic import replacing_directory, write_json
+from dysr_jax.errors import InputError
+from dysr_jax.model.compact import compact, kept_branches
+from dysr_jax.model.programs import make_supernet
+from dysr_jax.model.supernet import Kept, Params, Supernet, init_params
+from dysr_jax.search.latency import LatencyTable, save_table
+from dysr_jax.space import Arch, SearchSpace, arch_name, mult_adds, parameters, parse_arch
+
+FORMAT_VERSION = 1
+WEIGHTS, LATENCY, MANIFEST = "weights.safetensors", "latency.json", "manifest.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Member:
+    """A sub-graph of the front, with the figures that were measured of it."""
+
+    name: str
+    arch: Arch
+    psnr_y: float
+    """dB, mean over the whole validation images."""
+    latency_ms: float
+    """A frame of the size in the manifest, on the device in the manifest."""
+    fps: float
+    params: int
+    macs: int
+    """Multiply-adds for a 1280x720 output."""
+
+
+def make_member(space: SearchSpace, arch: Arch, psnr_y: float, latency_ms: float) -> Member:
+    """A member from its two measured figures."""
+    return Member(
+        name=arch_name(space, arch),
+        arch=arch,
+        psnr_y=psnr_y,
+        latency_ms=latency_ms,
+        fps=1e3 / latency_ms,
+        params=parameters(space, arch),
+        macs=mult_adds(space, arch),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Bundle:
+    """Members, fastest first, over one compacted parameter pytree."""
+
+    space: SearchSpace
+    members: tuple[Member, ...]
+    params: Params
+    dtype: str
+    device: str
+    frame: tuple[int, int]
+    """LR rows and columns that the latencies are for."""
+    bicubic_psnr_y: float
+    """Of bicubic upscaling, on the images of the members' PSNR-Y."""
+
+    @property
+    def kept(self) -> Kept:
+        """Branches whose weights are in the bundle."""
+        return kept_branches(self.space, [member.arch for member in self.members])
+
+    @property
+    def net(self) -> Supernet:
+        """The supernet over the compacted weights."""
+        return make_supernet(self.space, self.dtype, self.kept)
+
+    def member(self, name: str | None = None) -> Member:
+        """The member of this name; the best without one.
+
+        Raises:
+            InputError: no member has that name.
+        """
+        if name is None:
+            return self.members[-1]
+        for member in self.members:
+            if member.name == name:
+                return member
+        names = ", ".join(member.name for member in self.members)
+        raise InputError(f"member {name!r}: the bundle has {names}")
+
+
+def make_bundle(
+    params: Params,
+    space: SearchSpace,
+    members: list[Member],
+    *,
+    dtype: str,
+    device: str,
+    frame: tuple[int, int],
+    bicubic_psnr_y: float,
+) -> Bundle:
+    """Compact the whole supernet's `params` to what the members read."""
+    return Bundle(
+        space=space,
+        members=tuple(sorted(members, key=lambda member: member.latency_ms)),
+        params=compact(params, space, [member.arch for member in members]),
+        dtype=dtype,
+        device=device,
+        frame=frame,
+        bicubic_psnr_y=bicubic_psnr_y,
+    )
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _manifest_digest(manifest: dict[str, Any]) -> str:
+    rest = {key: value for key, value in manifest.items() if key != "digest"}
+    return _digest(json.dumps(rest, sort_keys=True).encode())
+
+
+def save_bundle(path: str | os.PathLike[str], bundle: Bundle, table: LatencyTable) -> None:
+    """Write a bundle directory, whole or not at all; an older one there is replaced."""
+    from safetensors.numpy import save_file
+
+    weights = {
+        f"{slot}/{name}": np.ascontiguousarray(kernel)
+        for slot, kernels in bundle.params.items()
+        for name, kernel in kernels.items()
+    }
+    with replacing_directory(path) as partial:
+        save_file(weights, os.fspath(partial / WEIGHTS))
+        save_table(partial / LATENCY, table)
+        manifest: dict[str, Any] = {
+            "format_version": FORMAT_VERSION,
+            "space": dataclasses.asdict(bundle.space),
+            "dtype": bundle.dtype,
+            "device": bundle.device,
+            "frame": list(bundle.frame),
+            "bicubic_psnr_y": bundle.bicubic_psnr_y,
+            "members": [dataclasses.asdict(member) for member in bundle.members],
+            "files": {f: _digest((partial / f).read_bytes()) for f in (WEIGHTS, LATENCY)},
+        }
+        manifest["digest"] = _manifest_digest(manifest)
+        write_json(partial / MANIFEST, manifest)
+
+
+def _read_manifest(folder: pathlib.Path) -> dict[str, Any]:
+    path = folder / MANIFEST
+    if not folder.is_dir():
+        raise InputError(f"bundle {str(folder)!r} does not exist (a run's is RUN/bundle)")
+    try:
+        manifest = json.loads(path.read_text())
+        version = manifest["format_version"]
+    except OSError:
+        raise InputError(f"bundle {str(folder)!r}: {MANIFEST} is missing") from None
+    except (ValueError, KeyError, TypeError):
+        raise InputError(f"bundle {str(folder)!r}: {MANIFEST} is damaged") from None
+    if version != FORMAT_VERSION:
+        raise InputError(
+            f"bundle {str(folder)!r} has format {version}; this version of dysr_jax reads "
+            f"{FORMAT_VERSION}"
+        )
+    if manifest.get("digest") != _manifest_digest(manifest):
+        raise InputError(f"bundle {str(folder)!r}: {MANIFEST} was altered (digest)")
+    return manifest
+
+
+def _read_file(folder: pathlib.Path, manifest: dict[str, Any], name: str) -> bytes:
+    try:
+        content = (folder / name).read_bytes()
+    except OSError:
+        raise InputError(f"bundle {str(folder)!r}: {name} is missing") from None
+    if _digest(content) != manifest["files"][name]:
+        raise InputError(f"bundle {str(folder)!r}: {name} is truncated or altered (digest)")
+    return content
+
+
+def _space(fields: dict[str, Any]) -> SearchSpace:
+    body = tuple(tuple(names) for names in fields["body"])
+    return SearchSpace(body, tuple(fields["upsamplers"]), fields["width"], fields["scale"])
+
+
+def _members(space: SearchSpace, fields: list[dict[str, Any]]) -> tuple[Member, ...]:
+    return tuple(Member(**{**m, "arch": parse_arch(space, m["name"])}) for m in fields)
+
+
+def _params(content: bytes, space: SearchSpace, members: tuple[Member, ...]) -> Params:
+    """The weights, held against the shapes that the members need."""
+    from safetensors.numpy import load
+
+    params: Params = {}
+    for key, kernel in load(content).items():
+        slot, _, name = key.partition("/")
+        params.setdefault(slot, {})[name] = jnp.asarray(kernel)
+    archs = [member.arch for member in members]
+    whole = jax.eval_shape(lambda: init_params(jax.random.key(0), space))
+    needed = jax.eval_shape(lambda p: compact(p, space, archs), whole)
+    if jax.tree.map(jnp.shape, params) != jax.tree.map(lambda leaf: leaf.shape, needed):
+        raise InputError("its weights are not those that its members need")
+    return params
+
+
+def load_bundle(path: str | os.PathLike[str]) -> Bundle:
+    """Read a bundle directory and check every file against its digest.
+
+    Raises:
+        InputError: a missing, truncated or altered file, another format version, or a branch that is
+            not registered here.
+    """
+    folder = pathlib.Path(path)
+    manifest = _read_manifest(folder)
+    _read_file(folder, manifest, LATENCY)
+    weights = _read_file(folder, manifest, WEIGHTS)
+    try:
+        space = _space(manifest["space"])
+        members = _members(space, manifest["members"])
+        params = _params(weights, space, members)
+    except InputError as error:
+        raise InputError(f"bundle {str(folder)!r}: {error}") from None
+    return Bundle(
+        space=space,
+        members=members,
+        params=params,
+        dtype=manifest["dtype"],
+        device=manifest["device"],
+        frame=tuple(manifest["frame"]),
+        bicubic_psnr_y=manifest["bicubic_psnr_y"],
+    )

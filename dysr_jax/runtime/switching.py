@@ -1,0 +1,55 @@
+"""What a switch costs: frames through every member in turn."""
+
+import dataclasses
+import statistics
+import time
+
+import chex
+
+from dysr_jax.runtime.bank import Bank
+from dysr_jax.runtime.compilations import count_compilations
+
+
+@dataclasses.dataclass(frozen=True)
+class SwitchReport:
+    """Medians over the rounds, and the number of compilations in all of them."""
+
+    steady_ms: dict[str, float]
+    """Frame to frame, by member, the output on the host."""
+    first_ms: dict[str, float]
+    """The first frame after the switch to this member."""
+    switches: int
+    compilations: int
+
+
+def _frame_ms(bank: Bank, frame: chex.Array, member: str) -> float:
+    start = time.perf_counter()
+    bank(frame, member)
+    return (time.perf_counter() - start) * 1e3
+
+
+def measure_switching(
+    bank: Bank, frame: chex.Array, *, rounds: int = 5, steady_frames: int = 3
+) -> SwitchReport:
+    """Send a frame through every member in turn, again and again.
+
+    Args:
+        bank: prepared for the frame's shape.
+        frame: `[H, W, 3]` uint8.
+        rounds: times that each member is switched to.
+        steady_frames: frames after the first before the next switch.
+    """
+    names = [member.name for member in bank.bundle.members]
+    first: dict[str, list[float]] = {name: [] for name in names}
+    steady: dict[str, list[float]] = {name: [] for name in names}
+    with count_compilations() as compilations:
+        for _ in range(rounds):
+            for name in names:
+                first[name].append(_frame_ms(bank, frame, name))
+                steady[name] += [_frame_ms(bank, frame, name) for _ in range(steady_frames)]
+    return SwitchReport(
+        steady_ms={name: statistics.median(values) for name, values in steady.items()},
+        first_ms={name: statistics.median(values) for name, values in first.items()},
+        switches=rounds * len(names) if len(names) > 1 else 0,
+        compilations=compilations.value,
+    )

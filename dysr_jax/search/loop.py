@@ -1,0 +1,128 @@
+"""The search loop: ask, look up or evaluate, tell."""
+
+import pathlib
+import time
+from typing import NamedTuple
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+from tqdm import tqdm
+
+from dysr_jax.errors import InputError
+from dysr_jax.model.supernet import Params, Supernet
+from dysr_jax.search import nsga2
+from dysr_jax.search.archive import Archive, Record
+from dysr_jax.search.config import SearchConfig
+from dysr_jax.search.evaluator import Evaluate, Patches, make_evaluator
+from dysr_jax.search.latency import LatencyTable, predict
+from dysr_jax.space import Arch, SearchSpace, arch_name, size, to_archs
+
+
+def check_config(config: SearchConfig, space: SearchSpace) -> None:
+    """Refuse what cannot be searched.
+
+    Raises:
+        InputError: names the field, its value and what is allowed.
+    """
+    for name in ("population", "generations", "patches", "patch", "rounds"):
+        if getattr(config, name) < 1:
+            raise InputError(f"search.{name} {getattr(config, name)}: allowed is 1 or more")
+    if min(config.frame) < 1:
+        raise InputError(f"search.frame {config.frame}: allowed are rows and columns of 1 or more")
+    if not 2 <= config.population <= size(space):
+        raise InputError(
+            f"search.population {config.population}: allowed is 2 to {size(space)}, the space's size"
+        )
+    if config.members < 2:
+        raise InputError(f"search.members {config.members}: allowed is 2 or more")
+    for name in ("mutation", "crossover"):
+        if not 0.0 <= getattr(config, name) <= 1.0:
+            raise InputError(f"search.{name} {getattr(config, name)}: allowed is 0 to 1")
+
+
+class _Evaluation(NamedTuple):
+    """What turns genes into records."""
+
+    evaluate: Evaluate
+    params: Params
+    space: SearchSpace
+    table: LatencyTable
+
+
+def _records(
+    work: _Evaluation, archs: list[Arch], generation: int, population: int
+) -> list[Record]:
+    """Evaluate archs in one dispatch, filled up to the population's size so that nothing recompiles."""
+    filled = archs + archs[:1] * (population - len(archs))
+    genes = jnp.asarray(filled, jnp.int32)
+    latency = np.asarray(predict(work.table, work.space, genes)).tolist()
+    start = time.perf_counter()
+    quality = np.asarray(work.evaluate(work.params, genes)).tolist()
+    seconds = (time.perf_counter() - start) / len(archs)
+    return [
+        Record(arch_name(work.space, a), a, quality[i], latency[i], generation, seconds)
+        for i, a in enumerate(archs)
+    ]
+
+
+def search(
+    key: chex.PRNGKey,
+    net: Supernet,
+    params: Params,
+    patches: Patches,
+    table: LatencyTable,
+    config: SearchConfig,
+    mesh: Mesh,
+    run: pathlib.Path,
+) -> Archive:
+    """Evolve archs and keep every evaluated one in `archive.jsonl` of `run`.
+
+    The candidates depend on the arguments only. A search that was killed goes through its generations
+    again and finds what was evaluated in the archive, so nothing is evaluated twice.
+
+    Args:
+        key: all draws come from it.
+        net: the supernet.
+        params: its trained weights.
+        patches: what quality is measured on.
+        table: this device's latencies.
+        config: of the search.
+        mesh: the devices.
+        run: directory of the archive.
+
+    Raises:
+        InputError: see `check_config`; or an archive that is damaged.
+    """
+    space = net.space
+    check_config(config, space)
+    archive = Archive(run / "archive.jsonl")
+    work = _Evaluation(make_evaluator(net, patches, mesh), params, space, table)
+    operators = nsga2.Operators(space, config.mutation, config.crossover)
+    state = nsga2.init(key, operators, config.population)
+    genes, compiled = state.genes, False
+    with tqdm(total=config.generations, desc="search", unit="generation") as bar:
+        for generation in range(config.generations):
+            if generation:
+                genes, state = nsga2.ask(state, operators)
+            archs = to_archs(space, genes)
+            new = [a for a in dict.fromkeys(archs) if a not in archive.records]
+            if new:
+                if not compiled:  # so that the archive's seconds hold no compilation
+                    jax.block_until_ready(work.evaluate(params, genes))
+                    compiled = True
+                archive.append(_records(work, new, generation, config.population))
+            found = [archive.records[arch] for arch in archs]
+            objectives = jnp.asarray([[-r.psnr_y, r.latency_ms] for r in found], jnp.float32)
+            state = nsga2.tell(state, genes, objectives)
+            bar.update()
+            bar.set_postfix(evaluated=len(archive.records), refresh=False)
+    return archive
+
+
+def candidates_per_second(archive: Archive) -> float:
+    """Rate of evaluation over all records, compilation apart."""
+    records = archive.records.values()
+    return len(records) / sum(record.seconds for record in records)

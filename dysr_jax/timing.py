@@ -1,0 +1,52 @@
+"""Measuring how long calls take, side by side, on a machine that others use too."""
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+
+import jax
+
+SAMPLE_SECONDS = 2e-3
+"""On an accelerator a sample is as many calls in flight as fill this time: dispatch is overlapped."""
+
+
+def _calls_per_sample(call: Callable[[], object]) -> int:
+    """1 on the CPU, where calls in flight would run beside each other and share the cores."""
+    if jax.default_backend() == "cpu":
+        return 1
+    start = time.perf_counter()
+    jax.block_until_ready(call())
+    return max(1, round(SAMPLE_SECONDS / (time.perf_counter() - start)))
+
+
+def _sample_ms(call: Callable[[], object], calls: int) -> float:
+    start = time.perf_counter()
+    jax.block_until_ready([call() for _ in range(calls)])
+    return (time.perf_counter() - start) * 1e3 / calls
+
+
+def samples_ms(
+    calls: Mapping[str, Callable[[], object]], rounds: int, warmup: int = 2
+) -> dict[str, list[float]]:
+    """Milliseconds a call, `rounds` samples each, taken in turn so that a slow moment hits all alike.
+
+    Args:
+        calls: functions that dispatch device work and return its arrays; nothing may compile in them.
+        rounds: samples of each, at least 1.
+        warmup: calls of each beforehand.
+    """
+    for call in calls.values():
+        jax.block_until_ready([call() for _ in range(warmup)])
+    per_sample = {name: _calls_per_sample(call) for name, call in calls.items()}
+    samples: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(rounds):
+        for name, call in calls.items():
+            samples[name].append(_sample_ms(call, per_sample[name]))
+    return samples
+
+
+def median_ms(
+    calls: Mapping[str, Callable[[], object]], rounds: int, warmup: int = 2
+) -> dict[str, float]:
+    """The medians of `samples_ms`."""
+    return {k: statistics.median(v) for k, v in samples_ms(calls, rounds, warmup).items()}

@@ -1,0 +1,1 @@
+"""One-shot training of the supernet: state, losses, the pure step, the loop."""

@@ -1,0 +1,119 @@
+"""One update of the one-shot training, and many of them in one dispatch."""
+
+from collections.abc import Callable
+from typing import Any
+
+import chex
+import jax
+import jax.numpy as jnp
+import optax
+from jax import lax
+from jax.sharding import Mesh
+
+from dysr_jax import parallel
+from dysr_jax.data.pool import Pool, draw
+from dysr_jax.model.supernet import Supernet
+from dysr_jax.space import sample
+from dysr_jax.train.config import TrainConfig
+from dysr_jax.train.losses import sandwich
+from dysr_jax.train.state import TrainState, make_optimizer
+
+Metrics = dict[str, chex.Array]
+Batch = tuple[chex.Array, chex.Array]
+"""LR `[G, B, P, P, 3]` and HR `[G, B, s P, s P, 3]` of G groups."""
+
+
+def draw_groups(
+    key: chex.PRNGKey, pool: Pool, net: Supernet, config: TrainConfig, groups: chex.Array
+) -> tuple[Batch, chex.Array]:
+    """The patches and archs of the groups with these numbers (int32 `[G]`).
+
+    A group's draw depends on its number and the key only, not on the device that trains it.
+
+    Returns:
+        The batch, and archs int32 `[G, R, slots]`.
+    """
+
+    def one(group: chex.Array) -> tuple[Batch, chex.Array]:
+        key_data, key_archs = jax.random.split(jax.random.fold_in(key, group))
+        archs = sample(key_archs, net.space, (config.random_archs,))
+        return draw(key_data, pool, config.batch), archs
+
+    return jax.vmap(one)(groups)
+
+
+def apply_gradients(state: TrainState, grads: Any, config: TrainConfig) -> TrainState:
+    """Adam's update, and the moving average of the weights (with a warm-up of the decay)."""
+    optimizer = make_optimizer(config)
+    updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
+    params = optax.apply_updates(state.params, updates)
+    decay = jnp.minimum(config.ema, (1.0 + state.step) / (10.0 + state.step))
+    ema = optax.incremental_update(params, state.ema, 1.0 - decay)
+    return TrainState(step=state.step + 1, params=params, ema=ema, opt_state=opt_state)
+
+
+def train_step(
+    state: TrainState, batch: Batch, archs: chex.Array, *, net: Supernet, config: TrainConfig
+) -> tuple[TrainState, Metrics]:
+    """One pure update, inside a per-device function: gradients are averaged over groups and devices.
+
+    Args:
+        state: the same on all devices.
+        batch: this device's groups.
+        archs: int32 `[G, R, slots]`, their random archs.
+        net: the supernet.
+        config: the recipe.
+
+    Returns:
+        The new state, and scalars: the loss, the L1 of each kind of arch, the gradient's norm.
+    """
+    value_and_grad = jax.value_and_grad(sandwich, has_aux=True)
+
+    def group(inputs: tuple[Batch, chex.Array]) -> Any:
+        (lr, hr), group_archs = inputs
+        return value_and_grad(state.params, net, lr, hr, group_archs, config.distill)
+
+    if archs.shape[0] == 1:
+        out = group(jax.tree.map(lambda leaf: leaf[0], (batch, archs)))
+    else:
+        out = _mean_over_groups(group, (batch, archs))
+    (loss, metrics), grads = parallel.mean(out)
+    metrics = {"loss": loss, **metrics, "gradient_norm": optax.global_norm(grads)}
+    return apply_gradients(state, grads, config), metrics
+
+
+def _mean_over_groups(fn: Callable[[Any], Any], inputs: Any) -> Any:
+    """The mean of `fn` over the leading axis, one after the other: memory of one group."""
+    count = jax.tree.leaves(inputs)[0].shape[0]
+    first = jax.tree.map(lambda leaf: leaf[0], inputs)
+    zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), jax.eval_shape(fn, first))
+
+    def add(total: Any, group: Any) -> tuple[Any, None]:
+        return jax.tree.map(jnp.add, total, fn(group)), None
+
+    total, _ = lax.scan(add, zeros, inputs)
+    return jax.tree.map(lambda leaf: leaf / count, total)
+
+
+def make_train_chunk(
+    net: Supernet, config: TrainConfig, mesh: Mesh
+) -> Callable[[TrainState, Pool, chex.PRNGKey], tuple[TrainState, Metrics]]:
+    """`chunk` updates as one jitted dispatch over the devices of the mesh; the state is donated.
+
+    The returned function gives the new state and, for every metric, its `[chunk]` values.
+    """
+    devices = mesh.devices.size
+    groups = (config.groups or devices) // devices
+
+    def chunk(state: TrainState, pool: Pool, key: chex.PRNGKey) -> tuple[TrainState, Metrics]:
+        numbers = parallel.index() * groups + jnp.arange(groups)
+
+        def body(state: TrainState, _: None) -> tuple[TrainState, Metrics]:
+            step_key = jax.random.fold_in(key, state.step)
+            batch, archs = draw_groups(step_key, pool, net, config, numbers)
+            return train_step(state, batch, archs, net=net, config=config)
+
+        return lax.scan(body, state, None, length=config.chunk)
+
+    mapped = parallel.per_device(chunk, mesh, in_axes=(None, None, None), out_axes=None)
+    return jax.jit(mapped, donate_argnums=0)
