@@ -1,6 +1,7 @@
 """Tables for the terminal."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from dysr_jax.runtime.bundle import Bundle
 from dysr_jax.runtime.images import Score
@@ -51,3 +52,18 @@ def scores_table(scores: Mapping[str, Score]) -> str:
     """PSNR-Y and SSIM-Y by member, bicubic first."""
     rows = [[name, f"{s.psnr_y:.2f}", f"{s.ssim_y:.4f}"] for name, s in scores.items()]
     return format_table(["member", "PSNR-Y dB", "SSIM-Y"], rows)
+
+
+def _cell(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def bench_table(result: Mapping[str, Any]) -> str:
+    """A benchmark's result: its lists of rows as tables, everything else a line each."""
+    parts = []
+    for name, value in result.items():
+        if isinstance(value, list):
+            parts.append(format_table(list(value[0]), [list(map(_cell, r.values())) for r in value]))
+        else:
+            parts.append(f"{name}: {_cell(value)}")
+    return "\n".join(parts)

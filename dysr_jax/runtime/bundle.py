@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -17,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dysr_jax.atomic import replacing_directory, write_json
+from dysr_jax.device import device_name
 from dysr_jax.errors import InputError
 from dysr_jax.model.compact import compact, kept_branches
 from dysr_jax.model.programs import make_supernet
@@ -98,21 +100,19 @@ class Bundle:
 
 def make_bundle(
     params: Params,
-    space: SearchSpace,
-    members: list[Member],
+    members: Sequence[Member],
     *,
-    dtype: str,
-    device: str,
+    net: Supernet,
     frame: tuple[int, int],
     bicubic_psnr_y: float,
 ) -> Bundle:
-    """Compact the whole supernet's `params` to what the members read."""
+    """Compact the whole supernet's `params` to what the members read, for this device."""
     return Bundle(
-        space=space,
+        space=net.space,
         members=tuple(sorted(members, key=lambda member: member.latency_ms)),
-        params=compact(params, space, [member.arch for member in members]),
-        dtype=dtype,
-        device=device,
+        params=compact(params, net.space, [member.arch for member in members]),
+        dtype=jnp.dtype(net.dtype).name,
+        device=device_name(),
         frame=frame,
         bicubic_psnr_y=bicubic_psnr_y,
     )

@@ -78,7 +78,7 @@ def train_step(
     else:
         out = _mean_over_groups(group, (batch, archs))
     (loss, metrics), grads = parallel.mean(out)
-    metrics = {"loss": loss, **metrics, "gradient_norm": optax.global_norm(grads)}
+    metrics = {"loss": loss, **metrics, "gradient_norm": optax.tree.norm(grads)}
     return apply_gradients(state, grads, config), metrics
 
 

@@ -1,0 +1,36 @@
+"""What both benchmarks start from: a space, fresh weights, data and archs drawn from the seed."""
+
+from typing import NamedTuple
+
+import jax
+
+from dysr_jax.config import RunConfig
+from dysr_jax.data.sources import Pair, load_pairs
+from dysr_jax.errors import InputError
+from dysr_jax.model.programs import make_supernet
+from dysr_jax.model.supernet import Supernet
+from dysr_jax.space import Arch, largest, sample, smallest, to_archs
+
+
+class Setup(NamedTuple):
+    """A supernet, its data, and archs to time."""
+
+    net: Supernet
+    training: list[Pair]
+    validation: list[Pair]
+    archs: list[Arch]
+
+
+def make_setup(config: RunConfig, archs: int) -> Setup:
+    """The smallest, the largest and random archs of the config's space, `archs` in all.
+
+    Raises:
+        InputError: `archs` is under 2, or see `load_pairs` and `SearchSpace`.
+    """
+    if archs < 2:
+        raise InputError(f"number of archs {archs}: allowed is 2 or more (smallest and largest)")
+    space = config.space.build()
+    training, validation = load_pairs(config.data, space.scale)
+    drawn = to_archs(space, sample(jax.random.key(config.seed), space, (archs - 2,)))
+    net = make_supernet(space, config.dtype)
+    return Setup(net, training, validation, [smallest(space), *drawn, largest(space)])

@@ -1,0 +1,96 @@
+"""From the archive to the members: the front, the choice, static programs, measured figures."""
+
+from collections.abc import Iterable, Sequence
+
+import chex
+import numpy as np
+
+from dysr_jax.data.sources import Pair
+from dysr_jax.model.supernet import Params, Supernet
+from dysr_jax.runtime.bank import Bank
+from dysr_jax.runtime.bundle import Bundle, make_bundle, make_member
+from dysr_jax.search import pareto
+from dysr_jax.search.archive import Record
+from dysr_jax.search.config import SearchConfig
+from dysr_jax.search.quality import archs_psnr_y, bicubic_psnr_y
+from dysr_jax.search.select import ladder
+from dysr_jax.space import Arch, SearchSpace
+from dysr_jax.timing import median_ms
+
+
+def front(records: Iterable[Record]) -> list[Record]:
+    """The non-dominated records, fastest first."""
+    points = list(records)
+    latency = np.array([record.latency_ms for record in points])
+    quality = np.array([record.psnr_y for record in points])
+    return [points[i] for i in pareto.front(latency, quality)]
+
+
+def choose(space: SearchSpace, records: Iterable[Record], config: SearchConfig) -> list[Arch]:
+    """The archs of the front that are worth compiling, fastest first (see `ladder`)."""
+    points = front(records)
+    chosen = ladder(
+        space,
+        [record.arch for record in points],
+        np.array([record.latency_ms for record in points]),
+        np.array([record.psnr_y for record in points]),
+        members=config.members,
+        sharing=config.sharing,
+    )
+    return [points[i].arch for i in chosen]
+
+
+def sample_frame(shape: tuple[int, int], pair: Pair) -> np.ndarray:
+    """An LR frame `[*shape, 3]` uint8 from a photograph, repeated where that is too small."""
+    repeats = [-(-want // have) for want, have in zip(shape, pair.lr.shape[:2], strict=True)]
+    return np.tile(pair.lr, (*repeats, 1))[: shape[0], : shape[1]]
+
+
+def _latencies(bundle: Bundle, frame: chex.Array, rounds: int) -> dict[str, float]:
+    """Milliseconds a frame by member, of static programs, taken in turn."""
+    bank = Bank(bundle)
+    bank.prepare(bundle.frame)
+    calls = {m.name: (lambda name=m.name: bank.dispatch(frame, name)) for m in bundle.members}
+    return median_ms(calls, rounds)
+
+
+def measure(
+    net: Supernet,
+    params: Params,
+    archs: Sequence[Arch],
+    validation: Sequence[Pair],
+    config: SearchConfig,
+) -> Bundle:
+    """Compile archs as static programs, measure them, and bundle the front of those figures.
+
+    Args:
+        net: the supernet.
+        params: its trained weights.
+        archs: the chosen members.
+        validation: quality is the mean PSNR-Y over these whole images.
+        config: frame shape and rounds of the latencies.
+    """
+    space, scale = net.space, net.space.scale
+    quality = archs_psnr_y(net, params, archs, validation)
+    members = [make_member(space, a, q, 1.0) for a, q in zip(archs, quality, strict=True)]
+    bundle = make_bundle(
+        params,
+        members,
+        net=net,
+        frame=config.frame,
+        bicubic_psnr_y=bicubic_psnr_y(validation, scale),
+    )
+    frame = sample_frame(config.frame, validation[0])
+    latency = _latencies(bundle, frame, config.rounds)
+    timed = [make_member(space, m.arch, m.psnr_y, latency[m.name]) for m in members]
+    kept = pareto.front(
+        np.array([member.latency_ms for member in timed]),
+        np.array([member.psnr_y for member in timed]),
+    )
+    return make_bundle(
+        params,
+        [timed[i] for i in kept],
+        net=net,
+        frame=config.frame,
+        bicubic_psnr_y=bundle.bicubic_psnr_y,
+    )

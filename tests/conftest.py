@@ -1,0 +1,80 @@
+"""Shared by all tests: several fake CPU devices, one small run."""
+
+import os
+
+# Before JAX is imported: devices are counted once.
+os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=4"
+os.environ["JAX_PLATFORMS"] = "cpu"
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+
+import dataclasses
+import pathlib
+from typing import NamedTuple
+
+import jax
+import pytest
+
+from dysr_jax.config import RunConfig, SpaceConfig
+from dysr_jax.data.sources import DataConfig
+from dysr_jax.run import run_search
+from dysr_jax.runtime.bundle import Bundle
+from dysr_jax.search.config import SearchConfig
+from dysr_jax.space import SearchSpace, uniform
+from dysr_jax.train.config import TrainConfig
+
+TINY = RunConfig(
+    space=SpaceConfig(slots=2, width=4, scale=2, branches=("id", "s3", "c3", "r1")),
+    data=DataConfig(patch=12),
+    train=TrainConfig(steps=20, batch=2, chunk=5, checkpoint_chunks=1, warmup=2),
+    search=SearchConfig(
+        population=8, generations=3, patches=4, patch=24, frame=(24, 32), rounds=3, members=4
+    ),
+)
+"""A whole run in seconds."""
+
+
+class Run(NamedTuple):
+    """A finished run of TINY."""
+
+    path: pathlib.Path
+    bundle: Bundle
+    lines: list[str]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _private_cache(tmp_path_factory):
+    """No test reads or writes the user's cache."""
+    os.environ["DYSR_CACHE_DIR"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="session")
+def tiny() -> RunConfig:
+    return TINY
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory) -> Run:
+    """TINY, run once for all tests of a worker; tests must not change its files."""
+    path = tmp_path_factory.mktemp("run") / "tiny"
+    lines: list[str] = []
+    bundle = run_search(TINY, path, say=lines.append)
+    return Run(path, bundle, lines)
+
+
+@pytest.fixture(scope="session")
+def full_space() -> SearchSpace:
+    """Every registered branch in every slot."""
+    return uniform(slots=2, width=4, scale=2)
+
+
+@pytest.fixture(scope="session")
+def one_device_config() -> RunConfig:
+    """TINY on one of the fake devices."""
+    return dataclasses.replace(TINY, devices=1)
+
+
+@pytest.fixture
+def strict_dtypes():
+    """Implicit dtype promotion raises (not everywhere: Optax itself relies on it)."""
+    with jax.numpy_dtype_promotion("strict"):
+        yield
