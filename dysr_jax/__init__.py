@@ -1,0 +1,46 @@
+"""DySR in JAX: search a weight-shared super-resolution supernet, switch its compiled sub-graphs.
+
+import dysr_jax
+
+config = dysr_jax.load_config("quickstart")
+bundle = dysr_jax.run_search(config, "runs/mine")     # train, search, select, bundle
+bank = dysr_jax.Bank(bundle)
+bank.prepare((180, 320))                              # compile every member ahead of time
+frame = bank(lr_frame, bundle.members[0].name)        # uint8 in, uint8 out; switch by name
+"""
+
+from dysr_jax.config import RunConfig, load_config
+from dysr_jax.errors import InputError
+from dysr_jax.model.branches import BODY, Branch, KernelSpec, register
+from dysr_jax.model.compact import compact
+from dysr_jax.model.supernet import Supernet, init_params
+from dysr_jax.model.upsamplers import UPSAMPLERS
+from dysr_jax.run import run_search
+from dysr_jax.runtime.bank import Bank
+from dysr_jax.runtime.bundle import Bundle, Member, load_bundle
+from dysr_jax.runtime.compilations import count_compilations
+from dysr_jax.runtime.images import evaluate_folder, upscale_image
+from dysr_jax.space import SearchSpace
+
+__all__ = [
+    "BODY",
+    "UPSAMPLERS",
+    "Bank",
+    "Branch",
+    "Bundle",
+    "InputError",
+    "KernelSpec",
+    "Member",
+    "RunConfig",
+    "SearchSpace",
+    "Supernet",
+    "compact",
+    "count_compilations",
+    "evaluate_folder",
+    "init_params",
+    "load_bundle",
+    "load_config",
+    "register",
+    "run_search",
+    "upscale_image",
+]

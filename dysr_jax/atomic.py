@@ -9,15 +9,11 @@ from typing import Any
 from etils import epath
 
 
-def _beside(path: epath.Path) -> epath.Path:
-    return path.parent / f".{path.name}.{os.getpid()}.partial"
-
-
 @contextlib.contextmanager
 def replacing(path: epath.PathLike) -> Iterator[epath.Path]:
     """Yield a path to write to; on success it becomes `path`, after an exception it is removed."""
     target = epath.Path(path)
-    partial = _beside(target)
+    partial = target.parent / f".{target.name}.{os.getpid()}.partial"
     try:
         yield partial
         partial.replace(target)
@@ -29,7 +25,8 @@ def replacing(path: epath.PathLike) -> Iterator[epath.Path]:
 def replacing_directory(path: epath.PathLike) -> Iterator[epath.Path]:
     """Like `replacing`, for a directory and all that is written into it."""
     target = epath.Path(path)
-    partial, old = _beside(target), target.parent / f".{target.name}.{os.getpid()}.old"
+    partial, old = (target.parent / f".{target.name}.{kind}" for kind in ("partial", "old"))
+    _tidy(target, partial, old)  # what a kill left
     partial.mkdir()
     try:
         yield partial
@@ -37,9 +34,16 @@ def replacing_directory(path: epath.PathLike) -> Iterator[epath.Path]:
             target.rename(old)
         partial.rename(target)
     finally:
-        for leftover in (partial, old):
-            if leftover.exists():
-                leftover.rmtree()
+        _tidy(target, partial, old)
+
+
+def _tidy(target: epath.Path, partial: epath.Path, old: epath.Path) -> None:
+    """Remove what is left beside `target`; the old directory comes back where no new one came."""
+    if old.exists() and not target.exists():
+        old.rename(target)
+    for leftover in (partial, old):
+        if leftover.exists():
+            leftover.rmtree()
 
 
 def write_json(path: epath.PathLike, value: Any) -> None:

@@ -3,19 +3,18 @@
 import argparse
 import contextlib
 import dataclasses
+import functools
 import importlib.metadata
 import io
 import pathlib
 import sys
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final
 
 import tyro
 
 from dysr_jax.config import RunConfig, load_config
 from dysr_jax.errors import InputError
-
-T = TypeVar("T")
 
 JsonPath = Annotated[pathlib.Path | None, tyro.conf.arg(name="json")]
 
@@ -44,11 +43,11 @@ class Search:
 class Upscale:
     """Upscale an image, or every image of a folder."""
 
-    bundle: tyro.conf.Positional[pathlib.Path]
+    bundle: Annotated[tyro.conf.Positional[pathlib.Path], tyro.conf.arg(metavar="BUNDLE")]
     """A bundle directory, such as RUN/bundle."""
-    source: Annotated[tyro.conf.Positional[pathlib.Path], tyro.conf.arg(name="in")]
+    source: Annotated[tyro.conf.Positional[pathlib.Path], tyro.conf.arg(name="in", metavar="IN")]
     """An image, or a folder of images."""
-    target: Annotated[tyro.conf.Positional[pathlib.Path], tyro.conf.arg(name="out")]
+    target: Annotated[tyro.conf.Positional[pathlib.Path], tyro.conf.arg(name="out", metavar="OUT")]
     """An image, or a folder."""
     member: str | None = None
     """A member's name; the best one without it."""
@@ -66,9 +65,9 @@ class Upscale:
 class Eval:
     """PSNR-Y and SSIM-Y of every member, and of bicubic, on a folder of HR images."""
 
-    bundle: tyro.conf.Positional[pathlib.Path]
+    bundle: Annotated[tyro.conf.Positional[pathlib.Path], tyro.conf.arg(metavar="BUNDLE")]
     """A bundle directory, such as RUN/bundle."""
-    folder: tyro.conf.Positional[pathlib.Path]
+    folder: Annotated[tyro.conf.Positional[pathlib.Path], tyro.conf.arg(metavar="FOLDER")]
     """HR images; the LR ones are made by MATLAB's bicubic."""
     json_path: JsonPath = None
     """Write the scores to this file too."""
@@ -80,6 +79,7 @@ class Eval:
         from dysr_jax.runtime.bundle import load_bundle
         from dysr_jax.runtime.images import evaluate_folder
 
+        _check_json(self.json_path)
         scores = evaluate_folder(load_bundle(self.bundle), self.folder)
         print(scores_table(scores))
         if self.json_path:
@@ -103,6 +103,7 @@ class BenchStep:
         from dysr_jax.bench.step import bench_step
         from dysr_jax.report.tables import bench_table
 
+        _check_json(self.json_path)
         _report(bench_step(self.run, rounds=self.rounds), bench_table, self.json_path)
 
 
@@ -125,8 +126,15 @@ class BenchCandidates:
         from dysr_jax.bench.candidates import bench_candidates
         from dysr_jax.report.tables import bench_table
 
+        _check_json(self.json_path)
         result = bench_candidates(self.run, rounds=self.rounds, compiled=self.compiled)
         _report(result, bench_table, self.json_path)
+
+
+def _check_json(path: pathlib.Path | None) -> None:
+    """Before the work, and not after it."""
+    if path and (path.is_dir() or not path.parent.is_dir()):
+        raise InputError(f"json {str(path)!r}: allowed is a file in a folder that exists")
 
 
 def _report(
@@ -149,11 +157,32 @@ COMMANDS: Final[dict[str, Any]] = {
 
 
 def _usage() -> str:
-    lines = ["usage: dysr COMMAND [OPTIONS]", "", "DySR in JAX: a searched super-resolution supernet.", ""]
+    lines = [
+        "usage: dysr COMMAND [OPTIONS]",
+        "",
+        "DySR in JAX: a searched super-resolution supernet.",
+        "",
+    ]
     for name, kind in COMMANDS.items():
         lines.append(f"  dysr {name:<17} {(kind.__doc__ or '').splitlines()[0]}")
-    lines += ["", "`dysr COMMAND --help` lists the options of a command; `dysr --version` the version."]
+    lines += [
+        "",
+        "`dysr COMMAND --help` lists the options of a command; `dysr --version` the version.",
+    ]
     return "\n".join(lines)
+
+
+def _boxes(parse: Callable[[], Any]) -> str:
+    """What tyro says of arguments that it refuses, drawn alike whatever the terminal's encoding is."""
+    drawn, unused = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
+    with (
+        contextlib.redirect_stderr(drawn),
+        contextlib.redirect_stdout(unused),
+        contextlib.suppress(SystemExit),
+    ):
+        parse()
+    drawn.seek(0)
+    return drawn.read()
 
 
 def _first_line(box: str) -> str:
@@ -168,19 +197,19 @@ def _first_line(box: str) -> str:
     return " ".join(words)
 
 
-def _parse(kind: type[T], name: str, args: Sequence[str], default: T | None) -> T:
+def _parse(kind: type[Any], name: str, args: Sequence[str], default: Any | None) -> Any:
     """Parse a command's options; what is wrong with them becomes one line."""
-    boxes = io.StringIO()
+    start = tyro.MISSING_NONPROP if default is None else default
+    parse = functools.partial(
+        tyro.cli, kind, args=args, prog=f"dysr {name}", default=start, return_unknown_args=True
+    )
     try:
-        with contextlib.redirect_stderr(boxes):
-            given = {} if default is None else {"default": default}
-            command, unknown = tyro.cli(
-                kind, args=args, prog=f"dysr {name}", return_unknown_args=True, **given
-            )
+        with contextlib.redirect_stderr(io.StringIO()):
+            command, unknown = parse()
     except SystemExit as stop:
         if stop.code in (0, None):
             raise
-        raise InputError(f"{_first_line(boxes.getvalue())} (see dysr {name} --help)") from None
+        raise InputError(f"{_first_line(_boxes(parse))} (see dysr {name} --help)") from None
     if unknown:
         raise InputError(f"unknown option {unknown[0]!r}; dysr {name} --help lists what is allowed")
     return command
@@ -211,8 +240,12 @@ def _command(args: Sequence[str]) -> tuple[str, Sequence[str]]:
 
 def main(args: Sequence[str] | None = None) -> int:
     """The entry point of `dysr`: returns the exit code, 2 for bad input and 130 for Ctrl-C."""
-    args = sys.argv[1:] if args is None else args
-    if not args or args[0] in ("-h", "--help"):
+    args = list(sys.argv[1:] if args is None else args)
+    if (
+        not args
+        or args[0] in ("-h", "--help")
+        or args[:2] in (["bench", "-h"], ["bench", "--help"])
+    ):
         print(_usage())
         return 0 if args else 2
     if args[0] == "--version":
@@ -226,7 +259,8 @@ def main(args: Sequence[str] | None = None) -> int:
         print(f"dysr: error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\ndysr: interrupted; the same command goes on from here", file=sys.stderr)
+        more = "; the same command goes on from here" if args[0] == "search" else ""
+        print(f"\ndysr: interrupted{more}", file=sys.stderr)
         return 130
     return 0
 

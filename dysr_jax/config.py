@@ -11,8 +11,10 @@ from typing import Any, Literal, TypeVar
 from dysr_jax.data.sources import DataConfig
 from dysr_jax.errors import InputError
 from dysr_jax.search.config import SearchConfig
+from dysr_jax.search.config import check_config as check_search
 from dysr_jax.space import SearchSpace, uniform
 from dysr_jax.train.config import TrainConfig
+from dysr_jax.train.config import check_config as check_train
 
 T = TypeVar("T")
 
@@ -90,6 +92,27 @@ PRESETS: dict[str, RunConfig] = {
 """`quickstart` is made for two CPU cores and three minutes, `base` for an accelerator."""
 
 
+MAX_SEED = 2**32 - 1
+
+
+def check(config: RunConfig, devices: int) -> SearchSpace:
+    """The config's space, after every field that can be checked without data was.
+
+    Args:
+        config: of a run.
+        devices: how many share the groups of a training step.
+
+    Raises:
+        InputError: names the field, its value and what is allowed.
+    """
+    if not 0 <= config.seed <= MAX_SEED:
+        raise InputError(f"seed {config.seed}: allowed is 0 to {MAX_SEED}")
+    space = config.space.build()
+    check_train(config.train, devices)
+    check_search(config.search, space)
+    return space
+
+
 def load_config(name: str) -> RunConfig:
     """A preset by name, or a `.json` file as a run writes it.
 
@@ -101,11 +124,12 @@ def load_config(name: str) -> RunConfig:
     if not name.endswith(".json"):
         raise InputError(f"config {name!r}: allowed are {', '.join(PRESETS)} or a .json file")
     try:
-        return from_dict(RunConfig, json.loads(pathlib.Path(name).read_text()), name)
+        fields = json.loads(pathlib.Path(name).read_text())
     except OSError:
         raise InputError(f"config {name!r}: the file cannot be read") from None
-    except json.JSONDecodeError as error:
+    except ValueError as error:
         raise InputError(f"config {name!r} is not JSON: {error}") from None
+    return from_dict(RunConfig, fields, name)
 
 
 def from_dict(kind: type[T], fields: Any, where: str | os.PathLike[str]) -> T:
@@ -139,7 +163,11 @@ def _value(hint: Any, value: Any, where: str) -> Any:
         return float(value)
     elif isinstance(hint, type) and type(value) is hint:
         return value
-    name = hint.__name__ if isinstance(hint, type) and not isinstance(hint, types.GenericAlias) else hint
+    name = (
+        hint.__name__
+        if isinstance(hint, type) and not isinstance(hint, types.GenericAlias)
+        else hint
+    )
     raise InputError(f"{where}: {value!r} is not {name}")
 
 

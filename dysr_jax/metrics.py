@@ -55,5 +55,7 @@ def ssim_y(image: chex.Array, reference: chex.Array, border: int) -> chex.Array:
     """
     import dm_pix
 
-    planes = (shave(luma(x), border)[..., None] for x in (image, reference))
-    return dm_pix.ssim(*planes, max_val=PEAK)
+    planes = [shave(luma(x), border) for x in (image, reference)]
+    batch = planes[0].shape[:-2]
+    flat = [plane.reshape(-1, *plane.shape[-2:], 1) for plane in planes]
+    return dm_pix.ssim(*flat, max_val=PEAK).reshape(batch)

@@ -37,6 +37,7 @@ def per_device(
 
     Args:
         fn: the per-device function.
+        mesh: of `device_mesh`.
         in_axes: for each argument 0 (its leading axis is the devices) or None (the same for all).
         out_axes: 0 (outputs are stacked on a leading device axis) or None (`fn` returns the same on all
             devices, as after `mean`).
@@ -78,3 +79,8 @@ def index() -> chex.Array:
 def replicate(tree: Any, mesh: Mesh) -> Any:
     """Put a pytree on every device of the mesh."""
     return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
+
+
+def on_one_device(tree: Any, mesh: Mesh) -> Any:
+    """Put a pytree on the mesh's first device alone: static programs and frames run there."""
+    return jax.device_put(tree, mesh.devices.flat[0])

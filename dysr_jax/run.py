@@ -11,7 +11,7 @@ from jax.sharding import Mesh
 
 from dysr_jax import parallel
 from dysr_jax.atomic import write_json
-from dysr_jax.config import RunConfig
+from dysr_jax.config import RunConfig, check
 from dysr_jax.data.pool import build_pool
 from dysr_jax.data.sources import Pair, load_pairs
 from dysr_jax.device import device_name
@@ -25,11 +25,9 @@ from dysr_jax.runtime.bundle import Bundle, load_bundle, save_bundle
 from dysr_jax.runtime.switching import measure_switching
 from dysr_jax.search.evaluator import Patches, grid_patches
 from dysr_jax.search.latency import LatencyTable, device_table, load_table, save_table, table_key
-from dysr_jax.search.loop import check_config as check_search
 from dysr_jax.search.loop import search
 from dysr_jax.search.members import choose, measure, sample_frame
 from dysr_jax.space import size
-from dysr_jax.train.loop import check_config as check_train
 from dysr_jax.train.loop import train
 
 Say = Callable[[str], None]
@@ -51,9 +49,7 @@ class _Job(NamedTuple):
 def _begin(config: RunConfig, out: str | os.PathLike[str], say: Say) -> _Job:
     """Check and load everything; only then is the run's directory made."""
     mesh = parallel.device_mesh(config.devices)
-    space = config.space.build()
-    check_train(config.train, mesh.devices.size)
-    check_search(config.search, space)
+    space = check(config, mesh.devices.size)
     net = make_supernet(space, config.dtype)
     training, validation = load_pairs(config.data, space.scale)
     patches = grid_patches(validation, config.search.patches, config.search.patch)
@@ -85,7 +81,8 @@ def _train_and_search(job: _Job) -> None:
         f"{len(job.training)} training images ({pool.nbytes / 1e6:.1f} MB on each device), "
         f"{len(job.validation)} for validation; {size(space):.3g} archs"
     )
-    params = train(key_train, job.net, pool, config.train, job.mesh, job.run).ema
+    state = train(key_train, job.net, pool, config.train, job.mesh, job.run)
+    params = parallel.on_one_device(state.ema, job.mesh)
     table = _latency_table(job, params)
     archive = search(
         key_search, job.net, params, job.patches, table, config.search, job.mesh, job.run

@@ -20,9 +20,10 @@ def open_run(out: str | os.PathLike[str], config: RunConfig) -> pathlib.Path:
     path = run / "config.json"
     if path.is_file():
         try:
-            found = from_dict(RunConfig, json.loads(path.read_text()), path)
-        except json.JSONDecodeError:
+            fields = json.loads(path.read_text())
+        except ValueError:
             raise InputError(f"out {str(run)!r}: its config.json is damaged") from None
+        found = from_dict(RunConfig, fields, path)
         if found != config:
             difference = _difference(to_dict(found), to_dict(config))
             raise InputError(

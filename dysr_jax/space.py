@@ -91,7 +91,9 @@ def validate(space: SearchSpace, arch: Arch) -> Arch:
     """
     limits = counts(space)
     if len(arch) != len(limits):
-        raise InputError(f"arch {arch!r} has {len(arch)} indices; the space has {len(limits)} slots")
+        raise InputError(
+            f"arch {arch!r} has {len(arch)} indices; the space has {len(limits)} slots"
+        )
     for slot, (index, limit) in enumerate(zip(arch, limits, strict=True)):
         if not 0 <= index < limit:
             raise InputError(f"arch {arch!r}: slot {slot} takes 0 to {limit - 1}, not {index}")

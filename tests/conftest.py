@@ -1,11 +1,18 @@
 """Shared by all tests: several fake CPU devices, one small run."""
 
 import os
+import tempfile
 
 # Before JAX is imported: devices are counted once.
 os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=4"
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+# Workers and later runs share what they compiled; where the cache never hits, tests are only slower.
+os.environ.setdefault(
+    "JAX_COMPILATION_CACHE_DIR", f"{tempfile.gettempdir()}/dysr_tests_{os.getuid()}"
+)
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.3"
+os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "0"
 
 import dataclasses
 import pathlib

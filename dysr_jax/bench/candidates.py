@@ -1,7 +1,9 @@
 """Evaluating candidates: the search program against static programs, compiled for each one."""
 
+import functools
 import statistics
 import time
+from collections.abc import Callable
 from typing import Any
 
 import chex
@@ -9,14 +11,15 @@ import jax
 import jax.numpy as jnp
 
 from dysr_jax import parallel
+from dysr_jax.bench.rows import Row, describe_space, median_ratio
 from dysr_jax.bench.setup import make_setup
 from dysr_jax.config import RunConfig
 from dysr_jax.device import device_name
 from dysr_jax.metrics import mse_y
 from dysr_jax.model.programs import frame_program
-from dysr_jax.model.supernet import init_params
-from dysr_jax.search.evaluator import grid_patches, make_evaluator
-from dysr_jax.space import arch_name, sample, size
+from dysr_jax.model.supernet import Params, init_params
+from dysr_jax.search.evaluator import Evaluator, grid_patches
+from dysr_jax.space import Arch, arch_name, sample
 from dysr_jax.timing import median_ms
 
 
@@ -32,51 +35,43 @@ def bench_candidates(config: RunConfig, *, compiled: int = 4, rounds: int = 15) 
         Device, space, `methods` with their candidates a second, `archs` with the milliseconds of one
         evaluation by both programs and their ratio, and `ratio`, the ratios' median.
     """
-    setup = make_setup(config, compiled)
-    net, space = setup.net, setup.net.space
+    setup = make_setup(config, compiled, rounds)
+    net, space, search = setup.net, setup.net.space, config.search
     params = init_params(jax.random.key(config.seed), space)
-    patches = grid_patches(setup.validation, config.search.patches, config.search.patch)
-    mesh = parallel.device_mesh(1)
-    evaluate = make_evaluator(net, patches, mesh)
+    patches = grid_patches(setup.validation, search.patches, search.patch)
+    evaluate = Evaluator(net, patches, parallel.device_mesh(1))
     program = frame_program(net)
 
-    def static(params: Any, arch: tuple[int, ...]) -> chex.Array:
+    def static(params: Params, arch: Arch) -> chex.Array:
         return jnp.mean(mse_y(program(params, patches.lr, arch), patches.hr, space.scale))
 
-    calls: dict[str, Any] = {}
+    calls: dict[str, Callable[[], object]] = {}
     compile_s = []
     for arch in setup.archs:
         start = time.perf_counter()
         run = jax.jit(static, static_argnums=1).lower(params, arch).compile()
         compile_s.append(time.perf_counter() - start)
         genes = jnp.asarray([arch], jnp.int32)
-        calls[f"static {arch}"] = lambda run=run: run(params)
-        calls[f"search {arch}"] = lambda genes=genes: evaluate(params, genes)
-    population = sample(jax.random.key(config.seed + 1), space, (config.search.population,))
-    calls["population"] = lambda: evaluate(params, population)
+        calls[f"static {arch}"] = functools.partial(run, params)
+        calls[f"search {arch}"] = functools.partial(evaluate, params, genes)
+    population = sample(jax.random.key(config.seed + 1), space, (search.population,))
+    calls["population"] = functools.partial(evaluate, params, population)
     measured = median_ms(calls, rounds)
-    rows = []
-    for arch in setup.archs:
-        search_ms, static_ms = measured[f"search {arch}"], measured[f"static {arch}"]
-        rows.append(
-            {
-                "arch": arch_name(space, arch),
-                "search_ms": search_ms,
-                "static_ms": static_ms,
-                "ratio": search_ms / static_ms,
-            }
-        )
-    static_s = statistics.mean(row["static_ms"] for row in rows) / 1e3
+    rows = [
+        Row(arch_name(space, arch), measured[f"search {arch}"], measured[f"static {arch}"])
+        for arch in setup.archs
+    ]
+    static_s = statistics.mean(row.static_ms for row in rows) / 1e3
     rates = {
-        "search program": config.search.population / measured["population"] * 1e3,
+        "search program": search.population / measured["population"] * 1e3,
         "compile each candidate": 1.0 / (statistics.mean(compile_s) + static_s),
     }
     return {
         "device": device_name(),
-        "space": f"{len(space.body)} slots, width {space.width}, {size(space):.3g} archs",
-        "patches": f"{len(patches.lr)} of {config.search.patch}x{config.search.patch}",
+        "space": describe_space(net),
+        "patches": f"{len(patches.lr)} of {search.patch}x{search.patch}",
         "dtype": jnp.dtype(net.dtype).name,
-        "archs": rows,
+        "archs": [row.to_json() for row in rows],
         "methods": [{"name": k, "candidates_per_second": v} for k, v in rates.items()],
-        "ratio": statistics.median(row["ratio"] for row in rows),
+        "ratio": median_ratio(rows),
     }

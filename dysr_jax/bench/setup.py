@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import jax
 
-from dysr_jax.config import RunConfig
+from dysr_jax.config import RunConfig, check
 from dysr_jax.data.sources import Pair, load_pairs
 from dysr_jax.errors import InputError
 from dysr_jax.model.programs import make_supernet
@@ -21,15 +21,17 @@ class Setup(NamedTuple):
     archs: list[Arch]
 
 
-def make_setup(config: RunConfig, archs: int) -> Setup:
+def make_setup(config: RunConfig, archs: int, rounds: int) -> Setup:
     """The smallest, the largest and random archs of the config's space, `archs` in all.
 
     Raises:
-        InputError: `archs` is under 2, or see `load_pairs` and `SearchSpace`.
+        InputError: `archs` is under 2 or `rounds` under 1, or see `check` and `load_pairs`.
     """
+    if rounds < 1:
+        raise InputError(f"rounds {rounds}: allowed is 1 or more")
     if archs < 2:
         raise InputError(f"number of archs {archs}: allowed is 2 or more (smallest and largest)")
-    space = config.space.build()
+    space = check(config, devices=1)
     training, validation = load_pairs(config.data, space.scale)
     drawn = to_archs(space, sample(jax.random.key(config.seed), space, (archs - 2,)))
     net = make_supernet(space, config.dtype)

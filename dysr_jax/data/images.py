@@ -13,6 +13,15 @@ from dysr_jax.errors import InputError
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 """What a folder of images is searched for, in any case."""
 
+_UNREADABLE = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    Image.DecompressionBombWarning,
+    Image.DecompressionBombError,
+)
+"""What Pillow raises for damaged files, files that are no images, and absurdly large ones."""
+
 _SIXTEEN_BIT = ("I;16", "I;16B", "I;16L", "I")
 
 
@@ -40,8 +49,8 @@ def _open(path: str | os.PathLike[str]) -> Image.Image:
                 return _to_8_bit(ImageOps.exif_transpose(image))
     except FileNotFoundError:
         raise InputError(f"image {os.fspath(path)!r} does not exist") from None
-    except (OSError, ValueError, Image.DecompressionBombWarning) as error:
-        reason = "it is a folder" if os.path.isdir(path) else str(error)
+    except _UNREADABLE as error:
+        reason = "it is a folder" if pathlib.Path(path).is_dir() else str(error)
         raise InputError(f"image {os.fspath(path)!r} cannot be read: {reason}") from None
 
 
@@ -63,22 +72,33 @@ def read_grey_or_rgb(path: str | os.PathLike[str]) -> np.ndarray:
     return image if image.ndim == 3 else image[:, :, None]
 
 
+def check_suffix(path: str | os.PathLike[str]) -> str:
+    """The suffix of an image file that can be written, in lower case.
+
+    Raises:
+        InputError: another suffix.
+    """
+    suffix = pathlib.Path(path).suffix.lower()
+    if suffix not in SUFFIXES:
+        raise InputError(f"image {os.fspath(path)!r}: allowed suffixes are {', '.join(SUFFIXES)}")
+    return suffix
+
+
 def write_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
     """Write `[H, W, 3]` uint8 in the format of the file's suffix, whole or not at all.
 
     Raises:
         InputError: a suffix that Pillow does not write, or a place that cannot be written to.
     """
-    suffix = pathlib.Path(path).suffix.lower()
-    if suffix not in SUFFIXES:
-        raise InputError(f"image {os.fspath(path)!r}: allowed suffixes are {', '.join(SUFFIXES)}")
+    suffix = check_suffix(path)
     options = {"quality": 95} if suffix in (".jpg", ".jpeg", ".webp") else {}
     try:
         with replacing(path) as partial:
             form = Image.registered_extensions()[suffix]
             Image.fromarray(image).save(os.fspath(partial), format=form, **options)
-    except OSError as error:
-        raise InputError(f"image {os.fspath(path)!r} cannot be written: {error}") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"image {os.fspath(path)!r} cannot be written: {reason}") from None
 
 
 def list_images(folder: str | os.PathLike[str]) -> list[pathlib.Path]:

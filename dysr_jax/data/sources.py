@@ -74,7 +74,7 @@ def _split(config: DataConfig, images: list) -> tuple[list, list]:
             f"data.holdout {config.holdout}: {config.source!r} has {len(images)} images; allowed "
             f"are 1 to {len(images) - 1} (or name a source in data.validation)"
         )
-    held = {int(i) for i in np.linspace(0, len(images) - 1, config.holdout + 2)[1:-1].round()}
+    held = {(2 * i + 1) * len(images) // (2 * config.holdout) for i in range(config.holdout)}
     train = [image for i, image in enumerate(images) if i not in held]
     return train, [images[i] for i in sorted(held)]
 
@@ -102,7 +102,9 @@ def _large_enough(config: DataConfig, pairs: list[Pair], scale: int) -> list[Pai
         )
     kept = [pair for pair in pairs if min(pair.lr.shape[:2]) >= config.patch]
     if not kept:
-        raise InputError(f"data.patch {config.patch}: no image of {config.source!r} is large enough")
+        raise InputError(
+            f"data.patch {config.patch}: no image of {config.source!r} is large enough"
+        )
     return kept
 
 
@@ -112,6 +114,8 @@ def load_pairs(config: DataConfig, scale: int) -> tuple[list[Pair], list[Pair]]:
     Raises:
         InputError: see `load_source`; or a training image smaller than a patch; or nothing to hold out.
     """
+    if config.patch < 1:
+        raise InputError(f"data.patch {config.patch}: allowed is 1 or more")
     images = load_source(config.source)
     if config.validation:
         train, held = images, load_source(config.validation)

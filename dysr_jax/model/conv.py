@@ -92,9 +92,7 @@ def _shifts(x: chex.Array, size: int) -> list[list[chex.Array]]:
     pad = size // 2
     height, width = x.shape[1:3]
     padded = jnp.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
-    return [
-        [padded[:, i : i + height, j : j + width] for j in range(size)] for i in range(size)
-    ]
+    return [[padded[:, i : i + height, j : j + width] for j in range(size)] for i in range(size)]
 
 
 def _depthwise_shifted(x: chex.Array, kernel: chex.Array) -> chex.Array:
@@ -107,9 +105,7 @@ def _depthwise_grouped(x: chex.Array, kernel: chex.Array) -> chex.Array:
 
 
 def _depthwise_forward(x: chex.Array, kernel: chex.Array) -> chex.Array:
-    return lax.platform_dependent(
-        x, kernel, cpu=_depthwise_shifted, default=_depthwise_grouped
-    )
+    return lax.platform_dependent(x, kernel, cpu=_depthwise_shifted, default=_depthwise_grouped)
 
 
 @jax.custom_vjp

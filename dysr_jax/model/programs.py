@@ -47,17 +47,21 @@ def frame_program(net: Supernet) -> Callable[[Params, chex.Array, Arch | chex.Ar
     return upscale_frames
 
 
-def compile_static(
-    net: Supernet, arch: Arch, params: Params, frames: tuple[int, int, int]
-) -> Any:
-    """The executable `(params, frames) -> frames` of one arch, compiled ahead of time.
+def compile_static(net: Supernet, arch: Arch, params: Params, shape: tuple[int, int]) -> Any:
+    """The executable of one arch, compiled ahead of time: `(params, frame) -> frame`.
+
+    It maps `[H, W, 3]` uint8 to `[s H, s W, 3]` uint8.
 
     Args:
         net: the supernet, with `kept` set if `params` is compacted.
         arch: the sub-graph.
         params: arrays or their shapes.
-        frames: number, LR rows and LR columns of the frames of a call.
+        shape: LR rows and columns of a frame.
     """
-    program = jax.jit(frame_program(net), static_argnums=2)
-    shape = jax.ShapeDtypeStruct((*frames, 3), jnp.uint8)
-    return program.lower(params, shape, arch).compile()
+    program = frame_program(net)
+
+    def upscale_frame(params: Params, frame: chex.Array) -> chex.Array:
+        return program(params, frame[None], arch)[0]
+
+    frame = jax.ShapeDtypeStruct((*shape, 3), jnp.uint8)
+    return jax.jit(upscale_frame).lower(params, frame).compile()

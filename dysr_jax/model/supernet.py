@@ -38,7 +38,9 @@ def slot_name(space: SearchSpace, slot: int) -> str:
     return "upsampler" if slot == len(space.body) else f"slot{slot:02d}"
 
 
-def stored_kernels(space: SearchSpace, slot: int, kept: Kept | None = None) -> dict[str, KernelSpec]:
+def stored_kernels(
+    space: SearchSpace, slot: int, kept: Kept | None = None
+) -> dict[str, KernelSpec]:
     """The shared kernels of a slot: the union of what its (kept) branches read."""
     branches = space.branches(slot)
     indices = range(len(branches)) if kept is None else kept[slot]
@@ -123,7 +125,9 @@ class _SharedKernels(nn.Module):
         if self.is_initializing() and self.specs:
             noise = jax.random.truncated_normal(self.make_rng("params"), -2, 2, noise.shape)
         kernels = {}
-        for (name, spec), start in zip(self.specs, itertools.accumulate([0, *counts])):
+        for (name, spec), start in zip(
+            self.specs, itertools.accumulate([0, *counts]), strict=False
+        ):
             kernels[name] = self.param(name, functools.partial(_scaled, spec, noise, start))
         return kernels
 

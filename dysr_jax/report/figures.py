@@ -1,6 +1,7 @@
 """Figures of a run, as PNG files."""
 
 import os
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -60,23 +61,18 @@ def pareto_figure(
         axes.set_ylabel("PSNR-Y, dB")
         axes.grid(alpha=0.3)
         axes.legend(loc="lower right", fontsize=8)
+    names = [f"{number} {member.name}" for number, member in enumerate(members, 1)]
     figure.suptitle(device, fontsize=9)
     figure.tight_layout()
+    figure.text(0.01, 0.0, textwrap.fill("   ".join(names), 150), va="top", fontsize=8)
     _save(figure, path)
 
 
 def _members_axes(axes: Any, members: Sequence[Member], bicubic_psnr_y: float) -> None:
     latency, quality = [m.latency_ms for m in members], [m.psnr_y for m in members]
     axes.plot(latency, quality, "o-", color=ORANGE, label=f"measured members ({len(members)})")
-    for number, member in enumerate(members):
-        below = number % 2 == 1
-        axes.annotate(
-            member.name,
-            (member.latency_ms, member.psnr_y),
-            xytext=(5, -10 if below else 5),
-            textcoords="offset points",
-            fontsize=7,
-        )
+    for number, point in enumerate(zip(latency, quality, strict=True), 1):
+        axes.annotate(str(number), point, xytext=(4, -11), textcoords="offset points", fontsize=8)
     axes.axhline(bicubic_psnr_y, color=GREY, linestyle="--", label="bicubic")
     axes.margins(x=0.15, y=0.12)
     axes.set_title("members: whole images, measured latency")

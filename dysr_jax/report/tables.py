@@ -63,7 +63,9 @@ def bench_table(result: Mapping[str, Any]) -> str:
     parts = []
     for name, value in result.items():
         if isinstance(value, list):
-            parts.append(format_table(list(value[0]), [list(map(_cell, r.values())) for r in value]))
+            parts.append(
+                format_table(list(value[0]), [list(map(_cell, r.values())) for r in value])
+            )
         else:
             parts.append(f"{name}: {_cell(value)}")
     return "\n".join(parts)

@@ -37,11 +37,11 @@ class Bank:
         """
         every = [member.name for member in self.bundle.members]
         names = every if members is None else list(members)
-        missing = [name for name in names if (name, shape) not in self._executables]
+        missing = [name for name in dict.fromkeys(names) if (name, shape) not in self._executables]
         archs = [self.bundle.member(name).arch for name in missing]
-        net, frames = self.bundle.net, (1, *shape)
+        net = self.bundle.net
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as threads:
-            compiled = threads.map(lambda a: compile_static(net, a, self._params, frames), archs)
+            compiled = threads.map(lambda a: compile_static(net, a, self._params, shape), archs)
             for name, executable in zip(missing, compiled, strict=True):
                 self._executables[name, shape] = executable
         blank = np.zeros((*shape, 3), np.uint8)
@@ -56,7 +56,7 @@ class Bank:
             member: a member's name.
 
         Returns:
-            `[1, s H, s W, 3]` uint8.
+            `[s H, s W, 3]` uint8.
 
         Raises:
             InputError: the bank was not prepared for this member and frame shape.
@@ -64,13 +64,15 @@ class Bank:
         shape = (frame.shape[0], frame.shape[1])
         executable = self._executables.get((member, shape))
         if executable is None:
-            ready = ", ".join(f"{name} at {rows}x{cols}" for name, (rows, cols) in self._executables)
+            ready = ", ".join(
+                f"{name} at {rows}x{cols}" for name, (rows, cols) in self._executables
+            )
             raise InputError(
                 f"member {member!r} is not prepared for a frame of {shape[0]}x{shape[1]}; ready are "
                 f"{ready or 'none'}"
             )
-        return executable(self._params, frame[None])
+        return executable(self._params, frame)
 
     def __call__(self, frame: chex.Array, member: str) -> np.ndarray:
         """Upscale a frame: `[H, W, 3]` uint8 to `[s H, s W, 3]` uint8 on the host."""
-        return np.asarray(self.dispatch(frame, member))[0]
+        return np.asarray(self.dispatch(frame, member))

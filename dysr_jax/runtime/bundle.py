@@ -16,12 +16,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from safetensors import SafetensorError
 
 from dysr_jax.atomic import replacing_directory, write_json
 from dysr_jax.device import device_name
 from dysr_jax.errors import InputError
 from dysr_jax.model.compact import compact, kept_branches
-from dysr_jax.model.programs import make_supernet
+from dysr_jax.model.programs import compute_dtype, make_supernet
 from dysr_jax.model.supernet import Kept, Params, Supernet, init_params
 from dysr_jax.search.latency import LatencyTable, save_table
 from dysr_jax.space import Arch, SearchSpace, arch_name, mult_adds, parameters, parse_arch
@@ -179,7 +180,10 @@ def _read_file(folder: pathlib.Path, manifest: dict[str, Any], name: str) -> byt
         content = (folder / name).read_bytes()
     except OSError:
         raise InputError(f"bundle {str(folder)!r}: {name} is missing") from None
-    if _digest(content) != manifest["files"][name]:
+    digests = manifest.get("files")
+    if not isinstance(digests, dict) or name not in digests:
+        raise InputError(f"bundle {str(folder)!r}: {MANIFEST} has no digest of {name} in its files")
+    if _digest(content) != digests[name]:
         raise InputError(f"bundle {str(folder)!r}: {name} is truncated or altered (digest)")
     return content
 
@@ -197,8 +201,12 @@ def _params(content: bytes, space: SearchSpace, members: tuple[Member, ...]) -> 
     """The weights, held against the shapes that the members need."""
     from safetensors.numpy import load
 
+    try:
+        kernels = load(content)
+    except SafetensorError:
+        raise InputError(f"its weights, {WEIGHTS}, are no safetensors file") from None
     params: Params = {}
-    for key, kernel in load(content).items():
+    for key, kernel in kernels.items():
         slot, _, name = key.partition("/")
         params.setdefault(slot, {})[name] = jnp.asarray(kernel)
     archs = [member.arch for member in members]
@@ -221,16 +229,22 @@ def load_bundle(path: str | os.PathLike[str]) -> Bundle:
     _read_file(folder, manifest, LATENCY)
     weights = _read_file(folder, manifest, WEIGHTS)
     try:
-        space = _space(manifest["space"])
-        members = _members(space, manifest["members"])
-        params = _params(weights, space, members)
+        return _assemble(manifest, weights)
     except InputError as error:
         raise InputError(f"bundle {str(folder)!r}: {error}") from None
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise InputError(f"bundle {str(folder)!r} is not made as a bundle is ({reason})") from None
+
+
+def _assemble(manifest: dict[str, Any], weights: bytes) -> Bundle:
+    space = _space(manifest["space"])
+    members = _members(space, manifest["members"])
     return Bundle(
         space=space,
         members=members,
-        params=params,
-        dtype=manifest["dtype"],
+        params=_params(weights, space, members),
+        dtype=compute_dtype(manifest["dtype"]),
         device=manifest["device"],
         frame=tuple(manifest["frame"]),
         bicubic_psnr_y=manifest["bicubic_psnr_y"],

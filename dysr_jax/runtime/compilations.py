@@ -14,9 +14,9 @@ class Count:
     def __init__(self) -> None:
         self.value = 0
 
-    def __call__(self, event: str, duration: float, **_: object) -> None:
+    def __call__(self, event: str, duration_secs: float, **_: str | int) -> None:
         """JAX's monitoring calls this; it hears of every event."""
-        del duration
+        del duration_secs
         self.value += event == _EVENT
 
 

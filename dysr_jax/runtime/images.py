@@ -5,10 +5,17 @@ import pathlib
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+import jax
 import numpy as np
 
 from dysr_jax.data.degradation import upscale
-from dysr_jax.data.images import list_images, read_grey_or_rgb, read_image, write_image
+from dysr_jax.data.images import (
+    check_suffix,
+    list_images,
+    read_grey_or_rgb,
+    read_image,
+    write_image,
+)
 from dysr_jax.data.sources import degrade
 from dysr_jax.errors import InputError
 from dysr_jax.metrics import psnr_y, ssim_y
@@ -16,6 +23,7 @@ from dysr_jax.runtime.bank import Bank
 from dysr_jax.runtime.bundle import Bundle
 
 SSIM_WINDOW = 11
+_ssim_y = jax.jit(ssim_y, static_argnums=2)
 
 
 def upscale_image(bank: Bank, image: np.ndarray, member: str | None = None) -> np.ndarray:
@@ -33,17 +41,28 @@ def upscale_image(bank: Bank, image: np.ndarray, member: str | None = None) -> n
     return bank(image, name)
 
 
-def _pairs(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> list[tuple[pathlib.Path, pathlib.Path]]:
+def _pairs(
+    source: str | os.PathLike[str], target: str | os.PathLike[str]
+) -> list[tuple[pathlib.Path, pathlib.Path]]:
     """What to read and where to write it, for an image or a folder of images."""
     source, target = pathlib.Path(source), pathlib.Path(target)
     if not source.is_dir():
-        return [(source, target / source.name if target.is_dir() else target)]
+        write = target / source.name if target.is_dir() else target
+        check_suffix(write)
+        if write.resolve() == source.resolve():
+            raise InputError(f"output {str(write)!r} is the input; allowed is another file")
+        return [(source, write)]
     if target.is_file():
-        raise InputError(f"output {str(target)!r} is a file; for a folder of images a folder is allowed")
+        raise InputError(
+            f"output {str(target)!r} is a file; for a folder of images a folder is allowed"
+        )
     if target.resolve() == source.resolve():
         raise InputError(f"output {str(target)!r} is the input folder; allowed is another one")
     files = list_images(source)
-    target.mkdir(parents=True, exist_ok=True)
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"output {str(target)!r} cannot be made: {error.strerror}") from None
     return [(file, target / file.name) for file in files]
 
 
@@ -76,7 +95,7 @@ def _measured(output: np.ndarray, hr: np.ndarray, scale: int) -> Score:
     """Scores of an RGB output; against a grey image its grey values count."""
     if hr.shape[2] == 1 and output.shape[2] == 3:
         output = np.round(output.astype(np.float32).mean(2, keepdims=True)).astype(np.uint8)
-    return Score(float(psnr_y(output, hr, scale)), float(ssim_y(output, hr, scale)))
+    return Score(float(psnr_y(output, hr, scale)), float(_ssim_y(output, hr, scale)))
 
 
 def evaluate_folder(
@@ -88,7 +107,7 @@ def evaluate_folder(
 
     Args:
         bundle: the members.
-        folder: HR images, each side at least 11 + 2 s pixels.
+        folder: HR images, each side at least 11 + 3 s pixels.
         say: called with each image's name.
 
     Raises:
@@ -101,7 +120,9 @@ def evaluate_folder(
         image = read_grey_or_rgb(path)
         least = SSIM_WINDOW + 3 * scale
         if min(image.shape[:2]) < least:
-            raise InputError(f"image {str(path)!r} of {image.shape[:2]}: allowed is {least} or more")
+            raise InputError(
+                f"image {str(path)!r} of {image.shape[:2]}: allowed is {least} or more"
+            )
         say(path.name)
         _, lr, hr = degrade(path.name, image, scale)
         scores["bicubic"].append(_measured(upscale(lr, scale), hr, scale))
@@ -110,6 +131,8 @@ def evaluate_folder(
         for name in names:
             scores[name].append(_measured(bank(rgb, name), hr, scale))
     return {
-        name: Score(float(np.mean([s.psnr_y for s in each])), float(np.mean([s.ssim_y for s in each])))
+        name: Score(
+            float(np.mean([s.psnr_y for s in each])), float(np.mean([s.ssim_y for s in each]))
+        )
         for name, each in scores.items()
     }

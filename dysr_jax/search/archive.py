@@ -34,7 +34,7 @@ class Archive:
         self.records: dict[Arch, Record] = {}
         if self._path.exists():
             self._drop_partial_line()
-            lines = self._path.read_text().splitlines()
+            lines = self._path.read_bytes().splitlines()
             for number, line in enumerate(lines, 1):
                 record = self._parse(number, line)
                 self.records[record.arch] = record
@@ -45,7 +45,7 @@ class Archive:
         if whole < len(content):
             os.truncate(self._path, whole)
 
-    def _parse(self, number: int, line: str) -> Record:
+    def _parse(self, number: int, line: bytes) -> Record:
         try:
             fields = json.loads(line)
             return Record(**{**fields, "arch": tuple(fields["arch"])})

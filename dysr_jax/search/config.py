@@ -2,6 +2,12 @@
 
 import dataclasses
 
+from dysr_jax.errors import InputError
+from dysr_jax.space import SearchSpace, size
+
+MIN_PATCH = 3
+"""LR pixels: the metric cuts one off each side."""
+
 
 @dataclasses.dataclass(frozen=True)
 class SearchConfig:
@@ -29,3 +35,29 @@ class SearchConfig:
     """How much it counts, in choosing members, that neighbours share weights: 0 is hypervolume alone."""
     remeasure: bool = False
     """Measure this device's latency table anew, though an earlier run left one."""
+
+
+def check_config(config: SearchConfig, space: SearchSpace) -> None:
+    """Refuse what cannot be searched.
+
+    Raises:
+        InputError: names the field, its value and what is allowed.
+    """
+    for name in ("generations", "patches", "rounds"):
+        if getattr(config, name) < 1:
+            raise InputError(f"search.{name} {getattr(config, name)}: allowed is 1 or more")
+    if config.patch < MIN_PATCH:
+        raise InputError(f"search.patch {config.patch}: allowed is {MIN_PATCH} or more")
+    if min(config.frame) < 1:
+        raise InputError(f"search.frame {config.frame}: allowed are rows and columns of 1 or more")
+    if not 2 <= config.population <= size(space):
+        raise InputError(
+            f"search.population {config.population}: allowed is 2 to {size(space)}, the space's size"
+        )
+    if config.members < 2:
+        raise InputError(f"search.members {config.members}: allowed is 2 or more")
+    if not 0.0 <= config.sharing < float("inf"):
+        raise InputError(f"search.sharing {config.sharing}: allowed are finite values of 0 or more")
+    for name in ("mutation", "crossover"):
+        if not 0.0 <= getattr(config, name) <= 1.0:
+            raise InputError(f"search.{name} {getattr(config, name)}: allowed is 0 to 1")

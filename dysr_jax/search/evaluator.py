@@ -1,6 +1,7 @@
 """A population's quality in one dispatch, spread over the devices."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import chex
 import flax.struct
@@ -16,8 +17,6 @@ from dysr_jax.errors import InputError
 from dysr_jax.metrics import mse_y, psnr
 from dysr_jax.model.programs import frame_program
 from dysr_jax.model.supernet import Params, Supernet
-
-Evaluate = Callable[[Params, chex.Array], chex.Array]
 
 
 @flax.struct.dataclass
@@ -68,17 +67,43 @@ def grid_patches(pairs: Sequence[Pair], count: int, side: int) -> Patches:
     )
 
 
-def make_evaluator(net: Supernet, patches: Patches, mesh: Mesh) -> Evaluate:
+class Evaluator:
     """`(params, genes [N, slots]) -> PSNR-Y [N]` in dB, by the search program.
 
     Candidates go one after the other on a device (`lax.map`; `vmap` over `lax.switch` would run every
     branch) and side by side over devices. PSNR-Y is the reported metric, on uint8 output: a photograph's
     is that of its patches' mean squared error, and photographs are averaged.
     """
+
+    def __init__(self, net: Supernet, patches: Patches, mesh: Mesh) -> None:
+        self._mesh = mesh
+        self._patches = parallel.replicate(patches, mesh)
+        self._evaluate = jax.jit(_evaluation(net, int(patches.image.max()) + 1, mesh))
+        self._executables: dict[int, Any] = {}
+
+    def prepare(self, params: Params, genes: chex.Array) -> None:
+        """Compile for as many candidates as `genes` has, once; nothing is evaluated."""
+        if len(genes) not in self._executables:
+            arguments = parallel.replicate((params, genes, self._patches), self._mesh)
+            self._executables[len(genes)] = self._evaluate.lower(*arguments).compile()
+
+    def __call__(self, params: Params, genes: chex.Array) -> chex.Array:
+        """Evaluate candidates in one dispatch; a number of them that was not prepared compiles.
+
+        Args:
+            params: on every device of the mesh (`parallel.replicate`), or the transfer is made here.
+            genes: int32 `[N, slots]`.
+        """
+        self.prepare(params, genes)
+        genes = parallel.replicate(genes, self._mesh)
+        return self._executables[len(genes)](params, genes, self._patches)
+
+
+def _evaluation(
+    net: Supernet, images: int, mesh: Mesh
+) -> Callable[[Params, chex.Array, Patches], chex.Array]:
     program = frame_program(net)
-    images = int(patches.image.max()) + 1
     devices = mesh.devices.size
-    patches = parallel.replicate(patches, mesh)
 
     def quality(params: Params, arch: chex.Array, patches: Patches) -> chex.Array:
         error = mse_y(program(params, patches.lr, arch), patches.hr, net.space.scale)
@@ -91,11 +116,10 @@ def make_evaluator(net: Supernet, patches: Patches, mesh: Mesh) -> Evaluate:
 
     mapped = parallel.per_device(block, mesh, in_axes=(None, 0, None), out_axes=0)
 
-    @jax.jit
     def evaluate(params: Params, genes: chex.Array, patches: Patches) -> chex.Array:
         padding = -len(genes) % devices
         padded = jnp.concatenate([genes, jnp.repeat(genes[:1], padding, 0)])
         split = padded.reshape(devices, -1, genes.shape[1])
         return mapped(params, split, patches).reshape(-1)[: len(genes)]
 
-    return lambda params, genes: evaluate(params, genes, patches)
+    return evaluate

@@ -8,6 +8,7 @@ wherever it is offered. So they hold what fusion does, and the memory traffic be
 import concurrent.futures
 import dataclasses
 import datetime
+import functools
 import hashlib
 import json
 import os
@@ -18,6 +19,7 @@ import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
+import scipy.optimize
 
 from dysr_jax.atomic import write_json
 from dysr_jax.device import cache_directory, device_key
@@ -102,11 +104,10 @@ def measure_table(
     space = net.space
     archs = probes(space)
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as threads:
-        shape = (1, *frame)
-        executables = list(threads.map(lambda a: compile_static(net, a, params, shape), archs))
-    frames = jnp.zeros((1, *frame, 3), jnp.uint8)
+        executables = list(threads.map(lambda a: compile_static(net, a, params, frame), archs))
+    pixels = jnp.zeros((*frame, 3), jnp.uint8)
     calls = {
-        arch_name(space, arch): (lambda run=run: run(params, frames))
+        arch_name(space, arch): functools.partial(run, params, pixels)
         for arch, run in zip(archs, executables, strict=True)
     }
     measured = median_ms(calls, rounds)
@@ -114,17 +115,16 @@ def measure_table(
 
 
 def fit_table(space: SearchSpace, measured: dict[str, float], key: dict[str, Any]) -> LatencyTable:
-    """The least-squares terms of measured archs (by name); a term is never negative."""
+    """The non-negative least-squares terms of measured archs (by name)."""
     archs = [parse_arch(space, name) for name in measured]
     values = np.array(list(measured.values()))
-    terms = np.linalg.lstsq(_features(space, archs), values, rcond=None)[0]
+    terms = scipy.optimize.nnls(_features(space, archs), values)[0].tolist()
     body, upsamplers = _terms(space)
-    clipped = np.maximum(terms, 0.0).tolist()
     return LatencyTable(
         key=key,
-        intercept_ms=clipped[0],
-        body_ms=dict(zip(body, clipped[1:], strict=False)),
-        upsampler_ms=dict(zip(upsamplers, clipped[1 + len(body) :], strict=True)),
+        intercept_ms=terms[0],
+        body_ms=dict(zip(body, terms[1:], strict=False)),
+        upsampler_ms=dict(zip(upsamplers, terms[1 + len(body) :], strict=True)),
         measured_ms=measured,
         measured_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     )
@@ -155,19 +155,21 @@ def load_table(path: str | os.PathLike[str], key: dict[str, Any]) -> LatencyTabl
     try:
         fields = json.loads(pathlib.Path(path).read_text())
         version = fields.pop("format_version")
+        if version != FORMAT_VERSION:
+            raise InputError(
+                f"latency table {os.fspath(path)!r}: format {version}; this version reads "
+                f"{FORMAT_VERSION}"
+            )
         table = LatencyTable(**fields)
+        found = {name: table.key.get(name) for name in key}
+    except InputError:
+        raise
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise InputError(f"latency table {os.fspath(path)!r} is missing or damaged") from None
-    if version != FORMAT_VERSION:
-        raise InputError(
-            f"latency table {os.fspath(path)!r}: format {version}; this version reads "
-            f"{FORMAT_VERSION}"
-        )
     for name, value in key.items():
-        if table.key.get(name) != value:
+        if found[name] != value:
             raise InputError(
-                f"latency table {os.fspath(path)!r} is for {name} {table.key.get(name)!r}; "
-                f"needed is {value!r}"
+                f"latency table {os.fspath(path)!r} is for {name} {found[name]!r}; needed is {value!r}"
             )
     return table
 

@@ -6,48 +6,25 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import chex
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 from tqdm import tqdm
 
-from dysr_jax.errors import InputError
+from dysr_jax import parallel
 from dysr_jax.model.supernet import Params, Supernet
 from dysr_jax.search import nsga2
 from dysr_jax.search.archive import Archive, Record
-from dysr_jax.search.config import SearchConfig
-from dysr_jax.search.evaluator import Evaluate, Patches, make_evaluator
+from dysr_jax.search.config import SearchConfig, check_config
+from dysr_jax.search.evaluator import Evaluator, Patches
 from dysr_jax.search.latency import LatencyTable, predict
-from dysr_jax.space import Arch, SearchSpace, arch_name, size, to_archs
-
-
-def check_config(config: SearchConfig, space: SearchSpace) -> None:
-    """Refuse what cannot be searched.
-
-    Raises:
-        InputError: names the field, its value and what is allowed.
-    """
-    for name in ("population", "generations", "patches", "patch", "rounds"):
-        if getattr(config, name) < 1:
-            raise InputError(f"search.{name} {getattr(config, name)}: allowed is 1 or more")
-    if min(config.frame) < 1:
-        raise InputError(f"search.frame {config.frame}: allowed are rows and columns of 1 or more")
-    if not 2 <= config.population <= size(space):
-        raise InputError(
-            f"search.population {config.population}: allowed is 2 to {size(space)}, the space's size"
-        )
-    if config.members < 2:
-        raise InputError(f"search.members {config.members}: allowed is 2 or more")
-    for name in ("mutation", "crossover"):
-        if not 0.0 <= getattr(config, name) <= 1.0:
-            raise InputError(f"search.{name} {getattr(config, name)}: allowed is 0 to 1")
+from dysr_jax.space import Arch, SearchSpace, arch_name, to_archs
 
 
 class _Evaluation(NamedTuple):
     """What turns genes into records."""
 
-    evaluate: Evaluate
+    evaluate: Evaluator
     params: Params
     space: SearchSpace
     table: LatencyTable
@@ -99,11 +76,12 @@ def search(
     """
     space = net.space
     check_config(config, space)
+    params = parallel.replicate(params, mesh)
     archive = Archive(run / "archive.jsonl")
-    work = _Evaluation(make_evaluator(net, patches, mesh), params, space, table)
+    work = _Evaluation(Evaluator(net, patches, mesh), params, space, table)
     operators = nsga2.Operators(space, config.mutation, config.crossover)
     state = nsga2.init(key, operators, config.population)
-    genes, compiled = state.genes, False
+    genes = state.genes
     with tqdm(total=config.generations, desc="search", unit="generation") as bar:
         for generation in range(config.generations):
             if generation:
@@ -111,9 +89,7 @@ def search(
             archs = to_archs(space, genes)
             new = [a for a in dict.fromkeys(archs) if a not in archive.records]
             if new:
-                if not compiled:  # so that the archive's seconds hold no compilation
-                    jax.block_until_ready(work.evaluate(params, genes))
-                    compiled = True
+                work.evaluate.prepare(params, genes)  # the archive's seconds hold no compilation
                 archive.append(_records(work, new, generation, config.population))
             found = [archive.records[arch] for arch in archs]
             objectives = jnp.asarray([[-r.psnr_y, r.latency_ms] for r in found], jnp.float32)

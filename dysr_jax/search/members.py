@@ -1,8 +1,10 @@
 """From the archive to the members: the front, the choice, static programs, measured figures."""
 
+import functools
 from collections.abc import Iterable, Sequence
 
 import chex
+import jax
 import numpy as np
 
 from dysr_jax.data.sources import Pair
@@ -50,7 +52,7 @@ def _latencies(bundle: Bundle, frame: chex.Array, rounds: int) -> dict[str, floa
     """Milliseconds a frame by member, of static programs, taken in turn."""
     bank = Bank(bundle)
     bank.prepare(bundle.frame)
-    calls = {m.name: (lambda name=m.name: bank.dispatch(frame, name)) for m in bundle.members}
+    calls = {m.name: functools.partial(bank.dispatch, frame, m.name) for m in bundle.members}
     return median_ms(calls, rounds)
 
 
@@ -80,7 +82,7 @@ def measure(
         frame=config.frame,
         bicubic_psnr_y=bicubic_psnr_y(validation, scale),
     )
-    frame = sample_frame(config.frame, validation[0])
+    frame = jax.device_put(sample_frame(config.frame, validation[0]))
     latency = _latencies(bundle, frame, config.rounds)
     timed = [make_member(space, m.arch, m.psnr_y, latency[m.name]) for m in members]
     kept = pareto.front(

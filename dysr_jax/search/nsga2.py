@@ -4,6 +4,7 @@ Objectives are minimised. Genes are int32 `[N, slots]`; a generation's children 
 other and from the population.
 """
 
+import dataclasses
 import functools
 
 import chex
@@ -45,7 +46,7 @@ class Operators:
 
 
 def dominates(objectives: chex.Array) -> chex.Array:
-    """bool `[N, N]`: row i is nowhere worse than row j and somewhere better; from float `[N, M]`."""
+    """Whether, bool `[N, N]`, row i is nowhere worse than row j and somewhere better; from float `[N, M]`."""
     first, second = objectives[:, None], objectives[None]
     return jnp.all(first <= second, -1) & jnp.any(first < second, -1)
 
@@ -92,7 +93,7 @@ def crowding_distance(objectives: chex.Array, rank: chex.Array) -> chex.Array:
 
 
 def is_duplicate(genes: chex.Array, population: chex.Array) -> chex.Array:
-    """bool `[N]`: a row of `[N, slots]` stands in `population` `[P, slots]` or earlier in `genes`."""
+    """Whether a row of `[N, slots]` stands in `population` `[P, slots]` or earlier in `genes`: bool `[N]`."""
     known = jnp.any(jnp.all(genes[:, None] == population[None], -1), 1)
     same = jnp.all(genes[:, None] == genes[None], -1)
     return known | jnp.any(jnp.tril(same, -1), 1)
@@ -139,7 +140,7 @@ def ask(state: State, operators: Operators) -> tuple[chex.Array, State]:
     rate = operators.mutation or 1.0 / state.genes.shape[1]
     children = mutate(key_mutate, operators.space, jnp.where(both, crossed, first), rate)
     order = jnp.argsort(is_duplicate(children, state.genes), stable=True)
-    return children[order][: len(state.genes)], state.replace(key=key)
+    return children[order][: len(state.genes)], dataclasses.replace(state, key=key)
 
 
 @jax.jit
@@ -159,6 +160,10 @@ def tell(state: State, genes: chex.Array, objectives: chex.Array) -> State:
     rank = jnp.where(out, len(everyone) - 1, rank)
     crowding = crowding_distance(values, rank)
     best = jnp.lexsort((-crowding, rank))[: len(state.genes)]
-    return state.replace(
-        genes=everyone[best], objectives=values[best], rank=rank[best], crowding=crowding[best]
+    return State(
+        key=state.key,
+        genes=everyone[best],
+        objectives=values[best],
+        rank=rank[best],
+        crowding=crowding[best],
     )

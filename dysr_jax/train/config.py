@@ -1,6 +1,9 @@
 """What one-shot training can be told."""
 
 import dataclasses
+import math
+
+from dysr_jax.errors import InputError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,3 +33,29 @@ class TrainConfig:
     """Updates in one dispatch to the device."""
     checkpoint_chunks: int = 8
     """Dispatches from one checkpoint to the next."""
+
+
+def check_config(config: TrainConfig, devices: int) -> None:
+    """Refuse what cannot be trained.
+
+    Raises:
+        InputError: names the field, its value and what is allowed.
+    """
+    for name in ("steps", "batch", "random_archs", "chunk", "checkpoint_chunks"):
+        if getattr(config, name) < 1:
+            raise InputError(f"train.{name} {getattr(config, name)}: allowed is 1 or more")
+    if config.steps % config.chunk:
+        raise InputError(f"train.steps {config.steps}: allowed are multiples of {config.chunk}")
+    if config.groups < 0 or config.groups % devices:
+        raise InputError(
+            f"train.groups {config.groups}: allowed are multiples of the {devices} devices"
+        )
+    if config.warmup < 0:
+        raise InputError(f"train.warmup {config.warmup}: allowed is 0 or more")
+    for name in ("learning_rate", "clip"):
+        value = getattr(config, name)
+        if not (value > 0 and math.isfinite(value)):
+            raise InputError(f"train.{name} {value}: allowed are finite values above 0")
+    for name in ("distill", "ema"):
+        if not 0.0 <= getattr(config, name) <= 1.0:
+            raise InputError(f"train.{name} {getattr(config, name)}: allowed is 0 to 1")

@@ -1,7 +1,6 @@
 """The training loop: restore, dispatch, log, save."""
 
 import pathlib
-import time
 
 import chex
 import jax
@@ -12,31 +11,10 @@ from tqdm import tqdm
 from dysr_jax import parallel
 from dysr_jax.checkpoint import Checkpoints
 from dysr_jax.data.pool import Pool
-from dysr_jax.errors import InputError
 from dysr_jax.model.supernet import Supernet
-from dysr_jax.train.config import TrainConfig
+from dysr_jax.train.config import TrainConfig, check_config
 from dysr_jax.train.state import TrainState, init_state
 from dysr_jax.train.step import Metrics, make_train_chunk
-
-
-def check_config(config: TrainConfig, devices: int) -> None:
-    """Refuse what cannot be trained.
-
-    Raises:
-        InputError: names the field, its value and what is allowed.
-    """
-    for name in ("steps", "batch", "random_archs", "chunk", "checkpoint_chunks"):
-        if getattr(config, name) < 1:
-            raise InputError(f"train.{name} {getattr(config, name)}: allowed is 1 or more")
-    if config.steps % config.chunk:
-        raise InputError(f"train.steps {config.steps}: allowed are multiples of {config.chunk}")
-    if config.groups % devices:
-        raise InputError(
-            f"train.groups {config.groups}: allowed are multiples of the {devices} devices"
-        )
-    for name in ("distill", "ema"):
-        if not 0.0 <= getattr(config, name) <= 1.0:
-            raise InputError(f"train.{name} {getattr(config, name)}: allowed is 0 to 1")
 
 
 class _Log:
@@ -100,15 +78,15 @@ def train(
     checkpoints = Checkpoints(run / "checkpoints")
     state = parallel.replicate(init_state(key_init, net.space, config), mesh)
     state = checkpoints.restore(state) or state
-    step = int(state.step)
-    if step == config.steps:
+    done = int(state.step)
+    if done == config.steps:
         checkpoints.close()
         return state
     pool = parallel.replicate(pool, mesh)
     train_chunk = make_train_chunk(net, config, mesh)
-    log = _Log(run / "tensorboard", config, step)
+    log = _Log(run / "tensorboard", config, done)
     try:
-        for step in range(step + config.chunk, config.steps + 1, config.chunk):
+        for step in range(done + config.chunk, config.steps + 1, config.chunk):
             state, metrics = train_chunk(state, pool, key_steps)
             log.push(step, metrics)
             if step % (config.chunk * config.checkpoint_chunks) == 0 or step == config.steps:

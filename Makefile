@@ -1,0 +1,45 @@
+# Everything happens in a virtual environment of its own; nothing else on the machine is touched.
+PYTHON ?= python3
+VENV ?= .venv
+RUN ?= runs/quickstart
+
+BIN := $(VENV)/bin
+
+.PHONY: help quickstart test lint format clean
+
+help:
+	@echo "make quickstart  install, then train, search and switch on embedded photographs ($(RUN))"
+	@echo "make test        install with test tools, then run the tests"
+	@echo "make lint        ruff and mypy, as CI runs them"
+	@echo "make format      ruff format"
+	@echo "make clean       remove $(VENV)"
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
+	  "dysr_jax needs Python 3.11 or later; this is %d.%d. Try: make PYTHON=python3.12 ..." % sys.version_info[:2])'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: setup.cfg pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/.installed-test: setup.cfg pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	@touch $@ $(VENV)/.installed
+
+quickstart: $(VENV)/.installed
+	$(BIN)/dysr search --config quickstart --out $(RUN)
+
+test: $(VENV)/.installed-test
+	$(BIN)/python -m pytest -n 2
+
+lint: $(VENV)/.installed-test
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(VENV)/.installed-test
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV)

@@ -1,0 +1,240 @@
+"""Image files of every kind to RGB and back, and what is said of files that cannot be used."""
+
+import pathlib
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dysr_jax.data.images import list_images, read_grey_or_rgb, read_image, write_image
+from dysr_jax.errors import InputError
+
+
+@pytest.fixture
+def rgb() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "image.png"
+
+
+def test_rgb(path, rgb):
+    Image.fromarray(rgb).save(path)
+    np.testing.assert_array_equal(read_image(path), rgb)
+    np.testing.assert_array_equal(read_grey_or_rgb(path), rgb)
+
+
+def test_grey_is_repeated_or_kept_as_one_channel(path, rgb):
+    Image.fromarray(rgb[:, :, 0]).save(path)
+    np.testing.assert_array_equal(read_image(path), np.repeat(rgb[:, :, :1], 3, 2))
+    np.testing.assert_array_equal(read_grey_or_rgb(path), rgb[:, :, :1])
+
+
+def test_transparent_pixels_are_laid_on_white(path):
+    pixels = [[10, 20, 30, 255], [10, 20, 30, 0], [0, 100, 200, 51]]
+    Image.fromarray(np.array([pixels], np.uint8)).save(path)
+    # 51 is a fifth of 255: a fifth of the colour on four fifths of white.
+    expected = [[10, 20, 30], [255, 255, 255], [204, 224, 244]]
+    np.testing.assert_allclose(read_image(path)[0], expected, atol=1)
+
+
+def test_grey_with_alpha_is_laid_on_white(path):
+    Image.fromarray(np.array([[[70, 255], [70, 0]]], np.uint8)).save(path)
+    np.testing.assert_array_equal(read_image(path)[0], [[70, 70, 70], [255, 255, 255]])
+
+
+@pytest.mark.parametrize(
+    ("options", "second"), [({}, (4, 5, 6)), ({"transparency": 1}, (255,) * 3)]
+)
+def test_palette(path, options, second):
+    image = Image.new("P", (2, 1))
+    image.putpalette([1, 2, 3, 4, 5, 6])
+    image.putpixel((1, 0), 1)
+    image.save(path, **options)
+    np.testing.assert_array_equal(read_image(path)[0], [(1, 2, 3), second])
+
+
+def test_sixteen_bit_grey_is_scaled(path):
+    # 257 levels of 16 bits are one of 8 bits; 128 and 129 lie on both sides of its half.
+    levels = np.array([[0, 128, 129, 257, 1000 * 16, 65535]], np.uint16)
+    Image.fromarray(levels).save(path)
+    expected = np.repeat(np.array([[0, 0, 1, 1, 62, 255]], np.uint8)[..., None], 3, 2)
+    np.testing.assert_array_equal(read_image(path), expected)
+    np.testing.assert_array_equal(read_grey_or_rgb(path), expected[..., :1])
+
+
+def test_one_bit_is_black_and_white(path):
+    Image.fromarray(np.array([[True, False]])).save(path)
+    np.testing.assert_array_equal(read_image(path)[0], [[255] * 3, [0] * 3])
+
+
+def test_cmyk_jpeg(tmp_path):
+    path = tmp_path / "image.jpg"
+    inks = {"white": (0, 0, 0, 0), "black": (0, 0, 0, 255), "cyan": (255, 0, 0, 0)}
+    image = Image.new("CMYK", (16 * len(inks), 16))
+    for place, ink in enumerate(inks.values()):
+        image.paste(ink, (16 * place, 0, 16 * place + 16, 16))
+    image.save(path, quality=100)
+    with Image.open(path) as saved:
+        assert saved.mode == "CMYK"
+    centres = read_image(path)[8, 8::16]
+    # JPEG is lossy; one flat colour a block leaves it little to lose.
+    np.testing.assert_allclose(centres, [(255, 255, 255), (0, 0, 0), (0, 255, 255)], atol=4)
+
+
+@pytest.mark.parametrize(
+    ("orientation", "upright"),
+    [
+        (1, lambda raw: raw),
+        (2, lambda raw: raw[:, ::-1]),
+        (3, lambda raw: np.rot90(raw, 2)),
+        (4, lambda raw: raw[::-1]),
+        (5, lambda raw: raw.swapaxes(0, 1)),
+        (6, lambda raw: np.rot90(raw, -1)),
+        (7, lambda raw: np.rot90(raw, 2).swapaxes(0, 1)),
+        (8, lambda raw: np.rot90(raw, 1)),
+    ],
+)
+def test_exif_orientation_turns_the_image(tmp_path, rgb, orientation, upright):
+    plain, turned = tmp_path / "plain.jpg", tmp_path / "turned.jpg"
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(rgb).save(plain)
+    Image.fromarray(rgb).save(turned, exif=exif)
+    np.testing.assert_array_equal(read_image(turned), upright(read_image(plain)))
+
+
+def test_float_pixels_are_refused_by_name(tmp_path):
+    path = tmp_path / "float.tif"
+    Image.fromarray(np.ones((4, 4), np.float32)).save(path)
+    with pytest.raises(InputError, match=r"float\.tif.*floats.*allowed are 8-bit and 16-bit"):
+        read_image(path)
+
+
+def png_chunk(kind: bytes, content: bytes) -> bytes:
+    checked = kind + content
+    return struct.pack(">I", len(content)) + checked + struct.pack(">I", zlib.crc32(checked))
+
+
+def png(rows: int, columns: int, *chunks: bytes) -> bytes:
+    header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", columns, rows, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + b"".join(chunks)
+
+
+def pixels(rows: int, columns: int) -> bytes:
+    """Compressed rows of black pixels, each after its filter byte."""
+    return zlib.compress(bytes(rows * (1 + 3 * columns)))
+
+
+UNREADABLE = {
+    "empty": b"",
+    "text": b"not an image at all",
+    "header only": png(4, 4),
+    "truncated": png(64, 64, png_chunk(b"IDAT", pixels(64, 64)))[:-30],
+    "garbage between chunks": png(
+        64, 64, png_chunk(b"IDAT", pixels(64, 64)[:9]), b"\0\0\0\1[4\x97\x17xyz"
+    ),
+    # 1.6 gigapixels said in a few bytes: reading it would fill the memory.
+    "decompression bomb": png(40_000, 40_000, png_chunk(b"IDAT", pixels(1, 1))),
+}
+
+
+@pytest.mark.parametrize("content", UNREADABLE.values(), ids=UNREADABLE)
+def test_damaged_files_are_named(path, content):
+    path.write_bytes(content)
+    with pytest.raises(InputError) as error:
+        read_image(path)
+    assert str(path) in str(error.value)
+    assert "cannot be read" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_file_and_a_folder_are_named(tmp_path):
+    with pytest.raises(InputError, match=r"missing\.png.*does not exist"):
+        read_image(tmp_path / "missing.png")
+    with pytest.raises(InputError, match=rf"{tmp_path.name}.*it is a folder"):
+        read_image(tmp_path)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".PNG", ".bmp", ".tif", ".tiff"])
+def test_lossless_formats_come_back_bit_for_bit(tmp_path, rgb, suffix):
+    path = tmp_path / f"image{suffix}"
+    write_image(path, rgb)
+    np.testing.assert_array_equal(read_image(path), rgb)
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".jpeg", ".webp"])
+def test_lossy_formats_come_close(tmp_path, suffix):
+    # A smooth image, as codecs expect them.
+    ramp = np.linspace(0, 255, 32)
+    image = np.stack(np.broadcast_arrays(ramp[:, None], ramp, 128), -1).astype(np.uint8)
+    path = tmp_path / f"image{suffix}"
+    write_image(path, image)
+    difference = np.abs(read_image(path).astype(int) - image)
+    assert difference.mean() < 4
+
+
+def test_the_format_is_that_of_the_suffix(tmp_path, rgb):
+    for suffix, name in {".png": "PNG", ".jpg": "JPEG", ".webp": "WEBP", ".bmp": "BMP"}.items():
+        write_image(tmp_path / f"image{suffix}", rgb)
+        with Image.open(tmp_path / f"image{suffix}") as image:
+            assert image.format == name
+
+
+def test_a_failed_write_leaves_the_older_file_and_nothing_else(path, rgb, monkeypatch):
+    write_image(path, rgb)
+
+    def disk_full(image, file, **options):
+        pathlib.Path(file).write_bytes(b"half an image")
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(Image.Image, "save", disk_full)
+    with pytest.raises(InputError, match=r"image\.png.*cannot be written.*No space left"):
+        write_image(path, 255 - rgb)
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+    np.testing.assert_array_equal(read_image(path), rgb)
+
+
+@pytest.mark.parametrize("name", ["image", "image.gif", "image.txt", ".png"])
+def test_unknown_suffixes_are_refused(tmp_path, rgb, name):
+    with pytest.raises(InputError, match=r"allowed suffixes are \.png"):
+        write_image(tmp_path / name, rgb)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("place", ["missing/image.png", "file/image.png"])
+def test_places_that_cannot_be_written_to_are_named(tmp_path, rgb, place):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match=rf"{place}.*cannot be written"):
+        write_image(tmp_path / place, rgb)
+
+
+@pytest.mark.parametrize(("suffix", "side"), [(".webp", 16_384), (".jpg", 65_536)])
+def test_sides_that_a_format_cannot_hold_are_refused(tmp_path, suffix, side):
+    # A 4,096 pixel wide WebP upscaled four times is such an image.
+    path = tmp_path / f"wide{suffix}"
+    with pytest.raises(InputError, match=r"wide.*cannot be written"):
+        write_image(path, np.zeros((1, side, 3), np.uint8))
+    assert not list(tmp_path.iterdir())
+
+
+def test_list_images_is_sorted_and_flat(tmp_path):
+    for name in ("b.PNG", "c.jpeg", "a.webp", "notes.txt", "nosuffix"):
+        (tmp_path / name).write_bytes(b"")
+    (tmp_path / "folder.png").mkdir()
+    (tmp_path / "folder.png" / "inside.png").write_bytes(b"")
+    assert [file.name for file in list_images(tmp_path)] == ["a.webp", "b.PNG", "c.jpeg"]
+
+
+def test_list_images_of_no_images(tmp_path):
+    (tmp_path / "notes.txt").write_text("")
+    with pytest.raises(InputError, match=rf"{tmp_path.name}.*holds no \.png"):
+        list_images(tmp_path)
+    for missing in (tmp_path / "missing", tmp_path / "notes.txt"):
+        with pytest.raises(InputError, match=rf"{missing.name}.*does not exist"):
+            list_images(missing)

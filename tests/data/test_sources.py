@@ -1,0 +1,191 @@
+"""Where images come from, and how they are split into training and validation."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dysr_jax.data import sources
+from dysr_jax.data.degradation import downscale
+from dysr_jax.data.images import write_image
+from dysr_jax.data.sources import EMBEDDED, DataConfig, degrade, load_pairs, load_source
+from dysr_jax.errors import InputError
+
+SIDE = 16
+
+
+def make_folder(folder, count: int, side: int = SIDE):
+    """Images `00.png`, `01.png`...; each is filled with its number."""
+    folder.mkdir()
+    for number in reversed(range(count)):  # written in another order than that of their names
+        write_image(folder / f"{number:02}.png", np.full((side, side, 3), number, np.uint8))
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return make_folder(tmp_path / "images", 20)
+
+
+def config_of(folder, **changes) -> DataConfig:
+    return dataclasses.replace(DataConfig(source=f"folder:{folder}", patch=4), **changes)
+
+
+def names(pairs) -> list[str]:
+    return [pair.name for pair in pairs]
+
+
+def test_embedded_holds_the_last_photograph_out():
+    training, validation = load_pairs(DataConfig(), 4)
+    assert names(training) == ["chelsea", "coffee", "motorcycle", "rocket"]
+    assert names(validation) == ["astronaut"] == list(EMBEDDED[-1:])
+    for pair in (*training, *validation):
+        assert pair.hr.dtype == pair.lr.dtype == np.uint8
+        assert pair.hr.shape == (pair.lr.shape[0] * 4, pair.lr.shape[1] * 4, 3)
+    # Five photographs and not one five times.
+    assert len({pair.hr[:64, :64].tobytes() for pair in (*training, *validation)}) == 5
+
+
+def test_load_source_reads_a_folder_by_name(folder):
+    images = load_source(f"folder:{folder}")
+    assert [name for name, _ in images] == [f"{number:02}.png" for number in range(20)]
+    assert [image[0, 0, 0] for _, image in images] == list(range(20))
+
+
+def test_a_folder_is_split_the_same_at_each_call(folder):
+    first, second = (load_pairs(config_of(folder, holdout=4), 2) for _ in range(2))
+    assert names(first[0]) == names(second[0])
+    assert names(first[1]) == names(second[1])
+    assert sorted(names(first[0]) + names(first[1])) == [f"{n:02}.png" for n in range(20)]
+
+
+def test_held_out_images_are_spread_over_the_folder(folder):
+    _, validation = load_pairs(config_of(folder, holdout=4), 2)
+    held = [int(pair.name[:2]) for pair in validation]
+    # Four of twenty cut it into five parts of three to five images.
+    gaps = np.diff([-1, *held, 20])
+    assert gaps.min() >= 3
+    assert gaps.max() <= 5
+
+
+@settings(deadline=None, derandomize=True, database=None)
+@given(st.data())
+def test_as_many_images_are_held_out_as_asked(data):
+    count = data.draw(st.integers(2, 40), "images")
+    holdout = data.draw(st.integers(1, count - 1), "holdout")
+    images = [(str(number), None) for number in range(count)]
+    training, held = sources._split(DataConfig(source="folder:x", holdout=holdout), images)
+    assert len(held) == holdout
+    # No image in both, none lost, the order kept.
+    assert sorted(training + held, key=lambda image: int(image[0])) == images
+
+
+@pytest.mark.parametrize("holdout", [-1, 0, 20, 21])
+def test_holdout_outside_the_folder(folder, holdout):
+    with pytest.raises(
+        InputError, match=rf"data\.holdout {holdout}:.*20 images; allowed are 1 to 19"
+    ):
+        load_pairs(config_of(folder, holdout=holdout), 2)
+
+
+def test_one_image_cannot_be_split(tmp_path):
+    folder = make_folder(tmp_path / "one", 1)
+    with pytest.raises(InputError, match=r"has 1 images.*data\.validation"):
+        load_pairs(config_of(folder, holdout=1), 2)
+
+
+@pytest.mark.parametrize(
+    "source", ["", "folder", "folder:", "tfds:div2k", "Embedded", "embedded:x"]
+)
+def test_unknown_source(source):
+    with pytest.raises(InputError, match=rf"'{source}': allowed are embedded and folder:PATH"):
+        load_source(source)
+
+
+def test_missing_and_empty_folders(tmp_path):
+    with pytest.raises(InputError, match=r"missing.*does not exist"):
+        load_source(f"folder:{tmp_path / 'missing'}")
+    with pytest.raises(InputError, match="holds no"):
+        load_source(f"folder:{tmp_path}")
+
+
+def test_a_file_that_is_no_image_is_named(folder):
+    (folder / "05.png").write_text("text")
+    with pytest.raises(InputError, match=r"05\.png.*cannot be read"):
+        load_source(f"folder:{folder}")
+
+
+@pytest.fixture
+def mixed(tmp_path):
+    """Four images; the first, which is not held out, is smaller than a patch."""
+    folder = make_folder(tmp_path / "mixed", 4)
+    write_image(folder / "00.png", np.zeros((SIDE, 6, 3), np.uint8))
+    return folder
+
+
+def test_a_small_image_is_an_error(mixed):
+    with pytest.raises(InputError, match=r"'00\.png' of 16x6.*8x8 or larger.*--data\.small skip"):
+        load_pairs(config_of(mixed, holdout=1), 2)
+
+
+def test_small_images_are_skipped_on_request(mixed):
+    training, validation = load_pairs(config_of(mixed, holdout=1, small="skip"), 2)
+    assert names(training) == ["01.png", "03.png"]
+    assert names(validation) == ["02.png"]
+
+
+def test_an_image_of_exactly_a_patch_is_large_enough(mixed):
+    training, _ = load_pairs(config_of(mixed, holdout=1, patch=3), 2)
+    assert "00.png" in names(training)
+
+
+def test_nothing_is_left_when_all_images_are_small(mixed):
+    with pytest.raises(InputError, match=r"data\.patch 9: no image of 'folder:.*large enough"):
+        load_pairs(config_of(mixed, holdout=1, small="skip", patch=9), 2)
+
+
+def test_a_validation_source_leaves_all_images_for_training(folder, tmp_path):
+    other = make_folder(tmp_path / "other", 3)
+    config = config_of(folder, validation=f"folder:{other}")
+    training, validation = load_pairs(config, 2)
+    assert len(training) == 20
+    assert names(validation) == ["00.png", "01.png", "02.png"]
+
+
+def test_the_embedded_validation_source_is_its_held_out_photograph(folder):
+    _, validation = load_pairs(config_of(folder, validation="embedded"), 2)
+    assert names(validation) == ["astronaut"]
+
+
+def test_an_unknown_validation_source(folder):
+    with pytest.raises(InputError, match="'nothing': allowed are embedded"):
+        load_pairs(config_of(folder, validation="nothing"), 2)
+
+
+@pytest.mark.parametrize("boundary", ["replicate", "symmetric"])
+def test_degrade_crops_and_downscales(boundary):
+    image = np.random.default_rng(0).integers(0, 256, (14, 19, 3), dtype=np.uint8)
+    pair = degrade("name", image, 4, boundary)
+    np.testing.assert_array_equal(pair.hr, image[:12, :16])
+    np.testing.assert_array_equal(pair.lr, downscale(image[:12, :16], 4, boundary))
+    assert pair.name == "name"
+
+
+def test_the_boundary_of_the_config_reaches_the_pairs(tmp_path):
+    (folder := tmp_path / "noise").mkdir()
+    rng = np.random.default_rng(0)
+    for name in ("a.png", "b.png"):
+        write_image(folder / name, rng.integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8))
+    for boundary in ("replicate", "symmetric"):
+        training, validation = load_pairs(config_of(folder, holdout=1, boundary=boundary), 2)
+        for pair in (*training, *validation):
+            np.testing.assert_array_equal(pair.lr, downscale(pair.hr, 2, boundary))
+    assert (training[0].lr != downscale(training[0].hr, 2, "replicate")).any()
+
+
+@pytest.mark.parametrize("shape", [(3, 8), (8, 3)])
+def test_degrade_refuses_images_under_one_lr_pixel(shape):
+    with pytest.raises(InputError, match=r"'tiny' of .* is smaller than scale 4"):
+        degrade("tiny", np.zeros((*shape, 3), np.uint8), 4)

@@ -1,0 +1,76 @@
+"""The archive: exact, append-only, whole lines only."""
+
+import json
+
+import pytest
+
+from dysr_jax.errors import InputError
+from dysr_jax.search.archive import Archive, Record
+
+RECORDS = [
+    Record("2id-u1", (0, 0, 0), 29.496294021606445, 0.1 + 0.2, 0, 1e-17),
+    Record("2c3-u1", (2, 2, 0), float("inf"), 1 / 3, 0, 0.5),
+    Record("2r1-u2", (3, 3, 1), -1e-300, 2.5, 3, 123456.789),
+]
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "archive.jsonl"
+
+
+@pytest.fixture
+def written(path):
+    Archive(path).append(RECORDS)
+    return path
+
+
+def test_a_new_archive_is_empty_and_makes_no_file(path):
+    assert Archive(path).records == {}
+    assert not path.exists()
+
+
+def test_reload_gives_the_same_records(path):
+    archive = Archive(path)
+    archive.append(RECORDS[:1])
+    archive.append(RECORDS[1:])
+    again = Archive(path).records
+    assert again == archive.records
+    assert list(again.values()) == RECORDS
+    assert all(type(key) is tuple for key in again)
+
+
+def test_one_json_line_a_record(written):
+    lines = [json.loads(line) for line in written.read_text().splitlines()]
+    assert [line["name"] for line in lines] == [record.name for record in RECORDS]
+
+
+@pytest.mark.parametrize("cut", [1, 20, 100])
+def test_a_line_cut_short_is_dropped_and_appending_goes_on(written, cut):
+    content = written.read_bytes()
+    written.write_bytes(content[:-cut])
+    archive = Archive(written)
+    assert list(archive.records.values()) == RECORDS[:2]
+    archive.append(RECORDS[2:])
+    assert written.read_bytes() == content
+    assert list(Archive(written).records.values()) == RECORDS
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [b"", b"{", b"[]", b"7", b"null", b'{"name": "x"}', b'{"arch": 3}', b"\x00\x00", b"\xff\xfe"],
+)
+def test_a_damaged_line_is_named(written, damage):
+    lines = written.read_bytes().splitlines()
+    lines[1] = damage
+    written.write_bytes(b"\n".join(lines) + b"\n")
+    with pytest.raises(InputError, match=r"archive\.jsonl': line 2 is damaged"):
+        Archive(written)
+
+
+def test_an_unknown_field_is_damage(written):
+    record = RECORDS[0]._asdict() | {"ssim": 0.9}
+    with written.open("a") as file:
+        file.write(json.dumps(record) + "\n")
+    with pytest.raises(InputError, match="line 4"):
+        Archive(written)

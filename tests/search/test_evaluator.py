@@ -1,0 +1,160 @@
+"""The evaluator against a plain loop, and the patches it measures on."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from skimage.color import rgb2ycbcr
+
+from dysr_jax import parallel
+from dysr_jax.data.sources import Pair
+from dysr_jax.errors import InputError
+from dysr_jax.model.programs import frame_program, make_supernet
+from dysr_jax.model.supernet import init_params
+from dysr_jax.runtime.compilations import count_compilations
+from dysr_jax.search.evaluator import Evaluator, Patches, grid_patches
+from dysr_jax.space import sample, to_archs, uniform
+
+SPACE = uniform(slots=2, width=4, scale=2, branches=("id", "s3", "c3", "r1"))
+NET = make_supernet(SPACE, "float32")
+
+# --- patches ----------------------------------------------------------------------------------------
+
+
+def map_pair(number, rows, columns, scale):
+    """An image whose pixels say where they are: row, column, number of the image."""
+    row, column = np.indices((rows, columns))
+    lr = np.stack([row, column, np.full_like(row, number)], 2).astype(np.uint8)
+    return Pair(f"map{number}", lr, lr.repeat(scale, 0).repeat(scale, 1))
+
+
+def corners(patches):
+    return [tuple(patch[0, 0].tolist()) for patch in np.asarray(patches.lr)]
+
+
+@pytest.mark.parametrize("scale", [2, 3])
+@pytest.mark.parametrize("count", [1, 4, 5, 9])
+def test_patches_are_where_they_say(count, scale):
+    side, sizes = 7, [(20, 30), (25, 11)]
+    pairs = [map_pair(i, *shape, scale) for i, shape in enumerate(sizes)]
+    patches = grid_patches(pairs, count, side)
+    each = max(1, count // 2)
+    assert patches.image.tolist() == [0] * each + [1] * each
+    for (row, column, number), lr, hr in zip(
+        corners(patches), np.asarray(patches.lr), np.asarray(patches.hr), strict=True
+    ):
+        assert row + side <= sizes[number][0]
+        assert column + side <= sizes[number][1]
+        np.testing.assert_array_equal(
+            lr, pairs[number].lr[row : row + side, column : column + side]
+        )
+        np.testing.assert_array_equal(hr, lr.repeat(scale, 0).repeat(scale, 1))
+    assert [number for _, _, number in corners(patches)] == patches.image.tolist()
+    assert len(set(corners(patches))) == 2 * each
+
+
+@pytest.mark.parametrize(
+    ("count", "expected"),
+    [
+        (4, {(0, 0), (0, 20), (10, 0), (10, 20)}),
+        (9, {(r, c) for r in (0, 5, 10) for c in (0, 10, 20)}),
+    ],
+)
+def test_the_grid_is_even_and_reaches_the_corners(count, expected):
+    patches = grid_patches([map_pair(0, 16, 26, 2)], count, 6)
+    assert {(row, column) for row, column, _ in corners(patches)} == expected
+
+
+def test_an_image_of_the_patch_s_size_is_one_patch():
+    pair = map_pair(0, 6, 6, 2)
+    patches = grid_patches([pair], 1, 6)
+    np.testing.assert_array_equal(patches.lr[0], pair.lr)
+    np.testing.assert_array_equal(patches.hr[0], pair.hr)
+
+
+@pytest.mark.parametrize("shape", [(5, 30), (30, 5)])
+def test_an_image_smaller_than_a_patch_is_refused(shape):
+    pairs = [map_pair(0, 30, 30, 2), map_pair(1, *shape, 2)]
+    with pytest.raises(InputError, match=r"'map1'.*search\.patch up to 5, not 6"):
+        grid_patches(pairs, 4, 6)
+
+
+# --- quality ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def params():
+    # Fresh weights hardly change the output; with noise on all of them archs differ by decibels.
+    leaves, tree = jax.tree.flatten(init_params(jax.random.key(0), SPACE))
+    keys = jax.random.split(jax.random.key(1), len(leaves))
+    noisy = [x + 0.1 * jax.random.normal(k, x.shape) for x, k in zip(leaves, keys, strict=True)]
+    return jax.tree.unflatten(tree, noisy)
+
+
+@pytest.fixture(scope="module")
+def patches():
+    """Five patches of two images: their shares are not equal."""
+    rng = np.random.default_rng(0)
+    lr = rng.integers(0, 256, (5, 12, 12, 3), np.uint8)
+    hr = lr.repeat(2, 1).repeat(2, 2)
+    image = jnp.asarray([0, 0, 1, 1, 1], jnp.int32)
+    return Patches(lr=jnp.asarray(lr), hr=jnp.asarray(hr), image=image)
+
+
+@pytest.fixture(scope="module")
+def genes():
+    return sample(jax.random.key(2), SPACE, (5,))
+
+
+@pytest.fixture(scope="module")
+def evaluate(patches):
+    """On all four fake devices."""
+    mesh = parallel.device_mesh()
+    assert mesh.devices.size == 4
+    return Evaluator(NET, patches, mesh)
+
+
+@pytest.fixture(scope="module")
+def expected(params, patches, genes):
+    """PSNR-Y of static programs by NumPy and scikit-image, an arch and an image at a time."""
+
+    def luma(frames):
+        return np.round(rgb2ycbcr(np.asarray(frames))[:, 2:-2, 2:-2, 0])
+
+    program, found = jax.jit(frame_program(NET), static_argnums=2), []
+    for arch in to_archs(SPACE, genes):
+        error = luma(program(params, patches.lr, arch)) - luma(patches.hr)
+        pooled = [np.mean(error[np.asarray(patches.image) == image] ** 2) for image in (0, 1)]
+        found.append(np.mean([10 * np.log10(255**2 / mse) for mse in pooled]))
+    return np.array(found)
+
+
+def test_equals_a_loop_of_static_programs(evaluate, params, genes, expected):
+    assert np.ptp(expected) > 0.5
+    found = evaluate(params, genes)
+    assert found.shape == (5,)  # four devices do not divide it
+    np.testing.assert_allclose(found, expected, atol=0.01)
+
+
+def test_equals_one_device(evaluate, params, patches, genes):
+    alone = Evaluator(NET, patches, parallel.device_mesh(1))
+    np.testing.assert_allclose(alone(params, genes), evaluate(params, genes), atol=1e-4)
+
+
+def test_a_population_smaller_than_the_devices(evaluate, params, genes, expected):
+    np.testing.assert_allclose(evaluate(params, genes[3:5]), expected[3:5], atol=0.01)
+
+
+def test_one_compilation_a_population_size(params, patches, genes):
+    mesh = parallel.device_mesh(2)
+    fresh = Evaluator(NET, patches, mesh)
+    # Put on the mesh beforehand: JAX compiles a transfer for the first array that is not there.
+    params, *populations, two = parallel.replicate(
+        (params, genes, genes[::-1], jnp.zeros_like(genes), genes[:2]), mesh
+    )
+    with count_compilations() as compilations:
+        for population in populations:
+            fresh(params, population).block_until_ready()
+        assert compilations.value == 1
+        fresh(params, two).block_until_ready()
+        assert compilations.value == 2

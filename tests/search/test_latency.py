@@ -1,0 +1,249 @@
+"""The latency table: planted costs come back, and a cached table is used only where it fits."""
+
+import dataclasses
+import itertools
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from dysr_jax.errors import InputError
+from dysr_jax.model.programs import make_supernet
+from dysr_jax.model.supernet import init_params
+from dysr_jax.search import latency
+from dysr_jax.search.latency import (
+    LatencyTable,
+    device_table,
+    fit_table,
+    load_table,
+    measure_table,
+    predict,
+    probes,
+    save_table,
+    table_key,
+)
+from dysr_jax.space import SearchSpace, arch_name, counts, parse_arch, smallest, uniform, validate
+
+PLANTED = {"id": 0.0, "s3": 0.25, "c3": 0.5, "r1": 1.0, "u1": 0.0, "u2": 0.125}
+
+
+def mixed(*body, upsamplers=("u1", "u2")):
+    return SearchSpace(body, upsamplers, width=4, scale=2)
+
+
+SPACE = uniform(slots=3, width=4, scale=2, branches=("id", "s3", "c3", "r1"))
+SPACES = {
+    "the same everywhere": SPACE,
+    "one upsampler": mixed(("id", "c3"), ("id", "c3"), upsamplers=("u2",)),
+    "no choice": mixed(("c3",), ("id",), upsamplers=("u1",)),
+    "other branches, the same cheapest": mixed(("id", "c3"), ("s3", "id", "r1"), ("id", "c3")),
+    "another cheapest": mixed(("id", "c3"), ("s3", "r1")),
+    "another cheapest, which the other slot offers too": mixed(("id", "s3", "c3"), ("s3", "c3")),
+    "no identity": mixed(("s3", "c3"), ("c3", "r1")),
+}
+each_space = pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
+
+
+def archs_of(space):
+    return list(itertools.product(*map(range, counts(space))))
+
+
+def cost(space, arch, intercept):
+    names = (space.slots[slot][index] for slot, index in enumerate(arch))
+    return intercept + sum(PLANTED[name] for name in names)
+
+
+def planted_table(space, intercept):
+    measured = {arch_name(space, arch): cost(space, arch, intercept) for arch in probes(space)}
+    return fit_table(space, measured, {})
+
+
+def names_taken(space, archs):
+    return {(slot, space.slots[slot][i]) for arch in archs for slot, i in enumerate(arch)}
+
+
+@each_space
+def test_probes_cover_every_branch_of_every_slot(space):
+    found = probes(space)
+    assert found[0] == smallest(space)
+    assert len(set(found)) == len(found)
+    assert [validate(space, arch) for arch in found] == found
+    assert names_taken(space, found) == names_taken(space, archs_of(space))
+
+
+@pytest.mark.parametrize("intercept", [0.01, 10.0])
+@each_space
+def test_planted_costs_are_predicted_for_every_arch(space, intercept):
+    archs = archs_of(space)
+    found = predict(planted_table(space, intercept), space, jnp.asarray(archs, jnp.int32))
+    expected = [cost(space, arch, intercept) for arch in archs]
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_the_terms_are_the_planted_costs():
+    table = planted_table(SPACE, 0.75)
+    assert table.intercept_ms == pytest.approx(0.75)
+    assert table.body_ms == pytest.approx({name: PLANTED[name] for name in ("s3", "c3", "r1")})
+    assert table.upsampler_ms == pytest.approx({"u2": 0.125})
+
+
+def test_what_every_arch_pays_is_in_the_intercept():
+    base = smallest(SPACE)
+    measured = {arch_name(SPACE, a): cost(SPACE, a, 0.0) + 3 * 0.5 for a in probes(SPACE)}
+    found = predict(fit_table(SPACE, measured, {}), SPACE, jnp.asarray([base], jnp.int32))
+    np.testing.assert_allclose(found, 1.5, rtol=1e-5)
+
+
+def test_a_branch_that_measured_faster_than_none_costs_nothing():
+    measured = {arch_name(SPACE, arch): cost(SPACE, arch, 2.0) for arch in probes(SPACE)}
+    measured["3s3-u1"] = 1.0
+    table = fit_table(SPACE, measured, {})
+    assert table.body_ms["s3"] == 0.0
+    assert min(table.body_ms.values()) >= 0 and min(table.upsampler_ms.values()) >= 0
+    assert_residuals_cancel(table, SPACE)
+
+
+def assert_residuals_cancel(table, space):
+    """The normal equation of a least-squares fit with an intercept above zero."""
+    assert table.intercept_ms > 0
+    genes = jnp.asarray([parse_arch(space, name) for name in table.measured_ms], jnp.int32)
+    measured = list(table.measured_ms.values())
+    assert float(jnp.sum(predict(table, space, genes))) == pytest.approx(sum(measured), rel=1e-5)
+
+
+def test_predict_is_traceable():
+    table, genes = planted_table(SPACE, 1.0), jnp.asarray(archs_of(SPACE)[:7], jnp.int32)
+    traced = jax.jit(lambda g: predict(table, SPACE, g))(genes)
+    assert traced.shape == (7,)
+    assert traced.dtype == jnp.float32
+    np.testing.assert_allclose(traced, predict(table, SPACE, genes))
+
+
+# --- files ------------------------------------------------------------------------------------------
+
+FRAME = (6, 8)
+KEY = table_key(SPACE, "float32", FRAME)
+
+
+@pytest.fixture
+def saved(tmp_path):
+    path = tmp_path / "latency.json"
+    save_table(path, dataclasses.replace(planted_table(SPACE, 1 / 3), key=KEY))
+    return path
+
+
+def edit(path, **fields):
+    path.write_text(json.dumps({**json.loads(path.read_text()), **fields}))
+
+
+def test_save_and_load(saved):
+    table = load_table(saved, KEY)
+    expected = dataclasses.replace(
+        planted_table(SPACE, 1 / 3), key=KEY, measured_at=table.measured_at
+    )
+    assert table == expected
+    assert list(saved.parent.iterdir()) == [saved]
+
+
+@pytest.mark.parametrize("name", KEY)
+def test_a_table_for_something_else_is_refused(saved, name):
+    with pytest.raises(InputError, match=f"is for {name} "):
+        load_table(saved, {**KEY, name: "another"})
+
+
+@pytest.mark.parametrize(
+    ("space", "dtype", "frame"),
+    [
+        (SPACE, "bfloat16", FRAME),
+        (SPACE, "float32", (8, 6)),
+        (dataclasses.replace(SPACE, width=8), "float32", FRAME),
+        (dataclasses.replace(SPACE, scale=3), "float32", FRAME),
+        (dataclasses.replace(SPACE, body=SPACE.body[:2]), "float32", FRAME),
+        (dataclasses.replace(SPACE, upsamplers=("u1",)), "float32", FRAME),
+    ],
+)
+def test_the_key_tells_programs_apart(saved, space, dtype, frame):
+    with pytest.raises(InputError, match="is for "):
+        load_table(saved, table_key(space, dtype, frame))
+
+
+@pytest.mark.parametrize("newer", [{}, {"unit": "us"}], ids=["same fields", "a new field"])
+def test_another_format_is_refused_by_its_number(saved, newer):
+    edit(saved, format_version=2, **newer)
+    with pytest.raises(InputError, match="format 2; this version reads 1"):
+        load_table(saved, KEY)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[]", b"null", b'{"format_version": 1}', b"\xff\xfe", None],
+    ids=["empty", "cut", "list", "null", "no fields", "binary", "missing"],
+)
+def test_a_damaged_file_is_refused(saved, content):
+    if content is None:
+        saved.unlink()
+    else:
+        saved.write_bytes(content)
+    with pytest.raises(InputError, match="missing or damaged"):
+        load_table(saved, KEY)
+
+
+# --- this device's table ----------------------------------------------------------------------------
+
+SMALL = uniform(slots=1, width=4, scale=2, branches=("id", "c3"), upsamplers=("u1",))
+NET = make_supernet(SMALL, "float32")
+
+
+@pytest.fixture
+def measurements(monkeypatch, tmp_path):
+    """An empty cache, and the frames that were measured instead of measuring them."""
+    frames = []
+
+    def measure(net, params, frame, rounds):
+        frames.append(frame)
+        key = table_key(net.space, "float32", frame)
+        return LatencyTable(key, float(len(frames)), {"c3": 1.0}, {}, {}, "now")
+
+    monkeypatch.setenv("DYSR_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr(latency, "measure_table", measure)
+    return frames
+
+
+def test_a_table_is_measured_once(measurements):
+    first, measured = device_table(NET, {}, FRAME, 3)
+    assert measured
+    assert device_table(NET, {}, FRAME, 3) == (first, False)
+    assert measurements == [FRAME]
+
+
+def test_remeasure_measures_and_replaces(measurements):
+    first, _ = device_table(NET, {}, FRAME, 3)
+    second, measured = device_table(NET, {}, FRAME, 3, remeasure=True)
+    assert measured
+    assert second != first
+    assert device_table(NET, {}, FRAME, 3) == (second, False)
+
+
+def test_another_frame_has_its_own_table(measurements):
+    first, _ = device_table(NET, {}, FRAME, 3)
+    assert device_table(NET, {}, (8, 6), 3)[1]
+    assert device_table(NET, {}, FRAME, 3) == (first, False)
+
+
+def test_a_damaged_cache_is_measured_again(measurements, tmp_path):
+    device_table(NET, {}, FRAME, 3)
+    (file,) = (tmp_path / "cache").rglob("*.json")
+    file.write_text(file.read_text()[:-20])
+    table, measured = device_table(NET, {}, FRAME, 3)
+    assert measured
+    assert device_table(NET, {}, FRAME, 3) == (table, False)
+
+
+def test_measure_table_times_the_probes():
+    table = measure_table(NET, init_params(jax.random.key(0), SMALL), FRAME, rounds=2)
+    assert table.key == table_key(SMALL, "float32", FRAME)
+    assert list(table.measured_ms) == ["id-u1", "c3-u1"]
+    assert min(table.measured_ms.values()) > 0
+    assert_residuals_cancel(table, SMALL)

@@ -1,0 +1,201 @@
+"""The search loop: nothing evaluated twice, the key decides, a killed search ends the same."""
+
+import dataclasses
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from dysr_jax import parallel
+from dysr_jax.errors import InputError
+from dysr_jax.model.programs import make_supernet
+from dysr_jax.model.supernet import init_params
+from dysr_jax.search import loop
+from dysr_jax.search.archive import Record
+from dysr_jax.search.config import SearchConfig
+from dysr_jax.search.evaluator import Evaluator, Patches
+from dysr_jax.search.latency import LatencyTable, predict
+from dysr_jax.search.loop import candidates_per_second, check_config, search
+from dysr_jax.space import SearchSpace, arch_name, size, to_archs, uniform
+
+SPACE = uniform(slots=2, width=4, scale=2, branches=("id", "s3", "c3", "r1"))
+NET = make_supernet(SPACE, "float32")
+TABLE = LatencyTable({}, 0.5, {"s3": 0.25, "c3": 0.5, "r1": 1.0}, {"u2": 0.125}, {}, "")
+CONFIG = SearchConfig(population=6, generations=5, patches=2, patch=8, frame=(8, 8), rounds=1)
+FILE = "archive.jsonl"
+
+
+@pytest.fixture(scope="module")
+def problem():
+    """Weights, patches and mesh; noise on the weights, so that archs differ in quality."""
+    fresh = init_params(jax.random.key(0), SPACE)
+    params = jax.tree.map(lambda x: x + 0.1 * jax.random.normal(jax.random.key(1), x.shape), fresh)
+    lr = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), np.uint8)
+    hr = lr.repeat(2, 1).repeat(2, 2)
+    patches = Patches(lr=jnp.asarray(lr), hr=jnp.asarray(hr), image=jnp.asarray([0, 1]))
+    return params, patches, parallel.device_mesh(2)
+
+
+@pytest.fixture(scope="module")
+def evaluate(problem):
+    """The real evaluator, compiled once for all searches of this file."""
+    _, patches, mesh = problem
+    return Evaluator(NET, patches, mesh)
+
+
+@pytest.fixture
+def dispatches(monkeypatch, evaluate):
+    """The set of archs of every dispatch."""
+    seen = []
+
+    class Spy:
+        prepare = staticmethod(evaluate.prepare)
+
+        def __call__(self, params, genes):
+            seen.append(set(to_archs(SPACE, genes)))
+            return evaluate(params, genes)
+
+    monkeypatch.setattr(loop, "Evaluator", lambda net, patches, mesh: Spy())
+    return seen
+
+
+def run_search(problem, folder, seed=0, config=CONFIG, net=NET):
+    params, patches, mesh = problem
+    key = jax.random.key(seed)
+    return search(key, net, params, patches, TABLE, config, mesh, folder)
+
+
+def content(folder):
+    """The archive's lines without the time they took."""
+    lines = [json.loads(line) for line in (folder / FILE).read_text().splitlines()]
+    return [{k: v for k, v in line.items() if k != "seconds"} for line in lines]
+
+
+@pytest.fixture(scope="module")
+def finished(problem, tmp_path_factory):
+    """The folder of an uninterrupted search, by the evaluator that the loop makes itself."""
+    folder = tmp_path_factory.mktemp("finished")
+    run_search(problem, folder)
+    return folder
+
+
+def archs_of(lines):
+    return [tuple(line["arch"]) for line in lines]
+
+
+def test_no_arch_is_evaluated_twice(problem, tmp_path, dispatches):
+    archive = run_search(problem, tmp_path)
+    archs = archs_of(content(tmp_path))
+    assert CONFIG.population < len(archs) == len(set(archs)) <= size(SPACE)
+    assert list(archive.records) == archs
+    assert sum(map(len, dispatches)) == len(archs)
+    assert set.union(*dispatches) == set(archs)
+
+
+def test_records_hold_what_evaluator_and_table_say(problem, finished, evaluate):
+    lines = content(finished)
+    genes = jnp.asarray(archs_of(lines), jnp.int32)
+    quality = [line["psnr_y"] for line in lines]
+    assert np.ptp(quality) > 0.1
+    np.testing.assert_allclose(quality, evaluate(problem[0], genes), atol=1e-4)
+    np.testing.assert_allclose(
+        [line["latency_ms"] for line in lines], predict(TABLE, SPACE, genes), rtol=1e-6
+    )
+    assert [line["name"] for line in lines] == [arch_name(SPACE, a) for a in archs_of(lines)]
+    generations = [line["generation"] for line in lines]
+    assert generations == sorted(generations)
+    assert generations.count(0) == CONFIG.population
+    assert generations[-1] < CONFIG.generations
+
+
+def test_the_key_decides_the_candidates(problem, finished, tmp_path, dispatches):
+    (tmp_path / "same").mkdir()
+    (tmp_path / "other").mkdir()
+    run_search(problem, tmp_path / "same")
+    run_search(problem, tmp_path / "other", seed=1)
+    assert content(tmp_path / "same") == content(finished)
+    assert archs_of(content(tmp_path / "other")) != archs_of(content(finished))
+
+
+# Killed before the first line was whole, within the first generation, between two, and later.
+@pytest.mark.parametrize("whole", [0, 2, 6, 11])
+def test_a_killed_search_evaluates_what_is_missing(problem, finished, tmp_path, dispatches, whole):
+    lines = (finished / FILE).read_text().splitlines(keepends=True)
+    assert whole < len(lines)
+    half = lines[whole][: len(lines[whole]) // 2]
+    (tmp_path / FILE).write_text("".join(lines[:whole]) + half)
+    run_search(problem, tmp_path)
+    expected = content(finished)
+    assert content(tmp_path) == expected
+    missing = archs_of(expected)[whole:]
+    assert set.union(*dispatches) == set(missing)
+    assert sum(map(len, dispatches)) == len(missing)
+
+
+def test_a_finished_search_evaluates_nothing(problem, finished, tmp_path, dispatches):
+    (tmp_path / FILE).write_bytes((finished / FILE).read_bytes())
+    run_search(problem, tmp_path)
+    assert dispatches == []
+    assert (tmp_path / FILE).read_bytes() == (finished / FILE).read_bytes()
+
+
+def test_a_population_as_large_as_the_space(problem, tmp_path, monkeypatch):
+    small = SearchSpace((("id",), ("id", "s3", "c3")), ("u1", "u2"), width=4, scale=2)
+
+    class Sum:
+        prepare = staticmethod(lambda _params, _genes: None)
+
+        def __call__(self, _, genes):
+            return genes.sum(1).astype(float)
+
+    monkeypatch.setattr(loop, "Evaluator", lambda *_: Sum())
+    assert size(small) == CONFIG.population
+    archive = run_search(problem, tmp_path, net=make_supernet(small, "float32"))
+    assert len(archs_of(content(tmp_path))) == len(archive.records) == size(small)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("population", 0),
+        ("population", 1),
+        ("population", 33),
+        ("generations", 0),
+        ("patches", 0),
+        ("patch", 0),
+        ("rounds", 0),
+        ("frame", (0, 8)),
+        ("frame", (8, -1)),
+        ("members", 1),
+        ("mutation", -0.1),
+        ("mutation", 1.1),
+        ("crossover", -0.1),
+        ("crossover", 1.1),
+        ("mutation", float("nan")),
+    ],
+)
+def test_check_config_names_field_and_value(field, value):
+    wrong = dataclasses.replace(CONFIG, **{field: value})
+    with pytest.raises(InputError) as caught:
+        check_config(wrong, SPACE)
+    assert str(caught.value).startswith(f"search.{field} {value}: allowed ")
+
+
+@pytest.mark.parametrize(
+    "fields", [{}, {"population": 2}, {"population": 32}, {"mutation": 1.0, "crossover": 0.0}]
+)
+def test_check_config_lets_the_limits_pass(fields):
+    check_config(dataclasses.replace(CONFIG, **fields), SPACE)
+
+
+def test_search_checks_before_it_writes(problem, tmp_path):
+    with pytest.raises(InputError, match=r"search\.generations"):
+        run_search(problem, tmp_path, config=dataclasses.replace(CONFIG, generations=0))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_candidates_per_second():
+    records = [Record("", (i,), 0.0, 0.0, 0, 0.25) for i in range(3)]
+    assert candidates_per_second(records) == pytest.approx(4.0)

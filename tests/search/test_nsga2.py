@@ -1,0 +1,288 @@
+"""NSGA-II: sorting and crowding against pymoo, selection, and a problem whose front is known."""
+
+import functools
+
+import hypothesis.extra.numpy as hnp
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from pymoo.indicators.hv import HV
+from pymoo.operators.survival.rank_and_crowding.metrics import calc_crowding_distance
+from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
+
+from dysr_jax.search import nsga2
+from dysr_jax.space import counts, largest, size, smallest, to_archs, uniform
+
+# One shape an objective count: hypothesis then compiles nothing after its first example.
+ROWS = 12
+rank_of = jax.jit(nsga2.nondominated_rank)
+crowding_of = jax.jit(nsga2.crowding_distance)
+duplicates_of = jax.jit(nsga2.is_duplicate)
+ask = nsga2.ask
+checked = settings(max_examples=60, deadline=None, derandomize=True)
+
+# Sixteenths subtract exactly in float32, so a disagreement is never one of rounding; the narrow range
+# makes ties and equal rows common.
+WIDE = st.integers(-4000, 4000).map(lambda number: number / 16)
+NARROW = st.integers(0, 3).map(float)
+
+
+def populations(objectives):
+    shape = (ROWS, objectives)
+    return hnp.arrays(np.float32, shape, elements=WIDE) | hnp.arrays(
+        np.float32, shape, elements=NARROW
+    )
+
+
+def pymoo_rank(values):
+    return NonDominatedSorting().do(np.asarray(values), return_rank=True)[1]
+
+
+def pymoo_crowding(values, rank):
+    values = np.asarray(values, float)
+    found = np.full(len(values), np.inf)
+    for front in np.unique(rank):
+        rows = np.flatnonzero(rank == front)
+        if len(rows) > 2:
+            found[rows] = calc_crowding_distance(values[rows])
+    return found
+
+
+EQUAL = np.ones((ROWS, 2), np.float32)
+CHAIN = np.arange(ROWS, dtype=np.float32)[:, None] * np.ones(2, np.float32)
+LINE = np.stack([np.arange(ROWS), -np.arange(ROWS)], 1).astype(np.float32)
+ONE_EQUAL = np.stack([np.arange(ROWS), np.zeros(ROWS), -np.arange(ROWS)], 1).astype(np.float32)
+
+
+@checked
+@example(EQUAL)
+@example(CHAIN)
+@example(LINE)
+@given(populations(2) | populations(3))
+def test_rank_is_pymoo_s(values):
+    np.testing.assert_array_equal(rank_of(values), pymoo_rank(values))
+
+
+@checked
+@example(EQUAL)
+@example(CHAIN)
+@example(LINE)
+@example(ONE_EQUAL)
+@given(populations(2) | populations(3))
+def test_crowding_is_pymoo_s_in_every_front(values):
+    rank = pymoo_rank(values)
+    found = crowding_of(values, jnp.asarray(rank, jnp.int32))
+    np.testing.assert_allclose(found, pymoo_crowding(values, rank), rtol=1e-5)
+
+
+def test_rank_and_crowding_by_hand():
+    values = jnp.asarray([[0.0, 4.0], [1.0, 2.0], [4.0, 0.0], [2.0, 3.0], [5.0, 5.0]])
+    rank = rank_of(values)
+    assert rank.tolist() == [0, 0, 0, 1, 2]
+    assert crowding_of(values, rank).tolist() == [np.inf, 1.0, np.inf, np.inf, np.inf]
+
+
+@checked
+@given(
+    hnp.arrays(np.int32, (8, 3), elements=st.integers(0, 2)),
+    hnp.arrays(np.int32, (5, 3), elements=st.integers(0, 2)),
+)
+def test_is_duplicate_in_population_or_earlier(genes, population):
+    rows = [tuple(row) for row in genes.tolist()]
+    known = {tuple(row) for row in population.tolist()}
+    expected = [row in known or row in rows[:i] for i, row in enumerate(rows)]
+    assert duplicates_of(genes, population).tolist() == expected
+
+
+# --- ask and tell -----------------------------------------------------------------------------------
+
+POPULATION = 16
+SPACE = uniform(slots=4, width=4, scale=2, branches=("id", "s3", "c3", "r1"))
+OPERATORS = nsga2.Operators(SPACE)
+
+
+def distinct(genes):
+    return len({tuple(row) for row in np.asarray(genes).tolist()}) == len(genes)
+
+
+def random_objectives(seed, rows=POPULATION):
+    return jnp.asarray(np.random.default_rng(seed).normal(size=(rows, 2)), jnp.float32)
+
+
+@functools.cache
+def told(seed):
+    """A state whose population has objectives."""
+    state = nsga2.init(jax.random.key(seed), OPERATORS, POPULATION)
+    return nsga2.tell(state, state.genes, random_objectives(seed))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_init_has_the_extremes_and_no_duplicate(seed):
+    genes = nsga2.init(jax.random.key(seed), OPERATORS, POPULATION).genes
+    archs = to_archs(SPACE, genes)
+    assert len(archs) == POPULATION
+    assert smallest(SPACE) in archs
+    assert largest(SPACE) in archs
+    assert distinct(genes)
+
+
+@pytest.mark.parametrize(("mutation", "crossover"), [(0.0, 0.9), (0.9, 0.0)])
+def test_ask_gives_valid_new_children(mutation, crossover):
+    operators = nsga2.Operators(SPACE, mutation, crossover)
+    state = told(0)
+    for generation in range(3):
+        children, state = ask(state, operators)
+        to_archs(SPACE, children)  # raises for an arch that the space does not have
+        assert children.shape == state.genes.shape
+        assert distinct(jnp.concatenate([children, state.genes]))
+        state = nsga2.tell(state, children, random_objectives(generation))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_first_tell_keeps_the_told_rows(seed):
+    start = nsga2.init(jax.random.key(seed), OPERATORS, POPULATION)
+    objectives = random_objectives(seed)
+    state = nsga2.tell(start, start.genes, objectives)
+    given_rows = dict(zip(to_archs(SPACE, start.genes), objectives.tolist(), strict=True))
+    kept_rows = dict(zip(to_archs(SPACE, state.genes), state.objectives.tolist(), strict=True))
+    assert kept_rows == given_rows
+    np.testing.assert_array_equal(state.rank, pymoo_rank(state.objectives))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_tell_keeps_the_first_front_where_it_fits(seed):
+    children, state = ask(told(seed), OPERATORS)
+    objectives = random_objectives(100 + seed)
+    everyone = np.concatenate([children, state.genes])
+    first = pymoo_rank(np.concatenate([objectives, state.objectives])) == 0
+    assert 0 < first.sum() <= POPULATION
+    kept = to_archs(SPACE, nsga2.tell(state, children, objectives).genes)
+    assert set(to_archs(SPACE, everyone[first])) <= set(kept)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_tell_keeps_the_best_by_rank_then_crowding(seed):
+    children, state = ask(told(seed), OPERATORS)
+    objectives = random_objectives(200 + seed)
+    values = np.concatenate([objectives, state.objectives])
+    rank = pymoo_rank(values)
+    order = np.lexsort((-pymoo_crowding(values, rank), rank))[:POPULATION]
+    kept = nsga2.tell(state, children, objectives)
+    np.testing.assert_array_equal(kept.rank, rank[order])
+    np.testing.assert_allclose(kept.crowding, pymoo_crowding(values, rank)[order], rtol=1e-5)
+
+
+def test_tell_thins_a_front_that_does_not_fit_by_crowding():
+    children, state = ask(told(0), OPERATORS)
+    # All 32 on one line, the parents crowded together between two of the children.
+    first = np.concatenate([np.arange(POPULATION), 7.1 + np.arange(POPULATION) / 100])
+    line = jnp.asarray(np.stack([first, -first], 1), jnp.float32)
+    state = state.replace(objectives=line[POPULATION:])
+    kept = nsga2.tell(state, children, line[:POPULATION])
+    assert np.all(kept.rank == 0)
+    inner = np.sort(kept.objectives[:, 0])
+    assert {0.0, 15.0} <= set(inner.tolist())
+    assert np.sum((inner > 7) & (inner < 8)) <= 2
+
+
+def test_tell_never_keeps_duplicates():
+    children, state = ask(told(1), OPERATORS)
+    # Half of the told rows repeat: the other half's first rows, and members of the population.
+    half, quarter = POPULATION // 2, POPULATION // 4
+    again = jnp.concatenate([children[:half], children[:quarter], state.genes[:quarter]])
+    assert not distinct(again)
+    best = jnp.full((POPULATION, 2), -9.0)
+    kept = nsga2.tell(state, again, best)
+    assert distinct(kept.genes)
+    assert set(to_archs(SPACE, again)) <= set(to_archs(SPACE, kept.genes))
+
+
+def test_untold_rows_never_survive():
+    state = nsga2.init(jax.random.key(0), OPERATORS, POPULATION)
+    children, state = ask(state, OPERATORS)
+    kept = nsga2.tell(state, children, random_objectives(0))
+    assert set(to_archs(SPACE, kept.genes)) == set(to_archs(SPACE, children))
+    assert np.isfinite(kept.objectives).all()
+
+    children, state = ask(kept, OPERATORS)
+    kept = nsga2.tell(state, children, jnp.full((POPULATION, 2), jnp.inf))
+    assert set(to_archs(SPACE, kept.genes)) == set(to_archs(SPACE, state.genes))
+
+
+# --- a problem whose front is known -----------------------------------------------------------------
+
+LARGE = uniform(slots=5, width=4, scale=2, branches=("id", "s3", "c3", "r1"))
+WEIGHT = np.random.default_rng(0).uniform(0.5, 1.5, (len(LARGE.slots), max(counts(LARGE))))
+REFERENCE = np.array([20.0, 1.0])
+GENERATIONS, EACH = 25, 40
+
+
+def problem(genes):
+    """Cost of 17 values at most, and loss, with diminishing returns and an interaction.
+
+    No two archs have the same loss, so a population can hold any front whole.
+    """
+    genes = np.asarray(genes)
+    cost = genes.sum(1)
+    gain = WEIGHT[np.arange(len(LARGE.slots)), genes] * np.sqrt(genes)
+    return np.stack([cost, -gain.sum(1) - 0.5 * gain[:, 0] * gain[:, 3]], 1).astype(np.float32)
+
+
+def hypervolume(values):
+    return HV(ref_point=REFERENCE)(np.asarray(values, float))
+
+
+@functools.cache
+def all_archs():
+    return np.stack([axis.ravel() for axis in np.indices(counts(LARGE))], 1)
+
+
+@functools.cache
+def evolve(seed, generations=GENERATIONS):
+    """The states of a run."""
+    operators = nsga2.Operators(LARGE)
+    state = nsga2.init(jax.random.key(seed), operators, EACH)
+    genes, states = state.genes, []
+    for generation in range(generations):
+        if generation:
+            genes, state = ask(state, operators)
+        state = nsga2.tell(state, genes, jnp.asarray(problem(genes)))
+        states.append(state)
+    return states
+
+
+SEEDS = range(4)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_hypervolume_never_falls(seed):
+    volumes = [hypervolume(state.objectives) for state in evolve(seed)]
+    assert np.all(np.diff(volumes) >= -1e-6 * volumes[-1])
+    assert volumes[-1] > 1.05 * volumes[0]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_finds_the_true_front(seed):
+    values = problem(all_archs())
+    assert len(values) == size(LARGE) > 2 * EACH * GENERATIONS
+    truth = {tuple(row) for row in values[pymoo_rank(values) == 0].tolist()}
+    last = evolve(seed)[-1]
+    assert {tuple(row) for row in last.objectives[last.rank == 0].tolist()} == truth
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_beats_random_search_at_equal_evaluations(seed):
+    generations = 10
+    draws = np.random.default_rng(seed).choice(size(LARGE), EACH * generations, replace=False)
+    by_chance = hypervolume(problem(all_archs()[draws]))
+    assert hypervolume(evolve(seed)[generations - 1].objectives) > by_chance
+
+
+def test_the_key_decides_the_run():
+    again = evolve.__wrapped__(0, generations=5)
+    for first, second in zip(evolve(0), again, strict=False):
+        np.testing.assert_array_equal(first.genes, second.genes)
+    assert to_archs(LARGE, evolve(1)[4].genes) != to_archs(LARGE, again[4].genes)

@@ -1,0 +1,578 @@
+"""The command line: what it prints, what it writes, and one line for everything that cannot be."""
+
+import hashlib
+import json
+import shutil
+import statistics
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+from skimage.color import rgb2ycbcr
+from skimage.metrics import peak_signal_noise_ratio
+
+import dysr_jax.run
+from dysr_jax.atomic import write_json
+from dysr_jax.cli import COMMANDS, main
+from dysr_jax.config import to_dict
+from dysr_jax.data.degradation import downscale, upscale
+from dysr_jax.data.images import read_image, write_image
+
+SCALE, ROWS, COLUMNS = 2, 20, 24
+"""The tiny run's scale; images of one size, so that its members compile few times."""
+
+
+def dysr(*args: object) -> int:
+    return main([str(arg) for arg in args])
+
+
+@pytest.fixture
+def refused(capsys):
+    """Run a command that cannot be; its one line on stderr."""
+
+    def run(*args: object) -> str:
+        capsys.readouterr()
+        assert dysr(*args) == 2
+        printed = capsys.readouterr()
+        assert printed.out == ""
+        assert printed.err.startswith("dysr: error: ")
+        assert printed.err.endswith("\n")
+        assert printed.err.count("\n") == 1
+        return printed.err
+
+    return run
+
+
+@pytest.fixture
+def bundle(tiny_run):
+    """The tiny run's bundle; not to be changed."""
+    return tiny_run.path / "bundle"
+
+
+@pytest.fixture
+def copied(bundle, tmp_path):
+    """A bundle that may be damaged."""
+    return shutil.copytree(bundle, tmp_path / "bundle")
+
+
+@pytest.fixture
+def image(tmp_path):
+    path = tmp_path / "image.png"
+    write_image(path, np.random.default_rng(0).integers(0, 256, (ROWS, COLUMNS, 3), dtype=np.uint8))
+    return path
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory):
+    """A folder of smooth images, large enough for patches."""
+    folder = tmp_path_factory.mktemp("photos")
+    row, column = np.mgrid[:64, :72]
+    for number in range(3):
+        waves = [np.sin((row + 2 * column) / (3 + number + c)) for c in range(3)]
+        write_image(folder / f"{number}.png", (127 + 100 * np.stack(waves, -1)).astype(np.uint8))
+    return folder
+
+
+@pytest.fixture
+def small(tiny, photos, tmp_path):
+    """Options of the tiny config on those images, with a space of four archs."""
+    path = tmp_path / "small.json"
+    write_json(path, to_dict(tiny))
+    data = ["--data.source", f"folder:{photos}", "--data.holdout", 1]
+    space = ["--space.slots", 1, "--space.branches", "id", "c3", "--search.population", 4]
+    return ["--config", path, *data, *space]
+
+
+# Usage
+
+
+def test_no_arguments_print_the_usage(capsys):
+    assert main([]) == 2
+    usage = capsys.readouterr().out
+    assert usage.startswith("usage: dysr COMMAND")
+    for command in COMMANDS:
+        assert f"dysr {command} " in usage
+
+
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+def test_help_prints_the_same_and_succeeds(capsys, flag):
+    main([])
+    usage = capsys.readouterr().out
+    assert main([flag]) == 0
+    assert capsys.readouterr().out == usage
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_a_command_names_its_options(capsys, command):
+    with pytest.raises(SystemExit) as stop:
+        main([*command.split(), "--help"])
+    assert stop.value.code == 0
+    options = {"upscale": "--member", "eval": "--json"}.get(command, "--train.learning-rate")
+    assert options in capsys.readouterr().out
+
+
+def test_version(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == "dysr_jax 0.1.0\n"
+
+
+def test_the_installed_command():
+    command = [sys.executable, "-m", "dysr_jax.cli", "--version"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout) == (0, "dysr_jax 0.1.0\n")
+
+
+# Arguments
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["foo"], ["unknown command 'foo'", "search", "upscale", "eval", "bench step"]),
+        (["bench"], ["unknown command 'bench'", "bench step", "bench candidates"]),
+        (["bench", "foo"], ["unknown command 'bench foo'", "bench candidates"]),
+        (["--foo"], ["unknown command '--foo'"]),
+        (["search"], ["Missing", "--out"]),
+        (["search", "--out"], ["--out", "Missing value"]),
+        (["search", "--out", "OUT", "--foo", "3"], ["unknown option '--foo'", "search --help"]),
+        (["search", "--out", "OUT", "--train.step", "3"], ["unknown option '--train.step'"]),
+        (["search", "--out", "OUT", "stray"], ["unknown option 'stray'"]),
+        (["search", "--out", "OUT", "--config"], ["--config", "quickstart", "base", ".json"]),
+        (["search", "--out", "OUT", "--config", "foo"], ["config 'foo'", "quickstart, base"]),
+        (["search", "--out", "OUT", "--config", "foo.json"], ["'foo.json'", "cannot be read"]),
+        (["search", "--out", "OUT", "--train.steps", "abc"], ["--train.steps", "'abc'", "int"]),
+        (["search", "--out", "OUT", "--train.steps", "1.5"], ["--train.steps", "'1.5'", "int"]),
+        (["search", "--out", "OUT", "--search.frame", "3"], ["--search.frame", "2 values"]),
+        (["search", "--out", "OUT", "--dtype", "f8"], ["--dtype", "'f8'", "bfloat16"]),
+        (["upscale", "a", "b"], ["Missing", "upscale"]),
+        (["upscale", "a", "b", "c", "d"], ["unknown option 'd'"]),
+        (["eval"], ["Missing", "eval"]),
+        (["bench", "step", "--rounds", "x"], ["--rounds", "'x'", "int"]),
+    ],
+)
+def test_arguments_that_cannot_be(refused, tmp_path, args, words):
+    line = refused(*(tmp_path / arg if arg == "OUT" else arg for arg in args))
+    for word in words:
+        assert word in line
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "UTF-8", "ascii"])
+def test_the_line_is_the_same_on_every_terminal(capsys, monkeypatch, tmp_path, encoding):
+    # Tyro draws its boxes in other characters unless the encoding of stdout is called "utf-8".
+    with (tmp_path / "stdout").open("w", encoding=encoding) as terminal:
+        monkeypatch.setattr(sys, "stdout", terminal)
+        dysr("search", "--out", tmp_path / "out", "--train.steps", "abc")
+        monkeypatch.undo()
+    line = capsys.readouterr().err
+    assert line.startswith("dysr: error: Error parsing --train.steps: invalid literal for int()")
+    assert "---" not in line
+    assert "helptext" not in line
+
+
+BAD_VALUES = {
+    "space.slots": [0],
+    "space.width": [0],
+    "space.scale": [5],
+    "space.branches": ["zz"],
+    "space.upsamplers": ["zz"],
+    "data.source": ["foo"],
+    "data.validation": ["foo"],
+    "data.holdout": [0, 3],
+    "data.boundary": ["wrap"],
+    "data.small": ["maybe"],
+    "data.patch": [0, -3, 99],
+    "train.steps": [0, 7],
+    "train.batch": [0],
+    "train.groups": [3, -4],
+    "train.random-archs": [0],
+    "train.chunk": [0],
+    "train.checkpoint-chunks": [0],
+    "train.distill": [-0.1, 1.1, "nan"],
+    "train.ema": [1.1],
+    "train.learning-rate": ["nan", -1],
+    "search.population": [1, 5],
+    "search.generations": [0],
+    "search.mutation": [2],
+    "search.crossover": ["nan"],
+    "search.patches": [0],
+    # The metric cuts `scale` pixels off each side: nothing is left of a patch of 2 LR pixels.
+    "search.patch": [0, 2, 99],
+    "search.rounds": [0],
+    "search.members": [1],
+    "seed": [2**70],
+    "devices": [-1, 99],
+}
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [(option, value) for option, values in BAD_VALUES.items() for value in values],
+)
+def test_values_that_cannot_be(refused, small, tmp_path, monkeypatch, option, value):
+    # What is not refused would train; that is told apart here and not waited for.
+    monkeypatch.setattr(dysr_jax.run, "_train_and_search", lambda job: pytest.fail("it went on"))
+    out = tmp_path / "run"
+    line = refused("search", "--out", out, *small, f"--{option}", value)
+    named = {"space.branches": "branch", "space.upsamplers": "branch", "data.source": "data source"}
+    named |= {"data.validation": "data source"}
+    assert named.get(option, option.rpartition(".")[2].replace("-", "_")) in line.replace("-", "_")
+    assert str(value) in line
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("command", ["step", "candidates"])
+def test_benchmarks_need_a_round(refused, small, command):
+    assert "rounds 0" in refused("bench", command, *small, "--rounds", 0)
+
+
+def test_benchmarks_need_two_archs(refused, small):
+    line = refused("bench", "candidates", *small, "--compiled", 1)
+    assert "1: allowed is 2 or more" in line
+
+
+# The run's folder
+
+
+def snapshot(folder) -> dict[str, bytes]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def test_a_finished_run_prints_its_tables_again(tiny_run, capsys):
+    before = snapshot(tiny_run.path)
+    assert dysr("search", "--out", tiny_run.path, "--config", tiny_run.path / "config.json") == 0
+    lines = capsys.readouterr().out
+    assert f"{tiny_run.path} is finished" in lines
+    assert "bicubic" in lines
+    for member in tiny_run.bundle.members:
+        assert f"\n{member.name} " in lines
+    assert "0 compilations during them" in lines
+    # It was read and nothing else; what it printed is what it printed the first time.
+    assert snapshot(tiny_run.path) == before
+    first_time = "\n".join(tiny_run.lines)
+    assert first_time[first_time.index("\nfront on") :].strip() in lines
+
+
+def test_a_run_of_another_config_is_kept(refused, tiny_run):
+    before = snapshot(tiny_run.path)
+    config = tiny_run.path / "config.json"
+    line = refused("search", "--out", tiny_run.path, "--config", config, "--seed", 3)
+    assert "holds a run of another config (seed 0, not 3)" in line
+    assert snapshot(tiny_run.path) == before
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({"notes.txt": b"mine"}, "holds other files"),
+        ({"config.json": b"{"}, "config.json is damaged"),
+        ({"config.json": b"\xff\xfe{"}, "config.json is damaged"),
+        ({"config.json": b'{"spice": 1}'}, "unknown key 'spice'"),
+    ],
+)
+def test_other_folders_are_kept(refused, small, tmp_path, files, message):
+    out = tmp_path / "out"
+    out.mkdir()
+    for name, content in files.items():
+        (out / name).write_bytes(content)
+    line = refused("search", "--out", out, *small)
+    assert message in line
+    assert str(out) in line
+    assert snapshot(out) == files
+
+
+@pytest.mark.parametrize("place", ["file", "file/below"])
+def test_a_run_needs_a_folder(refused, small, tmp_path, place):
+    (tmp_path / "file").write_text("mine")
+    assert f"{place}' cannot be made" in refused("search", "--out", tmp_path / place, *small)
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_ctrl_c_exits_with_130(monkeypatch, small, tmp_path, capsys):
+    def interrupted(config, out):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(dysr_jax.run, "run_search", interrupted)
+    assert dysr("search", "--out", tmp_path / "out", *small) == 130
+    error = capsys.readouterr().err
+    assert error.strip().startswith("dysr: interrupted")
+    assert "Traceback" not in error
+
+
+# Bundles
+
+
+def alter_json(path, change, *, digest: bool) -> None:
+    """Change a manifest; with its own digest made anew, by the documented rule."""
+    manifest = json.loads(path.read_text())
+    change(manifest)
+    if digest:
+        del manifest["digest"]
+        content = json.dumps(manifest, sort_keys=True).encode()
+        manifest["digest"] = hashlib.sha256(content).hexdigest()
+    path.write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "latency.json"])
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda path: path.unlink(), "is missing"),
+        (lambda path: path.write_bytes(b""), "truncated or altered"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-1]), "truncated or altered"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-1] + b"x"), "truncated or altered"),
+    ],
+    ids=["missing", "empty", "truncated", "altered"],
+)
+def test_damaged_files_of_a_bundle(refused, copied, image, tmp_path, name, damage, message):
+    damage(copied / name)
+    line = refused("upscale", copied, image, tmp_path / "out.png")
+    assert f"bundle '{copied}': {name} " in line
+    assert message in line
+    assert not (tmp_path / "out.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"", "is damaged"), (b"[]", "is damaged"), (b"{}", "is damaged"), (b"\xff", "is damaged")],
+)
+def test_damaged_manifests(refused, copied, image, tmp_path, content, message):
+    (copied / "manifest.json").write_bytes(content)
+    line = refused("upscale", copied, image, tmp_path / "out.png")
+    assert f"bundle '{copied}': manifest.json {message}" in line
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda m: m["members"][0].update(psnr_y=99.0), "manifest.json was altered"),
+        (lambda m: m.pop("digest"), "manifest.json was altered"),
+        # Told before the digest: what a newer version digests is not known here.
+        (lambda m: m.update(format_version=2), "has format 2; this version of dysr_jax reads 1"),
+    ],
+    ids=["altered", "no digest", "newer"],
+)
+def test_altered_manifests(refused, copied, image, tmp_path, change, message):
+    alter_json(copied / "manifest.json", change, digest=False)
+    assert message in refused("upscale", copied, image, tmp_path / "out.png")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda m: m["space"]["body"][0].append("zz"), "branch 'zz' of slot 0"),
+        (lambda m: m["space"].update(width=8), "weights are not those"),
+        (lambda m: m["space"].update(scale=5), "scale 5"),
+        (lambda m: m.update(members=[]), "at least one"),
+        (lambda m: m.update(dtype="float8"), "float8"),
+        (lambda m: m.pop("files"), "files"),
+        (lambda m: m["members"][0].pop("fps"), "fps"),
+    ],
+    ids=["branch", "width", "scale", "no members", "dtype", "no files", "no fps"],
+)
+def test_manifests_of_something_else(refused, copied, image, tmp_path, change, message):
+    """The digest is right, as that of another program's bundle would be."""
+    alter_json(copied / "manifest.json", change, digest=True)
+    line = refused("upscale", copied, image, tmp_path / "out.png")
+    assert message in line
+    assert str(copied) in line
+
+
+def test_a_manifest_that_only_got_a_new_digest_is_fine(copied, image, tmp_path):
+    # Otherwise the refusals above could all be the digest's.
+    alter_json(copied / "manifest.json", lambda m: m.update(device="other"), digest=True)
+    assert dysr("upscale", copied, image, tmp_path / "out.png") == 0
+
+
+def test_bundles_that_are_not_there(refused, tiny_run, image, tmp_path):
+    out = tmp_path / "out.png"
+    line = refused("upscale", tmp_path / "nothing", image, out)
+    assert f"bundle '{tmp_path / 'nothing'}' does not exist (a run's is RUN/bundle)" in line
+    assert "does not exist" in refused("upscale", image, image, out)
+    assert "manifest.json is missing" in refused("upscale", tiny_run.path, image, out)
+
+
+# Upscale
+
+
+def sixteen_bit(rgb: np.ndarray) -> Image.Image:
+    return Image.fromarray(rgb[:, :, 0].astype(np.uint16) * 257)
+
+
+@pytest.mark.parametrize(
+    "convert",
+    [
+        Image.fromarray,
+        lambda rgb: Image.fromarray(rgb).convert("L"),
+        lambda rgb: Image.fromarray(np.dstack([rgb, rgb[:, :, :1]])),
+        sixteen_bit,
+    ],
+    ids=["rgb", "grey", "rgba", "16 bit grey"],
+)
+def test_upscale_an_image_of_any_kind(bundle, tmp_path, capsys, convert):
+    rgb = np.random.default_rng(0).integers(0, 256, (ROWS, COLUMNS, 3), dtype=np.uint8)
+    convert(rgb).save(tmp_path / "in.png")
+    out = tmp_path / "out.png"
+    assert dysr("upscale", bundle, tmp_path / "in.png", out) == 0
+    assert capsys.readouterr().out == f"{out}\n"
+    assert read_image(out).shape == (SCALE * ROWS, SCALE * COLUMNS, 3)
+
+
+def test_upscaled_images_resemble_bicubic(bundle, photos, tmp_path):
+    out = tmp_path / "out.png"
+    assert dysr("upscale", bundle, photos / "0.png", out) == 0
+    bicubic = upscale(read_image(photos / "0.png"), SCALE)
+    # Even a barely trained network adds little to the pixels it repeats: not noise, not black.
+    assert peak_signal_noise_ratio(bicubic, read_image(out)) > 20
+
+
+def test_upscale_with_a_member(tiny_run, bundle, image, tmp_path):
+    outputs = []
+    for member in tiny_run.bundle.members:
+        out = tmp_path / f"{member.name}.png"
+        assert dysr("upscale", bundle, image, out, "--member", member.name) == 0
+        outputs.append(out.read_bytes())
+    assert dysr("upscale", bundle, image, tmp_path / "default.png") == 0
+    # The best member is the default, and members are not all the same.
+    assert (tmp_path / "default.png").read_bytes() == outputs[-1]
+    assert len(set(outputs)) == len(outputs)
+
+
+def test_unknown_member(refused, tiny_run, bundle, image, tmp_path):
+    line = refused("upscale", bundle, image, tmp_path / "out.png", "--member", "zz")
+    assert "member 'zz': the bundle has " in line
+    for member in tiny_run.bundle.members:
+        assert member.name in line
+
+
+def test_upscale_a_folder(bundle, photos, tmp_path, capsys):
+    out = tmp_path / "new" / "out"
+    assert dysr("upscale", bundle, photos, out) == 0
+    names = ["0.png", "1.png", "2.png"]
+    assert capsys.readouterr().out.splitlines() == [str(out / name) for name in names]
+    assert sorted(path.name for path in out.iterdir()) == names
+    for name in names:
+        rows, columns, _ = read_image(photos / name).shape
+        assert read_image(out / name).shape == (SCALE * rows, SCALE * columns, 3)
+
+
+def test_upscale_an_image_into_a_folder(bundle, image, tmp_path):
+    (tmp_path / "out").mkdir()
+    assert dysr("upscale", bundle, image, tmp_path / "out") == 0
+    assert read_image(tmp_path / "out" / image.name).shape == (SCALE * ROWS, SCALE * COLUMNS, 3)
+
+
+def test_inputs_that_cannot_be_upscaled(refused, bundle, tmp_path):
+    out, empty, text = tmp_path / "out.png", tmp_path / "empty", tmp_path / "text.png"
+    empty.mkdir()
+    text.write_text("no image")
+    assert "missing.png' does not exist" in refused(
+        "upscale", bundle, tmp_path / "missing.png", out
+    )
+    assert "text.png' cannot be read" in refused("upscale", bundle, text, out)
+    assert "empty' holds no .png" in refused("upscale", bundle, empty, tmp_path / "new")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "text.png"]
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "message"),
+    [
+        ("image.png", "out.gif", "allowed suffixes are .png"),
+        ("image.png", "out", "allowed suffixes are .png"),
+        ("image.png", "missing/out.png", "cannot be written"),
+        ("image.png", "image.png/out.png", "cannot be written"),
+        ("folder", "image.png", "is a file"),
+        ("folder", "image.png/below", "image.png/below"),
+        ("folder", "folder", "is the input folder"),
+    ],
+)
+def test_outputs_that_cannot_be_written(refused, bundle, image, tmp_path, source, target, message):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    shutil.copy(image, folder / "a.png")
+    before = snapshot(tmp_path)
+    assert message in refused("upscale", bundle, tmp_path / source, tmp_path / target)
+    assert snapshot(tmp_path) == before
+
+
+# Eval
+
+
+def test_eval_prints_and_writes_the_scores(tiny_run, bundle, photos, tmp_path, capsys):
+    path = tmp_path / "scores.json"
+    assert dysr("eval", bundle, photos, "--json", path) == 0
+    table = capsys.readouterr().out.splitlines()
+    scores = json.loads(path.read_text())
+    members = [member.name for member in tiny_run.bundle.members]
+    assert list(scores) == ["bicubic", *members]
+    assert [line.split()[0] for line in table[2:]] == list(scores)
+    for line, score in zip(table[2:], scores.values(), strict=True):
+        assert line.split()[1:] == [f"{score['psnr_y']:.2f}", f"{score['ssim_y']:.4f}"]
+    expected = []
+    for name in ("0.png", "1.png", "2.png"):
+        hr = read_image(photos / name)
+        planes = (np.round(rgb2ycbcr(x)[..., 0]) for x in (hr, upscale(downscale(hr, 2), 2)))
+        inner = (plane[SCALE:-SCALE, SCALE:-SCALE] for plane in planes)
+        expected.append(peak_signal_noise_ratio(*inner, data_range=255))
+    assert scores["bicubic"]["psnr_y"] == pytest.approx(np.mean(expected), abs=1e-3)
+
+
+def test_eval_of_a_grey_image_counts_its_values(bundle, tmp_path):
+    folder, path = tmp_path / "grey", tmp_path / "scores.json"
+    folder.mkdir()
+    row, column = np.mgrid[:40, :48]
+    grey = (127 + 100 * np.sin((row + 2 * column) / 4)).astype(np.uint8)
+    Image.fromarray(grey).save(folder / "grey.png")
+    assert dysr("eval", bundle, folder, "--json", path) == 0
+    bicubic = upscale(downscale(grey[:, :, None], SCALE), SCALE)[:, :, 0]
+    inner = (plane[SCALE:-SCALE, SCALE:-SCALE] for plane in (grey, bicubic))
+    expected = peak_signal_noise_ratio(*inner, data_range=255)
+    assert json.loads(path.read_text())["bicubic"]["psnr_y"] == pytest.approx(expected, abs=1e-3)
+
+
+def test_folders_that_cannot_be_evaluated(refused, bundle, tmp_path):
+    assert "missing' does not exist" in refused("eval", bundle, tmp_path / "missing")
+    assert "holds no .png" in refused("eval", bundle, tmp_path)
+    write_image(tmp_path / "a.png", np.zeros((14, 40, 3), np.uint8))
+    line = refused("eval", bundle, tmp_path)
+    assert "a.png' of (14, 40)" in line
+    (tmp_path / "a.png").write_text("no image")
+    assert "a.png' cannot be read" in refused("eval", bundle, tmp_path)
+
+
+def test_eval_says_that_its_json_cannot_be_written(bundle, photos, tmp_path, capsys):
+    # The table may have been printed by then.
+    assert dysr("eval", bundle, photos, "--json", tmp_path / "missing" / "scores.json") == 2
+    error = capsys.readouterr().err
+    assert error.startswith("dysr: error: ")
+    assert "scores.json" in error
+
+
+# Benchmarks
+
+
+@pytest.mark.parametrize(
+    ("command", "more"),
+    [("step", {"batch"}), ("candidates", {"patches", "methods"})],
+)
+def test_benchmarks_report_the_median_ratio(small, tmp_path, capsys, command, more):
+    path = tmp_path / "bench.json"
+    assert dysr("bench", command, *small, "--rounds", 1, "--json", path) == 0
+    result = json.loads(path.read_text())
+    assert set(result) == {"device", "space", "dtype", "archs", "ratio"} | more
+    ratios = []
+    for row in result["archs"]:
+        assert set(row) == {"arch", "search_ms", "static_ms", "ratio"}
+        ratios.append(row["search_ms"] / row["static_ms"])
+        assert row["ratio"] == pytest.approx(ratios[-1])
+    assert len(ratios) > 1
+    assert result["ratio"] == pytest.approx(statistics.median(ratios))
+    for method in result.get("methods", []):
+        assert method["candidates_per_second"] > 0
+    table = capsys.readouterr().out
+    assert f"ratio: {result['ratio']:.3g}" in table
+    # The smallest and the largest arch are always among them.
+    assert {"id-u1", "c3-u2"} <= {row["arch"] for row in result["archs"]}

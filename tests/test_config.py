@@ -1,0 +1,135 @@
+"""Configs to JSON and back, presets, and what is said of files that are no config."""
+
+import dataclasses
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dysr_jax.config import PRESETS, RunConfig, SpaceConfig, from_dict, load_config, to_dict
+from dysr_jax.data.sources import DataConfig
+from dysr_jax.errors import InputError
+from dysr_jax.search.config import SearchConfig
+from dysr_jax.train.config import TrainConfig
+
+numbers = st.integers(-(2**40), 2**40)
+fractions = st.floats(allow_nan=False, allow_infinity=False)
+words = st.lists(st.text(), max_size=4).map(tuple)
+configs = st.builds(
+    RunConfig,
+    space=st.builds(SpaceConfig, slots=numbers, width=numbers, branches=words, upsamplers=words),
+    data=st.builds(
+        DataConfig,
+        source=st.text(),
+        boundary=st.sampled_from(("replicate", "symmetric")),
+        small=st.sampled_from(("error", "skip")),
+    ),
+    train=st.builds(TrainConfig, steps=numbers, distill=fractions, learning_rate=fractions),
+    search=st.builds(SearchConfig, frame=st.tuples(numbers, numbers), remeasure=st.booleans()),
+    seed=numbers,
+    dtype=st.sampled_from(("auto", "float32", "bfloat16")),
+)
+
+
+@settings(deadline=None, derandomize=True, database=None)
+@given(configs)
+def test_json_round_trip(config):
+    assert from_dict(RunConfig, json.loads(json.dumps(to_dict(config))), "x") == config
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_load_by_name_and_survive_json(name, tmp_path):
+    config = load_config(name)
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(to_dict(config)))
+    assert load_config(str(path)) == config
+    # A preset whose space cannot be built would be of no use.
+    assert config.space.build().scale == 4
+
+
+def test_presets_differ():
+    assert len(set(PRESETS.values())) == len(PRESETS)
+    assert load_config("quickstart") != RunConfig()
+
+
+def test_missing_keys_keep_their_defaults():
+    config = from_dict(RunConfig, {"train": {"steps": 7}}, "x")
+    assert config == dataclasses.replace(RunConfig(), train=TrainConfig(steps=7))
+
+
+def test_whole_numbers_are_floats_where_floats_are_meant():
+    clip = from_dict(RunConfig, {"train": {"clip": 2}}, "x").train.clip
+    assert clip == 2.0
+    assert type(clip) is float
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"spice": 1}, r"x: unknown key 'spice'; allowed are space, data, train"),
+        ({"space": {"slot": 1}}, r"x: space: unknown key 'slot'; allowed are slots, width"),
+        ({"space": {"slots": "4"}}, r"x: space: slots: '4' is not int"),
+        ({"space": {"slots": 4.0}}, r"x: space: slots: 4\.0 is not int"),
+        ({"space": {"slots": True}}, r"x: space: slots: True is not int"),
+        ({"space": {"slots": None}}, r"x: space: slots: None is not int"),
+        ({"space": {"branches": "id"}}, r"x: space: branches: 'id' is not tuple\[str, \.\.\.\]"),
+        ({"space": {"branches": ["id", 3]}}, r"x: space: branches: 3 is not str"),
+        (
+            {"data": {"boundary": "wrap"}},
+            r"x: data: boundary: 'wrap' is not .*replicate.*symmetric",
+        ),
+        ({"data": {"source": 1}}, r"x: data: source: 1 is not str"),
+        ({"train": {"ema": "0.9"}}, r"x: train: ema: '0\.9' is not float"),
+        ({"train": {"ema": False}}, r"x: train: ema: False is not float"),
+        ({"search": {"frame": [180]}}, r"x: search: frame: \[180\] is not tuple\[int, int\]"),
+        ({"search": {"frame": [1, 2, 3]}}, r"x: search: frame: \[1, 2, 3\] is not tuple"),
+        ({"search": {"frame": [1, "2"]}}, r"x: search: frame: '2' is not int"),
+        ({"search": {"remeasure": 1}}, r"x: search: remeasure: 1 is not bool"),
+        ({"dtype": ["auto"]}, r"x: dtype: \['auto'\] is not"),
+        ({"train": [1]}, r"x: train: expected an object with steps.*not \[1\]"),
+        ([], r"x: expected an object with space, data.*not \[\]"),
+        (None, r"x: expected an object with space, data.*not None"),
+    ],
+)
+def test_what_is_no_config_is_named(fields, message):
+    with pytest.raises(InputError, match=f"^{message}"):
+        from_dict(RunConfig, fields, "x")
+
+
+@pytest.mark.parametrize("name", ["", "Quickstart", "config.yaml", "json"])
+def test_unknown_presets_are_named(name):
+    with pytest.raises(
+        InputError, match=rf"config '{name}': allowed are quickstart, base or a \.json"
+    ):
+        load_config(name)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is not JSON"),
+        (b'{"seed": 1', "is not JSON"),
+        (b"\xff\xfe{}", "is not JSON"),
+        (b'{"spice": 1}', "unknown key 'spice'"),
+        (b"3", "expected an object"),
+    ],
+)
+def test_damaged_files_are_named(tmp_path, content, message):
+    path = tmp_path / "config.json"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=message) as error:
+        load_config(str(path))
+    assert str(path) in str(error.value)
+
+
+def test_missing_files_and_folders_are_named(tmp_path):
+    (tmp_path / "folder.json").mkdir()
+    for name in ("missing.json", "folder.json"):
+        with pytest.raises(InputError, match=rf"{name}': the file cannot be read"):
+            load_config(str(tmp_path / name))
+
+
+def test_a_space_needs_slots():
+    with pytest.raises(InputError, match=r"space\.slots 0: allowed is 1 or more"):
+        SpaceConfig(slots=0).build()

@@ -1,0 +1,118 @@
+"""The loop: what it refuses, its checkpoints, its scalars."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from dysr_jax import parallel
+from dysr_jax.checkpoint import Checkpoints
+from dysr_jax.data.pool import build_pool
+from dysr_jax.data.sources import Pair
+from dysr_jax.errors import InputError
+from dysr_jax.model.supernet import Supernet
+from dysr_jax.space import uniform
+from dysr_jax.train import loop
+from dysr_jax.train.config import TrainConfig
+from dysr_jax.train.state import init_state
+
+CONFIG = TrainConfig(steps=12, batch=2, chunk=3, warmup=1, checkpoint_chunks=1)
+SPACE = uniform(slots=1, width=4, scale=2, branches=("id", "c3"), upsamplers=("u1",))
+
+
+@pytest.fixture(scope="module")
+def pool():
+    hr = np.random.default_rng(0).integers(0, 256, (40, 48, 3), np.uint8)
+    return build_pool([Pair("noise", hr[::2, ::2], hr)], patch=8)
+
+
+def train(pool, run):
+    return loop.train(
+        jax.random.key(0), Supernet(SPACE), pool, CONFIG, parallel.device_mesh(1), run
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(pool, tmp_path_factory):
+    run = tmp_path_factory.mktemp("train")
+    return train(pool, run), run
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "allowed"),
+    [
+        ("steps", 0, "1 or more"),
+        ("steps", 7, "multiples of 3"),
+        ("batch", 0, "1 or more"),
+        ("random_archs", 0, "1 or more"),
+        ("groups", 3, "multiples of the 2 devices"),
+        ("distill", 1.5, "0 to 1"),
+        ("ema", -0.1, "0 to 1"),
+    ],
+)
+def test_check_config_names_the_field_the_value_and_what_is_allowed(field, value, allowed):
+    config = dataclasses.replace(CONFIG, **{field: value})
+    with pytest.raises(InputError, match=f"train.{field} {value}.*{allowed}"):
+        loop.check_config(config, devices=2)
+
+
+class StopError(Exception):
+    """Stands for whatever ends a process."""
+
+
+def test_an_interrupted_run_ends_with_the_same_bits(pool, finished, tmp_path, monkeypatch):
+    """The interruption comes after the second of four dispatches."""
+    real, done = loop.make_train_chunk, []
+
+    def stopping(*args):
+        chunk = real(*args)
+
+        def wrapped(*inner):
+            if len(done) == 2:
+                raise StopError
+            done.append(True)
+            return chunk(*inner)
+
+        return wrapped
+
+    monkeypatch.setattr(loop, "make_train_chunk", stopping)
+    with pytest.raises(StopError):
+        train(pool, tmp_path)
+    monkeypatch.setattr(loop, "make_train_chunk", real)
+    state = train(pool, tmp_path)
+    for mine, theirs in zip(jax.tree.leaves(state), jax.tree.leaves(finished[0]), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def test_a_finished_run_is_restored_and_not_trained(pool, finished, monkeypatch):
+    monkeypatch.setattr(loop, "make_train_chunk", lambda *_: pytest.fail("trained again"))
+    state = train(pool, finished[1])
+    for mine, theirs in zip(jax.tree.leaves(state), jax.tree.leaves(finished[0]), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def test_scalars_are_in_tensorboards_format(finished):
+    events = EventAccumulator(str(finished[1] / "tensorboard"))
+    events.Reload()
+    loss = events.Scalars("train/loss")
+    assert [event.step for event in loss] == [3, 6, 9, 12]
+    assert all(np.isfinite(event.value) for event in loss)
+    names = {"loss", "largest", "smallest", "random", "gradient_norm"}
+    assert {f"train/{name}" for name in names} <= set(events.Tags()["scalars"])
+
+
+def test_a_half_written_checkpoint_is_passed_over(tmp_path):
+    """What a kill leaves while Orbax writes: a directory without its commit file."""
+    state = init_state(jax.random.key(0), SPACE, CONFIG)
+    checkpoints = Checkpoints(tmp_path)
+    assert checkpoints.restore(state) is None
+    checkpoints.save(3, state)
+    checkpoints.close()
+    (tmp_path / "6.orbax-checkpoint-tmp").mkdir()
+    again = Checkpoints(tmp_path)
+    restored = again.restore(jax.tree.map(jax.numpy.zeros_like, state))
+    again.close()
+    for mine, theirs in zip(jax.tree.leaves(restored), jax.tree.leaves(state), strict=True):
+        np.testing.assert_array_equal(mine, theirs)

@@ -1,0 +1,98 @@
+"""The training step on several devices, and what a chunk does to the state."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from dysr_jax import parallel
+from dysr_jax.data.pool import build_pool
+from dysr_jax.data.sources import Pair
+from dysr_jax.model.supernet import Supernet
+from dysr_jax.space import uniform
+from dysr_jax.train.config import TrainConfig
+from dysr_jax.train.state import init_state
+from dysr_jax.train.step import apply_gradients, draw_groups, make_train_chunk
+
+CONFIG = TrainConfig(steps=6, batch=2, groups=4, chunk=3, warmup=1, learning_rate=1e-2)
+
+
+@pytest.fixture(scope="module")
+def space():
+    return uniform(slots=1, width=4, scale=2, branches=("id", "s3", "c3", "a1"))
+
+
+@pytest.fixture(scope="module")
+def pool():
+    rng = np.random.default_rng(0)
+    hr = [rng.integers(0, 256, (40, 48, 3), np.uint8) for _ in range(3)]
+    return build_pool([Pair(str(i), x[::2, ::2], x) for i, x in enumerate(hr)], patch=8)
+
+
+def run_chunk(space, pool, config, devices):
+    mesh = parallel.device_mesh(devices)
+    state = parallel.replicate(init_state(jax.random.key(0), space, config), mesh)
+    chunk = make_train_chunk(Supernet(space), config, mesh)
+    return chunk(state, parallel.replicate(pool, mesh), jax.random.key(1))
+
+
+@pytest.fixture(scope="module")
+def one_device(space, pool):
+    return run_chunk(space, pool, CONFIG, 1)
+
+
+def test_groups_differ_in_archs_and_patches(space, pool):
+    """What makes the next test one: every device trains something else."""
+    (lr, _), archs = draw_groups(jax.random.key(1), pool, Supernet(space), CONFIG, jnp.arange(4))
+    assert len({arch.tobytes() for arch in np.asarray(archs)}) > 1
+    assert len({patch.tobytes() for patch in np.asarray(lr)}) == 4
+
+
+def test_n_devices_make_the_step_of_one(space, pool, one_device):
+    state, metrics = run_chunk(space, pool, CONFIG, 4)
+    # Adam divides by the gradient's size, so sums in another order show where gradients are tiny.
+    for mine, theirs in zip(jax.tree.leaves(state), jax.tree.leaves(one_device[0]), strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-3, atol=2e-5)
+    for name, values in metrics.items():
+        np.testing.assert_allclose(values, one_device[1][name], rtol=1e-4, err_msg=name)
+
+
+def test_a_chunk_moves_every_kernel_and_counts_steps(space, one_device):
+    before = init_state(jax.random.key(0), space, CONFIG)
+    after, metrics = one_device
+    assert int(after.step) == CONFIG.chunk
+    assert metrics["loss"].shape == (CONFIG.chunk,)
+    for path, leaf in jax.tree_util.tree_leaves_with_path(after.params):
+        old = before.params
+        for key in path:
+            old = old[key.key]
+        assert float(jnp.abs(leaf - old).max()) > 0, jax.tree_util.keystr(path)
+
+
+def test_the_same_key_gives_the_same_bits(space, pool, one_device):
+    again = run_chunk(space, pool, CONFIG, 1)
+    for mine, theirs in zip(jax.tree.leaves(again), jax.tree.leaves(one_device), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def test_the_moving_average_is_of_the_weights(space):
+    """Three updates by hand: decays 1/10, 2/11 and 3/12 until the configured one is reached."""
+    state = init_state(jax.random.key(0), space, CONFIG)
+    expected = state.params["head"]["kernel"]
+    grads = jax.tree.map(jnp.ones_like, state.params)
+    update = jax.jit(apply_gradients, static_argnums=2)
+    for step in range(3):
+        state = update(state, grads, CONFIG)
+        decay = (1 + step) / (10 + step)
+        expected = decay * expected + (1 - decay) * state.params["head"]["kernel"]
+    np.testing.assert_allclose(state.ema["head"]["kernel"], expected, rtol=1e-5)
+    assert float(jnp.abs(expected - state.params["head"]["kernel"]).max()) > 0
+
+
+def test_training_lowers_the_loss(space, pool):
+    config = dataclasses.replace(CONFIG, steps=24, chunk=24, groups=1)
+    _, metrics = run_chunk(space, pool, config, 1)
+    loss = np.asarray(metrics["loss"])
+    assert loss[-5:].mean() < loss[:5].mean()
