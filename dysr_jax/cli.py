@@ -3,10 +3,12 @@
 import argparse
 import contextlib
 import dataclasses
+import difflib
 import functools
 import importlib.metadata
 import io
 import pathlib
+import re
 import sys
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Final
@@ -172,17 +174,17 @@ def _usage() -> str:
     return "\n".join(lines)
 
 
-def _boxes(parse: Callable[[], Any]) -> str:
-    """What tyro says of arguments that it refuses, drawn alike whatever the terminal's encoding is."""
-    drawn, unused = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
+def _printed(parse: Callable[[], Any]) -> tuple[str, str]:
+    """What tyro prints to stdout and stderr, drawn alike whatever the terminal's encoding is."""
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
     with (
-        contextlib.redirect_stderr(drawn),
-        contextlib.redirect_stdout(unused),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
         contextlib.suppress(SystemExit),
     ):
         parse()
-    drawn.seek(0)
-    return drawn.read()
+    out.seek(0), err.seek(0)
+    return out.read(), err.read()
 
 
 def _first_line(box: str) -> str:
@@ -209,9 +211,12 @@ def _parse(kind: type[Any], name: str, args: Sequence[str], default: Any | None)
     except SystemExit as stop:
         if stop.code in (0, None):
             raise
-        raise InputError(f"{_first_line(_boxes(parse))} (see dysr {name} --help)") from None
+        raise InputError(f"{_first_line(_printed(parse)[1])} (see dysr {name} --help)") from None
     if unknown:
-        raise InputError(f"unknown option {unknown[0]!r}; dysr {name} --help lists what is allowed")
+        listed = re.findall(r"--[\w.-]+", _printed(functools.partial(parse, args=["--help"]))[0])
+        close = difflib.get_close_matches(unknown[0], listed, n=1)
+        hint = f", did you mean {close[0]}?" if close else ","
+        raise InputError(f"unknown option {unknown[0]!r}{hint} see dysr {name} --help")
     return command
 
 

@@ -7,6 +7,7 @@ archs together are an int32 array `[N, slots]` ("genes").
 import dataclasses
 import itertools
 import math
+import operator
 import re
 
 import chex
@@ -90,6 +91,10 @@ def validate(space: SearchSpace, arch: Arch) -> Arch:
         InputError: it does not have one index a slot, each in its slot's range.
     """
     limits = counts(space)
+    try:
+        arch = tuple(operator.index(index) for index in arch)
+    except TypeError:
+        raise InputError(f"arch {arch!r}: allowed is a tuple of ints, one a slot") from None
     if len(arch) != len(limits):
         raise InputError(
             f"arch {arch!r} has {len(arch)} indices; the space has {len(limits)} slots"
@@ -97,7 +102,7 @@ def validate(space: SearchSpace, arch: Arch) -> Arch:
     for slot, (index, limit) in enumerate(zip(arch, limits, strict=True)):
         if not 0 <= index < limit:
             raise InputError(f"arch {arch!r}: slot {slot} takes 0 to {limit - 1}, not {index}")
-    return tuple(int(index) for index in arch)
+    return arch
 
 
 def to_archs(space: SearchSpace, genes: chex.Array) -> list[Arch]:
@@ -164,7 +169,7 @@ def parse_arch(space: SearchSpace, name: str) -> Arch:
     """
     names: list[str] = []
     for token in name.split("-"):
-        match = re.fullmatch(r"([1-9]\d{0,3})?([a-z][a-z0-9]*)", token)
+        match = re.fullmatch(r"([1-9][0-9]{0,3})?([a-z][a-z0-9]*)", token)
         if match is None:
             raise InputError(f"arch name {name!r}: {token!r} is not [count]branch, such as 2c3")
         names += [match[2]] * int(match[1] or 1)

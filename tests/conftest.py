@@ -1,7 +1,7 @@
 """Shared by all tests: several fake CPU devices, one small run."""
 
 import os
-import tempfile
+import pathlib
 
 # Before JAX is imported: devices are counted once.
 os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=4"
@@ -9,13 +9,13 @@ os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
 # Workers and later runs share what they compiled; where the cache never hits, tests are only slower.
 os.environ.setdefault(
-    "JAX_COMPILATION_CACHE_DIR", f"{tempfile.gettempdir()}/dysr_tests_{os.getuid()}"
+    "JAX_COMPILATION_CACHE_DIR",
+    str(pathlib.Path(__file__).parents[1] / ".pytest_cache" / "compiled"),
 )
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.3"
 os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "0"
 
 import dataclasses
-import pathlib
 from typing import NamedTuple
 
 import jax

@@ -72,7 +72,9 @@ class Supernet(nn.Module):
         """
         chex.assert_shape(lr, (None, None, None, 3))
         space = self.space
-        if isinstance(arch, tuple):
+        if isinstance(arch, jax.Array):
+            chex.assert_shape(arch, (len(space.slots),))
+        else:
             arch = validate(space, arch)
         x = self._head(lr - 0.5)
         for slot in range(len(space.slots)):
@@ -135,7 +137,7 @@ class _SharedKernels(nn.Module):
 def _scaled(spec: KernelSpec, noise: chex.Array, start: int, key: chex.PRNGKey) -> chex.Array:
     """Variance scaling over fan-in (He et al. 2015) of this kernel's stretch of the slot's noise."""
     del key
-    fan_in = math.prod(spec.shape[:2] if len(spec.shape) == 3 else spec.shape[:-1])
+    fan_in = math.prod(spec.shape[:-1])
     std = math.sqrt(spec.gain / fan_in) / TRUNCATED_STD
     return std * noise[start : start + math.prod(spec.shape)].reshape(spec.shape)
 
