@@ -75,7 +75,7 @@ PRESETS: dict[str, RunConfig] = {
         space=SpaceConfig(slots=16, width=64),
         data=DataConfig(patch=32, small="skip"),
         train=TrainConfig(
-            steps=20_000,
+            steps=12_000,
             batch=32,
             random_archs=2,
             learning_rate=1e-3,
