@@ -61,10 +61,11 @@ def pareto_figure(
         axes.set_ylabel("PSNR-Y, dB")
         axes.grid(alpha=0.3)
         axes.legend(loc="lower right", fontsize=8)
-    names = [f"{number} {member.name}" for number, member in enumerate(members, 1)]
+    names = [f"{number}\u00a0{member.name}" for number, member in enumerate(members, 1)]
+    legend = textwrap.fill("   ".join(names), 150, break_on_hyphens=False)
     figure.suptitle(device, fontsize=9)
     figure.tight_layout()
-    figure.text(0.01, 0.0, textwrap.fill("   ".join(names), 150), va="top", fontsize=8)
+    figure.text(0.01, 0.0, legend, va="top", fontsize=8)
     _save(figure, path)
 
 

@@ -68,6 +68,7 @@ class Bundle:
     members: tuple[Member, ...]
     params: Params
     dtype: str
+    """Compute dtype of the members' figures."""
     device: str
     frame: tuple[int, int]
     """LR rows and columns that the latencies are for."""
@@ -81,8 +82,9 @@ class Bundle:
 
     @property
     def net(self) -> Supernet:
-        """The supernet over the compacted weights."""
-        return make_supernet(self.space, self.dtype, self.kept)
+        """The supernet over the compacted weights; bfloat16 becomes float32 on a CPU, which lacks it."""
+        dtype = "auto" if self.dtype == "bfloat16" else self.dtype
+        return make_supernet(self.space, dtype, self.kept)
 
     def member(self, name: str | None = None) -> Member:
         """The member of this name; the best without one.
