@@ -12,7 +12,7 @@ frame = bank(lr_frame, bundle.members[0].name)        # uint8 in, uint8 out; swi
 from dysr_jax.config import RunConfig, load_config
 from dysr_jax.errors import InputError
 from dysr_jax.model.branches import BODY, Branch, KernelSpec, register
-from dysr_jax.model.compact import compact
+from dysr_jax.model.compact import compact, kept_branches
 from dysr_jax.model.supernet import Supernet, init_params
 from dysr_jax.model.upsamplers import UPSAMPLERS
 from dysr_jax.run import run_search
@@ -20,7 +20,7 @@ from dysr_jax.runtime.bank import Bank
 from dysr_jax.runtime.bundle import Bundle, Member, load_bundle
 from dysr_jax.runtime.compilations import count_compilations
 from dysr_jax.runtime.images import evaluate_folder, upscale_image
-from dysr_jax.space import SearchSpace
+from dysr_jax.space import SearchSpace, arch_name, parse_arch, uniform
 
 __all__ = [
     "BODY",
@@ -34,13 +34,17 @@ __all__ = [
     "RunConfig",
     "SearchSpace",
     "Supernet",
+    "arch_name",
     "compact",
     "count_compilations",
     "evaluate_folder",
     "init_params",
+    "kept_branches",
     "load_bundle",
     "load_config",
+    "parse_arch",
     "register",
     "run_search",
+    "uniform",
     "upscale_image",
 ]

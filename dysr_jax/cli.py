@@ -15,8 +15,15 @@ from typing import Annotated, Any, Final
 
 import tyro
 
+from dysr_jax.atomic import write_json
+from dysr_jax.bench.candidates import bench_candidates
+from dysr_jax.bench.step import bench_step
 from dysr_jax.config import RunConfig, load_config
 from dysr_jax.errors import InputError
+from dysr_jax.report.tables import bench_table, scores_table
+from dysr_jax.run import run_search
+from dysr_jax.runtime.bundle import load_bundle
+from dysr_jax.runtime.images import evaluate_folder, upscale_files
 
 JsonPath = Annotated[pathlib.Path | None, tyro.conf.arg(name="json")]
 
@@ -36,8 +43,6 @@ class Search:
 
     def __call__(self) -> None:
         """Run it."""
-        from dysr_jax.run import run_search
-
         run_search(self.run, self.out)
 
 
@@ -56,9 +61,6 @@ class Upscale:
 
     def __call__(self) -> None:
         """Run it."""
-        from dysr_jax.runtime.bundle import load_bundle
-        from dysr_jax.runtime.images import upscale_files
-
         for path in upscale_files(load_bundle(self.bundle), self.source, self.target, self.member):
             print(path)
 
@@ -76,11 +78,6 @@ class Eval:
 
     def __call__(self) -> None:
         """Run it."""
-        from dysr_jax.atomic import write_json
-        from dysr_jax.report.tables import scores_table
-        from dysr_jax.runtime.bundle import load_bundle
-        from dysr_jax.runtime.images import evaluate_folder
-
         _check_json(self.json_path)
         scores = evaluate_folder(load_bundle(self.bundle), self.folder)
         print(scores_table(scores))
@@ -102,9 +99,6 @@ class BenchStep:
 
     def __call__(self) -> None:
         """Run it."""
-        from dysr_jax.bench.step import bench_step
-        from dysr_jax.report.tables import bench_table
-
         _check_json(self.json_path)
         _report(bench_step(self.run, rounds=self.rounds), bench_table, self.json_path)
 
@@ -125,9 +119,6 @@ class BenchCandidates:
 
     def __call__(self) -> None:
         """Run it."""
-        from dysr_jax.bench.candidates import bench_candidates
-        from dysr_jax.report.tables import bench_table
-
         _check_json(self.json_path)
         result = bench_candidates(self.run, rounds=self.rounds, compiled=self.compiled)
         _report(result, bench_table, self.json_path)
@@ -142,7 +133,6 @@ def _check_json(path: pathlib.Path | None) -> None:
 def _report(
     result: dict[str, Any], table: Callable[[dict[str, Any]], str], path: pathlib.Path | None
 ) -> None:
-    from dysr_jax.atomic import write_json
 
     print(table(result))
     if path:

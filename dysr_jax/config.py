@@ -113,6 +113,16 @@ def check(config: RunConfig, devices: int) -> SearchSpace:
     return space
 
 
+def with_groups(config: RunConfig, devices: int) -> RunConfig:
+    """The config with the number of groups of a training step written out.
+
+    It decides what is trained, so a run that was begun on four devices does not go on on one unless
+    `train.groups` says so.
+    """
+    train = dataclasses.replace(config.train, groups=config.train.groups or devices)
+    return dataclasses.replace(config, train=train)
+
+
 def load_config(name: str) -> RunConfig:
     """A preset by name, or a `.json` file as a run writes it.
 

@@ -3,6 +3,7 @@
 import os
 import pathlib
 import platform
+import tempfile
 
 import jax
 
@@ -42,5 +43,13 @@ def cache_directory() -> pathlib.Path:
     chosen = os.environ.get("DYSR_CACHE_DIR")
     if chosen:
         return pathlib.Path(chosen)
-    base = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
-    return pathlib.Path(base) / "dysr_jax"
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (pathlib.Path(base) if base else _home() / ".cache") / "dysr_jax"
+
+
+def _home() -> pathlib.Path:
+    """The user's home; the folder for temporary files where the system knows no home."""
+    try:
+        return pathlib.Path.home()
+    except RuntimeError:
+        return pathlib.Path(tempfile.gettempdir())

@@ -1,4 +1,4 @@
-"""Many devices. The only module that knows there is more than one.
+"""Many devices. Meshes, placement, maps over devices and collectives are made here and nowhere else.
 
 A per-device program is written for one device and mapped over a one-dimensional mesh, with the semantics
 of `jax.pmap` (which since JAX 0.10 is itself a wrapper over `jit(shard_map)`).

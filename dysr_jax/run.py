@@ -11,7 +11,7 @@ from jax.sharding import Mesh
 
 from dysr_jax import parallel
 from dysr_jax.atomic import write_json
-from dysr_jax.config import RunConfig, check
+from dysr_jax.config import RunConfig, check, with_groups
 from dysr_jax.data.pool import build_pool
 from dysr_jax.data.sources import Pair, load_pairs
 from dysr_jax.device import device_name
@@ -24,7 +24,14 @@ from dysr_jax.runtime.bank import Bank
 from dysr_jax.runtime.bundle import Bundle, load_bundle, save_bundle
 from dysr_jax.runtime.switching import measure_switching
 from dysr_jax.search.evaluator import Patches, grid_patches
-from dysr_jax.search.latency import LatencyTable, device_table, load_table, save_table, table_key
+from dysr_jax.search.latency import (
+    LatencyTable,
+    device_table,
+    load_table,
+    save_table,
+    table_json,
+    table_key,
+)
 from dysr_jax.search.loop import search
 from dysr_jax.search.members import choose, measure, sample_frame
 from dysr_jax.space import size
@@ -50,6 +57,7 @@ def _begin(config: RunConfig, out: str | os.PathLike[str], say: Say) -> _Job:
     """Check and load everything; only then is the run's directory made."""
     mesh = parallel.device_mesh(config.devices)
     space = check(config, mesh.devices.size)
+    config = with_groups(config, mesh.devices.size)
     net = make_supernet(space, config.dtype)
     training, validation = load_pairs(config.data, space.scale)
     patches = grid_patches(validation, config.search.patches, config.search.patch)
@@ -91,7 +99,7 @@ def _train_and_search(job: _Job) -> None:
     archs = choose(space, records, config.search)
     job.say(f"compiling {len(archs)} members of the front and measuring them again")
     bundle = measure(job.net, params, archs, job.validation, config.search)
-    save_bundle(job.run / "bundle", bundle, table)
+    save_bundle(job.run / "bundle", bundle, table_json(table))
     write_figures(job.run / "figures", bundle, records, job.validation[0])
     write_json(job.run / "pareto.json", pareto_json(bundle, records, table))
 
@@ -113,7 +121,9 @@ def _demonstrate(job: _Job, bundle: Bundle) -> None:
 def _summarise(job: _Job, bundle: Bundle) -> None:
     results = json.loads((job.run / "pareto.json").read_text())
     union, ensemble = results["union_weight_bytes"], results["ensemble_weight_bytes"]
-    job.say(f"\nfront on {bundle.device}, x{bundle.space.scale}:")
+    job.say(
+        f"\nfront on {bundle.device}, x{bundle.space.scale}, a frame without its copy to the host:"
+    )
     job.say(members_table(bundle))
     job.say(
         f"{results['evaluated']} of {results['space_size']:.3g} archs evaluated, "

@@ -31,7 +31,7 @@ def open_run(out: str | os.PathLike[str], config: RunConfig) -> pathlib.Path:
                 f"config, to go on, or a new folder"
             )
         return run
-    if run.is_dir() and any(run.iterdir()):
+    if run.is_dir() and any(set(run.iterdir()) - set(run.glob(".config.json.*.partial"))):
         raise InputError(f"out {str(run)!r} holds other files; allowed are a run or a new folder")
     try:
         run.mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,6 @@ os.environ.setdefault(
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.3"
 os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "0"
 
-import dataclasses
 from typing import NamedTuple
 
 import jax
@@ -72,12 +71,6 @@ def tiny_run(tmp_path_factory) -> Run:
 def full_space() -> SearchSpace:
     """Every registered branch in every slot."""
     return uniform(slots=2, width=4, scale=2)
-
-
-@pytest.fixture(scope="session")
-def one_device_config() -> RunConfig:
-    """TINY on one of the fake devices."""
-    return dataclasses.replace(TINY, devices=1)
 
 
 @pytest.fixture

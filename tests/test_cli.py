@@ -7,18 +7,21 @@ import statistics
 import subprocess
 import sys
 
+import jax
 import numpy as np
 import pytest
 from PIL import Image
 from skimage.color import rgb2ycbcr
 from skimage.metrics import peak_signal_noise_ratio
 
+import dysr_jax.cli
 import dysr_jax.run
 from dysr_jax.atomic import write_json
 from dysr_jax.cli import COMMANDS, main
 from dysr_jax.config import to_dict
 from dysr_jax.data.degradation import downscale, upscale
 from dysr_jax.data.images import read_image, write_image
+from dysr_jax.rundir import open_run
 
 SCALE, ROWS, COLUMNS = 2, 20, 24
 """The tiny run's scale; images of one size, so that its members compile few times."""
@@ -284,6 +287,26 @@ def test_other_folders_are_kept(refused, small, tmp_path, files, message):
     assert snapshot(out) == files
 
 
+def test_what_a_kill_left_is_no_other_file(tmp_path, tiny):
+    """The moment between writing the config beside its place and renaming it."""
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / ".config.json.123.partial").write_text("{")
+    assert open_run(out, tiny) == out
+    assert json.loads((out / "config.json").read_text()) == to_dict(tiny)
+
+
+def test_a_run_records_on_how_many_groups_it_trains(tiny_run):
+    """So that it does not go on, with another recipe, on another number of devices."""
+    found = json.loads((tiny_run.path / "config.json").read_text())
+    assert found["train"]["groups"] == len(jax.devices()) == 4
+
+
+def test_benchmarks_use_one_device(refused, small):
+    line = refused("bench", "step", *small[:2], "--devices", 2)
+    assert "devices 2: allowed is 1" in line
+
+
 @pytest.mark.parametrize("place", ["file", "file/below"])
 def test_a_run_needs_a_folder(refused, small, tmp_path, place):
     (tmp_path / "file").write_text("mine")
@@ -295,7 +318,7 @@ def test_ctrl_c_exits_with_130(monkeypatch, small, tmp_path, capsys):
     def interrupted(config, out):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(dysr_jax.run, "run_search", interrupted)
+    monkeypatch.setattr(dysr_jax.cli, "run_search", interrupted)
     assert dysr("search", "--out", tmp_path / "out", *small) == 130
     error = capsys.readouterr().err
     assert error.strip().startswith("dysr: interrupted")
@@ -457,6 +480,18 @@ def test_upscale_a_folder(bundle, photos, tmp_path, capsys):
     for name in names:
         rows, columns, _ = read_image(photos / name).shape
         assert read_image(out / name).shape == (SCALE * rows, SCALE * columns, 3)
+
+
+def test_a_bad_image_in_a_folder_is_found_before_anything_is_written(
+    refused, bundle, photos, tmp_path
+):
+    folder, out = tmp_path / "in", tmp_path / "out"
+    shutil.copytree(photos, folder)
+    (folder / "9.png").write_text("no image")
+    out.mkdir()
+    (out / "0.png").write_bytes(b"mine")
+    assert "9.png" in refused("upscale", bundle, folder, out)
+    assert snapshot(out) == {"0.png": b"mine"}
 
 
 def test_upscale_an_image_into_a_folder(bundle, image, tmp_path):

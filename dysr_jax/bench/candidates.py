@@ -18,7 +18,7 @@ from dysr_jax.device import device_name
 from dysr_jax.metrics import mse_y
 from dysr_jax.model.programs import frame_program
 from dysr_jax.model.supernet import Params, init_params
-from dysr_jax.search.evaluator import Evaluator, grid_patches
+from dysr_jax.search.evaluator import Evaluator, Patches, grid_patches
 from dysr_jax.space import Arch, arch_name, sample
 from dysr_jax.timing import median_ms
 
@@ -42,17 +42,17 @@ def bench_candidates(config: RunConfig, *, compiled: int = 4, rounds: int = 15) 
     evaluate = Evaluator(net, patches, parallel.device_mesh(1))
     program = frame_program(net)
 
-    def static(params: Params, arch: Arch) -> chex.Array:
+    def static(params: Params, patches: Patches, arch: Arch) -> chex.Array:
         return jnp.mean(mse_y(program(params, patches.lr, arch), patches.hr, space.scale))
 
     calls: dict[str, Callable[[], object]] = {}
     compile_s = []
     for arch in setup.archs:
         start = time.perf_counter()
-        run = jax.jit(static, static_argnums=1).lower(params, arch).compile()
+        run = jax.jit(static, static_argnums=2).lower(params, patches, arch).compile()
         compile_s.append(time.perf_counter() - start)
         genes = jnp.asarray([arch], jnp.int32)
-        calls[f"static {arch}"] = functools.partial(run, params)
+        calls[f"static {arch}"] = functools.partial(run, params, patches)
         calls[f"search {arch}"] = functools.partial(evaluate, params, genes)
     population = sample(jax.random.key(config.seed + 1), space, (search.population,))
     calls["population"] = functools.partial(evaluate, params, population)

@@ -31,6 +31,8 @@ def make_setup(config: RunConfig, archs: int, rounds: int) -> Setup:
         raise InputError(f"rounds {rounds}: allowed is 1 or more")
     if archs < 2:
         raise InputError(f"number of archs {archs}: allowed is 2 or more (smallest and largest)")
+    if config.devices > 1:
+        raise InputError(f"devices {config.devices}: allowed is 1, which is what benchmarks use")
     space = check(config, devices=1)
     training, validation = load_pairs(config.data, space.scale)
     drawn = to_archs(space, sample(jax.random.key(config.seed), space, (archs - 2,)))

@@ -23,15 +23,18 @@ from dysr_jax.train.step import apply_gradients
 SCANNED_STEPS = 4
 """Steps of a scan in one dispatch; its time is divided by them."""
 
-Update = Callable[[TrainState, Arch | chex.Array], TrainState]
+Batch = tuple[chex.Array, chex.Array]
+Update = Callable[[TrainState, Batch, Arch | chex.Array], TrainState]
 
 
 def _scanned(update: Update) -> Update:
-    def steps(state: TrainState, arch: Arch | chex.Array) -> TrainState:
-        def body(state: TrainState, _: None) -> tuple[TrainState, None]:
-            return update(state, arch), None
+    """The update over a batch `[SCANNED_STEPS, ...]` for each step, as training draws a new one."""
 
-        return lax.scan(body, state, None, length=SCANNED_STEPS)[0]
+    def steps(state: TrainState, batches: Batch, arch: Arch | chex.Array) -> TrainState:
+        def body(state: TrainState, batch: Batch) -> tuple[TrainState, None]:
+            return update(state, batch, arch), None
+
+        return lax.scan(body, state, batches)[0]
 
     return steps
 
@@ -56,23 +59,28 @@ def bench_step(config: RunConfig, *, archs: int = 4, rounds: int = 15) -> dict[s
     net, recipe = setup.net, config.train
     key_init, key_draw = jax.random.split(jax.random.key(config.seed))
     state = init_state(key_init, net.space, recipe)
-    lr, hr = draw(key_draw, build_pool(setup.training, config.data.patch), recipe.batch)
+    pool = build_pool(setup.training, config.data.patch)
+    keys = jax.random.split(key_draw, SCANNED_STEPS)
+    batches = jax.jit(jax.vmap(lambda key: draw(key, pool, recipe.batch)))(keys)
+    batch = jax.tree.map(lambda leaf: leaf[0], batches)
 
-    def update(state: TrainState, arch: Arch | chex.Array) -> TrainState:
+    def update(state: TrainState, batch: Batch, arch: Arch | chex.Array) -> TrainState:
+        lr, hr = batch
+
         def loss(params: Any) -> chex.Array:
             return l1(net.apply({"params": params}, lr, arch), hr)
 
         return apply_gradients(state, jax.grad(loss)(state.params), recipe)
 
     searched = jax.jit(_scanned(update))
-    alone = jax.jit(update, static_argnums=1)
-    scanned = jax.jit(_scanned(update), static_argnums=1)
+    alone = jax.jit(update, static_argnums=2)
+    scanned = jax.jit(_scanned(update), static_argnums=2)
     calls: dict[str, Callable[[], object]] = {}
     for arch in setup.archs:
         genes = jnp.asarray(arch, jnp.int32)
-        calls[f"search {arch}"] = functools.partial(searched, state, genes)
-        calls[f"alone {arch}"] = functools.partial(alone, state, arch)
-        calls[f"scanned {arch}"] = functools.partial(scanned, state, arch)
+        calls[f"search {arch}"] = functools.partial(searched, state, batches, genes)
+        calls[f"alone {arch}"] = functools.partial(alone, state, batch, arch)
+        calls[f"scanned {arch}"] = functools.partial(scanned, state, batches, arch)
     measured = median_ms(calls, rounds)
     rows = [
         Row(

@@ -59,8 +59,11 @@ class Bank:
             `[s H, s W, 3]` uint8.
 
         Raises:
-            InputError: the bank was not prepared for this member and frame shape.
+            InputError: the frame is no uint8 RGB image, or the bank was not prepared for this member and
+                frame shape.
         """
+        if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
+            raise InputError(f"frame of {frame.shape} {frame.dtype}: allowed is [H, W, 3] uint8")
         shape = (frame.shape[0], frame.shape[1])
         executable = self._executables.get((member, shape))
         if executable is None:

@@ -24,7 +24,6 @@ from dysr_jax.errors import InputError
 from dysr_jax.model.compact import compact, kept_branches
 from dysr_jax.model.programs import compute_dtype, make_supernet
 from dysr_jax.model.supernet import Kept, Params, Supernet, init_params
-from dysr_jax.search.latency import LatencyTable, save_table
 from dysr_jax.space import Arch, SearchSpace, arch_name, mult_adds, parameters, parse_arch
 
 FORMAT_VERSION = 1
@@ -40,8 +39,10 @@ class Member:
     psnr_y: float
     """dB, mean over the whole validation images."""
     latency_ms: float
-    """A frame of the size in the manifest, on the device in the manifest."""
+    """A frame of the size in the manifest, on the device in the manifest; the output stays there. On an
+    accelerator frames are in flight one behind the other, so this is throughput."""
     fps: float
+    """1000 / latency_ms."""
     params: int
     macs: int
     """Multiply-adds for a 1280x720 output."""
@@ -130,8 +131,14 @@ def _manifest_digest(manifest: dict[str, Any]) -> str:
     return _digest(json.dumps(rest, sort_keys=True).encode())
 
 
-def save_bundle(path: str | os.PathLike[str], bundle: Bundle, table: LatencyTable) -> None:
-    """Write a bundle directory, whole or not at all; an older one there is replaced."""
+def save_bundle(path: str | os.PathLike[str], bundle: Bundle, latency: dict[str, Any]) -> None:
+    """Write a bundle directory, whole or not at all; an older one there is replaced.
+
+    Args:
+        path: of the directory.
+        bundle: what to write.
+        latency: content of the device's latency table, for `latency.json`.
+    """
     from safetensors.numpy import save_file
 
     weights = {
@@ -141,7 +148,7 @@ def save_bundle(path: str | os.PathLike[str], bundle: Bundle, table: LatencyTabl
     }
     with replacing_directory(path) as partial:
         save_file(weights, os.fspath(partial / WEIGHTS))
-        save_table(partial / LATENCY, table)
+        write_json(partial / LATENCY, latency)
         manifest: dict[str, Any] = {
             "format_version": FORMAT_VERSION,
             "space": dataclasses.asdict(bundle.space),

@@ -59,6 +59,8 @@ def _pairs(
     if target.resolve() == source.resolve():
         raise InputError(f"output {str(target)!r} is the input folder; allowed is another one")
     files = list_images(source)
+    for file in files:  # before the first is written
+        read_image(file)
     try:
         target.mkdir(parents=True, exist_ok=True)
     except OSError as error:

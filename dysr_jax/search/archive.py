@@ -48,7 +48,9 @@ class Archive:
     def _parse(self, number: int, line: bytes) -> Record:
         try:
             fields = json.loads(line)
-            return Record(**{**fields, "arch": tuple(fields["arch"])})
+            arch = tuple(int(index) for index in fields["arch"])
+            numbers = {k: float(fields[k]) for k in ("psnr_y", "latency_ms", "seconds")}
+            return Record(**{**fields, **numbers, "arch": arch})
         except (ValueError, TypeError, KeyError):
             raise InputError(f"archive {str(self._path)!r}: line {number} is damaged") from None
 

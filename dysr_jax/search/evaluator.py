@@ -91,7 +91,7 @@ class Evaluator:
         """Evaluate candidates in one dispatch; a number of them that was not prepared compiles.
 
         Args:
-            params: on every device of the mesh (`parallel.replicate`), or the transfer is made here.
+            params: on every device of the mesh (`parallel.replicate`).
             genes: int32 `[N, slots]`.
         """
         self.prepare(params, genes)

@@ -6,6 +6,7 @@ wherever it is offered. So they hold what fusion does, and the memory traffic be
 """
 
 import concurrent.futures
+import contextlib
 import dataclasses
 import datetime
 import functools
@@ -141,9 +142,14 @@ def predict(table: LatencyTable, space: SearchSpace, genes: chex.Array) -> chex.
     return jnp.float32(table.intercept_ms) + jnp.sum(each, -1)
 
 
+def table_json(table: LatencyTable) -> dict[str, Any]:
+    """The content of a table's file."""
+    return {"format_version": FORMAT_VERSION, **dataclasses.asdict(table)}
+
+
 def save_table(path: str | os.PathLike[str], table: LatencyTable) -> None:
     """Write a table as JSON, whole or not at all."""
-    write_json(path, {"format_version": FORMAT_VERSION, **dataclasses.asdict(table)})
+    write_json(path, table_json(table))
 
 
 def load_table(path: str | os.PathLike[str], key: dict[str, Any]) -> LatencyTable:
@@ -193,6 +199,7 @@ def device_table(
         except InputError:
             pass  # damaged: measured again and replaced
     table = measure_table(net, jax.block_until_ready(params), frame, rounds)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_table(path, table)
+    with contextlib.suppress(OSError):  # the cache only saves time
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_table(path, table)
     return table, True

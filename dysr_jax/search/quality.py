@@ -30,9 +30,10 @@ def archs_psnr_y(
     scale = net.space.scale
 
     @jax.jit
-    def quality(arch: jax.Array, lr: jax.Array, hr: jax.Array) -> jax.Array:
+    def quality(params: Params, arch: jax.Array, lr: jax.Array, hr: jax.Array) -> jax.Array:
         return psnr_y(program(params, lr[None], arch)[0], hr, scale)
 
     genes = [jnp.asarray(arch, jnp.int32) for arch in archs]
-    each = [[quality(g, jnp.asarray(p.lr), jnp.asarray(p.hr)) for p in pairs] for g in genes]
+    images = [(jnp.asarray(pair.lr), jnp.asarray(pair.hr)) for pair in pairs]
+    each = [[quality(params, arch, lr, hr) for lr, hr in images] for arch in genes]
     return [float(np.mean(jax.device_get(values))) for values in each]

@@ -11,6 +11,7 @@ from tqdm import tqdm
 from dysr_jax import parallel
 from dysr_jax.checkpoint import Checkpoints
 from dysr_jax.data.pool import Pool
+from dysr_jax.errors import InputError
 from dysr_jax.model.supernet import Supernet
 from dysr_jax.train.config import TrainConfig, check_config
 from dysr_jax.train.state import TrainState, init_state
@@ -23,10 +24,13 @@ class _Log:
     def __init__(self, directory: pathlib.Path, config: TrainConfig, start: int) -> None:
         from tensorboardX import SummaryWriter
 
-        self._writer = SummaryWriter(str(directory), purge_step=start or None)
+        # The suffix keeps a restart within a second from writing into the older file.
+        suffix = f".from{start}"
+        self._writer = SummaryWriter(str(directory), purge_step=start + 1, filename_suffix=suffix)
         self._bar = tqdm(total=config.steps, initial=start, desc="train", unit="step")
         self._pending: tuple[int, Metrics] | None = None
         self._chunk = config.chunk
+        self._learning_rate = config.learning_rate
 
     def push(self, step: int, metrics: Metrics) -> None:
         self.flush()
@@ -35,13 +39,17 @@ class _Log:
     def flush(self) -> None:
         if self._pending is None:
             return
-        step, metrics = self._pending
+        (step, metrics), self._pending = self._pending, None
         means = {name: float(np.mean(values)) for name, values in metrics.items()}
+        if not np.isfinite(means["loss"]):
+            raise InputError(
+                f"training diverged before step {step} (loss {means['loss']}): allowed is a "
+                f"train.learning_rate under {self._learning_rate}, or a smaller train.clip"
+            )
         for name, value in means.items():
             self._writer.add_scalar(f"train/{name}", value, step)
         self._bar.set_postfix(loss=f"{means['loss']:.4f}", refresh=False)
         self._bar.update(self._chunk)
-        self._pending = None
 
     def close(self) -> None:
         self.flush()
@@ -71,7 +79,7 @@ def train(
         run: directory that gets `checkpoints/` and `tensorboard/`.
 
     Raises:
-        InputError: see `check_config`.
+        InputError: see `check_config`; or the loss became infinite or no number.
     """
     check_config(config, mesh.devices.size)
     key_init, key_steps = jax.random.split(key)
@@ -90,6 +98,7 @@ def train(
             state, metrics = train_chunk(state, pool, key_steps)
             log.push(step, metrics)
             if step % (config.chunk * config.checkpoint_chunks) == 0 or step == config.steps:
+                log.flush()  # so that no diverged state is kept
                 checkpoints.save(step, state)
     finally:
         log.close()

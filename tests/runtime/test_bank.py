@@ -115,6 +115,14 @@ def test_what_was_not_prepared_is_refused(bundle, bank, frame):
         Bank(bundle)(frame, NAMES[0])
 
 
+@pytest.mark.parametrize(
+    ("shape", "dtype"), [((6, 8), np.uint8), ((6, 8, 4), np.uint8), ((6, 8, 3), np.float32)]
+)
+def test_only_uint8_rgb_frames_are_taken(bank, shape, dtype):
+    with pytest.raises(InputError, match=r"frame of .*: allowed is \[H, W, 3\] uint8"):
+        bank(np.zeros(shape, dtype), NAMES[0])
+
+
 def test_prepare_refuses_a_member_that_the_bundle_does_not_have(bundle):
     with pytest.raises(InputError, match=r"'2c3-u1': the bundle has 2id-u1"):
         Bank(bundle).prepare(SHAPE, [NAMES[0], "2c3-u1"])

@@ -232,6 +232,12 @@ def test_another_frame_has_its_own_table(measurements):
     assert device_table(NET, {}, FRAME, 3) == (first, False)
 
 
+def test_a_cache_that_cannot_be_written_costs_a_measurement(measurements, monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("DYSR_CACHE_DIR", str(tmp_path / "file" / "below"))
+    assert [device_table(NET, {}, FRAME, 3)[1] for _ in range(2)] == [True, True]
+
+
 def test_a_damaged_cache_is_measured_again(measurements, tmp_path):
     device_table(NET, {}, FRAME, 3)
     (file,) = (tmp_path / "cache").rglob("*.json")

@@ -62,8 +62,9 @@ class StopError(Exception):
     """Stands for whatever ends a process."""
 
 
-def test_an_interrupted_run_ends_with_the_same_bits(pool, finished, tmp_path, monkeypatch):
-    """The interruption comes after the second of four dispatches."""
+@pytest.fixture
+def resumed(pool, tmp_path, monkeypatch):
+    """The state of a run that was interrupted after the second of four dispatches, and its folder."""
     real, done = loop.make_train_chunk, []
 
     def stopping(*args):
@@ -81,7 +82,11 @@ def test_an_interrupted_run_ends_with_the_same_bits(pool, finished, tmp_path, mo
     with pytest.raises(StopError):
         train(pool, tmp_path)
     monkeypatch.setattr(loop, "make_train_chunk", real)
-    state = train(pool, tmp_path)
+    return train(pool, tmp_path), tmp_path
+
+
+def test_an_interrupted_run_ends_with_the_same_bits(resumed, finished):
+    state, _ = resumed
     for mine, theirs in zip(jax.tree.leaves(state), jax.tree.leaves(finished[0]), strict=True):
         np.testing.assert_array_equal(mine, theirs)
 
@@ -116,3 +121,22 @@ def test_a_half_written_checkpoint_is_passed_over(tmp_path):
     again.close()
     for mine, theirs in zip(jax.tree.leaves(restored), jax.tree.leaves(state), strict=True):
         np.testing.assert_array_equal(mine, theirs)
+
+
+def test_scalars_after_an_interruption_are_there_once(resumed):
+    _, run = resumed
+    events = EventAccumulator(str(run / "tensorboard"))
+    events.Reload()
+    assert [event.step for event in events.Scalars("train/loss")] == [3, 6, 9, 12]
+
+
+def test_divergence_ends_the_run_and_keeps_no_diverged_state(pool, tmp_path):
+    config = dataclasses.replace(CONFIG, learning_rate=1e30)
+    net, mesh = Supernet(SPACE), parallel.device_mesh(1)
+    with pytest.raises(InputError, match=r"diverged before step \d+ .*train.learning_rate under"):
+        loop.train(jax.random.key(0), net, pool, config, mesh, tmp_path)
+    checkpoints = Checkpoints(tmp_path / "checkpoints")
+    state = checkpoints.restore(init_state(jax.random.key(0), SPACE, config))
+    checkpoints.close()
+    leaves = [] if state is None else jax.tree.leaves(state.params)
+    assert all(np.isfinite(leaf).all() for leaf in leaves)

@@ -1,0 +1,43 @@
+"""What the README shows in Python runs as it stands."""
+
+import pathlib
+import re
+
+import pytest
+
+import dysr_jax
+from dysr_jax.model.branches import BODY
+
+README = pathlib.Path(__file__).parents[1] / "README.md"
+
+
+@pytest.fixture(scope="module")
+def blocks():
+    found = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    assert len(found) == 2
+    return found
+
+
+def test_the_tour_of_the_api(blocks, tiny_run, monkeypatch):
+    """With the tests' small run in place of the minutes of a whole one."""
+    asked = []
+
+    def run_search(config, out):
+        asked.append((config, out))
+        return tiny_run.bundle
+
+    monkeypatch.setattr(dysr_jax, "run_search", run_search)
+    names: dict = {}
+    exec(blocks[0], names)
+    assert asked == [(dysr_jax.load_config("quickstart"), "runs/mine")]
+    scale = tiny_run.bundle.space.scale
+    assert names["a"].shape == names["b"].shape == (180 * scale, 320 * scale, 3)
+
+
+def test_adding_a_branch(blocks):
+    try:
+        exec(blocks[1], {})
+        space = dysr_jax.uniform(slots=1, width=4, scale=2, branches=("id", "p1", "s3"))
+        assert dysr_jax.parse_arch(space, "p1-u1") == (1, 0)
+    finally:
+        BODY.pop("p1", None)

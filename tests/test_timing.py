@@ -1,0 +1,49 @@
+"""Timing: how many calls make a sample, and what a sample is divided by."""
+
+import jax
+import pytest
+
+from dysr_jax import timing
+
+
+class Clock:
+    """A clock that only the timed calls move."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def call(self, seconds):
+        def run():
+            self.now += seconds
+            return jax.numpy.zeros(())
+
+        return run
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: clock.now)
+    return clock
+
+
+@pytest.mark.parametrize(("backend", "calls"), [("cpu", 1), ("gpu", 8)])
+def test_an_accelerators_sample_is_many_calls_in_flight(clock, monkeypatch, backend, calls):
+    monkeypatch.setattr(jax, "default_backend", lambda: backend)
+    seconds = timing.SAMPLE_SECONDS / 8
+    assert timing._calls_per_sample(clock.call(seconds)) == calls
+
+
+@pytest.mark.parametrize("backend", ["cpu", "gpu"])
+def test_medians_are_milliseconds_a_call(clock, monkeypatch, backend):
+    monkeypatch.setattr(jax, "default_backend", lambda: backend)
+    calls = {"fast": clock.call(1e-4), "slow": clock.call(3e-3)}
+    measured = timing.median_ms(calls, rounds=3)
+    assert measured == pytest.approx({"fast": 0.1, "slow": 3.0})
+
+
+def test_samples_are_taken_in_turn():
+    order = []
+    calls = {name: (lambda name=name: order.append(name)) for name in "ab"}
+    timing.samples_ms(calls, rounds=3, warmup=0)
+    assert order == list("ababab")
