@@ -133,7 +133,6 @@ def _check_json(path: pathlib.Path | None) -> None:
 def _report(
     result: dict[str, Any], table: Callable[[dict[str, Any]], str], path: pathlib.Path | None
 ) -> None:
-
     print(table(result))
     if path:
         write_json(path, result)

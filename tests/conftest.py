@@ -17,6 +17,7 @@ os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "0"
 
 from typing import NamedTuple
 
+import hypothesis
 import jax
 import pytest
 
@@ -27,6 +28,10 @@ from dysr_jax.runtime.bundle import Bundle
 from dysr_jax.search.config import SearchConfig
 from dysr_jax.space import SearchSpace, uniform
 from dysr_jax.train.config import TrainConfig
+
+# The same examples at every run; a first call compiles, so there is no deadline.
+hypothesis.settings.register_profile("repeatable", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("repeatable")
 
 TINY = RunConfig(
     space=SpaceConfig(slots=2, width=4, scale=2, branches=("id", "s3", "c3", "r1")),
