@@ -9,6 +9,8 @@ bank.prepare((180, 320))                              # compile every member ahe
 frame = bank(lr_frame, bundle.members[0].name)        # uint8 in, uint8 out; switch by name
 """
 
+from dysr_jax.bench.candidates import bench_candidates
+from dysr_jax.bench.step import bench_step
 from dysr_jax.config import RunConfig, load_config
 from dysr_jax.errors import InputError
 from dysr_jax.model.branches import BODY, Branch, KernelSpec, register
@@ -35,6 +37,8 @@ __all__ = [
     "SearchSpace",
     "Supernet",
     "arch_name",
+    "bench_candidates",
+    "bench_step",
     "compact",
     "count_compilations",
     "evaluate_folder",

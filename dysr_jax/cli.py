@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Final
 
+import absl.logging
 import tyro
 
 from dysr_jax.atomic import write_json
@@ -245,6 +246,7 @@ def main(args: Sequence[str] | None = None) -> int:
     if args[0] == "--version":
         print(f"dysr_jax {importlib.metadata.version('dysr_jax')}")
         return 0
+    absl.logging.set_verbosity(absl.logging.ERROR)  # Orbax tells of every kill it mends
     try:
         name, rest = _command(args)
         kind = COMMANDS[name]

@@ -53,6 +53,11 @@ class _Job(NamedTuple):
     say: Say
 
 
+def _count(number: int) -> str:
+    """`13,122`, or `3.71e+15` where nobody reads the digits."""
+    return f"{number:,}" if number < 10**6 else f"{number:.3g}"
+
+
 def _begin(config: RunConfig, out: str | os.PathLike[str], say: Say) -> _Job:
     """Check and load everything; only then is the run's directory made."""
     mesh = parallel.device_mesh(config.devices)
@@ -87,7 +92,7 @@ def _train_and_search(job: _Job) -> None:
     pool = build_pool(job.training, config.data.patch)
     job.say(
         f"{len(job.training)} training images ({pool.nbytes / 1e6:.1f} MB on each device), "
-        f"{len(job.validation)} for validation; {size(space):.3g} archs"
+        f"{len(job.validation)} for validation; {_count(size(space))} archs"
     )
     state = train(key_train, job.net, pool, config.train, job.mesh, job.run)
     params = parallel.on_one_device(state.ema, job.mesh)
@@ -121,12 +126,15 @@ def _demonstrate(job: _Job, bundle: Bundle) -> None:
 def _summarise(job: _Job, bundle: Bundle) -> None:
     results = json.loads((job.run / "pareto.json").read_text())
     union, ensemble = results["union_weight_bytes"], results["ensemble_weight_bytes"]
+    if bundle.members[-1].psnr_y <= bundle.bicubic_psnr_y:
+        job.say("\nno member is better than bicubic: train longer, or with more images")
     job.say(
-        f"\nfront on {bundle.device}, x{bundle.space.scale}, a frame without its copy to the host:"
+        f"\nfront on {bundle.device}, x{bundle.space.scale}; a frame without its copy to the host, "
+        f"mult-adds at 1280x720:"
     )
     job.say(members_table(bundle))
     job.say(
-        f"{results['evaluated']} of {results['space_size']:.3g} archs evaluated, "
+        f"{results['evaluated']} of {_count(results['space_size'])} archs evaluated, "
         f"{results['candidates_per_second']:.1f} a second; resident weights {union / 1e3:.0f} KB, "
         f"as separate models {ensemble / 1e3:.0f} KB"
     )

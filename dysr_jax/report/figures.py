@@ -60,7 +60,7 @@ def pareto_figure(
     for axes in (left, right):
         axes.set_ylabel("PSNR-Y, dB")
         axes.grid(alpha=0.3)
-        axes.legend(loc="lower right", fontsize=8)
+        axes.legend(loc="lower right" if axes is left else "center right", fontsize=8)
     names = [f"{number}\u00a0{member.name}" for number, member in enumerate(members, 1)]
     legend = textwrap.fill("   ".join(names), 150, break_on_hyphens=False)
     figure.suptitle(device, fontsize=9)

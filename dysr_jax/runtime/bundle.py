@@ -67,7 +67,7 @@ class Bundle:
 
     space: SearchSpace
     members: tuple[Member, ...]
-    params: Params
+    params: Params = dataclasses.field(repr=False)
     dtype: str
     """Compute dtype of the members' figures."""
     device: str

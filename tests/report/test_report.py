@@ -233,3 +233,15 @@ def test_the_run_ends_with_its_results(tiny_run, results):
     names = ["figures/pareto.png", "figures/samples.png", "pareto.json", "bundle"]
     assert [line.strip() for line in after[2:]] == [str(tiny_run.path / name) for name in names]
     assert all((tiny_run.path / name).exists() for name in names)
+
+
+def test_a_front_under_bicubic_is_said(tiny_run):
+    """The tests' run is far too short to be good, which its user must hear."""
+    assert tiny_run.bundle.members[-1].psnr_y < tiny_run.bundle.bicubic_psnr_y
+    assert any("no member is better than bicubic" in line for line in tiny_run.lines)
+
+
+def test_a_bundle_prints_its_members_and_no_weights(tiny_run):
+    printed = repr(tiny_run.bundle)
+    assert tiny_run.bundle.members[0].name in printed
+    assert "Array(" not in printed and len(printed) < 4000
