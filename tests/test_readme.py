@@ -14,7 +14,7 @@ README = pathlib.Path(__file__).parents[1] / "README.md"
 @pytest.fixture(scope="module")
 def blocks():
     found = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
-    assert len(found) == 2
+    assert len(found) == 3
     return found
 
 
@@ -34,9 +34,16 @@ def test_the_tour_of_the_api(blocks, tiny_run, monkeypatch):
     assert names["a"].shape == names["b"].shape == (180 * scale, 320 * scale, 3)
 
 
-def test_adding_a_branch(blocks):
+def test_adding_a_branch_and_searching_with_it(blocks, monkeypatch):
+    searched = []
+    monkeypatch.setattr(dysr_jax, "run_search", lambda *given: searched.append(given))
+    names: dict = {}
     try:
-        exec(blocks[1], {})
+        exec(blocks[1], names)
+        exec(blocks[2], names)
+        ((config, out),) = searched
+        assert out == "runs/with_p1"
+        assert "p1" in config.space.build().body[0]
         space = dysr_jax.uniform(slots=1, width=4, scale=2, branches=("id", "p1", "s3"))
         assert dysr_jax.parse_arch(space, "p1-u1") == (1, 0)
     finally:
