@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import chex
 import jax
+import numpy as np
 from jax import lax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
@@ -84,3 +85,16 @@ def replicate(tree: Any, mesh: Mesh) -> Any:
 def on_one_device(tree: Any, mesh: Mesh) -> Any:
     """Put a pytree on the mesh's first device alone: static programs and frames run there."""
     return jax.device_put(tree, mesh.devices.flat[0])
+
+
+def split(tree: Any, mesh: Mesh) -> Any:
+    """Spread host arrays over the mesh by their leading axis, which is as long as there are devices."""
+    sharding = NamedSharding(mesh, PartitionSpec(AXIS))
+    return jax.tree.map(
+        lambda leaf: jax.make_array_from_callback(leaf.shape, sharding, leaf.__getitem__), tree
+    )
+
+
+def fetch(array: chex.Array) -> np.ndarray:
+    """The whole array on the host."""
+    return np.asarray(array)

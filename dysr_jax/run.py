@@ -23,7 +23,6 @@ from dysr_jax.rundir import open_run
 from dysr_jax.runtime.bank import Bank
 from dysr_jax.runtime.bundle import Bundle, load_bundle, save_bundle
 from dysr_jax.runtime.switching import measure_switching
-from dysr_jax.search.evaluator import Patches, grid_patches
 from dysr_jax.search.latency import (
     LatencyTable,
     device_table,
@@ -34,6 +33,7 @@ from dysr_jax.search.latency import (
 )
 from dysr_jax.search.loop import search
 from dysr_jax.search.members import choose, measure, sample_frame
+from dysr_jax.search.patches import Patches, grid_patches
 from dysr_jax.space import size
 from dysr_jax.train.loop import train
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import jax
 
-SAMPLE_SECONDS = 2e-3
+SAMPLE_SECONDS = 1e-2
 """On an accelerator a sample is as many calls in flight as fill this time: dispatch is overlapped."""
 
 

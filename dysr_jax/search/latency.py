@@ -26,7 +26,7 @@ from dysr_jax.atomic import write_json
 from dysr_jax.device import cache_directory, device_key
 from dysr_jax.errors import InputError
 from dysr_jax.model.programs import compile_static
-from dysr_jax.model.supernet import Params, Supernet
+from dysr_jax.model.supernet import Params, Supernet, arch_params
 from dysr_jax.space import Arch, SearchSpace, arch_name, parse_arch, smallest
 from dysr_jax.timing import median_ms
 
@@ -108,7 +108,7 @@ def measure_table(
         executables = list(threads.map(lambda a: compile_static(net, a, params, frame), archs))
     pixels = jnp.zeros((*frame, 3), jnp.uint8)
     calls = {
-        arch_name(space, arch): functools.partial(run, params, pixels)
+        arch_name(space, arch): functools.partial(run, arch_params(params, space, arch), pixels)
         for arch, run in zip(archs, executables, strict=True)
     }
     measured = median_ms(calls, rounds)

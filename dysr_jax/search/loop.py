@@ -16,8 +16,9 @@ from dysr_jax.model.supernet import Params, Supernet
 from dysr_jax.search import nsga2
 from dysr_jax.search.archive import Archive, Record
 from dysr_jax.search.config import SearchConfig, check_config
-from dysr_jax.search.evaluator import Evaluator, Patches
+from dysr_jax.search.evaluator import Evaluator
 from dysr_jax.search.latency import LatencyTable, predict
+from dysr_jax.search.patches import Patches
 from dysr_jax.space import Arch, SearchSpace, arch_name, to_archs
 
 
