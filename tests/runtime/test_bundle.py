@@ -132,7 +132,7 @@ def test_a_bundle_without_steps_is_read(saved, bundle):
 
 def test_a_bundle_in_a_bucket(bucket, bundle):
     (epath.Path(bucket) / "RUN").mkdir()
-    with pytest.raises(InputError, match="bundle 'gs://.*/bundle' does not exist"):
+    with pytest.raises(InputError, match=r"bundle 'gs://.*/bundle' does not exist"):
         load_bundle(f"{bucket}/RUN/bundle")
     save_bundle(f"{bucket}/RUN/bundle", bundle, table_json(TABLE))
     assert_equal(load_bundle(f"{bucket}/RUN/bundle"), bundle)
