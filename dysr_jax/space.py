@@ -160,10 +160,19 @@ def crossover(key: chex.PRNGKey, first: chex.Array, second: chex.Array) -> chex.
 
 def arch_name(space: SearchSpace, arch: Arch) -> str:
     """A short readable name, branch names joined by `-`, runs counted: `2c3-r1-id-u1`."""
-    slots = zip(space.slots, validate(space, arch), strict=True)
-    names = [branches[index] for branches, index in slots]
+    return _spell(space.slots, validate(space, arch))
+
+
+def arch_names(space: SearchSpace, genes: chex.Array) -> list[str]:
+    """`arch_name` of each row of an integer array `[N, slots]`; the rows are validated together."""
+    slots = space.slots
+    return [_spell(slots, arch) for arch in to_archs(space, genes)]
+
+
+def _spell(slots: tuple[tuple[str, ...], ...], arch: Arch) -> str:
+    names = [branches[index] for branches, index in zip(slots, arch, strict=True)]
     runs = [(name, len(list(group))) for name, group in itertools.groupby(names)]
-    return "-".join(f"{length if length > 1 else ''}{name}" for name, length in runs)
+    return "-".join([f"{length}{name}" if length > 1 else name for name, length in runs])
 
 
 def parse_arch(space: SearchSpace, name: str) -> Arch:

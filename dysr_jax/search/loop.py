@@ -20,7 +20,7 @@ from dysr_jax.search.config import SearchConfig, check_config
 from dysr_jax.search.evaluator import Evaluator, Patches
 from dysr_jax.search.latency import LatencyTable, predict
 from dysr_jax.search.objectives import judge
-from dysr_jax.space import Arch, SearchSpace, arch_name, to_archs
+from dysr_jax.space import Arch, SearchSpace, arch_names, to_archs
 
 
 class _Evaluation(NamedTuple):
@@ -36,15 +36,16 @@ def _records(
     work: _Evaluation, archs: list[Arch], generation: int, population: int
 ) -> list[Record]:
     """Evaluate archs in one dispatch, filled up to the population's size so that nothing recompiles."""
-    filled = np.asarray(archs, np.int32)
-    genes = jnp.asarray(np.pad(filled, ((0, population - len(archs)), (0, 0)), "edge"))
+    rows = np.asarray(archs, np.int32)
+    genes = jnp.asarray(np.pad(rows, ((0, population - len(archs)), (0, 0)), "edge"))
     latency = np.asarray(predict(work.table, work.space, genes)).tolist()
     start = time.perf_counter()
     quality = np.asarray(work.evaluate(work.params, genes)).tolist()
     seconds = (time.perf_counter() - start) / len(archs)
+    names = arch_names(work.space, rows)
     return [
-        Record(arch_name(work.space, a), a, quality[i], latency[i], generation, seconds)
-        for i, a in enumerate(archs)
+        Record(names[i], arch, quality[i], latency[i], generation, seconds)
+        for i, arch in enumerate(archs)
     ]
 
 
