@@ -162,14 +162,15 @@ def run_search(config: RunConfig, out: str | os.PathLike[str], *, say: Say = pri
     Args:
         config: of the run.
         out: directory that gets `config.json`, `checkpoints/`, `tensorboard/`, `latency.json`,
-            `archive.jsonl`, `bundle/`, `figures/` and `pareto.json`.
+            `archive.jsonl`, `search_state.msgpack`, `bundle/`, `figures/` and `pareto.json`.
         say: called with each line for the user.
 
     Returns:
         The bundle, as loaded from `out/bundle`.
 
     Raises:
-        InputError: anything in the config or the folder that cannot be; nothing is written then.
+        InputError: anything in the config or the folder that cannot be, nothing is written then; or no
+            evaluated arch that satisfies the search's constraints.
     """
     job = _begin(config, out, say)
     if (job.run / "pareto.json").exists():

@@ -138,8 +138,9 @@ def predict(table: LatencyTable, space: SearchSpace, genes: chex.Array) -> chex.
     for slot, names in enumerate(space.slots):
         terms = table.upsampler_ms if slot == len(space.body) else table.body_ms
         costs[slot, : len(names)] = [terms.get(name, 0.0) for name in names]
-    each = jnp.asarray(costs)[jnp.arange(len(space.slots)), genes]
-    return jnp.float32(table.intercept_ms) + jnp.sum(each, -1)
+    traced = isinstance(genes, jax.Array)
+    each = (jnp.asarray(costs) if traced else costs)[np.arange(len(space.slots)), genes]
+    return np.float32(table.intercept_ms) + each.sum(-1)
 
 
 def table_json(table: LatencyTable) -> dict[str, Any]:
