@@ -136,6 +136,17 @@ def make_schedule(plan: Plan, genes: np.ndarray) -> Schedule:
     return Schedule(body.build(), tail.build())
 
 
+def computed_share(space: SearchSpace, genes: np.ndarray) -> float:
+    """Part of a population's branches, identities apart, that its schedule computes; the rest is shared."""
+    names = body_branches(space)
+    alone = 0
+    for slot, offered in enumerate(space.body):
+        works = np.array([name in names for name in offered])
+        alone += int(works[genes[:, slot]].sum())
+    schedule = make_schedule(Plan(space, len(genes), 1), genes)
+    return int(schedule.body.count) / max(1, alone)
+
+
 def deal(space: SearchSpace, genes: np.ndarray, hands: int, most: int) -> list[np.ndarray]:
     """Split a population over devices: archs that begin alike together, like work for each.
 
