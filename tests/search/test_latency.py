@@ -22,10 +22,6 @@ from dysr_jax.search.latency import (
     table_key,
 )
 from dysr_jax.search.probing import check_table, device_table, drawn_archs, measure_table, probes
-    device_table,
-    measure_table,
-    probes,
-)
 from dysr_jax.space import SearchSpace, arch_name, counts, parse_arch, smallest, uniform, validate
 
 PLANTED = {"id": 0.0, "s3": 0.25, "c3": 0.5, "r1": 1.0, "u1": 0.0, "u2": 0.125}
