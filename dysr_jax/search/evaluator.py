@@ -13,7 +13,7 @@ from dysr_jax.metrics import PEAK
 from dysr_jax.model.supernet import Params, Supernet
 from dysr_jax.search.patches import Patches
 from dysr_jax.search.population import best_tile, population_program, row_bytes
-from dysr_jax.search.schedule import Plan, Schedule, deal, make_schedule
+from dysr_jax.search.schedule import Plan, Schedule, deal, make_schedule, mult_add_costs
 
 MEMORY_SHARE = 0.25
 """Part of a device's memory that activations of candidates may take."""
@@ -28,13 +28,31 @@ class Evaluator:
     that of its patches' mean squared error, and photographs are averaged.
     """
 
-    def __init__(self, net: Supernet, patches: Patches, mesh: Mesh, tile: int = 0) -> None:
-        """Hold patches on every device of a mesh; `tile` 0 chooses (see `best_tile`)."""
+    def __init__(
+        self,
+        net: Supernet,
+        patches: Patches,
+        mesh: Mesh,
+        *,
+        tile: int = 0,
+        costs: np.ndarray | None = None,
+    ) -> None:
+        """Hold patches on every device of a mesh.
+
+        Args:
+            net: the supernet.
+            patches: what quality is measured on.
+            mesh: the devices.
+            tile: candidates that go through a branch together; 0 chooses (see `best_tile`).
+            costs: `[slots, branches]` of a branch's time, by which work is dealt to the devices;
+                multiply-adds without. They change no result.
+        """
         self._net = net
         self._mesh = mesh
         self._patches = parallel.replicate(patches, mesh)
         self._images = np.asarray(patches.image)
         self._tile = tile
+        self._costs = mult_add_costs(net.space) if costs is None else costs
         self._memory = int(MEMORY_SHARE * memory_bytes())
         self._executables: dict[Plan, Any] = {}
 
@@ -89,7 +107,7 @@ class Evaluator:
         order = np.lexsort(genes.T[::-1])
         errors = np.empty((len(genes), len(self._images)), np.float32)
         for block in np.array_split(order, -(-len(genes) // (devices * plan.population))):
-            hands = deal(plan.space, genes[block], devices, plan.population)
+            hands = deal(self._costs, genes[block], devices, plan.population)
             schedules = self._schedules(plan, [genes[block][hand] for hand in hands])
             found = parallel.fetch(executable(params, schedules, self._patches))
             for hand, values in zip(hands, found, strict=True):

@@ -15,7 +15,7 @@ import flax.struct
 import numpy as np
 
 from dysr_jax.model.branches import BODY, Identity
-from dysr_jax.space import SearchSpace, branch_mult_adds
+from dysr_jax.space import SearchSpace, branch_mult_adds, counts
 
 
 @flax.struct.dataclass
@@ -147,11 +147,19 @@ def computed_share(space: SearchSpace, genes: np.ndarray) -> float:
     return int(schedule.body.count) / max(1, alone)
 
 
-def deal(space: SearchSpace, genes: np.ndarray, hands: int, most: int) -> list[np.ndarray]:
+def mult_add_costs(space: SearchSpace) -> np.ndarray:
+    """Multiply-adds a pixel of each slot's branches, one more for going through: `[slots, branches]`."""
+    costs = np.zeros((len(space.slots), max(counts(space))))
+    for slot, limit in enumerate(counts(space)):
+        costs[slot, :limit] = 1.0 + np.array(branch_mult_adds(space, slot))
+    return costs
+
+
+def deal(costs: np.ndarray, genes: np.ndarray, hands: int, most: int) -> list[np.ndarray]:
     """Split a population over devices: archs that begin alike together, like work for each.
 
     Args:
-        space: of the archs.
+        costs: `[slots, branches]` of a branch's time, in any unit.
         genes: int32 `[N, slots]`.
         hands: into how many parts.
         most: the largest part allowed; `hands * most >= N`.
@@ -160,7 +168,7 @@ def deal(space: SearchSpace, genes: np.ndarray, hands: int, most: int) -> list[n
         Indices into `genes` for each part.
     """
     order = np.lexsort(genes.T[::-1])
-    work = np.cumsum(_new_work(space, genes[order]))
+    work = np.cumsum(_new_work(costs, genes[order]))
     ends = np.searchsorted(work, work[-1] * np.arange(1, hands) / hands, side="right")
     bounds = [0]
     for left, end in zip(range(hands - 1, 0, -1), ends.tolist(), strict=True):
@@ -169,12 +177,10 @@ def deal(space: SearchSpace, genes: np.ndarray, hands: int, most: int) -> list[n
     return [order[i:j] for i, j in itertools.pairwise([*bounds, len(genes)])]
 
 
-def _new_work(space: SearchSpace, genes: np.ndarray) -> np.ndarray:
-    """Mult-adds a pixel of each of the sorted archs that the one before it has not computed."""
-    each = np.stack(
-        [np.array(branch_mult_adds(space, s))[genes[:, s]] for s in range(len(space.slots))], 1
-    )
+def _new_work(costs: np.ndarray, genes: np.ndarray) -> np.ndarray:
+    """What each of the sorted archs costs that the one before it has not computed already."""
+    each = costs[np.arange(genes.shape[1]), genes]
     changed = np.ones(genes.shape, bool)
     changed[1:] = np.maximum.accumulate(genes[1:] != genes[:-1], 1)
-    changed[:, -1] = True
-    return 1.0 + np.sum(each * changed, 1)
+    changed[:, -1] = True  # the upsampler and the metric are each candidate's own
+    return np.sum(each * changed, 1)

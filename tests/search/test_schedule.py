@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dysr_jax.model.branches import BODY, Identity
-from dysr_jax.search.schedule import Plan, body_branches, deal, make_schedule
+from dysr_jax.search.schedule import Plan, body_branches, deal, make_schedule, mult_add_costs
 from dysr_jax.space import SearchSpace, counts, uniform
 
 UNIFORM = uniform(slots=4, width=4, scale=2, branches=("id", "s3", "c3"))
@@ -96,7 +96,7 @@ def test_identities_are_no_branches_to_run():
 def test_deal_gives_everyone_to_one_hand(population, hands, room):
     space, genes = population
     most = -(-len(genes) // hands) + room
-    dealt = deal(space, genes, hands, most)
+    dealt = deal(mult_add_costs(space), genes, hands, most)
     assert len(dealt) == hands
     assert max(map(len, dealt)) <= most
     assert sorted(np.concatenate(dealt).tolist()) == list(range(len(genes)))
@@ -110,7 +110,7 @@ def test_deal_gives_like_work_where_the_archs_differ(hands):
     genes[:128, 1:] = 0  # half of them do next to nothing
     cost = {"c3": 2304, "r2": 4 * 2304}  # multiply-adds a pixel, and 1728 for the upsampler
     work = []
-    for hand in deal(space, genes, hands, 256):
+    for hand in deal(mult_add_costs(space), genes, hands, 256):
         prefixes = {
             what[:length]
             for what in (work_of(space, arch)[:-1] for arch in genes[hand].tolist())

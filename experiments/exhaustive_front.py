@@ -1,0 +1,290 @@
+"""Is what the search finds the true front? A space small enough to evaluate whole tells.
+
+Trains one supernet on the embedded photographs, evaluates every arch of its space (4,096 as it stands), and
+then lets NSGA-II, pymoo's NSGA-II and random search look for the front, ten seeds each, at one evaluation
+an arch. Writes `exhaustive_front.json`, `.csv` and `.png` into a folder and prints a table.
+
+    python experiments/exhaustive_front.py --out runs/exhaustive
+
+Needs the `test` extra (pymoo). The same command goes on after an interruption of the training.
+"""
+
+import dataclasses
+import json
+import pathlib
+import time
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import jax
+import numpy as np
+import tyro
+
+from dysr_jax import parallel
+from dysr_jax.atomic import replacing, write_json
+from dysr_jax.config import PRESETS, RunConfig, SpaceConfig, check
+from dysr_jax.data.pool import build_pool
+from dysr_jax.data.sources import load_pairs
+from dysr_jax.device import device_name
+from dysr_jax.model.programs import make_supernet
+from dysr_jax.report.figures import BLUE, GREY, ORANGE, save_figure
+from dysr_jax.report.tables import format_table
+from dysr_jax.search import nsga2, pareto
+from dysr_jax.search.evaluator import Evaluator
+from dysr_jax.search.latency import branch_ms, predict
+from dysr_jax.search.patches import grid_patches
+from dysr_jax.search.probing import device_table
+from dysr_jax.space import SearchSpace, counts, size
+from dysr_jax.train.loop import train
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What is compared."""
+
+    out: pathlib.Path
+    """Folder for the results and the training's checkpoints."""
+    slots: int = 6
+    """Body slots; each offers `branches`, so the space has branches^slots archs."""
+    branches: tuple[str, ...] = ("id", "s3", "r1", "a2")
+    """Branches of each body slot."""
+    steps: int = 1500
+    """Updates of the supernet."""
+    population: int = 32
+    """Of both NSGA-IIs."""
+    share: float = 0.1
+    """Part of the space that each search may evaluate."""
+    seeds: int = 10
+    """Searches of each method."""
+
+
+class Truth(NamedTuple):
+    """Every arch of a space."""
+
+    space: SearchSpace
+    genes: np.ndarray
+    """int32 `[N, slots]`, in lexicographic order."""
+    objectives: np.ndarray
+    """`[N, 2]`: -PSNR-Y in dB and milliseconds, minimised."""
+    seconds: float
+    """Time of evaluating all, compilation apart."""
+
+    def rows(self, genes: np.ndarray) -> np.ndarray:
+        """Where these archs stand."""
+        return np.ravel_multi_index(tuple(genes.T), counts(self.space))
+
+
+Search = Callable[[Truth, int, int], Iterator[np.ndarray]]
+"""`(truth, population, seed)` to batches of rows, in the order in which they are evaluated."""
+
+
+def evaluate_all(options: Options) -> Truth:
+    """Train a supernet and evaluate its whole space."""
+    recipe = PRESETS["quickstart"]
+    space_config = SpaceConfig(options.slots, branches=options.branches, upsamplers=("u1",))
+    recipe = dataclasses.replace(
+        recipe, space=space_config, train=dataclasses.replace(recipe.train, steps=options.steps)
+    )
+    mesh = parallel.device_mesh()
+    space = check(recipe, mesh.devices.size)
+    net = make_supernet(space, recipe.dtype)
+    training, validation = load_pairs(recipe.data, space.scale)
+    pool = build_pool(training, recipe.data.patch)
+    options.out.mkdir(parents=True, exist_ok=True)
+    state = train(jax.random.key(0), net, pool, recipe.train, mesh, options.out)
+    params = parallel.on_one_device(state.ema, mesh)
+    table, _ = device_table(net, params, recipe.search.frame, recipe.search.rounds)
+    genes = np.indices(counts(space)).reshape(len(counts(space)), -1).T.astype(np.int32)
+    evaluate = Evaluator(net, _patches(recipe, validation), mesh, costs=branch_ms(table, space))
+    params = parallel.replicate(params, mesh)
+    evaluate.prepare(params, genes)
+    start = time.perf_counter()
+    quality = evaluate(params, genes)
+    seconds = time.perf_counter() - start
+    return Truth(space, genes, np.stack([-quality, predict(table, space, genes)], 1), seconds)
+
+
+def _patches(recipe: RunConfig, validation: list) -> object:
+    return grid_patches(validation, recipe.search.patches, recipe.search.patch)
+
+
+def ours(truth: Truth, population: int, seed: int) -> Iterator[np.ndarray]:
+    """`dysr_jax.search.nsga2`."""
+    operators = nsga2.Operators(truth.space)
+    state = nsga2.init(jax.random.key(seed), operators, population)
+    genes = state.genes
+    while True:
+        rows = truth.rows(np.asarray(genes))
+        yield rows
+        state = nsga2.tell(state, genes, truth.objectives[rows].astype(np.float32))
+        genes, state = nsga2.ask(state, operators)
+
+
+def pymoos(truth: Truth, population: int, seed: int) -> Iterator[np.ndarray]:
+    """NSGA-II of pymoo, with the operators that its manual gives for integers."""
+    from pymoo.algorithms.moo.nsga2 import NSGA2
+    from pymoo.core.problem import Problem
+    from pymoo.operators.crossover.sbx import SBX
+    from pymoo.operators.mutation.pm import PM
+    from pymoo.operators.repair.rounding import RoundingRepair
+    from pymoo.operators.sampling.rnd import IntegerRandomSampling
+
+    limits = np.array(counts(truth.space))
+    problem = Problem(n_var=len(limits), n_obj=2, xl=0, xu=limits - 1, vtype=int)
+    algorithm = NSGA2(
+        pop_size=population,
+        sampling=IntegerRandomSampling(),
+        crossover=SBX(prob=1.0, eta=3.0, vtype=float, repair=RoundingRepair()),
+        mutation=PM(prob=1.0, eta=3.0, vtype=float, repair=RoundingRepair()),
+        eliminate_duplicates=True,
+    )
+    algorithm.setup(problem, termination=("n_gen", 10**6), seed=seed, verbose=False)
+    while algorithm.has_next():
+        children = algorithm.ask()
+        rows = truth.rows(children.get("X").astype(int))
+        yield rows
+        children.set("F", truth.objectives[rows])
+        for child in children:
+            child.evaluated.update("F", "G", "H")
+        algorithm.tell(infills=children)
+
+
+def by_chance(truth: Truth, population: int, seed: int) -> Iterator[np.ndarray]:
+    """Random search without replacement."""
+    yield from np.array_split(
+        np.random.default_rng(seed).permutation(len(truth.genes)), len(truth.genes) // population
+    )
+
+
+METHODS: dict[str, Search] = {
+    "NSGA-II (dysr_jax)": ours,
+    "NSGA-II (pymoo)": pymoos,
+    "random search": by_chance,
+}
+
+
+def curve(truth: Truth, batches: Iterator[np.ndarray], budget: int) -> np.ndarray:
+    """Share of the true hypervolume after 1, 2, ... evaluations, `[budget]`; known archs cost nothing."""
+    corner = truth.objectives.max(0)
+    whole = pareto.hypervolume(truth.objectives, corner)
+    seen: dict[int, None] = {}
+    idle = 0
+    for rows in batches:
+        before = len(seen)
+        seen.update(dict.fromkeys(rows.tolist()))
+        idle = idle + 1 if len(seen) == before else 0
+        if len(seen) >= budget or idle > 200:  # a search that finds nothing new has ended
+            break
+    order = np.array(list(seen))[:budget]
+    shares = [
+        pareto.hypervolume(truth.objectives[order[: n + 1]], corner) / whole
+        for n in range(len(order))
+    ]
+    return np.pad(shares, (0, budget - len(shares)), mode="edge")
+
+
+def compare(truth: Truth, options: Options) -> dict[str, np.ndarray]:
+    """`[seeds, budget]` for each method."""
+    budget = int(options.share * len(truth.genes))
+    return {
+        name: np.stack(
+            [
+                curve(truth, search(truth, options.population, seed), budget)
+                for seed in range(options.seeds)
+            ]
+        )
+        for name, search in METHODS.items()
+    }
+
+
+def draw(path: pathlib.Path, curves: dict[str, np.ndarray], title: str) -> None:
+    """Medians over the seeds, the band from the worst to the best."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4.2))
+    axes = figure.subplots()
+    for (name, values), colour in zip(curves.items(), (BLUE, ORANGE, GREY), strict=True):
+        evaluations = np.arange(1, values.shape[1] + 1)
+        axes.plot(evaluations, 100 * np.median(values, 0), color=colour, label=name)
+        axes.fill_between(
+            evaluations, 100 * values.min(0), 100 * values.max(0), color=colour, alpha=0.2
+        )
+    axes.axhline(99, color="black", linewidth=0.8, linestyle=":")
+    axes.set_ylim(80, 100.3)
+    axes.set_xlabel("archs evaluated")
+    axes.set_ylabel("share of the true hypervolume, %")
+    axes.set_title(title, fontsize=9)
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower right", title="median, worst to best seed", fontsize=8)
+    figure.tight_layout()
+    save_figure(figure, path)
+
+
+def report(truth: Truth, options: Options, curves: dict[str, np.ndarray]) -> dict:
+    """What is written and printed."""
+    methods = []
+    for name, values in curves.items():
+        reached = [np.argmax(row >= 0.99) + 1 if row[-1] >= 0.99 else 0 for row in values]
+        methods.append(
+            {
+                "name": name,
+                "median": float(np.median(values[:, -1])),
+                "worst": float(values[:, -1].min()),
+                "best": float(values[:, -1].max()),
+                "seeds_at_99": sum(map(bool, reached)),
+                "median_evaluations_to_99": float(np.median(reached)) if all(reached) else None,
+            }
+        )
+    return {
+        "device": device_name(),
+        "space_size": size(truth.space),
+        "front": len(pareto.nondominated(truth.objectives)),
+        "exhaustive_seconds": truth.seconds,
+        "exhaustive_candidates_per_second": len(truth.genes) / truth.seconds,
+        "evaluations": int(options.share * len(truth.genes)),
+        "seeds": options.seeds,
+        "population": options.population,
+        "methods": methods,
+    }
+
+
+def main() -> None:
+    """Run it."""
+    options = tyro.cli(Options)
+    truth = evaluate_all(options)
+    curves = compare(truth, options)
+    result = report(truth, options, curves)
+    write_json(options.out / "exhaustive_front.json", result)
+    with replacing(options.out / "exhaustive_front.csv") as partial:
+        header = "method,seed,evaluations,hypervolume_share\n"
+        lines = [
+            f"{name},{seed},{n + 1},{share:.6f}\n"
+            for name, values in curves.items()
+            for seed, row in enumerate(values)
+            for n, share in enumerate(row)
+        ]
+        partial.write_text(header + "".join(lines))
+    title = (
+        f"{result['space_size']:,} archs, {result['front']} on the front, {options.seeds} seeds, "
+        f"{result['device']}"
+    )
+    draw(options.out / "exhaustive_front.png", curves, title)
+    methods = result.pop("methods")
+    print(json.dumps(result, indent=2))
+    rows = [
+        [
+            m["name"],
+            f"{100 * m['median']:.2f}",
+            f"{100 * m['worst']:.2f}",
+            f"{100 * m['best']:.2f}",
+            f"{m['seeds_at_99']}/{options.seeds}",
+            f"{m['median_evaluations_to_99']:.0f}" if m["median_evaluations_to_99"] else "-",
+        ]
+        for m in methods
+    ]
+    header = ["method", "median %", "worst %", "best %", "seeds at 99 %", "evaluations to 99 %"]
+    print(format_table(header, rows))
+
+
+if __name__ == "__main__":
+    main()
