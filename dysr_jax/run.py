@@ -1,12 +1,13 @@
 """The whole way of the data, once: images, training, search, selection, bundle, frames, report."""
 
+import dataclasses
+import hashlib
 import json
-import os
-import pathlib
 from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
+from etils import epath
 from jax.sharding import Mesh
 
 from dysr_jax import parallel
@@ -19,10 +20,11 @@ from dysr_jax.model.programs import compute_dtype, make_supernet
 from dysr_jax.model.supernet import Params, Supernet
 from dysr_jax.report.results import pareto_json, write_figures
 from dysr_jax.report.tables import members_table, switch_table
-from dysr_jax.rundir import open_run
+from dysr_jax.rundir import agree, open_run
 from dysr_jax.runtime.bank import Bank
 from dysr_jax.runtime.bundle import Bundle, load_bundle, save_bundle
 from dysr_jax.runtime.switching import measure_switching
+from dysr_jax.search.archive import Record
 from dysr_jax.search.evaluator import Patches, grid_patches
 from dysr_jax.search.latency import (
     LatencyTable,
@@ -44,7 +46,7 @@ class _Job(NamedTuple):
     """What the phases of a run share."""
 
     config: RunConfig
-    run: pathlib.Path
+    run: epath.Path
     mesh: Mesh
     net: Supernet
     training: list[Pair]
@@ -53,18 +55,36 @@ class _Job(NamedTuple):
     say: Say
 
 
+def _silent(_: str) -> None:
+    """What processes other than 0 say."""
+
+
 def _count(number: int) -> str:
     """`13,122`, or `3.71e+15` where nobody reads the digits."""
     return f"{number:,}" if number < 10**6 else f"{number:.3g}"
 
 
-def _begin(config: RunConfig, out: str | os.PathLike[str], say: Say) -> _Job:
+def _load_images(config: RunConfig, scale: int) -> tuple[list[Pair], list[Pair]]:
+    """Training and validation pairs, which have to be the same on every host."""
+    training, validation = parallel.everywhere(lambda: load_pairs(config.data, scale))
+    digest = hashlib.sha256()
+    for pair in training + validation:
+        digest.update(pair.hr.tobytes())
+    parallel.same(
+        digest.hexdigest(),
+        f"data.source {config.data.source!r}: allowed are the same images for every process",
+    )
+    return training, validation
+
+
+def _begin(config: RunConfig, out: epath.PathLike, say: Say) -> _Job:
     """Check and load everything; only then is the run's directory made."""
+    agree(config)
     mesh = parallel.device_mesh(config.devices)
     space = check(config, mesh.devices.size)
     config = with_groups(config, mesh.devices.size)
     net = make_supernet(space, config.dtype)
-    training, validation = load_pairs(config.data, space.scale)
+    training, validation = _load_images(config, space.scale)
     patches = grid_patches(validation, config.search.patches, config.search.patch)
     run = open_run(out, config)
     return _Job(config, run, mesh, net, training, validation, patches, say)
@@ -85,8 +105,19 @@ def _latency_table(job: _Job, params: Params) -> LatencyTable:
     return table
 
 
+def _write_results(job: _Job, params: Params, table: LatencyTable, records: list[Record]) -> None:
+    """Bundle, figures and `pareto.json`, which is written last: a run that has it is finished."""
+    config = job.config.search
+    archs = choose(job.net.space, records, config)
+    job.say(f"compiling {len(archs)} members of the front and measuring them again")
+    bundle = measure(job.net, params, archs, job.validation, config)
+    save_bundle(job.run / "bundle", bundle, table_json(table))
+    write_figures(job.run / "figures", bundle, records, job.validation[0])
+    write_json(job.run / "pareto.json", pareto_json(bundle, records, table))
+
+
 def _train_and_search(job: _Job) -> None:
-    """All phases up to `pareto.json`, which is written last: a run that has it is finished."""
+    """All phases: every process trains and evaluates, process 0 measures and writes."""
     config, space = job.config, job.net.space
     key_train, key_search = jax.random.split(jax.random.key(config.seed))
     pool = build_pool(job.training, config.data.patch)
@@ -96,17 +127,21 @@ def _train_and_search(job: _Job) -> None:
     )
     state = train(key_train, job.net, pool, config.train, job.mesh, job.run)
     params = parallel.on_one_device(state.ema, job.mesh)
-    table = _latency_table(job, params)
+    fields = parallel.from_main(lambda: dataclasses.asdict(_latency_table(job, params)))
+    table = LatencyTable(**fields)
     archive = search(
-        key_search, job.net, params, job.patches, table, config.search, job.mesh, job.run
+        key_search,
+        job.net,
+        params,
+        job.patches,
+        table,
+        config.search,
+        job.mesh,
+        job.run,
+        write=parallel.is_main(),
     )
     records = list(archive.records.values())
-    archs = choose(space, records, config.search)
-    job.say(f"compiling {len(archs)} members of the front and measuring them again")
-    bundle = measure(job.net, params, archs, job.validation, config.search)
-    save_bundle(job.run / "bundle", bundle, table_json(table))
-    write_figures(job.run / "figures", bundle, records, job.validation[0])
-    write_json(job.run / "pareto.json", pareto_json(bundle, records, table))
+    parallel.from_main(lambda: _write_results(job, params, table, records))
 
 
 def _demonstrate(job: _Job, bundle: Bundle) -> None:
@@ -142,29 +177,39 @@ def _summarise(job: _Job, bundle: Bundle) -> None:
         job.say(f"  {job.run / name}")
 
 
-def run_search(config: RunConfig, out: str | os.PathLike[str], *, say: Say = print) -> Bundle:
+def _tell(job: _Job, bundle: Bundle) -> None:
+    """Frames through the bundle, and the tables."""
+    _demonstrate(job, bundle)
+    _summarise(job, bundle)
+
+
+def run_search(config: RunConfig, out: epath.PathLike, *, say: Say = print) -> Bundle:
     """Train a supernet, search it, and leave a front whose executables switch.
 
-    A run that was interrupted goes on where it was; a finished one shows its results again.
+    A run that was interrupted goes on where it was; a finished one shows its results again. After
+    `jax.distributed.initialize()`, called before anything uses a device, the processes of the job share
+    the work over all their devices: each calls this with the same config, process 0 writes, prints and
+    measures latencies.
 
     Args:
         config: of the run.
         out: directory that gets `config.json`, `checkpoints/`, `tensorboard/`, `latency.json`,
-            `archive.jsonl`, `bundle/`, `figures/` and `pareto.json`.
-        say: called with each line for the user.
+            `archive.jsonl`, `bundle/`, `figures/` and `pareto.json`; a folder or `gs://BUCKET/RUN`, and
+            one that all processes see.
+        say: called with each line for the user, on process 0.
 
     Returns:
         The bundle, as loaded from `out/bundle`.
 
     Raises:
-        InputError: anything in the config or the folder that cannot be; nothing is written then.
+        InputError: anything in the config or the folder that cannot be; nothing is written then. It is
+            raised in every process, whichever met it.
     """
-    job = _begin(config, out, say)
-    if (job.run / "pareto.json").exists():
-        say(f"{job.run} is finished")
+    job = _begin(config, out, say if parallel.is_main() else _silent)
+    if parallel.from_main((job.run / "pareto.json").exists):
+        job.say(f"{job.run} is finished")
     else:
         _train_and_search(job)
     bundle = load_bundle(job.run / "bundle")
-    _demonstrate(job, bundle)
-    _summarise(job, bundle)
+    parallel.from_main(lambda: _tell(job, bundle))
     return bundle

@@ -29,12 +29,15 @@ class Archive:
     A line that a kill cut short is dropped when the file is opened again.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, write: bool = True) -> None:
+        self._write = write
         self._path = pathlib.Path(path)
         self.records: dict[Arch, Record] = {}
         if self._path.exists():
-            self._drop_partial_line()
-            lines = self._path.read_bytes().splitlines()
+            if write:
+                self._drop_partial_line()
+            content = self._path.read_bytes()
+            lines = content[: content.rfind(b"\n") + 1].splitlines()
             for number, line in enumerate(lines, 1):
                 record = self._parse(number, line)
                 self.records[record.arch] = record
@@ -56,8 +59,9 @@ class Archive:
 
     def append(self, records: list[Record]) -> None:
         """Write records to the end of the file and wait until they are on disk."""
-        with self._path.open("a") as file:
-            file.writelines(json.dumps(record._asdict()) + "\n" for record in records)
-            file.flush()
-            os.fsync(file.fileno())
+        if self._write:
+            with self._path.open("a") as file:
+                file.writelines(json.dumps(record._asdict()) + "\n" for record in records)
+                file.flush()
+                os.fsync(file.fileno())
         self.records |= {record.arch: record for record in records}

@@ -38,7 +38,7 @@ def _records(
     genes = jnp.asarray(filled, jnp.int32)
     latency = np.asarray(predict(work.table, work.space, genes)).tolist()
     start = time.perf_counter()
-    quality = np.asarray(work.evaluate(work.params, genes)).tolist()
+    quality = parallel.fetch(work.evaluate(work.params, genes)).tolist()
     seconds = (time.perf_counter() - start) / len(archs)
     return [
         Record(arch_name(work.space, a), a, quality[i], latency[i], generation, seconds)
@@ -55,6 +55,8 @@ def search(
     config: SearchConfig,
     mesh: Mesh,
     run: pathlib.Path,
+    *,
+    write: bool = True,
 ) -> Archive:
     """Evolve archs and keep every evaluated one in `archive.jsonl` of `run`.
 
@@ -70,6 +72,7 @@ def search(
         config: of the search.
         mesh: the devices.
         run: directory of the archive.
+        write: whether this process writes it, and has a progress bar.
 
     Raises:
         InputError: see `check_config`; or an archive that is damaged.
@@ -77,12 +80,15 @@ def search(
     space = net.space
     check_config(config, space)
     params = parallel.replicate(params, mesh)
-    archive = Archive(run / "archive.jsonl")
+    archive = Archive(run / "archive.jsonl", write=write)
+    parallel.same(
+        len(archive.records), f"out {str(run)!r}: allowed is what all processes see alike"
+    )
     work = _Evaluation(Evaluator(net, patches, mesh), params, space, table)
     operators = nsga2.Operators(space, config.mutation, config.crossover)
     state = nsga2.init(key, operators, config.population)
     genes = state.genes
-    with tqdm(total=config.generations, desc="search", unit="generation") as bar:
+    with tqdm(total=config.generations, desc="search", unit="generation", disable=not write) as bar:
         for generation in range(config.generations):
             if generation:
                 genes, state = nsga2.ask(state, operators)
