@@ -6,18 +6,24 @@ all processes connect to, and the devices of all of them become one mesh. A prog
 """
 
 import contextlib
+import itertools
 import os
 import re
 import sys
+import threading
 from collections.abc import Iterator
 from typing import Final
 
 import jax
+import orbax.checkpoint as ocp
 
 from dysr_jax.errors import InputError, LostProcessError
 
-HEARTBEAT_S: Final = 30
-"""A process that was not heard of for so long is taken for dead, and JAX then ends all others."""
+BEAT_S: Final = 5
+"""From one meeting of the processes to the next."""
+
+PATIENCE_S = 30
+"""How long the others wait at a meeting, or at the end, for a process that does not come."""
 
 OPTIONS: Final = "--coordinator HOST:PORT --processes N --process-id I"
 
@@ -68,8 +74,7 @@ def join(coordinator: str | None, processes: int | None, process_id: int | None)
             coordinator,
             processes,
             process_id,
-            heartbeat_timeout_seconds=HEARTBEAT_S,
-            shutdown_timeout_seconds=HEARTBEAT_S,
+            shutdown_timeout_seconds=PATIENCE_S,
         )
     except jax.errors.JaxRuntimeError as error:
         raise LostProcessError(_reason(error)) from None
@@ -90,12 +95,36 @@ def job(coordinator: str | None, processes: int | None, process_id: int | None) 
         LostProcessError: another process ended or cannot be reached.
     """
     join(coordinator, processes, process_id)
+    ended = threading.Event()
+    threading.Thread(target=_watch, args=(ended,), daemon=True).start()
     try:
         yield
     except RuntimeError as error:
         if not is_lost(error):
             raise
         raise LostProcessError(_reason(error)) from None
+    finally:
+        ended.set()
+
+
+def _watch(ended: threading.Event) -> None:
+    """Meet the other processes every few seconds, and end this one when one of them does not come.
+
+    The main thread may then hang in a collective for ever, and JAX's own heartbeat, which is slower than
+    this, ends a process with a stack trace.
+    """
+    meet = ocp.multihost.get_barrier_sync_fn()
+    for beat in itertools.count():
+        if ended.wait(BEAT_S):
+            return
+        try:
+            meet(key=f"dysr_{beat}", timeout_ms=PATIENCE_S * 1000)
+        except RuntimeError:
+            if ended.is_set():
+                return
+            lost = LostProcessError(f"it did not answer for {PATIENCE_S} s")
+            print(f"\ndysr: error: {lost}", file=sys.stderr)
+            abandon(1)
 
 
 def is_lost(error: BaseException | None) -> bool:
