@@ -18,7 +18,8 @@ from dysr_jax.train.step import Metrics
 class Log:
     """The progress bar and TensorBoard's scalars; metrics are fetched one dispatch late.
 
-    Events of a remote directory are written to a temporary folder and copied at every checkpoint.
+    Events of a remote directory are written to a temporary folder and copied at every checkpoint and at the
+    end; a kill loses the scalars since then.
     """
 
     def __init__(
@@ -42,18 +43,21 @@ class Log:
         self._pending = (step, metrics)
 
     def flush(self) -> None:
-        """Tell all metrics, on disk too.
+        """Tell all metrics.
 
         Raises:
             InputError: the loss became infinite or no number.
         """
         self._tell()
-        if self._writer is not None:
-            self._writer.flush()
-        if self._local is not None:
-            self._directory.mkdir(parents=True, exist_ok=True)
-            for file in self._local.iterdir():
-                epath.Path(file).copy(self._directory / file.name, overwrite=True)
+        self._copy()
+
+    def _copy(self) -> None:
+        """Bring the events that are on disk to the remote directory."""
+        if self._local is None:
+            return
+        self._directory.mkdir(parents=True, exist_ok=True)
+        for file in self._local.iterdir():
+            epath.Path(file).copy(self._directory / file.name, overwrite=True)
 
     def _tell(self) -> None:
         if self._pending is None:
@@ -73,13 +77,14 @@ class Log:
 
     def close(self) -> None:
         """Tell what is left and let go of the files."""
-        try:
-            self.flush()
-        finally:
-            self._bar.close()
-            if self._writer is not None:
-                self._writer.close()
-            self._files.close()
+        with self._files:
+            try:
+                self._tell()
+            finally:
+                self._bar.close()
+                if self._writer is not None:
+                    self._writer.close()  # waits until all events are on disk
+                self._copy()
 
 
 def _writer(directory: epath.PathLike, start: int) -> Any:
