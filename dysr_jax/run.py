@@ -194,16 +194,17 @@ def run_search(config: RunConfig, out: epath.PathLike, *, say: Say = print) -> B
     Args:
         config: of the run.
         out: directory that gets `config.json`, `checkpoints/`, `tensorboard/`, `latency.json`,
-            `archive.jsonl`, `bundle/`, `figures/` and `pareto.json`; a folder or `gs://BUCKET/RUN`, and
-            one that all processes see.
+            `archive.jsonl`, `search_state.msgpack`, `bundle/`, `figures/` and `pareto.json`; a folder or
+            `gs://BUCKET/RUN`, and one that all processes see.
         say: called with each line for the user, on process 0.
 
     Returns:
         The bundle, as loaded from `out/bundle`.
 
     Raises:
-        InputError: anything in the config or the folder that cannot be; nothing is written then. It is
-            raised in every process, whichever met it.
+        InputError: anything in the config or the folder that cannot be, nothing is written then; or no
+            evaluated arch that satisfies the search's constraints. It is raised in every process,
+            whichever met it.
     """
     job = _begin(config, out, say if parallel.is_main() else _silent)
     if parallel.from_main((job.run / "pareto.json").exists):

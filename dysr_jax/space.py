@@ -107,7 +107,12 @@ def validate(space: SearchSpace, arch: Arch) -> Arch:
 
 def to_archs(space: SearchSpace, genes: chex.Array) -> list[Arch]:
     """Rows of an integer array `[N, slots]` as validated archs."""
-    return [validate(space, tuple(row)) for row in np.asarray(genes).tolist()]
+    rows, limits = np.asarray(genes), counts(space)
+    archs = [tuple(row) for row in rows.tolist()]
+    whole = np.issubdtype(rows.dtype, np.integer) and rows.shape[1:] == (len(limits),)
+    if whole and np.all((rows >= 0) & (rows < limits)):
+        return archs
+    return [validate(space, arch) for arch in archs]  # says which one is wrong, and how
 
 
 def _costs(space: SearchSpace, slot: int) -> list[tuple[int, int]]:
@@ -155,10 +160,19 @@ def crossover(key: chex.PRNGKey, first: chex.Array, second: chex.Array) -> chex.
 
 def arch_name(space: SearchSpace, arch: Arch) -> str:
     """A short readable name, branch names joined by `-`, runs counted: `2c3-r1-id-u1`."""
-    arch = validate(space, arch)
-    names = [space.slots[slot][index] for slot, index in enumerate(arch)]
+    return _spell(space.slots, validate(space, arch))
+
+
+def arch_names(space: SearchSpace, genes: chex.Array) -> list[str]:
+    """`arch_name` of each row of an integer array `[N, slots]`; the rows are validated together."""
+    slots = space.slots
+    return [_spell(slots, arch) for arch in to_archs(space, genes)]
+
+
+def _spell(slots: tuple[tuple[str, ...], ...], arch: Arch) -> str:
+    names = [branches[index] for branches, index in zip(slots, arch, strict=True)]
     runs = [(name, len(list(group))) for name, group in itertools.groupby(names)]
-    return "-".join(f"{length if length > 1 else ''}{name}" for name, length in runs)
+    return "-".join([f"{length}{name}" if length > 1 else name for name, length in runs])
 
 
 def parse_arch(space: SearchSpace, name: str) -> Arch:

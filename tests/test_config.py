@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from dysr_jax.config import PRESETS, RunConfig, SpaceConfig, from_dict, load_config, to_dict
 from dysr_jax.data.sources import DataConfig
 from dysr_jax.errors import InputError
-from dysr_jax.search.config import SearchConfig
+from dysr_jax.search.config import OBJECTIVES, SearchConfig
 from dysr_jax.train.config import TrainConfig
 
 numbers = st.integers(-(2**40), 2**40)
@@ -26,7 +26,14 @@ configs = st.builds(
         small=st.sampled_from(("error", "skip")),
     ),
     train=st.builds(TrainConfig, steps=numbers, distill=fractions, learning_rate=fractions),
-    search=st.builds(SearchConfig, frame=st.tuples(numbers, numbers), remeasure=st.booleans()),
+    search=st.builds(
+        SearchConfig,
+        frame=st.tuples(numbers, numbers),
+        remeasure=st.booleans(),
+        objectives=st.lists(st.sampled_from(OBJECTIVES), max_size=5).map(tuple),
+        max_latency_ms=fractions,
+        min_psnr_y=fractions,
+    ),
     seed=numbers,
     dtype=st.sampled_from(("auto", "float32", "bfloat16")),
 )
@@ -85,6 +92,12 @@ def test_whole_numbers_are_floats_where_floats_are_meant():
         ({"search": {"frame": [180]}}, r"x: search: frame: \[180\] is not tuple\[int, int\]"),
         ({"search": {"frame": [1, 2, 3]}}, r"x: search: frame: \[1, 2, 3\] is not tuple"),
         ({"search": {"frame": [1, "2"]}}, r"x: search: frame: '2' is not int"),
+        ({"search": {"objectives": "params"}}, r"x: search: objectives: 'params' is not tuple"),
+        (
+            {"search": {"objectives": ["psnr_y", "fps"]}},
+            r"x: search: objectives: 'fps' is not .*psnr_y.*latency_ms.*params.*mult_adds",
+        ),
+        ({"search": {"max_latency_ms": "8"}}, r"x: search: max_latency_ms: '8' is not float"),
         ({"search": {"remeasure": 1}}, r"x: search: remeasure: 1 is not bool"),
         ({"dtype": ["auto"]}, r"x: dtype: \['auto'\] is not"),
         ({"train": [1]}, r"x: train: expected an object with steps.*not \[1\]"),

@@ -91,9 +91,8 @@ def test_sigkill_in_training_and_in_the_search(config, uninterrupted, tmp_path):
     kill_when(start(config_file, run), lambda: committed_steps(run))
     assert max(committed_steps(run)) < config.train.steps
 
-    path = run / "archive.jsonl"
-    kill_when(start(config_file, run), lambda: path.exists() and path.stat().st_size > 0)
-    assert len(archive(run)) < len(archive(uninterrupted))
+    kill_when(start(config_file, run), (run / "search_state.msgpack").exists)
+    assert 0 < len(archive(run)) < len(archive(uninterrupted))
     assert not (run / "pareto.json").exists()
 
     process = start(config_file, run)
@@ -102,6 +101,8 @@ def test_sigkill_in_training_and_in_the_search(config, uninterrupted, tmp_path):
     assert "0 compilations" in out
 
     assert archive(run) == archive(uninterrupted)
+    state = [folder / "search_state.msgpack" for folder in (run, uninterrupted)]
+    assert state[0].read_bytes() == state[1].read_bytes()
     mine, theirs = parameters(run, config), parameters(uninterrupted, config)
     for a, b in zip(jax.tree.leaves(mine), jax.tree.leaves(theirs), strict=True):
         np.testing.assert_array_equal(a, b)

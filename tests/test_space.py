@@ -19,6 +19,7 @@ from dysr_jax.model.supernet import Supernet, init_params
 from dysr_jax.space import (
     SearchSpace,
     arch_name,
+    arch_names,
     counts,
     crossover,
     largest,
@@ -83,6 +84,15 @@ def test_every_arch_has_a_name_of_its_own_that_parses_back():
     names = [arch_name(MIXED, arch) for arch in archs]
     assert len(set(names)) == len(archs)
     assert [parse_arch(MIXED, name) for name in names] == archs
+    assert arch_names(MIXED, np.array(archs)) == names
+
+
+def test_names_of_many_are_of_valid_archs_only():
+    archs = [*every_arch(MIXED)[:3], (0, 0, 3, 0, 0)]
+    with pytest.raises(InputError, match="slot 2 takes 0 to 2, not 3"):
+        arch_names(MIXED, np.array(archs))
+    with pytest.raises(InputError, match="allowed is a tuple of ints"):
+        arch_names(MIXED, np.array(archs[:3], float))
 
 
 @quick

@@ -45,7 +45,9 @@ def pareto_json(bundle: Bundle, records: list[Record], table: LatencyTable) -> d
         "bicubic_psnr_y": bundle.bicubic_psnr_y,
         "evaluated": len(records),
         "candidates_per_second": candidates_per_second(records),
-        "hypervolume": pareto.hypervolume(latency, quality, reference),
+        "hypervolume": pareto.hypervolume(
+            np.stack([latency, -quality], 1), (slowest, -bundle.bicubic_psnr_y)
+        ),
         "hypervolume_reference": {"latency_ms": reference[0], "psnr_y": reference[1]},
         "union_weight_bytes": union_weight_bytes(space, archs),
         "ensemble_weight_bytes": ensemble_weight_bytes(space, archs),

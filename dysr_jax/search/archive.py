@@ -2,9 +2,11 @@
 
 import json
 import os
-import pathlib
 from typing import NamedTuple
 
+from etils import epath
+
+from dysr_jax.atomic import is_remote, replacing
 from dysr_jax.errors import InputError
 from dysr_jax.space import Arch
 
@@ -27,26 +29,33 @@ class Archive:
     """The records of a run by arch, on disk before they are used.
 
     A line that a kill cut short is dropped when the file is opened again.
+
+    Args:
+        path: the file; made by the first `append`. Object storage (`gs://...`) cannot append, so there
+            the whole file is replaced each time.
+        write: False in the processes of a job that only read and remember.
+
+    Raises:
+        InputError: a line that is whole and no record.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, write: bool = True) -> None:
+    def __init__(self, path: epath.PathLike, *, write: bool = True) -> None:
+        self._path = epath.Path(path)
         self._write = write
-        self._path = pathlib.Path(path)
+        self._local = not is_remote(self._path)
+        content = self._whole_lines()
+        self._content = b"" if self._local else content
         self.records: dict[Arch, Record] = {}
-        if self._path.exists():
-            if write:
-                self._drop_partial_line()
-            content = self._path.read_bytes()
-            lines = content[: content.rfind(b"\n") + 1].splitlines()
-            for number, line in enumerate(lines, 1):
-                record = self._parse(number, line)
-                self.records[record.arch] = record
+        for number, line in enumerate(content.splitlines(), 1):
+            record = self._parse(number, line)
+            self.records[record.arch] = record
 
-    def _drop_partial_line(self) -> None:
-        content = self._path.read_bytes()
+    def _whole_lines(self) -> bytes:
+        content = self._path.read_bytes() if self._path.exists() else b""
         whole = content.rfind(b"\n") + 1
-        if whole < len(content):
+        if whole < len(content) and self._write and self._local:
             os.truncate(self._path, whole)
+        return content[:whole]
 
     def _parse(self, number: int, line: bytes) -> Record:
         try:
@@ -55,13 +64,25 @@ class Archive:
             numbers = {k: float(fields[k]) for k in ("psnr_y", "latency_ms", "seconds")}
             return Record(**{**fields, **numbers, "arch": arch})
         except (ValueError, TypeError, KeyError):
-            raise InputError(f"archive {str(self._path)!r}: line {number} is damaged") from None
+            path = os.fspath(self._path)
+            raise InputError(f"archive {path!r}: line {number} is damaged") from None
 
     def append(self, records: list[Record]) -> None:
         """Write records to the end of the file and wait until they are on disk."""
-        if self._write:
-            with self._path.open("a") as file:
-                file.writelines(json.dumps(record._asdict()) + "\n" for record in records)
-                file.flush()
-                os.fsync(file.fileno())
+        lines = "".join(json.dumps(record._asdict()) + "\n" for record in records).encode()
+        if self._write and self._local:
+            self._append(lines)
+        elif self._write:
+            self._rewrite(lines)
         self.records |= {record.arch: record for record in records}
+
+    def _append(self, lines: bytes) -> None:
+        with self._path.open("ab") as file:
+            file.write(lines)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _rewrite(self, lines: bytes) -> None:
+        self._content += lines
+        with replacing(self._path) as partial:
+            partial.write_bytes(self._content)

@@ -1,12 +1,25 @@
 """What the search can be told."""
 
 import dataclasses
+import math
+import typing
+from typing import Literal
 
 from dysr_jax.errors import InputError
 from dysr_jax.space import SearchSpace, size
 
 MIN_PATCH = 3
 """LR pixels: the metric cuts one off each side."""
+
+
+Objective = Literal["psnr_y", "latency_ms", "params", "mult_adds"]
+"""What can be optimised: PSNR-Y in dB upwards, milliseconds, weights and mult-adds downwards."""
+
+OBJECTIVES: tuple[Objective, ...] = typing.get_args(Objective)
+"""All of them."""
+
+FRONT: tuple[Objective, ...] = ("psnr_y", "latency_ms")
+"""The two that every search has: the members are a front of these."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +40,12 @@ class SearchConfig:
     """Side of a validation patch, in LR pixels."""
     frame: tuple[int, int] = (180, 320)
     """LR rows and columns of the frame whose latency counts."""
+    objectives: tuple[Objective, ...] = FRONT
+    """What NSGA-II optimises; psnr_y and latency_ms are always among them."""
+    max_latency_ms: float = 0.0
+    """Milliseconds that a candidate's predicted latency may be at most; 0 means no bound."""
+    min_psnr_y: float = 0.0
+    """dB that a candidate's PSNR-Y on the validation patches has to reach; 0 means no bound."""
     rounds: int = 15
     """Timed rounds for each latency; the median counts."""
     members: int = 8
@@ -56,8 +75,24 @@ def check_config(config: SearchConfig, space: SearchSpace) -> None:
         )
     if config.members < 2:
         raise InputError(f"search.members {config.members}: allowed is 2 or more")
-    if not 0.0 <= config.sharing < float("inf"):
+    if not 0.0 <= config.sharing < math.inf:
         raise InputError(f"search.sharing {config.sharing}: allowed are finite values of 0 or more")
     for name in ("mutation", "crossover"):
         if not 0.0 <= getattr(config, name) <= 1.0:
             raise InputError(f"search.{name} {getattr(config, name)}: allowed is 0 to 1")
+    for name in ("max_latency_ms", "min_psnr_y"):
+        if not 0.0 <= getattr(config, name) < math.inf:
+            raise InputError(
+                f"search.{name} {getattr(config, name)}: allowed are finite values above 0, or 0 for "
+                f"no bound"
+            )
+    _check_objectives(config.objectives)
+
+
+def _check_objectives(objectives: tuple[Objective, ...]) -> None:
+    known = set(objectives) <= set(OBJECTIVES)
+    if not known or not set(FRONT) <= set(objectives) or len(set(objectives)) < len(objectives):
+        raise InputError(
+            f"search.objectives {objectives}: allowed are {' and '.join(FRONT)}, with or without "
+            f"{' and '.join(name for name in OBJECTIVES if name not in FRONT)}, each once"
+        )

@@ -1,6 +1,6 @@
-"""The search loop: ask, look up or evaluate, tell."""
+"""The search loop: ask, look up or evaluate, tell, save."""
 
-import pathlib
+import itertools
 import time
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -8,17 +8,19 @@ from typing import NamedTuple
 import chex
 import jax.numpy as jnp
 import numpy as np
+from etils import epath
 from jax.sharding import Mesh
 from tqdm import tqdm
 
 from dysr_jax import parallel
 from dysr_jax.model.supernet import Params, Supernet
-from dysr_jax.search import nsga2
+from dysr_jax.search import nsga2, resume
 from dysr_jax.search.archive import Archive, Record
 from dysr_jax.search.config import SearchConfig, check_config
 from dysr_jax.search.evaluator import Evaluator, Patches
 from dysr_jax.search.latency import LatencyTable, predict
-from dysr_jax.space import Arch, SearchSpace, arch_name, to_archs
+from dysr_jax.search.objectives import judge
+from dysr_jax.space import Arch, SearchSpace, arch_names, to_archs
 
 
 class _Evaluation(NamedTuple):
@@ -34,16 +36,35 @@ def _records(
     work: _Evaluation, archs: list[Arch], generation: int, population: int
 ) -> list[Record]:
     """Evaluate archs in one dispatch, filled up to the population's size so that nothing recompiles."""
-    filled = archs + archs[:1] * (population - len(archs))
-    genes = jnp.asarray(filled, jnp.int32)
+    rows = np.asarray(archs, np.int32)
+    genes = jnp.asarray(np.pad(rows, ((0, population - len(archs)), (0, 0)), "edge"))
     latency = np.asarray(predict(work.table, work.space, genes)).tolist()
     start = time.perf_counter()
     quality = parallel.fetch(work.evaluate(work.params, genes)).tolist()
     seconds = (time.perf_counter() - start) / len(archs)
+    names = arch_names(work.space, rows)
     return [
-        Record(arch_name(work.space, a), a, quality[i], latency[i], generation, seconds)
-        for i, a in enumerate(archs)
+        Record(names[i], arch, quality[i], latency[i], generation, seconds)
+        for i, arch in enumerate(archs)
     ]
+
+
+def _best(state: nsga2.State, archive: Archive) -> dict[str, str | int]:
+    """What the progress bar shows: how much was evaluated, the front, its ends."""
+    kept = (np.asarray(state.rank) == 0) & (np.asarray(state.violation) == 0)
+    archs = itertools.compress(resume.population(state), kept)
+    front = [archive.records[arch] for arch in archs]
+    shown: dict[str, str | int] = {"evaluated": len(archive.records), "front": len(front)}
+    if front:
+        shown["best"] = f"{max(record.psnr_y for record in front):.2f} dB"
+        shown["fastest"] = f"{min(record.latency_ms for record in front):.3g} ms"
+    return shown
+
+
+def _progress(generations: int, start: int, shown: bool) -> tqdm:
+    return tqdm(
+        total=generations, initial=start, desc="search", unit="generation", disable=not shown
+    )
 
 
 def search(
@@ -54,14 +75,15 @@ def search(
     table: LatencyTable,
     config: SearchConfig,
     mesh: Mesh,
-    run: pathlib.Path,
+    run: epath.PathLike,
     *,
     write: bool = True,
 ) -> Archive:
     """Evolve archs and keep every evaluated one in `archive.jsonl` of `run`.
 
-    The candidates depend on the arguments only. A search that was killed goes through its generations
-    again and finds what was evaluated in the archive, so nothing is evaluated twice.
+    The candidates depend on the arguments only. After each generation the state is saved, and a search
+    that was killed goes on with the next one. What it evaluated stands in the archive, which may be ahead
+    of the state, so nothing is evaluated twice.
 
     Args:
         key: all draws come from it.
@@ -71,37 +93,39 @@ def search(
         table: this device's latencies.
         config: of the search.
         mesh: the devices.
-        run: directory of the archive.
-        write: whether this process writes it, and has a progress bar.
+        run: directory of the archive and the state.
+        write: False in all processes of a job but one: they search the same and write nothing.
 
     Raises:
         InputError: see `check_config`; or an archive that is damaged.
     """
-    space = net.space
+    space, run = net.space, epath.Path(run)
     check_config(config, space)
     params = parallel.replicate(params, mesh)
     archive = Archive(run / "archive.jsonl", write=write)
-    parallel.same(
-        len(archive.records), f"out {str(run)!r}: allowed is what all processes see alike"
-    )
     work = _Evaluation(Evaluator(net, patches, mesh), params, space, table)
     operators = nsga2.Operators(space, config.mutation, config.crossover)
-    state = nsga2.init(key, operators, config.population)
-    genes = state.genes
-    with tqdm(total=config.generations, desc="search", unit="generation", disable=not write) as bar:
-        for generation in range(config.generations):
-            if generation:
-                genes, state = nsga2.ask(state, operators)
+    fresh = nsga2.init(key, operators, config.population, len(config.objectives))
+    saved = resume.load(run, fresh)
+    if saved is None or not resume.belongs(saved, space, archive, config):
+        saved = resume.Saved(fresh, 0, 0)
+    state, start, _ = saved
+    # Nobody writes before everybody has read the same.
+    parallel.same([len(archive.records), start], f"out {str(run)!r}: not all processes see the same")
+    with _progress(config.generations, start, write) as bar:
+        for generation in range(start, config.generations):
+            genes, state = nsga2.ask(state, operators) if generation else (state.genes, state)
             archs = to_archs(space, genes)
             new = [a for a in dict.fromkeys(archs) if a not in archive.records]
             if new:
                 work.evaluate.prepare(params, genes)  # the archive's seconds hold no compilation
                 archive.append(_records(work, new, generation, config.population))
             found = [archive.records[arch] for arch in archs]
-            objectives = jnp.asarray([[-r.psnr_y, r.latency_ms] for r in found], jnp.float32)
-            state = nsga2.tell(state, genes, objectives)
+            state = nsga2.tell(state, genes, *judge(space, found, config))
+            if write:
+                resume.save(run, resume.Saved(state, generation + 1, len(archive.records)))
+            bar.set_postfix(_best(state, archive), refresh=False)
             bar.update()
-            bar.set_postfix(evaluated=len(archive.records), refresh=False)
     return archive
 
 

@@ -14,6 +14,7 @@ from dysr_jax.runtime.bundle import Bundle, make_bundle, make_member
 from dysr_jax.search import pareto
 from dysr_jax.search.archive import Record
 from dysr_jax.search.config import SearchConfig
+from dysr_jax.search.objectives import feasible
 from dysr_jax.search.quality import archs_psnr_y, bicubic_psnr_y
 from dysr_jax.search.select import ladder
 from dysr_jax.space import Arch, SearchSpace
@@ -29,8 +30,14 @@ def front(records: Iterable[Record]) -> list[Record]:
 
 
 def choose(space: SearchSpace, records: Iterable[Record], config: SearchConfig) -> list[Arch]:
-    """The archs of the front that are worth compiling, fastest first (see `ladder`)."""
-    points = front(records)
+    """The archs of the front that are worth compiling, fastest first (see `ladder`).
+
+    The front is that of the records that satisfy the constraints.
+
+    Raises:
+        InputError: none does; says how many each constraint excludes.
+    """
+    points = front(feasible(list(records), config))
     chosen = ladder(
         space,
         [record.arch for record in points],

@@ -1,7 +1,7 @@
 """NSGA-II (Deb et al. 2002) over integer genes, as jitted JAX: `init`, `ask`, `tell`.
 
-Objectives are minimised. Genes are int32 `[N, slots]`; a generation's children are distinct from each
-other and from the population.
+Objectives, any number of them, are minimised under constraints (see `sorting`). Genes are int32
+`[N, slots]`; a generation's children are distinct from each other and from the population.
 """
 
 import dataclasses
@@ -11,8 +11,8 @@ import chex
 import flax.struct
 import jax
 import jax.numpy as jnp
-from jax import lax
 
+from dysr_jax.search.sorting import crowding_distance, nondominated_rank
 from dysr_jax.space import SearchSpace, crossover, largest, mutate, sample, smallest
 
 OVERSAMPLE = 4
@@ -28,6 +28,8 @@ class State:
     """int32 `[P, slots]`."""
     objectives: chex.Array
     """float32 `[P, M]`, minimised; infinite until told."""
+    violation: chex.Array
+    """float32 `[P]`, by how much the constraints are violated in all; 0 is feasible, infinite until told."""
     rank: chex.Array
     """int32 `[P]`, 0 is the non-dominated front."""
     crowding: chex.Array
@@ -45,62 +47,26 @@ class Operators:
     """Probability that a child has two parents."""
 
 
-def dominates(objectives: chex.Array) -> chex.Array:
-    """Whether, bool `[N, N]`, row i is nowhere worse than row j and somewhere better; from float `[N, M]`."""
-    first, second = objectives[:, None], objectives[None]
-    return jnp.all(first <= second, -1) & jnp.any(first < second, -1)
-
-
-def nondominated_rank(objectives: chex.Array) -> chex.Array:
-    """Front number of each row of `[N, M]`, int32 `[N]`: front 0 is dominated by none."""
-    matrix = dominates(objectives)
-
-    def peel(carry: tuple[chex.Array, chex.Array]) -> tuple[chex.Array, chex.Array]:
-        rank, front = carry
-        left = rank < 0
-        dominated = jnp.any(matrix & left[:, None], 0)
-        return jnp.where(left & ~dominated, front, rank), front + 1
-
-    start = (jnp.full(len(objectives), -1, jnp.int32), jnp.int32(0))
-    rank, _ = lax.while_loop(lambda carry: jnp.any(carry[0] < 0), peel, start)
-    return rank
-
-
-def _one_objective_crowding(values: chex.Array, rank: chex.Array) -> chex.Array:
-    """Distance between the two neighbours in the same front, over the front's range; ends infinite."""
-    order = jnp.lexsort((values, rank))
-    front, sorted_values = rank[order], values[order]
-    inner = front[1:] == front[:-1]
-    gap = jnp.where(inner, sorted_values[1:] - sorted_values[:-1], jnp.inf)
-    before = jnp.concatenate([jnp.full(1, jnp.inf), gap])
-    after = jnp.concatenate([gap, jnp.full(1, jnp.inf)])
-    low = jax.ops.segment_min(values, rank, len(values))[front]
-    high = jax.ops.segment_max(values, rank, len(values))[front]
-    spread = high - low
-    distance = jnp.where(spread > 0, (before + after) / jnp.where(spread > 0, spread, 1.0), 0.0)
-    return jnp.zeros_like(values).at[order].set(distance)
-
-
-def crowding_distance(objectives: chex.Array, rank: chex.Array) -> chex.Array:
-    """Crowding distance within each front: `[N, M]` and int32 `[N]` to float `[N]`.
-
-    The mean over objectives, as pymoo has it; a front of one or two is infinite; an objective that is
-    equal throughout a front counts nothing.
-    """
-    each = jax.vmap(_one_objective_crowding, (1, None), 1)(objectives, rank)
-    members = jax.ops.segment_sum(jnp.ones_like(rank), rank, len(rank))[rank]
-    return jnp.where(members <= 2, jnp.inf, jnp.mean(each, 1))
-
-
 def is_duplicate(genes: chex.Array, population: chex.Array) -> chex.Array:
     """Whether a row of `[N, slots]` stands in `population` `[P, slots]` or earlier in `genes`: bool `[N]`."""
-    known = jnp.any(jnp.all(genes[:, None] == population[None], -1), 1)
-    same = jnp.all(genes[:, None] == genes[None], -1)
-    return known | jnp.any(jnp.tril(same, -1), 1)
+    rows = jnp.concatenate([population, genes])
+    order = jnp.lexsort(
+        rows.T
+    )  # stable: equal rows stay in the order that decides which one counts
+    same = jnp.all(rows[order][1:] == rows[order][:-1], -1)
+    duplicate = jnp.zeros(len(rows), bool).at[order[1:]].set(same)
+    return duplicate[len(population) :]
 
 
-def init(key: chex.PRNGKey, operators: Operators, population: int) -> State:
-    """A state to `ask` for the first generation: the extremes of the space and random archs."""
+def init(key: chex.PRNGKey, operators: Operators, population: int, objectives: int = 2) -> State:
+    """A state whose `genes` are the first generation: the extremes of the space and random archs.
+
+    Args:
+        key: all draws of the search come from it.
+        operators: constants of the variation, the space among them.
+        population: number of archs P, at least 2.
+        objectives: number of objectives M.
+    """
     key, key_sample = jax.random.split(key)
     space = operators.space
     ends = jnp.asarray([smallest(space), largest(space)], jnp.int32)
@@ -110,9 +76,10 @@ def init(key: chex.PRNGKey, operators: Operators, population: int) -> State:
     return State(
         key=key,
         genes=genes[order][:population],
-        objectives=jnp.full((population, 2), jnp.inf),
+        objectives=jnp.full((population, objectives), jnp.inf, jnp.float32),
+        violation=jnp.full(population, jnp.inf, jnp.float32),
         rank=jnp.zeros(population, jnp.int32),
-        crowding=jnp.zeros(population),
+        crowding=jnp.zeros(population, jnp.float32),
     )
 
 
@@ -144,19 +111,28 @@ def ask(state: State, operators: Operators) -> tuple[chex.Array, State]:
 
 
 @jax.jit
-def tell(state: State, genes: chex.Array, objectives: chex.Array) -> State:
+def tell(
+    state: State,
+    genes: chex.Array,
+    objectives: chex.Array,
+    violation: chex.Array | None = None,
+) -> State:
     """Elitist selection among the population and evaluated `genes`.
 
     Args:
         state: as `ask` (or `init`) returned it.
         genes: int32 `[N, slots]`.
-        objectives: float `[N, M]`, minimised.
+        objectives: float32 `[N, M]`, minimised; NaN counts as infinite. Rows that are infinite throughout
+            are as good as not told.
+        violation: float32 `[N]`, 0 or less where all constraints hold; NaN counts as infinite. Left out,
+            all rows are feasible.
     """
+    violation = jnp.zeros(len(genes)) if violation is None else violation
     everyone = jnp.concatenate([genes, state.genes])
-    values = jnp.concatenate([objectives, state.objectives])
-    untold = jnp.all(jnp.isinf(values), 1)
-    out = is_duplicate(everyone, everyone[:0]) | untold
-    rank = nondominated_rank(jnp.where(out[:, None], jnp.inf, values))
+    values = _without_nan(jnp.concatenate([objectives, state.objectives]))
+    excess = _without_nan(jnp.concatenate([violation, state.violation]))
+    out = is_duplicate(everyone, everyone[:0]) | jnp.all(values == jnp.inf, 1)
+    rank = nondominated_rank(values, jnp.where(out, jnp.inf, excess))
     rank = jnp.where(out, len(everyone) - 1, rank)
     crowding = crowding_distance(values, rank)
     best = jnp.lexsort((-crowding, rank))[: len(state.genes)]
@@ -164,6 +140,11 @@ def tell(state: State, genes: chex.Array, objectives: chex.Array) -> State:
         key=state.key,
         genes=everyone[best],
         objectives=values[best],
+        violation=excess[best],
         rank=rank[best],
         crowding=crowding[best],
     )
+
+
+def _without_nan(values: chex.Array) -> chex.Array:
+    return jnp.where(jnp.isnan(values), jnp.inf, values)

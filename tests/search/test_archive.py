@@ -1,8 +1,10 @@
 """The archive: exact, append-only, whole lines only."""
 
 import json
+import os
 
 import pytest
+from etils.epath import gpath
 
 from dysr_jax.errors import InputError
 from dysr_jax.search.archive import Archive, Record
@@ -88,3 +90,74 @@ def test_an_unknown_field_is_damage(written):
         file.write(json.dumps(record) + "\n")
     with pytest.raises(InputError, match="line 4"):
         Archive(written)
+
+
+def test_who_does_not_write_reads_and_remembers(written):
+    content = written.read_bytes()[:-20]
+    written.write_bytes(content)
+    archive = Archive(written, write=False)
+    assert list(archive.records.values()) == RECORDS[:2]
+    archive.append(RECORDS[2:])
+    assert list(archive.records.values()) == RECORDS
+    assert written.read_bytes() == content
+
+
+def test_who_does_not_write_makes_no_file(path):
+    Archive(path, write=False).append(RECORDS)
+    assert not path.exists()
+
+
+# --- object storage ---------------------------------------------------------------------------------
+
+
+class Bucket:
+    """A folder behind `gs://bucket`: files are opened to be read or to be written anew, not appended to."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def _file(self, path):
+        return self.folder / os.fspath(path).removeprefix("gs://bucket/")
+
+    def exists(self, path):
+        return self._file(path).exists()
+
+    def open(self, path, mode):
+        assert mode in ("rb", "wb"), "object storage has no append"
+        return self._file(path).open(mode)
+
+    def replace(self, path, target):
+        self._file(path).replace(self._file(target))
+
+    def remove(self, path):
+        self._file(path).unlink()
+
+
+@pytest.fixture
+def bucket(tmp_path, monkeypatch):
+    monkeypatch.setitem(gpath._PREFIX_TO_BACKEND, "gs", Bucket(tmp_path))
+    monkeypatch.setattr(gpath, "_is_tf_installed", lambda: False)
+    return tmp_path
+
+
+def test_an_archive_on_object_storage_is_the_same(bucket, tmp_path):
+    remote = Archive("gs://bucket/archive.jsonl")
+    assert remote.records == {}
+    remote.append(RECORDS[:1])
+    remote.append(RECORDS[1:])
+    assert [path.name for path in bucket.iterdir()] == ["archive.jsonl"]
+    Archive(tmp_path / "local.jsonl").append(RECORDS)
+    content = (bucket / "archive.jsonl").read_bytes()
+    assert content == (tmp_path / "local.jsonl").read_bytes()
+    (bucket / "archive.jsonl").write_bytes(content[:-20])
+    again = Archive("gs://bucket/archive.jsonl")
+    assert list(again.records.values()) == RECORDS[:2]
+    again.append(RECORDS[2:])
+    assert (bucket / "archive.jsonl").read_bytes() == content
+
+
+def test_who_does_not_write_leaves_object_storage_alone(bucket):
+    archive = Archive("gs://bucket/archive.jsonl", write=False)
+    archive.append(RECORDS)
+    assert list(archive.records.values()) == RECORDS
+    assert list(bucket.iterdir()) == []

@@ -12,8 +12,8 @@ from dysr_jax import parallel
 from dysr_jax.errors import InputError
 from dysr_jax.model.programs import make_supernet
 from dysr_jax.model.supernet import init_params
-from dysr_jax.search import loop
-from dysr_jax.search.archive import Record
+from dysr_jax.search import loop, nsga2, resume
+from dysr_jax.search.archive import Archive, Record
 from dysr_jax.search.config import SearchConfig
 from dysr_jax.search.evaluator import Evaluator, Patches
 from dysr_jax.search.latency import LatencyTable, predict
@@ -174,6 +174,16 @@ def test_a_population_as_large_as_the_space(problem, tmp_path, monkeypatch):
         ("crossover", -0.1),
         ("crossover", 1.1),
         ("mutation", float("nan")),
+        *[
+            (bound, value)
+            for bound in ("max_latency_ms", "min_psnr_y")
+            for value in (-1.0, float("inf"), float("nan"))
+        ],
+        ("objectives", ()),
+        ("objectives", ("psnr_y",)),
+        ("objectives", ("latency_ms", "params")),
+        ("objectives", ("psnr_y", "latency_ms", "psnr_y")),
+        ("objectives", ("psnr_y", "latency_ms", "fps")),
     ],
 )
 def test_check_config_names_field_and_value(field, value):
@@ -184,7 +194,15 @@ def test_check_config_names_field_and_value(field, value):
 
 
 @pytest.mark.parametrize(
-    "fields", [{}, {"population": 2}, {"population": 32}, {"mutation": 1.0, "crossover": 0.0}]
+    "fields",
+    [
+        {},
+        {"population": 2},
+        {"population": 32},
+        {"mutation": 1.0, "crossover": 0.0},
+        {"max_latency_ms": 1e-9, "min_psnr_y": 99.0},
+        {"objectives": ("mult_adds", "latency_ms", "params", "psnr_y")},
+    ],
 )
 def test_check_config_lets_the_limits_pass(fields):
     check_config(dataclasses.replace(CONFIG, **fields), SPACE)
@@ -199,3 +217,116 @@ def test_search_checks_before_it_writes(problem, tmp_path):
 def test_candidates_per_second():
     records = [Record("", (i,), 0.0, 0.0, 0, 0.25) for i in range(3)]
     assert candidates_per_second(records) == pytest.approx(4.0)
+
+
+# --- objectives and constraints ---------------------------------------------------------------------
+
+
+class Formula:
+    """A quality that each gene adds to; no device work. Counts what it evaluates."""
+
+    def __init__(self):
+        self.evaluated = []
+
+    def prepare(self, params, genes):
+        pass
+
+    def __call__(self, params, genes):
+        self.evaluated += dict.fromkeys(map(tuple, np.asarray(genes).tolist()))
+        rows = np.asarray(genes, float)
+        return (20 + rows.sum(1) + 0.1 * np.sin(rows @ [1.0, 2.0, 3.0, 5.0])).astype(np.float32)
+
+
+WIDER = uniform(slots=3, width=4, scale=2, branches=("id", "s3", "c3", "r1"))
+WIDER_NET = make_supernet(WIDER, "float32")
+
+
+@pytest.fixture
+def formula(monkeypatch):
+    found = Formula()
+    monkeypatch.setattr(loop, "Evaluator", lambda *_: found)
+    return found
+
+
+def search_formula(folder, **fields):
+    config = dataclasses.replace(CONFIG, **fields)
+    mesh = parallel.device_mesh(1)
+    return search(jax.random.key(3), WIDER_NET, {}, None, TABLE, config, mesh, folder)
+
+
+def test_a_bound_draws_the_population_into_it(formula, tmp_path):
+    slowest = {}
+    for bound in (0.0, 1.5):
+        folder = tmp_path / str(bound)
+        folder.mkdir()
+        archive = search_formula(folder, population=12, generations=8, max_latency_ms=bound)
+        state = resume.load(folder, fresh_state(12)).state
+        assert np.all(np.asarray(state.violation) == 0)
+        last = [archive.records[arch] for arch in resume.population(state)]
+        slowest[bound] = max(record.latency_ms for record in last)
+    assert slowest[1.5] <= 1.5 < slowest[0.0]
+
+
+def test_more_objectives_keep_more_candidates(formula, tmp_path):
+    every = ("psnr_y", "latency_ms", "params", "mult_adds")
+    sizes = []
+    for name in (every[:2], every):
+        folder = tmp_path / str(len(name))
+        folder.mkdir()
+        search_formula(folder, population=24, objectives=name)
+        state = resume.load(folder, fresh_state(24, len(name))).state
+        assert state.objectives.shape == (24, len(name))
+        sizes.append(int(np.sum(np.asarray(state.rank) == 0)))
+    assert sizes[0] < sizes[1]
+
+
+def fresh_state(population, objectives=2):
+    operators = nsga2.Operators(WIDER)
+    return nsga2.init(jax.random.key(3), operators, population, objectives)
+
+
+# --- going on ---------------------------------------------------------------------------------------
+
+
+def records_in(folder):
+    lines = Archive(folder / FILE).records.values()
+    return [record._replace(seconds=0.0) for record in lines]
+
+
+def test_a_restart_does_not_go_through_what_was_told(formula, tmp_path, monkeypatch):
+    search_formula(tmp_path)
+    monkeypatch.setattr(nsga2, "ask", lambda *_: pytest.fail("asked again"))
+    search_formula(tmp_path)
+
+
+@pytest.mark.parametrize("damage", [b"", b"not a state", None])
+def test_without_a_whole_state_the_archive_is_replayed(formula, tmp_path, damage):
+    search_formula(tmp_path)
+    whole, state = (tmp_path / FILE).read_bytes(), (tmp_path / resume.FILE).read_bytes()
+    count = len(formula.evaluated)
+    (tmp_path / resume.FILE).write_bytes(state[:-9] if damage is None else damage)
+    search_formula(tmp_path)
+    assert len(formula.evaluated) == count
+    assert (tmp_path / FILE).read_bytes() == whole
+    assert (tmp_path / resume.FILE).read_bytes() == state
+
+
+def test_a_state_whose_archive_is_gone_is_not_believed(formula, tmp_path):
+    search_formula(tmp_path)
+    expected = records_in(tmp_path)
+    (tmp_path / FILE).unlink()
+    search_formula(tmp_path)
+    assert records_in(tmp_path) == expected
+
+
+def test_who_does_not_write_finds_the_same(formula, tmp_path, capsys):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    writer = search_formula(tmp_path / "a")
+    assert "front=" in capsys.readouterr().err
+    config, mesh = CONFIG, parallel.device_mesh(1)
+    key = jax.random.key(3)
+    reader = search(key, WIDER_NET, {}, None, TABLE, config, mesh, tmp_path / "b", write=False)
+    assert list(reader.records) == list(writer.records)
+    assert list((tmp_path / "b").iterdir()) == []
+    assert capsys.readouterr().err == ""

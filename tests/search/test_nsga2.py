@@ -1,4 +1,4 @@
-"""NSGA-II: sorting and crowding against pymoo, selection, and a problem whose front is known."""
+"""NSGA-II: duplicates, selection against pymoo, constraints, and a problem whose front is known."""
 
 import functools
 
@@ -7,34 +7,22 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from pymoo.core.population import Population
+from pymoo.core.problem import Problem
 from pymoo.indicators.hv import HV
+from pymoo.operators.survival.rank_and_crowding.classes import RankAndCrowding
 from pymoo.operators.survival.rank_and_crowding.metrics import calc_crowding_distance
 from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
 
 from dysr_jax.search import nsga2
 from dysr_jax.space import counts, largest, size, smallest, to_archs, uniform
 
-# One shape an objective count: hypothesis then compiles nothing after its first example.
-ROWS = 12
-rank_of = jax.jit(nsga2.nondominated_rank)
-crowding_of = jax.jit(nsga2.crowding_distance)
+ROWS = 24
 duplicates_of = jax.jit(nsga2.is_duplicate)
 ask = nsga2.ask
 checked = settings(max_examples=60, deadline=None, derandomize=True)
-
-# Sixteenths subtract exactly in float32, so a disagreement is never one of rounding; the narrow range
-# makes ties and equal rows common.
-WIDE = st.integers(-4000, 4000).map(lambda number: number / 16)
-NARROW = st.integers(0, 3).map(float)
-
-
-def populations(objectives):
-    shape = (ROWS, objectives)
-    return hnp.arrays(np.float32, shape, elements=WIDE) | hnp.arrays(
-        np.float32, shape, elements=NARROW
-    )
 
 
 def pymoo_rank(values):
@@ -49,40 +37,6 @@ def pymoo_crowding(values, rank):
         if len(rows) > 2:
             found[rows] = calc_crowding_distance(values[rows])
     return found
-
-
-EQUAL = np.ones((ROWS, 2), np.float32)
-CHAIN = np.arange(ROWS, dtype=np.float32)[:, None] * np.ones(2, np.float32)
-LINE = np.stack([np.arange(ROWS), -np.arange(ROWS)], 1).astype(np.float32)
-ONE_EQUAL = np.stack([np.arange(ROWS), np.zeros(ROWS), -np.arange(ROWS)], 1).astype(np.float32)
-
-
-@checked
-@example(EQUAL)
-@example(CHAIN)
-@example(LINE)
-@given(populations(2) | populations(3))
-def test_rank_is_pymoo_s(values):
-    np.testing.assert_array_equal(rank_of(values), pymoo_rank(values))
-
-
-@checked
-@example(EQUAL)
-@example(CHAIN)
-@example(LINE)
-@example(ONE_EQUAL)
-@given(populations(2) | populations(3))
-def test_crowding_is_pymoo_s_in_every_front(values):
-    rank = pymoo_rank(values)
-    found = crowding_of(values, jnp.asarray(rank, jnp.int32))
-    np.testing.assert_allclose(found, pymoo_crowding(values, rank), rtol=1e-5)
-
-
-def test_rank_and_crowding_by_hand():
-    values = jnp.asarray([[0.0, 4.0], [1.0, 2.0], [4.0, 0.0], [2.0, 3.0], [5.0, 5.0]])
-    rank = rank_of(values)
-    assert rank.tolist() == [0, 0, 0, 1, 2]
-    assert crowding_of(values, rank).tolist() == [np.inf, 1.0, np.inf, np.inf, np.inf]
 
 
 @checked
@@ -210,6 +164,92 @@ def test_untold_rows_never_survive():
     children, state = ask(kept, OPERATORS)
     kept = nsga2.tell(state, children, jnp.full((POPULATION, 2), jnp.inf))
     assert set(to_archs(SPACE, kept.genes)) == set(to_archs(SPACE, state.genes))
+
+
+# --- constraints ------------------------------------------------------------------------------------
+
+ALL = np.stack([axis.ravel() for axis in np.indices(counts(SPACE))], 1).astype(np.int32)
+survive = jax.jit(
+    lambda state, objectives, violation: nsga2.tell(state, ALL[:ROWS], objectives, violation)
+)
+
+
+class Constrained(Problem):
+    """pymoo's name for: the population carries violations."""
+
+    def __init__(self, objectives):
+        super().__init__(n_var=1, n_obj=objectives, n_ieq_constr=1)
+
+
+def pymoo_survivors(values, violation, count):
+    """Which rows pymoo's survival keeps."""
+    population = Population.new("F", values.astype(float), "G", violation[:, None].astype(float))
+    survival, problem = RankAndCrowding(), Constrained(values.shape[1])
+    rng = np.random.default_rng(0)
+    kept = survival.do(problem, population, n_survive=count, random_state=rng)
+    return rows_in(values, kept.get("F"))
+
+
+def rows_in(values, chosen):
+    """Where each chosen row, none of which occurs twice, stands in `values`."""
+    same = np.all(values[None] == np.asarray(chosen, values.dtype)[:, None], -1)
+    assert np.all(same.sum(1) == 1)
+    return same.argmax(1)
+
+
+def worth(values, violation, rows):
+    """Violation, rank and crowding of rows, sorted: equal only where survival may choose either."""
+    rank = np.zeros(len(values), int)
+    crowding = np.zeros(len(values))
+    feasible = np.flatnonzero(violation == 0)
+    if len(feasible):
+        rank[feasible] = pymoo_rank(values[feasible])
+        crowding[feasible] = pymoo_crowding(values[feasible], rank[feasible])
+    return sorted(zip(violation[rows], rank[rows], crowding[rows], strict=True))
+
+
+@pytest.mark.parametrize("objectives", [2, 3, 4])
+@pytest.mark.parametrize("infeasible", [0, 3, 18, ROWS])
+@pytest.mark.parametrize("seed", range(3))
+def test_survival_is_pymoo_s(objectives, infeasible, seed):
+    rng = np.random.default_rng(seed)
+    values = rng.normal(size=(ROWS, objectives)).astype(np.float32)
+    violation = np.zeros(ROWS, np.float32)
+    violation[rng.permutation(ROWS)[:infeasible]] = rng.uniform(0.1, 2, infeasible)
+    state = nsga2.init(jax.random.key(seed), OPERATORS, POPULATION, objectives)
+    kept = survive(state, values, violation)
+    expected = pymoo_survivors(values, violation, POPULATION)
+    found = rows_in(values, kept.objectives)
+    assert len(set(found.tolist())) == POPULATION < ROWS
+    assert worth(values, violation, found) == worth(values, violation, expected)
+    np.testing.assert_array_equal(kept.violation, violation[found])
+
+
+def test_nan_counts_as_infinite():
+    state = nsga2.init(jax.random.key(0), OPERATORS, POPULATION)
+    values = np.asarray(random_objectives(0, ROWS)).copy()
+    values[:4] = [[np.nan, -9.0], [-9.0, np.nan], [np.nan, np.nan], [-9.0, -9.0]]
+    violation = np.zeros(ROWS, np.float32)
+    violation[3] = np.nan
+    kept = survive(state, values, violation)
+    assert not np.isnan(kept.objectives).any() and not np.isnan(kept.violation).any()
+    assert not np.isnan(kept.crowding).any()
+    archs = to_archs(SPACE, kept.genes)
+    assert tuple(ALL[2].tolist()) not in archs
+    assert tuple(ALL[3].tolist()) not in archs
+
+
+def test_the_tournament_prefers_rank_then_crowding():
+    state = told(0).replace(
+        rank=jnp.repeat(jnp.asarray([0, 1]), POPULATION // 2).astype(jnp.int32),
+        crowding=jnp.arange(POPULATION, dtype=jnp.float32),
+    )
+    winners = to_archs(SPACE, nsga2._tournament(jax.random.key(0), state, 4000))
+    wins = [winners.count(arch) for arch in to_archs(SPACE, state.genes)]
+    # The best in crowding of rank 0 loses to none, the worst of rank 1 wins against itself alone.
+    order = [*range(POPULATION // 2, POPULATION), *range(POPULATION // 2)]
+    share = (2 * np.arange(POPULATION) + 1) / POPULATION**2
+    np.testing.assert_allclose(np.array(wins)[order] / 4000, share, atol=0.02)
 
 
 # --- a problem whose front is known -----------------------------------------------------------------

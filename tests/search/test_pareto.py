@@ -1,13 +1,13 @@
-"""Fronts against brute force, hypervolume against pymoo."""
+"""Fronts against brute force, hypervolumes against moocore."""
 
 import hypothesis.extra.numpy as hnp
+import moocore
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pymoo.indicators.hv import HV
 
-from dysr_jax.search.pareto import front, hypervolume
+from dysr_jax.search.pareto import front, hypervolume, nondominated
 
 checked = settings(max_examples=200, deadline=None, derandomize=True)
 # Few values, so that ties and equal points are common.
@@ -32,17 +32,52 @@ def test_front_is_brute_force_s(values):
     assert front(latency, psnr).tolist() == brute_front(latency, psnr)
 
 
+def values_of(objectives):
+    """Few values, so that ties, equal points and points beyond the reference are common."""
+    shape = st.tuples(st.integers(0, 12), st.just(objectives))
+    return hnp.arrays(float, shape, elements=st.integers(0, 6))
+
+
+any_values = st.integers(2, 4).flatmap(values_of)
+
+
 @checked
-@given(points, st.tuples(st.integers(0, 8), st.integers(-2, 6)))
-def test_hypervolume_is_pymoo_s(values, reference):
-    slow, poor = reference
-    minimised = values * [1, -1]
-    # pymoo's indicator wants at least one point; one on the reference has no volume.
-    padded = np.concatenate([minimised, [[slow, -poor]]])
-    expected = HV(ref_point=np.array([slow, -poor], float))(padded)
-    assert hypervolume(*values.T, reference) == pytest.approx(expected, abs=1e-9)
+@given(any_values)
+def test_nondominated_is_moocore_s(values):
+    expected = np.flatnonzero(moocore.is_nondominated(values)) if len(values) else []
+    # Of equal rows moocore keeps the first as well.
+    assert nondominated(values).tolist() == list(expected)
+
+
+@checked
+@given(any_values, st.tuples(*[st.integers(-1, 7)] * 4))
+def test_hypervolume_is_moocore_s(values, corner):
+    reference = corner[: values.shape[1]]
+    expected = moocore.hypervolume(values, ref=reference) if len(values) else 0.0
+    assert hypervolume(values, reference) == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize("objectives", [2, 3, 4])
+def test_hypervolume_of_a_large_front_is_moocore_s(objectives):
+    values = np.random.default_rng(0).normal(size=(60, objectives))
+    values /= -np.linalg.norm(values, axis=1, keepdims=True)
+    reference = np.full(objectives, 0.9)
+    inside = np.all(values < reference, 1)
+    assert 30 < inside.sum() < 60
+    expected = moocore.hypervolume(values, ref=reference)
+    assert hypervolume(values, reference) == pytest.approx(expected, rel=1e-12)
 
 
 def test_hypervolume_by_hand():
-    latency, psnr = np.array([1.0, 2.0, 2.5, 9.0]), np.array([30.0, 31.0, 30.5, 40.0])
-    assert hypervolume(latency, psnr, (4.0, 29.0)) == pytest.approx(3 * 1 + 2 * 1)
+    rows = np.array([[1.0, -30.0], [2.0, -31.0], [2.5, -30.5], [9.0, -40.0]])
+    assert hypervolume(rows, (4.0, -29.0)) == pytest.approx(3 * 1 + 2 * 1)
+    boxes = np.array([[0.0, 0.0, 1.0], [1.0, 1.0, 0.0]])
+    assert hypervolume(boxes, (2.0, 2.0, 2.0)) == pytest.approx(4 + 2 - 1)
+
+
+@pytest.mark.parametrize("objectives", [2, 3])
+def test_hypervolume_of_infinite_points(objectives):
+    best, worst = np.zeros((2, objectives)), np.zeros((2, objectives))
+    best[:, 0], worst[:, 0] = -np.inf, np.inf
+    assert hypervolume(best, np.ones(objectives)) == np.inf
+    assert hypervolume(worst, np.ones(objectives)) == 0.0
