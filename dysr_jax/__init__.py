@@ -22,6 +22,8 @@ from dysr_jax.runtime.bank import Bank
 from dysr_jax.runtime.bundle import Bundle, Member, load_bundle
 from dysr_jax.runtime.compilations import count_compilations
 from dysr_jax.runtime.images import evaluate_folder, upscale_image
+from dysr_jax.runtime.ladder import Step
+from dysr_jax.search.select import sharing_curve
 from dysr_jax.space import SearchSpace, arch_name, parse_arch, uniform
 
 __all__ = [
@@ -35,6 +37,7 @@ __all__ = [
     "Member",
     "RunConfig",
     "SearchSpace",
+    "Step",
     "Supernet",
     "arch_name",
     "bench_candidates",
@@ -49,6 +52,7 @@ __all__ = [
     "parse_arch",
     "register",
     "run_search",
+    "sharing_curve",
     "uniform",
     "upscale_image",
 ]

@@ -19,7 +19,7 @@ from dysr_jax.device import device_name
 from dysr_jax.model.programs import compute_dtype, make_supernet
 from dysr_jax.model.supernet import Params, Supernet
 from dysr_jax.report.results import pareto_json, write_figures
-from dysr_jax.report.tables import members_table, switch_table
+from dysr_jax.report.tables import members_table, steps_table, switch_table
 from dysr_jax.rundir import agree, open_run
 from dysr_jax.runtime.bank import Bank
 from dysr_jax.runtime.bundle import Bundle, load_bundle, save_bundle
@@ -35,7 +35,8 @@ from dysr_jax.search.latency import (
     table_key,
 )
 from dysr_jax.search.loop import search
-from dysr_jax.search.members import choose, measure, sample_frame
+from dysr_jax.search.members import choose, front, measure, sample_frame
+from dysr_jax.search.select import WEIGHTS, sharing_curve
 from dysr_jax.space import size
 from dysr_jax.train.loop import train
 
@@ -107,13 +108,15 @@ def _latency_table(job: _Job, params: Params) -> LatencyTable:
 
 def _write_results(job: _Job, params: Params, table: LatencyTable, records: list[Record]) -> None:
     """Bundle, figures and `pareto.json`, which is written last: a run that has it is finished."""
-    config = job.config.search
-    archs = choose(job.net.space, records, config)
+    config, space, sharing = job.config.search, job.net.space, job.config.search.sharing
+    archs = choose(space, records, config)
     job.say(f"compiling {len(archs)} members of the front and measuring them again")
     bundle = measure(job.net, params, archs, job.validation, config)
     save_bundle(job.run / "bundle", bundle, table_json(table))
-    write_figures(job.run / "figures", bundle, records, job.validation[0])
-    write_json(job.run / "pareto.json", pareto_json(bundle, records, table))
+    weights = sorted({*WEIGHTS, sharing})
+    curve = sharing_curve(space, front(records), members=config.members, weights=weights)
+    write_figures(job.run / "figures", bundle, records, job.validation[0], curve, sharing=sharing)
+    write_json(job.run / "pareto.json", pareto_json(bundle, records, table, curve))
 
 
 def _train_and_search(job: _Job) -> None:
@@ -163,6 +166,8 @@ def _summarise(job: _Job, bundle: Bundle) -> None:
     union, ensemble = results["union_weight_bytes"], results["ensemble_weight_bytes"]
     if bundle.members[-1].psnr_y <= bundle.bicubic_psnr_y:
         job.say("\nno member is better than bicubic: train longer, or with more images")
+    if bundle.steps:
+        job.say(f"\nsteps between neighbours:\n{steps_table(bundle.steps)}")
     job.say(
         f"\nfront on {bundle.device}, x{bundle.space.scale}; a frame without its copy to the host, "
         f"mult-adds at 1280x720:"
@@ -173,7 +178,13 @@ def _summarise(job: _Job, bundle: Bundle) -> None:
         f"{results['candidates_per_second']:.1f} a second; resident weights {union / 1e3:.0f} KB, "
         f"as separate models {ensemble / 1e3:.0f} KB"
     )
-    for name in ("figures/pareto.png", "figures/samples.png", "pareto.json", "bundle"):
+    for name in (
+        "figures/pareto.png",
+        "figures/sharing.png",
+        "figures/samples.png",
+        "pareto.json",
+        "bundle",
+    ):
         job.say(f"  {job.run / name}")
 
 

@@ -20,6 +20,8 @@ from typing import NamedTuple
 import hypothesis
 import jax
 import pytest
+from etils.epath import backend
+from fsspec.implementations.memory import MemoryFileSystem
 
 from dysr_jax.config import RunConfig, SpaceConfig
 from dysr_jax.data.sources import DataConfig
@@ -76,6 +78,17 @@ def tiny_run(tmp_path_factory) -> Run:
 def full_space() -> SearchSpace:
     """Every registered branch in every slot."""
     return uniform(slots=2, width=4, scale=2)
+
+
+@pytest.fixture
+def bucket(monkeypatch):
+    """A `gs://` folder in this process's memory, behind the interface by which epath reaches real ones."""
+    memory = MemoryFileSystem()
+    monkeypatch.setattr(memory, "store", {})
+    monkeypatch.setattr(memory, "pseudo_dirs", [""])
+    monkeypatch.setattr(backend.fsspec_backend, "_get_filesystem", lambda name: memory)
+    memory.makedirs("gs://bucket")
+    return "gs://bucket"
 
 
 @pytest.fixture

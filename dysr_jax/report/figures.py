@@ -1,11 +1,12 @@
 """Figures of a run, as PNG files."""
 
-import os
+import io
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from etils import epath
 
 from dysr_jax.atomic import replacing
 from dysr_jax.runtime.bundle import Member
@@ -15,13 +16,16 @@ BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#999999"
 """From the colour-blind safe palette of Okabe & Ito 2008."""
 
 
-def _save(figure: Any, path: str | os.PathLike[str]) -> None:
+def save_figure(figure: Any, path: epath.PathLike) -> None:
+    """Write a Matplotlib figure as PNG, whole or not at all; the path may lie in a bucket (`gs://`)."""
+    content = io.BytesIO()
+    figure.savefig(content, dpi=150, format="png", bbox_inches="tight")
     with replacing(path) as partial:
-        figure.savefig(os.fspath(partial), dpi=150, format="png", bbox_inches="tight")
+        partial.write_bytes(content.getvalue())
 
 
 def pareto_figure(
-    path: str | os.PathLike[str],
+    path: epath.PathLike,
     records: Sequence[Record],
     front: Sequence[Record],
     members: Sequence[Member],
@@ -66,7 +70,7 @@ def pareto_figure(
     figure.suptitle(device, fontsize=9)
     figure.tight_layout()
     figure.text(0.01, 0.0, legend, va="top", fontsize=8)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _members_axes(axes: Any, members: Sequence[Member], bicubic_psnr_y: float) -> None:
@@ -92,7 +96,7 @@ def _busiest_corner(image: np.ndarray, side: int) -> tuple[int, int]:
 
 
 def samples_figure(
-    path: str | os.PathLike[str],
+    path: epath.PathLike,
     images: Mapping[str, np.ndarray],
     scale: int,
     *,
@@ -122,4 +126,4 @@ def samples_figure(
         axes.set_title(title, fontsize=8)
         axes.axis("off")
     figure.tight_layout()
-    _save(figure, path)
+    save_figure(figure, path)

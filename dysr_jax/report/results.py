@@ -1,17 +1,17 @@
 """What a search found, as `pareto.json` and as figures."""
 
-import os
-import pathlib
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from etils import epath
 
 from dysr_jax.data.degradation import upscale
 from dysr_jax.data.sources import Pair
 from dysr_jax.metrics import psnr_y
 from dysr_jax.model.compact import ensemble_weight_bytes, union_weight_bytes
 from dysr_jax.report.figures import pareto_figure, samples_figure
+from dysr_jax.report.sharing import sharing_figure
 from dysr_jax.runtime.bank import Bank
 from dysr_jax.runtime.bundle import Bundle
 from dysr_jax.search import pareto
@@ -19,16 +19,29 @@ from dysr_jax.search.archive import Record
 from dysr_jax.search.latency import LatencyTable, predict
 from dysr_jax.search.loop import candidates_per_second
 from dysr_jax.search.members import front
+from dysr_jax.search.select import SharingPoint
 from dysr_jax.space import largest, size
 
 FORMAT_VERSION = 1
 
 
-def pareto_json(bundle: Bundle, records: list[Record], table: LatencyTable) -> dict[str, Any]:
+def pareto_json(
+    bundle: Bundle,
+    records: list[Record],
+    table: LatencyTable,
+    curve: Sequence[SharingPoint],
+) -> dict[str, Any]:
     """The content of `pareto.json`.
 
     The hypervolume is of the members, in ms times dB, up to the predicted latency of the largest arch and
     the PSNR-Y of bicubic.
+
+    Args:
+        bundle: of the measured members.
+        records: every evaluated candidate.
+        table: of the search's latencies.
+        curve: of `dysr_jax.search.select.sharing_curve`; its ladders are as the search saw them, before
+            members that measured as dominated were dropped.
     """
     space = bundle.space
     archs = [member.arch for member in bundle.members]
@@ -63,6 +76,8 @@ def pareto_json(bundle: Bundle, records: list[Record], table: LatencyTable) -> d
             }
             for m in bundle.members
         ],
+        "steps": [step.as_json() for step in bundle.steps],
+        "sharing": list(curve),
     }
 
 
@@ -81,18 +96,34 @@ def _samples(bundle: Bundle, pair: Pair) -> dict[str, np.ndarray]:
 
 
 def write_figures(
-    folder: str | os.PathLike[str], bundle: Bundle, records: Iterable[Record], pair: Pair
+    folder: epath.PathLike,
+    bundle: Bundle,
+    records: Sequence[Record],
+    pair: Pair,
+    curve: Sequence[SharingPoint],
+    *,
+    sharing: float,
 ) -> None:
-    """`pareto.png` and, of a validation image, `samples.png`."""
-    place, points = pathlib.Path(folder), list(records)
+    """`pareto.png`, `sharing.png` and, of a validation image, `samples.png`.
+
+    Args:
+        folder: of the figures, made where it is missing; it may lie in a bucket (`gs://`).
+        bundle: of the measured members.
+        records: every evaluated candidate.
+        pair: the validation image.
+        curve: of `dysr_jax.search.select.sharing_curve`.
+        sharing: the weight that chose the members.
+    """
+    place = epath.Path(folder)
     place.mkdir(exist_ok=True)
     rows, columns = bundle.frame
     pareto_figure(
         place / "pareto.png",
-        points,
-        front(points),
+        records,
+        front(records),
         bundle.members,
         bicubic_psnr_y=bundle.bicubic_psnr_y,
         device=f"{bundle.device}, LR frame {columns}x{rows}, scale {bundle.space.scale}",
     )
+    sharing_figure(place / "sharing.png", curve, used=sharing)
     samples_figure(place / "samples.png", _samples(bundle, pair), bundle.space.scale)

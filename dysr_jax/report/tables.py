@@ -1,22 +1,25 @@
 """Tables for the terminal."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from dysr_jax.runtime.bundle import Bundle
 from dysr_jax.runtime.images import Score
+from dysr_jax.runtime.ladder import Step
 from dysr_jax.runtime.switching import SwitchReport
 
+LISTED: Final = 3
+"""Changed slots of a step that are written out; more are counted."""
 
-def format_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns aligned, the first to the left and the others to the right."""
+
+def format_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> str:
+    """Columns aligned, the first `left` of them to the left and the others to the right."""
     columns = list(zip(header, *rows, strict=True))
     widths = [max(len(cell) for cell in column) for column in columns]
 
     def line(cells: Sequence[str]) -> str:
-        first = cells[0].ljust(widths[0])
-        rest = (cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True))
-        return "  ".join([first, *rest])
+        pairs = enumerate(zip(cells, widths, strict=True))
+        return "  ".join(cell.ljust(w) if i < left else cell.rjust(w) for i, (cell, w) in pairs)
 
     return "\n".join([line(header), "  ".join("-" * width for width in widths), *map(line, rows)])
 
@@ -36,6 +39,23 @@ def members_table(bundle: Bundle) -> str:
             ]
         )
     return format_table(["member", "PSNR-Y dB", "ms/frame", "fps", "weights", "mult-adds"], rows)
+
+
+def _changes(step: Step) -> str:
+    """`2: slot03 id->r1, upsampler u1->u2`."""
+    listed = [f"{change.name} {change.old}->{change.new}" for change in step.slots[:LISTED]]
+    if len(step.slots) > LISTED:
+        listed.append(f"+{len(step.slots) - LISTED}")
+    return f"{len(step.slots)}: {', '.join(listed)}"
+
+
+def steps_table(steps: Sequence[Step]) -> str:
+    """What each step between neighbours changes; KB (1,000 bytes) that only one of the two reads."""
+    rows = [
+        [f"{step.source} -> {step.target}", _changes(step), f"{step.unshared_bytes / 1e3:.1f}"]
+        for step in steps
+    ]
+    return format_table(["from -> to", "slots that change", "KB not shared"], rows, left=2)
 
 
 def switch_table(report: SwitchReport) -> str:

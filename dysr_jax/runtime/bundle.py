@@ -1,22 +1,19 @@
 """The bundle: what a search leaves. Data only, so loading one runs no code from it.
 
 A directory of `weights.safetensors` (the compacted weights), `latency.json` (the table of the device) and
-`manifest.json` (format version, space, members with their figures, device, digests of the files and of
-itself).
+`manifest.json` (format version, space, members with their figures, steps between them, device, digests of
+the files and of itself).
 """
 
 import dataclasses
-import hashlib
-import json
-import os
-import pathlib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from safetensors import SafetensorError
+import safetensors.numpy
+from etils import epath
 
 from dysr_jax.atomic import replacing_directory, write_json
 from dysr_jax.device import device_name
@@ -24,10 +21,12 @@ from dysr_jax.errors import InputError
 from dysr_jax.model.compact import compact, kept_branches
 from dysr_jax.model.programs import compute_dtype, make_supernet
 from dysr_jax.model.supernet import Kept, Params, Supernet, init_params
+from dysr_jax.runtime.ladder import Step, steps
+from dysr_jax.runtime.manifest import read_file, read_manifest, write_manifest
 from dysr_jax.space import Arch, SearchSpace, arch_name, mult_adds, parameters, parse_arch
 
-FORMAT_VERSION = 1
-WEIGHTS, LATENCY, MANIFEST = "weights.safetensors", "latency.json", "manifest.json"
+WEIGHTS: Final = "weights.safetensors"
+LATENCY: Final = "latency.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,6 +81,11 @@ class Bundle:
         return kept_branches(self.space, [member.arch for member in self.members])
 
     @property
+    def steps(self) -> tuple[Step, ...]:
+        """What changes between neighbouring members, from the fastest to the best; derived from them."""
+        return steps(self.space, [member.arch for member in self.members])
+
+    @property
     def net(self) -> Supernet:
         """The supernet over the compacted weights; bfloat16 becomes float32 on a CPU, which lacks it."""
         dtype = "auto" if self.dtype == "bfloat16" else self.dtype
@@ -122,79 +126,32 @@ def make_bundle(
     )
 
 
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-def _manifest_digest(manifest: dict[str, Any]) -> str:
-    rest = {key: value for key, value in manifest.items() if key != "digest"}
-    return _digest(json.dumps(rest, sort_keys=True).encode())
-
-
-def save_bundle(path: str | os.PathLike[str], bundle: Bundle, latency: dict[str, Any]) -> None:
+def save_bundle(path: epath.PathLike, bundle: Bundle, latency: dict[str, Any]) -> None:
     """Write a bundle directory, whole or not at all; an older one there is replaced.
 
     Args:
-        path: of the directory.
+        path: of the directory; it may lie in a bucket (`gs://`).
         bundle: what to write.
         latency: content of the device's latency table, for `latency.json`.
     """
-    from safetensors.numpy import save_file
-
     weights = {
         f"{slot}/{name}": np.ascontiguousarray(kernel)
         for slot, kernels in bundle.params.items()
         for name, kernel in kernels.items()
     }
+    manifest = {
+        "space": dataclasses.asdict(bundle.space),
+        "dtype": bundle.dtype,
+        "device": bundle.device,
+        "frame": list(bundle.frame),
+        "bicubic_psnr_y": bundle.bicubic_psnr_y,
+        "members": [dataclasses.asdict(member) for member in bundle.members],
+        "steps": [step.as_json() for step in bundle.steps],
+    }
     with replacing_directory(path) as partial:
-        save_file(weights, os.fspath(partial / WEIGHTS))
+        (partial / WEIGHTS).write_bytes(safetensors.numpy.save(weights))
         write_json(partial / LATENCY, latency)
-        manifest: dict[str, Any] = {
-            "format_version": FORMAT_VERSION,
-            "space": dataclasses.asdict(bundle.space),
-            "dtype": bundle.dtype,
-            "device": bundle.device,
-            "frame": list(bundle.frame),
-            "bicubic_psnr_y": bundle.bicubic_psnr_y,
-            "members": [dataclasses.asdict(member) for member in bundle.members],
-            "files": {f: _digest((partial / f).read_bytes()) for f in (WEIGHTS, LATENCY)},
-        }
-        manifest["digest"] = _manifest_digest(manifest)
-        write_json(partial / MANIFEST, manifest)
-
-
-def _read_manifest(folder: pathlib.Path) -> dict[str, Any]:
-    path = folder / MANIFEST
-    if not folder.is_dir():
-        raise InputError(f"bundle {str(folder)!r} does not exist (a run's is RUN/bundle)")
-    try:
-        manifest = json.loads(path.read_text())
-        version = manifest["format_version"]
-    except OSError:
-        raise InputError(f"bundle {str(folder)!r}: {MANIFEST} is missing") from None
-    except (ValueError, KeyError, TypeError):
-        raise InputError(f"bundle {str(folder)!r}: {MANIFEST} is damaged") from None
-    if version != FORMAT_VERSION:
-        raise InputError(
-            f"bundle {str(folder)!r} has format {version}; this version of dysr_jax reads "
-            f"{FORMAT_VERSION}"
-        )
-    if manifest.get("digest") != _manifest_digest(manifest):
-        raise InputError(f"bundle {str(folder)!r}: {MANIFEST} was altered (digest)")
-    return manifest
-
-
-def _read_file(folder: pathlib.Path, manifest: dict[str, Any], name: str) -> bytes:
-    try:
-        content = (folder / name).read_bytes()
-    except OSError:
-        raise InputError(f"bundle {str(folder)!r}: {name} is missing") from None
-    digests = manifest.get("files")
-    if not isinstance(digests, dict) or name not in digests:
-        raise InputError(f"bundle {str(folder)!r}: {MANIFEST} has no digest of {name} in its files")
-    if _digest(content) != digests[name]:
-        raise InputError(f"bundle {str(folder)!r}: {name} is truncated or altered (digest)")
-    return content
+        write_manifest(partial, manifest, (WEIGHTS, LATENCY))
 
 
 def _space(fields: dict[str, Any]) -> SearchSpace:
@@ -208,11 +165,9 @@ def _members(space: SearchSpace, fields: list[dict[str, Any]]) -> tuple[Member, 
 
 def _params(content: bytes, space: SearchSpace, members: tuple[Member, ...]) -> Params:
     """The weights, held against the shapes that the members need."""
-    from safetensors.numpy import load
-
     try:
-        kernels = load(content)
-    except SafetensorError:
+        kernels = safetensors.numpy.load(content)
+    except safetensors.SafetensorError:
         raise InputError(f"its weights, {WEIGHTS}, are no safetensors file") from None
     params: Params = {}
     for key, kernel in kernels.items():
@@ -226,17 +181,17 @@ def _params(content: bytes, space: SearchSpace, members: tuple[Member, ...]) -> 
     return params
 
 
-def load_bundle(path: str | os.PathLike[str]) -> Bundle:
-    """Read a bundle directory and check every file against its digest.
+def load_bundle(path: epath.PathLike) -> Bundle:
+    """Read a bundle directory, which may lie in a bucket, and check every file against its digest.
 
     Raises:
         InputError: a missing, truncated or altered file, another format version, or a branch that is
             not registered here.
     """
-    folder = pathlib.Path(path)
-    manifest = _read_manifest(folder)
-    _read_file(folder, manifest, LATENCY)
-    weights = _read_file(folder, manifest, WEIGHTS)
+    folder = epath.Path(path)
+    manifest = read_manifest(folder)
+    read_file(folder, manifest, LATENCY)
+    weights = read_file(folder, manifest, WEIGHTS)
     try:
         return _assemble(manifest, weights)
     except InputError as error:

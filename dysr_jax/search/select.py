@@ -1,42 +1,79 @@
-"""The adaptation-aware choice of members: quality, latency, and how much neighbours share.
+"""The adaptation-aware choice of members: quality, latency, and what a step between neighbours changes.
 
-At run time the policy moves from a member to its neighbour, so a set of members is worth more the less a
-neighbour's weights differ (the paper's adaptation-aware search). Among all subsets of the front of a given
-size that keep its two ends, `ladder` finds the one with the largest hypervolume less the weights that
-neighbours do not share, exactly, by dynamic programming.
+At run time the policy moves from a member to its neighbour, so a set of members is worth more the fewer
+slots and weights differ between neighbours (the paper's adaptation-aware search). Among all subsets of
+the front of a given size that keep its two ends, `ladder` finds the one with the largest
+
+    hypervolume / area of the front's box  -  sharing * sum of the steps' costs,
+
+exactly, by dynamic programming over neighbours. The box reaches from the fastest to the best point; a
+step's cost is in [0, 1] (`dysr_jax.model.sharing.step_costs`). A larger `sharing` gives a ladder of no
+higher cost and of no larger hypervolume; 0 gives the subset of largest hypervolume.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
+from typing import Final, TypedDict
 
 import numpy as np
 
+from dysr_jax.errors import InputError
 from dysr_jax.model.compact import ensemble_weight_bytes, union_weight_bytes
+from dysr_jax.model.sharing import changed_slots, step_costs
+from dysr_jax.search.archive import Record
+from dysr_jax.search.pareto import hypervolume
 from dysr_jax.space import Arch, SearchSpace
 
-
-def unshared(space: SearchSpace, first: Arch, second: Arch) -> float:
-    """Share, in [0, 1], of the two archs' weights that only one of them reads (Jaccard distance)."""
-    union = union_weight_bytes(space, (first, second))
-    both = ensemble_weight_bytes(space, (first, second)) - union
-    return 1.0 - both / union
+WEIGHTS: Final = (0.0, 0.03, 0.1, 0.3, 1.0, 3.0)
+"""Values of `search.sharing` that a run's report compares."""
 
 
-def _gains(
-    space: SearchSpace,
-    archs: Sequence[Arch],
-    latency_ms: np.ndarray,
-    psnr_y: np.ndarray,
-    sharing: float,
-) -> np.ndarray:
-    """`[n, n]`: what choosing j right after i adds; the area is in parts of the front's box."""
-    count = len(archs)
+class SharingPoint(TypedDict):
+    """The ladder that one weight of sharing chooses."""
+
+    weight: float
+    hypervolume_share: float
+    """Of the whole front's hypervolume, in [0, 1]."""
+    resident_bytes: int
+    """Weights of the union of the chosen members."""
+    ensemble_bytes: int
+    """Weights of the chosen members as separate models."""
+    changed_slots: int
+    """Sum over the steps between neighbours."""
+    step_cost: float
+    """Sum over the steps of the cost, each in [0, 1]."""
+
+
+def _areas(latency_ms: np.ndarray, psnr_y: np.ndarray) -> np.ndarray:
+    """`[n, n]`: area that choosing j right after i adds, in parts of the box; -inf unless i < j."""
     box = (psnr_y[-1] - psnr_y[0]) * (latency_ms[-1] - latency_ms[0]) or 1.0
-    gains = np.full((count, count), -np.inf)
-    for i in range(count):
-        for j in range(i + 1, count):
-            area = (psnr_y[j] - psnr_y[i]) * (latency_ms[-1] - latency_ms[j]) / box
-            gains[i, j] = area - sharing * unshared(space, archs[i], archs[j])
-    return gains
+    areas = (psnr_y[None, :] - psnr_y[:, None]) * (latency_ms[-1] - latency_ms[None, :]) / box
+    return np.where(np.triu(np.ones(areas.shape, bool), 1), areas, -np.inf)
+
+
+def _best_path(gains: np.ndarray, members: int) -> list[int]:
+    """The path of `members` points from the first to the last whose gains `[n, n]` sum to most."""
+    count = len(gains)
+    if count <= members:
+        return list(range(count))
+    value = np.full((members, count), -np.inf)
+    previous = np.zeros((members, count), int)
+    value[0, 0] = 0.0
+    for step in range(1, members):
+        through = value[step - 1][:, None] + gains
+        previous[step], value[step] = through.argmax(0), through.max(0)
+    chosen = [count - 1]
+    for step in range(members - 1, 0, -1):
+        chosen.append(int(previous[step, chosen[-1]]))
+    return chosen[::-1]
+
+
+def _check(members: int, weights: Iterable[float]) -> None:
+    if members < 2:
+        raise InputError(f"members {members}: allowed is 2 or more")
+    for weight in weights:
+        if not 0.0 <= weight < math.inf:
+            raise InputError(f"sharing {weight}: allowed are finite values of 0 or more")
 
 
 def ladder(
@@ -54,21 +91,62 @@ def ladder(
         space: of the archs.
         archs: a front, fastest first.
         latency_ms: `[n]`, increasing.
-        psnr_y: `[n]`, increasing.
+        psnr_y: `[n]` dB, increasing.
         members: how many to choose, at least 2; fewer where the front is smaller.
-        sharing: weight of the unshared weights against the area.
+        sharing: weight, 0 or more, of the steps' costs against the area.
+
+    Raises:
+        InputError: no arch, one that the space does not have, or `members` or `sharing` out of range.
     """
-    count = len(archs)
-    if count <= members:
-        return list(range(count))
-    gains = _gains(space, archs, latency_ms, psnr_y, sharing)
-    value = np.full((members, count), -np.inf)
-    previous = np.zeros((members, count), int)
-    value[0, 0] = 0.0
-    for step in range(1, members):
-        through = value[step - 1][:, None] + gains
-        previous[step], value[step] = through.argmax(0), through.max(0)
-    chosen = [count - 1]
-    for step in range(members - 1, 0, -1):
-        chosen.append(int(previous[step, chosen[-1]]))
-    return chosen[::-1]
+    _check(members, [sharing])
+    gains = _areas(latency_ms, psnr_y) - sharing * step_costs(space, archs)
+    return _best_path(gains, members)
+
+
+def sharing_curve(
+    space: SearchSpace,
+    front: Sequence[Record],
+    *,
+    members: int,
+    weights: Iterable[float] = WEIGHTS,
+) -> list[SharingPoint]:
+    """What sharing costs in hypervolume and saves in weights, one point a weight.
+
+    Args:
+        space: of the records.
+        front: non-dominated records, fastest first (`dysr_jax.search.members.front`).
+        members: size of the ladders, at least 2.
+        weights: values of `search.sharing`, each 0 or more.
+
+    Returns:
+        A point for each weight, in the order of `weights`. Hypervolumes are up to the front's slowest
+        latency and lowest PSNR-Y, as the search saw them.
+
+    Raises:
+        InputError: an empty front, an arch that the space does not have, or `members` or a weight out
+            of range.
+    """
+    weights = list(weights)
+    _check(members, weights)
+    archs = [record.arch for record in front]
+    costs, changed = step_costs(space, archs), changed_slots(space, archs)
+    latency_ms = np.array([record.latency_ms for record in front])
+    psnr_y = np.array([record.psnr_y for record in front])
+    areas, box = _areas(latency_ms, psnr_y), (float(latency_ms[-1]), float(psnr_y[0]))
+    whole = hypervolume(latency_ms, psnr_y, box)
+    curve: list[SharingPoint] = []
+    for weight in weights:
+        chosen = _best_path(areas - weight * costs, members)
+        part = hypervolume(latency_ms[chosen], psnr_y[chosen], box)
+        kept, steps = [archs[i] for i in chosen], (chosen[:-1], chosen[1:])
+        curve.append(
+            {
+                "weight": weight,
+                "hypervolume_share": part / whole if whole else 1.0,
+                "resident_bytes": union_weight_bytes(space, kept),
+                "ensemble_bytes": ensemble_weight_bytes(space, kept),
+                "changed_slots": int(changed[steps].sum()),
+                "step_cost": float(costs[steps].sum()),
+            }
+        )
+    return curve

@@ -15,12 +15,21 @@ from skimage.metrics import peak_signal_noise_ratio
 from dysr_jax.data.degradation import upscale
 from dysr_jax.data.sources import load_pairs
 from dysr_jax.report.results import pareto_json
-from dysr_jax.report.tables import format_table, members_table, scores_table, switch_table
+from dysr_jax.report.tables import (
+    format_table,
+    members_table,
+    scores_table,
+    steps_table,
+    switch_table,
+)
 from dysr_jax.runtime.bank import Bank
 from dysr_jax.runtime.images import Score, upscale_image
+from dysr_jax.runtime.ladder import SlotChange, Step
 from dysr_jax.runtime.switching import SwitchReport
-from dysr_jax.search.archive import Archive
+from dysr_jax.search.archive import Archive, Record
 from dysr_jax.search.latency import load_table, predict
+from dysr_jax.search.members import front
+from dysr_jax.search.select import WEIGHTS, sharing_curve
 from dysr_jax.space import largest, mult_adds, parameters, parse_arch
 
 KEYS = {
@@ -37,6 +46,8 @@ KEYS = {
     "union_weight_bytes",
     "ensemble_weight_bytes",
     "members",
+    "steps",
+    "sharing",
 }
 MEMBER_KEYS = {"name", "arch", "psnr_y", "latency_ms", "fps", "params", "macs"}
 
@@ -68,7 +79,10 @@ def psnr_y(image, hr, border):
 # --- files ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["pareto.png", "samples.png"])
+FIGURES = ["pareto.png", "samples.png", "sharing.png"]
+
+
+@pytest.mark.parametrize("name", FIGURES)
 def test_figures_are_pictures(tiny_run, name):
     path = tiny_run.path / "figures" / name
     assert path.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
@@ -76,7 +90,7 @@ def test_figures_are_pictures(tiny_run, name):
         pixels = np.asarray(picture.convert("RGB"))
     assert min(pixels.shape[:2]) > 200
     assert pixels.std() > 1
-    assert sorted(p.name for p in path.parent.iterdir()) == ["pareto.png", "samples.png"]
+    assert sorted(p.name for p in path.parent.iterdir()) == FIGURES
 
 
 def test_pareto_json_has_the_documented_keys(results):
@@ -149,7 +163,7 @@ def test_hypervolume_of_members_better_than_bicubic(tiny_run):
     bundle = dataclasses.replace(tiny_run.bundle, bicubic_psnr_y=20.0)
     table = dataclasses.replace(load_table(tiny_run.path / "latency.json", {}), intercept_ms=1e6)
     records = list(Archive(tiny_run.path / "archive.jsonl").records.values())
-    results = pareto_json(bundle, records, table)
+    results = pareto_json(bundle, records, table, [])
     assert results["hypervolume"] == pytest.approx(hypervolume(results))
     assert results["hypervolume"] > 0
 
@@ -162,6 +176,23 @@ def test_the_members_quality_can_be_had_again(tiny_run, results, held_out):
     bicubic = psnr_y(upscale(held_out.lr, scale), held_out.hr, scale)
     assert results["bicubic_psnr_y"] == pytest.approx(bicubic, abs=0.02)
     assert abs(bicubic - results["members"][-1]["psnr_y"]) > 0.02
+
+
+def test_the_steps_of_the_members(tiny_run, results):
+    steps, names = results["steps"], [member["name"] for member in results["members"]]
+    assert [(step["from"], step["to"]) for step in steps] == list(itertools.pairwise(names))
+    assert steps == [step.as_json() for step in tiny_run.bundle.steps]
+
+
+def test_the_curve_of_sharing(tiny, results, records, tiny_run):
+    weights = [point["weight"] for point in results["sharing"]]
+    assert weights == sorted(weights)
+    assert {*WEIGHTS, tiny.search.sharing} == set(weights)
+    points = [Record(**{**record, "arch": tuple(record["arch"])}) for record in records]
+    space, members = tiny_run.bundle.space, tiny.search.members
+    assert results["sharing"] == sharing_curve(
+        space, front(points), members=members, weights=weights
+    )
 
 
 # --- the terminal -----------------------------------------------------------------------------------
@@ -205,6 +236,34 @@ def test_members_table(tiny_run, results):
         assert float(macs.removesuffix("G")) == pytest.approx(member["macs"] / 1e9, abs=0.006)
 
 
+STEP = Step(
+    source="2id-u1",
+    target="c3-id-u2",
+    slots=(SlotChange(0, "slot00", "id", "c3"), SlotChange(2, "upsampler", "u1", "u2")),
+    shared_bytes=1000,
+    unshared_bytes=12_340,
+    cost=0.5,
+)
+
+
+def test_steps_table():
+    many = dataclasses.replace(
+        STEP,
+        target="a longer name",
+        slots=tuple(SlotChange(i, f"slot{i:02d}", "r1", "id") for i in range(5)),
+    )
+    table = steps_table([STEP, many])
+    assert_aligned(table)
+    head, _, two, five = table.splitlines()
+    assert head.split("  ")[-1].strip() == "KB not shared"
+    first, second, third = (cell.strip() for cell in two.split("  ") if cell.strip())
+    assert (first, third) == ("2id-u1 -> c3-id-u2", "12.3")
+    assert second == "2: slot00 id->c3, upsampler u1->u2"
+    assert "  5: slot00 r1->id, slot01 r1->id, slot02 r1->id, +2  " in five
+    # Both columns of text start in one place.
+    assert len({head.index("slots that"), two.index("2: slot"), five.index("5: slot")}) == 1
+
+
 def test_switch_and_scores_tables():
     report = SwitchReport({"2id-u1": 1.25, "b": 10.0}, {"2id-u1": 1.5, "b": 100.0}, 10, 3)
     *table, last = switch_table(report).splitlines()
@@ -225,12 +284,15 @@ def test_the_run_ends_with_its_results(tiny_run, results):
     first_cells = " ".join(head.splitlines()[0].split())
     assert first_cells in " ".join(text.split())
     assert text.count(summary) == text.count(table) == 1
+    steps = steps_table(tiny_run.bundle.steps)
+    assert text.count(steps) == (len(results["members"]) > 1)
     assert text.index(summary) < text.index(table)
     after = text[text.index(table) + len(table) :].splitlines()
     union, ensemble = results["union_weight_bytes"], results["ensemble_weight_bytes"]
     assert f"{results['evaluated']} of 32 archs evaluated" in after[1]
     assert f"{union / 1e3:.0f} KB, as separate models {ensemble / 1e3:.0f} KB" in after[1]
-    names = ["figures/pareto.png", "figures/samples.png", "pareto.json", "bundle"]
+    names = [*(f"figures/{name}" for name in ("pareto.png", "sharing.png", "samples.png"))]
+    names += ["pareto.json", "bundle"]
     assert [line.strip() for line in after[2:]] == [str(tiny_run.path / name) for name in names]
     assert all((tiny_run.path / name).exists() for name in names)
 

@@ -10,6 +10,7 @@ import pickle
 import jax
 import numpy as np
 import pytest
+from etils import epath
 
 from dysr_jax.errors import InputError
 from dysr_jax.model.compact import union_weight_bytes
@@ -108,6 +109,38 @@ def test_the_loaded_weights_compute_the_same(saved, bundle):
     assert np.abs(outputs[0] - outputs[2]).max() > 1e-5  # members differ
     for ours, theirs in zip(outputs[::2], outputs[1::2], strict=True):
         np.testing.assert_array_equal(ours, theirs)
+
+
+def test_the_steps_are_in_the_manifest(saved, bundle):
+    manifest = json.loads((saved / "manifest.json").read_text())
+    assert manifest["steps"] == [step.as_json() for step in bundle.steps]
+    assert [(step["from"], step["to"]) for step in manifest["steps"]] == [
+        ("id-s3-u1", "id-c3-u1"),
+        ("id-c3-u1", "2c3-u1"),
+    ]
+    assert load_bundle(saved).steps == bundle.steps
+
+
+def test_a_bundle_without_steps_is_read(saved, bundle):
+    """As bundles were before they had them."""
+    manifest = json.loads((saved / "manifest.json").read_text())
+    del manifest["steps"], manifest["digest"]
+    manifest["digest"] = sha256(json.dumps(manifest, sort_keys=True).encode())
+    (saved / "manifest.json").write_text(json.dumps(manifest))
+    assert load_bundle(saved).steps == bundle.steps != ()
+
+
+def test_a_bundle_in_a_bucket(bucket, bundle):
+    (epath.Path(bucket) / "RUN").mkdir()
+    with pytest.raises(InputError, match=r"bundle 'gs://.*/bundle' does not exist"):
+        load_bundle(f"{bucket}/RUN/bundle")
+    save_bundle(f"{bucket}/RUN/bundle", bundle, table_json(TABLE))
+    assert_equal(load_bundle(f"{bucket}/RUN/bundle"), bundle)
+    folder = epath.Path(bucket) / "RUN"
+    assert [path.name for path in folder.iterdir()] == ["bundle"]
+    (folder / "bundle" / "latency.json").unlink()
+    with pytest.raises(InputError, match=r"bundle 'gs://.*: latency\.json is missing"):
+        load_bundle(f"{bucket}/RUN/bundle")
 
 
 # --- damage -----------------------------------------------------------------------------------------
