@@ -36,6 +36,7 @@ from dysr_jax.search.latency import (
 )
 from dysr_jax.search.loop import search
 from dysr_jax.search.members import choose, front, measure, sample_frame
+from dysr_jax.search.objectives import feasible
 from dysr_jax.search.select import WEIGHTS, sharing_curve
 from dysr_jax.space import size
 from dysr_jax.train.loop import train
@@ -114,7 +115,8 @@ def _write_results(job: _Job, params: Params, table: LatencyTable, records: list
     bundle = measure(job.net, params, archs, job.validation, config)
     save_bundle(job.run / "bundle", bundle, table_json(table))
     weights = sorted({*WEIGHTS, sharing})
-    curve = sharing_curve(space, front(records), members=config.members, weights=weights)
+    points = front(feasible(records, config))
+    curve = sharing_curve(space, points, members=config.members, weights=weights)
     write_figures(job.run / "figures", bundle, records, job.validation[0], curve, sharing=sharing)
     write_json(job.run / "pareto.json", pareto_json(bundle, records, table, curve))
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib.util
+import json
 import os
 
 import numpy as np
@@ -15,6 +16,7 @@ from fsspec.registry import _registry
 from dysr_jax.atomic import is_remote, replacing_directory, write_json
 from dysr_jax.checkpoint import Checkpoints
 from dysr_jax.errors import InputError
+from dysr_jax.run import run_search
 from dysr_jax.rundir import open_run
 from dysr_jax.train.log import Log
 
@@ -102,6 +104,35 @@ def test_checkpoints_go_there(store, monkeypatch, tmp_path):
         f"{RUN}/checkpoints",
         str(tmp_path / "here/checkpoints"),
     ]
+
+
+def archive(run):
+    records = [
+        json.loads(line) for line in epath.Path(f"{run}/archive.jsonl").read_text().splitlines()
+    ]
+    return [{**record, "seconds": None} for record in records]
+
+
+def test_a_whole_run(store, monkeypatch, tiny, tiny_run, tmp_path_factory):
+    """All but the checkpoints, which Orbax writes to `gs://` by itself and not through this store."""
+    local, real = tmp_path_factory.mktemp("checkpoints"), ocp.CheckpointManager
+    monkeypatch.setattr(ocp, "CheckpointManager", lambda _, options: real(local, options=options))
+    bundle = run_search(tiny, RUN, say=lambda _: None)
+    files = {path.removeprefix("/bucket/runs/one/") for path in store()}
+    mine = {str(file.relative_to(tiny_run.path)) for file in tiny_run.path.rglob("*")}
+    expected = {name for name in mine if not name.startswith(("checkpoints", "tensorboard"))}
+    assert {name for name in files if not name.startswith("tensorboard")} == {
+        name for name in expected if (tiny_run.path / name).is_file()
+    }
+    assert archive(RUN) == archive(tiny_run.path)
+    # What is there already is read from there when the run goes on.
+    epath.Path(f"{RUN}/pareto.json").unlink()
+    said: list[str] = []
+    again = run_search(tiny, RUN, say=said.append)
+    assert "latency table of" not in "".join(said)
+    assert again.space == bundle.space
+    assert set(store()) >= {"/bucket/runs/one/pareto.json"}
+    assert archive(RUN) == archive(tiny_run.path)
 
 
 def test_unknown_places(tiny):

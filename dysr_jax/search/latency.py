@@ -13,7 +13,6 @@ import functools
 import hashlib
 import json
 import os
-import pathlib
 from typing import Any
 
 import chex
@@ -21,6 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy.optimize
+from etils import epath
 
 from dysr_jax.atomic import write_json
 from dysr_jax.device import cache_directory, device_key
@@ -159,7 +159,7 @@ def load_table(path: str | os.PathLike[str], key: dict[str, Any]) -> LatencyTabl
         InputError: the file is no table, of another format version, or for another device or program.
     """
     try:
-        fields = json.loads(pathlib.Path(path).read_text())
+        fields = json.loads(epath.Path(path).read_text())
         version = fields.pop("format_version")
         if version != FORMAT_VERSION:
             raise InputError(

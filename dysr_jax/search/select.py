@@ -132,12 +132,13 @@ def sharing_curve(
     costs, changed = step_costs(space, archs), changed_slots(space, archs)
     latency_ms = np.array([record.latency_ms for record in front])
     psnr_y = np.array([record.psnr_y for record in front])
-    areas, box = _areas(latency_ms, psnr_y), (float(latency_ms[-1]), float(psnr_y[0]))
-    whole = hypervolume(latency_ms, psnr_y, box)
+    points = np.stack([latency_ms, -psnr_y], 1)
+    areas, box = _areas(latency_ms, psnr_y), (points[-1, 0], points[0, 1])
+    whole = hypervolume(points, box)
     curve: list[SharingPoint] = []
     for weight in weights:
         chosen = _best_path(areas - weight * costs, members)
-        part = hypervolume(latency_ms[chosen], psnr_y[chosen], box)
+        part = hypervolume(points[chosen], box)
         kept, steps = [archs[i] for i in chosen], (chosen[:-1], chosen[1:])
         curve.append(
             {
