@@ -69,6 +69,8 @@ def join(coordinator: str | None, processes: int | None, process_id: int | None)
         InputError: see `check`; or JAX detects no cluster.
     """
     check(coordinator, processes, process_id)
+    # JAX's preemption service would catch SIGTERM and go on; a run is made to be killed.
+    jax.config.update("jax_enable_preemption_service", False)
     try:
         jax.distributed.initialize(
             coordinator,

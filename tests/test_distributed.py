@@ -18,33 +18,25 @@ from dysr_jax.config import to_dict
 TIMEOUT_S = 240
 """Of every wait; a machine that does nothing else needs a tenth."""
 
-PROGRAM = """
+IMPATIENT = """
 import sys
 import dysr_jax.processes
-dysr_jax.processes.PATIENCE_S = 10  # so that the test of a lost process is not one of patience
+dysr_jax.processes.BEAT_S, dysr_jax.processes.PATIENCE_S = 1, 8
 from dysr_jax.cli import main
 sys.exit(main())
 """
+"""`dysr` that takes a process for lost sooner."""
 
 
 class Job:
     """`dysr search --distributed` in two processes; one process may be given options of its own."""
 
-    def __init__(self, config, out, *, second=()):
+    def __init__(self, config, out, *, second=(), program=("-m", "dysr_jax.cli")):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         place = ["--distributed", "--coordinator", f"127.0.0.1:{port}", "--processes", "2"]
-        command = [
-            sys.executable,
-            "-c",
-            PROGRAM,
-            "search",
-            "--config",
-            str(config),
-            "--out",
-            str(out),
-        ]
+        command = [sys.executable, *program, "search", "--config", str(config), "--out", str(out)]
         flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
         self.processes = [
             subprocess.Popen(
@@ -102,7 +94,7 @@ def killed(config, tiny_run, tmp_path_factory):
     `tiny_run`, of one process, has left the latency table that all these searches use.
     """
     run = tmp_path_factory.mktemp("job") / "run"
-    job = Job(config, run)
+    job = Job(config, run, program=("-c", IMPATIENT))
     job.kill_second_when(lambda: committed_steps(run))
     start = time.monotonic()
     ends = job.end()
