@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import json
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -19,11 +18,9 @@ from dysr_jax.device import device_name
 from dysr_jax.model.programs import compute_dtype, make_supernet
 from dysr_jax.model.supernet import Params, Supernet
 from dysr_jax.report.results import pareto_json, write_figures
-from dysr_jax.report.tables import members_table, steps_table, switch_table
+from dysr_jax.report.summary import format_count, summarise
 from dysr_jax.rundir import agree, open_run
-from dysr_jax.runtime.bank import Bank
 from dysr_jax.runtime.bundle import Bundle, load_bundle, save_bundle
-from dysr_jax.runtime.switching import measure_switching
 from dysr_jax.search.archive import Record
 from dysr_jax.search.evaluator import Patches, grid_patches
 from dysr_jax.search.latency import (
@@ -35,7 +32,7 @@ from dysr_jax.search.latency import (
     table_key,
 )
 from dysr_jax.search.loop import search
-from dysr_jax.search.members import choose, front, measure, sample_frame
+from dysr_jax.search.members import choose, front, measure
 from dysr_jax.search.objectives import feasible
 from dysr_jax.search.select import WEIGHTS, sharing_curve
 from dysr_jax.space import size
@@ -59,11 +56,6 @@ class _Job(NamedTuple):
 
 def _silent(_: str) -> None:
     """What processes other than 0 say."""
-
-
-def _count(number: int) -> str:
-    """`13,122`, or `3.71e+15` where nobody reads the digits."""
-    return f"{number:,}" if number < 10**6 else f"{number:.3g}"
 
 
 def _load_images(config: RunConfig, scale: int) -> tuple[list[Pair], list[Pair]]:
@@ -128,7 +120,7 @@ def _train_and_search(job: _Job) -> None:
     pool = build_pool(job.training, config.data.patch)
     job.say(
         f"{len(job.training)} training images ({pool.nbytes / 1e6:.1f} MB on each device), "
-        f"{len(job.validation)} for validation; {_count(size(space))} archs"
+        f"{len(job.validation)} for validation; {format_count(size(space))} archs"
     )
     state = train(key_train, job.net, pool, config.train, job.mesh, job.run)
     params = parallel.on_one_device(state.ema, job.mesh)
@@ -147,53 +139,6 @@ def _train_and_search(job: _Job) -> None:
     )
     records = list(archive.records.values())
     parallel.from_main(lambda: _write_results(job, params, table, records))
-
-
-def _demonstrate(job: _Job, bundle: Bundle) -> None:
-    """Frames through the members of the bundle as it is on disk."""
-    bank = Bank(bundle)
-    bank.prepare(bundle.frame)
-    rows, columns = bundle.frame
-    scale = bundle.space.scale
-    job.say(
-        f"\nswitching between precompiled executables, {columns}x{rows} -> "
-        f"{columns * scale}x{rows * scale}, output on the host:"
-    )
-    frame = sample_frame(bundle.frame, job.validation[0])
-    job.say(switch_table(measure_switching(bank, frame)))
-
-
-def _summarise(job: _Job, bundle: Bundle) -> None:
-    results = json.loads((job.run / "pareto.json").read_text())
-    union, ensemble = results["union_weight_bytes"], results["ensemble_weight_bytes"]
-    if bundle.members[-1].psnr_y <= bundle.bicubic_psnr_y:
-        job.say("\nno member is better than bicubic: train longer, or with more images")
-    if bundle.steps:
-        job.say(f"\nsteps between neighbours:\n{steps_table(bundle.steps)}")
-    job.say(
-        f"\nfront on {bundle.device}, x{bundle.space.scale}; a frame without its copy to the host, "
-        f"mult-adds at 1280x720:"
-    )
-    job.say(members_table(bundle))
-    job.say(
-        f"{results['evaluated']} of {_count(results['space_size'])} archs evaluated, "
-        f"{results['candidates_per_second']:.1f} a second; resident weights {union / 1e3:.0f} KB, "
-        f"as separate models {ensemble / 1e3:.0f} KB"
-    )
-    for name in (
-        "figures/pareto.png",
-        "figures/sharing.png",
-        "figures/samples.png",
-        "pareto.json",
-        "bundle",
-    ):
-        job.say(f"  {job.run / name}")
-
-
-def _tell(job: _Job, bundle: Bundle) -> None:
-    """Frames through the bundle, and the tables."""
-    _demonstrate(job, bundle)
-    _summarise(job, bundle)
 
 
 def run_search(config: RunConfig, out: epath.PathLike, *, say: Say = print) -> Bundle:
@@ -225,5 +170,5 @@ def run_search(config: RunConfig, out: epath.PathLike, *, say: Say = print) -> B
     else:
         _train_and_search(job)
     bundle = load_bundle(job.run / "bundle")
-    parallel.from_main(lambda: _tell(job, bundle))
+    parallel.from_main(lambda: summarise(job.run, bundle, job.validation[0], job.say))
     return bundle
