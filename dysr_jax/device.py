@@ -29,6 +29,16 @@ def device_name() -> str:
     return str(device.device_kind)
 
 
+CPU_MEMORY = 8 * 2**30
+"""What `memory_bytes` says of a CPU: machines share theirs with other programs."""
+
+
+def memory_bytes() -> int:
+    """Memory of a device that this process may use."""
+    stats = jax.local_devices()[0].memory_stats() or {}
+    return int(stats.get("bytes_limit", CPU_MEMORY))
+
+
 def device_key() -> dict[str, str]:
     """What a latency is a property of, besides the program: device, backend and versions."""
     return {

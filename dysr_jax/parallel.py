@@ -112,6 +112,17 @@ def on_one_device(tree: Any, mesh: Mesh) -> Any:
     return jax.device_put(jax.tree.map(local, tree), mesh.local_mesh.devices.flat[0])
 
 
+def split(tree: Any, mesh: Mesh) -> Any:
+    """Spread host arrays, the same in every process, over the mesh by their leading axis.
+
+    That is as long as there are devices.
+    """
+    sharding = NamedSharding(mesh, PartitionSpec(AXIS))
+    return jax.tree.map(
+        lambda leaf: jax.make_array_from_callback(leaf.shape, sharding, leaf.__getitem__), tree
+    )
+
+
 def fetch(array: Any) -> np.ndarray:
     """The whole array on the host, in every process, however it is spread over devices.
 

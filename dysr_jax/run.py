@@ -22,10 +22,8 @@ from dysr_jax.report.summary import format_count, summarise
 from dysr_jax.rundir import agree, open_run
 from dysr_jax.runtime.bundle import Bundle, load_bundle, save_bundle
 from dysr_jax.search.archive import Record
-from dysr_jax.search.evaluator import Patches, grid_patches
 from dysr_jax.search.latency import (
     LatencyTable,
-    device_table,
     load_table,
     save_table,
     table_json,
@@ -34,6 +32,8 @@ from dysr_jax.search.latency import (
 from dysr_jax.search.loop import search
 from dysr_jax.search.members import choose, front, measure
 from dysr_jax.search.objectives import feasible
+from dysr_jax.search.patches import Patches, grid_patches
+from dysr_jax.search.probing import device_table
 from dysr_jax.search.select import WEIGHTS, sharing_curve
 from dysr_jax.space import size
 from dysr_jax.train.loop import train

@@ -121,6 +121,11 @@ def _costs(space: SearchSpace, slot: int) -> list[tuple[int, int]]:
     return [(mult_adds_per_pixel(specs), parameter_count(specs)) for specs in reads]
 
 
+def branch_mult_adds(space: SearchSpace, slot: int) -> list[int]:
+    """Multiply-adds of each branch of a slot for one LR pixel."""
+    return [pixel for pixel, _ in _costs(space, slot)]
+
+
 def smallest(space: SearchSpace) -> Arch:
     """The arch with the fewest mult-adds, then the fewest weights, in every slot."""
     slots = (_costs(space, slot) for slot in range(len(space.slots)))

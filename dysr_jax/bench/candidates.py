@@ -18,7 +18,8 @@ from dysr_jax.device import device_name
 from dysr_jax.metrics import mse_y
 from dysr_jax.model.programs import frame_program
 from dysr_jax.model.supernet import Params, init_params
-from dysr_jax.search.evaluator import Evaluator, Patches, grid_patches
+from dysr_jax.search.evaluator import Evaluator
+from dysr_jax.search.patches import Patches, grid_patches
 from dysr_jax.space import Arch, arch_name, sample
 from dysr_jax.timing import median_ms
 

@@ -1,8 +1,9 @@
 """Shared kernels: what a slot stores so that each of its branches can cut out what it reads."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import chex
+import jax.numpy as jnp
 
 from dysr_jax.model.branches import Kernels, KernelSpec
 
@@ -27,12 +28,34 @@ def cut(kernel: chex.Array, shape: tuple[int, ...]) -> chex.Array:
 
     Kernels of rank 3 and 4 start with two spatial dimensions; all other dimensions are channels.
     """
-    spatial = 2 if kernel.ndim > 2 else 0
-    starts = [
-        (full - part) // 2 if axis < spatial else 0
-        for axis, (full, part) in enumerate(zip(kernel.shape, shape, strict=True))
-    ]
+    starts = _starts(kernel.shape, shape)
     return kernel[tuple(slice(s, s + n) for s, n in zip(starts, shape, strict=True))]
+
+
+def _starts(full: tuple[int, ...], part: tuple[int, ...]) -> list[int]:
+    """Where in a kernel of shape `full` the part begins, along each dimension."""
+    spatial = 2 if len(full) > 2 else 0
+    lengths = enumerate(zip(full, part, strict=True))
+    return [(whole - cut) // 2 if axis < spatial else 0 for axis, (whole, cut) in lengths]
+
+
+def paste(kernel: chex.Array, shape: tuple[int, ...]) -> chex.Array:
+    """The inverse of `cut`: a kernel of this shape, zero around the given one."""
+    lengths = zip(_starts(shape, kernel.shape), kernel.shape, shape, strict=True)
+    return jnp.pad(kernel, [(start, full - start - part) for start, part, full in lengths])
+
+
+def stack(slots: Sequence[Kernels], specs: dict[str, KernelSpec]) -> Kernels:
+    """The kernels of several slots, `[slots, *shape]` each; zero where a slot stores none or less."""
+    return {
+        name: jnp.stack(
+            [
+                paste(kernels[name], spec.shape) if name in kernels else jnp.zeros(spec.shape)
+                for kernels in slots
+            ]
+        )
+        for name, spec in specs.items()
+    }
 
 
 def cut_all(stored: Kernels, specs: dict[str, KernelSpec]) -> Kernels:

@@ -13,8 +13,8 @@ import jax.numpy as jnp
 
 from dysr_jax.errors import InputError
 from dysr_jax.metrics import to_uint8
-from dysr_jax.model.supernet import Kept, Params, Supernet
-from dysr_jax.space import Arch, SearchSpace
+from dysr_jax.model.supernet import Kept, Params, Supernet, arch_params
+from dysr_jax.space import Arch, SearchSpace, validate
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
@@ -48,14 +48,14 @@ def frame_program(net: Supernet) -> Callable[[Params, chex.Array, Arch | chex.Ar
 
 
 def compile_static(net: Supernet, arch: Arch, params: Params, shape: tuple[int, int]) -> Any:
-    """The executable of one arch, compiled ahead of time: `(params, frame) -> frame`.
+    """The executable of one arch, compiled ahead of time: `(arch_params(...), frame) -> frame`.
 
     It maps `[H, W, 3]` uint8 to `[s H, s W, 3]` uint8.
 
     Args:
         net: the supernet, with `kept` set if `params` is compacted.
         arch: the sub-graph.
-        params: arrays or their shapes.
+        params: arrays or their shapes, of the whole supernet (or all that was kept).
         shape: LR rows and columns of a frame.
     """
     program = frame_program(net)
@@ -64,4 +64,5 @@ def compile_static(net: Supernet, arch: Arch, params: Params, shape: tuple[int, 
         return program(params, frame[None], arch)[0]
 
     frame = jax.ShapeDtypeStruct((*shape, 3), jnp.uint8)
-    return jax.jit(upscale_frame).lower(params, frame).compile()
+    read = arch_params(params, net.space, validate(net.space, arch))
+    return jax.jit(upscale_frame).lower(read, frame).compile()

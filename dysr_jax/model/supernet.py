@@ -47,6 +47,53 @@ def stored_kernels(
     return union(branches[index].reads(space.width, space.scale) for index in indices)
 
 
+def head_kernels(space: SearchSpace) -> dict[str, KernelSpec]:
+    """What the first convolution reads."""
+    return {
+        "kernel": KernelSpec((HEAD_INPUTS, space.width), 1.0),
+        "bias": KernelSpec((space.width,), 0.0),
+    }
+
+
+def head(kernels: Kernels, lr: chex.Array, dtype: Any) -> chex.Array:
+    """The first convolution: `[N, H, W, 3]` in [0, 1] to the trunk, `[N, H, W, C]` in `dtype`."""
+    return patches3x3((lr - 0.5).astype(dtype)) @ kernels["kernel"] + kernels["bias"]
+
+
+def run_branch(space: SearchSpace, branch: Branch, stored: Kernels, x: chex.Array) -> chex.Array:
+    """A branch on `[N, H, W, C]`, with what it reads cut out of the kernels that its slot stores."""
+    return branch(cut_all(stored, branch.reads(space.width, space.scale)), x)
+
+
+def add_skip(x: chex.Array, lr: chex.Array, scale: int) -> chex.Array:
+    """Sub-pixels `[N, H, W, s s 3]` float32: the upsampler's output plus the LR pixel they belong to."""
+    return x.astype(jnp.float32) + jnp.tile(lr, (1, 1, 1, scale**2))
+
+
+def read_names(space: SearchSpace, slot: int, arch: Arch) -> list[str]:
+    """The kernels of a slot that an arch reads."""
+    return list(space.branches(slot)[arch[slot]].reads(space.width, space.scale))
+
+
+def arch_params(params: Params, space: SearchSpace, arch: Arch) -> Params:
+    """The arrays that the static program of an arch reads, whole and not copied.
+
+    Raises:
+        InputError: `params` is compacted and lacks one of them.
+    """
+    read = {"head": params["head"]}
+    for slot in range(len(space.slots)):
+        name = slot_name(space, slot)
+        names = read_names(space, slot, arch)
+        stored = params.get(name, {})
+        if not stored.keys() >= set(names):
+            branch = space.slots[slot][arch[slot]]
+            raise InputError(f"slot {slot}: the weights of branch {branch!r} were not kept")
+        if names:
+            read[name] = {kernel: stored[kernel] for kernel in names}
+    return read
+
+
 class Supernet(nn.Module):
     """All archs of a space over one set of shared kernels."""
 
@@ -76,24 +123,25 @@ class Supernet(nn.Module):
             chex.assert_shape(arch, (len(space.slots),))
         else:
             arch = validate(space, arch)
-        x = self._head(lr - 0.5)
+        x = head(self._kernels("head", head_kernels(space)), lr, self.dtype)
         for slot in range(len(space.slots)):
-            kernels = self._kernels(slot_name(space, slot), stored_kernels(space, slot, self.kept))
+            kernels = self._kernels(slot_name(space, slot), self._specs(slot, arch))
             x = self._slot(slot, kernels, x, arch[slot])
-        skip = jnp.tile(lr, (1, 1, 1, space.scale**2))
-        return pixel_shuffle(x.astype(jnp.float32) + skip, space.scale)
-
-    def _head(self, x: chex.Array) -> chex.Array:
-        specs = {
-            "kernel": KernelSpec((HEAD_INPUTS, self.space.width), 1.0),
-            "bias": KernelSpec((self.space.width,), 0.0),
-        }
-        head = self._kernels("head", specs)
-        return patches3x3(x.astype(self.dtype)) @ head["kernel"] + head["bias"]
+        return pixel_shuffle(add_skip(x, lr, space.scale), space.scale)
 
     def _kernels(self, name: str, specs: dict[str, KernelSpec]) -> Kernels:
         kernels = _SharedKernels(specs=tuple(specs.items()), name=name)()
         return {key: value.astype(self.dtype) for key, value in kernels.items()}
+
+    def _specs(self, slot: int, arch: Arch | chex.Array) -> dict[str, KernelSpec]:
+        """The kernels of a slot that are declared: those that a static arch reads, else all stored.
+
+        A call of an executable costs by the number of its arrays.
+        """
+        stored = stored_kernels(self.space, slot, self.kept)
+        if self.is_initializing() or isinstance(arch, jax.Array):
+            return stored
+        return {name: stored[name] for name in read_names(self.space, slot, arch) if name in stored}
 
     def _slot(
         self, slot: int, kernels: Kernels, x: chex.Array, index: int | chex.Array
@@ -103,15 +151,11 @@ class Supernet(nn.Module):
             if self.kept is not None and index not in self.kept[slot]:
                 name = self.space.slots[slot][index]
                 raise InputError(f"slot {slot}: the weights of branch {name!r} were not kept")
-            return _run(self.space, branches[index], kernels, x)
+            return run_branch(self.space, branches[index], kernels, x)
         if self.kept is not None:
             raise InputError("arch must be a tuple: compacted weights have no search program")
-        runs = [functools.partial(_run, self.space, branch, kernels) for branch in branches]
+        runs = [functools.partial(run_branch, self.space, branch, kernels) for branch in branches]
         return runs[0](x) if len(runs) == 1 else lax.switch(index, runs, x)
-
-
-def _run(space: SearchSpace, branch: Branch, kernels: Kernels, x: chex.Array) -> chex.Array:
-    return branch(cut_all(kernels, branch.reads(space.width, space.scale)), x)
 
 
 class _SharedKernels(nn.Module):

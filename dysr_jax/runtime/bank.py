@@ -15,6 +15,7 @@ import numpy as np
 
 from dysr_jax.errors import InputError
 from dysr_jax.model.programs import compile_static
+from dysr_jax.model.supernet import arch_params
 from dysr_jax.runtime.bundle import Bundle
 
 FrameShape = tuple[int, int]
@@ -27,6 +28,9 @@ class Bank:
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
         self._params = jax.device_put(bundle.params)
+        self._read = {
+            m.name: arch_params(self._params, bundle.space, m.arch) for m in bundle.members
+        }
         self._executables: dict[tuple[str, FrameShape], Any] = {}
 
     def prepare(self, shape: FrameShape, members: Sequence[str] | None = None) -> None:
@@ -74,7 +78,7 @@ class Bank:
                 f"member {member!r} is not prepared for a frame of {shape[0]}x{shape[1]}; ready are "
                 f"{ready or 'none'}"
             )
-        return executable(self._params, frame)
+        return executable(self._read[member], frame)
 
     def __call__(self, frame: chex.Array, member: str) -> np.ndarray:
         """Upscale a frame: `[H, W, 3]` uint8 to `[s H, s W, 3]` uint8 on the host."""

@@ -47,10 +47,14 @@ class SearchConfig:
     min_psnr_y: float = 0.0
     """dB that a candidate's PSNR-Y on the validation patches has to reach; 0 means no bound."""
     rounds: int = 15
-    """Timed rounds for each latency; the median counts."""
+    """Timed rounds for each latency; the lower quartile counts."""
+    latency: str = ""
+    """A latency table that `dysr profile` wrote for this device, to search with; empty measures one."""
+    latency_archs: int = 0
+    """Random archs that a latency table is fitted to, beside one probe a branch."""
     members: int = 8
     """Sub-graphs of the front that are compiled and measured again; the non-dominated ones are kept."""
-    sharing: float = 0.1
+    sharing: float = 0.03
     """How much it counts, in choosing members, that neighbours share weights: 0 is hypervolume alone."""
     remeasure: bool = False
     """Measure this device's latency table anew, though an earlier run left one."""
@@ -65,6 +69,8 @@ def check_config(config: SearchConfig, space: SearchSpace) -> None:
     for name in ("generations", "patches", "rounds"):
         if getattr(config, name) < 1:
             raise InputError(f"search.{name} {getattr(config, name)}: allowed is 1 or more")
+    if config.latency_archs < 0:
+        raise InputError(f"search.latency_archs {config.latency_archs}: allowed is 0 or more")
     if config.patch < MIN_PATCH:
         raise InputError(f"search.patch {config.patch}: allowed is {MIN_PATCH} or more")
     if min(config.frame) < 1:

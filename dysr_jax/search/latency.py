@@ -1,16 +1,12 @@
 """The latency of an arch on this device: a table of branches, measured from static executables.
 
 A frame's time is an intercept (head, first upsampler, dispatch) and a term for each branch. The terms are
-the least-squares fit to whole executables: the cheapest arch, and for each branch the arch that takes it
-wherever it is offered. So they hold what fusion does, and the memory traffic between layers.
+a fit to whole executables (`dysr_jax.search.probing`), so they hold what fusion does, and the memory traffic
+between layers. The fit is of least squares of the relative error, none of the terms negative.
 """
 
-import concurrent.futures
-import contextlib
 import dataclasses
 import datetime
-import functools
-import hashlib
 import json
 import os
 from typing import Any
@@ -23,12 +19,9 @@ import scipy.optimize
 from etils import epath
 
 from dysr_jax.atomic import write_json
-from dysr_jax.device import cache_directory, device_key
+from dysr_jax.device import device_key
 from dysr_jax.errors import InputError
-from dysr_jax.model.programs import compile_static
-from dysr_jax.model.supernet import Params, Supernet
-from dysr_jax.space import Arch, SearchSpace, arch_name, parse_arch, smallest
-from dysr_jax.timing import median_ms
+from dysr_jax.space import Arch, SearchSpace, parse_arch, smallest
 
 FORMAT_VERSION = 1
 
@@ -56,20 +49,6 @@ def table_key(space: SearchSpace, dtype: str, frame: tuple[int, int]) -> dict[st
     return {**device_key(), **program, "body": [list(names) for names in space.slots]}
 
 
-def probes(space: SearchSpace) -> list[Arch]:
-    """The cheapest arch and, for each other branch, it with that branch wherever it is offered."""
-    base = smallest(space)
-    found = {base: None}
-    last = len(space.body)
-    for name in dict.fromkeys(name for names in space.body for name in names):
-        slots = enumerate(space.body)
-        body = [names.index(name) if name in names else base[slot] for slot, names in slots]
-        found[(*body, base[last])] = None
-    for index in range(len(space.upsamplers)):
-        found[(*base[:last], index)] = None
-    return list(found)
-
-
 def _terms(space: SearchSpace) -> tuple[list[str], list[str]]:
     """Body branches and upsamplers with a term; the cheapest of each is part of the intercept."""
     base = smallest(space)
@@ -91,35 +70,12 @@ def _features(space: SearchSpace, archs: list[Arch]) -> np.ndarray:
     return np.asarray(rows, float)
 
 
-def measure_table(
-    net: Supernet, params: Params, frame: tuple[int, int], rounds: int
-) -> LatencyTable:
-    """Compile the probes (in threads), time them in turn on this device and fit the terms.
-
-    Args:
-        net: the supernet.
-        params: on the device that is measured; their values do not matter.
-        frame: LR rows and columns.
-        rounds: timed rounds; medians count.
-    """
-    space = net.space
-    archs = probes(space)
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as threads:
-        executables = list(threads.map(lambda a: compile_static(net, a, params, frame), archs))
-    pixels = jnp.zeros((*frame, 3), jnp.uint8)
-    calls = {
-        arch_name(space, arch): functools.partial(run, params, pixels)
-        for arch, run in zip(archs, executables, strict=True)
-    }
-    measured = median_ms(calls, rounds)
-    return fit_table(space, measured, table_key(space, jnp.dtype(net.dtype).name, frame))
-
-
 def fit_table(space: SearchSpace, measured: dict[str, float], key: dict[str, Any]) -> LatencyTable:
     """The non-negative least-squares terms of measured archs (by name)."""
     archs = [parse_arch(space, name) for name in measured]
     values = np.array(list(measured.values()))
-    terms = scipy.optimize.nnls(_features(space, archs), values)[0].tolist()
+    relative = _features(space, archs) / values[:, None]
+    terms = scipy.optimize.nnls(relative, np.ones(len(values)))[0].tolist()
     body, upsamplers = _terms(space)
     return LatencyTable(
         key=key,
@@ -131,15 +87,23 @@ def fit_table(space: SearchSpace, measured: dict[str, float], key: dict[str, Any
     )
 
 
-def predict(table: LatencyTable, space: SearchSpace, genes: chex.Array) -> chex.Array:
-    """Milliseconds of archs: int32 `[N, slots]` to float32 `[N]`. Traceable in `genes`."""
+def branch_ms(table: LatencyTable, space: SearchSpace) -> np.ndarray:
+    """What each branch of each slot adds to a frame: float32 `[slots, branches]`, 0 past a slot's last."""
     width = max(len(names) for names in space.slots)
     costs = np.zeros((len(space.slots), width), np.float32)
     for slot, names in enumerate(space.slots):
         terms = table.upsampler_ms if slot == len(space.body) else table.body_ms
         costs[slot, : len(names)] = [terms.get(name, 0.0) for name in names]
-    each = jnp.asarray(costs)[jnp.arange(len(space.slots)), genes]
-    return jnp.float32(table.intercept_ms) + jnp.sum(each, -1)
+    return costs
+
+
+def predict(table: LatencyTable, space: SearchSpace, genes: chex.Array) -> chex.Array:
+    """Milliseconds of archs: int32 `[N, slots]` to float32 `[N]`. Traceable in `genes`."""
+    costs = branch_ms(table, space)
+    each = (jnp.asarray(costs) if isinstance(genes, jax.Array) else costs)[
+        np.arange(len(space.slots)), genes
+    ]
+    return np.float32(table.intercept_ms) + each.sum(-1)
 
 
 def table_json(table: LatencyTable) -> dict[str, Any]:
@@ -178,28 +142,3 @@ def load_table(path: str | os.PathLike[str], key: dict[str, Any]) -> LatencyTabl
                 f"latency table {os.fspath(path)!r} is for {name} {found[name]!r}; needed is {value!r}"
             )
     return table
-
-
-def device_table(
-    net: Supernet, params: Params, frame: tuple[int, int], rounds: int, *, remeasure: bool = False
-) -> tuple[LatencyTable, bool]:
-    """This device's table: as an earlier run measured it (`cache_directory`), else measured now.
-
-    It belongs to the device and not to a run: with one table, one seed searches the same candidates.
-
-    Returns:
-        The table, and whether it was measured now.
-    """
-    key = table_key(net.space, jnp.dtype(net.dtype).name, frame)
-    digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
-    path = cache_directory() / "latency" / f"{digest}.json"
-    if path.exists() and not remeasure:
-        try:
-            return load_table(path, key), False
-        except InputError:
-            pass  # damaged: measured again and replaced
-    table = measure_table(net, jax.block_until_ready(params), frame, rounds)
-    with contextlib.suppress(OSError):  # the cache only saves time
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_table(path, table)
-    return table, True

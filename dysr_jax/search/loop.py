@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import chex
-import jax.numpy as jnp
 import numpy as np
 from etils import epath
 from jax.sharding import Mesh
@@ -17,9 +16,10 @@ from dysr_jax.model.supernet import Params, Supernet
 from dysr_jax.search import nsga2, resume
 from dysr_jax.search.archive import Archive, Record
 from dysr_jax.search.config import SearchConfig, check_config
-from dysr_jax.search.evaluator import Evaluator, Patches
+from dysr_jax.search.evaluator import Evaluator
 from dysr_jax.search.latency import LatencyTable, predict
 from dysr_jax.search.objectives import judge
+from dysr_jax.search.patches import Patches
 from dysr_jax.space import Arch, SearchSpace, arch_names, to_archs
 
 
@@ -32,15 +32,12 @@ class _Evaluation(NamedTuple):
     table: LatencyTable
 
 
-def _records(
-    work: _Evaluation, archs: list[Arch], generation: int, population: int
-) -> list[Record]:
-    """Evaluate archs in one dispatch, filled up to the population's size so that nothing recompiles."""
+def _records(work: _Evaluation, archs: list[Arch], generation: int) -> list[Record]:
+    """Evaluate archs."""
     rows = np.asarray(archs, np.int32)
-    genes = jnp.asarray(np.pad(rows, ((0, population - len(archs)), (0, 0)), "edge"))
-    latency = np.asarray(predict(work.table, work.space, genes)).tolist()
+    latency = predict(work.table, work.space, rows).tolist()
     start = time.perf_counter()
-    quality = parallel.fetch(work.evaluate(work.params, genes)).tolist()
+    quality = work.evaluate(work.params, rows).tolist()
     seconds = (time.perf_counter() - start) / len(archs)
     names = arch_names(work.space, rows)
     return [
@@ -121,7 +118,7 @@ def search(
             new = [a for a in dict.fromkeys(archs) if a not in archive.records]
             if new:
                 work.evaluate.prepare(params, genes)  # the archive's seconds hold no compilation
-                archive.append(_records(work, new, generation, config.population))
+                archive.append(_records(work, new, generation))
             found = [archive.records[arch] for arch in archs]
             state = nsga2.tell(state, genes, *judge(space, found, config))
             if write:

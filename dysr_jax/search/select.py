@@ -133,12 +133,12 @@ def sharing_curve(
     latency_ms = np.array([record.latency_ms for record in front])
     psnr_y = np.array([record.psnr_y for record in front])
     points = np.stack([latency_ms, -psnr_y], 1)
-    areas, box = _areas(latency_ms, psnr_y), (points[-1, 0], points[0, 1])
-    whole = hypervolume(points, box)
+    areas, corner = _areas(latency_ms, psnr_y), points.max(0)
+    whole = hypervolume(points, corner)
     curve: list[SharingPoint] = []
     for weight in weights:
         chosen = _best_path(areas - weight * costs, members)
-        part = hypervolume(points[chosen], box)
+        part = hypervolume(points[chosen], corner)
         kept, steps = [archs[i] for i in chosen], (chosen[:-1], chosen[1:])
         curve.append(
             {

@@ -6,6 +6,7 @@ from typing import Any
 import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax import lax
 from jax.sharding import Mesh
@@ -13,33 +14,68 @@ from jax.sharding import Mesh
 from dysr_jax import parallel
 from dysr_jax.data.pool import Pool, draw
 from dysr_jax.model.supernet import Supernet
-from dysr_jax.space import sample
+from dysr_jax.space import SearchSpace, sample
 from dysr_jax.train.config import TrainConfig
 from dysr_jax.train.losses import sandwich
 from dysr_jax.train.state import TrainState, make_optimizer
+
+STRATA = 8
+"""Runs of like cost from which the archs of a step are drawn."""
 
 Metrics = dict[str, chex.Array]
 Batch = tuple[chex.Array, chex.Array]
 """LR `[G, B, P, P, 3]` and HR `[G, B, s P, s P, 3]` of G groups."""
 
 
+def draw_archs(
+    key: chex.PRNGKey, space: SearchSpace, groups: int, count: int, costs: np.ndarray | None
+) -> chex.Array:
+    """The random archs of all groups of a step, int32 `[G, count, slots]`, of like cost across groups.
+
+    A step ends when its slowest device does. So of `STRATA` times as many archs as are needed, sorted by
+    cost, a random run of neighbours is taken: over many steps the groups together see every arch equally
+    often, and at each step they see archs that take about as long.
+
+    Args:
+        key: for this step.
+        space: of the archs.
+        groups: of the step, on all devices.
+        count: archs a group.
+        costs: `[slots, branches]`, such as `dysr_jax.search.latency.branch_ms`; None draws each arch on
+            its own, as does a single group.
+    """
+    if groups == 1 or costs is None:
+        return sample(key, space, (groups, count))
+    key_archs, key_stratum = jax.random.split(key)
+    drawn = sample(key_archs, space, (count, STRATA * groups))
+    cost = jnp.asarray(costs)[jnp.arange(len(space.slots)), drawn].sum(-1)
+    stratum = jax.random.randint(key_stratum, (count, 1), 0, STRATA)
+    places = jnp.argsort(cost, 1).reshape(count, STRATA, groups)
+    chosen = jnp.take_along_axis(places, stratum[:, :, None], 1)[:, 0]
+    return jnp.take_along_axis(drawn, chosen[:, :, None], 1).swapaxes(0, 1)
+
+
 def draw_groups(
-    key: chex.PRNGKey, pool: Pool, net: Supernet, config: TrainConfig, groups: chex.Array
+    key: chex.PRNGKey,
+    pool: Pool,
+    net: Supernet,
+    config: TrainConfig,
+    numbers: chex.Array,
+    *,
+    groups: int,
+    costs: np.ndarray | None = None,
 ) -> tuple[Batch, chex.Array]:
-    """The patches and archs of the groups with these numbers (int32 `[G]`).
+    """The patches and archs of the groups with these numbers (int32 `[G]`, of `groups` in all).
 
     A group's draw depends on its number and the key only, not on the device that trains it.
 
     Returns:
         The batch, and archs int32 `[G, R, slots]`.
     """
-
-    def one(group: chex.Array) -> tuple[Batch, chex.Array]:
-        key_data, key_archs = jax.random.split(jax.random.fold_in(key, group))
-        archs = sample(key_archs, net.space, (config.random_archs,))
-        return draw(key_data, pool, config.batch), archs
-
-    return jax.vmap(one)(groups)
+    key_data, key_archs = jax.random.split(key)
+    archs = draw_archs(key_archs, net.space, groups, config.random_archs, costs)
+    batch = jax.vmap(lambda number: draw(jax.random.fold_in(key_data, number), pool, config.batch))
+    return batch(numbers), archs[numbers]
 
 
 def apply_gradients(state: TrainState, grads: Any, config: TrainConfig) -> TrainState:
@@ -96,21 +132,25 @@ def _mean_over_groups(fn: Callable[[Any], Any], inputs: Any) -> Any:
 
 
 def make_train_chunk(
-    net: Supernet, config: TrainConfig, mesh: Mesh
+    net: Supernet, config: TrainConfig, mesh: Mesh, costs: np.ndarray | None = None
 ) -> Callable[[TrainState, Pool, chex.PRNGKey], tuple[TrainState, Metrics]]:
     """`chunk` updates as one jitted dispatch over the devices of the mesh; the state is donated.
 
-    The returned function gives the new state and, for every metric, its `[chunk]` values.
+    `costs` makes the archs of all groups of a step alike in cost (see `draw_archs`). The returned
+    function gives the new state and, for every metric, its `[chunk]` values.
     """
     devices = mesh.devices.size
-    groups = (config.groups or devices) // devices
+    groups = config.groups or devices
+    each = groups // devices
 
     def chunk(state: TrainState, pool: Pool, key: chex.PRNGKey) -> tuple[TrainState, Metrics]:
-        numbers = parallel.index() * groups + jnp.arange(groups)
+        numbers = parallel.index() * each + jnp.arange(each)
 
         def body(state: TrainState, _: None) -> tuple[TrainState, Metrics]:
             step_key = jax.random.fold_in(key, state.step)
-            batch, archs = draw_groups(step_key, pool, net, config, numbers)
+            batch, archs = draw_groups(
+                step_key, pool, net, config, numbers, groups=groups, costs=costs
+            )
             return train_step(state, batch, archs, net=net, config=config)
 
         return lax.scan(body, state, None, length=config.chunk)

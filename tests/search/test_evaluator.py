@@ -1,5 +1,7 @@
 """The evaluator against a plain loop, and the patches it measures on."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,11 +11,15 @@ from skimage.color import rgb2ycbcr
 from dysr_jax import parallel
 from dysr_jax.data.sources import Pair
 from dysr_jax.errors import InputError
+from dysr_jax.metrics import mse_y, psnr
 from dysr_jax.model.programs import frame_program, make_supernet
 from dysr_jax.model.supernet import init_params
 from dysr_jax.runtime.compilations import count_compilations
-from dysr_jax.search.evaluator import Evaluator, Patches, grid_patches
-from dysr_jax.space import sample, to_archs, uniform
+from dysr_jax.search import evaluator
+from dysr_jax.search.evaluator import MEMORY_SHARE, Evaluator
+from dysr_jax.search.patches import Patches, grid_patches
+from dysr_jax.search.population import row_bytes
+from dysr_jax.space import SearchSpace, sample, to_archs, uniform
 
 SPACE = uniform(slots=2, width=4, scale=2, branches=("id", "s3", "c3", "r1"))
 NET = make_supernet(SPACE, "float32")
@@ -154,7 +160,53 @@ def test_one_compilation_a_population_size(params, patches, genes):
     )
     with count_compilations() as compilations:
         for population in populations:
-            fresh(params, population).block_until_ready()
+            fresh(params, population)
+        fresh(params, two)
         assert compilations.value == 1
-        fresh(params, two).block_until_ready()
+        fresh(params, np.concatenate(populations))
         assert compilations.value == 2
+
+
+@pytest.mark.parametrize("tile", [2, 3, 8])
+@pytest.mark.parametrize("devices", [1, 3])
+def test_tiles_change_nothing(params, patches, tile, devices):
+    genes = sample(jax.random.key(3), SPACE, (23,))
+    one = Evaluator(NET, patches, parallel.device_mesh(1), tile=1)(params, genes)
+    found = Evaluator(NET, patches, parallel.device_mesh(devices), tile=tile)(params, genes)
+    assert np.ptp(one) > 0.5
+    np.testing.assert_allclose(found, one, atol=1e-4)
+
+
+def test_slots_that_offer_different_branches():
+    space = SearchSpace((("c3", "id"), ("r2", "c5", "s3"), ("a1",)), ("u2",), 4, 2)
+    net, key = make_supernet(space, "float32"), jax.random.key(4)
+    params = jax.tree.map(lambda leaf: leaf + 0.05, init_params(key, space))
+    rng = np.random.default_rng(1)
+    lr = jnp.asarray(rng.integers(0, 256, (3, 8, 8, 3), np.uint8))
+    hr = jnp.asarray(rng.integers(0, 256, (3, 16, 16, 3), np.uint8))
+    patches = Patches(lr=lr, hr=hr, image=jnp.arange(3))
+    genes = sample(key, space, (6,))
+    found = Evaluator(net, patches, parallel.device_mesh(2), tile=2)(params, genes)
+    program = jax.jit(frame_program(net), static_argnums=2)
+    expected = [
+        np.mean(psnr(mse_y(program(params, lr, arch), hr, 2))) for arch in to_archs(space, genes)
+    ]
+    np.testing.assert_allclose(found, expected, atol=0.01)
+
+
+def test_little_memory_takes_several_dispatches(params, patches, monkeypatch):
+    genes = sample(jax.random.key(5), SPACE, (17,))
+    mesh = parallel.device_mesh(2)
+    whole = Evaluator(NET, patches, mesh)
+    row = row_bytes(NET, patches)
+    monkeypatch.setattr(evaluator, "memory_bytes", lambda: 3 * 2 * row / MEMORY_SHARE)
+    little = Evaluator(NET, patches, mesh)
+    assert (whole.plan(17).population, little.plan(17).population) == (11, 3)
+    np.testing.assert_allclose(little(params, genes), whole(params, genes), atol=1e-4)
+
+
+def test_equal_images_are_infinitely_good(params, patches):
+    arch = jnp.zeros((1, 3), jnp.int32)
+    hr = jax.jit(frame_program(NET))(params, patches.lr, arch[0])
+    same = dataclasses.replace(patches, hr=hr)
+    assert Evaluator(NET, same, parallel.device_mesh(1))(params, arch).tolist() == [np.inf]

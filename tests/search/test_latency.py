@@ -12,18 +12,16 @@ import pytest
 from dysr_jax.errors import InputError
 from dysr_jax.model.programs import make_supernet
 from dysr_jax.model.supernet import init_params
-from dysr_jax.search import latency
+from dysr_jax.search import probing
 from dysr_jax.search.latency import (
     LatencyTable,
-    device_table,
     fit_table,
     load_table,
-    measure_table,
     predict,
-    probes,
     save_table,
     table_key,
 )
+from dysr_jax.search.probing import check_table, device_table, drawn_archs, measure_table, probes
 from dysr_jax.space import SearchSpace, arch_name, counts, parse_arch, smallest, uniform, validate
 
 PLANTED = {"id": 0.0, "s3": 0.25, "c3": 0.5, "r1": 1.0, "u1": 0.0, "u2": 0.125}
@@ -109,8 +107,10 @@ def assert_residuals_cancel(table, space):
     """The normal equation of a least-squares fit with an intercept above zero."""
     assert table.intercept_ms > 0
     genes = jnp.asarray([parse_arch(space, name) for name in table.measured_ms], jnp.int32)
-    measured = list(table.measured_ms.values())
-    assert float(jnp.sum(predict(table, space, genes))) == pytest.approx(sum(measured), rel=1e-5)
+    measured = np.array(list(table.measured_ms.values()))
+    relative = (np.asarray(predict(table, space, genes)) - measured) / measured
+    # The normal equation of the intercept, whose column is 1 / measured.
+    assert np.sum(relative / measured) == pytest.approx(0.0, abs=1e-5 * np.sum(1 / measured))
 
 
 def test_predict_is_traceable():
@@ -201,13 +201,13 @@ def measurements(monkeypatch, tmp_path):
     """An empty cache, and the frames that were measured instead of measuring them."""
     frames = []
 
-    def measure(net, params, frame, rounds):
+    def measure(net, params, frame, rounds, *, drawn):
         frames.append(frame)
         key = table_key(net.space, "float32", frame)
         return LatencyTable(key, float(len(frames)), {"c3": 1.0}, {}, {}, "now")
 
     monkeypatch.setenv("DYSR_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setattr(latency, "measure_table", measure)
+    monkeypatch.setattr(probing, "measure_table", measure)
     return frames
 
 
@@ -253,3 +253,67 @@ def test_measure_table_times_the_probes():
     assert list(table.measured_ms) == ["id-u1", "c3-u1"]
     assert min(table.measured_ms.values()) > 0
     assert_residuals_cancel(table, SMALL)
+
+
+# --- random archs, and how well the table predicts them ----------------------------------------------
+
+
+def test_drawn_archs_are_distinct_and_from_all_over_the_range():
+    space = uniform(slots=16, width=4, scale=2)
+    archs = drawn_archs(jax.random.key(0), space, 40)
+    assert len({*archs}) == 40
+    works = np.sum(np.asarray(archs)[:, :-1] != smallest(space)[0], 1)
+    assert works.min() <= 3
+    assert works.max() >= 13
+
+
+def test_a_small_space_gives_the_archs_it_has():
+    archs = drawn_archs(jax.random.key(0), SMALL, 40)
+    assert sorted(archs) == [(0, 0), (1, 0)]
+
+
+def test_random_archs_join_the_fit(monkeypatch):
+    seen = []
+
+    def measure(net, params, archs, frame, rounds):
+        seen.extend(archs)
+        return {arch_name(SPACE, arch): cost(SPACE, arch, 0.5) for arch in archs}
+
+    monkeypatch.setattr(probing, "measure_archs", measure)
+    table = measure_table(make_supernet(SPACE, "float32"), {}, FRAME, 2, drawn=9)
+    assert seen[: len(probes(SPACE))] == probes(SPACE)
+    assert len(seen) == len({*seen}) > len(probes(SPACE))
+    assert table.body_ms == pytest.approx({"s3": 0.25, "c3": 0.5, "r1": 1.0}, abs=1e-6)
+
+
+@pytest.mark.parametrize(("noise", "tau", "error"), [(0.0, 1.0, 0.0), (0.3, 0.95, 0.3)])
+def test_check_table_measures_archs_that_the_table_has_not_seen(monkeypatch, noise, tau, error):
+    table = dataclasses.replace(planted_table(SPACE, 0.5), key={"frame": list(FRAME)})
+    rng = np.random.default_rng(0)
+
+    def measure(net, params, archs, frame, rounds):
+        assert frame == FRAME
+        factors = 1 + noise * rng.choice([-1, 1], len(archs))
+        return {
+            arch_name(SPACE, arch): cost(SPACE, arch, 0.5) * factor
+            for arch, factor in zip(archs, factors, strict=True)
+        }
+
+    monkeypatch.setattr(probing, "measure_archs", measure)
+    found = check_table(table, make_supernet(SPACE, "float32"), {}, archs=30, rounds=1)
+    assert len({*found.archs}) == 30
+    assert not {*found.archs} & {*table.measured_ms}
+    if noise:
+        assert found.kendall_tau < tau
+        assert found.mean_error > 0.2
+    else:
+        assert found.kendall_tau == pytest.approx(tau)
+        assert found.mean_error == pytest.approx(error, abs=1e-6)
+
+
+def test_check_table_needs_archs_to_compare():
+    table = dataclasses.replace(planted_table(SMALL, 0.5), key={"frame": list(FRAME)})
+    with pytest.raises(InputError, match=r"archs 1: allowed is 2 or more"):
+        check_table(table, NET, {}, archs=1, rounds=1)
+    with pytest.raises(InputError, match=r"too few archs"):
+        check_table(table, NET, {}, archs=5, rounds=1)

@@ -14,7 +14,7 @@ from dysr_jax.model.supernet import Supernet
 from dysr_jax.space import uniform
 from dysr_jax.train.config import TrainConfig
 from dysr_jax.train.state import init_state
-from dysr_jax.train.step import apply_gradients, draw_groups, make_train_chunk
+from dysr_jax.train.step import apply_gradients, draw_archs, draw_groups, make_train_chunk
 
 CONFIG = TrainConfig(steps=6, batch=2, groups=4, chunk=3, warmup=1, learning_rate=1e-2)
 
@@ -45,7 +45,9 @@ def one_device(space, pool):
 
 def test_groups_differ_in_archs_and_patches(space, pool):
     """What makes the next test one: every device trains something else."""
-    (lr, _), archs = draw_groups(jax.random.key(1), pool, Supernet(space), CONFIG, jnp.arange(4))
+    (lr, _), archs = draw_groups(
+        jax.random.key(1), pool, Supernet(space), CONFIG, jnp.arange(4), groups=4
+    )
     assert len({arch.tobytes() for arch in np.asarray(archs)}) > 1
     assert len({patch.tobytes() for patch in np.asarray(lr)}) == 4
 
@@ -96,3 +98,41 @@ def test_training_lowers_the_loss(space, pool):
     _, metrics = run_chunk(space, pool, config, 1)
     loss = np.asarray(metrics["loss"])
     assert loss[-5:].mean() < loss[:5].mean()
+
+
+SPREAD = uniform(slots=6, width=4, scale=2, branches=("id", "s3", "c3", "a1"), upsamplers=("u1",))
+COSTS = np.array([[0.0, 1.0, 3.0, 10.0]] * 6 + [[0.0] * 4])
+
+
+@pytest.fixture(scope="module")
+def stratified():
+    """Archs of 300 steps of 4 groups, `[300, 4, 2, slots]`."""
+    keys = jax.random.split(jax.random.key(7), 300)
+    return np.asarray(jax.vmap(lambda key: draw_archs(key, SPREAD, 4, 2, COSTS))(keys))
+
+
+def test_archs_of_a_step_cost_alike(stratified):
+    def spread(archs):
+        cost = COSTS[np.arange(7), archs].sum(-1)
+        return np.mean(cost.max(1) - cost.min(1))
+
+    keys = jax.random.split(jax.random.key(7), 300)
+    alone = jax.vmap(lambda key: draw_archs(key, SPREAD, 4, 2, None))(keys)
+    assert spread(stratified) < 0.25 * spread(np.asarray(alone))
+
+
+def test_stratified_archs_are_uniform_over_the_space(stratified):
+    for slot in range(6):
+        share = np.bincount(stratified[..., slot].ravel(), minlength=4) / stratified[..., 0].size
+        np.testing.assert_allclose(share, 0.25, atol=0.04)  # 2,400 draws: four standard errors
+    cost = COSTS[np.arange(7), stratified].sum(-1)
+    exact = 6 * COSTS[0].std()  # of the sum of independent slots, times sqrt(6)
+    np.testing.assert_allclose(cost.std(), exact / np.sqrt(6), rtol=0.1)
+
+
+def test_a_group_s_draw_does_not_depend_on_who_trains_it(space, pool):
+    net, key = Supernet(space), jax.random.key(3)
+    costs = np.arange(10.0).reshape(2, 5)[:, :4]
+    whole = draw_groups(key, pool, net, CONFIG, jnp.arange(4), groups=4, costs=costs)
+    part = draw_groups(key, pool, net, CONFIG, jnp.arange(2, 4), groups=4, costs=costs)
+    jax.tree.map(lambda a, b: np.testing.assert_array_equal(a[2:], b), whole, part)

@@ -1,0 +1,114 @@
+"""How the training step and the evaluation of candidates scale over the devices of this machine."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dysr_jax import parallel
+from dysr_jax.bench.rows import describe_space
+from dysr_jax.bench.setup import Setup, make_setup
+from dysr_jax.config import RunConfig
+from dysr_jax.data.pool import Pool, build_pool
+from dysr_jax.device import device_name
+from dysr_jax.errors import InputError
+from dysr_jax.model.supernet import init_params
+from dysr_jax.search.evaluator import Evaluator
+from dysr_jax.search.latency import branch_ms
+from dysr_jax.search.patches import grid_patches
+from dysr_jax.search.probing import device_table
+from dysr_jax.space import sample
+from dysr_jax.timing import median_ms
+from dysr_jax.train.config import TrainConfig
+from dysr_jax.train.state import init_state
+from dysr_jax.train.step import make_train_chunk
+
+
+def _training(
+    setup: Setup, recipe: TrainConfig, pool: Pool, devices: int, costs: np.ndarray
+) -> Callable[[], object]:
+    """A call that trains one chunk, a group a device."""
+    mesh = parallel.device_mesh(devices)
+    state = parallel.replicate(init_state(jax.random.key(0), setup.net.space, recipe), mesh)
+    chunk = make_train_chunk(setup.net, recipe, mesh, costs)
+    pool, key = parallel.replicate(pool, mesh), jax.random.key(1)
+    held = [state]
+
+    def call() -> object:
+        held[0], metrics = chunk(held[0], pool, key)
+        return metrics
+
+    return call
+
+
+def _evaluation(setup: Setup, config: RunConfig, devices: int) -> Callable[[], object]:
+    """A call that evaluates a population, as large a device whatever their number."""
+    space, search = setup.net.space, config.search
+    mesh = parallel.device_mesh(devices)
+    params = parallel.replicate(init_params(jax.random.key(0), space), mesh)
+    patches = grid_patches(setup.validation, search.patches, search.patch)
+    genes = np.asarray(sample(jax.random.key(1), space, (devices * search.population,)))
+    evaluate = Evaluator(setup.net, patches, mesh)
+    evaluate.prepare(params, genes)
+    return functools.partial(evaluate, params, genes)
+
+
+def _device_counts(devices: int) -> list[int]:
+    """1, 2, 4, ... and all."""
+    available = devices or len(jax.devices())
+    return sorted({2**i for i in range(available.bit_length()) if 2**i <= available} | {available})
+
+
+def bench_scaling(config: RunConfig, *, steps: int = 20, rounds: int = 5) -> dict[str, Any]:
+    """Training steps and candidates a second on 1, 2, 4, ... and all devices, in turn.
+
+    Work grows with the devices: a group of archs and patches a device at a step, a population a device in
+    a dispatch. Efficiency is the work a second on n devices over n times that on one.
+
+    Args:
+        config: space, recipe, patches and precision; `devices` is the largest number.
+        steps: training steps in a dispatch.
+        rounds: timed rounds; medians count.
+
+    Raises:
+        InputError: `steps` under 1, or fewer devices than `config.devices`.
+    """
+    if steps < 1:
+        raise InputError(f"steps {steps}: allowed is 1 or more")
+    counts = _device_counts(parallel.device_mesh(config.devices).devices.size)
+    setup = make_setup(dataclasses.replace(config, devices=1), 2, rounds)
+    recipe = dataclasses.replace(config.train, groups=0, chunk=steps, steps=steps)
+    pool = build_pool(setup.training, config.data.patch)
+    params = init_params(jax.random.key(0), setup.net.space)
+    table, _ = device_table(setup.net, params, config.search.frame, config.search.rounds)
+    costs = branch_ms(table, setup.net.space)
+    calls: dict[str, Callable[[], object]] = {}
+    for count in counts:
+        calls[f"step {count}"] = _training(setup, recipe, pool, count, costs)
+        calls[f"candidates {count}"] = _evaluation(setup, config, count)
+    measured = median_ms(calls, rounds)
+    rows = []
+    for count in counts:
+        step, population = measured[f"step {count}"] / steps, measured[f"candidates {count}"]
+        rows.append(
+            {
+                "devices": count,
+                "step_ms": step,
+                "groups_per_second": count / step * 1e3,
+                "step_efficiency": measured["step 1"] / steps / step,
+                "candidates_per_second": count * config.search.population / population * 1e3,
+                "candidate_efficiency": measured["candidates 1"] / population,
+            }
+        )
+    return {
+        "device": device_name(),
+        "space": describe_space(setup.net),
+        "batch": f"{recipe.batch} patches of {config.data.patch}x{config.data.patch} a device",
+        "population": f"{config.search.population} a device",
+        "dtype": jnp.dtype(setup.net.dtype).name,
+        "scaling": rows,
+    }

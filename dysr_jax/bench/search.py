@@ -1,0 +1,219 @@
+"""Searching: the search program against compiling each candidate and against eager PyTorch."""
+
+import functools
+import importlib.util
+import pathlib
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dysr_jax import parallel
+from dysr_jax.bench.rates import matrix_flops
+from dysr_jax.bench.rows import describe_space
+from dysr_jax.bench.setup import Setup, make_setup
+from dysr_jax.config import RunConfig
+from dysr_jax.device import device_name
+from dysr_jax.errors import InputError
+from dysr_jax.metrics import mse_y
+from dysr_jax.model.programs import frame_program
+from dysr_jax.model.supernet import Params, init_params
+from dysr_jax.search.evaluator import Evaluator
+from dysr_jax.search.patches import Patches, grid_patches
+from dysr_jax.search.schedule import computed_share
+from dysr_jax.space import Arch, mult_adds, sample, size, to_archs
+from dysr_jax.timing import median_ms
+
+TORCH_POPULATION = 64
+"""Candidates that the PyTorch baseline evaluates in a round: its rate does not depend on their number."""
+
+BASELINE = pathlib.Path(__file__).parents[2] / "experiments" / "baselines" / "torch_supernet.py"
+
+
+class Case(NamedTuple):
+    """What all methods are measured on."""
+
+    setup: Setup
+    params: Params
+    patches: Patches
+    genes: np.ndarray
+    """int32 `[largest population, slots]`; smaller populations are its first rows."""
+    rounds: int
+
+    def archs(self, count: int) -> list[Arch]:
+        """The first ones."""
+        return to_archs(self.setup.net.space, self.genes[:count])
+
+
+Row = dict[str, Any]
+
+
+def _row(name: str, case: Case, count: int, seconds: float, **more: Any) -> Row:
+    """A method's row; `seconds` are of all `count` candidates."""
+    rows, columns = case.patches.hr.shape[1:3]
+    space = case.setup.net.space
+    each = statistics.mean(mult_adds(space, arch, (rows, columns)) for arch in case.archs(count))
+    flops = 2 * each * len(case.patches.lr) * count / seconds
+    return {
+        "name": name,
+        "patches": len(case.patches.lr),
+        "population": count,
+        "candidates_per_second": count / seconds,
+        "ms": seconds / count * 1e3,
+        "tflops": flops / 1e12,
+        **more,
+    }
+
+
+def _search_program(case: Case, populations: Sequence[int]) -> list[Row]:
+    """All populations in turn, scheduling on the host and the results' way back included."""
+    net = case.setup.net
+    mesh = parallel.device_mesh(1)
+    params = parallel.replicate(case.params, mesh)
+    calls: dict[str, Callable[[], object]] = {}
+    for count in populations:
+        evaluate = Evaluator(net, case.patches, mesh)
+        evaluate.prepare(params, case.genes[:count])
+        calls[str(count)] = functools.partial(evaluate, params, case.genes[:count])
+    measured = median_ms(calls, case.rounds, warmup=1)
+    return [
+        _row(
+            "search program",
+            case,
+            count,
+            measured[str(count)] / 1e3,
+            computed=computed_share(net.space, case.genes[:count]),
+        )
+        for count in populations
+    ]
+
+
+def _compile_each(case: Case, count: int) -> Row:
+    """Static programs, one after the other, the time to compile included."""
+    net = case.setup.net
+    program = frame_program(net)
+
+    def static(params: Params, patches: Patches, arch: Arch) -> chex.Array:
+        return jnp.mean(mse_y(program(params, patches.lr, arch), patches.hr, net.space.scale))
+
+    archs = case.archs(count)
+    start = time.perf_counter()
+    for arch in archs:
+        run = jax.jit(static, static_argnums=2).lower(case.params, case.patches, arch).compile()
+        jax.block_until_ready(run(case.params, case.patches))
+    return _row("compile each candidate", case, count, time.perf_counter() - start)
+
+
+def _load_baseline() -> Any | None:
+    """The PyTorch supernet of `experiments/`, or None without PyTorch or outside the repository."""
+    if not BASELINE.exists() or importlib.util.find_spec("torch") is None:
+        return None
+    spec = importlib.util.spec_from_file_location("torch_supernet", BASELINE)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _torch(case: Case, module: Any) -> Row:
+    net = case.setup.net
+    count = min(TORCH_POPULATION, len(case.genes))
+    evaluate = module.TorchSupernet(
+        net.space,
+        case.params,
+        case.patches,
+        device="cuda" if jax.default_backend() == "gpu" else "cpu",
+        dtype=jnp.dtype(net.dtype).name,
+    )
+    archs = case.archs(count)
+    measured = median_ms({"": lambda: evaluate(archs)}, case.rounds, warmup=1)[""]
+    return _row("PyTorch eager", case, count, measured / 1e3)
+
+
+def _ratios(rows: Sequence[Row]) -> list[Row]:
+    """The search program over the other methods, by patches and population."""
+    others = [row for row in rows if row["name"] != "search program"]
+    return [
+        {
+            "patches": row["patches"],
+            "population": row["population"],
+            **{
+                f"over {other['name']}": row["candidates_per_second"]
+                / other["candidates_per_second"]
+                for other in others
+                if other["patches"] == row["patches"]
+            },
+        }
+        for row in rows
+        if row["name"] == "search program"
+    ]
+
+
+def bench_search(
+    config: RunConfig,
+    *,
+    populations: Sequence[int] = (64, 256, 1024),
+    patch_counts: Sequence[int] = (),
+    compiled: int = 4,
+    rounds: int = 5,
+) -> dict[str, Any]:
+    """Candidates a second of each method, on the same archs, patches and precision, on one device.
+
+    Weights are fresh: they do not change the time. FLOP/s count every candidate as if it were computed
+    alone; `computed` is the part of the branches' work that the search program does, the rest being
+    shared between candidates.
+
+    Args:
+        config: space, patches and precision.
+        populations: candidates in a call of the search program.
+        patch_counts: of validation patches; a quarter of the config's and all of it without any.
+        compiled: candidates that are compiled.
+        rounds: timed rounds; medians count.
+
+    Returns:
+        Device, space, dtype, `matrix_tflops` (the measured rate of a large matrix product),
+        `methods` with their rates and shares of that rate, and `ratios`.
+
+    Raises:
+        InputError: a count under 1 or a population over the space's size.
+    """
+    setup = make_setup(config, 2, rounds)
+    space, search = setup.net.space, config.search
+    for count in populations:
+        if not 1 <= count <= size(space):
+            raise InputError(f"populations {count}: allowed is 1 to {size(space)}")
+    counts = patch_counts or sorted({max(1, search.patches // 4), search.patches})
+    for count in (*counts, compiled):
+        if count < 1:
+            raise InputError(f"patch counts and compiled candidates {count}: allowed is 1 or more")
+    params = init_params(jax.random.key(config.seed), space)
+    most = max(*populations, compiled)
+    genes = np.asarray(sample(jax.random.key(config.seed + 1), space, (most,)))
+    baseline = _load_baseline()
+    rows: list[Row] = []
+    for count in counts:
+        patches = grid_patches(setup.validation, count, search.patch)
+        case = Case(setup, params, patches, genes, rounds)
+        rows += _search_program(case, populations)
+        if baseline is not None:
+            rows.append(_torch(case, baseline))
+        rows.append(_compile_each(case, compiled))
+    matrix = matrix_flops(setup.net.dtype) / 1e12
+    for row in rows:
+        row["matrix_share"] = row["tflops"] / matrix
+        row["computed"] = row.pop("computed", 1.0)
+    return {
+        "device": device_name(),
+        "space": describe_space(setup.net),
+        "patch": f"{search.patch}x{search.patch}",
+        "dtype": jnp.dtype(setup.net.dtype).name,
+        "matrix_tflops": matrix,
+        "pytorch": "measured" if baseline is not None else "not importable, left out",
+        "methods": rows,
+        "ratios": _ratios(rows),
+    }

@@ -1,0 +1,31 @@
+"""The figure of a latency table: predicted against measured."""
+
+import os
+
+from dysr_jax.report.figures import BLUE, GREY, save_figure
+from dysr_jax.search.probing import Fidelity
+
+
+def latency_figure(path: str | os.PathLike[str], fidelity: Fidelity, title: str) -> None:
+    """Write a PNG with a point an arch, and the line on which a prediction is exact."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5.2, 4.8))
+    axes = figure.subplots()
+    largest = 1.05 * max(*fidelity.measured_ms, *fidelity.predicted_ms)
+    axes.plot([0, largest], [0, largest], color=GREY, linestyle="--", label="exact")
+    label = (
+        f"{len(fidelity.archs)} archs: Kendall's tau {fidelity.kendall_tau:.3f}, "
+        f"mean error {100 * fidelity.mean_error:.1f} %"
+    )
+    axes.scatter(fidelity.measured_ms, fidelity.predicted_ms, s=18, color=BLUE, label=label)
+    axes.set_xlabel("measured latency, ms a frame")
+    axes.set_ylabel("predicted latency, ms a frame")
+    axes.set_xlim(0, largest)
+    axes.set_ylim(0, largest)
+    axes.set_aspect("equal")
+    axes.grid(alpha=0.3)
+    axes.legend(loc="upper left", fontsize=8)
+    axes.set_title(title, fontsize=9)
+    figure.tight_layout()
+    save_figure(figure, path)

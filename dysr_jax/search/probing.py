@@ -1,0 +1,179 @@
+"""Measuring executables on this device: for the latency table, and to see how well it predicts."""
+
+import concurrent.futures
+import contextlib
+import functools
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import scipy.stats
+
+from dysr_jax.device import cache_directory
+from dysr_jax.errors import InputError
+from dysr_jax.model.programs import compile_static
+from dysr_jax.model.supernet import Params, Supernet, arch_params
+from dysr_jax.search.latency import (
+    LatencyTable,
+    fit_table,
+    load_table,
+    predict,
+    save_table,
+    table_key,
+)
+from dysr_jax.space import Arch, SearchSpace, arch_name, sample, smallest, to_archs
+from dysr_jax.timing import lower_quartile_ms
+
+
+def probes(space: SearchSpace) -> list[Arch]:
+    """The cheapest arch and, for each other branch, it with that branch wherever it is offered."""
+    base = smallest(space)
+    found = {base: None}
+    last = len(space.body)
+    for name in dict.fromkeys(name for names in space.body for name in names):
+        slots = enumerate(space.body)
+        body = [names.index(name) if name in names else base[slot] for slot, names in slots]
+        found[(*body, base[last])] = None
+    for index in range(len(space.upsamplers)):
+        found[(*base[:last], index)] = None
+    return list(found)
+
+
+def drawn_archs(key: chex.PRNGKey, space: SearchSpace, count: int) -> list[Arch]:
+    """Distinct random archs from all over the range of latencies, fewer where the space is too small.
+
+    Archs drawn uniformly all take about as long, being sums over many slots. So each of these has a share
+    of its own, uniform in [0, 1], of slots that take their cheapest branch.
+    """
+    key_genes, key_share, key_cheap = jax.random.split(key, 3)
+    genes = sample(key_genes, space, (4 * count,))
+    share = jax.random.uniform(key_share, (4 * count, 1))
+    cheap = jax.random.uniform(key_cheap, genes.shape) < share
+    mixed = jnp.where(cheap, jnp.asarray(smallest(space)), genes)
+    return list(dict.fromkeys(to_archs(space, mixed)))[:count]
+
+
+def measure_archs(
+    net: Supernet, params: Params, archs: Sequence[Arch], frame: tuple[int, int], rounds: int
+) -> dict[str, float]:
+    """Milliseconds a frame of static programs, by arch name; compiled in threads, timed in turn.
+
+    Args:
+        net: the supernet.
+        params: on the device that is measured; their values do not matter.
+        archs: which.
+        frame: LR rows and columns.
+        rounds: timed rounds; their lower quartile counts.
+    """
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as threads:
+        executables = list(threads.map(lambda a: compile_static(net, a, params, frame), archs))
+    pixels = jnp.zeros((*frame, 3), jnp.uint8)
+    calls = {
+        arch_name(net.space, arch): functools.partial(
+            run, arch_params(params, net.space, arch), pixels
+        )
+        for arch, run in zip(archs, executables, strict=True)
+    }
+    return lower_quartile_ms(calls, rounds)
+
+
+def measure_table(
+    net: Supernet, params: Params, frame: tuple[int, int], rounds: int, *, drawn: int = 0
+) -> LatencyTable:
+    """Fit a table to the probes and to `drawn` random archs, on this device.
+
+    Args:
+        net: the supernet.
+        params: on the device that is measured; their values do not matter.
+        frame: LR rows and columns.
+        rounds: timed rounds.
+        drawn: random archs, which make the fit better and the measurement longer.
+    """
+    archs = [*probes(net.space), *drawn_archs(jax.random.key(0), net.space, drawn)]
+    measured = measure_archs(net, params, list(dict.fromkeys(archs)), frame, rounds)
+    return fit_table(net.space, measured, table_key(net.space, jnp.dtype(net.dtype).name, frame))
+
+
+class Fidelity(NamedTuple):
+    """How well a table predicts executables that it was not fitted to."""
+
+    archs: list[str]
+    predicted_ms: list[float]
+    measured_ms: list[float]
+    kendall_tau: float
+    """Rank correlation (tau-b) of the two, 1 where the order is the same."""
+    mean_error: float
+    """Mean of |predicted - measured| / measured."""
+
+
+def check_table(
+    table: LatencyTable, net: Supernet, params: Params, *, archs: int, rounds: int
+) -> Fidelity:
+    """Measure random archs that the table has not seen.
+
+    Args:
+        table: of this device.
+        net: the supernet.
+        params: on the device that is measured.
+        archs: how many, at least 2; fewer where the space has no more.
+        rounds: timed rounds.
+
+    Raises:
+        InputError: `archs` is under 2, or the space is too small to hold two new ones.
+    """
+    space = net.space
+    if archs < 2:
+        raise InputError(f"archs {archs}: allowed is 2 or more")
+    drawn = drawn_archs(jax.random.key(1), space, archs + len(table.measured_ms))
+    fresh = [arch for arch in drawn if arch_name(space, arch) not in table.measured_ms][:archs]
+    if len(fresh) < 2:
+        raise InputError("the space has too few archs that the table was not fitted to")
+    rows, columns = table.key["frame"]
+    measured = measure_archs(net, params, fresh, (rows, columns), rounds)
+    predicted = [float(value) for value in predict(table, space, np.asarray(fresh))]
+    values = np.array(list(measured.values()))
+    return Fidelity(
+        archs=list(measured),
+        predicted_ms=predicted,
+        measured_ms=values.tolist(),
+        kendall_tau=float(scipy.stats.kendalltau(predicted, values).statistic),
+        mean_error=float(np.mean(np.abs(predicted - values) / values)),
+    )
+
+
+def device_table(
+    net: Supernet,
+    params: Params,
+    frame: tuple[int, int],
+    rounds: int,
+    *,
+    drawn: int = 0,
+    remeasure: bool = False,
+) -> tuple[LatencyTable, bool]:
+    """This device's table: as an earlier run measured it (`cache_directory`), else measured now.
+
+    It belongs to the device and not to a run: with one table, one seed searches the same candidates.
+
+    Returns:
+        The table, and whether it was measured now.
+    """
+    key = table_key(net.space, jnp.dtype(net.dtype).name, frame)
+    content = json.dumps([key, drawn], sort_keys=True)
+    digest = hashlib.sha256(content.encode()).hexdigest()[:16]
+    path = cache_directory() / "latency" / f"{digest}.json"
+    if path.exists() and not remeasure:
+        try:
+            return load_table(path, key), False
+        except InputError:
+            pass  # damaged: measured again and replaced
+    table = measure_table(net, jax.block_until_ready(params), frame, rounds, drawn=drawn)
+    with contextlib.suppress(OSError):  # the cache only saves time
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_table(path, table)
+    return table, True
