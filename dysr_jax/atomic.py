@@ -1,4 +1,8 @@
-"""Files that appear whole or not at all: written beside their place, then renamed."""
+"""Files that appear whole or not at all: written beside their place, then renamed.
+
+An object store such as `gs://` has no rename: a file is copied there, and the copy appears whole. A directory
+is copied file by file, so a kill in that moment leaves a part of it; the run writes it again.
+"""
 
 import contextlib
 import json
@@ -7,6 +11,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from etils import epath
+
+
+def is_remote(path: epath.PathLike) -> bool:
+    """Whether a path is a place such as `gs://bucket/run` and not a file of this machine."""
+    return "://" in os.fspath(path)
 
 
 @contextlib.contextmanager

@@ -20,7 +20,8 @@ from dysr_jax.atomic import write_json
 from dysr_jax.bench.candidates import bench_candidates
 from dysr_jax.bench.step import bench_step
 from dysr_jax.config import RunConfig, load_config
-from dysr_jax.errors import InputError
+from dysr_jax.errors import InputError, LostProcessError
+from dysr_jax.processes import OPTIONS, abandon, job
 from dysr_jax.report.tables import bench_table, scores_table
 from dysr_jax.run import run_search
 from dysr_jax.runtime.bundle import load_bundle
@@ -36,15 +37,30 @@ class Search:
     The same command goes on with a run that was interrupted.
     """
 
-    out: pathlib.Path
-    """Directory of the run."""
+    out: str
+    """Directory of the run, or gs://BUCKET/RUN."""
     config: str = "quickstart"
     """Preset (quickstart, base) or a .json file as a run writes it; the options below change it."""
+    distributed: bool = False
+    """This is one process of a job of several, which share the work; the same command starts each."""
+    coordinator: str | None = None
+    """HOST:PORT of process 0; without it the cluster is the one that JAX detects, as on a TPU VM pod."""
+    processes: int | None = None
+    """Processes of the job."""
+    process_id: int | None = None
+    """Number of this process, from 0."""
     run: Annotated[RunConfig, tyro.conf.arg(name="")] = RunConfig()
 
     def __call__(self) -> None:
         """Run it."""
-        run_search(self.run, self.out)
+        place = (self.coordinator, self.processes, self.process_id)
+        if not self.distributed:
+            if place != (None, None, None):
+                raise InputError(f"{OPTIONS}: allowed with --distributed")
+            run_search(self.run, self.out)
+            return
+        with job(*place):
+            run_search(self.run, self.out)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -234,7 +250,9 @@ def _command(args: Sequence[str]) -> tuple[str, Sequence[str]]:
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """The entry point of `dysr`: returns the exit code, 2 for bad input and 130 for Ctrl-C."""
+    """The entry point of `dysr`: returns the exit code, 2 for bad input, 1 for a job that
+    lost a process and 130 for Ctrl-C.
+    """
     args = list(sys.argv[1:] if args is None else args)
     if (
         not args
@@ -254,10 +272,13 @@ def main(args: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(f"dysr: error: {error}", file=sys.stderr)
         return 2
+    except LostProcessError as error:
+        print(f"dysr: error: {error}", file=sys.stderr)
+        return abandon(1)
     except KeyboardInterrupt:
         more = "; the same command goes on from here" if args[0] == "search" else ""
         print(f"\ndysr: interrupted{more}", file=sys.stderr)
-        return 130
+        return abandon(130)
     return 0
 
 

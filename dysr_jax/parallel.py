@@ -1,16 +1,21 @@
-"""Many devices. Meshes, placement, maps over devices and collectives are made here and nowhere else.
+"""Many devices and many processes. Meshes, placement, maps over devices and what processes tell each other
+are made here and nowhere else.
 
 A per-device program is written for one device and mapped over a one-dimensional mesh, with the semantics
-of `jax.pmap` (which since JAX 0.10 is itself a wrapper over `jit(shard_map)`).
+of `jax.pmap` (which since JAX 0.10 is itself a wrapper over `jit(shard_map)`). With several processes
+(`dysr_jax.processes` starts them) the mesh spans all of them, and every process runs the same program:
+what it computes on the host is the same everywhere, and process 0 alone writes, prints and measures.
 """
 
+import json
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import chex
 import jax
 import numpy as np
 from jax import lax
+from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from dysr_jax.errors import InputError
@@ -18,16 +23,23 @@ from dysr_jax.errors import InputError
 AXIS: Final = "devices"
 """Name of the mesh's one axis, for collectives."""
 
+T = TypeVar("T")
+
 
 def device_mesh(count: int = 0) -> Mesh:
-    """A mesh of the first `count` devices, 0 for all.
+    """A mesh of the first `count` devices, 0 for all; those of all processes.
 
     Raises:
-        InputError: the machine has fewer devices.
+        InputError: there are fewer devices, or a process would have none to work on.
     """
     found = jax.devices()
     if not 0 <= count <= len(found):
         raise InputError(f"devices {count}: allowed are 0 (all) to {len(found)}")
+    if jax.process_count() > 1 and count not in (0, len(found)):
+        raise InputError(
+            f"devices {count}: with {jax.process_count()} processes allowed are 0 or {len(found)}, "
+            f"which is all"
+        )
     return Mesh(found[: count or len(found)], (AXIS,))
 
 
@@ -78,23 +90,117 @@ def index() -> chex.Array:
 
 
 def replicate(tree: Any, mesh: Mesh) -> Any:
-    """Put a pytree on every device of the mesh."""
-    return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
+    """Put a pytree, whose values are the same in every process, on every device of the mesh."""
+    everywhere = NamedSharding(mesh, PartitionSpec())
+    if jax.process_count() == 1:
+        return jax.device_put(tree, everywhere)
+
+    def put(leaf: Any) -> jax.Array:
+        value = np.asarray(leaf)
+        return jax.make_array_from_process_local_data(everywhere, value, value.shape)
+
+    return jax.tree.map(put, tree)
 
 
 def on_one_device(tree: Any, mesh: Mesh) -> Any:
-    """Put a pytree on the mesh's first device alone: static programs and frames run there."""
-    return jax.device_put(tree, mesh.devices.flat[0])
+    """Put a replicated or local pytree on this process's first device: static programs run there."""
+
+    def local(leaf: Any) -> Any:
+        spans = isinstance(leaf, jax.Array) and not leaf.is_fully_addressable
+        return leaf.addressable_data(0) if spans else leaf
+
+    return jax.device_put(jax.tree.map(local, tree), mesh.local_mesh.devices.flat[0])
 
 
 def split(tree: Any, mesh: Mesh) -> Any:
-    """Spread host arrays over the mesh by their leading axis, which is as long as there are devices."""
+    """Spread host arrays, the same in every process, over the mesh by their leading axis.
+
+    That is as long as there are devices.
+    """
     sharding = NamedSharding(mesh, PartitionSpec(AXIS))
     return jax.tree.map(
         lambda leaf: jax.make_array_from_callback(leaf.shape, sharding, leaf.__getitem__), tree
     )
 
 
-def fetch(array: chex.Array) -> np.ndarray:
-    """The whole array on the host."""
-    return np.asarray(array)
+def fetch(array: Any) -> np.ndarray:
+    """The whole array on the host, in every process, however it is spread over devices.
+
+    Every process has to call it, in the same order as its other collectives.
+    """
+    here = not isinstance(array, jax.Array) or array.is_fully_addressable
+    if here or array.is_fully_replicated:
+        return np.asarray(array)
+    return multihost_utils.process_allgather(array, tiled=True)
+
+
+def is_main() -> bool:
+    """Whether this is process 0: the one that writes, prints and measures."""
+    return jax.process_index() == 0
+
+
+def gather(value: Any) -> list[Any]:
+    """A JSON value of each process, by process, in every process; nobody goes on before all are here."""
+    if jax.process_count() == 1:
+        return [value]
+    content = np.frombuffer(json.dumps(value).encode(), np.uint8)
+    lengths = multihost_utils.process_allgather(np.int32(len(content))).tolist()
+    room = 1 << max(lengths).bit_length()  # few shapes, so few compilations
+    padded = np.pad(content, (0, room - len(content)))
+    rows = multihost_utils.process_allgather(padded)
+    return [json.loads(row[:n].tobytes()) for row, n in zip(rows, lengths, strict=True)]
+
+
+def from_main(make: Callable[[], T]) -> T:
+    """What `make` returns on process 0, where alone it is called; the others wait for it.
+
+    Args:
+        make: returns a JSON value without tuples.
+
+    Raises:
+        InputError: that of `make`, in every process.
+    """
+    if jax.process_count() == 1:
+        return make()
+    value, error = None, None
+    if is_main():
+        try:
+            value = make()
+        except InputError as failure:
+            error = str(failure)
+    value, error = gather([value, error])[0]
+    if error:
+        raise InputError(error)
+    return value
+
+
+def everywhere(make: Callable[[], T]) -> T:
+    """What `make` returns here; bad input that one process meets ends all of them.
+
+    Raises:
+        InputError: that of `make`, or that of the first process whose `make` raised it.
+    """
+    if jax.process_count() == 1:
+        return make()
+    result, error = None, None
+    try:
+        result = make()
+    except InputError as failure:
+        error = str(failure)
+    errors = gather(error)
+    if any(errors):
+        process, first = next((i, text) for i, text in enumerate(errors) if text)
+        raise InputError(error or f"process {process}: {first}")
+    return result  # type: ignore[return-value]
+
+
+def same(value: Any, message: str) -> None:
+    """Refuse a JSON value that is not the same in all processes; a barrier too.
+
+    Raises:
+        InputError: `message`, and which process differs.
+    """
+    values = gather(value)
+    for process, other in enumerate(values):
+        if other != values[0]:
+            raise InputError(f"{message} (process {process} differs from process 0)")

@@ -1,12 +1,12 @@
 """The whole way of the data, once: images, training, search, selection, bundle, frames, report."""
 
-import json
-import os
-import pathlib
+import dataclasses
+import hashlib
 from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
+from etils import epath
 from jax.sharding import Mesh
 
 from dysr_jax import parallel
@@ -18,11 +18,10 @@ from dysr_jax.device import device_name
 from dysr_jax.model.programs import compute_dtype, make_supernet
 from dysr_jax.model.supernet import Params, Supernet
 from dysr_jax.report.results import pareto_json, write_figures
-from dysr_jax.report.tables import members_table, steps_table, switch_table
-from dysr_jax.rundir import open_run
-from dysr_jax.runtime.bank import Bank
+from dysr_jax.report.summary import format_count, summarise
+from dysr_jax.rundir import agree, open_run
 from dysr_jax.runtime.bundle import Bundle, load_bundle, save_bundle
-from dysr_jax.runtime.switching import measure_switching
+from dysr_jax.search.archive import Record
 from dysr_jax.search.latency import (
     LatencyTable,
     load_table,
@@ -31,7 +30,8 @@ from dysr_jax.search.latency import (
     table_key,
 )
 from dysr_jax.search.loop import search
-from dysr_jax.search.members import choose, front, measure, sample_frame
+from dysr_jax.search.members import choose, front, measure
+from dysr_jax.search.objectives import feasible
 from dysr_jax.search.patches import Patches, grid_patches
 from dysr_jax.search.probing import device_table
 from dysr_jax.search.select import WEIGHTS, sharing_curve
@@ -45,7 +45,7 @@ class _Job(NamedTuple):
     """What the phases of a run share."""
 
     config: RunConfig
-    run: pathlib.Path
+    run: epath.Path
     mesh: Mesh
     net: Supernet
     training: list[Pair]
@@ -54,18 +54,31 @@ class _Job(NamedTuple):
     say: Say
 
 
-def _count(number: int) -> str:
-    """`13,122`, or `3.71e+15` where nobody reads the digits."""
-    return f"{number:,}" if number < 10**6 else f"{number:.3g}"
+def _silent(_: str) -> None:
+    """What processes other than 0 say."""
 
 
-def _begin(config: RunConfig, out: str | os.PathLike[str], say: Say) -> _Job:
+def _load_images(config: RunConfig, scale: int) -> tuple[list[Pair], list[Pair]]:
+    """Training and validation pairs, which have to be the same on every host."""
+    training, validation = parallel.everywhere(lambda: load_pairs(config.data, scale))
+    digest = hashlib.sha256()
+    for pair in training + validation:
+        digest.update(pair.hr.tobytes())
+    parallel.same(
+        digest.hexdigest(),
+        f"data.source {config.data.source!r}: allowed are the same images for every process",
+    )
+    return training, validation
+
+
+def _begin(config: RunConfig, out: epath.PathLike, say: Say) -> _Job:
     """Check and load everything; only then is the run's directory made."""
+    agree(config)
     mesh = parallel.device_mesh(config.devices)
     space = check(config, mesh.devices.size)
     config = with_groups(config, mesh.devices.size)
     net = make_supernet(space, config.dtype)
-    training, validation = load_pairs(config.data, space.scale)
+    training, validation = _load_images(config, space.scale)
     patches = grid_patches(validation, config.search.patches, config.search.patch)
     run = open_run(out, config)
     return _Job(config, run, mesh, net, training, validation, patches, say)
@@ -86,98 +99,76 @@ def _latency_table(job: _Job, params: Params) -> LatencyTable:
     return table
 
 
+def _write_results(job: _Job, params: Params, table: LatencyTable, records: list[Record]) -> None:
+    """Bundle, figures and `pareto.json`, which is written last: a run that has it is finished."""
+    config, space, sharing = job.config.search, job.net.space, job.config.search.sharing
+    archs = choose(space, records, config)
+    job.say(f"compiling {len(archs)} members of the front and measuring them again")
+    bundle = measure(job.net, params, archs, job.validation, config)
+    save_bundle(job.run / "bundle", bundle, table_json(table))
+    weights = sorted({*WEIGHTS, sharing})
+    points = front(feasible(records, config))
+    curve = sharing_curve(space, points, members=config.members, weights=weights)
+    write_figures(job.run / "figures", bundle, records, job.validation[0], curve, sharing=sharing)
+    write_json(job.run / "pareto.json", pareto_json(bundle, records, table, curve))
+
+
 def _train_and_search(job: _Job) -> None:
-    """All phases up to `pareto.json`, which is written last: a run that has it is finished."""
+    """All phases: every process trains and evaluates, process 0 measures and writes."""
     config, space = job.config, job.net.space
     key_train, key_search = jax.random.split(jax.random.key(config.seed))
     pool = build_pool(job.training, config.data.patch)
     job.say(
         f"{len(job.training)} training images ({pool.nbytes / 1e6:.1f} MB on each device), "
-        f"{len(job.validation)} for validation; {_count(size(space))} archs"
+        f"{len(job.validation)} for validation; {format_count(size(space))} archs"
     )
     state = train(key_train, job.net, pool, config.train, job.mesh, job.run)
     params = parallel.on_one_device(state.ema, job.mesh)
-    table = _latency_table(job, params)
+    fields = parallel.from_main(lambda: dataclasses.asdict(_latency_table(job, params)))
+    table = LatencyTable(**fields)
     archive = search(
-        key_search, job.net, params, job.patches, table, config.search, job.mesh, job.run
+        key_search,
+        job.net,
+        params,
+        job.patches,
+        table,
+        config.search,
+        job.mesh,
+        job.run,
+        write=parallel.is_main(),
     )
     records = list(archive.records.values())
-    archs = choose(space, records, config.search)
-    job.say(f"compiling {len(archs)} members of the front and measuring them again")
-    bundle = measure(job.net, params, archs, job.validation, config.search)
-    save_bundle(job.run / "bundle", bundle, table_json(table))
-    sharing = config.search.sharing
-    weights = sorted({*WEIGHTS, sharing})
-    curve = sharing_curve(space, front(records), members=config.search.members, weights=weights)
-    write_figures(job.run / "figures", bundle, records, job.validation[0], curve, sharing=sharing)
-    write_json(job.run / "pareto.json", pareto_json(bundle, records, table, curve))
+    parallel.from_main(lambda: _write_results(job, params, table, records))
 
 
-def _demonstrate(job: _Job, bundle: Bundle) -> None:
-    """Frames through the members of the bundle as it is on disk."""
-    bank = Bank(bundle)
-    bank.prepare(bundle.frame)
-    rows, columns = bundle.frame
-    scale = bundle.space.scale
-    job.say(
-        f"\nswitching between precompiled executables, {columns}x{rows} -> "
-        f"{columns * scale}x{rows * scale}, output on the host:"
-    )
-    frame = sample_frame(bundle.frame, job.validation[0])
-    job.say(switch_table(measure_switching(bank, frame)))
-
-
-def _summarise(job: _Job, bundle: Bundle) -> None:
-    results = json.loads((job.run / "pareto.json").read_text())
-    union, ensemble = results["union_weight_bytes"], results["ensemble_weight_bytes"]
-    if bundle.members[-1].psnr_y <= bundle.bicubic_psnr_y:
-        job.say("\nno member is better than bicubic: train longer, or with more images")
-    if bundle.steps:
-        job.say(f"\nsteps between neighbours:\n{steps_table(bundle.steps)}")
-    job.say(
-        f"\nfront on {bundle.device}, x{bundle.space.scale}; a frame without its copy to the host, "
-        f"mult-adds at 1280x720:"
-    )
-    job.say(members_table(bundle))
-    job.say(
-        f"{results['evaluated']} of {_count(results['space_size'])} archs evaluated, "
-        f"{results['candidates_per_second']:.1f} a second; resident weights {union / 1e3:.0f} KB, "
-        f"as separate models {ensemble / 1e3:.0f} KB"
-    )
-    for name in (
-        "figures/pareto.png",
-        "figures/sharing.png",
-        "figures/samples.png",
-        "pareto.json",
-        "bundle",
-    ):
-        job.say(f"  {job.run / name}")
-
-
-def run_search(config: RunConfig, out: str | os.PathLike[str], *, say: Say = print) -> Bundle:
+def run_search(config: RunConfig, out: epath.PathLike, *, say: Say = print) -> Bundle:
     """Train a supernet, search it, and leave a front whose executables switch.
 
-    A run that was interrupted goes on where it was; a finished one shows its results again.
+    A run that was interrupted goes on where it was; a finished one shows its results again. After
+    `jax.distributed.initialize()`, called before anything uses a device, the processes of the job share
+    the work over all their devices: each calls this with the same config, process 0 writes, prints and
+    measures latencies.
 
     Args:
         config: of the run.
         out: directory that gets `config.json`, `checkpoints/`, `tensorboard/`, `latency.json`,
-            `archive.jsonl`, `search_state.msgpack`, `bundle/`, `figures/` and `pareto.json`.
-        say: called with each line for the user.
+            `archive.jsonl`, `search_state.msgpack`, `bundle/`, `figures/` and `pareto.json`; a folder or
+            `gs://BUCKET/RUN`, and one that all processes see.
+        say: called with each line for the user, on process 0.
 
     Returns:
         The bundle, as loaded from `out/bundle`.
 
     Raises:
         InputError: anything in the config or the folder that cannot be, nothing is written then; or no
-            evaluated arch that satisfies the search's constraints.
+            evaluated arch that satisfies the search's constraints. It is raised in every process,
+            whichever met it.
     """
-    job = _begin(config, out, say)
-    if (job.run / "pareto.json").exists():
-        say(f"{job.run} is finished")
+    job = _begin(config, out, say if parallel.is_main() else _silent)
+    if parallel.from_main((job.run / "pareto.json").exists):
+        job.say(f"{job.run} is finished")
     else:
         _train_and_search(job)
     bundle = load_bundle(job.run / "bundle")
-    _demonstrate(job, bundle)
-    _summarise(job, bundle)
+    parallel.from_main(lambda: summarise(job.run, bundle, job.validation[0], job.say))
     return bundle

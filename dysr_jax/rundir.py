@@ -2,21 +2,82 @@
 
 import json
 import os
-import pathlib
 from typing import Any
 
-from dysr_jax.atomic import write_json
+from etils import epath
+
+from dysr_jax import parallel
+from dysr_jax.atomic import is_remote, write_json
 from dysr_jax.config import RunConfig, from_dict, to_dict
 from dysr_jax.errors import InputError
 
 
-def open_run(out: str | os.PathLike[str], config: RunConfig) -> pathlib.Path:
+def open_run(out: epath.PathLike, config: RunConfig) -> epath.Path:
     """Make the run's directory, or find the one that the same config began.
 
+    Args:
+        out: a local folder, or one that `etils.epath` knows, such as `gs://bucket/run`.
+        config: of the run.
+
     Raises:
-        InputError: a file, a folder of something else, or a run of another config.
+        InputError: a file, a folder of something else, a run of another config, a place that cannot be
+            reached, or one that some process of the job does not see.
     """
-    run = pathlib.Path(out)
+    parallel.from_main(lambda: _begin(out, config))
+    run = epath.Path(out)
+
+    def see() -> None:
+        if not (run / "config.json").exists():
+            raise InputError(
+                f"out {os.fspath(out)!r} is not what process 0 sees; allowed is a folder that all "
+                f"processes share, or gs://BUCKET/RUN"
+            )
+
+    parallel.everywhere(see)
+    return run
+
+
+def agree(config: RunConfig) -> None:
+    """See to it that all processes of the job were given one config.
+
+    Raises:
+        InputError: in every process, with the first field that differs and both its values.
+    """
+    first, *others = parallel.gather(to_dict(config))
+    for process, other in enumerate(others, 1):
+        if other != first:
+            name, mine, theirs = _difference(first, other)
+            raise InputError(
+                f"{name}: process 0 was given {mine}, process {process} {theirs}; allowed is one "
+                f"config for all processes"
+            )
+
+
+def _begin(out: epath.PathLike, config: RunConfig) -> None:
+    """Find or make the directory, with an error of one line whatever kind of place it is."""
+    name = os.fspath(out)
+    try:
+        run = epath.Path(out)
+    except KeyError:  # what epath says of `foo://`
+        raise InputError(f"out {name!r}: allowed are a folder and gs://BUCKET/RUN") from None
+    try:
+        if not _holds_run(run, config):
+            run.mkdir(parents=True, exist_ok=True)
+            write_json(run / "config.json", to_dict(config))
+    except InputError:
+        raise
+    except OSError as error:
+        raise InputError(f"out {name!r} cannot be made: {error.strerror or error}") from None
+    except Exception as error:
+        if not is_remote(run):
+            raise
+        hint = "; pip install 'dysr_jax[gcs]'" if isinstance(error, ImportError) else ""
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"out {name!r} cannot be reached: {reason}{hint}") from None
+
+
+def _holds_run(run: epath.Path, config: RunConfig) -> bool:
+    """Whether the folder holds a run of this config; False for one that is empty or not there."""
     path = run / "config.json"
     if path.is_file():
         try:
@@ -25,27 +86,22 @@ def open_run(out: str | os.PathLike[str], config: RunConfig) -> pathlib.Path:
             raise InputError(f"out {str(run)!r}: its config.json is damaged") from None
         found = from_dict(RunConfig, fields, path)
         if found != config:
-            difference = _difference(to_dict(found), to_dict(config))
+            name, old, new = _difference(to_dict(found), to_dict(config))
             raise InputError(
-                f"out {str(run)!r} holds a run of another config ({difference}); allowed are the same "
-                f"config, to go on, or a new folder"
+                f"out {str(run)!r} holds a run of another config ({name} {old}, not {new}); allowed "
+                f"are the same config, to go on, or a new folder"
             )
-        return run
+        return True
     if run.is_dir() and any(set(run.iterdir()) - set(run.glob(".config.json.*.partial"))):
         raise InputError(f"out {str(run)!r} holds other files; allowed are a run or a new folder")
-    try:
-        run.mkdir(parents=True, exist_ok=True)
-        write_json(path, to_dict(config))
-    except OSError as error:
-        raise InputError(f"out {str(run)!r} cannot be made: {error.strerror}") from None
-    return run
+    return False
 
 
-def _difference(found: dict[str, Any], asked: dict[str, Any], prefix: str = "") -> str:
-    """The first field in which two configs differ, as `train.steps 100, not 200`."""
-    for key, value in found.items():
-        if value != asked[key]:
-            if isinstance(value, dict):
-                return _difference(value, asked[key], f"{prefix}{key}.")
-            return f"{prefix}{key} {value}, not {asked[key]}"
-    return ""
+def _difference(
+    found: dict[str, Any], asked: dict[str, Any], prefix: str = ""
+) -> tuple[str, Any, Any]:
+    """The first field in which two configs differ: its name, as `train.steps`, and both values."""
+    key = next(key for key in found if found[key] != asked[key])
+    if isinstance(found[key], dict):
+        return _difference(found[key], asked[key], f"{prefix}{key}.")
+    return f"{prefix}{key}", found[key], asked[key]

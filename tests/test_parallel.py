@@ -149,3 +149,26 @@ def test_replicate_on_some_devices_leaves_the_others_alone(weights):
     some = parallel.replicate(weights, parallel.device_mesh(2))
     for leaf in jax.tree.leaves(some):
         assert {shard.device for shard in leaf.addressable_shards} == set(jax.devices()[:2])
+
+
+def test_fetch_gives_the_whole_of_what_is_spread_over_devices(mesh):
+    rows = jax.jit(parallel.per_device(lambda: parallel.index() * 2, mesh, in_axes=(), out_axes=0))
+    spread = rows()
+    assert not spread.is_fully_replicated
+    found = parallel.fetch(spread)
+    assert isinstance(found, np.ndarray)
+    np.testing.assert_array_equal(found, 2 * np.arange(DEVICES))
+    np.testing.assert_array_equal(parallel.fetch(parallel.replicate(found, mesh)), found)
+
+
+def test_a_process_alone_agrees_with_itself():
+    def refuse():
+        raise InputError("no")
+
+    assert parallel.is_main()
+    assert parallel.gather({"a": [1, 2.5]}) == [{"a": [1, 2.5]}]
+    assert parallel.from_main(lambda: 3) == parallel.everywhere(lambda: 3) == 3
+    parallel.same([1, 2], "never said")
+    for run in (parallel.from_main, parallel.everywhere):
+        with pytest.raises(InputError, match=r"^no$"):
+            run(refuse)

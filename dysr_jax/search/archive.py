@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from etils import epath
 
-from dysr_jax.atomic import replacing
+from dysr_jax.atomic import is_remote, replacing
 from dysr_jax.errors import InputError
 from dysr_jax.space import Arch
 
@@ -42,7 +42,7 @@ class Archive:
     def __init__(self, path: epath.PathLike, *, write: bool = True) -> None:
         self._path = epath.Path(path)
         self._write = write
-        self._local = "://" not in os.fspath(self._path)
+        self._local = not is_remote(self._path)
         content = self._whole_lines()
         self._content = b"" if self._local else content
         self.records: dict[Arch, Record] = {}

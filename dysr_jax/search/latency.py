@@ -9,7 +9,6 @@ import dataclasses
 import datetime
 import json
 import os
-import pathlib
 from typing import Any
 
 import chex
@@ -17,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy.optimize
+from etils import epath
 
 from dysr_jax.atomic import write_json
 from dysr_jax.device import device_key
@@ -123,7 +123,7 @@ def load_table(path: str | os.PathLike[str], key: dict[str, Any]) -> LatencyTabl
         InputError: the file is no table, of another format version, or for another device or program.
     """
     try:
-        fields = json.loads(pathlib.Path(path).read_text())
+        fields = json.loads(epath.Path(path).read_text())
         version = fields.pop("format_version")
         if version != FORMAT_VERSION:
             raise InputError(

@@ -107,6 +107,10 @@ def search(
     if saved is None or not resume.belongs(saved, space, archive, config):
         saved = resume.Saved(fresh, 0, 0)
     state, start, _ = saved
+    # Nobody writes before everybody has read the same.
+    parallel.same(
+        [len(archive.records), start], f"out {str(run)!r}: not all processes see the same"
+    )
     with _progress(config.generations, start, write) as bar:
         for generation in range(start, config.generations):
             genes, state = nsga2.ask(state, operators) if generation else (state.genes, state)

@@ -1,0 +1,203 @@
+"""Jobs of two processes of two fake devices each: they search as one process with four does."""
+
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+from dysr_jax.atomic import write_json
+from dysr_jax.cli import main
+from dysr_jax.config import to_dict
+
+TIMEOUT_S = 240
+"""Of every wait; a machine that does nothing else needs a tenth."""
+
+IMPATIENT = """
+import sys
+import dysr_jax.processes
+dysr_jax.processes.BEAT_S, dysr_jax.processes.PATIENCE_S = 1, 8
+from dysr_jax.cli import main
+sys.exit(main())
+"""
+"""`dysr` that takes a process for lost sooner."""
+
+
+class Job:
+    """`dysr search --distributed` in two processes; one process may be given options of its own."""
+
+    def __init__(self, config, out, *, second=(), program=("-m", "dysr_jax.cli")):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        place = ["--distributed", "--coordinator", f"127.0.0.1:{port}", "--processes", "2"]
+        command = [sys.executable, *program, "search", "--config", str(config), "--out", str(out)]
+        flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
+        self.processes = [
+            subprocess.Popen(
+                [*command, *place, "--process-id", str(number), *options],
+                env={**os.environ, **flags, "TF_CPP_MIN_LOG_LEVEL": "2"},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            for number, options in enumerate([(), second])
+        ]
+
+    def end(self):
+        """Exit code, stdout and stderr of each process."""
+        try:
+            texts = [process.communicate(timeout=TIMEOUT_S) for process in self.processes]
+        finally:
+            for process in self.processes:
+                process.kill()
+        return [(p.returncode, *text) for p, text in zip(self.processes, texts, strict=True)]
+
+    def kill_second_when(self, happened):
+        """SIGKILL of process 1 as soon as `happened()`; fails if the job ends before."""
+        deadline = time.monotonic() + TIMEOUT_S
+        while not happened():
+            ended = [process.poll() for process in self.processes]
+            if ended != [None, None] or time.monotonic() > deadline:
+                pytest.fail(f"the job did not come so far: {self.end()}")
+            time.sleep(0.01)
+        self.processes[1].send_signal(signal.SIGKILL)
+
+
+def archive(run: pathlib.Path) -> list[dict]:
+    """The candidates of a run; the seconds they took are no part of the comparison."""
+    lines = (run / "archive.jsonl").read_text().splitlines()
+    return [{**json.loads(line), "seconds": None} for line in lines]
+
+
+def committed_steps(run: pathlib.Path) -> list[int]:
+    found = (run / "checkpoints").glob("*/_CHECKPOINT_METADATA")
+    return [int(path.parent.name) for path in found if path.parent.name.isdigit()]
+
+
+@pytest.fixture(scope="module")
+def config(tiny, tmp_path_factory):
+    path = tmp_path_factory.mktemp("config") / "tiny.json"
+    write_json(path, to_dict(tiny))
+    return path
+
+
+@pytest.fixture(scope="module")
+def killed(config, tiny_run, tmp_path_factory):
+    """A job whose second process was killed in training, and how the first one ended.
+
+    `tiny_run`, of one process, has left the latency table that all these searches use.
+    """
+    run = tmp_path_factory.mktemp("job") / "run"
+    job = Job(config, run, program=("-c", IMPATIENT))
+    job.kill_second_when(lambda: committed_steps(run))
+    start = time.monotonic()
+    ends = job.end()
+    return run, committed_steps(run), ends, time.monotonic() - start
+
+
+@pytest.fixture(scope="module")
+def resumed(config, killed):
+    """The same job, started again."""
+    return Job(config, killed[0]).end()
+
+
+def test_a_killed_process_ends_the_job_with_one_line(killed, tiny):
+    _, steps, ((code, _, errors), (signalled, _, _)), seconds = killed
+    assert max(steps) < tiny.train.steps
+    assert signalled == -signal.SIGKILL
+    assert code == 1, errors
+    assert "dysr: error: another process of the job ended or cannot be reached" in errors
+    assert errors.rstrip().endswith(
+        "start all of them again with the same command, the run goes on"
+    )
+    assert "Traceback" not in errors
+    assert seconds < 60
+
+
+def test_started_again_it_ends_as_one_process_does(killed, resumed, tiny_run):
+    run = killed[0]
+    for code, _, errors in resumed:
+        assert code == 0, errors
+    found, expected = archive(run), archive(tiny_run.path)
+    names = [record["name"] for record in expected]
+    assert len(names) == len(set(names)) > 8
+    for key in ("name", "arch", "latency_ms", "generation"):
+        assert [r[key] for r in found] == [r[key] for r in expected]
+    # The sum of gradients over processes has another order.
+    psnr = [record["psnr_y"] for record in expected]
+    assert max(psnr) - min(psnr) > 1e-3
+    assert [r["psnr_y"] for r in found] == pytest.approx(psnr, abs=1e-4)
+
+
+def test_process_0_alone_speaks_and_writes(killed, resumed):
+    run = killed[0]
+    (_, said, bars), (_, silent, no_bars) = resumed
+    assert "0 compilations during them" in said
+    assert "search: 100%" in bars
+    assert "front on" not in silent
+    assert no_bars == ""
+    events = list((run / "tensorboard").iterdir())
+    assert len(events) == 2  # one before the kill and one after it, and none of process 1
+    for name in ("config.json", "latency.json", "pareto.json", "bundle", "figures/pareto.png"):
+        assert (run / name).exists()
+
+
+def test_processes_with_other_configs_say_what_differs(config, tmp_path):
+    ends = Job(config, tmp_path / "run", second=["--train.steps", "40"]).end()
+    for code, _, errors in ends:
+        assert code == 2, errors
+        assert errors.count("dysr: error: ") == 1
+        assert "train.steps: process 0 was given 20, process 1 40" in errors
+        assert "Traceback" not in errors
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--coordinator", "a:1"], "allowed are all three, or none"),
+        (["--processes", "2", "--process-id", "0"], "allowed are all three, or none"),
+        (["a", "2", "0"], "--coordinator 'a': allowed is HOST:PORT"),
+        (["a:b", "2", "0"], "--coordinator 'a:b': allowed is HOST:PORT"),
+        (["a:70000", "2", "0"], "--coordinator 'a:70000': allowed is HOST:PORT"),
+        (["a:1", "0", "0"], "--processes 0: allowed is 1 or more"),
+        (["a:1", "2", "2"], "--process-id 2: allowed are 0 to 1"),
+        (["a:1", "2", "-1"], "--process-id -1: allowed are 0 to 1"),
+    ],
+)
+def test_places_in_a_job_that_cannot_be(capsys, tmp_path, options, message):
+    if not options[0].startswith("--"):
+        names = ("--coordinator", "--processes", "--process-id")
+        options = [f"{name}={value}" for name, value in zip(names, options, strict=True)]
+    assert main(["search", "--out", str(tmp_path / "run"), "--distributed", *options]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_place_without_distributed_is_refused(capsys, tmp_path):
+    assert main(["search", "--out", str(tmp_path / "run"), "--process-id", "1"]) == 2
+    assert "allowed with --distributed" in capsys.readouterr().err
+
+
+def test_no_cluster_to_detect(tmp_path):
+    command = [sys.executable, "-m", "dysr_jax.cli", "search", "--distributed", "--out"]
+    result = subprocess.run(
+        [*command, str(tmp_path / "run")],
+        env={k: v for k, v in os.environ.items() if not k.startswith(("SLURM", "OMPI", "KUBE"))},
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+    assert result.returncode == 2
+    assert result.stderr.startswith("dysr: error: --distributed: JAX detects no cluster here")
+    assert "--coordinator HOST:PORT --processes N --process-id I" in result.stderr
+    assert result.stderr.count("\n") == 1
