@@ -10,6 +10,9 @@ frame = bank(lr_frame, bundle.members[0].name)        # uint8 in, uint8 out; swi
 """
 
 from dysr_jax.bench.candidates import bench_candidates
+from dysr_jax.bench.profile import profile
+from dysr_jax.bench.scaling import bench_scaling
+from dysr_jax.bench.search import bench_search
 from dysr_jax.bench.step import bench_step
 from dysr_jax.config import RunConfig, load_config
 from dysr_jax.errors import InputError
@@ -41,6 +44,8 @@ __all__ = [
     "Supernet",
     "arch_name",
     "bench_candidates",
+    "bench_scaling",
+    "bench_search",
     "bench_step",
     "compact",
     "count_compilations",
@@ -50,6 +55,7 @@ __all__ = [
     "load_bundle",
     "load_config",
     "parse_arch",
+    "profile",
     "register",
     "run_search",
     "sharing_curve",

@@ -1,4 +1,4 @@
-"""The command line: `dysr search`, `upscale`, `eval`, `bench step`, `bench candidates`."""
+"""The command line: `dysr search`, `upscale`, `eval`, `profile`, `bench ...`."""
 
 import argparse
 import contextlib
@@ -18,14 +18,19 @@ import tyro
 
 from dysr_jax.atomic import write_json
 from dysr_jax.bench.candidates import bench_candidates
+from dysr_jax.bench.profile import profile
+from dysr_jax.bench.scaling import bench_scaling
+from dysr_jax.bench.search import bench_search
 from dysr_jax.bench.step import bench_step
 from dysr_jax.config import RunConfig, load_config
 from dysr_jax.errors import InputError, LostProcessError
 from dysr_jax.processes import OPTIONS, abandon, job
-from dysr_jax.report.tables import bench_table, scores_table
+from dysr_jax.report.latency import latency_figure
+from dysr_jax.report.tables import bench_table, profile_table, scores_table
 from dysr_jax.run import run_search
 from dysr_jax.runtime.bundle import load_bundle
 from dysr_jax.runtime.images import evaluate_folder, upscale_files
+from dysr_jax.search.latency import save_table
 
 JsonPath = Annotated[pathlib.Path | None, tyro.conf.arg(name="json")]
 
@@ -141,10 +146,89 @@ class BenchCandidates:
         _report(result, bench_table, self.json_path)
 
 
-def _check_json(path: pathlib.Path | None) -> None:
+@dataclasses.dataclass(frozen=True)
+class BenchSearch:
+    """Candidates a second: the search program, compiling each one, and eager PyTorch where it is there."""
+
+    config: str = "quickstart"
+    """Preset, or a .json file as a run writes it."""
+    json_path: JsonPath = None
+    """Write the figures to this file too."""
+    populations: tuple[int, ...] = (64, 256, 1024)
+    """Candidates in a call of the search program."""
+    patch_counts: tuple[int, ...] = ()
+    """Validation patches; without any, a quarter of the config's and all of it."""
+    compiled: int = 4
+    """Candidates that are compiled as static programs."""
+    rounds: int = 5
+    """Timed rounds; medians count."""
+    run: Annotated[RunConfig, tyro.conf.arg(name="")] = RunConfig()
+
+    def __call__(self) -> None:
+        """Run it."""
+        _check_json(self.json_path)
+        result = bench_search(
+            self.run,
+            populations=self.populations,
+            patch_counts=self.patch_counts,
+            compiled=self.compiled,
+            rounds=self.rounds,
+        )
+        _report(result, bench_table, self.json_path)
+
+
+@dataclasses.dataclass(frozen=True)
+class BenchScaling:
+    """Training steps and candidates a second on 1, 2, 4, ... and all devices of this machine."""
+
+    config: str = "quickstart"
+    """Preset, or a .json file as a run writes it."""
+    json_path: JsonPath = None
+    """Write the figures to this file too."""
+    steps: int = 20
+    """Training steps in a dispatch."""
+    rounds: int = 5
+    """Timed rounds; medians count."""
+    run: Annotated[RunConfig, tyro.conf.arg(name="")] = RunConfig()
+
+    def __call__(self) -> None:
+        """Run it."""
+        _check_json(self.json_path)
+        result = bench_scaling(self.run, steps=self.steps, rounds=self.rounds)
+        _report(result, bench_table, self.json_path)
+
+
+@dataclasses.dataclass(frozen=True)
+class Profile:
+    """Measure this device's latency table, and check it against archs that it has not seen.
+
+    Writes the table (for `dysr search --search.latency FILE`) and, beside it, a figure.
+    """
+
+    out: pathlib.Path
+    """The table's file, .json; the figure gets the same name with .png."""
+    config: str = "quickstart"
+    """Preset, or a .json file as a run writes it."""
+    archs: int = 30
+    """Random archs that the table is checked with."""
+    run: Annotated[RunConfig, tyro.conf.arg(name="")] = RunConfig()
+
+    def __call__(self) -> None:
+        """Run it."""
+        _check_json(self.out, "out")
+        if self.out.suffix != ".json":
+            raise InputError(f"out {str(self.out)!r}: allowed is a .json file")
+        found = profile(self.run, archs=self.archs)
+        save_table(self.out, found.table)
+        figure = self.out.with_suffix(".png")
+        latency_figure(figure, found)
+        print(f"{profile_table(found)}\n  {self.out}\n  {figure}")
+
+
+def _check_json(path: pathlib.Path | None, option: str = "json") -> None:
     """Before the work, and not after it."""
     if path and (path.is_dir() or not path.parent.is_dir()):
-        raise InputError(f"json {str(path)!r}: allowed is a file in a folder that exists")
+        raise InputError(f"{option} {str(path)!r}: allowed is a file in a folder that exists")
 
 
 def _report(
@@ -161,6 +245,9 @@ COMMANDS: Final[dict[str, Any]] = {
     "eval": Eval,
     "bench step": BenchStep,
     "bench candidates": BenchCandidates,
+    "bench search": BenchSearch,
+    "bench scaling": BenchScaling,
+    "profile": Profile,
 }
 
 

@@ -16,7 +16,7 @@ from dysr_jax.data.pool import build_pool
 from dysr_jax.data.sources import Pair, load_pairs
 from dysr_jax.device import device_name
 from dysr_jax.model.programs import compute_dtype, make_supernet
-from dysr_jax.model.supernet import Params, Supernet
+from dysr_jax.model.supernet import Params, Supernet, init_params
 from dysr_jax.report.results import pareto_json, write_figures
 from dysr_jax.report.summary import format_count, summarise
 from dysr_jax.rundir import agree, open_run
@@ -24,6 +24,7 @@ from dysr_jax.runtime.bundle import Bundle, load_bundle, save_bundle
 from dysr_jax.search.archive import Record
 from dysr_jax.search.latency import (
     LatencyTable,
+    branch_ms,
     load_table,
     save_table,
     table_json,
@@ -80,22 +81,37 @@ def _begin(config: RunConfig, out: epath.PathLike, say: Say) -> _Job:
     net = make_supernet(space, config.dtype)
     training, validation = _load_images(config, space.scale)
     patches = grid_patches(validation, config.search.patches, config.search.patch)
+    if config.search.latency:
+        key = table_key(space, compute_dtype(config.dtype), config.search.frame)
+        parallel.from_main(lambda: load_table(config.search.latency, key) and None)
     run = open_run(out, config)
     return _Job(config, run, mesh, net, training, validation, patches, say)
 
 
-def _latency_table(job: _Job, params: Params) -> LatencyTable:
-    """The run's own copy, so that a resumed search sees the same latencies; else the device's."""
-    config, path = job.config.search, job.run / "latency.json"
-    if path.exists():
-        key = table_key(job.net.space, compute_dtype(job.config.dtype), config.frame)
-        return load_table(path, key)
-    table, measured = device_table(
-        job.net, params, config.frame, config.rounds, remeasure=config.remeasure
-    )
-    how = "measured now" if measured else f"as measured {table.measured_at}"
+def _latency_table(job: _Job) -> LatencyTable:
+    """The run's own copy, so that a resumed run sees the same latencies; the one that the config names;
+    or the device's.
+    """
+    config, own = job.config.search, job.run / "latency.json"
+    key = table_key(job.net.space, compute_dtype(job.config.dtype), config.frame)
+    if own.exists():
+        return load_table(own, key)
+    if config.latency:
+        table, how = load_table(config.latency, key), f"from {config.latency}"
+    else:
+        # Latencies do not depend on the values of the weights.
+        params = init_params(jax.random.key(0), job.net.space)
+        table, measured = device_table(
+            job.net,
+            params,
+            config.frame,
+            config.rounds,
+            drawn=config.latency_archs,
+            remeasure=config.remeasure,
+        )
+        how = "measured now" if measured else f"as measured {table.measured_at}"
     job.say(f"latency table of {device_name()}: {how}")
-    save_table(path, table)
+    save_table(own, table)
     return table
 
 
@@ -122,10 +138,10 @@ def _train_and_search(job: _Job) -> None:
         f"{len(job.training)} training images ({pool.nbytes / 1e6:.1f} MB on each device), "
         f"{len(job.validation)} for validation; {format_count(size(space))} archs"
     )
-    state = train(key_train, job.net, pool, config.train, job.mesh, job.run)
+    table = LatencyTable(**parallel.from_main(lambda: dataclasses.asdict(_latency_table(job))))
+    costs = branch_ms(table, space)
+    state = train(key_train, job.net, pool, config.train, job.mesh, job.run, costs=costs)
     params = parallel.on_one_device(state.ema, job.mesh)
-    fields = parallel.from_main(lambda: dataclasses.asdict(_latency_table(job, params)))
-    table = LatencyTable(**fields)
     archive = search(
         key_search,
         job.net,

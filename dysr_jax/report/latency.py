@@ -2,13 +2,17 @@
 
 import os
 
+from dysr_jax.bench.profile import Profile
 from dysr_jax.report.figures import BLUE, GREY, save_figure
-from dysr_jax.search.probing import Fidelity
 
 
-def latency_figure(path: str | os.PathLike[str], fidelity: Fidelity, title: str) -> None:
-    """Write a PNG with a point an arch, and the line on which a prediction is exact."""
+def latency_figure(path: str | os.PathLike[str], found: Profile) -> None:
+    """Write a PNG with a point an arch that was not fitted, and the line of exact predictions."""
     from matplotlib.figure import Figure
+
+    fidelity, key = found.fidelity, found.table.key
+    rows, columns = key["frame"]
+    title = f"{key['device']}, LR frame {columns}x{rows}, x{key['scale']}, {key['dtype']}"
 
     figure = Figure(figsize=(5.2, 4.8))
     axes = figure.subplots()

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from dysr_jax.bench.profile import Profile
 from dysr_jax.runtime.bundle import Bundle
 from dysr_jax.runtime.images import Score
 from dysr_jax.runtime.ladder import Step
@@ -89,3 +90,15 @@ def bench_table(result: Mapping[str, Any]) -> str:
         else:
             parts.append(f"{name}: {_cell(value)}")
     return "\n".join(parts)
+
+
+def profile_table(found: Profile) -> str:
+    """A latency table's terms, and how well it predicts."""
+    table, fidelity = found.table, found.fidelity
+    terms = {"(every frame)": table.intercept_ms, **table.body_ms, **table.upsampler_ms}
+    rows = [[name, f"{ms:.4f}"] for name, ms in terms.items()]
+    return (
+        f"{format_table(['branch', 'ms a frame'], rows)}\n"
+        f"fitted to {len(table.measured_ms)} executables; of {len(fidelity.archs)} others: Kendall's "
+        f"tau {fidelity.kendall_tau:.3f}, mean error {100 * fidelity.mean_error:.1f} %"
+    )

@@ -17,7 +17,7 @@ from dysr_jax.search import nsga2, resume
 from dysr_jax.search.archive import Archive, Record
 from dysr_jax.search.config import SearchConfig, check_config
 from dysr_jax.search.evaluator import Evaluator
-from dysr_jax.search.latency import LatencyTable, predict
+from dysr_jax.search.latency import LatencyTable, branch_ms, predict
 from dysr_jax.search.objectives import judge
 from dysr_jax.search.patches import Patches
 from dysr_jax.space import Arch, SearchSpace, arch_names, to_archs
@@ -100,7 +100,8 @@ def search(
     check_config(config, space)
     params = parallel.replicate(params, mesh)
     archive = Archive(run / "archive.jsonl", write=write)
-    work = _Evaluation(Evaluator(net, patches, mesh), params, space, table)
+    evaluate = Evaluator(net, patches, mesh, costs=branch_ms(table, space))
+    work = _Evaluation(evaluate, params, space, table)
     operators = nsga2.Operators(space, config.mutation, config.crossover)
     fresh = nsga2.init(key, operators, config.population, len(config.objectives))
     saved = resume.load(run, fresh)

@@ -4,6 +4,7 @@ import contextlib
 
 import chex
 import jax
+import numpy as np
 from etils import epath
 from jax.sharding import Mesh
 
@@ -24,6 +25,8 @@ def train(
     config: TrainConfig,
     mesh: Mesh,
     run: epath.PathLike,
+    *,
+    costs: np.ndarray | None = None,
 ) -> TrainState:
     """Train the supernet, or go on from the newest checkpoint of `run`.
 
@@ -37,6 +40,9 @@ def train(
         config: the recipe.
         mesh: the devices.
         run: directory that gets `checkpoints/` and `tensorboard/`.
+        costs: `[slots, branches]`, what a branch costs on this device: archs of like cost are trained at
+            the same time (`dysr_jax.train.step.draw_archs`). Without it, and with one group, each is
+            drawn on its own.
 
     Raises:
         InputError: see `check_config`; or the loss became infinite or no number.
@@ -51,7 +57,7 @@ def train(
         if done == config.steps:
             return state
         pool = parallel.replicate(pool, mesh)
-        train_chunk = make_train_chunk(net, config, mesh)
+        train_chunk = make_train_chunk(net, config, mesh, costs)
         log = Log(run / "tensorboard", config, done, write=parallel.is_main())
         with contextlib.closing(log):
             for step in range(done + config.chunk, config.steps + 1, config.chunk):
