@@ -85,7 +85,13 @@ PRESETS: dict[str, RunConfig] = {
             checkpoint_chunks=20,
         ),
         search=SearchConfig(
-            population=256, generations=40, patches=64, patch=32, frame=(270, 480), members=12
+            population=512,
+            generations=50,
+            patches=64,
+            patch=32,
+            frame=(270, 480),
+            latency_archs=32,
+            members=12,
         ),
     ),
 }

@@ -144,6 +144,24 @@ def sample(key: chex.PRNGKey, space: SearchSpace, shape: tuple[int, ...] = ()) -
     return jax.random.randint(key, (*shape, len(limits)), 0, limits, jnp.int32)
 
 
+def sample_plain(key: chex.PRNGKey, space: SearchSpace, count: int) -> chex.Array:
+    """Archs of one branch each, in a random share of the slots, the cheapest in the others.
+
+    They lie all along the range of costs, where archs drawn uniformly all cost about as much, and nearer
+    to a front. int32 `[count, slots]`; the branch goes by its index, or is the last of a slot with fewer;
+    the upsampler is drawn uniformly. Traceable.
+    """
+    key_branch, key_share, key_place, key_last = jax.random.split(key, 4)
+    limits = jnp.asarray(counts(space), jnp.int32)
+    branch = jax.random.randint(key_branch, (count, 1), 0, jnp.max(limits[:-1]), jnp.int32)
+    share = jax.random.uniform(key_share, (count, 1))
+    taken = jax.random.uniform(key_place, (count, len(limits))) < share
+    cheapest = jnp.asarray(smallest(space), jnp.int32)
+    genes = jnp.where(taken, jnp.minimum(branch, limits - 1), cheapest)
+    last = jax.random.randint(key_last, (count,), 0, limits[-1], jnp.int32)
+    return genes.at[:, -1].set(last)
+
+
 def mutate(
     key: chex.PRNGKey, space: SearchSpace, genes: chex.Array, rate: float | chex.Array
 ) -> chex.Array:

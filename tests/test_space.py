@@ -28,6 +28,7 @@ from dysr_jax.space import (
     parameters,
     parse_arch,
     sample,
+    sample_plain,
     size,
     smallest,
     to_archs,
@@ -350,3 +351,28 @@ def test_a_branch_name_is_taken_once():
     register(registry, "mix1", Mix())
     with pytest.raises(InputError, match="'mix1' is taken; registered are mix1"):
         register(registry, "mix1", Mix())
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        uniform(slots=8, width=4, scale=2),
+        SearchSpace((("c3", "id"), ("r1",), ("id", "c5", "s3"), ("id",)), ("u2", "u1"), 4, 2),
+    ],
+)
+def test_plain_archs_have_one_branch_beside_the_cheapest(space):
+    genes = np.asarray(sample_plain(jax.random.key(0), space, 400))
+    archs = to_archs(space, genes)  # validates them
+    cheapest = np.array(smallest(space))[:-1]
+    for arch in archs:
+        most = max(counts(space)[:-1])
+        plain = [np.minimum(b, np.array(counts(space)[:-1]) - 1) for b in range(most)]
+        body = np.array(arch[:-1])
+        assert any(np.all((body == branch) | (body == cheapest)) for branch in plain)
+    assert {*genes[:, -1].tolist()} == set(range(counts(space)[-1]))
+
+
+def test_plain_archs_lie_all_along_the_costs():
+    space = uniform(slots=16, width=4, scale=2)
+    works = np.sum(np.asarray(sample_plain(jax.random.key(0), space, 400))[:, :-1] != 0, 1)
+    assert np.histogram(works, 4, (0, 16))[0].min() > 40

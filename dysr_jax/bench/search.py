@@ -23,10 +23,11 @@ from dysr_jax.errors import InputError
 from dysr_jax.metrics import mse_y
 from dysr_jax.model.programs import frame_program
 from dysr_jax.model.supernet import Params, init_params
+from dysr_jax.search import nsga2
 from dysr_jax.search.evaluator import Evaluator
 from dysr_jax.search.patches import Patches, grid_patches
 from dysr_jax.search.schedule import computed_share
-from dysr_jax.space import Arch, mult_adds, sample, size, to_archs
+from dysr_jax.space import Arch, SearchSpace, mult_adds, sample, size, to_archs
 from dysr_jax.timing import median_ms
 
 TORCH_POPULATION = 64
@@ -135,6 +136,29 @@ def _torch(case: Case, module: Any) -> Row:
     return _row("PyTorch eager", case, count, measured / 1e3)
 
 
+def _generation(space: SearchSpace, evaluated: Row, rounds: int) -> Row:
+    """NSGA-II's own part of a generation, ask and tell, beside evaluating it."""
+    operators = nsga2.Operators(space)
+    count = evaluated["population"]
+    state = nsga2.init(jax.random.key(0), operators, count)
+    objectives = jax.random.uniform(jax.random.key(1), (2, count, 2))
+    state = nsga2.tell(state, state.genes, objectives[0])
+
+    def generation() -> nsga2.State:
+        genes, asked = nsga2.ask(state, operators)
+        return nsga2.tell(asked, genes, objectives[1])
+
+    spent = median_ms({"": generation}, rounds)[""]
+    whole = evaluated["ms"] * count
+    return {
+        "patches": evaluated["patches"],
+        "population": count,
+        "ask_tell_ms": spent,
+        "evaluate_ms": whole,
+        "share": spent / whole,
+    }
+
+
 def _ratios(rows: Sequence[Row]) -> list[Row]:
     """The search program over the other methods, by patches and population."""
     others = [row for row in rows if row["name"] != "search program"]
@@ -177,7 +201,8 @@ def bench_search(
 
     Returns:
         Device, space, dtype, `matrix_tflops` (the measured rate of a large matrix product),
-        `methods` with their rates and shares of that rate, and `ratios`.
+        `methods` with their rates and shares of that rate, `ratios`, and `generation`: what NSGA-II
+        itself costs.
 
     Raises:
         InputError: a count under 1 or a population over the space's size.
@@ -216,4 +241,9 @@ def bench_search(
         "pytorch": "measured" if baseline is not None else "not importable, left out",
         "methods": rows,
         "ratios": _ratios(rows),
+        "generation": [
+            _generation(space, row, rounds)
+            for row in rows
+            if row["name"] == "search program" and row["population"] > 1
+        ],
     }

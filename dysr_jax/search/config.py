@@ -31,8 +31,8 @@ class SearchConfig:
     generations: int = 12
     """Generations, the random first one included."""
     mutation: float = 0.0
-    """Probability that a gene changes; 0 means 1 / slots."""
-    crossover: float = 0.9
+    """Probability that a gene changes; 0 means 1 / (2 slots)."""
+    crossover: float = 1.0
     """Probability that a child has two parents."""
     patches: int = 16
     """Validation patches on which a candidate's PSNR-Y is computed."""

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from dysr_jax.search.sorting import crowding_distance, nondominated_rank
-from dysr_jax.space import SearchSpace, crossover, largest, mutate, sample, smallest
+from dysr_jax.space import SearchSpace, crossover, largest, mutate, sample, sample_plain, smallest
 
 OVERSAMPLE = 4
 """Children drawn for each one wanted, so that duplicates can be dropped."""
@@ -42,8 +42,8 @@ class Operators:
 
     space: SearchSpace = flax.struct.field(pytree_node=False)
     mutation: float = flax.struct.field(pytree_node=False, default=0.0)
-    """Probability a gene; 0 means 1 / slots."""
-    crossover: float = flax.struct.field(pytree_node=False, default=0.9)
+    """Probability a gene; 0 means 1 / (2 slots)."""
+    crossover: float = flax.struct.field(pytree_node=False, default=1.0)
     """Probability that a child has two parents."""
 
 
@@ -59,7 +59,10 @@ def is_duplicate(genes: chex.Array, population: chex.Array) -> chex.Array:
 
 
 def init(key: chex.PRNGKey, operators: Operators, population: int, objectives: int = 2) -> State:
-    """A state whose `genes` are the first generation: the extremes of the space and random archs.
+    """A state whose `genes` are the first generation.
+
+    They are the extremes of the space and archs from all along its costs (`sample_plain`), filled up with
+    uniform ones where those repeat each other.
 
     Args:
         key: all draws of the search come from it.
@@ -67,11 +70,12 @@ def init(key: chex.PRNGKey, operators: Operators, population: int, objectives: i
         population: number of archs P, at least 2.
         objectives: number of objectives M.
     """
-    key, key_sample = jax.random.split(key)
+    key, key_plain, key_sample = jax.random.split(key, 3)
     space = operators.space
     ends = jnp.asarray([smallest(space), largest(space)], jnp.int32)
+    plain = sample_plain(key_plain, space, OVERSAMPLE * population)
     drawn = sample(key_sample, space, (OVERSAMPLE * population,))
-    genes = jnp.concatenate([ends, drawn])
+    genes = jnp.concatenate([ends, plain, drawn])
     order = jnp.argsort(is_duplicate(genes, genes[:0]), stable=True)
     return State(
         key=key,
@@ -104,7 +108,7 @@ def ask(state: State, operators: Operators) -> tuple[chex.Array, State]:
     second = _tournament(key_second, state, count)
     crossed = crossover(key_cross, first, second)
     both = jax.random.bernoulli(key_both, operators.crossover, (count, 1))
-    rate = operators.mutation or 1.0 / state.genes.shape[1]
+    rate = operators.mutation or 0.5 / state.genes.shape[1]
     children = mutate(key_mutate, operators.space, jnp.where(both, crossed, first), rate)
     order = jnp.argsort(is_duplicate(children, state.genes), stable=True)
     return children[order][: len(state.genes)], dataclasses.replace(state, key=key)

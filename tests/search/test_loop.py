@@ -58,7 +58,7 @@ def dispatches(monkeypatch, evaluate):
             seen.append(set(to_archs(SPACE, genes)))
             return evaluate(params, genes)
 
-    monkeypatch.setattr(loop, "Evaluator", lambda net, patches, mesh: Spy())
+    monkeypatch.setattr(loop, "Evaluator", lambda net, patches, mesh, costs: Spy())
     return seen
 
 
@@ -151,7 +151,7 @@ def test_a_population_as_large_as_the_space(problem, tmp_path, monkeypatch):
         def __call__(self, _, genes):
             return genes.sum(1).astype(float)
 
-    monkeypatch.setattr(loop, "Evaluator", lambda *_: Sum())
+    monkeypatch.setattr(loop, "Evaluator", lambda *_, **__: Sum())
     assert size(small) == CONFIG.population
     archive = run_search(problem, tmp_path, net=make_supernet(small, "float32"))
     assert len(archs_of(content(tmp_path))) == len(archive.records) == size(small)
@@ -245,7 +245,7 @@ WIDER_NET = make_supernet(WIDER, "float32")
 @pytest.fixture
 def formula(monkeypatch):
     found = Formula()
-    monkeypatch.setattr(loop, "Evaluator", lambda *_: found)
+    monkeypatch.setattr(loop, "Evaluator", lambda *_, **__: found)
     return found
 
 
