@@ -117,7 +117,7 @@ def comparable(archive):
 def test_a_search_killed_anywhere_ends_the_same(compiled, weights, tmp_path, monkeypatch):
     mesh, evaluate = compiled
     spy = Spy(evaluate)
-    monkeypatch.setattr(loop, "Evaluator", lambda *_: spy)
+    monkeypatch.setattr(loop, "Evaluator", lambda *_, **__: spy)
     reaper = Reaper(monkeypatch, seed=mesh.devices.size)
 
     def run(folder):
