@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import time
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -142,6 +143,7 @@ def _train_and_search(job: _Job) -> None:
     costs = branch_ms(table, space)
     state = train(key_train, job.net, pool, config.train, job.mesh, job.run, costs=costs)
     params = parallel.on_one_device(state.ema, job.mesh)
+    start = time.perf_counter()
     archive = search(
         key_search,
         job.net,
@@ -154,6 +156,10 @@ def _train_and_search(job: _Job) -> None:
         write=parallel.is_main(),
     )
     records = list(archive.records.values())
+    job.say(
+        f"searched {len(records):,} candidates in {time.perf_counter() - start:.1f} s, compilation and "
+        f"NSGA-II included"
+    )
     parallel.from_main(lambda: _write_results(job, params, table, records))
 
 

@@ -30,8 +30,26 @@ def clock(monkeypatch):
 @pytest.mark.parametrize(("backend", "calls"), [("cpu", 1), ("gpu", 8)])
 def test_an_accelerators_sample_is_many_calls_in_flight(clock, monkeypatch, backend, calls):
     monkeypatch.setattr(jax, "default_backend", lambda: backend)
-    seconds = timing.SAMPLE_SECONDS / 8
+    seconds = 1.01 * timing.SAMPLE_SECONDS / 8
     assert timing._calls_per_sample(clock.call(seconds)) == calls
+
+
+def test_a_call_that_is_slow_once_does_not_shorten_the_samples(clock, monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    spent = iter([3 * timing.SAMPLE_SECONDS])
+
+    def call():
+        return clock.call(next(spent, 1.01 * timing.SAMPLE_SECONDS / 8))()
+
+    assert timing._calls_per_sample(call) == 8
+
+
+def test_lower_quartiles_pass_over_disturbed_rounds(clock):
+    disturbed = iter([0.1, 1e-3, 2e-3, 5.0, 1e-3])
+    measured = timing.lower_quartile_ms(
+        {"a": lambda: clock.call(next(disturbed))()}, rounds=5, warmup=0
+    )
+    assert measured == pytest.approx({"a": 1.0})
 
 
 @pytest.mark.parametrize("backend", ["cpu", "gpu"])
