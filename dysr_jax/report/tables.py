@@ -99,6 +99,7 @@ def profile_table(found: Profile) -> str:
     rows = [[name, f"{ms:.4f}"] for name, ms in terms.items()]
     return (
         f"{format_table(['branch', 'ms a frame'], rows)}\n"
-        f"fitted to {len(table.measured_ms)} executables; of {len(fidelity.archs)} others: Kendall's "
-        f"tau {fidelity.kendall_tau:.3f}, mean error {100 * fidelity.mean_error:.1f} %"
+        f"fitted to {len(table.measured_ms)} executables; {len(fidelity.archs)} of them, each predicted "
+        f"from the others: Kendall's tau {fidelity.kendall_tau:.3f}, mean error "
+        f"{100 * fidelity.mean_error:.1f} %"
     )
