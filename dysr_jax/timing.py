@@ -61,8 +61,15 @@ def median_ms(
     return {k: statistics.median(v) for k, v in samples_ms(calls, rounds, warmup).items()}
 
 
-def lower_quartile_ms(
+def undisturbed_ms(
     calls: Mapping[str, Callable[[], object]], rounds: int, warmup: int = 2
 ) -> dict[str, float]:
-    """The lower quartiles of `samples_ms`: times that other programs on the machine disturb less."""
-    return {k: float(np.quantile(v, 0.25)) for k, v in samples_ms(calls, rounds, warmup).items()}
+    """Milliseconds a call, as little as can be of what other programs on the machine add.
+
+    Each round of `samples_ms` is divided by its pace, which is how slow it was for the calls together (the
+    median of their times over their medians); of what is left the lower quartile counts.
+    """
+    taken = samples_ms(calls, rounds, warmup)
+    samples = np.array(list(taken.values()))
+    pace = np.median(samples / np.median(samples, 1, keepdims=True), 0)
+    return dict(zip(taken, np.quantile(samples / pace, 0.25, axis=1).tolist(), strict=True))

@@ -44,12 +44,21 @@ def test_a_call_that_is_slow_once_does_not_shorten_the_samples(clock, monkeypatc
     assert timing._calls_per_sample(call) == 8
 
 
-def test_lower_quartiles_pass_over_disturbed_rounds(clock):
-    disturbed = iter([0.1, 1e-3, 2e-3, 5.0, 1e-3])
-    measured = timing.lower_quartile_ms(
-        {"a": lambda: clock.call(next(disturbed))()}, rounds=5, warmup=0
-    )
-    assert measured == pytest.approx({"a": 1.0})
+def test_slow_rounds_and_single_spikes_are_left_out(clock):
+    """Some rounds are slow for all calls, each by a factor of its own, and each call has a spike."""
+    pace = [1.0, 3.0, 1.0, 1.5, 2.0, 1.0, 1.0, 2.5, 3.0]
+    seconds = {"a": 1e-3, "b": 2e-3, "c": 5e-3}
+    spikes = {"a": 1, "b": 4, "c": 7}
+    turns = {name: iter(range(len(pace))) for name in seconds}
+
+    def call(name):
+        turn = next(turns[name])
+        clock.call(seconds[name] * pace[turn] * (10.0 if turn == spikes[name] else 1.0))()
+
+    calls = {name: (lambda name=name: call(name)) for name in seconds}
+    measured = timing.undisturbed_ms(calls, rounds=len(pace), warmup=0)
+    # Milliseconds in a round of median pace.
+    assert measured == pytest.approx({"a": 1.5, "b": 3.0, "c": 7.5})
 
 
 @pytest.mark.parametrize("backend", ["cpu", "gpu"])

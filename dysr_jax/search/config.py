@@ -47,7 +47,7 @@ class SearchConfig:
     min_psnr_y: float = 0.0
     """dB that a candidate's PSNR-Y on the validation patches has to reach; 0 means no bound."""
     rounds: int = 15
-    """Timed rounds for each latency; the lower quartile counts."""
+    """Timed rounds for each latency."""
     latency: str = ""
     """A latency table that `dysr profile` wrote for this device, to search with; empty measures one."""
     latency_archs: int = 0

@@ -18,7 +18,7 @@ from dysr_jax.search.objectives import feasible
 from dysr_jax.search.quality import archs_psnr_y, bicubic_psnr_y
 from dysr_jax.search.select import ladder
 from dysr_jax.space import Arch, SearchSpace
-from dysr_jax.timing import lower_quartile_ms
+from dysr_jax.timing import undisturbed_ms
 
 
 def front(records: Iterable[Record]) -> list[Record]:
@@ -60,7 +60,7 @@ def _latencies(bundle: Bundle, frame: chex.Array, rounds: int) -> dict[str, floa
     bank = Bank(bundle)
     bank.prepare(bundle.frame)
     calls = {m.name: functools.partial(bank.dispatch, frame, m.name) for m in bundle.members}
-    return lower_quartile_ms(calls, rounds)
+    return undisturbed_ms(calls, rounds)
 
 
 def measure(

@@ -28,7 +28,7 @@ from dysr_jax.search.latency import (
     table_key,
 )
 from dysr_jax.space import Arch, SearchSpace, arch_name, parse_arch, sample, smallest, to_archs
-from dysr_jax.timing import lower_quartile_ms
+from dysr_jax.timing import undisturbed_ms
 
 
 def probes(space: SearchSpace) -> list[Arch]:
@@ -69,7 +69,7 @@ def measure_archs(
         params: on the device that is measured; their values do not matter.
         archs: which.
         frame: LR rows and columns.
-        rounds: timed rounds; their lower quartile counts.
+        rounds: timed rounds (see `undisturbed_ms`).
     """
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as threads:
         executables = list(threads.map(lambda a: compile_static(net, a, params, frame), archs))
@@ -80,7 +80,7 @@ def measure_archs(
         )
         for arch, run in zip(archs, executables, strict=True)
     }
-    return lower_quartile_ms(calls, rounds)
+    return undisturbed_ms(calls, rounds)
 
 
 def measure_table(
