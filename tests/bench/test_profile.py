@@ -1,7 +1,6 @@
 """`dysr profile`: the table and the figure it leaves, what it says of its predictions, and who uses it."""
 
 import dataclasses
-import json
 
 import numpy as np
 import pytest

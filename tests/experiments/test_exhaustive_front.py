@@ -1,4 +1,4 @@
-"""The comparison of searches on a space that is known whole: what it counts, and that each method is valid."""
+"""The comparison of searches on a space that is known whole: what it counts, what the methods propose."""
 
 import collections
 import csv
@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dysr_jax import parallel
 from dysr_jax.config import PRESETS
 from dysr_jax.space import counts, largest, size, smallest, uniform
 
@@ -204,6 +205,8 @@ def test_report_counts_the_seeds_that_reach_99_percent(module, four):
 
 def test_main_leaves_json_csv_and_a_figure(module, tiny, tmp_path, monkeypatch, capsys):
     # The preset's frames and its step, on several devices, would take most of the time.
+    mesh = parallel.device_mesh(1)
+    monkeypatch.setattr(module.parallel, "device_mesh", lambda: mesh)
     recipe = dataclasses.replace(tiny.train, random_archs=1, distill=0.0)
     monkeypatch.setitem(PRESETS, "quickstart", dataclasses.replace(tiny, train=recipe))
     out = tmp_path / "out"
