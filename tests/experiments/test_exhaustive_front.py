@@ -80,8 +80,9 @@ def test_curve(module, four, batches, budget, shares):
 
 
 def test_a_search_may_find_nothing_for_a_while(module, four):
-    batches = itertools.chain(itertools.repeat([0], 50), [[1]])
-    np.testing.assert_allclose(module.curve(four, map(np.array, batches), 2), [0, 0.75])
+    idle = [[0]] * 150
+    batches = map(np.array, [*idle, [1], *idle, [2]])
+    np.testing.assert_allclose(module.curve(four, batches, 3), [0, 0.75, 1])
 
 
 # --- the methods ------------------------------------------------------------------------------------
