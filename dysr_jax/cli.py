@@ -200,7 +200,7 @@ class BenchScaling:
 
 @dataclasses.dataclass(frozen=True)
 class Profile:
-    """Measure this device's latency table, and check it against archs that it has not seen.
+    """Measure this device's latency table, and how well it predicts archs that it has not seen.
 
     Writes the table (for `dysr search --search.latency FILE`) and, beside it, a figure.
     """
@@ -209,8 +209,8 @@ class Profile:
     """The table's file, .json; the figure gets the same name with .png."""
     config: str = "quickstart"
     """Preset, or a .json file as a run writes it."""
-    archs: int = 30
-    """Random archs that the table is checked with."""
+    archs: int = 32
+    """Random archs that the table is fitted to and checked with, each by a fit to the others."""
     run: Annotated[RunConfig, tyro.conf.arg(name="")] = RunConfig()
 
     def __call__(self) -> None:

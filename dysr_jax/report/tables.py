@@ -75,8 +75,13 @@ def scores_table(scores: Mapping[str, Score]) -> str:
     return format_table(["member", "PSNR-Y dB", "SSIM-Y"], rows)
 
 
+def format_number(value: float) -> str:
+    """Three significant digits, or all before the point: `0.0352`, `7.34`, `7,339`."""
+    return f"{value:,.0f}" if 1000 <= abs(value) < 1e7 else f"{value:.3g}"
+
+
 def _cell(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+    return format_number(value) if isinstance(value, float) else str(value)
 
 
 def bench_table(result: Mapping[str, Any]) -> str:
@@ -99,6 +104,7 @@ def profile_table(found: Profile) -> str:
     rows = [[name, f"{ms:.4f}"] for name, ms in terms.items()]
     return (
         f"{format_table(['branch', 'ms a frame'], rows)}\n"
-        f"fitted to {len(table.measured_ms)} executables; of {len(fidelity.archs)} others: Kendall's "
-        f"tau {fidelity.kendall_tau:.3f}, mean error {100 * fidelity.mean_error:.1f} %"
+        f"fitted to {len(table.measured_ms)} executables; {len(fidelity.archs)} of them, each predicted "
+        f"from the others: Kendall's tau {fidelity.kendall_tau:.3f}, mean error "
+        f"{100 * fidelity.mean_error:.1f} %"
     )

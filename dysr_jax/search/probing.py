@@ -27,7 +27,7 @@ from dysr_jax.search.latency import (
     save_table,
     table_key,
 )
-from dysr_jax.space import Arch, SearchSpace, arch_name, sample, smallest, to_archs
+from dysr_jax.space import Arch, SearchSpace, arch_name, parse_arch, sample, smallest, to_archs
 from dysr_jax.timing import lower_quartile_ms
 
 
@@ -112,38 +112,30 @@ class Fidelity(NamedTuple):
     """Mean of |predicted - measured| / measured."""
 
 
-def check_table(
-    table: LatencyTable, net: Supernet, params: Params, *, archs: int, rounds: int
-) -> Fidelity:
-    """Measure random archs that the table has not seen.
-
-    Args:
-        table: of this device.
-        net: the supernet.
-        params: on the device that is measured.
-        archs: how many, at least 2; fewer where the space has no more.
-        rounds: timed rounds.
+def leave_one_out(table: LatencyTable, space: SearchSpace) -> Fidelity:
+    """Predict each random arch of a table from a fit to all its other executables.
 
     Raises:
-        InputError: `archs` is under 2, or the space is too small to hold two new ones.
+        InputError: the table holds fewer than two archs beside the probes.
     """
-    space = net.space
-    if archs < 2:
-        raise InputError(f"archs {archs}: allowed is 2 or more")
-    drawn = drawn_archs(jax.random.key(1), space, archs + len(table.measured_ms))
-    fresh = [arch for arch in drawn if arch_name(space, arch) not in table.measured_ms][:archs]
-    if len(fresh) < 2:
-        raise InputError("the space has too few archs that the table was not fitted to")
-    rows, columns = table.key["frame"]
-    measured = measure_archs(net, params, fresh, (rows, columns), rounds)
-    predicted = [float(value) for value in predict(table, space, np.asarray(fresh))]
-    values = np.array(list(measured.values()))
+    known = {arch_name(space, arch) for arch in probes(space)}
+    drawn = [name for name in table.measured_ms if name not in known]
+    if len(drawn) < 2:
+        raise InputError(
+            f"latency table with {len(drawn)} random archs: allowed is 2 or more, to be checked"
+        )
+    predicted = []
+    for name in drawn:
+        others = {key: ms for key, ms in table.measured_ms.items() if key != name}
+        fitted = fit_table(space, others, table.key)
+        predicted.append(float(predict(fitted, space, np.array([parse_arch(space, name)]))[0]))
+    measured = np.array([table.measured_ms[name] for name in drawn])
     return Fidelity(
-        archs=list(measured),
+        archs=drawn,
         predicted_ms=predicted,
-        measured_ms=values.tolist(),
-        kendall_tau=float(scipy.stats.kendalltau(predicted, values).statistic),
-        mean_error=float(np.mean(np.abs(predicted - values) / values)),
+        measured_ms=measured.tolist(),
+        kendall_tau=float(scipy.stats.kendalltau(predicted, measured).statistic),
+        mean_error=float(np.mean(np.abs(predicted - measured) / measured)),
     )
 
 

@@ -8,7 +8,6 @@ mixture-of-experts layers do with tokens by expert.)
 """
 
 import itertools
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import flax.struct
@@ -27,7 +26,7 @@ class Tiles:
     branch: np.ndarray
     """int32 `[T]`: place of the branch's name in `body_branches`, or of the upsampler in its slot."""
     source: np.ndarray
-    """int32 `[T, K]`: rows that are read; a padded entry repeats another."""
+    """int32 `[T, K]`: rows that are read; a padded entry is 0."""
     target: np.ndarray
     """int32 `[T, K]`: rows that are written; a padded entry is out of range."""
     count: np.ndarray
@@ -80,33 +79,29 @@ class _Builder:
     def __init__(self, capacity: int, tile: int, dropped: int) -> None:
         self._tile = tile
         self._count = 0
-        self.slot = np.zeros(capacity, np.int32)
-        self.branch = np.zeros(capacity, np.int32)
-        self.source = np.zeros((capacity, tile), np.int32)
-        self.target = np.full((capacity, tile), dropped, np.int32)
+        self._slot = np.zeros(capacity, np.int32)
+        self._branch = np.zeros(capacity, np.int32)
+        self._source = np.zeros((capacity, tile), np.int32)
+        self._target = np.full((capacity, tile), dropped, np.int32)
 
-    def add(self, slot: int, branch: int, source: np.ndarray, target: np.ndarray) -> None:
-        """Work of one branch, cut into tiles."""
-        for start in range(0, len(source), self._tile):
-            part = slice(start, start + self._tile)
-            length = len(source[part])
-            self.slot[self._count], self.branch[self._count] = slot, branch
-            self.source[self._count] = source[start]
-            self.source[self._count, :length] = source[part]
-            self.target[self._count, :length] = target[part]
-            self._count += 1
+    def add(self, slot: int, branch: np.ndarray, source: np.ndarray, target: np.ndarray) -> None:
+        """Work of a slot, `[n]` sorted by branch: each branch begins a tile."""
+        first = np.flatnonzero(np.diff(branch, prepend=-1))
+        sizes = np.diff(first, append=len(branch))
+        tiles = -(-sizes // self._tile)
+        begin = self._count + np.cumsum(tiles) - tiles
+        place = np.arange(len(branch)) - np.repeat(first, sizes)
+        tile = np.repeat(begin, sizes) + place // self._tile
+        self._source[tile, place % self._tile] = source
+        self._target[tile, place % self._tile] = target
+        self._branch[tile] = branch
+        end = self._count + int(tiles.sum())
+        self._slot[self._count : end] = slot
+        self._count = end
 
     def build(self) -> Tiles:
         count = np.array(self._count, np.int32)
-        return Tiles(self.slot, self.branch, self.source, self.target, count)
-
-
-def _groups(values: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-    """Each value that occurs, and where."""
-    order = np.argsort(values, kind="stable")
-    starts = np.flatnonzero(np.diff(values[order], prepend=-1))
-    for start, end in itertools.pairwise([*starts.tolist(), len(values)]):
-        yield int(values[order[start]]), order[start:end]
+        return Tiles(self._slot, self._branch, self._source, self._target, count)
 
 
 def make_schedule(plan: Plan, genes: np.ndarray) -> Schedule:
@@ -125,14 +120,14 @@ def make_schedule(plan: Plan, genes: np.ndarray) -> Schedule:
         branch = number[genes[:, slot]]
         works = branch >= 0
         keys, node = np.unique(branch[works] * plan.rows + row[works], return_inverse=True)
-        free = np.setdiff1d(np.arange(plan.rows), row)[: len(keys)]
-        for index, places in _groups(keys // plan.rows):
-            body.add(slot, index, keys[places] % plan.rows, free[places])
+        taken = np.zeros(plan.rows, bool)
+        taken[row] = True
+        free = np.flatnonzero(~taken)[: len(keys)]
+        body.add(slot, keys // plan.rows, keys % plan.rows, free)
         row[works] = free[node]
     tail = _Builder(_tail_capacity(plan), plan.tile, plan.population)
-    for index, places in _groups(genes[:, -1]):
-        order = places[np.argsort(row[places], kind="stable")]
-        tail.add(len(space.body), index, row[order], order)
+    order = np.lexsort((row, genes[:, -1]))
+    tail.add(len(space.body), genes[order, -1], row[order], order)
     return Schedule(body.build(), tail.build())
 
 

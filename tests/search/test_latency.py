@@ -21,7 +21,7 @@ from dysr_jax.search.latency import (
     save_table,
     table_key,
 )
-from dysr_jax.search.probing import check_table, device_table, drawn_archs, measure_table, probes
+from dysr_jax.search.probing import device_table, drawn_archs, leave_one_out, measure_table, probes
 from dysr_jax.space import SearchSpace, arch_name, counts, parse_arch, smallest, uniform, validate
 
 PLANTED = {"id": 0.0, "s3": 0.25, "c3": 0.5, "r1": 1.0, "u1": 0.0, "u2": 0.125}
@@ -286,34 +286,45 @@ def test_random_archs_join_the_fit(monkeypatch):
     assert table.body_ms == pytest.approx({"s3": 0.25, "c3": 0.5, "r1": 1.0}, abs=1e-6)
 
 
-@pytest.mark.parametrize(("noise", "tau", "error"), [(0.0, 1.0, 0.0), (0.3, 0.95, 0.3)])
-def test_check_table_measures_archs_that_the_table_has_not_seen(monkeypatch, noise, tau, error):
-    table = dataclasses.replace(planted_table(SPACE, 0.5), key={"frame": list(FRAME)})
-    rng = np.random.default_rng(0)
-
-    def measure(net, params, archs, frame, rounds):
-        assert frame == FRAME
-        factors = 1 + noise * rng.choice([-1, 1], len(archs))
-        return {
-            arch_name(SPACE, arch): cost(SPACE, arch, 0.5) * factor
-            for arch, factor in zip(archs, factors, strict=True)
-        }
-
-    monkeypatch.setattr(probing, "measure_archs", measure)
-    found = check_table(table, make_supernet(SPACE, "float32"), {}, archs=30, rounds=1)
-    assert len({*found.archs}) == 30
-    assert not {*found.archs} & {*table.measured_ms}
-    if noise:
-        assert found.kendall_tau < tau
-        assert found.mean_error > 0.2
-    else:
-        assert found.kendall_tau == pytest.approx(tau)
-        assert found.mean_error == pytest.approx(error, abs=1e-6)
+def table_of(space, archs, noise=0.0):
+    factors = 1 + noise * np.random.default_rng(0).choice([-1, 1], len(archs))
+    measured = {
+        arch_name(space, arch): cost(space, arch, 0.5) * factor
+        for arch, factor in zip(archs, factors, strict=True)
+    }
+    return fit_table(space, measured, {"frame": list(FRAME)})
 
 
-def test_check_table_needs_archs_to_compare():
-    table = dataclasses.replace(planted_table(SMALL, 0.5), key={"frame": list(FRAME)})
-    with pytest.raises(InputError, match=r"archs 1: allowed is 2 or more"):
-        check_table(table, NET, {}, archs=1, rounds=1)
-    with pytest.raises(InputError, match=r"too few archs"):
-        check_table(table, NET, {}, archs=5, rounds=1)
+def test_leave_one_out_predicts_random_archs_from_the_others():
+    archs = dict.fromkeys([*probes(SPACE), *drawn_archs(jax.random.key(1), SPACE, 30)])
+    found = leave_one_out(table_of(SPACE, list(archs)), SPACE)
+    assert not {*found.archs} & {arch_name(SPACE, arch) for arch in probes(SPACE)}
+    assert len(found.archs) == len(archs) - len(probes(SPACE)) > 20
+    np.testing.assert_allclose(found.predicted_ms, found.measured_ms, rtol=1e-5)
+    assert found.mean_error < 1e-5
+
+
+def test_leave_one_out_does_not_see_the_arch_that_it_predicts():
+    """One arch that takes ten times as long as its branches say: no fit without it can know."""
+    archs = list(dict.fromkeys([*probes(SPACE), *drawn_archs(jax.random.key(1), SPACE, 30)]))
+    table = table_of(SPACE, archs)
+    slow = arch_name(SPACE, archs[-1])
+    table = dataclasses.replace(
+        table, measured_ms={**table.measured_ms, slow: 10 * table.measured_ms[slow]}
+    )
+    found = leave_one_out(table, SPACE)
+    place = found.archs.index(slow)
+    assert found.predicted_ms[place] == pytest.approx(cost(SPACE, archs[-1], 0.5), rel=1e-4)
+    assert found.measured_ms[place] == pytest.approx(10 * cost(SPACE, archs[-1], 0.5))
+
+
+def test_noise_shows_in_the_fidelity():
+    archs = list(dict.fromkeys([*probes(SPACE), *drawn_archs(jax.random.key(1), SPACE, 30)]))
+    found = leave_one_out(table_of(SPACE, archs, noise=0.3), SPACE)
+    assert found.kendall_tau < 0.9
+    assert 0.15 < found.mean_error < 0.5
+
+
+def test_a_table_of_probes_alone_cannot_be_checked():
+    with pytest.raises(InputError, match=r"0 random archs: allowed is 2 or more"):
+        leave_one_out(planted_table(SPACE, 0.5), SPACE)
