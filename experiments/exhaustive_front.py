@@ -83,7 +83,10 @@ def evaluate_all(options: Options) -> Truth:
     recipe = PRESETS["quickstart"]
     space_config = SpaceConfig(options.slots, branches=options.branches, upsamplers=("u1",))
     recipe = dataclasses.replace(
-        recipe, space=space_config, train=dataclasses.replace(recipe.train, steps=options.steps)
+        recipe,
+        space=space_config,
+        train=dataclasses.replace(recipe.train, steps=options.steps),
+        search=dataclasses.replace(recipe.search, population=options.population),
     )
     mesh = parallel.device_mesh()
     space = check(recipe, mesh.devices.size)
@@ -141,6 +144,8 @@ def pymoos(truth: Truth, population: int, seed: int) -> Iterator[np.ndarray]:
     algorithm.setup(problem, termination=("n_gen", 10**6), seed=seed, verbose=False)
     while algorithm.has_next():
         children = algorithm.ask()
+        if children is None:  # it can make no others
+            return
         rows = truth.rows(children.get("X").astype(int))
         yield rows
         children.set("F", truth.objectives[rows])
@@ -151,9 +156,8 @@ def pymoos(truth: Truth, population: int, seed: int) -> Iterator[np.ndarray]:
 
 def by_chance(truth: Truth, population: int, seed: int) -> Iterator[np.ndarray]:
     """Random search without replacement."""
-    yield from np.array_split(
-        np.random.default_rng(seed).permutation(len(truth.genes)), len(truth.genes) // population
-    )
+    batches = max(1, len(truth.genes) // population)
+    yield from np.array_split(np.random.default_rng(seed).permutation(len(truth.genes)), batches)
 
 
 METHODS: dict[str, Search] = {
@@ -183,9 +187,14 @@ def curve(truth: Truth, batches: Iterator[np.ndarray], budget: int) -> np.ndarra
     return np.pad(shares, (0, budget - len(shares)), mode="edge")
 
 
+def _budget(truth: Truth, options: Options) -> int:
+    """Evaluations of a search, one at least."""
+    return max(1, int(options.share * len(truth.genes)))
+
+
 def compare(truth: Truth, options: Options) -> dict[str, np.ndarray]:
     """`[seeds, budget]` for each method."""
-    budget = int(options.share * len(truth.genes))
+    budget = _budget(truth, options)
     return {
         name: np.stack(
             [
@@ -241,7 +250,7 @@ def report(truth: Truth, options: Options, curves: dict[str, np.ndarray]) -> dic
         "front": len(pareto.nondominated(truth.objectives)),
         "exhaustive_seconds": truth.seconds,
         "exhaustive_candidates_per_second": len(truth.genes) / truth.seconds,
-        "evaluations": int(options.share * len(truth.genes)),
+        "evaluations": _budget(truth, options),
         "seeds": options.seeds,
         "population": options.population,
         "methods": methods,

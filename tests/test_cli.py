@@ -1,7 +1,9 @@
 """The command line: what it prints, what it writes, and one line for everything that cannot be."""
 
+import dataclasses
 import hashlib
 import json
+import re
 import shutil
 import statistics
 import subprocess
@@ -22,6 +24,8 @@ from dysr_jax.config import to_dict
 from dysr_jax.data.degradation import downscale, upscale
 from dysr_jax.data.images import read_image, write_image
 from dysr_jax.rundir import open_run
+from dysr_jax.search.latency import LatencyTable, load_table, save_table, table_key
+from dysr_jax.space import uniform
 
 SCALE, ROWS, COLUMNS = 2, 20, 24
 """The tiny run's scale; images of one size, so that its members compile few times."""
@@ -99,6 +103,14 @@ def test_no_arguments_print_the_usage(capsys):
         assert f"dysr {command} " in usage
 
 
+def test_the_usage_says_what_every_command_is_for(capsys):
+    main([])
+    listed = dict(re.findall(r"^  dysr (\S+(?: \S+)?)  +(\S.*)$", capsys.readouterr().out, re.M))
+    benchmarks = {f"bench {name}" for name in ("step", "candidates", "search", "scaling")}
+    assert set(listed) == {"search", "upscale", "eval", "profile"} | benchmarks
+    assert len({*listed.values()}) == len(listed)
+
+
 @pytest.mark.parametrize("flag", ["-h", "--help"])
 def test_help_prints_the_same_and_succeeds(capsys, flag):
     main([])
@@ -135,6 +147,7 @@ def test_the_installed_command():
     [
         (["foo"], ["unknown command 'foo'", "search", "upscale", "eval", "bench step"]),
         (["bench"], ["unknown command 'bench'", "bench step", "bench candidates"]),
+        (["bench"], ["bench search", "bench scaling", "profile"]),
         (["bench", "foo"], ["unknown command 'bench foo'", "bench candidates"]),
         (["--foo"], ["unknown command '--foo'"]),
         (["search"], ["Missing", "--out"]),
@@ -153,6 +166,9 @@ def test_the_installed_command():
         (["upscale", "a", "b", "c", "d"], ["unknown option 'd'"]),
         (["eval"], ["Missing", "eval"]),
         (["bench", "step", "--rounds", "x"], ["--rounds", "'x'", "int"]),
+        (["bench", "search", "--populations", "x"], ["--populations", "'x'"]),
+        (["bench", "scaling", "--steps", "1.5"], ["--steps", "'1.5'", "int"]),
+        (["profile"], ["Missing", "--out"]),
     ],
 )
 def test_arguments_that_cannot_be(refused, tmp_path, args, words):
@@ -205,6 +221,11 @@ BAD_VALUES = {
     "search.patch": [0, 2, 99],
     "search.rounds": [0],
     "search.members": [1],
+    "search.sharing": [-0.1, "nan", "inf"],
+    "search.max-latency-ms": [-1, "inf"],
+    "search.min-psnr-y": [-1, "nan"],
+    "search.objectives": ["psnr_y"],
+    "search.latency-archs": [-1],
     "seed": [2**70],
     "devices": [-1, 99],
 }
@@ -226,7 +247,7 @@ def test_values_that_cannot_be(refused, small, tmp_path, monkeypatch, option, va
     assert not out.exists()
 
 
-@pytest.mark.parametrize("command", ["step", "candidates"])
+@pytest.mark.parametrize("command", ["step", "candidates", "search", "scaling"])
 def test_benchmarks_need_a_round(refused, small, command):
     assert "rounds 0" in refused("bench", command, *small, "--rounds", 0)
 
@@ -611,3 +632,182 @@ def test_benchmarks_report_the_median_ratio(small, tmp_path, capsys, command, mo
     assert f"ratio: {result['ratio']:.3g}" in table
     # The smallest and the largest arch are always among them.
     assert {"id-u1", "c3-u2"} <= {row["arch"] for row in result["archs"]}
+
+
+JOBS = {
+    "bench step": "bench_step",
+    "bench candidates": "bench_candidates",
+    "bench search": "bench_search",
+    "bench scaling": "bench_scaling",
+    "eval": "evaluate_folder",
+    "profile": "profile",
+}
+"""The function that does the work of a command that writes a file."""
+
+
+@pytest.fixture
+def unworked(monkeypatch):
+    """No command does its work."""
+    for job in JOBS.values():
+        monkeypatch.setattr(dysr_jax.cli, job, lambda *_, **__: pytest.fail("it went on"))
+
+
+@pytest.mark.parametrize("command", JOBS)
+def test_a_file_that_cannot_be_is_refused_before_the_work(
+    refused, unworked, small, bundle, photos, tmp_path, command
+):
+    option = "--out" if command == "profile" else "--json"
+    start = [*command.split(), *([bundle, photos] if command == "eval" else small)]
+    (tmp_path / "folder.json").mkdir()
+    before = snapshot(tmp_path)
+    for path in (tmp_path / "missing" / "a.json", tmp_path / "folder.json"):
+        line = refused(*start, option, path)
+        assert line == (
+            f"dysr: error: {option.strip('-')} {str(path)!r}: allowed is a file in a folder that exists\n"
+        )
+    assert snapshot(tmp_path) == before
+
+
+ASKED = {
+    "bench search": (
+        ["--populations", 2, 3, "--patch-counts", 1, "--compiled", 2, "--rounds", 4],
+        {"populations": (2, 3), "patch_counts": (1,), "compiled": 2, "rounds": 4},
+    ),
+    "bench scaling": (["--steps", 3, "--rounds", 4], {"steps": 3, "rounds": 4}),
+}
+
+
+@pytest.mark.parametrize("command", ASKED)
+def test_benchmarks_do_what_is_asked_and_report_it(monkeypatch, small, tmp_path, capsys, command):
+    result = {
+        "device": "a toaster",
+        "rows": [{"name": "x", "rate": 12.345}, {"name": "y", "rate": 2.0}],
+    }
+    asked = []
+
+    def bench(config, **options):
+        asked.append((config, options))
+        return result
+
+    monkeypatch.setattr(dysr_jax.cli, JOBS[command], bench)
+    options, expected = ASKED[command]
+    path = tmp_path / "bench.json"
+    assert dysr(*command.split(), *small, *options, "--seed", 5, "--json", path) == 0
+    ((config, given),) = asked
+    assert given == expected
+    assert (config.seed, config.space.slots) == (5, 1)
+    assert json.loads(path.read_text()) == result
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "device: a toaster"
+    assert [line.split() for line in lines[3:]] == [["x", "12.3"], ["y", "2"]]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--populations", 5], "populations 5: allowed is 1 to 4"),
+        (["--populations", 0], "populations 0: allowed is 1 to 4"),
+        (["--patch-counts", 0], "patch_counts 0: allowed is 1 or more"),
+        (["--compiled", 0], "compiled 0: allowed is 1 or more"),
+    ],
+)
+def test_counts_that_bench_search_cannot_have(refused, small, options, message):
+    given = options if "--populations" in options else ["--populations", 2, *options]
+    assert message in refused("bench", "search", *small, *given)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [(["--steps", 0], "steps 0: allowed is 1 or more"), (["--devices", 9], "devices 9: allowed")],
+)
+def test_what_bench_scaling_cannot_do(refused, small, options, message):
+    assert message in refused("bench", "scaling", *small, *options)
+
+
+# Profiles
+
+
+@pytest.mark.parametrize("name", ["table", "table.txt", "table.json.gz"])
+def test_a_profile_is_a_json_file(refused, unworked, small, tmp_path, name):
+    before = snapshot(tmp_path)
+    line = refused("profile", *small, "--out", tmp_path / name)
+    assert f"out '{tmp_path / name}': allowed is a .json file" in line
+    assert snapshot(tmp_path) == before
+
+
+def test_a_profile_needs_two_archs(refused, small, tmp_path):
+    before = snapshot(tmp_path)
+    line = refused("profile", *small, "--out", tmp_path / "table.json", "--archs", 1)
+    assert "archs 1: allowed is 2 or more" in line
+    assert snapshot(tmp_path) == before
+
+
+PLAIN = ["--train.random-archs", 1, "--train.distill", 0]
+"""The recipe that compiles fastest."""
+
+
+@pytest.fixture
+def planted(tmp_path, tiny):
+    """A latency table of the small config on this device, of costs that nobody would measure."""
+    space = uniform(slots=1, width=4, scale=2, branches=("id", "c3"))
+    key = table_key(space, "float32", tiny.search.frame)
+    table = LatencyTable(key, 100.0, {"c3": 30.0}, {"u2": 7.0}, {"id-u1": 100.0}, "in a test")
+    path = tmp_path / "planted.json"
+    save_table(path, table)
+    return path, table, space
+
+
+def test_a_search_uses_the_table_that_is_named(planted, small, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(dysr_jax.run, "device_table", lambda *_, **__: pytest.fail("it measured"))
+    (path, table, _), out = planted, tmp_path / "run"
+    assert dysr("search", "--out", out, *small, *PLAIN, "--search.latency", path) == 0
+    assert f": from {path}\n" in capsys.readouterr().out
+    assert load_table(out / "latency.json", table.key) == table
+    records = [json.loads(line) for line in (out / "archive.jsonl").read_text().splitlines()]
+    assert len(records) == 4
+    found = {record["name"]: record["latency_ms"] for record in records}
+    assert found == {"id-u1": 100.0, "c3-u1": 130.0, "id-u2": 107.0, "c3-u2": 137.0}
+
+
+def test_constraints_that_nothing_satisfies(planted, small, tmp_path, capsys):
+    """The search is over by then; three of its four archs take longer than 105 ms."""
+    bounds = ["--search.max-latency-ms", 105, "--search.min-psnr-y", 90]
+    out, options = tmp_path / "run", [*small, *PLAIN, "--search.latency", planted[0]]
+    assert dysr("search", "--out", out, *options, *bounds) == 2
+    error = capsys.readouterr().err.splitlines()[-1]  # below the training's progress
+    assert error == (
+        "dysr: error: no evaluated arch satisfies the constraints: search.max_latency_ms 105.0 excludes "
+        "3 of 4, search.min_psnr_y 90.0 excludes 4 of 4"
+    )
+    assert not (out / "bundle").exists()
+    assert not (out / "pareto.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda key: key.update(frame=[32, 24]), "is for frame [32, 24]; needed is [24, 32]"),
+        (lambda key: key.update(dtype="bfloat16"), "is for dtype 'bfloat16'; needed is 'float32'"),
+        (lambda key: key.update(device="a toaster"), "is for device 'a toaster'; needed is "),
+        (lambda key: key.update(width=8), "is for width 8; needed is 4"),
+        (lambda key: key.pop("jax"), "is for jax None; needed is "),
+    ],
+    ids=["frame", "dtype", "device", "width", "no version"],
+)
+def test_tables_of_something_else(refused, planted, small, tmp_path, change, message):
+    path, table, _ = planted
+    key = dict(table.key)
+    change(key)
+    save_table(path, dataclasses.replace(table, key=key))
+    line = refused("search", "--out", tmp_path / "run", *small, "--search.latency", path)
+    assert f"latency table '{path}' {message}" in line
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("content", [None, b"", b"{", b"[]", b'{"format_version": 1}'])
+def test_tables_that_cannot_be_read(refused, planted, small, tmp_path, content):
+    path, _, _ = planted
+    path.unlink() if content is None else path.write_bytes(content)
+    line = refused("search", "--out", tmp_path / "run", *small, "--search.latency", path)
+    assert f"latency table '{path}' is missing or damaged" in line
+    assert not (tmp_path / "run").exists()

@@ -205,17 +205,19 @@ def bench_search(
         itself costs.
 
     Raises:
-        InputError: a count under 1 or a population over the space's size.
+        InputError: no population, a count under 1, or a population over the space's size.
     """
     setup = make_setup(config, 2, rounds)
     space, search = setup.net.space, config.search
+    if not populations:
+        raise InputError("populations (): allowed is one or more")
     for count in populations:
         if not 1 <= count <= size(space):
             raise InputError(f"populations {count}: allowed is 1 to {size(space)}")
     counts = patch_counts or sorted({max(1, search.patches // 4), search.patches})
-    for count in (*counts, compiled):
-        if count < 1:
-            raise InputError(f"patch counts and compiled candidates {count}: allowed is 1 or more")
+    for name, least in (("patch_counts", min(counts)), ("compiled", compiled)):
+        if least < 1:
+            raise InputError(f"{name} {least}: allowed is 1 or more")
     params = init_params(jax.random.key(config.seed), space)
     most = max(*populations, compiled)
     genes = np.asarray(sample(jax.random.key(config.seed + 1), space, (most,)))

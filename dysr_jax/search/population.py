@@ -56,6 +56,8 @@ def population_program(
         body = _body(net, params)
 
         def through_body(branch: chex.Array, slot: chex.Array, x: chex.Array) -> chex.Array:
+            if not body:  # identities only: there are no tiles
+                return x
             flat = x.reshape(-1, height, width, space.width)
             return lax.switch(branch, body, slot, flat).reshape(x.shape)
 

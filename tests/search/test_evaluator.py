@@ -194,6 +194,16 @@ def test_slots_that_offer_different_branches():
     np.testing.assert_allclose(found, expected, atol=0.01)
 
 
+def test_a_body_of_identities_only(params, patches, genes, evaluate):
+    space = uniform(slots=2, width=4, scale=2, branches=("id",))
+    found = Evaluator(make_supernet(space, "float32"), patches, parallel.device_mesh(1))(
+        params, np.array([[0, 0, 0], [0, 0, 1]], np.int32)
+    )
+    expected = evaluate(params, np.array([[0, 0, 0], [0, 0, 1]], np.int32))
+    assert np.ptp(expected) > 0.1
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
 def test_little_memory_takes_several_dispatches(params, patches, monkeypatch):
     genes = sample(jax.random.key(5), SPACE, (17,))
     mesh = parallel.device_mesh(2)

@@ -1,0 +1,107 @@
+"""Efficiencies are those of the measured times; every count of devices has a row."""
+
+import dataclasses
+
+import jax
+import pytest
+
+from dysr_jax.bench import scaling
+from dysr_jax.bench.scaling import bench_scaling
+from dysr_jax.config import SpaceConfig
+from dysr_jax.errors import InputError
+
+POPULATION, STEPS = 2, 2
+
+
+@pytest.fixture(scope="module")
+def config(tiny):
+    """Of two archs and the plainest recipe, because every count of devices compiles a training step."""
+    space = SpaceConfig(slots=1, width=4, scale=2, branches=("id", "c3"), upsamplers=("u1",))
+    recipe = dataclasses.replace(tiny.search, population=POPULATION)
+    train = dataclasses.replace(tiny.train, random_archs=1, distill=0.0)
+    return dataclasses.replace(tiny, space=space, search=recipe, train=train)
+
+
+def test_rows_for_1_2_4_devices(config):
+    assert len(jax.devices()) == 4
+    result = bench_scaling(config, steps=STEPS, rounds=1)
+    assert set(result) == {"device", "space", "batch", "population", "dtype", "scaling"}
+    assert result["batch"] == "2 patches of 12x12 a device"
+    assert result["population"] == "2 a device"
+    rows = result["scaling"]
+    assert [row["devices"] for row in rows] == [1, 2, 4]
+    for row in rows:
+        count = row["devices"]
+        assert set(row) == {
+            *("devices", "step_ms", "groups_per_second", "step_efficiency"),
+            *("candidates_per_second", "candidate_efficiency"),
+        }
+        assert row["step_ms"] * row["groups_per_second"] == pytest.approx(1e3 * count)
+        for rate, efficiency in (
+            ("groups_per_second", "step_efficiency"),
+            ("candidates_per_second", "candidate_efficiency"),
+        ):
+            assert row[efficiency] == pytest.approx(row[rate] / (count * rows[0][rate]))
+
+
+MS = {
+    "step 1": 6.0,
+    "step 2": 8.0,
+    "step 3": 12.0,
+    "candidates 1": 10.0,
+    "candidates 2": 10.0,
+    "candidates 3": 40.0,
+}
+
+
+@pytest.fixture
+def planted(monkeypatch):
+    """No device works: the times of a chunk and of a dispatch are made up."""
+    asked = {}
+
+    def median_ms(calls, rounds):
+        asked.update(rounds=rounds, calls=list(calls))
+        return {name: MS[name] for name in calls}
+
+    monkeypatch.setattr(scaling, "device_table", lambda *_: (None, False))
+    monkeypatch.setattr(scaling, "branch_ms", lambda *_: None)
+    monkeypatch.setattr(scaling, "_training", lambda *_: None)
+    monkeypatch.setattr(scaling, "_evaluation", lambda *_: None)
+    monkeypatch.setattr(scaling, "median_ms", median_ms)
+    return asked
+
+
+def test_rates_and_efficiencies_of_planted_times(config, planted):
+    result = bench_scaling(dataclasses.replace(config, devices=3), steps=STEPS, rounds=7)
+    assert planted["rounds"] == 7
+    assert sorted(planted["calls"]) == sorted(MS)
+    names = ("devices", "step_ms", "groups_per_second", "step_efficiency")
+    names = (*names, "candidates_per_second", "candidate_efficiency")
+    found = [tuple(row[name] for name in names) for row in result["scaling"]]
+    assert found == [
+        pytest.approx(row)
+        for row in (
+            (1, 3.0, 1000 / 3, 1.0, 200.0, 1.0),
+            (2, 4.0, 500.0, 0.75, 400.0, 1.0),
+            (3, 6.0, 500.0, 0.5, 150.0, 0.25),
+        )
+    ]
+
+
+def test_one_device_is_a_row(config, planted):
+    (row,) = bench_scaling(dataclasses.replace(config, devices=1), steps=STEPS)["scaling"]
+    assert (row["devices"], row["step_efficiency"], row["candidate_efficiency"]) == (1, 1.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("change", "asked", "message"),
+    [
+        ({}, {"steps": 0}, "^steps 0: allowed is 1 or more$"),
+        ({}, {"rounds": 0}, "^rounds 0: allowed is 1 or more$"),
+        ({"devices": 5}, {}, r"^devices 5: allowed are 0 \(all\) to 4$"),
+        ({"devices": -1}, {}, r"^devices -1: allowed are 0 \(all\) to 4$"),
+    ],
+)
+def test_what_cannot_be_measured(config, change, asked, message):
+    with pytest.raises(InputError, match=message):
+        bench_scaling(dataclasses.replace(config, **change), **asked)

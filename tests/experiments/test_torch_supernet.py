@@ -1,0 +1,87 @@
+"""The PyTorch baseline computes what the evaluator does, so that their rates are of the same work."""
+
+import pathlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from dysr_jax import parallel
+from dysr_jax.bench import search
+from dysr_jax.model.branches import BODY, Branch
+from dysr_jax.model.programs import make_supernet
+from dysr_jax.model.supernet import init_params
+from dysr_jax.search.evaluator import Evaluator
+from dysr_jax.search.patches import Patches
+from dysr_jax.space import largest, smallest, to_archs, uniform
+
+pytest.importorskip("torch")
+HERE = pathlib.Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def module():
+    assert search.BASELINE == HERE / "experiments" / "baselines" / "torch_supernet.py"
+    return search._load_baseline()
+
+
+@pytest.fixture(scope="module")
+def params(full_space):
+    # Fresh weights hardly change the output; with noise in all of them archs differ by decibels.
+    shapes = jax.eval_shape(lambda: init_params(jax.random.key(0), full_space))
+    rng = np.random.default_rng(1)
+    return jax.tree.map(lambda leaf: 0.2 * rng.normal(size=leaf.shape).astype("f"), shapes)
+
+
+@pytest.fixture(scope="module")
+def patches():
+    """Five patches of two images: their shares are not equal. Rows and columns are told apart."""
+    rng = np.random.default_rng(0)
+    lr = rng.integers(0, 256, (5, 10, 14, 3), np.uint8)
+    hr = lr.repeat(2, 1).repeat(2, 2)
+    image = jnp.asarray([0, 0, 1, 1, 1], jnp.int32)
+    return Patches(lr=jnp.asarray(lr), hr=jnp.asarray(hr), image=image)
+
+
+@pytest.fixture(scope="module")
+def genes(full_space):
+    """Each branch of each slot once at least, beside the cheapest of the others."""
+    ends = [smallest(full_space), largest(full_space)]
+    ones = [
+        (*ends[0][:slot], index, *ends[0][slot + 1 :])
+        for slot, names in enumerate(full_space.slots)
+        for index in range(len(names))
+    ]
+    return np.array(sorted({*ends, *ones}), np.int32)
+
+
+def test_equals_the_evaluator(module, full_space, params, patches, genes):
+    offered = {name for names in full_space.slots for name in names}
+    assert {*BODY, "u1", "u2"} <= offered
+    for slot, names in enumerate(full_space.slots):
+        assert {*genes[:, slot].tolist()} == {*range(len(names))}
+    evaluate = Evaluator(make_supernet(full_space, "float32"), patches, parallel.device_mesh(1))
+    expected = evaluate(params, genes)
+    assert len(np.unique(expected.round(3))) == len(genes)
+    assert np.ptp(expected) > 0.5
+    found = module.TorchSupernet(full_space, params, patches, device="cpu", dtype="float32")
+    np.testing.assert_allclose(found(to_archs(full_space, genes)), expected, rtol=0, atol=1e-3)
+
+
+class Halved(Branch):
+    """A branch of a user's own."""
+
+    def reads(self, width, scale):
+        return {}
+
+    def __call__(self, kernels, x):
+        return 0.5 * x
+
+
+def test_a_branch_that_it_does_not_know(module, monkeypatch, patches):
+    monkeypatch.setitem(BODY, "halved", Halved())
+    space = uniform(slots=1, width=4, scale=2, branches=("id", "halved"), upsamplers=("u1",))
+    params = init_params(jax.random.key(0), space)
+    with pytest.raises(TypeError, match=r"^the PyTorch baseline has no branch Halved$"):
+        module.TorchSupernet(space, params, patches, device="cpu", dtype="float32")
