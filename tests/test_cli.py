@@ -17,6 +17,7 @@ from skimage.color import rgb2ycbcr
 from skimage.metrics import peak_signal_noise_ratio
 
 import dysr_jax.cli
+import dysr_jax.commands
 import dysr_jax.run
 from dysr_jax.atomic import write_json
 from dysr_jax.cli import COMMANDS, main
@@ -339,7 +340,7 @@ def test_ctrl_c_exits_with_130(monkeypatch, small, tmp_path, capsys):
     def interrupted(config, out):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(dysr_jax.cli, "run_search", interrupted)
+    monkeypatch.setattr(dysr_jax.commands, "run_search", interrupted)
     assert dysr("search", "--out", tmp_path / "out", *small) == 130
     error = capsys.readouterr().err
     assert error.strip().startswith("dysr: interrupted")
@@ -649,7 +650,7 @@ JOBS = {
 def unworked(monkeypatch):
     """No command does its work."""
     for job in JOBS.values():
-        monkeypatch.setattr(dysr_jax.cli, job, lambda *_, **__: pytest.fail("it went on"))
+        monkeypatch.setattr(dysr_jax.commands, job, lambda *_, **__: pytest.fail("it went on"))
 
 
 @pytest.mark.parametrize("command", JOBS)
@@ -689,7 +690,7 @@ def test_benchmarks_do_what_is_asked_and_report_it(monkeypatch, small, tmp_path,
         asked.append((config, options))
         return result
 
-    monkeypatch.setattr(dysr_jax.cli, JOBS[command], bench)
+    monkeypatch.setattr(dysr_jax.commands, JOBS[command], bench)
     options, expected = ASKED[command]
     path = tmp_path / "bench.json"
     assert dysr(*command.split(), *small, *options, "--seed", 5, "--json", path) == 0
@@ -758,9 +759,14 @@ def planted(tmp_path, tiny):
 
 
 def test_a_search_uses_the_table_that_is_named(planted, small, tmp_path, monkeypatch, capsys):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    # What is searched for is what counts, not what is made of it.
+    monkeypatch.setattr(dysr_jax.run, "_write_results", interrupted)
     monkeypatch.setattr(dysr_jax.run, "device_table", lambda *_, **__: pytest.fail("it measured"))
     (path, table, _), out = planted, tmp_path / "run"
-    assert dysr("search", "--out", out, *small, *PLAIN, "--search.latency", path) == 0
+    assert dysr("search", "--out", out, *small, *PLAIN, "--search.latency", path) == 130
     assert f": from {path}\n" in capsys.readouterr().out
     assert load_table(out / "latency.json", table.key) == table
     records = [json.loads(line) for line in (out / "archive.jsonl").read_text().splitlines()]
