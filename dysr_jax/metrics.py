@@ -8,6 +8,8 @@ import chex
 import jax.numpy as jnp
 
 PEAK = 255.0
+MOST_DB = 100.0
+"""What a photograph that is reproduced exactly counts in a mean over photographs."""
 
 
 def to_uint8(pixels: chex.Array) -> chex.Array:

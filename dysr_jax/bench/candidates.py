@@ -36,7 +36,7 @@ def bench_candidates(config: RunConfig, *, compiled: int = 4, rounds: int = 15) 
         Device, space, `methods` with their candidates a second, `archs` with the milliseconds of one
         evaluation by both programs and their ratio, and `ratio`, the ratios' median.
     """
-    setup = make_setup(config, compiled, rounds)
+    setup = make_setup(config, rounds, max(compiled, 1), "compiled")
     net, space, search = setup.net, setup.net.space, config.search
     params = init_params(jax.random.key(config.seed), space)
     patches = grid_patches(setup.validation, search.patches, search.patch)

@@ -1,4 +1,4 @@
-"""The rows that both benchmarks report: an arch's time by the search program and by its static program."""
+"""The rows of `bench step` and `bench candidates`: an arch by the search program and by its static one."""
 
 import statistics
 from collections.abc import Sequence

@@ -21,6 +21,7 @@ from dysr_jax.search.evaluator import Evaluator
 from dysr_jax.search.latency import branch_ms
 from dysr_jax.search.patches import grid_patches
 from dysr_jax.search.probing import device_table
+from dysr_jax.search.schedule import computed_share
 from dysr_jax.space import sample
 from dysr_jax.timing import median_ms
 from dysr_jax.train.config import TrainConfig
@@ -45,14 +46,22 @@ def _training(
     return call
 
 
-def _evaluation(setup: Setup, config: RunConfig, devices: int) -> Callable[[], object]:
-    """A call that evaluates a population, as large a device whatever their number."""
+def _population(setup: Setup, config: RunConfig, devices: int) -> np.ndarray:
+    """Random archs, as many a device whatever their number: int32 `[N, slots]`."""
+    shape = (devices * config.search.population,)
+    return np.asarray(sample(jax.random.key(1), setup.net.space, shape))
+
+
+def _evaluation(
+    setup: Setup, config: RunConfig, devices: int, costs: np.ndarray
+) -> Callable[[], object]:
+    """A call that evaluates a population."""
     space, search = setup.net.space, config.search
     mesh = parallel.device_mesh(devices)
     params = parallel.replicate(init_params(jax.random.key(0), space), mesh)
     patches = grid_patches(setup.validation, search.patches, search.patch)
-    genes = np.asarray(sample(jax.random.key(1), space, (devices * search.population,)))
-    evaluate = Evaluator(setup.net, patches, mesh)
+    genes = _population(setup, config, devices)
+    evaluate = Evaluator(setup.net, patches, mesh, costs=costs)
     evaluate.prepare(params, genes)
     return functools.partial(evaluate, params, genes)
 
@@ -67,7 +76,8 @@ def bench_scaling(config: RunConfig, *, steps: int = 20, rounds: int = 5) -> dic
     """Training steps and candidates a second on 1, 2, 4, ... and all devices, in turn.
 
     Work grows with the devices: a group of archs and patches a device at a step, a population a device in
-    a dispatch. Efficiency is the work a second on n devices over n times that on one.
+    a dispatch. Efficiency is the work a second on n devices over n times that on one; a larger population
+    shares more (`computed`), and what is shared does not count as work done.
 
     Args:
         config: space, recipe, patches and precision; `devices` is the largest number.
@@ -80,7 +90,7 @@ def bench_scaling(config: RunConfig, *, steps: int = 20, rounds: int = 5) -> dic
     if steps < 1:
         raise InputError(f"steps {steps}: allowed is 1 or more")
     counts = _device_counts(parallel.device_mesh(config.devices).devices.size)
-    setup = make_setup(dataclasses.replace(config, devices=1), 2, rounds)
+    setup = make_setup(dataclasses.replace(config, devices=1), rounds)
     recipe = dataclasses.replace(config.train, groups=0, chunk=steps, steps=steps)
     pool = build_pool(setup.training, config.data.patch)
     params = init_params(jax.random.key(0), setup.net.space)
@@ -89,8 +99,12 @@ def bench_scaling(config: RunConfig, *, steps: int = 20, rounds: int = 5) -> dic
     calls: dict[str, Callable[[], object]] = {}
     for count in counts:
         calls[f"step {count}"] = _training(setup, recipe, pool, count, costs)
-        calls[f"candidates {count}"] = _evaluation(setup, config, count)
+        calls[f"candidates {count}"] = _evaluation(setup, config, count, costs)
     measured = median_ms(calls, rounds)
+    computed = {
+        count: computed_share(setup.net.space, _population(setup, config, count))
+        for count in counts
+    }
     rows = []
     for count in counts:
         step, population = measured[f"step {count}"] / steps, measured[f"candidates {count}"]
@@ -101,7 +115,11 @@ def bench_scaling(config: RunConfig, *, steps: int = 20, rounds: int = 5) -> dic
                 "groups_per_second": count / step * 1e3,
                 "step_efficiency": measured["step 1"] / steps / step,
                 "candidates_per_second": count * config.search.population / population * 1e3,
-                "candidate_efficiency": measured["candidates 1"] / population,
+                "computed": computed[count],
+                "candidate_efficiency": measured["candidates 1"]
+                / population
+                * computed[count]
+                / computed[1],
             }
         )
     return {

@@ -77,9 +77,12 @@ def _search_program(case: Case, populations: Sequence[int]) -> list[Row]:
     mesh = parallel.device_mesh(1)
     params = parallel.replicate(case.params, mesh)
     calls: dict[str, Callable[[], object]] = {}
+    compile_s: dict[int, float] = {}
     for count in populations:
         evaluate = Evaluator(net, case.patches, mesh)
+        start = time.perf_counter()
         evaluate.prepare(params, case.genes[:count])
+        compile_s[count] = time.perf_counter() - start
         calls[str(count)] = functools.partial(evaluate, params, case.genes[:count])
     measured = median_ms(calls, case.rounds, warmup=1)
     return [
@@ -89,6 +92,7 @@ def _search_program(case: Case, populations: Sequence[int]) -> list[Row]:
             count,
             measured[str(count)] / 1e3,
             computed=computed_share(net.space, case.genes[:count]),
+            compile_s=compile_s[count],
         )
         for count in populations
     ]
@@ -110,10 +114,28 @@ def _compile_each(case: Case, count: int) -> Row:
     return _row("compile each candidate", case, count, time.perf_counter() - start)
 
 
-def _load_baseline() -> Any | None:
-    """The PyTorch supernet of `experiments/`, or None without PyTorch or outside the repository."""
-    if not BASELINE.exists() or importlib.util.find_spec("torch") is None:
-        return None
+def _torch_device() -> str | None:
+    """Where PyTorch would run on the device that JAX runs on; None where it cannot."""
+    import torch
+
+    if jax.default_backend() == "gpu":
+        return "cuda" if torch.cuda.is_available() else None
+    return "cpu" if jax.default_backend() == "cpu" else None
+
+
+def _without_torch() -> str:
+    """Why the PyTorch baseline cannot be measured here; empty where it can."""
+    if not BASELINE.exists():
+        return "left out: its code is in the repository's experiments/"
+    if importlib.util.find_spec("torch") is None:
+        return "left out: torch is not installed"
+    if _torch_device() is None:
+        return f"left out: this torch has no {jax.default_backend()}"
+    return ""
+
+
+def _load_baseline() -> Any:
+    """The PyTorch supernet of `experiments/`."""
     spec = importlib.util.spec_from_file_location("torch_supernet", BASELINE)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -128,7 +150,7 @@ def _torch(case: Case, module: Any) -> Row:
         net.space,
         case.params,
         case.patches,
-        device="cuda" if jax.default_backend() == "gpu" else "cpu",
+        device=_torch_device(),
         dtype=jnp.dtype(net.dtype).name,
     )
     archs = case.archs(count)
@@ -186,11 +208,13 @@ def bench_search(
     compiled: int = 4,
     rounds: int = 5,
 ) -> dict[str, Any]:
-    """Candidates a second of each method, on the same archs, patches and precision, on one device.
+    """Candidates a second of each method, on the same patches and precision, on one device.
 
-    Weights are fresh: they do not change the time. FLOP/s count every candidate as if it were computed
-    alone; `computed` is the part of the branches' work that the search program does, the rest being
-    shared between candidates.
+    All archs are the first ones of one random population; each candidate is compiled one after the other.
+    Weights are fresh: they do not change the time. The search program's own compilation, once a space
+    and population size, is in `compile_s` and not in its rate. FLOP/s count every candidate as if it were
+    computed alone; `computed` is the part of the branches' work that the search program does, the rest
+    being shared between candidates.
 
     Args:
         config: space, patches and precision.
@@ -207,7 +231,7 @@ def bench_search(
     Raises:
         InputError: no population, a count under 1, or a population over the space's size.
     """
-    setup = make_setup(config, 2, rounds)
+    setup = make_setup(config, rounds)
     space, search = setup.net.space, config.search
     if not populations:
         raise InputError("populations (): allowed is one or more")
@@ -221,7 +245,8 @@ def bench_search(
     params = init_params(jax.random.key(config.seed), space)
     most = max(*populations, compiled)
     genes = np.asarray(sample(jax.random.key(config.seed + 1), space, (most,)))
-    baseline = _load_baseline()
+    reason = _without_torch()
+    baseline = None if reason else _load_baseline()
     rows: list[Row] = []
     for count in counts:
         patches = grid_patches(setup.validation, count, search.patch)
@@ -234,13 +259,14 @@ def bench_search(
     for row in rows:
         row["matrix_share"] = row["tflops"] / matrix
         row["computed"] = row.pop("computed", 1.0)
+        row["compile_s"] = row.pop("compile_s", 0.0)
     return {
         "device": device_name(),
         "space": describe_space(setup.net),
         "patch": f"{search.patch}x{search.patch}",
         "dtype": jnp.dtype(setup.net.dtype).name,
         "matrix_tflops": matrix,
-        "pytorch": "measured" if baseline is not None else "not importable, left out",
+        "pytorch": reason or "measured",
         "methods": rows,
         "ratios": _ratios(rows),
         "generation": [

@@ -1,4 +1,4 @@
-"""What both benchmarks start from: a space, fresh weights, data and archs drawn from the seed."""
+"""What benchmarks start from: a supernet, data, and archs drawn from the seed."""
 
 from typing import NamedTuple
 
@@ -19,22 +19,25 @@ class Setup(NamedTuple):
     training: list[Pair]
     validation: list[Pair]
     archs: list[Arch]
+    """Empty where a benchmark asks for none."""
 
 
-def make_setup(config: RunConfig, archs: int, rounds: int) -> Setup:
+def make_setup(config: RunConfig, rounds: int, archs: int = 0, option: str = "archs") -> Setup:
     """The smallest, the largest and random archs of the config's space, `archs` in all.
 
     Raises:
-        InputError: `archs` is under 2 or `rounds` under 1, or see `check` and `load_pairs`.
+        InputError: `archs` (called `option`) is 1, `rounds` under 1, or see `check` and `load_pairs`.
     """
     if rounds < 1:
         raise InputError(f"rounds {rounds}: allowed is 1 or more")
-    if archs < 2:
-        raise InputError(f"number of archs {archs}: allowed is 2 or more (smallest and largest)")
+    if archs and archs < 2:
+        raise InputError(f"{option} {archs}: allowed is 2 or more (smallest and largest)")
     if config.devices > 1:
         raise InputError(f"devices {config.devices}: allowed is 1, which is what benchmarks use")
     space = check(config, devices=1)
     training, validation = load_pairs(config.data, space.scale)
-    drawn = to_archs(space, sample(jax.random.key(config.seed), space, (archs - 2,)))
     net = make_supernet(space, config.dtype)
+    if not archs:
+        return Setup(net, training, validation, [])
+    drawn = to_archs(space, sample(jax.random.key(config.seed), space, (archs - 2,)))
     return Setup(net, training, validation, [smallest(space), *drawn, largest(space)])

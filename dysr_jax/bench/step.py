@@ -55,7 +55,7 @@ def bench_step(config: RunConfig, *, archs: int = 4, rounds: int = 15) -> dict[s
         Device, space, batch, and for every arch both medians and their ratio; `ratio` is the ratios'
         median.
     """
-    setup = make_setup(config, archs, rounds)
+    setup = make_setup(config, rounds, max(archs, 1))
     net, recipe = setup.net, config.train
     key_init, key_draw = jax.random.split(jax.random.key(config.seed))
     state = init_state(key_init, net.space, recipe)

@@ -8,6 +8,9 @@ from typing import Literal
 from dysr_jax.errors import InputError
 from dysr_jax.space import SearchSpace, size
 
+MAX_POPULATION = 16_384
+"""Domination is a matrix of `(2 population)^2`."""
+
 MIN_PATCH = 3
 """LR pixels: the metric cuts one off each side."""
 
@@ -75,10 +78,12 @@ def check_config(config: SearchConfig, space: SearchSpace) -> None:
         raise InputError(f"search.patch {config.patch}: allowed is {MIN_PATCH} or more")
     if min(config.frame) < 1:
         raise InputError(f"search.frame {config.frame}: allowed are rows and columns of 1 or more")
-    if not 2 <= config.population <= size(space):
-        raise InputError(
-            f"search.population {config.population}: allowed is 2 to {size(space)}, the space's size"
-        )
+    if size(space) < 2:
+        raise InputError("the space has one arch: nothing to search")
+    most = min(size(space), MAX_POPULATION)
+    if not 2 <= config.population <= most:
+        why = "the space's size" if most == size(space) else "which NSGA-II sorts in memory"
+        raise InputError(f"search.population {config.population}: allowed is 2 to {most}, {why}")
     if config.members < 2:
         raise InputError(f"search.members {config.members}: allowed is 2 or more")
     if not 0.0 <= config.sharing < math.inf:

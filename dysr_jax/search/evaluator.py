@@ -9,7 +9,7 @@ from jax.sharding import Mesh
 
 from dysr_jax import parallel
 from dysr_jax.device import memory_bytes
-from dysr_jax.metrics import PEAK
+from dysr_jax.metrics import MOST_DB, PEAK
 from dysr_jax.model.supernet import Params, Supernet
 from dysr_jax.search.patches import Patches
 from dysr_jax.search.population import best_tile, population_program, row_bytes
@@ -53,7 +53,8 @@ class Evaluator:
         self._images = np.asarray(patches.image)
         self._tile = tile
         self._costs = mult_add_costs(net.space) if costs is None else costs
-        self._memory = int(MEMORY_SHARE * memory_bytes())
+        # Processes whose devices hold different amounts still have to run the same program.
+        self._memory = int(MEMORY_SHARE * min(parallel.gather(memory_bytes())))
         self._executables: dict[Plan, Any] = {}
 
     def plan(self, population: int) -> Plan:
@@ -117,5 +118,6 @@ class Evaluator:
     def _psnr_y(self, errors: np.ndarray) -> np.ndarray:
         """From the mean squared error of each patch, `[N, P]`, to `[N]`."""
         photographs = [errors[:, self._images == i].mean(1) for i in np.unique(self._images)]
-        with np.errstate(divide="ignore"):  # equal images are infinitely good
-            return np.mean(10.0 * np.log10(PEAK**2 / np.stack(photographs)), 0)
+        with np.errstate(divide="ignore"):
+            each = 10.0 * np.log10(PEAK**2 / np.stack(photographs))
+        return np.mean(np.minimum(each, MOST_DB), 0)

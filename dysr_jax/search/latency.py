@@ -8,6 +8,7 @@ between layers. The fit is of least squares of the relative error, none of the t
 import dataclasses
 import datetime
 import json
+import math
 import os
 from typing import Any
 
@@ -120,7 +121,8 @@ def load_table(path: str | os.PathLike[str], key: dict[str, Any]) -> LatencyTabl
     """Read a table and hold it against `table_key`.
 
     Raises:
-        InputError: the file is no table, of another format version, or for another device or program.
+        InputError: the file is no table, of another format version, for another device or program, or
+            lacks a branch's time.
     """
     try:
         fields = json.loads(epath.Path(path).read_text())
@@ -132,6 +134,7 @@ def load_table(path: str | os.PathLike[str], key: dict[str, Any]) -> LatencyTabl
             )
         table = LatencyTable(**fields)
         found = {name: table.key.get(name) for name in key}
+        whole = _is_whole(table)
     except InputError:
         raise
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -141,4 +144,23 @@ def load_table(path: str | os.PathLike[str], key: dict[str, Any]) -> LatencyTabl
             raise InputError(
                 f"latency table {os.fspath(path)!r} is for {name} {found[name]!r}; needed is {value!r}"
             )
+    if not whole:
+        raise InputError(
+            f"latency table {os.fspath(path)!r}: allowed is a finite time of 0 or more for each branch"
+        )
     return table
+
+
+def _is_whole(table: LatencyTable) -> bool:
+    """Whether it has a sensible term for every branch of the space in its key."""
+    body, upsamplers = _terms(
+        SearchSpace(
+            tuple(tuple(names) for names in table.key["body"][:-1]),
+            tuple(table.key["body"][-1]),
+            table.key["width"],
+            table.key["scale"],
+        )
+    )
+    times = [table.intercept_ms, *table.body_ms.values(), *table.upsampler_ms.values()]
+    sensible = all(isinstance(ms, int | float) and 0 <= ms < math.inf for ms in times)
+    return sensible and {*table.body_ms} == {*body} and {*table.upsampler_ms} == {*upsamplers}

@@ -1,5 +1,6 @@
 """The search loop: ask, look up or evaluate, tell, save."""
 
+import hashlib
 import itertools
 import time
 from collections.abc import Sequence
@@ -64,6 +65,11 @@ def _progress(generations: int, start: int, shown: bool) -> tqdm:
     )
 
 
+def _digest(value: object) -> str:
+    """Of what has to be the same in every process."""
+    return hashlib.sha256(repr(value).encode()).hexdigest()
+
+
 def search(
     key: chex.PRNGKey,
     net: Supernet,
@@ -109,13 +115,17 @@ def search(
         saved = resume.Saved(fresh, 0, 0)
     state, start, _ = saved
     # Nobody writes before everybody has read the same.
-    parallel.same(
-        [len(archive.records), start], f"out {str(run)!r}: not all processes see the same"
-    )
+    read = [
+        start,
+        _digest(list(archive.records.values())),
+        _digest(np.asarray(state.genes).tolist()),
+    ]
+    parallel.same(read, f"out {str(run)!r}: not all processes see the same")
     with _progress(config.generations, start, write) as bar:
         for generation in range(start, config.generations):
             genes, state = nsga2.ask(state, operators) if generation else (state.genes, state)
             archs = to_archs(space, genes)
+            parallel.same(_digest(archs), "the search came apart: processes ask for other archs")
             new = [a for a in dict.fromkeys(archs) if a not in archive.records]
             if new:
                 work.evaluate.prepare(params, genes)  # the archive's seconds hold no compilation

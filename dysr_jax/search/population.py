@@ -1,4 +1,7 @@
-"""The search program: a schedule of tiles as one executable for the whole space."""
+"""The search program of a population: a schedule of tiles, one executable for the whole space.
+
+The supernet's own search program takes one arch; this one takes many, in the order of their schedule.
+"""
 
 import functools
 import math

@@ -4,6 +4,7 @@ import concurrent.futures
 import contextlib
 import functools
 import hashlib
+import importlib.metadata
 import json
 import os
 from collections.abc import Sequence
@@ -139,6 +140,17 @@ def leave_one_out(table: LatencyTable, space: SearchSpace) -> Fidelity:
     )
 
 
+def _programs(space: SearchSpace) -> list[str]:
+    """What the branches compute, as far as can be told without running them: a cache must not outlive it."""
+    branches = [branch for slot in range(len(space.slots)) for branch in space.branches(slot)]
+    kinds = {
+        f"{type(b).__qualname__} {b.__call__.__code__.co_code.hex()} {sorted(vars(b).items())} "
+        f"{b.reads(space.width, space.scale)}"
+        for b in branches
+    }
+    return [importlib.metadata.version("dysr_jax"), *sorted(kinds)]
+
+
 def device_table(
     net: Supernet,
     params: Params,
@@ -156,7 +168,7 @@ def device_table(
         The table, and whether it was measured now.
     """
     key = table_key(net.space, jnp.dtype(net.dtype).name, frame)
-    content = json.dumps([key, drawn], sort_keys=True)
+    content = json.dumps([key, drawn, rounds, _programs(net.space)], sort_keys=True)
     digest = hashlib.sha256(content.encode()).hexdigest()[:16]
     path = cache_directory() / "latency" / f"{digest}.json"
     if path.exists() and not remeasure:

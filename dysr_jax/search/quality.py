@@ -8,7 +8,7 @@ import numpy as np
 
 from dysr_jax.data.degradation import upscale
 from dysr_jax.data.sources import Pair
-from dysr_jax.metrics import psnr_y
+from dysr_jax.metrics import MOST_DB, psnr_y
 from dysr_jax.model.programs import frame_program
 from dysr_jax.model.supernet import Params, Supernet
 from dysr_jax.space import Arch
@@ -16,7 +16,8 @@ from dysr_jax.space import Arch
 
 def bicubic_psnr_y(pairs: Sequence[Pair], scale: int) -> float:
     """Mean PSNR-Y in dB of MATLAB's bicubic upscaling."""
-    return float(np.mean([psnr_y(upscale(p.lr, scale), p.hr, scale) for p in pairs]))
+    each = [psnr_y(upscale(p.lr, scale), p.hr, scale) for p in pairs]
+    return float(np.mean(np.minimum(each, MOST_DB)))
 
 
 def archs_psnr_y(
@@ -31,7 +32,7 @@ def archs_psnr_y(
 
     @jax.jit
     def quality(params: Params, arch: jax.Array, lr: jax.Array, hr: jax.Array) -> jax.Array:
-        return psnr_y(program(params, lr[None], arch)[0], hr, scale)
+        return jnp.minimum(psnr_y(program(params, lr[None], arch)[0], hr, scale), MOST_DB)
 
     genes = [jnp.asarray(arch, jnp.int32) for arch in archs]
     images = [(jnp.asarray(pair.lr), jnp.asarray(pair.hr)) for pair in pairs]

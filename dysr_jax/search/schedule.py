@@ -139,7 +139,7 @@ def computed_share(space: SearchSpace, genes: np.ndarray) -> float:
         works = np.array([name in names for name in offered])
         alone += int(works[genes[:, slot]].sum())
     schedule = make_schedule(Plan(space, len(genes), 1), genes)
-    return int(schedule.body.count) / max(1, alone)
+    return int(schedule.body.count) / alone if alone else 1.0
 
 
 def mult_add_costs(space: SearchSpace) -> np.ndarray:

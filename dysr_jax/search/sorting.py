@@ -15,18 +15,6 @@ def dominates(objectives: chex.Array) -> chex.Array:
     return jnp.all(first <= second, -1) & jnp.any(first < second, -1)
 
 
-def constrained_dominates(objectives: chex.Array, violation: chex.Array) -> chex.Array:
-    """Deb's constrained domination, bool `[N, N]`, from float `[N, M]` and `[N]`.
-
-    A feasible row dominates every infeasible one, of two infeasible ones the one with the smaller
-    violation dominates, and of two feasible ones `dominates` decides.
-    """
-    excess = jnp.maximum(violation, 0.0)
-    feasible = excess == 0
-    both = feasible[:, None] & feasible[None]
-    return jnp.where(both, dominates(objectives), excess[:, None] < excess[None])
-
-
 def _feasible_rank(matrix: chex.Array, feasible: chex.Array) -> chex.Array:
     """Front numbers of the feasible rows, peeled off one front after the other; -1 for the others."""
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 
+from dysr_jax.metrics import MOST_DB
 from dysr_jax.model.branches import Branch, Conv, Identity, ResidualPair, Separable
 from dysr_jax.model.kernels import cut_all
 from dysr_jax.model.supernet import Params, slot_name
@@ -98,7 +99,7 @@ class TorchSupernet:
         zeros = torch.zeros(count, device=self._device)
         total = zeros.index_add(0, self._image_of, each)
         number = zeros.index_add(0, self._image_of, torch.ones_like(each))
-        return (10.0 * torch.log10(255.0**2 / (total / number))).mean()
+        return (10.0 * torch.log10(255.0**2 / (total / number))).clamp(max=MOST_DB).mean()
 
     def __call__(self, archs: Sequence[Arch]) -> np.ndarray:
         """PSNR-Y in dB of each arch, `[N]`."""

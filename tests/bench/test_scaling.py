@@ -33,14 +33,14 @@ def test_rows_of_what_is_measured(config):
         count = row["devices"]
         assert set(row) == {
             *("devices", "step_ms", "groups_per_second", "step_efficiency"),
-            *("candidates_per_second", "candidate_efficiency"),
+            *("candidates_per_second", "computed", "candidate_efficiency"),
         }
         assert row["step_ms"] * row["groups_per_second"] == pytest.approx(1e3 * count)
-        for rate, efficiency in (
-            ("groups_per_second", "step_efficiency"),
-            ("candidates_per_second", "candidate_efficiency"),
-        ):
-            assert row[efficiency] == pytest.approx(row[rate] / (count * rows[0][rate]))
+        groups = row["groups_per_second"] / rows[0]["groups_per_second"]
+        assert row["step_efficiency"] == pytest.approx(groups / count)
+        candidates = row["candidates_per_second"] / rows[0]["candidates_per_second"]
+        work = row["computed"] / rows[0]["computed"]  # what a larger population shares is no work
+        assert row["candidate_efficiency"] == pytest.approx(candidates / count * work)
 
 
 MS = {
@@ -68,6 +68,7 @@ def planted(monkeypatch):
     monkeypatch.setattr(scaling, "branch_ms", lambda *_: None)
     monkeypatch.setattr(scaling, "_training", lambda *_: None)
     monkeypatch.setattr(scaling, "_evaluation", lambda *_: None)
+    monkeypatch.setattr(scaling, "computed_share", lambda *_: 1.0)
     monkeypatch.setattr(scaling, "median_ms", median_ms)
     return asked
 
@@ -95,6 +96,13 @@ def test_rows_for_1_2_4_devices(config, planted):
     assert [row["devices"] for row in rows] == [1, 2, 4]
     assert [row["step_efficiency"] for row in rows] == [1.0, 0.75, 0.25]
     assert [row["candidate_efficiency"] for row in rows] == [1.0, 1.0, 0.5]
+
+
+def test_what_a_larger_population_shares_is_no_work_done(config, planted, monkeypatch):
+    share = {POPULATION: 1.0, 2 * POPULATION: 0.5}
+    monkeypatch.setattr(scaling, "computed_share", lambda _, genes: share[len(genes)])
+    rows = bench_scaling(dataclasses.replace(config, devices=2), steps=STEPS)["scaling"]
+    assert [row["candidate_efficiency"] for row in rows] == [1.0, 0.5]
 
 
 def test_one_device_is_a_row(config, planted):

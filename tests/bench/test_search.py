@@ -4,7 +4,9 @@ import dataclasses
 import importlib.util
 import statistics
 import sys
+import types
 
+import jax
 import numpy as np
 import pytest
 
@@ -54,6 +56,8 @@ def baseline():
 def result(config, baseline):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(search, "_load_baseline", lambda: baseline)
+        patch.setattr(search, "_without_torch", lambda: "")
+        patch.setattr(search, "_torch_device", lambda: "cpu")
         return bench_search(config, populations=POPULATIONS, compiled=COMPILED, rounds=1)
 
 
@@ -93,7 +97,7 @@ def test_a_row_for_each_method_population_and_patch_count(result):
     for row in result["methods"]:
         assert set(row) == {
             *("name", "patches", "population", "candidates_per_second", "ms"),
-            *("tflops", "matrix_share", "computed"),
+            *("tflops", "matrix_share", "computed", "compile_s"),
         }
 
 
@@ -166,7 +170,7 @@ def test_without_pytorch_its_row_is_left_out(config, monkeypatch):
     with pytest.raises(ImportError):
         import torch  # noqa: F401
     found = bench_search(config, populations=[1], patch_counts=[1], compiled=1, rounds=1)
-    assert found["pytorch"] == "not importable, left out"
+    assert found["pytorch"] == "left out: torch is not installed"
     assert [row["name"] for row in found["methods"]] == ["search program", "compile each candidate"]
     (ratios,) = found["ratios"]
     assert set(ratios) == {"patches", "population", "over compile each candidate"}
@@ -177,7 +181,20 @@ def test_outside_the_repository_there_is_no_baseline(monkeypatch, tmp_path):
     # As if PyTorch were there: it is the file that is missing.
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
     monkeypatch.setattr(search, "BASELINE", tmp_path / "torch_supernet.py")
-    assert search._load_baseline() is None
+    assert search._without_torch() == "left out: its code is in the repository's experiments/"
+
+
+@pytest.mark.parametrize(
+    ("backend", "cuda", "expected"),
+    [("cpu", False, ""), ("gpu", True, ""), ("gpu", False, "no gpu"), ("tpu", False, "no tpu")],
+)
+def test_pytorch_runs_on_jax_s_device_or_not_at_all(monkeypatch, backend, cuda, expected):
+    torch = types.SimpleNamespace(cuda=types.SimpleNamespace(is_available=lambda: cuda))
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
+    monkeypatch.setattr(jax, "default_backend", lambda: backend)
+    assert search._without_torch().endswith(expected)
+    assert bool(search._without_torch()) == bool(expected)
 
 
 def test_the_baseline_is_found():

@@ -23,7 +23,9 @@ from dysr_jax.space import mult_adds, parameters, uniform
 
 SPACE = uniform(slots=2, width=4, scale=2, branches=("id", "s3", "c3", "r1"))
 FIGURES = {(0, 2, 0): (30.1, 2 / 3), (0, 1, 0): (1 / 3, 0.25), (2, 2, 0): (31.25, 1.5)}
-TABLE = LatencyTable({"device": "none"}, 0.5, {"c3": 0.25}, {"u2": 0.125}, {"2id-u1": 0.5}, "now")
+KEY = {"device": "none", "body": [list(n) for n in SPACE.slots], "width": 4, "scale": 2}
+TERMS = {"s3": 0.125, "c3": 0.25, "r1": 0.5}
+TABLE = LatencyTable(KEY, 0.5, TERMS, {"u2": 0.125}, {"2id-u1": 0.5}, "now")
 FILES = ["weights.safetensors", "latency.json", "manifest.json"]
 
 
