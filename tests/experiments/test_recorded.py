@@ -1,0 +1,51 @@
+"""The scripts that draw what benchmarks recorded, on the results that the repository keeps."""
+
+import importlib.util
+import json
+import pathlib
+import sys
+
+import pytest
+
+EXPERIMENTS = pathlib.Path(__file__).parents[2] / "experiments"
+RESULTS = EXPERIMENTS / "results"
+PNG = b"\x89PNG\r\n"
+
+
+def run(name, monkeypatch, *options):
+    """The script's `main`, as from a shell."""
+    spec = importlib.util.spec_from_file_location(name, EXPERIMENTS / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, name, module)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(sys, "argv", [name, *map(str, options)])
+    module.main()
+
+
+@pytest.mark.parametrize("name", ["search_base_h200", "search_8slots_h200"])
+def test_throughput_is_printed_and_drawn(name, monkeypatch, tmp_path, capsys):
+    recorded = RESULTS / f"{name}.json"
+    run("search_throughput", monkeypatch, "--out", tmp_path / "out", "--recorded", recorded)
+    result = json.loads(recorded.read_text())
+    lines = capsys.readouterr().out.splitlines()
+    rows = [line.split(" | ") for line in lines if line.startswith("| ")][2:]
+    assert [row[0].removeprefix("| ") for row in rows] == [r["name"] for r in result["methods"]]
+    for row, method in zip(rows, result["methods"], strict=True):
+        printed = float(row[3].replace(",", ""))
+        assert printed == pytest.approx(method["candidates_per_second"], rel=0.01)
+    assert (tmp_path / "out" / "search_throughput.png").read_bytes().startswith(PNG)
+    assert json.loads((tmp_path / "out" / "search_throughput.json").read_text()) == result
+
+
+@pytest.mark.parametrize(
+    ("name", "config"), [("latency_base_h200", "base"), ("latency_quickstart_cpu", "quickstart")]
+)
+def test_recorded_latency_tables_predict(name, config, monkeypatch, tmp_path, capsys):
+    table, figure = RESULTS / f"{name}.json", tmp_path / "figure.png"
+    options = ("--table", table, "--out", figure, "--config", config)
+    run("latency_fidelity", monkeypatch, *options)
+    out = capsys.readouterr().out
+    words = out.split("Kendall's tau ")[1].replace(",", "").split()
+    assert float(words[0]) > 0.95
+    assert float(words[3]) < 10.0  # per cent
+    assert figure.read_bytes().startswith(PNG)
