@@ -22,11 +22,11 @@ from dysr_jax.search.latency import branch_ms
 from dysr_jax.search.patches import grid_patches
 from dysr_jax.search.probing import device_table
 from dysr_jax.search.schedule import computed_share
-from dysr_jax.space import sample
+from dysr_jax.space import largest, sample, smallest
 from dysr_jax.timing import median_ms
 from dysr_jax.train.config import TrainConfig
 from dysr_jax.train.state import init_state
-from dysr_jax.train.step import make_train_chunk
+from dysr_jax.train.step import draw_archs, make_train_chunk
 
 
 def _training(
@@ -66,6 +66,20 @@ def _evaluation(
     return functools.partial(evaluate, params, genes)
 
 
+def _arch_wait(setup: Setup, recipe: TrainConfig, groups: int, costs: np.ndarray) -> float:
+    """Part of a step that waits for the group whose archs are slowest, going by a latency table.
+
+    The largest and the smallest arch take the same time in every group; 1,000 steps are drawn.
+    """
+    space = setup.net.space
+    keys = jax.random.split(jax.random.key(2), 1000)
+    drawn = jax.vmap(lambda key: draw_archs(key, space, groups, recipe.random_archs, costs))(keys)
+    slots = np.arange(len(space.slots))
+    both = costs[slots, largest(space)].sum() + costs[slots, smallest(space)].sum()
+    work = both + costs[slots, np.asarray(drawn)].sum((-1, -2))
+    return float(1.0 - np.mean(work.mean(1) / work.max(1)))
+
+
 def _device_counts(devices: int) -> list[int]:
     """1, 2, 4, ... and all."""
     available = devices or len(jax.devices())
@@ -77,7 +91,8 @@ def bench_scaling(config: RunConfig, *, steps: int = 20, rounds: int = 5) -> dic
 
     Work grows with the devices: a group of archs and patches a device at a step, a population a device in
     a dispatch. Efficiency is the work a second on n devices over n times that on one; a larger population
-    shares more (`computed`), and what is shared does not count as work done.
+    shares more (`computed`), and what is shared does not count as work done. `arch_wait` is the part of a
+    step in which devices wait for the one whose archs are slowest, going by the latency table.
 
     Args:
         config: space, recipe, patches and precision; `devices` is the largest number.
@@ -114,6 +129,7 @@ def bench_scaling(config: RunConfig, *, steps: int = 20, rounds: int = 5) -> dic
                 "step_ms": step,
                 "groups_per_second": count / step * 1e3,
                 "step_efficiency": measured["step 1"] / steps / step,
+                "arch_wait": _arch_wait(setup, recipe, count, costs),
                 "candidates_per_second": count * config.search.population / population * 1e3,
                 "computed": computed[count],
                 "candidate_efficiency": measured["candidates 1"]

@@ -3,12 +3,17 @@
 import dataclasses
 
 import jax
+import numpy as np
 import pytest
 
 from dysr_jax.bench import scaling
 from dysr_jax.bench.scaling import bench_scaling
+from dysr_jax.bench.setup import Setup
 from dysr_jax.config import SpaceConfig
 from dysr_jax.errors import InputError
+from dysr_jax.model.programs import make_supernet
+from dysr_jax.space import uniform
+from dysr_jax.train.config import TrainConfig
 
 POPULATION, STEPS = 2, 2
 
@@ -32,7 +37,7 @@ def test_rows_of_what_is_measured(config):
     for row in rows:
         count = row["devices"]
         assert set(row) == {
-            *("devices", "step_ms", "groups_per_second", "step_efficiency"),
+            *("devices", "step_ms", "groups_per_second", "step_efficiency", "arch_wait"),
             *("candidates_per_second", "computed", "candidate_efficiency"),
         }
         assert row["step_ms"] * row["groups_per_second"] == pytest.approx(1e3 * count)
@@ -69,6 +74,7 @@ def planted(monkeypatch):
     monkeypatch.setattr(scaling, "_training", lambda *_: None)
     monkeypatch.setattr(scaling, "_evaluation", lambda *_: None)
     monkeypatch.setattr(scaling, "computed_share", lambda *_: 1.0)
+    monkeypatch.setattr(scaling, "_arch_wait", lambda *_: 0.0)
     monkeypatch.setattr(scaling, "median_ms", median_ms)
     return asked
 
@@ -103,6 +109,15 @@ def test_what_a_larger_population_shares_is_no_work_done(config, planted, monkey
     monkeypatch.setattr(scaling, "computed_share", lambda _, genes: share[len(genes)])
     rows = bench_scaling(dataclasses.replace(config, devices=2), steps=STEPS)["scaling"]
     assert [row["candidate_efficiency"] for row in rows] == [1.0, 0.5]
+
+
+def test_one_group_waits_for_nobody_and_more_wait_longer():
+    space = uniform(slots=6, width=4, scale=2, branches=("id", "s3", "c3"), upsamplers=("u1",))
+    setup = Setup(make_supernet(space, "float32"), [], [], [])
+    costs = np.array([[0.0, 1.0, 4.0]] * 6 + [[1.0] * 3])
+    waits = [scaling._arch_wait(setup, TrainConfig(), groups, costs) for groups in (1, 2, 8)]
+    assert waits[0] == pytest.approx(0.0, abs=1e-6)
+    assert 0.0 < waits[1] < waits[2] < 0.2
 
 
 def test_one_device_is_a_row(config, planted):
