@@ -1,1 +1,1 @@
-"""Ratios of speed, measured side by side in one run: `dysr bench`."""
+"""What `dysr bench` and `dysr profile` measure: ratios, rates, scaling, the latency table."""
