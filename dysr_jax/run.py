@@ -73,6 +73,14 @@ def _load_images(config: RunConfig, scale: int) -> tuple[list[Pair], list[Pair]]
     return training, validation
 
 
+def _has_table(out: epath.PathLike) -> bool:
+    """Whether a run there has a latency table of its own, so that the one it was begun with may be gone."""
+    try:
+        return (epath.Path(out) / "latency.json").exists()
+    except Exception:  # whatever such a place is, `open_run` says what is wrong with it
+        return False
+
+
 def _begin(config: RunConfig, out: epath.PathLike, say: Say) -> _Job:
     """Check and load everything; only then is the run's directory made."""
     agree(config)
@@ -82,7 +90,7 @@ def _begin(config: RunConfig, out: epath.PathLike, say: Say) -> _Job:
     net = make_supernet(space, config.dtype)
     training, validation = _load_images(config, space.scale)
     patches = grid_patches(validation, config.search.patches, config.search.patch)
-    if config.search.latency:
+    if config.search.latency and not parallel.from_main(lambda: _has_table(out)):
         key = table_key(space, compute_dtype(config.dtype), config.search.frame)
         parallel.from_main(lambda: load_table(config.search.latency, key) and None)
     run = open_run(out, config)

@@ -6,21 +6,18 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import chex
 import jax
 import jax.numpy as jnp
 
 from dysr_jax import parallel
 from dysr_jax.bench.rows import Row, describe_space, median_ratio
-from dysr_jax.bench.setup import make_setup
+from dysr_jax.bench.setup import compile_evaluation, make_setup
 from dysr_jax.config import RunConfig
 from dysr_jax.device import device_name
-from dysr_jax.metrics import mse_y
-from dysr_jax.model.programs import frame_program
-from dysr_jax.model.supernet import Params, init_params
+from dysr_jax.model.supernet import init_params
 from dysr_jax.search.evaluator import Evaluator
-from dysr_jax.search.patches import Patches, grid_patches
-from dysr_jax.space import Arch, arch_name, sample
+from dysr_jax.search.patches import grid_patches
+from dysr_jax.space import arch_name, sample
 from dysr_jax.timing import median_ms
 
 
@@ -41,16 +38,12 @@ def bench_candidates(config: RunConfig, *, compiled: int = 4, rounds: int = 15) 
     params = init_params(jax.random.key(config.seed), space)
     patches = grid_patches(setup.validation, search.patches, search.patch)
     evaluate = Evaluator(net, patches, parallel.device_mesh(1))
-    program = frame_program(net)
-
-    def static(params: Params, patches: Patches, arch: Arch) -> chex.Array:
-        return jnp.mean(mse_y(program(params, patches.lr, arch), patches.hr, space.scale))
 
     calls: dict[str, Callable[[], object]] = {}
     compile_s = []
     for arch in setup.archs:
         start = time.perf_counter()
-        run = jax.jit(static, static_argnums=2).lower(params, patches, arch).compile()
+        run = compile_evaluation(net, params, patches, arch)
         compile_s.append(time.perf_counter() - start)
         genes = jnp.asarray([arch], jnp.int32)
         calls[f"static {arch}"] = functools.partial(run, params, patches)

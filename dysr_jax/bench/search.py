@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,12 +15,10 @@ import numpy as np
 from dysr_jax import parallel
 from dysr_jax.bench.rates import matrix_flops
 from dysr_jax.bench.rows import describe_space
-from dysr_jax.bench.setup import Setup, make_setup
+from dysr_jax.bench.setup import Setup, compile_evaluation, make_setup
 from dysr_jax.config import RunConfig
 from dysr_jax.device import device_name
 from dysr_jax.errors import InputError
-from dysr_jax.metrics import mse_y
-from dysr_jax.model.programs import frame_program
 from dysr_jax.model.supernet import Params, init_params
 from dysr_jax.search import nsga2
 from dysr_jax.search.evaluator import Evaluator
@@ -101,15 +98,10 @@ def _search_program(case: Case, populations: Sequence[int]) -> list[Row]:
 def _compile_each(case: Case, count: int) -> Row:
     """Static programs, one after the other, the time to compile included."""
     net = case.setup.net
-    program = frame_program(net)
-
-    def static(params: Params, patches: Patches, arch: Arch) -> chex.Array:
-        return jnp.mean(mse_y(program(params, patches.lr, arch), patches.hr, net.space.scale))
-
     archs = case.archs(count)
     start = time.perf_counter()
     for arch in archs:
-        run = jax.jit(static, static_argnums=2).lower(case.params, case.patches, arch).compile()
+        run = compile_evaluation(net, case.params, case.patches, arch)
         jax.block_until_ready(run(case.params, case.patches))
     return _row("compile each candidate", case, count, time.perf_counter() - start)
 

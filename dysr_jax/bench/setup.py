@@ -1,14 +1,18 @@
 """What benchmarks start from: a supernet, data, and archs drawn from the seed."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import chex
 import jax
+import jax.numpy as jnp
 
 from dysr_jax.config import RunConfig, check
 from dysr_jax.data.sources import Pair, load_pairs
 from dysr_jax.errors import InputError
-from dysr_jax.model.programs import make_supernet
-from dysr_jax.model.supernet import Supernet
+from dysr_jax.metrics import mse_y
+from dysr_jax.model.programs import frame_program, make_supernet
+from dysr_jax.model.supernet import Params, Supernet
+from dysr_jax.search.patches import Patches
 from dysr_jax.space import Arch, largest, sample, smallest, to_archs
 
 
@@ -41,3 +45,13 @@ def make_setup(config: RunConfig, rounds: int, archs: int = 0, option: str = "ar
         return Setup(net, training, validation, [])
     drawn = to_archs(space, sample(jax.random.key(config.seed), space, (archs - 2,)))
     return Setup(net, training, validation, [smallest(space), *drawn, largest(space)])
+
+
+def compile_evaluation(net: Supernet, params: Params, patches: Patches, arch: Arch) -> Any:
+    """The executable of one candidate's evaluation, its arch static: `(params, patches) -> luma MSE`."""
+    program = frame_program(net)
+
+    def static(params: Params, patches: Patches) -> chex.Array:
+        return jnp.mean(mse_y(program(params, patches.lr, arch), patches.hr, net.space.scale))
+
+    return jax.jit(static).lower(params, patches).compile()
