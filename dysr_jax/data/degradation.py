@@ -48,7 +48,8 @@ def _resample_rows(image: np.ndarray, out: int, boundary: Boundary) -> np.ndarra
     return np.clip(np.floor(total + 0.5), 0, 255).astype(np.uint8)
 
 
-def _resize(image: np.ndarray, shape: tuple[int, int], boundary: Boundary) -> np.ndarray:
+def resize(image: np.ndarray, shape: tuple[int, int], boundary: Boundary) -> np.ndarray:
+    """`imresize` to any rows and columns: `[H, W, C]` uint8 to `[*shape, C]` uint8."""
     rows = _resample_rows(image, shape[0], boundary)
     return _resample_rows(rows.swapaxes(0, 1), shape[1], boundary).swapaxes(0, 1)
 
@@ -68,9 +69,9 @@ def downscale(image: np.ndarray, scale: int, boundary: Boundary = "replicate") -
     rows, columns = image.shape[:2]
     if rows % scale or columns % scale:
         raise ValueError(f"image of {rows}x{columns}: sides must be multiples of scale {scale}")
-    return _resize(image, (rows // scale, columns // scale), boundary)
+    return resize(image, (rows // scale, columns // scale), boundary)
 
 
 def upscale(image: np.ndarray, scale: int, boundary: Boundary = "replicate") -> np.ndarray:
     """The bicubic baseline: `[H, W, C]` uint8 to `[s H, s W, C]` uint8."""
-    return _resize(image, (image.shape[0] * scale, image.shape[1] * scale), boundary)
+    return resize(image, (image.shape[0] * scale, image.shape[1] * scale), boundary)

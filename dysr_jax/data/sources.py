@@ -10,6 +10,7 @@ import numpy as np
 
 from dysr_jax.data.degradation import Boundary, crop_to_scale, downscale
 from dysr_jax.data.images import list_images, read_image
+from dysr_jax.data.variety import rescaled
 from dysr_jax.errors import InputError
 
 EMBEDDED = ("chelsea", "coffee", "motorcycle", "rocket", "astronaut")
@@ -40,6 +41,8 @@ class DataConfig:
     """Padding of the bicubic degradation; MATLAB's data sets use `replicate`."""
     patch: int = 24
     """Side of a training patch, in LR pixels."""
+    rescale: tuple[float, ...] = ()
+    """Factors in (0, 1): training images are also used shrunk by each, where a patch still fits."""
     small: Literal["error", "skip"] = "error"
     """What to do with a training image that is smaller than a patch."""
 
@@ -122,6 +125,14 @@ def load_pairs(config: DataConfig, scale: int) -> tuple[list[Pair], list[Pair]]:
         held = held[-1:] if config.validation == "embedded" else held
     else:
         train, held = _split(config, images)
+    for factor in config.rescale:
+        if not 0.0 < factor < 1.0:
+            raise InputError(f"data.rescale {factor}: allowed are factors above 0 and under 1")
     pairs = [degrade(name, image, scale, config.boundary) for name, image in train]
     validation = [degrade(name, image, scale, config.boundary) for name, image in held]
-    return _large_enough(config, pairs, scale), validation
+    kept = _large_enough(config, pairs, scale)
+    least = config.patch * scale
+    copies = rescaled(train, config.rescale, config.boundary)[len(train) :]
+    fitting = [copy for copy in copies if min(copy[1].shape[:2]) >= least]
+    kept += [degrade(name, image, scale, config.boundary) for name, image in fitting]
+    return kept, validation

@@ -10,30 +10,20 @@ To add one: write a subclass of `Branch`, and register an instance under a short
 
 import abc
 import math
-from typing import Final, NamedTuple
+from collections.abc import Sequence
+from typing import Final, Self
 
 import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from dysr_jax.errors import InputError
 from dysr_jax.model.conv import conv2d, depthwise_conv2d, pointwise
-
-Kernels = dict[str, chex.Array]
+from dysr_jax.model.kernels import Kernels, KernelSpec, cut_all
 
 RESIDUAL_GAIN: Final = 0.1
 """Variance gain of a kernel that writes into the residual stream: deep stacks start near identity."""
-
-
-class KernelSpec(NamedTuple):
-    """The part of a shared kernel that a branch reads."""
-
-    shape: tuple[int, ...]
-    """`[k, k, I, O]` dense, `[k, k, C]` depthwise, `[I, O]` pointwise, `[O]` bias."""
-    gain: float = 1.0
-    """Variance gain of the initialiser, over fan-in (He et al. 2015 use 2). 0 means zeros."""
-    per_pixel: bool = True
-    """Applied at every LR pixel (counts as mult-adds), or once an image."""
 
 
 class Branch(abc.ABC):
@@ -46,6 +36,36 @@ class Branch(abc.ABC):
     @abc.abstractmethod
     def __call__(self, kernels: Kernels, x: chex.Array) -> chex.Array:
         """`[N, H, W, C]` to `[N, H, W, C]`, with `kernels` cut to the shapes that `reads` names."""
+
+    @classmethod
+    def blend(
+        cls,
+        branches: Sequence[Self],
+        stored: Kernels,
+        x: chex.Array,
+        chosen: chex.Array,
+        scale: int,
+    ) -> chex.Array:
+        """Branches of this class, of which each image of a batch takes its own or none.
+
+        Computes them all and adds up. A class whose branches are parts of one another overrides this, so that
+        the largest is computed once and masked.
+
+        Args:
+            branches: of this class.
+            stored: the kernels that the slot stores.
+            x: `[N, H, W, C]`.
+            chosen: `[N, branches]` of the dtype of `x`, 1 for the branch that an image takes, else 0.
+            scale: of the space.
+
+        Returns:
+            `[N, H, W, C]`; zeros for an image that takes none of them.
+        """
+        outputs = (
+            branch(cut_all(stored, branch.reads(x.shape[-1], scale)), x) for branch in branches
+        )
+        columns = jnp.moveaxis(chosen, 1, 0)[..., None, None, None]
+        return sum(column * out for column, out in zip(columns, outputs, strict=True))
 
 
 def parameter_count(specs: dict[str, KernelSpec]) -> int:
@@ -120,15 +140,19 @@ class ResidualPair(Branch):
     gate (Zhang et al. 2018, RCAN).
     """
 
-    def __init__(self, expand: int, *, attention: bool = False, reduction: int = 4) -> None:
+    def __init__(self, expand: float, *, attention: bool = False, reduction: int = 4) -> None:
         self.expand = expand
         self.attention = attention
         self.reduction = reduction
 
+    def hidden(self, width: int) -> int:
+        """Channels inside, for a trunk of `width`; at least 1."""
+        return max(1, int(self.expand * width))
+
     def reads(self, width: int, scale: int) -> dict[str, KernelSpec]:
         """Two dense kernels with biases, and the gate's two matrices with biases."""
         del scale
-        hidden = self.expand * width
+        hidden = self.hidden(width)
         specs = {
             "pair_in": KernelSpec((3, 3, width, hidden), 2.0),
             "pair_in_bias": KernelSpec((hidden,), 0.0),
@@ -149,12 +173,113 @@ class ResidualPair(Branch):
         y = conv2d(y, kernels["pair_out"]) + kernels["pair_out_bias"]
         return x + (y * _gate(kernels, y) if self.attention else y)
 
+    @classmethod
+    def blend(
+        cls,
+        branches: Sequence[Self],
+        stored: Kernels,
+        x: chex.Array,
+        chosen: chex.Array,
+        scale: int,
+    ) -> chex.Array:
+        """The widest pair, with hidden channels masked a image: a narrow one is its leading channels."""
+        del scale
+        mask = _hidden_mask([branch.hidden(x.shape[-1]) for branch in branches], chosen)
+        y = jax.nn.relu(conv2d(x, stored["pair_in"]) + stored["pair_in_bias"]) * mask
+        y = conv2d(y, stored["pair_out"]) + stored["pair_out_bias"]
+        gated = chosen @ np.array([[branch.attention] for branch in branches], x.dtype)
+        taken = jnp.sum(chosen, 1)[:, None, None, None]
+        if any(branch.attention for branch in branches):
+            y = y * (1 + gated[:, :, None, None] * (_gate(stored, y) - 1))
+        return taken * (x + y)
+
+
+class Bottleneck(Branch):
+    """`x + pointwise(relu(conv(relu(pointwise(x)))))` with a share of the trunk's width inside.
+
+    The cheapest branch with a 3x3: the bottleneck of He et al. 2016 (ResNet), whose shrinking, mapping and
+    expanding FSRCNN (Dong et al. 2016) does once.
+    """
+
+    def __init__(self, expand: float) -> None:
+        self.expand = expand
+
+    def hidden(self, width: int) -> int:
+        """Channels inside, for a trunk of `width`; at least 1."""
+        return max(1, int(self.expand * width))
+
+    def reads(self, width: int, scale: int) -> dict[str, KernelSpec]:
+        """A pointwise kernel, a dense one, a pointwise one, with biases."""
+        del scale
+        hidden = self.hidden(width)
+        return {
+            "shrink": KernelSpec((width, hidden), 2.0),
+            "shrink_bias": KernelSpec((hidden,), 0.0),
+            "map": KernelSpec((3, 3, hidden, hidden), 2.0),
+            "map_bias": KernelSpec((hidden,), 0.0),
+            "expand": KernelSpec((hidden, width), RESIDUAL_GAIN),
+            "expand_bias": KernelSpec((width,), 0.0),
+        }
+
+    def __call__(self, kernels: Kernels, x: chex.Array) -> chex.Array:
+        """See the class."""
+        y = jax.nn.relu(pointwise(x, kernels["shrink"]) + kernels["shrink_bias"])
+        y = jax.nn.relu(conv2d(y, kernels["map"]) + kernels["map_bias"])
+        return x + pointwise(y, kernels["expand"]) + kernels["expand_bias"]
+
+    @classmethod
+    def blend(
+        cls,
+        branches: Sequence[Self],
+        stored: Kernels,
+        x: chex.Array,
+        chosen: chex.Array,
+        scale: int,
+    ) -> chex.Array:
+        """The widest, with hidden channels masked an image: a narrow one is its leading channels."""
+        del scale
+        mask = _hidden_mask([branch.hidden(x.shape[-1]) for branch in branches], chosen)
+        y = jax.nn.relu(pointwise(x, stored["shrink"]) + stored["shrink_bias"]) * mask
+        y = jax.nn.relu(conv2d(y, stored["map"]) + stored["map_bias"]) * mask
+        y = pointwise(y, stored["expand"]) + stored["expand_bias"]
+        return jnp.sum(chosen, 1)[:, None, None, None] * (x + y)
+
+
+def _hidden_mask(widths: Sequence[int], chosen: chex.Array) -> chex.Array:
+    """`[N, 1, 1, widest]`: 1 for the leading channels that the chosen branch `[N, branches]` has."""
+    inside = np.arange(max(widths)) < np.array(widths)[:, None]
+    return (chosen @ inside.astype(chosen.dtype))[:, None, None, :]
+
 
 def _gate(kernels: Kernels, y: chex.Array) -> chex.Array:
     """Channel attention `[N, 1, 1, C]`: the mean of each channel, twice through a matrix, a sigmoid."""
     mean = jnp.mean(y, (1, 2), keepdims=True)
     hidden = jax.nn.relu(pointwise(mean, kernels["gate_in"]) + kernels["gate_in_bias"])
     return jax.nn.sigmoid(pointwise(hidden, kernels["gate_out"]) + kernels["gate_out_bias"])
+
+
+def blend(
+    branches: Sequence[Branch], stored: Kernels, x: chex.Array, index: chex.Array, scale: int
+) -> chex.Array:
+    """Each image of a batch through the branch of its index.
+
+    Args:
+        branches: of the slot.
+        stored: the kernels that the slot stores.
+        x: `[N, H, W, C]`.
+        index: int `[N]`.
+        scale: of the space.
+
+    Returns:
+        `[N, H, W, C]`.
+    """
+    chosen = jax.nn.one_hot(index, len(branches), dtype=x.dtype)
+    out = 0
+    for kind in dict.fromkeys(type(branch) for branch in branches):
+        own = [i for i, branch in enumerate(branches) if type(branch) is kind]
+        alike = [branches[i] for i in own]
+        out = out + kind.blend(alike, stored, x, chosen[:, np.array(own)], scale)
+    return out
 
 
 BODY: dict[str, Branch] = {}
@@ -181,6 +306,10 @@ register(BODY, "s3", Separable(3))
 register(BODY, "s5", Separable(5))
 register(BODY, "c3", Conv(3))
 register(BODY, "c5", Conv(5))
+register(BODY, "bq", Bottleneck(1 / 4))
+register(BODY, "bh", Bottleneck(1 / 2))
+register(BODY, "rq", ResidualPair(1 / 4))
+register(BODY, "rh", ResidualPair(1 / 2))
 register(BODY, "r1", ResidualPair(1))
 register(BODY, "r2", ResidualPair(2))
 register(BODY, "a1", ResidualPair(1, attention=True))

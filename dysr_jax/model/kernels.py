@@ -1,11 +1,23 @@
 """Shared kernels: what a slot stores so that each of its branches can cut out what it reads."""
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import chex
 import jax.numpy as jnp
 
-from dysr_jax.model.branches import Kernels, KernelSpec
+Kernels = dict[str, chex.Array]
+
+
+class KernelSpec(NamedTuple):
+    """The part of a shared kernel that a branch reads."""
+
+    shape: tuple[int, ...]
+    """`[k, k, I, O]` dense, `[k, k, C]` depthwise, `[I, O]` pointwise, `[O]` bias."""
+    gain: float = 1.0
+    """Variance gain of the initialiser, over fan-in (He et al. 2015 use 2). 0 means zeros."""
+    per_pixel: bool = True
+    """Applied at every LR pixel (counts as mult-adds), or once an image."""
 
 
 def union(reads: Iterable[dict[str, KernelSpec]]) -> dict[str, KernelSpec]:

@@ -1,8 +1,9 @@
 """The supernet as one Flax Linen module over one parameter pytree.
 
 `apply({"params": p}, lr, arch)` is the static program when `arch` is a tuple of ints (one executable an
-arch) and the search program when it is a traced int32 array `[slots]` (`lax.switch` in every slot, one
-executable for the whole space). Both call the same branch functions.
+arch), the search program when it is a traced int32 array `[slots]` (`lax.switch` in every slot, one
+executable for the whole space), and the blended program when it is one of `[N, slots]` (an arch an image:
+everything is computed and masked, which trains many archs at once). They share the branches' code.
 
 Layout NHWC, pixels in [0, 1].
 """
@@ -19,9 +20,9 @@ import jax.numpy as jnp
 from jax import lax
 
 from dysr_jax.errors import InputError
-from dysr_jax.model.branches import Branch, Kernels, KernelSpec
+from dysr_jax.model.branches import Branch, blend
 from dysr_jax.model.conv import patches3x3
-from dysr_jax.model.kernels import cut_all, union
+from dysr_jax.model.kernels import Kernels, KernelSpec, cut_all, union
 from dysr_jax.model.upsamplers import pixel_shuffle
 from dysr_jax.space import HEAD_INPUTS, Arch, SearchSpace, validate
 
@@ -109,7 +110,8 @@ class Supernet(nn.Module):
 
         Args:
             lr: `[N, H, W, 3]`, pixels in [0, 1].
-            arch: a tuple of ints (static program) or a traced int array `[slots]` (search program).
+            arch: a tuple of ints (static program), a traced int array `[slots]` (search program), or one
+                of `[N, slots]`: an arch for each image (blended program).
 
         Returns:
             `[N, s H, s W, 3]` float32, not clipped.
@@ -120,13 +122,25 @@ class Supernet(nn.Module):
         chex.assert_shape(lr, (None, None, None, 3))
         space = self.space
         if isinstance(arch, jax.Array):
-            chex.assert_shape(arch, (len(space.slots),))
+            chex.assert_shape(arch, (*lr.shape[: arch.ndim - 1], len(space.slots)))
         else:
             arch = validate(space, arch)
         x = head(self._kernels("head", head_kernels(space)), lr, self.dtype)
-        for slot in range(len(space.slots)):
-            kernels = self._kernels(slot_name(space, slot), self._specs(slot, arch))
-            x = self._slot(slot, kernels, x, arch[slot])
+        kernels = [
+            self._kernels(slot_name(space, slot), self._specs(slot, arch))
+            for slot in range(len(space.slots))
+        ]
+        if isinstance(arch, jax.Array):
+            x = self._traced_body(kernels[:-1], x, arch)
+        else:
+            for slot in range(len(space.body)):
+                x = self._slot(slot, kernels[slot], x, arch[slot])
+        x = self._slot(
+            len(space.body),
+            kernels[-1],
+            x,
+            arch[..., -1] if isinstance(arch, jax.Array) else arch[-1],
+        )
         return pixel_shuffle(add_skip(x, lr, space.scale), space.scale)
 
     def _kernels(self, name: str, specs: dict[str, KernelSpec]) -> Kernels:
@@ -143,6 +157,19 @@ class Supernet(nn.Module):
             return stored
         return {name: stored[name] for name in read_names(self.space, slot, arch) if name in stored}
 
+    def _traced_body(self, kernels: list[Kernels], x: chex.Array, arch: chex.Array) -> chex.Array:
+        """The body slots: where they are alike, one loop over them, which compiles in a fraction of the time."""
+        if len(set(self.space.body)) > 1:
+            for slot, own in enumerate(kernels):
+                x = self._slot(slot, own, x, arch[..., slot])
+            return x
+        stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *kernels)
+
+        def body(x: chex.Array, slot: tuple[Kernels, chex.Array]) -> tuple[chex.Array, None]:
+            return self._slot(0, slot[0], x, slot[1]), None
+
+        return lax.scan(body, x, (stacked, jnp.moveaxis(arch[..., :-1], -1, 0)))[0]
+
     def _slot(
         self, slot: int, kernels: Kernels, x: chex.Array, index: int | chex.Array
     ) -> chex.Array:
@@ -154,6 +181,8 @@ class Supernet(nn.Module):
             return run_branch(self.space, branches[index], kernels, x)
         if self.kept is not None:
             raise InputError("arch must be a tuple: compacted weights have no search program")
+        if index.ndim:
+            return blend(branches, kernels, x, index, self.space.scale)
         runs = [functools.partial(run_branch, self.space, branch, kernels) for branch in branches]
         return runs[0](x) if len(runs) == 1 else lax.switch(index, runs, x)
 

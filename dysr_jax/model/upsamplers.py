@@ -4,8 +4,13 @@ They return `[N, H, W, 3 s s]`; the supernet adds the LR pixel to each of its `s
 shuffles (`pixel_shuffle`), so the global skip costs nothing.
 """
 
+from collections.abc import Sequence
+from typing import Self
+
 import chex
 import jax
+import jax.numpy as jnp
+import numpy as np
 
 from dysr_jax.model.branches import Branch, Kernels, KernelSpec, register
 from dysr_jax.model.conv import conv2d
@@ -32,6 +37,25 @@ class SubPixel(Branch):
         for i in range(self.depth):
             x = jax.nn.relu(conv2d(x, kernels[f"hidden{i}"]) + kernels[f"hidden{i}_bias"])
         return conv2d(x, kernels["subpixel"]) + kernels["subpixel_bias"]
+
+    @classmethod
+    def blend(
+        cls,
+        branches: Sequence[Self],
+        stored: Kernels,
+        x: chex.Array,
+        chosen: chex.Array,
+        scale: int,
+    ) -> chex.Array:
+        """The deepest, where each image passes as many hidden layers as its own branch has."""
+        del scale
+        depths = np.array([[branch.depth] for branch in branches])
+        for i in range(int(depths.max())):
+            y = jax.nn.relu(conv2d(x, stored[f"hidden{i}"]) + stored[f"hidden{i}_bias"])
+            passed = chosen @ (depths > i).astype(x.dtype)
+            x = x + passed[:, :, None, None] * (y - x)
+        taken = jnp.sum(chosen, 1)[:, None, None, None]
+        return taken * (conv2d(x, stored["subpixel"]) + stored["subpixel_bias"])
 
 
 def pixel_shuffle(x: chex.Array, scale: int) -> chex.Array:

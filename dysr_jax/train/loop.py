@@ -57,10 +57,12 @@ def train(
         if done == config.steps:
             return state
         pool = parallel.replicate(pool, mesh)
-        train_chunk = make_train_chunk(net, config, mesh, costs)
+        together = make_train_chunk(net, config, mesh, costs)
+        alone = make_train_chunk(net, config, mesh, largest_only=True)
         log = Log(run / "tensorboard", config, done, write=parallel.is_main())
         with contextlib.closing(log):
             for step in range(done + config.chunk, config.steps + 1, config.chunk):
+                train_chunk = alone if step <= config.largest_steps else together
                 state, metrics = train_chunk(state, pool, key_steps)
                 log.push(step, metrics)
                 if step % (config.chunk * config.checkpoint_chunks) == 0 or step == config.steps:

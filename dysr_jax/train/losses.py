@@ -1,4 +1,10 @@
-"""The one-shot loss: the sandwich rule with in-place distillation."""
+"""The one-shot loss: the sandwich rule with in-place distillation.
+
+Both are those of Yu & Huang 2019 (Universally Slimmable Networks); OFA and AttentiveNAS train likewise. Of the
+archs of a step the largest learns from the HR image, the others from it and from the largest's output.
+"""
+
+from collections.abc import Callable
 
 import chex
 import jax
@@ -6,7 +12,13 @@ import jax.numpy as jnp
 from jax import lax
 
 from dysr_jax.model.supernet import Params, Supernet
-from dysr_jax.space import largest, smallest
+from dysr_jax.space import Arch, largest, smallest
+from dysr_jax.train.config import TrainConfig
+
+CHARBONNIER_EPSILON = 1e-3
+
+Losses = tuple[chex.Array, dict[str, chex.Array]]
+"""What is minimised, and L1 to the HR image of the largest, the smallest and the random archs."""
 
 
 def l1(output: chex.Array, target: chex.Array) -> chex.Array:
@@ -14,50 +26,133 @@ def l1(output: chex.Array, target: chex.Array) -> chex.Array:
     return jnp.mean(jnp.abs(output - target))
 
 
-def distilled_l1(
-    output: chex.Array, target: chex.Array, teacher: chex.Array, weight: float
-) -> chex.Array:
-    """L1 to the HR image and to the largest arch's output, the latter with `weight` in [0, 1]."""
-    return (1.0 - weight) * l1(output, target) + weight * l1(output, teacher)
+def charbonnier(output: chex.Array, target: chex.Array) -> chex.Array:
+    """`sqrt(error^2 + epsilon^2)`, a scalar (Lai et al. 2017, LapSRN)."""
+    return jnp.mean(jnp.sqrt(jnp.square(output - target) + CHARBONNIER_EPSILON**2))
 
 
-def sandwich(
+def frequency_l1(output: chex.Array, target: chex.Array) -> chex.Array:
+    """L1 between the Fourier transforms of images `[..., H, W, C]`, a scalar (Cho et al. 2021, MIMO-UNet)."""
+    error = jnp.fft.rfft2(output - target, axes=(-3, -2), norm="ortho")
+    return jnp.mean(jnp.abs(error.real) + jnp.abs(error.imag))
+
+
+def image_loss(config: TrainConfig) -> Callable[[chex.Array, chex.Array], chex.Array]:
+    """The loss of images `[..., H, W, C]` against others that the recipe names: a scalar."""
+    pixels = {"l1": l1, "charbonnier": charbonnier}[config.loss]
+    if not config.frequency:
+        return pixels
+    return lambda output, target: (
+        pixels(output, target) + config.frequency * frequency_l1(output, target)
+    )
+
+
+def largest_alone(
+    params: Params, net: Supernet, lr: chex.Array, hr: chex.Array, config: TrainConfig
+) -> Losses:
+    """Loss of the largest arch. See `group_loss`."""
+    out = net.apply({"params": params}, lr, largest(net.space))
+    error = l1(out, hr)
+    return image_loss(config)(out, hr), {"largest": error, "smallest": error, "random": error}
+
+
+def group_loss(
     params: Params,
     net: Supernet,
     lr: chex.Array,
     hr: chex.Array,
     archs: chex.Array,
-    distill: float,
-) -> tuple[chex.Array, dict[str, chex.Array]]:
-    """Loss of the largest, the smallest and some random archs on one batch.
-
-    The sandwich rule and in-place distillation are those of Yu & Huang 2019 (Universally Slimmable
-    Networks); OFA and AttentiveNAS train likewise.
+    config: TrainConfig,
+) -> Losses:
+    """Loss of the archs of a step on one batch of patches.
 
     Args:
         params: of the supernet.
         net: the supernet.
         lr: `[B, P, P, 3]` in [0, 1].
         hr: `[B, s P, s P, 3]` in [0, 1].
-        archs: int32 `[R, slots]`, the random archs.
-        distill: weight of the largest arch's output in the loss of the others.
-
-    Returns:
-        The mean loss of the `R + 2` archs, and `{"largest", "smallest", "random"}`: L1 to `hr` of each.
+        archs: the random archs: int32 `[R, slots]`, through which all patches pass, or `[R, B, slots]`, an
+            arch for each passage of a patch.
+        config: of the recipe.
     """
+    by_patch = archs.ndim == 3
+    loss = _by_patch if by_patch else _by_group
+    return loss(params, net, lr, hr, archs, config)
 
-    def output(arch: chex.Array | tuple[int, ...]) -> chex.Array:
+
+def _by_group(
+    params: Params,
+    net: Supernet,
+    lr: chex.Array,
+    hr: chex.Array,
+    archs: chex.Array,
+    config: TrainConfig,
+) -> Losses:
+    """One random arch after the other, through `lax.switch`; the others as static programs."""
+    loss = image_loss(config)
+
+    def output(arch: chex.Array | Arch) -> chex.Array:
         return net.apply({"params": params}, lr, arch)
 
-    first = output(largest(net.space))
+    def taught(out: chex.Array, teacher: chex.Array) -> chex.Array:
+        return (1.0 - config.distill) * loss(out, hr) + config.distill * loss(out, teacher)
+
+    if not config.sandwich:
+        losses, errors = lax.map(lambda arch: _both(loss, output(arch), hr), archs)
+        mean = jnp.mean(errors)
+        return jnp.mean(losses), {"largest": mean, "smallest": mean, "random": mean}
+    first, last = output(largest(net.space)), output(smallest(net.space))
     teacher = lax.stop_gradient(first)
-    last = output(smallest(net.space))
 
     def student(arch: chex.Array) -> tuple[chex.Array, chex.Array]:
         out = output(arch)
-        return distilled_l1(out, hr, teacher, distill), l1(out, hr)
+        return taught(out, teacher), l1(out, hr)
 
     losses, errors = lax.map(student, archs)
-    total = l1(first, hr) + distilled_l1(last, hr, teacher, distill) + jnp.sum(losses)
+    total = loss(first, hr) + taught(last, teacher) + jnp.sum(losses)
     metrics = {"largest": l1(first, hr), "smallest": l1(last, hr), "random": jnp.mean(errors)}
     return total / (archs.shape[0] + 2), jax.tree.map(lax.stop_gradient, metrics)
+
+
+def _both(
+    loss: Callable[[chex.Array, chex.Array], chex.Array], out: chex.Array, hr: chex.Array
+) -> tuple[chex.Array, chex.Array]:
+    return loss(out, hr), lax.stop_gradient(l1(out, hr))
+
+
+def _by_patch(
+    params: Params,
+    net: Supernet,
+    lr: chex.Array,
+    hr: chex.Array,
+    archs: chex.Array,
+    config: TrainConfig,
+) -> Losses:
+    """All passages of all patches as one batch of the blended program.
+
+    With the sandwich, one patch in eight passes the smallest arch instead of its first random one: a whole
+    passage would cost as much as that of the largest.
+    """
+    loss = image_loss(config)
+    smalls = max(1, lr.shape[0] // 8)
+    if config.sandwich:
+        ends = [jnp.asarray(arch(net.space), jnp.int32) for arch in (largest, smallest)]
+        archs = archs.at[0, :smalls].set(ends[1])
+        archs = jnp.concatenate([jnp.broadcast_to(ends[0], archs[:1].shape), archs])
+    passages = archs.shape[0]
+    out = net.apply(
+        {"params": params}, jnp.tile(lr, (passages, 1, 1, 1)), archs.reshape(-1, archs.shape[-1])
+    ).reshape(passages, *hr.shape)
+    errors = lax.stop_gradient(jnp.mean(jnp.abs(out - hr), (2, 3, 4)))
+    if not config.sandwich:
+        return loss(out, hr), dict.fromkeys(("largest", "smallest", "random"), errors.mean())
+    metrics = {
+        "largest": errors[0].mean(),
+        "smallest": errors[1, :smalls].mean(),
+        "random": errors[1:].mean(),
+    }
+    teacher, students = lax.stop_gradient(out[0]), out[1:]
+    taught = (1.0 - config.distill) * loss(students, hr)
+    if config.distill:
+        taught += config.distill * loss(students, teacher)
+    return (loss(out[0], hr) + (passages - 1) * taught) / passages, metrics

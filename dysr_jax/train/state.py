@@ -25,16 +25,21 @@ class TrainState:
     opt_state: Any
 
 
+def _schedule(config: TrainConfig) -> optax.Schedule:
+    """Linear warm-up, then the decay."""
+    peak, warmup = config.learning_rate, min(config.warmup, config.steps // 2)
+    rest = config.steps - warmup
+    decay = {
+        "cosine": optax.cosine_decay_schedule(peak, rest, alpha=0.01),
+        "linear": optax.linear_schedule(peak, peak / 100, rest),
+        "constant": optax.constant_schedule(peak),
+    }[config.schedule]
+    return optax.join_schedules([optax.linear_schedule(0.0, peak, warmup), decay], [warmup])
+
+
 def make_optimizer(config: TrainConfig) -> optax.GradientTransformation:
-    """Clipping by global norm, then Adam with a warm-up and a cosine schedule."""
-    schedule = optax.warmup_cosine_decay_schedule(
-        init_value=0.0,
-        peak_value=config.learning_rate,
-        warmup_steps=min(config.warmup, config.steps // 2),
-        decay_steps=config.steps,
-        end_value=config.learning_rate / 100.0,
-    )
-    return optax.chain(optax.clip_by_global_norm(config.clip), optax.adam(schedule))
+    """Clipping by global norm, then Adam with a warm-up and a schedule."""
+    return optax.chain(optax.clip_by_global_norm(config.clip), optax.adam(_schedule(config)))
 
 
 def init_state(key: chex.PRNGKey, space: SearchSpace, config: TrainConfig) -> TrainState:

@@ -13,10 +13,12 @@ from jax.sharding import Mesh
 
 from dysr_jax import parallel
 from dysr_jax.data.pool import Pool, draw
+from dysr_jax.data.variety import mix_patches, permute_colours
 from dysr_jax.model.supernet import Supernet
-from dysr_jax.space import SearchSpace, sample
+from dysr_jax.space import SearchSpace
 from dysr_jax.train.config import TrainConfig
-from dysr_jax.train.losses import sandwich
+from dysr_jax.train import sampling
+from dysr_jax.train.losses import group_loss, largest_alone
 from dysr_jax.train.state import TrainState, make_optimizer
 
 STRATA = 8
@@ -28,7 +30,12 @@ Batch = tuple[chex.Array, chex.Array]
 
 
 def draw_archs(
-    key: chex.PRNGKey, space: SearchSpace, groups: int, count: int, costs: np.ndarray | None
+    key: chex.PRNGKey,
+    space: SearchSpace,
+    groups: int,
+    count: int,
+    costs: np.ndarray | None,
+    how: sampling.Sampling = "uniform",
 ) -> chex.Array:
     """The random archs of all groups of a step, int32 `[G, count, slots]`, of like cost across groups.
 
@@ -45,9 +52,10 @@ def draw_archs(
             its own, as does a single group.
     """
     if groups == 1 or costs is None:
-        return sample(key, space, (groups, count))
+        return sampling.draw(key, space, groups * count, how).reshape(groups, count, -1)
     key_archs, key_stratum = jax.random.split(key)
-    drawn = sample(key_archs, space, (count, STRATA * groups))
+    drawn = sampling.draw(key_archs, space, count * STRATA * groups, how)
+    drawn = drawn.reshape(count, STRATA * groups, -1)
     cost = jnp.asarray(costs)[jnp.arange(len(space.slots)), drawn].sum(-1)
     stratum = jax.random.randint(key_stratum, (count, 1), 0, STRATA)
     places = jnp.argsort(cost, 1).reshape(count, STRATA, groups)
@@ -70,12 +78,30 @@ def draw_groups(
     A group's draw depends on its number and the key only, not on the device that trains it.
 
     Returns:
-        The batch, and archs int32 `[G, R, slots]`.
+        The batch, and archs int32 `[G, R, slots]`, or `[G, R, B, slots]` where each patch has its own.
     """
     key_data, key_archs = jax.random.split(key)
-    archs = draw_archs(key_archs, net.space, groups, config.random_archs, costs)
-    batch = jax.vmap(lambda number: draw(jax.random.fold_in(key_data, number), pool, config.batch))
+    if config.archs == "patch":  # all cost the same
+        count = config.random_archs * config.batch
+        archs = draw_archs(key_archs, net.space, groups, count, None, config.sampling)
+        archs = archs.reshape(groups, config.random_archs, config.batch, -1)
+    else:
+        archs = draw_archs(
+            key_archs, net.space, groups, config.random_archs, costs, config.sampling
+        )
+    batch = jax.vmap(lambda number: _patches(jax.random.fold_in(key_data, number), pool, config))
     return batch(numbers), archs[numbers]
+
+
+def _patches(key: chex.PRNGKey, pool: Pool, config: TrainConfig) -> Batch:
+    """A group's patches: LR `[B, P, P, 3]` and HR `[B, s P, s P, 3]`, varied as the recipe says."""
+    key_draw, key_colours, key_mix = jax.random.split(key, 3)
+    lr, hr = draw(key_draw, pool, config.batch)
+    if config.colours:
+        lr, hr = permute_colours(key_colours, lr, hr)
+    if config.mix:
+        lr, hr = mix_patches(key_mix, config.mix, lr, hr)
+    return lr, hr
 
 
 def apply_gradients(state: TrainState, grads: Any, config: TrainConfig) -> TrainState:
@@ -89,27 +115,35 @@ def apply_gradients(state: TrainState, grads: Any, config: TrainConfig) -> Train
 
 
 def train_step(
-    state: TrainState, batch: Batch, archs: chex.Array, *, net: Supernet, config: TrainConfig
+    state: TrainState,
+    batch: Batch,
+    archs: chex.Array | None,
+    *,
+    net: Supernet,
+    config: TrainConfig,
 ) -> tuple[TrainState, Metrics]:
     """One pure update, inside a per-device function: gradients are averaged over groups and devices.
 
     Args:
         state: the same on all devices.
         batch: this device's groups.
-        archs: int32 `[G, R, slots]`, their random archs.
+        archs: int32 `[G, R, slots]` or `[G, R, B, slots]`, their random archs; None trains the largest alone.
         net: the supernet.
         config: the recipe.
 
     Returns:
         The new state, and scalars: the loss, the L1 of each kind of arch, the gradient's norm.
     """
-    value_and_grad = jax.value_and_grad(sandwich, has_aux=True)
 
-    def group(inputs: tuple[Batch, chex.Array]) -> Any:
-        (lr, hr), group_archs = inputs
-        return value_and_grad(state.params, net, lr, hr, group_archs, config.distill)
+    def group(inputs: tuple[Batch, chex.Array | None]) -> Any:
+        (lr, hr), own = inputs
+        if own is None:
+            return jax.value_and_grad(largest_alone, has_aux=True)(
+                state.params, net, lr, hr, config
+            )
+        return jax.value_and_grad(group_loss, has_aux=True)(state.params, net, lr, hr, own, config)
 
-    if archs.shape[0] == 1:
+    if batch[0].shape[0] == 1:
         out = group(jax.tree.map(lambda leaf: leaf[0], (batch, archs)))
     else:
         out = _mean_over_groups(group, (batch, archs))
@@ -132,7 +166,12 @@ def _mean_over_groups(fn: Callable[[Any], Any], inputs: Any) -> Any:
 
 
 def make_train_chunk(
-    net: Supernet, config: TrainConfig, mesh: Mesh, costs: np.ndarray | None = None
+    net: Supernet,
+    config: TrainConfig,
+    mesh: Mesh,
+    costs: np.ndarray | None = None,
+    *,
+    largest_only: bool = False,
 ) -> Callable[[TrainState, Pool, chex.PRNGKey], tuple[TrainState, Metrics]]:
     """`chunk` updates as one jitted dispatch over the devices of the mesh; the state is donated.
 
@@ -151,7 +190,7 @@ def make_train_chunk(
             batch, archs = draw_groups(
                 step_key, pool, net, config, numbers, groups=groups, costs=costs
             )
-            return train_step(state, batch, archs, net=net, config=config)
+            return train_step(state, batch, None if largest_only else archs, net=net, config=config)
 
         return lax.scan(body, state, None, length=config.chunk)
 

@@ -1,0 +1,254 @@
+"""What each part of the recipe brings: the same supernet trained many times, one part changed at a time.
+
+Every variant trains for the same number of updates and is judged by the front that a fixed sample of archs
+has on the validation images: the best PSNR-Y within each budget of mult-adds.
+
+    python experiments/ablation.py --out runs/ablation --source folder:TRAIN --validation folder:OTHERS --jobs 8
+
+Variants run side by side as processes, `--jobs` at a time, dealt to the GPUs. The same command goes on after an
+interruption. Writes `ablation.json` and prints the table.
+"""
+
+import dataclasses
+import functools
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import time
+from typing import Any
+
+import chex
+import jax
+import numpy as np
+import tyro
+
+from dysr_jax import parallel
+from dysr_jax.atomic import write_json
+from dysr_jax.config import RunConfig, check, load_config
+from dysr_jax.data.pool import build_pool
+from dysr_jax.data.sources import DataConfig, Pair, load_pairs
+from dysr_jax.device import device_name
+from dysr_jax.model.branches import Branch, register
+from dysr_jax.model.kernels import KernelSpec
+from dysr_jax.model.programs import make_supernet
+from dysr_jax.model.upsamplers import UPSAMPLERS, SubPixel
+from dysr_jax.report.tables import format_table
+from dysr_jax.search.evaluator import Evaluator
+from dysr_jax.search.patches import grid_patches
+from dysr_jax.space import SearchSpace, arch_name, largest, mult_adds, smallest, to_archs
+from dysr_jax.train.loop import train
+from dysr_jax.train.sampling import draw
+
+BUDGETS = (2.0, 4.6, 10.0, 20.0, 32.5, 60.0, 90.0)
+"""Billions of mult-adds for a 1280x720 output; 4.6 is FSRCNN's, 32.5 CARN-M's, 90 about CARN's."""
+
+BRANCHES = ("id", "bq", "rq", "rh", "r1")
+
+VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
+    "the recipe": {},
+    "no sandwich": {"train": {"sandwich": False}},
+    "distillation 0.5": {"train": {"distill": 0.5}},
+    "no EMA": {"train": {"ema": 0.0}},
+    "archs drawn uniformly": {"train": {"sampling": "uniform"}},
+    "archs spread over costs, not nested": {"train": {"sampling": "spread"}},
+    "one random arch a patch": {"train": {"random_archs": 1}},
+    "constant learning rate": {"train": {"schedule": "constant"}},
+    "linear decay": {"train": {"schedule": "linear"}},
+    "no warm-up": {"train": {"warmup": 0}},
+    "no clipping": {"train": {"clip": 1e9}},
+    "no clipping, no warm-up, rate x4": {
+        "train": {"clip": 1e9, "warmup": 0, "learning_rate": 4e-3}
+    },
+    "clipping, warm-up, rate x4": {"train": {"learning_rate": 4e-3}},
+    "rate x2": {"train": {"learning_rate": 2e-3}},
+    "rate / 2": {"train": {"learning_rate": 5e-4}},
+    "Charbonnier": {"train": {"loss": "charbonnier"}},
+    "frequency term 0.05": {"train": {"frequency": 0.05}},
+    "batch 64, half the updates": {"train": {"batch": 64, "steps_factor": 0.5}},
+    "patch 48, batch 14": {"train": {"batch": 14}, "data": {"patch": 48}},
+    "largest first (a quarter of the updates)": {"train": {"largest_factor": 0.25}},
+    "no rescaled copies": {"data": {"rescale": ()}},
+    "no colour permutation": {"train": {"colours": False}},
+    "patches mixed (0.3)": {"train": {"mix": 0.3}},
+    "no bottleneck": {"space": {"branches": ("id", "rq", "rh", "r1")}},
+    "upsamplers share no kernel": {"space": {"upsamplers": ("u1", "o2")}},
+    "with channel attention": {"space": {"branches": (*BRANCHES, "a1")}},
+    "10 slots up to twice as wide": {"space": {"slots": 10, "branches": (*BRANCHES, "r2")}},
+    "38 slots, half as wide": {"space": {"slots": 38, "branches": ("id", "bq", "rq", "rh")}},
+}
+"""What is changed of the recipe, by section of the config."""
+
+
+CHILD = "DYSR_ABLATION_JOB"
+"""Set in the processes that train a part of the variants."""
+
+
+class OwnSubPixel(SubPixel):
+    """A sub-pixel upsampler whose last convolution no other one shares."""
+
+    def reads(self, width: int, scale: int) -> dict[str, KernelSpec]:
+        """As `SubPixel`, under other names."""
+        return {f"own_{name}": spec for name, spec in super().reads(width, scale).items()}
+
+    def __call__(self, kernels: dict[str, chex.Array], x: chex.Array) -> chex.Array:
+        """As `SubPixel`."""
+        return super().__call__({name.removeprefix("own_"): k for name, k in kernels.items()}, x)
+
+    blend = classmethod(Branch.blend.__func__)
+
+
+register(UPSAMPLERS, "o2", OwnSubPixel(1))
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What is trained."""
+
+    out: pathlib.Path
+    """Folder for the results and the checkpoints."""
+    source: str = "embedded"
+    """Training images, as `data.source`."""
+    validation: str = ""
+    """Validation images, as `data.validation`."""
+    config: str = "base"
+    """Preset or .json file with the recipe."""
+    steps: int = 4000
+    """Updates of each variant."""
+    archs: int = 1024
+    """Archs that are evaluated; the same for all variants of a space."""
+    only: tuple[str, ...] = tuple(VARIANTS)
+    """Names of the variants to run."""
+    jobs: int = 1
+    """Processes among which the variants are dealt out."""
+    gpus: int = 0
+    """GPUs among which the processes are dealt out; 0 leaves them all visible to each."""
+
+
+def recipe(options: Options, name: str) -> RunConfig:
+    """The config of a variant."""
+    config = load_config(options.config)
+    changes = {section: dict(fields) for section, fields in VARIANTS[name].items()}
+    train_changes = changes.setdefault("train", {})
+    steps = int(options.steps * train_changes.pop("steps_factor", 1.0))
+    train_changes["steps"] = steps
+    train_changes["largest_steps"] = int(steps * train_changes.pop("largest_factor", 0.0))
+    data = {"source": options.source, "validation": options.validation}
+    changes["data"] = {**data, **changes.get("data", {})}
+    sections = {
+        section: dataclasses.replace(getattr(config, section), **fields)
+        for section, fields in changes.items()
+    }
+    return dataclasses.replace(config, **sections)
+
+
+def sampled_archs(space: SearchSpace, count: int) -> np.ndarray:
+    """Archs of every cost, drawn in each way; the smallest and the largest among them. int32 `[N, slots]`."""
+    keys = jax.random.split(jax.random.key(0), 3)
+    ways = ("uniform", "spread", "nested")
+    drawn = [draw(key, space, count // 3, how) for key, how in zip(keys, ways, strict=True)]
+    ends = np.array([smallest(space), largest(space)], np.int32)
+    return np.unique(np.concatenate([ends, *map(np.asarray, drawn)]), axis=0)
+
+
+@functools.lru_cache(maxsize=1)
+def _images(data: DataConfig, scale: int) -> tuple[list[Pair], list[Pair]]:
+    return load_pairs(data, scale)
+
+
+def run_variant(options: Options, name: str) -> dict[str, Any]:
+    """Train a variant and evaluate its archs."""
+    config = recipe(options, name)
+    mesh = parallel.device_mesh(1)
+    space = check(config, mesh.devices.size)
+    net = make_supernet(space, config.dtype)
+    training, validation = _images(config.data, space.scale)
+    pool = build_pool(training, config.data.patch)
+    start = time.perf_counter()
+    state = train(jax.random.key(config.seed), net, pool, config.train, mesh, place(options, name))
+    seconds = time.perf_counter() - start
+    patches = grid_patches(validation, config.search.patches, config.search.patch)
+    genes = sampled_archs(space, options.archs)
+    quality = Evaluator(net, patches, mesh)(parallel.replicate(state.ema, mesh), genes)
+    found = {"name": name, "device": device_name(), "steps": config.train.steps, "seconds": seconds}
+    return found | front_at(space, genes, quality)
+
+
+def front_at(space: SearchSpace, genes: np.ndarray, quality: np.ndarray) -> dict[str, Any]:
+    """The best PSNR-Y within each budget, and by which arch."""
+    archs = to_archs(space, genes)
+    cost = np.array([mult_adds(space, arch) for arch in archs]) / 1e9
+    best = []
+    for budget in BUDGETS:
+        within = np.flatnonzero(cost <= budget)
+        i = within[np.argmax(quality[within])]
+        best.append(
+            {"budget": budget, "psnr_y": float(quality[i]), "arch": arch_name(space, archs[i])}
+        )
+    return {"front": best, "largest": float(quality[archs.index(largest(space))])}
+
+
+def place(options: Options, name: str) -> pathlib.Path:
+    """The folder of a variant."""
+    return options.out / re.sub("[^a-z0-9]+", "_", name.lower()).strip("_")
+
+
+def run_here(options: Options) -> None:
+    """The variants one after the other; those that an earlier call finished are left."""
+    for name in options.only:
+        result = place(options, name) / "result.json"
+        if not result.exists():
+            result.parent.mkdir(parents=True, exist_ok=True)
+            write_json(result, run_variant(options, name))
+
+
+def run_jobs(options: Options) -> None:
+    """The variants dealt out to processes."""
+    processes = []
+    for job in range(options.jobs):
+        env = {**os.environ, CHILD: "1", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+        if options.gpus:
+            env["CUDA_VISIBLE_DEVICES"] = str(job % options.gpus)
+        changed = ["--jobs", "1", "--only", *options.only[job :: options.jobs]]
+        command = [sys.executable, __file__, *sys.argv[1:], *changed]
+        processes.append(subprocess.Popen(command, env=env))
+    codes = [process.wait() for process in processes]
+    if any(codes):
+        sys.exit("a variant failed; the same command runs what is missing")
+
+
+def table(results: list[dict[str, Any]]) -> str:
+    """PSNR-Y in dB within each budget; below the recipe's row, what a change adds to it."""
+    first = results[0]["front"]
+    rows = []
+    for result in results:
+        values = [point["psnr_y"] for point in result["front"]]
+        if result is not results[0]:
+            values = [v - point["psnr_y"] for v, point in zip(values, first, strict=True)]
+        form = "{:.2f}" if result is results[0] else "{:+.2f}"
+        rows.append([result["name"], *[form.format(value) for value in values]])
+    return format_table(["variant", *[f"{budget:g}G" for budget in BUDGETS]], rows)
+
+
+def main() -> None:
+    """Run it."""
+    options = tyro.cli(Options)
+    for name in options.only:
+        if name not in VARIANTS:
+            sys.exit(f"variant {name!r}: allowed are {', '.join(VARIANTS)}")
+    if options.jobs == 1:
+        run_here(options)
+    else:
+        run_jobs(options)
+    if os.environ.get(CHILD):
+        return
+    files = [place(options, name) / "result.json" for name in VARIANTS]
+    results = [json.loads(file.read_text()) for file in files if file.exists()]
+    write_json(options.out / "ablation.json", {"variants": results})
+    print(table(results))
+
+
+if __name__ == "__main__":
+    main()
