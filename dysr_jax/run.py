@@ -11,13 +11,14 @@ from etils import epath
 from jax.sharding import Mesh
 
 from dysr_jax import parallel
-from dysr_jax.atomic import write_json
+from dysr_jax.atomic import replacing, write_json
 from dysr_jax.config import RunConfig, check, with_groups
 from dysr_jax.data.pool import build_pool
 from dysr_jax.data.sources import Pair, load_pairs
 from dysr_jax.device import device_name
 from dysr_jax.model.programs import compute_dtype, make_supernet
 from dysr_jax.model.supernet import Params, Supernet, init_params
+from dysr_jax.model.weights import SUPERNET, to_bytes
 from dysr_jax.report.results import pareto_json, write_figures
 from dysr_jax.report.summary import format_count, summarise
 from dysr_jax.rundir import agree, open_run
@@ -138,6 +139,12 @@ def _write_results(job: _Job, params: Params, table: LatencyTable, records: list
     write_json(job.run / "pareto.json", pareto_json(bundle, records, table, curve))
 
 
+def _write_supernet(job: _Job, params: Params) -> None:
+    """The weights of all archs, for other searches and devices."""
+    with replacing(job.run / SUPERNET) as partial:
+        partial.write_bytes(to_bytes(params))
+
+
 def _train_and_search(job: _Job) -> None:
     """All phases: every process trains and evaluates, process 0 measures and writes."""
     config, space = job.config, job.net.space
@@ -151,6 +158,7 @@ def _train_and_search(job: _Job) -> None:
     costs = branch_ms(table, space)
     state = train(key_train, job.net, pool, config.train, job.mesh, job.run, costs=costs)
     params = parallel.on_one_device(state.ema, job.mesh)
+    parallel.from_main(lambda: _write_supernet(job, params))
     start = time.perf_counter()
     archive = search(
         key_search,
@@ -182,7 +190,7 @@ def run_search(config: RunConfig, out: epath.PathLike, *, say: Say = print) -> B
     Args:
         config: of the run.
         out: directory that gets `config.json`, `checkpoints/`, `tensorboard/`, `latency.json`,
-            `archive.jsonl`, `search_state.msgpack`, `bundle/`, `figures/` and `pareto.json`; a folder or
+            `supernet.safetensors`, `archive.jsonl`, `search_state.msgpack`, `bundle/`, `figures/` and `pareto.json`; a folder or
             `gs://BUCKET/RUN`, and one that all processes see.
         say: called with each line for the user, on process 0.
 

@@ -8,6 +8,7 @@ import chex
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.flatten_util import ravel_pytree
 
 from dysr_jax.bench.rows import Row, describe_space, median_ratio
 from dysr_jax.bench.setup import make_setup
@@ -17,8 +18,7 @@ from dysr_jax.device import device_name
 from dysr_jax.space import Arch, arch_name
 from dysr_jax.timing import median_ms
 from dysr_jax.train.losses import l1
-from dysr_jax.train.state import TrainState, init_state
-from dysr_jax.train.step import apply_gradients
+from dysr_jax.train.state import TrainState, apply_gradients, init_state, to_vectors
 
 SCANNED_STEPS = 4
 """Steps of a scan in one dispatch; its time is divided by them."""
@@ -58,7 +58,7 @@ def bench_step(config: RunConfig, *, archs: int = 4, rounds: int = 15) -> dict[s
     setup = make_setup(config, rounds, max(archs, 1))
     net, recipe = setup.net, config.train
     key_init, key_draw = jax.random.split(jax.random.key(config.seed))
-    state = init_state(key_init, net.space, recipe)
+    state, unravel = to_vectors(init_state(key_init, net.space, recipe))
     pool = build_pool(setup.training, config.data.patch)
     keys = jax.random.split(key_draw, SCANNED_STEPS)
     batches = jax.jit(jax.vmap(lambda key: draw(key, pool, recipe.batch)))(keys)
@@ -70,7 +70,8 @@ def bench_step(config: RunConfig, *, archs: int = 4, rounds: int = 15) -> dict[s
         def loss(params: Any) -> chex.Array:
             return l1(net.apply({"params": params}, lr, arch), hr)
 
-        return apply_gradients(state, jax.grad(loss)(state.params), recipe)
+        grads = jax.grad(loss)(unravel(state.params))
+        return apply_gradients(state, ravel_pytree(grads)[0], recipe)
 
     searched = jax.jit(_scanned(update))
     alone = jax.jit(update, static_argnums=2)

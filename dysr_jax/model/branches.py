@@ -186,12 +186,13 @@ class ResidualPair(Branch):
         del scale
         mask = _hidden_mask([branch.hidden(x.shape[-1]) for branch in branches], chosen)
         y = jax.nn.relu(conv2d(x, stored["pair_in"]) + stored["pair_in_bias"]) * mask
-        y = conv2d(y, stored["pair_out"]) + stored["pair_out_bias"]
-        gated = chosen @ np.array([[branch.attention] for branch in branches], x.dtype)
         taken = jnp.sum(chosen, 1)[:, None, None, None]
+        # Where the family is not taken, all that is inside is masked: only the bias is left to mask.
+        y = conv2d(y, stored["pair_out"]) + taken * stored["pair_out_bias"]
         if any(branch.attention for branch in branches):
+            gated = chosen @ np.array([[branch.attention] for branch in branches], x.dtype)
             y = y * (1 + gated[:, :, None, None] * (_gate(stored, y) - 1))
-        return taken * (x + y)
+        return taken * x + y
 
 
 class Bottleneck(Branch):
@@ -241,8 +242,8 @@ class Bottleneck(Branch):
         mask = _hidden_mask([branch.hidden(x.shape[-1]) for branch in branches], chosen)
         y = jax.nn.relu(pointwise(x, stored["shrink"]) + stored["shrink_bias"]) * mask
         y = jax.nn.relu(conv2d(y, stored["map"]) + stored["map_bias"]) * mask
-        y = pointwise(y, stored["expand"]) + stored["expand_bias"]
-        return jnp.sum(chosen, 1)[:, None, None, None] * (x + y)
+        taken = jnp.sum(chosen, 1)[:, None, None, None]
+        return taken * x + pointwise(y, stored["expand"]) + taken * stored["expand_bias"]
 
 
 def _hidden_mask(widths: Sequence[int], chosen: chex.Array) -> chex.Array:

@@ -126,21 +126,10 @@ class Supernet(nn.Module):
         else:
             arch = validate(space, arch)
         x = head(self._kernels("head", head_kernels(space)), lr, self.dtype)
-        kernels = [
-            self._kernels(slot_name(space, slot), self._specs(slot, arch))
-            for slot in range(len(space.slots))
-        ]
-        if isinstance(arch, jax.Array):
-            x = self._traced_body(kernels[:-1], x, arch)
-        else:
-            for slot in range(len(space.body)):
-                x = self._slot(slot, kernels[slot], x, arch[slot])
-        x = self._slot(
-            len(space.body),
-            kernels[-1],
-            x,
-            arch[..., -1] if isinstance(arch, jax.Array) else arch[-1],
-        )
+        for slot in range(len(space.slots)):
+            kernels = self._kernels(slot_name(space, slot), self._specs(slot, arch))
+            index = arch[..., slot] if isinstance(arch, jax.Array) else arch[slot]
+            x = self._slot(slot, kernels, x, index)
         return pixel_shuffle(add_skip(x, lr, space.scale), space.scale)
 
     def _kernels(self, name: str, specs: dict[str, KernelSpec]) -> Kernels:
@@ -156,19 +145,6 @@ class Supernet(nn.Module):
         if self.is_initializing() or isinstance(arch, jax.Array):
             return stored
         return {name: stored[name] for name in read_names(self.space, slot, arch) if name in stored}
-
-    def _traced_body(self, kernels: list[Kernels], x: chex.Array, arch: chex.Array) -> chex.Array:
-        """The body slots: where they are alike, one loop over them, which compiles in a fraction of the time."""
-        if len(set(self.space.body)) > 1:
-            for slot, own in enumerate(kernels):
-                x = self._slot(slot, own, x, arch[..., slot])
-            return x
-        stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *kernels)
-
-        def body(x: chex.Array, slot: tuple[Kernels, chex.Array]) -> tuple[chex.Array, None]:
-            return self._slot(0, slot[0], x, slot[1]), None
-
-        return lax.scan(body, x, (stacked, jnp.moveaxis(arch[..., :-1], -1, 0)))[0]
 
     def _slot(
         self, slot: int, kernels: Kernels, x: chex.Array, index: int | chex.Array

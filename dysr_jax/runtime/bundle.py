@@ -11,8 +11,6 @@ from typing import Any, Final
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-import safetensors.numpy
 from etils import epath
 
 from dysr_jax.atomic import replacing_directory, write_json
@@ -21,6 +19,7 @@ from dysr_jax.errors import InputError
 from dysr_jax.model.compact import compact, kept_branches
 from dysr_jax.model.programs import compute_dtype, make_supernet
 from dysr_jax.model.supernet import Kept, Params, Supernet, init_params
+from dysr_jax.model.weights import from_bytes, to_bytes
 from dysr_jax.runtime.ladder import Step, steps
 from dysr_jax.runtime.manifest import read_file, read_manifest, write_manifest
 from dysr_jax.space import Arch, SearchSpace, arch_name, mult_adds, parameters, parse_arch
@@ -126,19 +125,17 @@ def make_bundle(
     )
 
 
-def save_bundle(path: epath.PathLike, bundle: Bundle, latency: dict[str, Any]) -> None:
+def save_bundle(
+    path: epath.PathLike, bundle: Bundle, latency: dict[str, Any], *, dtype: str = "float32"
+) -> None:
     """Write a bundle directory, whole or not at all; an older one there is replaced.
 
     Args:
         path: of the directory; it may lie in a bucket (`gs://`).
         bundle: what to write.
         latency: content of the device's latency table, for `latency.json`.
+        dtype: of the stored weights; float16 halves the file.
     """
-    weights = {
-        f"{slot}/{name}": np.ascontiguousarray(kernel)
-        for slot, kernels in bundle.params.items()
-        for name, kernel in kernels.items()
-    }
     manifest = {
         "space": dataclasses.asdict(bundle.space),
         "dtype": bundle.dtype,
@@ -149,7 +146,7 @@ def save_bundle(path: epath.PathLike, bundle: Bundle, latency: dict[str, Any]) -
         "steps": [step.as_json() for step in bundle.steps],
     }
     with replacing_directory(path) as partial:
-        (partial / WEIGHTS).write_bytes(safetensors.numpy.save(weights))
+        (partial / WEIGHTS).write_bytes(to_bytes(bundle.params, dtype))
         write_json(partial / LATENCY, latency)
         write_manifest(partial, manifest, (WEIGHTS, LATENCY))
 
@@ -166,13 +163,9 @@ def _members(space: SearchSpace, fields: list[dict[str, Any]]) -> tuple[Member, 
 def _params(content: bytes, space: SearchSpace, members: tuple[Member, ...]) -> Params:
     """The weights, held against the shapes that the members need."""
     try:
-        kernels = safetensors.numpy.load(content)
-    except safetensors.SafetensorError:
-        raise InputError(f"its weights, {WEIGHTS}, are no safetensors file") from None
-    params: Params = {}
-    for key, kernel in kernels.items():
-        slot, _, name = key.partition("/")
-        params.setdefault(slot, {})[name] = jnp.asarray(kernel)
+        params = from_bytes(content)
+    except InputError as error:
+        raise InputError(f"its weights, {WEIGHTS}: {error}") from None
     archs = [member.arch for member in members]
     whole = jax.eval_shape(lambda: init_params(jax.random.key(0), space))
     needed = jax.eval_shape(lambda p: compact(p, space, archs), whole)

@@ -1,5 +1,6 @@
 """What training carries from step to step, and the optimizer."""
 
+from collections.abc import Callable
 from typing import Any
 
 import chex
@@ -7,6 +8,7 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 import optax
+from jax.flatten_util import ravel_pytree
 
 from dysr_jax.model.supernet import Params, init_params
 from dysr_jax.space import SearchSpace
@@ -15,14 +17,20 @@ from dysr_jax.train.config import TrainConfig
 
 @flax.struct.dataclass
 class TrainState:
-    """All that a checkpoint holds. Randomness is a function of the seed and `step`."""
+    """All that a checkpoint holds. Randomness is a function of the seed and `step`.
+
+    Inside a dispatch of many updates `params` and `ema` are one vector each (`to_vectors`): an update of
+    hundreds of small arrays would be hundreds of launches.
+    """
 
     step: chex.Array
     """int32, updates done."""
-    params: Params
-    ema: Params
+    params: Any
+    """The supernet's, float32."""
+    ema: Any
     """Moving average of `params`."""
     opt_state: Any
+    """Of Adam, over the vector of all parameters."""
 
 
 def _schedule(config: TrainConfig) -> optax.Schedule:
@@ -49,5 +57,26 @@ def init_state(key: chex.PRNGKey, space: SearchSpace, config: TrainConfig) -> Tr
         step=jnp.zeros((), jnp.int32),
         params=params,
         ema=jax.tree.map(jnp.copy, params),
-        opt_state=make_optimizer(config).init(params),
+        opt_state=make_optimizer(config).init(ravel_pytree(params)[0]),
     )
+
+
+def to_vectors(state: TrainState) -> tuple[TrainState, Callable[[chex.Array], Params]]:
+    """The state with its parameters and their average as vectors, and what makes a pytree of one again."""
+    params, unravel = ravel_pytree(state.params)
+    return state.replace(params=params, ema=ravel_pytree(state.ema)[0]), unravel
+
+
+def to_pytrees(state: TrainState, unravel: Callable[[chex.Array], Params]) -> TrainState:
+    """The inverse of `to_vectors`."""
+    return state.replace(params=unravel(state.params), ema=unravel(state.ema))
+
+
+def apply_gradients(state: TrainState, grads: chex.Array, config: TrainConfig) -> TrainState:
+    """Adam's update, and the moving average of the weights (with a warm-up of the decay), on vectors."""
+    optimizer = make_optimizer(config)
+    updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
+    params = optax.apply_updates(state.params, updates)
+    decay = jnp.minimum(config.ema, (1.0 + state.step) / (10.0 + state.step))
+    ema = optax.incremental_update(params, state.ema, 1.0 - decay)
+    return TrainState(step=state.step + 1, params=params, ema=ema, opt_state=opt_state)

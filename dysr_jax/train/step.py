@@ -9,17 +9,18 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import lax
+from jax.flatten_util import ravel_pytree
 from jax.sharding import Mesh
 
 from dysr_jax import parallel
 from dysr_jax.data.pool import Pool, draw
 from dysr_jax.data.variety import mix_patches, permute_colours
-from dysr_jax.model.supernet import Supernet
+from dysr_jax.model.supernet import Params, Supernet
 from dysr_jax.space import SearchSpace
 from dysr_jax.train.config import TrainConfig
 from dysr_jax.train import sampling
 from dysr_jax.train.losses import group_loss, largest_alone
-from dysr_jax.train.state import TrainState, make_optimizer
+from dysr_jax.train.state import TrainState, apply_gradients, to_pytrees, to_vectors
 
 STRATA = 8
 """Runs of like cost from which the archs of a step are drawn."""
@@ -104,16 +105,6 @@ def _patches(key: chex.PRNGKey, pool: Pool, config: TrainConfig) -> Batch:
     return lr, hr
 
 
-def apply_gradients(state: TrainState, grads: Any, config: TrainConfig) -> TrainState:
-    """Adam's update, and the moving average of the weights (with a warm-up of the decay)."""
-    optimizer = make_optimizer(config)
-    updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
-    params = optax.apply_updates(state.params, updates)
-    decay = jnp.minimum(config.ema, (1.0 + state.step) / (10.0 + state.step))
-    ema = optax.incremental_update(params, state.ema, 1.0 - decay)
-    return TrainState(step=state.step + 1, params=params, ema=ema, opt_state=opt_state)
-
-
 def train_step(
     state: TrainState,
     batch: Batch,
@@ -121,27 +112,32 @@ def train_step(
     *,
     net: Supernet,
     config: TrainConfig,
+    unravel: Callable[[chex.Array], Params],
 ) -> tuple[TrainState, Metrics]:
     """One pure update, inside a per-device function: gradients are averaged over groups and devices.
 
     Args:
-        state: the same on all devices.
+        state: of vectors (`to_vectors`), the same on all devices.
         batch: this device's groups.
         archs: int32 `[G, R, slots]` or `[G, R, B, slots]`, their random archs; None trains the largest alone.
         net: the supernet.
         config: the recipe.
+        unravel: makes the pytree of parameters.
 
     Returns:
         The new state, and scalars: the loss, the L1 of each kind of arch, the gradient's norm.
     """
+    params = unravel(state.params)
 
     def group(inputs: tuple[Batch, chex.Array | None]) -> Any:
         (lr, hr), own = inputs
         if own is None:
-            return jax.value_and_grad(largest_alone, has_aux=True)(
-                state.params, net, lr, hr, config
-            )
-        return jax.value_and_grad(group_loss, has_aux=True)(state.params, net, lr, hr, own, config)
+            loss = jax.value_and_grad(largest_alone, has_aux=True)
+            out, grads = loss(params, net, lr, hr, config)
+        else:
+            loss = jax.value_and_grad(group_loss, has_aux=True)
+            out, grads = loss(params, net, lr, hr, own, config)
+        return out, ravel_pytree(grads)[0]
 
     if batch[0].shape[0] == 1:
         out = group(jax.tree.map(lambda leaf: leaf[0], (batch, archs)))
@@ -190,9 +186,12 @@ def make_train_chunk(
             batch, archs = draw_groups(
                 step_key, pool, net, config, numbers, groups=groups, costs=costs
             )
-            return train_step(state, batch, None if largest_only else archs, net=net, config=config)
+            archs = None if largest_only else archs
+            return train_step(state, batch, archs, net=net, config=config, unravel=unravel)
 
-        return lax.scan(body, state, None, length=config.chunk)
+        vectors, unravel = to_vectors(state)
+        vectors, metrics = lax.scan(body, vectors, None, length=config.chunk)
+        return to_pytrees(vectors, unravel), metrics
 
     mapped = parallel.per_device(chunk, mesh, in_axes=(None, None, None), out_axes=None)
     return jax.jit(mapped, donate_argnums=0)

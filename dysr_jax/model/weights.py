@@ -1,0 +1,41 @@
+"""Weights as safetensors: data only, so reading a file runs no code from it."""
+
+from typing import Final
+
+import jax.numpy as jnp
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from dysr_jax.errors import InputError
+from dysr_jax.model.supernet import Params
+
+SUPERNET: Final = "supernet.safetensors"
+"""The file in which a run leaves the weights of all archs."""
+
+
+def to_bytes(params: Params, dtype: str = "float32") -> bytes:
+    """A safetensors file of `slot/kernel` arrays in this dtype."""
+    kernels = {
+        f"{slot}/{name}": np.ascontiguousarray(kernel, dtype)
+        for slot, kernels in params.items()
+        for name, kernel in kernels.items()
+    }
+    return safetensors.numpy.save(kernels)
+
+
+def from_bytes(content: bytes) -> Params:
+    """The inverse of `to_bytes`, in float32 whatever the file holds.
+
+    Raises:
+        InputError: it is no safetensors file.
+    """
+    try:
+        kernels = safetensors.numpy.load(content)
+    except safetensors.SafetensorError:
+        raise InputError("it is no safetensors file") from None
+    params: Params = {}
+    for key, kernel in kernels.items():
+        slot, _, name = key.partition("/")
+        params.setdefault(slot, {})[name] = jnp.asarray(kernel, jnp.float32)
+    return params
