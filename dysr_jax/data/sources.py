@@ -42,6 +42,29 @@ class DataConfig:
     """Side of a training patch, in LR pixels."""
     small: Literal["error", "skip"] = "error"
     """What to do with a training image that is smaller than a patch."""
+    pipeline: Literal["auto", "pool", "grain"] = "auto"
+    """`pool` holds all training images on every device, `grain` reads them as they are needed; `auto` takes
+    the pool where it fits into `pool_share`."""
+    pool_share: float = 0.25
+    """Share of a device's memory that `auto` lets the pool take."""
+    crops_per_image: int = 8
+    """Crops that Grain cuts from an image each time it decodes one; they go to different steps."""
+    workers: int = 0
+    """Processes in which Grain decodes; 0 decodes in threads of this one. The patches are the same."""
+
+
+def check_pipeline(config: DataConfig) -> None:
+    """Refuse what no pipeline can be.
+
+    Raises:
+        InputError: names the field, its value and what is allowed.
+    """
+    if not 0.0 < config.pool_share <= 1.0:
+        raise InputError(f"data.pool_share {config.pool_share}: allowed is above 0, to 1")
+    if config.crops_per_image < 1:
+        raise InputError(f"data.crops_per_image {config.crops_per_image}: allowed is 1 or more")
+    if config.workers < 0:
+        raise InputError(f"data.workers {config.workers}: allowed is 0 or more")
 
 
 def load_source(source: str) -> list[tuple[str, np.ndarray]]:
@@ -65,7 +88,7 @@ def _embedded(name: str) -> np.ndarray:
     return np.asarray(image)
 
 
-def _split(config: DataConfig, images: list) -> tuple[list, list]:
+def split(config: DataConfig, images: list) -> tuple[list, list]:
     """Training and held-out images, in the order of their names."""
     if config.source == "embedded":
         return images[:-1], images[-1:]
@@ -121,7 +144,7 @@ def load_pairs(config: DataConfig, scale: int) -> tuple[list[Pair], list[Pair]]:
         train, held = images, load_source(config.validation)
         held = held[-1:] if config.validation == "embedded" else held
     else:
-        train, held = _split(config, images)
+        train, held = split(config, images)
     pairs = [degrade(name, image, scale, config.boundary) for name, image in train]
     validation = [degrade(name, image, scale, config.boundary) for name, image in held]
     return _large_enough(config, pairs, scale), validation

@@ -12,6 +12,7 @@ from jax import lax
 from jax.sharding import Mesh
 
 from dysr_jax import parallel
+from dysr_jax.data.augment import prepare
 from dysr_jax.data.pool import Pool, draw
 from dysr_jax.model.supernet import Supernet
 from dysr_jax.space import SearchSpace, sample
@@ -57,7 +58,7 @@ def draw_archs(
 
 def draw_groups(
     key: chex.PRNGKey,
-    pool: Pool,
+    data: Pool | Batch,
     net: Supernet,
     config: TrainConfig,
     numbers: chex.Array,
@@ -67,15 +68,20 @@ def draw_groups(
 ) -> tuple[Batch, chex.Array]:
     """The patches and archs of the groups with these numbers (int32 `[G]`, of `groups` in all).
 
-    A group's draw depends on its number and the key only, not on the device that trains it.
+    A group's draw depends on its number and the key only, not on the device that trains it. `data` is
+    what crops are cut from, or the groups' crops themselves, uint8.
 
     Returns:
         The batch, and archs int32 `[G, R, slots]`.
     """
     key_data, key_archs = jax.random.split(key)
     archs = draw_archs(key_archs, net.space, groups, config.random_archs, costs)
-    batch = jax.vmap(lambda number: draw(jax.random.fold_in(key_data, number), pool, config.batch))
-    return batch(numbers), archs[numbers]
+    keys = jax.vmap(lambda number: jax.random.fold_in(key_data, number))(numbers)
+    if isinstance(data, Pool):
+        batch = jax.vmap(lambda key: draw(key, data, config.batch))(keys)
+    else:
+        batch = jax.vmap(prepare)(keys, *data)
+    return batch, archs[numbers]
 
 
 def apply_gradients(state: TrainState, grads: Any, config: TrainConfig) -> TrainState:
@@ -132,28 +138,36 @@ def _mean_over_groups(fn: Callable[[Any], Any], inputs: Any) -> Any:
 
 
 def make_train_chunk(
-    net: Supernet, config: TrainConfig, mesh: Mesh, costs: np.ndarray | None = None
-) -> Callable[[TrainState, Pool, chex.PRNGKey], tuple[TrainState, Metrics]]:
+    net: Supernet,
+    config: TrainConfig,
+    mesh: Mesh,
+    costs: np.ndarray | None = None,
+    *,
+    streamed: bool = False,
+) -> Callable[[TrainState, Any, chex.PRNGKey], tuple[TrainState, Metrics]]:
     """`chunk` updates as one jitted dispatch over the devices of the mesh; the state is donated.
 
     `costs` makes the archs of all groups of a step alike in cost (see `draw_archs`). The returned
-    function gives the new state and, for every metric, its `[chunk]` values.
+    function takes the state, the pool (or, if `streamed`, the crops of all its steps, as
+    `dysr_jax.data.stream` makes them) and the key; it gives the new state and, for every metric, its
+    `[chunk]` values.
     """
     devices = mesh.devices.size
     groups = config.groups or devices
     each = groups // devices
 
-    def chunk(state: TrainState, pool: Pool, key: chex.PRNGKey) -> tuple[TrainState, Metrics]:
+    def chunk(state: TrainState, data: Any, key: chex.PRNGKey) -> tuple[TrainState, Metrics]:
         numbers = parallel.index() * each + jnp.arange(each)
 
-        def body(state: TrainState, _: None) -> tuple[TrainState, Metrics]:
+        def body(state: TrainState, crops: Batch | None) -> tuple[TrainState, Metrics]:
             step_key = jax.random.fold_in(key, state.step)
             batch, archs = draw_groups(
-                step_key, pool, net, config, numbers, groups=groups, costs=costs
+                step_key, crops or data, net, config, numbers, groups=groups, costs=costs
             )
             return train_step(state, batch, archs, net=net, config=config)
 
-        return lax.scan(body, state, None, length=config.chunk)
+        return lax.scan(body, state, data if streamed else None, length=config.chunk)
 
-    mapped = parallel.per_device(chunk, mesh, in_axes=(None, None, None), out_axes=None)
+    in_axes = (None, 0 if streamed else None, None)
+    mapped = parallel.per_device(chunk, mesh, in_axes=in_axes, out_axes=None)
     return jax.jit(mapped, donate_argnums=0)

@@ -76,7 +76,7 @@ def test_as_many_images_are_held_out_as_asked(data):
     count = data.draw(st.integers(2, 40), "images")
     holdout = data.draw(st.integers(1, count - 1), "holdout")
     images = [(str(number), None) for number in range(count)]
-    training, held = sources._split(DataConfig(source="folder:x", holdout=holdout), images)
+    training, held = sources.split(DataConfig(source="folder:x", holdout=holdout), images)
     assert len(held) == holdout
     # No image in both, none lost, the order kept.
     assert sorted(training + held, key=lambda image: int(image[0])) == images
