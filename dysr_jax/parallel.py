@@ -135,9 +135,7 @@ def from_local(tree: Any, mesh: Mesh) -> Any:
     That is as long as this process has devices, in the order of `local_places`.
     """
     sharding = NamedSharding(mesh, PartitionSpec(AXIS))
-    return jax.tree.map(
-        lambda leaf: jax.make_array_from_process_local_data(sharding, leaf), tree
-    )
+    return jax.tree.map(lambda leaf: jax.make_array_from_process_local_data(sharding, leaf), tree)
 
 
 def fetch(array: Any) -> np.ndarray:

@@ -17,7 +17,9 @@ def test_a_run_with_its_own_table_does_not_need_the_named_one(tiny, tmp_path):
     with pytest.raises(InputError, match=r"gone\.json' is missing or damaged"):
         run._begin(config, out, print)
     assert not out.exists()
-    open_run(out, with_groups(config, len(jax.devices())))
+    begun = with_groups(config, len(jax.devices()))
+    begun = dataclasses.replace(begun, data=dataclasses.replace(begun.data, pipeline="pool"))
+    open_run(out, begun)
     with pytest.raises(InputError, match=r"gone\.json' is missing or damaged"):
         run._begin(config, out, print)  # begun, and killed before it had a table of its own
     (out / "latency.json").write_text("{}")

@@ -19,9 +19,7 @@ def symmetry(
     return jnp.where(transpose, image.swapaxes(0, 1), image)
 
 
-def augment(
-    key: chex.PRNGKey, lr: chex.Array, hr: chex.Array
-) -> tuple[chex.Array, chex.Array]:
+def augment(key: chex.PRNGKey, lr: chex.Array, hr: chex.Array) -> tuple[chex.Array, chex.Array]:
     """A pair of patches, `[P, P, 3]` and `[s P, s P, 3]`, turned by one random symmetry of the square."""
     flags = jax.random.bernoulli(key, 0.5, (3,))
     return symmetry(lr, *flags), symmetry(hr, *flags)

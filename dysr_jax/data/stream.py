@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 MAX_THREADS = 16
 """Threads that decode in this process."""
 
-WORKER_THREADS = 2
-"""Threads that decode in each worker."""
-
 
 def require_grain() -> Any:
     """The package `grain`.
@@ -102,7 +99,7 @@ def shard(drawer: CropDrawer, group: int, groups: int, seed: int) -> "grain.MapD
 def _reading(workers: int, count: int) -> tuple[int, int]:
     """Threads, and images that they read ahead: at most those of a chunk."""
     if workers:
-        return WORKER_THREADS, 2 * WORKER_THREADS
+        return 0, 0  # a worker with threads of its own does not end before Grain's 25 s are over
     threads = min(MAX_THREADS, os.cpu_count() or 1)
     return threads, max(threads, min(count, 4 * threads))
 

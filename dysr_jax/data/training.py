@@ -1,20 +1,13 @@
-"""The training images of a run before any is decoded: which they are, how large, which pipeline they take."""
+"""The training images of a run before any is decoded: which they are, and how large."""
 
 import dataclasses
-from typing import Literal, NamedTuple
 
 import numpy as np
 
 from dysr_jax.data.degradation import crop_to_scale
-from dysr_jax.data.pool import MAX_CROPS
 from dysr_jax.data.random_access import Example, ImageSource, Sized, open_source
 from dysr_jax.data.sources import DataConfig, Pair, degrade, split
 from dysr_jax.errors import InputError
-
-SAMPLE = 16
-"""Images that are decoded to estimate the bytes of a source that does not tell sizes."""
-
-Pipeline = Literal["pool", "grain"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,17 +43,6 @@ class TrainingImages:
         return [pairs[place] for place in kept]
 
 
-class Need(NamedTuple):
-    """What a pool of some images takes."""
-
-    nbytes: int
-    """Of the pixels on each device, padded to one shape."""
-    crops: int
-    """Crop positions in all images."""
-    exact: bool
-    """Whether it follows from all sizes, not from a sample."""
-
-
 def to_pair(example: Example, config: DataConfig, scale: int) -> Pair:
     """The LR/HR pair of an example; its LR image is made where the source has none.
 
@@ -87,9 +69,7 @@ def check_lr(name: str, hr: np.ndarray, lr: np.ndarray, scale: int) -> None:
         raise InputError(f"image {name!r}: its LR image is {found}; allowed is {rows}x{columns}")
 
 
-def large_enough(
-    config: DataConfig, scale: int, names: list[str], sizes: np.ndarray
-) -> np.ndarray:
+def large_enough(config: DataConfig, scale: int, names: list[str], sizes: np.ndarray) -> np.ndarray:
     """Places of the images with LR `sizes` `[N, 2]` that a patch fits into.
 
     Raises:
@@ -136,43 +116,3 @@ def open_images(config: DataConfig, scale: int) -> tuple[TrainingImages, list[Pa
         indices, sizes = indices[kept], sizes[kept]
     validation = [to_pair(held[place], config, scale) for place in places]
     return TrainingImages(source, indices, sizes, config, scale), validation
-
-
-def pool_need(images: TrainingImages) -> Need:
-    """What a pool of these images would take: computed from sizes, or estimated from a decoded sample."""
-    sizes, exact = images.sizes, True
-    if sizes is None:
-        places = np.unique(np.linspace(0, len(images) - 1, SAMPLE).astype(int))
-        sampled = [images.source[images.indices[place]].hr.shape[:2] for place in places]
-        sizes, exact = np.array(sampled) // images.scale, len(places) == len(images)
-    rows, columns = (int(side) for side in sizes.max(0))
-    crops = np.maximum(sizes - images.config.patch + 1, 0).prod(1)
-    pixels = len(images) * rows * columns
-    nbytes = 3 * pixels * (1 + images.scale**2)
-    return Need(nbytes, round(float(crops.mean()) * len(images)), exact)
-
-
-def choose(config: DataConfig, need: Need, memory: int) -> Pipeline:
-    """The pipeline that a config asks for; `auto` takes the pool where it fits.
-
-    Args:
-        config: its `pipeline` and `pool_share` count.
-        need: of the images.
-        memory: bytes of a device.
-    """
-    if config.pipeline != "auto":
-        return config.pipeline
-    fits = need.nbytes <= config.pool_share * memory and need.crops <= MAX_CROPS
-    return "pool" if fits else "grain"
-
-
-def describe(chosen: Pipeline, config: DataConfig, need: Need, memory: int) -> str:
-    """The choice and its bytes in a few words."""
-    limit = f"{100 * config.pool_share:g} % of its {memory / 1e9:.1f} GB"
-    size = f"{'' if need.exact else 'about '}{need.nbytes / 1e6:,.1f} MB"
-    if chosen == "pool":
-        return f"in the pool, {size} on each device (data.pipeline pool; auto allows {limit})"
-    return (
-        f"read by Grain as they are needed (data.pipeline grain; the pool would take {size} of each "
-        f"device, auto allows {limit})"
-    )

@@ -67,8 +67,8 @@ def resumed(pool, tmp_path, monkeypatch):
     """The state of a run that was interrupted after the second of four dispatches, and its folder."""
     real, done = loop.make_train_chunk, []
 
-    def stopping(*args):
-        chunk = real(*args)
+    def stopping(*args, **options):
+        chunk = real(*args, **options)
 
         def wrapped(*inner):
             if len(done) == 2:
@@ -92,7 +92,7 @@ def test_an_interrupted_run_ends_with_the_same_bits(resumed, finished):
 
 
 def test_a_finished_run_is_restored_and_not_trained(pool, finished, monkeypatch):
-    monkeypatch.setattr(loop, "make_train_chunk", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr(loop, "make_train_chunk", lambda *_, **__: pytest.fail("trained again"))
     state = train(pool, finished[1])
     for mine, theirs in zip(jax.tree.leaves(state), jax.tree.leaves(finished[0]), strict=True):
         np.testing.assert_array_equal(mine, theirs)
