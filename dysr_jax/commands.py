@@ -9,6 +9,7 @@ import tyro
 
 from dysr_jax.atomic import write_json
 from dysr_jax.bench.candidates import bench_candidates
+from dysr_jax.bench.data import bench_data
 from dysr_jax.bench.profile import profile
 from dysr_jax.bench.scaling import bench_scaling
 from dysr_jax.bench.search import bench_search
@@ -190,6 +191,37 @@ class BenchScaling:
 
 
 @dataclasses.dataclass(frozen=True)
+class BenchData:
+    """Patches a second of the pool and of Grain, beside what a training step consumes."""
+
+    config: str = "quickstart"
+    """Preset, or a .json file as a run writes it."""
+    json_path: JsonPath = None
+    """Write the figures to this file too."""
+    workers: tuple[int, ...] = (0, 2)
+    """Numbers of Grain's worker processes; 0 decodes in threads."""
+    steps: int = 5
+    """Training steps in a dispatch."""
+    rounds: int = 5
+    """Timed rounds on the device; medians count."""
+    seconds: float = 2.0
+    """Time, at least, that Grain is measured alone, and again while it feeds training."""
+    run: Annotated[RunConfig, tyro.conf.arg(name="")] = RunConfig()
+
+    def __call__(self) -> None:
+        """Run it."""
+        _check_json(self.json_path)
+        result = bench_data(
+            self.run,
+            workers=self.workers,
+            steps=self.steps,
+            rounds=self.rounds,
+            seconds=self.seconds,
+        )
+        _report(result, bench_table, self.json_path)
+
+
+@dataclasses.dataclass(frozen=True)
 class Profile:
     """Measure this device's latency table, and how well it predicts archs that it has not seen.
 
@@ -238,5 +270,6 @@ COMMANDS: Final[dict[str, Any]] = {
     "bench candidates": BenchCandidates,
     "bench search": BenchSearch,
     "bench scaling": BenchScaling,
+    "bench data": BenchData,
     "profile": Profile,
 }
