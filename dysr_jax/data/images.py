@@ -50,8 +50,9 @@ def _to_8_bit(image: Image.Image) -> Image.Image:
 
 def _oriented_size(image: Image.Image) -> tuple[int, int]:
     """Rows and columns of an image whose pixels were not read, turned as its EXIF orientation says."""
-    if image.format == "PNG" and "exif" not in image.info:
-        turned = False  # `getexif` would decode the file to look behind its pixels
+    if image.format == "TIFF" or (image.format == "PNG" and "exif" not in image.info):
+        # Pillow turns a TIFF's size itself; of a PNG it would decode the pixels to look behind them.
+        turned = False
     else:
         turned = image.getexif().get(ExifTags.Base.Orientation, 1) in _TURNED
     return image.size if turned else image.size[::-1]

@@ -8,6 +8,7 @@ devices, processes or workers there are. A process decodes for its own devices o
 import dataclasses
 import functools
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from absl import flags
 from jax.sharding import Mesh
 
 from dysr_jax import parallel
-from dysr_jax.data.crops import CropDrawer, Crops, make_drawer
+from dysr_jax.data.crops import Crops, make_drawer
 from dysr_jax.data.training import TrainingImages
 from dysr_jax.errors import InputError
 from dysr_jax.train.config import TrainConfig
@@ -61,7 +62,7 @@ class Stream:
             mesh: the devices.
 
         Raises:
-            InputError: `grain` is not installed; when an element is asked for, see `CropDrawer`.
+            InputError: `grain` is not installed; when an element is asked for, see `dysr_jax.data.crops`.
         """
         grain = require_grain()
         host = self.host_chunks(seed, recipe, mesh)
@@ -78,7 +79,7 @@ class Stream:
         each = groups // devices
         drawer = make_drawer(self.images, groups)
         local = [place * each + i for place in parallel.local_places(mesh) for i in range(each)]
-        shards = [shard(drawer, group, groups, seed) for group in local]
+        shards = [shard(drawer, drawer.strata, group, groups, seed) for group in local]
         count = -(-recipe.chunk * recipe.batch // config.crops_per_image)
         drawn = grain.experimental.ZipMapDataset(shards).map(_stack)
         threads, buffer = _reading(config.workers, count)
@@ -88,12 +89,14 @@ class Stream:
         return read.mp_prefetch(options).batch(count).map(arrange)
 
 
-def shard(drawer: CropDrawer, group: int, groups: int, seed: int) -> "grain.MapDataset":
-    """The crops of one group, endless: its strata in another order each epoch, crops drawn anew."""
+def shard(
+    draw: Callable[[int, np.random.Generator], Any], strata: int, group: int, groups: int, seed: int
+) -> "grain.MapDataset":
+    """What `draw` makes of one group's strata, endless: in another order each epoch, drawn anew."""
     grain = require_grain()
     own = int(np.random.SeedSequence([seed, group]).generate_state(1)[0])
-    strata = grain.MapDataset.range(drawer.strata)[group::groups]
-    return strata.seed(own).shuffle().repeat().random_map(drawer)
+    numbers = grain.MapDataset.range(strata)[group::groups]
+    return numbers.seed(own).shuffle().repeat().random_map(draw)
 
 
 def _reading(workers: int, count: int) -> tuple[int, int]:
