@@ -10,7 +10,10 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from dysr_jax import parallel
 from dysr_jax.checkpoint import Checkpoints
 from dysr_jax.data.pool import build_pool
-from dysr_jax.data.sources import Pair
+from dysr_jax.data.random_access import LoadedSource
+from dysr_jax.data.sources import DataConfig, Pair
+from dysr_jax.data.stream import Stream
+from dysr_jax.data.training import TrainingImages
 from dysr_jax.errors import InputError
 from dysr_jax.model.supernet import Supernet
 from dysr_jax.space import uniform
@@ -28,10 +31,18 @@ def pool():
     return build_pool([Pair("noise", hr[::2, ::2], hr)], patch=8)
 
 
-def train(pool, run):
-    return loop.train(
-        jax.random.key(0), Supernet(SPACE), pool, CONFIG, parallel.device_mesh(1), run
-    )
+@pytest.fixture(scope="module")
+def stream():
+    """Three images of which Grain reads crops."""
+    rng = np.random.default_rng(0)
+    source = LoadedSource([(str(i), rng.integers(0, 256, (40, 48, 3), np.uint8)) for i in range(3)])
+    config = DataConfig(patch=8, crops_per_image=2)
+    return Stream(TrainingImages(source, np.arange(3), np.array([(20, 24)] * 3), config, 2))
+
+
+def train(data, run, config=CONFIG, devices=1):
+    mesh = parallel.device_mesh(devices)
+    return loop.train(jax.random.key(0), Supernet(SPACE), data, config, mesh, run)
 
 
 @pytest.fixture(scope="module")
@@ -62,9 +73,8 @@ class StopError(Exception):
     """Stands for whatever ends a process."""
 
 
-@pytest.fixture
-def resumed(pool, tmp_path, monkeypatch):
-    """The state of a run that was interrupted after the second of four dispatches, and its folder."""
+def interrupted(data, run, config=CONFIG, devices=1):
+    """Train, but for an interruption after the second dispatch."""
     real, done = loop.make_train_chunk, []
 
     def stopping(*args, **options):
@@ -78,16 +88,31 @@ def resumed(pool, tmp_path, monkeypatch):
 
         return wrapped
 
-    monkeypatch.setattr(loop, "make_train_chunk", stopping)
-    with pytest.raises(StopError):
-        train(pool, tmp_path)
-    monkeypatch.setattr(loop, "make_train_chunk", real)
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(StopError):
+        patch.setattr(loop, "make_train_chunk", stopping)
+        train(data, run, config, devices)
+
+
+@pytest.fixture
+def resumed(pool, tmp_path):
+    """The state of a run that was interrupted, and its folder."""
+    interrupted(pool, tmp_path)
     return train(pool, tmp_path), tmp_path
 
 
 def test_an_interrupted_run_ends_with_the_same_bits(resumed, finished):
     state, _ = resumed
     for mine, theirs in zip(jax.tree.leaves(state), jax.tree.leaves(finished[0]), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+@pytest.mark.parametrize("devices", [1, 4])
+def test_an_interrupted_stream_ends_with_the_same_bits(stream, tmp_path, devices):
+    config = dataclasses.replace(CONFIG, groups=devices, steps=9)
+    whole = train(stream, tmp_path / "whole", config, devices)
+    interrupted(stream, tmp_path / "run", config, devices)
+    state = train(stream, tmp_path / "run", config, devices)
+    for mine, theirs in zip(jax.tree.leaves(state), jax.tree.leaves(whole), strict=True):
         np.testing.assert_array_equal(mine, theirs)
 
 
