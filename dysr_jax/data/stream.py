@@ -7,7 +7,9 @@ devices, processes or workers there are. A process decodes for its own devices o
 
 import dataclasses
 import functools
+import multiprocessing
 import os
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -86,7 +88,19 @@ class Stream:
         read = drawn.to_iter_dataset(grain.ReadOptions(threads, buffer))
         options = grain.MultiprocessingOptions(config.workers, per_worker_buffer_size=4)
         arrange = functools.partial(arrange_chunk, recipe=recipe, each=each)
-        return read.mp_prefetch(options).batch(count).map(arrange)
+        return read.mp_prefetch(options, _end_with_parent).batch(count).map(arrange)
+
+
+def _end_with_parent(worker: int, workers: int) -> None:
+    """In a worker: end when the process that started it is killed, which Grain's workers do not notice."""
+
+    def watch() -> None:
+        parent = multiprocessing.parent_process()
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def shard(
