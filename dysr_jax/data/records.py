@@ -1,0 +1,135 @@
+"""Prepared data sets: records of encoded images, read at random through TFDS, without TensorFlow."""
+
+import dataclasses
+import functools
+import io
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dysr_jax.data.examples import Example, fit
+from dysr_jax.data.images import read_image
+from dysr_jax.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True)
+class RecordImages:
+    """The images of a split, in the order in which they were stored; sets of our own are sorted by name."""
+
+    path: pathlib.Path
+    """Of the prepared data set: its folder of one version."""
+    split: str
+    scale: int
+    names: Sequence[str]
+    hr: str
+    """The feature that holds the HR image."""
+    lr: str
+    """The feature that holds the LR image; empty where there is none."""
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index: int) -> Example:
+        record, name = self._records[range(len(self))[index]], self.names[index]
+        if "name" in record and record["name"].decode() != name:
+            raise InputError(
+                f"{str(self.path)!r}: record {index} is not {name!r}; prepare it again"
+            )
+        hr = _decoded(record[self.hr], name)
+        return (
+            fit(name, hr, _decoded(record[self.lr], name), self.scale)
+            if self.lr
+            else Example(name, hr, None)
+        )
+
+    @functools.cached_property
+    def _records(self) -> Any:
+        import tensorflow_datasets as tfds
+
+        encoded = {key: tfds.decode.SkipDecoding() for key in (self.hr, self.lr) if key}
+        builder = tfds.builder_from_directory(self.path)
+        return builder.as_data_source(split=self.split, decoders=encoded)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the open files, which every process opens for itself."""
+        return {key: value for key, value in self.__dict__.items() if key != "_records"}
+
+
+def _decoded(encoded: bytes, name: str) -> Any:
+    file: Any = io.BytesIO(encoded)
+    try:
+        return read_image(file)
+    except (InputError, TypeError) as error:  # its message would name a path
+        raise InputError(f"image {name!r} cannot be read from its record: {error}") from None
+
+
+def open_records(spec: str, scale: int, directory: str = "") -> RecordImages:
+    """The images of a prepared data set, `NAME[/CONFIG][:SPLIT]`.
+
+    A split is what TFDS takes, such as `train[:10%]` or `train+validation`; without one it is `train`, or the
+    only one that there is. Images are the features `hr` and `lr`, or else the only image that a record has.
+
+    Raises:
+        InputError: no such data set or split, or one that is not prepared, or whose LR images are of another
+            scale.
+    """
+    from dysr_jax.data.builders.prepared import find_prepared
+
+    name, _, split = spec.partition(":")
+    builder = find_prepared(name, directory)
+    _check_scale(builder, name, scale)
+    split = split or _default_split(builder, name)
+    hr, lr = _image_features(builder.info.features, name)
+    names = _names(builder, split, name)
+    return RecordImages(pathlib.Path(builder.data_dir), split, scale, names, hr, lr)
+
+
+def _check_scale(builder: Any, name: str, scale: int) -> None:
+    stored = (builder.info.metadata or {}).get("scale")
+    if stored and stored != scale:
+        raise InputError(
+            f"data source 'tfds:{name}': its LR images are of scale {stored}, the space's is {scale}; "
+            f"allowed is a config such as {name.partition('/')[0]}/bicubic_x{scale}"
+        )
+
+
+def _default_split(builder: Any, name: str) -> str:
+    splits = list(builder.info.splits)
+    if "train" in splits or len(splits) == 1:
+        return "train" if "train" in splits else splits[0]
+    raise InputError(f"data source 'tfds:{name}': allowed is tfds:{name}:SPLIT with {splits}")
+
+
+def _image_features(features: Mapping[str, Any], name: str) -> tuple[str, str]:
+    import tensorflow_datasets as tfds
+
+    images = [key for key, feature in features.items() if isinstance(feature, tfds.features.Image)]
+    if "hr" in images:
+        return "hr", "lr" if "lr" in images else ""
+    if len(images) == 1:
+        return images[0], ""
+    raise InputError(
+        f"data source 'tfds:{name}' has the features {sorted(features)}; allowed is a data set with an "
+        f"image hr (and lr), or with one image"
+    )
+
+
+def _names(builder: Any, split: str, name: str) -> tuple[str, ...]:
+    """As they were stored beside the records; other data sets have numbers."""
+    import tensorflow_datasets as tfds
+
+    splits = builder.info.splits
+    stored = (builder.info.metadata or {}).get("names", {})
+    try:
+        parts = tfds.core.ReadInstruction.from_spec(split).to_absolute(splits)
+    except (ValueError, AssertionError, KeyError):
+        raise InputError(
+            f"data source 'tfds:{name}:{split}': allowed are the splits {list(splits)} and TFDS's "
+            f"slices of them, such as {next(iter(splits))}[:10%]"
+        ) from None
+    names: list[str] = []
+    for part in parts:
+        numbers = range(splits[part.splitname].num_examples)[part.from_ : part.to]
+        every = stored.get(part.splitname)
+        names += [every[i] if every else f"{part.splitname}[{i}]" for i in numbers]
+    return tuple(names)
