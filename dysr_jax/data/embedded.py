@@ -24,3 +24,8 @@ class EmbeddedImages:
         name = EMBEDDED[index]
         image = data.stereo_motorcycle()[0] if name == "motorcycle" else getattr(data, name)()
         return Example(name, np.asarray(image), None)
+
+    def size(self, index: int) -> tuple[int, int]:
+        """Rows and columns of a photograph."""
+        rows, columns = self[index].hr.shape[:2]
+        return rows, columns

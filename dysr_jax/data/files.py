@@ -39,7 +39,9 @@ def image_shape(path: pathlib.Path) -> tuple[int, int]:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path) as image:
                 columns, rows = image.size
-                lying = image.getexif().get(_ORIENTATION, 1) >= _LYING
+                # Of a PNG, `getexif` would decode all to look for EXIF data behind the pixels.
+                plain = image.format == "PNG" and "exif" not in image.info
+                lying = not plain and image.getexif().get(_ORIENTATION, 1) >= _LYING
     except _NO_HEADER:
         rows, columns = read_image(path).shape[:2]  # it says what is wrong
         return rows, columns

@@ -5,7 +5,7 @@ import pathlib
 from collections.abc import Sequence
 
 from dysr_jax.data.examples import Example, check_fit, fit, unusable
-from dysr_jax.data.files import Duplicates, distinct, image_shapes
+from dysr_jax.data.files import Duplicates, distinct, image_shape, image_shapes
 from dysr_jax.data.images import list_images, read_image
 from dysr_jax.data.pairing import pair_files
 from dysr_jax.errors import InputError
@@ -29,6 +29,10 @@ class FolderImages:
         file = self.files[index]
         return Example(file.name, read_image(file), None)
 
+    def size(self, index: int) -> tuple[int, int]:
+        """Rows and columns of an image, from its file's header."""
+        return image_shape(self.files[index])
+
 
 @dataclasses.dataclass(frozen=True)
 class PairedImages:
@@ -49,6 +53,11 @@ class PairedImages:
         hr, lr = self.pairs[index]
         example = fit(str(lr), read_image(hr), read_image(lr), self.scale)
         return example._replace(name=hr.name)
+
+    def size(self, index: int) -> tuple[int, int]:
+        """Rows and columns of an HR image, from the header of the LR file."""
+        rows, columns = image_shape(self.pairs[index][1])
+        return rows * self.scale, columns * self.scale
 
 
 def open_folder(path: str, duplicates: Duplicates) -> FolderImages:

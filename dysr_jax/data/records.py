@@ -25,6 +25,8 @@ class RecordImages:
     """The feature that holds the HR image."""
     lr: str
     """The feature that holds the LR image; empty where there is none."""
+    sizes: Sequence[tuple[int, int]] = ()
+    """Of the HR images, where they are stored beside the records."""
 
     def __len__(self) -> int:
         return len(self.names)
@@ -41,6 +43,14 @@ class RecordImages:
             if self.lr
             else Example(name, hr, None)
         )
+
+    def size(self, index: int) -> tuple[int, int]:
+        """Rows and columns of an HR image; of a data set that is not ours, it is decoded for that."""
+        if self.sizes:
+            rows, columns = self.sizes[index]
+        else:
+            rows, columns = self[index].hr.shape[:2]
+        return rows, columns
 
     @functools.cached_property
     def _records(self) -> Any:
@@ -80,8 +90,9 @@ def open_records(spec: str, scale: int, directory: str = "") -> RecordImages:
     _check_scale(builder, name, scale)
     split = split or _default_split(builder, name)
     hr, lr = _image_features(builder.info.features, name)
-    names = _names(builder, split, name)
-    return RecordImages(pathlib.Path(builder.data_dir), split, scale, names, hr, lr)
+    names, sizes = _stored(builder, split, name)
+    path = pathlib.Path(builder.data_dir)
+    return RecordImages(path, split, scale, names, hr, lr, sizes)
 
 
 def _check_scale(builder: Any, name: str, scale: int) -> None:
@@ -114,12 +125,11 @@ def _image_features(features: Mapping[str, Any], name: str) -> tuple[str, str]:
     )
 
 
-def _names(builder: Any, split: str, name: str) -> tuple[str, ...]:
-    """As they were stored beside the records; other data sets have numbers."""
+def _stored(builder: Any, split: str, name: str) -> tuple[Sequence[str], Sequence[tuple[int, int]]]:
+    """Names and sizes, as they are stored beside the records; other data sets have numbers for names."""
     import tensorflow_datasets as tfds
 
-    splits = builder.info.splits
-    stored = (builder.info.metadata or {}).get("names", {})
+    splits, metadata = builder.info.splits, builder.info.metadata or {}
     try:
         parts = tfds.core.ReadInstruction.from_spec(split).to_absolute(splits)
     except (ValueError, AssertionError, KeyError):
@@ -128,8 +138,10 @@ def _names(builder: Any, split: str, name: str) -> tuple[str, ...]:
             f"slices of them, such as {next(iter(splits))}[:10%]"
         ) from None
     names: list[str] = []
+    sizes: list[tuple[int, int]] = []
     for part in parts:
-        numbers = range(splits[part.splitname].num_examples)[part.from_ : part.to]
-        every = stored.get(part.splitname)
-        names += [every[i] if every else f"{part.splitname}[{i}]" for i in numbers]
-    return tuple(names)
+        taken, numbers = slice(part.from_, part.to), range(splits[part.splitname].num_examples)
+        numbered = [f"{part.splitname}[{number}]" for number in numbers[taken]]
+        names += metadata.get("names", {}).get(part.splitname, [])[taken] or numbered
+        sizes += [(h, w) for h, w in metadata.get("sizes", {}).get(part.splitname, [])[taken]]
+    return tuple(names), tuple(sizes)

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import warnings
 from collections.abc import Iterator
 from multiprocessing.pool import ThreadPool
 from typing import NamedTuple
@@ -20,13 +21,12 @@ class _Found(NamedTuple):
 
     split: str
     item: Item
-    shape: tuple[int, ...]
     digest: str
     error: str
 
 
 def check_images(tree: Tree, scale: int, duplicates: Duplicates = "error") -> Tree:
-    """The tree without duplicates, after every image was read.
+    """The tree without duplicates and with sizes, after every image was read.
 
     Two images are duplicates if their pixels are the same. The first of them is kept, and what is for
     evaluation comes first. Frames of clips may be the same.
@@ -45,19 +45,21 @@ def check_images(tree: Tree, scale: int, duplicates: Duplicates = "error") -> Tr
     if problems:
         raise InputError("; ".join(problems))
     stills = [one for one in found if "/" not in one.item.name]
-    stills.sort(key=lambda one: one.split == "train")
+    stills.sort(key=lambda one: one.split == "train")  # stable
     copies = later_copies((f"{one.split}/{one.item.name}", one.digest) for one in stills)
     if copies and duplicates == "error":
         raise copies_error(copies, "it", "--duplicates")
-    return {
-        split: [item for item in items if f"{split}/{item.name}" not in copies]
-        for split, items in tree.items()
-    }
+    kept: Tree = {split: [] for split in tree}
+    for one in found:
+        if f"{one.split}/{one.item.name}" not in copies:
+            kept[one.split].append(one.item)
+    return kept
 
 
 def _look_at(tree: Tree, scale: int) -> Iterator[_Found]:
     tasks = [(split, item, scale) for split, items in tree.items() for item in items]
-    with ThreadPool(os.cpu_count()) as pool:
+    # Each reading sets the filters of warnings, which threads share: here they are put back at last.
+    with warnings.catch_warnings(), ThreadPool(os.cpu_count()) as pool:
         done = pool.imap(_see, tasks, chunksize=4)
         yield from tqdm(done, desc="check", total=len(tasks), unit="image")
 
@@ -70,9 +72,10 @@ def _see(task: tuple[str, Item, int]) -> _Found:
             lr = read_image(item.lr)
             check_fit(str(item.lr), (hr.shape[0], hr.shape[1]), (lr.shape[0], lr.shape[1]), scale)
     except InputError as error:
-        return _Found(split, item, (), "", str(error))
+        return _Found(split, item, "", str(error))
     digest = hashlib.sha256(hr.tobytes()).hexdigest() if "/" not in item.name else ""
-    return _Found(split, item, hr.shape, f"{hr.shape}{digest}", "")
+    read = item._replace(size=(hr.shape[0], hr.shape[1]))
+    return _Found(split, read, f"{hr.shape}{digest}", "")
 
 
 def _failed(found: list[_Found]) -> str:
@@ -85,10 +88,10 @@ def _failed(found: list[_Found]) -> str:
 
 def _uneven(found: list[_Found]) -> str:
     """Clips whose frames are not all of one size."""
-    sizes: dict[str, set[tuple[int, ...]]] = {}
+    sizes: dict[str, set[tuple[int, int]]] = {}
     for one in found:
         clip, slash, _ = one.item.name.rpartition("/")
-        if slash and one.shape:
-            sizes.setdefault(f"{one.split} {clip}", set()).add(one.shape[:2])
+        if slash and not one.error:
+            sizes.setdefault(f"{one.split} {clip}", set()).add(one.item.size)
     uneven = [clip for clip, seen in sizes.items() if len(seen) > 1]
     return f"{len(uneven)} clips have frames of several sizes: {listed(uneven)}" if uneven else ""

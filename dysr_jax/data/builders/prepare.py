@@ -1,7 +1,6 @@
 """`dysr data prepare`: a publisher's folder to a prepared data set, once, whole or not at all."""
 
 import contextlib
-import importlib.util
 import io
 import os
 import pathlib
@@ -13,7 +12,7 @@ from typing import Any
 
 from dysr_jax.data.builders.check import check_images
 from dysr_jax.data.builders.datasets import DATASETS
-from dysr_jax.data.builders.prepared import make_builder
+from dysr_jax.data.builders.prepared import make_builder, needs_tensorflow
 from dysr_jax.data.builders.tree import Tree, find_images
 from dysr_jax.data.files import Duplicates
 from dysr_jax.errors import InputError
@@ -99,10 +98,10 @@ def _prepare_catalogue(name: str, builder: Any, source: PathLike | None) -> None
         raise InputError(
             f"--from {os.fspath(source)!r}: {name!r} is of TFDS's catalogue, which downloads"
         )
-    if importlib.util.find_spec("tensorflow") is None:
+    if lacking := needs_tensorflow():
         raise InputError(
-            f"data set {name!r} is of TFDS's catalogue, which needs TensorFlow to prepare it: "
-            f"pip install 'dysr_jax[tensorflow]'; without it allowed are {', '.join(DATASETS)}"
+            f"data set {name!r} is of TFDS's catalogue{lacking}; without it allowed are "
+            f"{', '.join(DATASETS)}"
         )
     try:
         builder.download_and_prepare()

@@ -7,6 +7,7 @@ import platform
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from dysr_jax.atomic import is_remote
 from dysr_jax.data.builders.datasets import DATASETS
 from dysr_jax.errors import InputError
 
@@ -23,8 +24,14 @@ class Prepared(NamedTuple):
 
 
 def data_root(directory: str | os.PathLike[str] = "") -> pathlib.Path:
-    """The folder of prepared data sets: the given one, TFDS_DATA_DIR, or ~/tensorflow_datasets."""
+    """The folder of prepared data sets: the given one, TFDS_DATA_DIR, or ~/tensorflow_datasets.
+
+    Raises:
+        InputError: a place such as `gs://`, where array_record reads nothing.
+    """
     place = os.fspath(directory) or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
+    if is_remote(place):
+        raise InputError(f"folder of prepared data sets {place!r}: allowed is one of this machine")
     return pathlib.Path(place).expanduser()
 
 
@@ -72,6 +79,12 @@ def make_builder(name: str, directory: str | os.PathLike[str] = "") -> Any:
         ) from None
 
 
+def needs_tensorflow() -> str:
+    """What to say of the catalogue where TensorFlow is missing, else nothing."""
+    missing = importlib.util.find_spec("tensorflow") is None
+    return ", which needs TensorFlow (pip install 'dysr_jax[tensorflow]')" if missing else ""
+
+
 def find_prepared(name: str, directory: str | os.PathLike[str] = "") -> Any:
     """TFDS's builder of a data set that is prepared, from its files alone.
 
@@ -82,10 +95,10 @@ def find_prepared(name: str, directory: str | os.PathLike[str] = "") -> Any:
 
     builder = make_builder(name, directory)
     if not builder.data_path.exists():
-        source = " --from FOLDER" if builder.name in DATASETS else ""
+        more = " --from FOLDER`" if builder.name in DATASETS else f"`{needs_tensorflow()}"
         raise InputError(
             f"data set {name!r} is not prepared in {str(data_root(directory))!r}: allowed after "
-            f"`dysr data prepare {name}{source}`"
+            f"`dysr data prepare {name}{more}"
         )
     found = tfds.builder_from_directory(builder.data_dir)
     if found.info.file_format is not tfds.core.FileFormat.ARRAY_RECORD:
@@ -106,7 +119,7 @@ def list_prepared(directory: str | os.PathLike[str] = "") -> list[Prepared]:
         name = info.name + (f"/{info.config_name}" if info.config_name else "")
         examples = {split: part.num_examples for split, part in info.splits.items()}
         found.append(Prepared(name, examples, int(info.dataset_size), path))
-    return sorted(found)
+    return sorted(found, key=lambda each: (each.name, each.path))
 
 
 def _versions(root: pathlib.Path) -> Iterator[pathlib.Path]:

@@ -2,7 +2,7 @@
 
 A record is an image: `name`, `hr` and, where the config has LR images, `lr`, each the bytes of the
 publisher's file. Records are stored in the order of their names, frames of a clip one after the other,
-and the names beside them in the set's metadata.
+and their names and sizes beside them in the set's metadata.
 """
 
 import pathlib
@@ -44,6 +44,7 @@ class _FolderBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  
     def _split_generators(self, dl_manager: Any) -> dict[str, Iterator[tuple[int, dict[str, Any]]]]:
         tree = self.tree or self._checked(pathlib.Path(dl_manager.manual_dir))
         self.info.metadata["names"] = {s: [item.name for item in tree[s]] for s in tree}
+        self.info.metadata["sizes"] = {s: [item.size for item in tree[s]] for s in tree}
         return {split: self._generate_examples(items) for split, items in tree.items()}
 
     def _checked(self, root: pathlib.Path) -> Tree:

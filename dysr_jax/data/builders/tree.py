@@ -19,6 +19,8 @@ class Item(NamedTuple):
     """File name, after the clip's name and a slash where it is a frame."""
     hr: pathlib.Path
     lr: pathlib.Path | None
+    size: tuple[int, int] = (0, 0)
+    """Rows and columns of HR, once it was read."""
 
 
 Tree = dict[str, list[Item]]
