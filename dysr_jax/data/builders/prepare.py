@@ -12,7 +12,7 @@ from typing import Any
 
 from dysr_jax.data.builders.check import check_images
 from dysr_jax.data.builders.datasets import DATASETS
-from dysr_jax.data.builders.prepared import make_builder, needs_tensorflow
+from dysr_jax.data.builders.prepared import find_prepared, make_builder, needs_tensorflow
 from dysr_jax.data.builders.tree import Tree, find_images
 from dysr_jax.data.files import Duplicates
 from dysr_jax.errors import InputError
@@ -52,6 +52,7 @@ def prepare_dataset(
     builder = make_builder(name, directory)
     path = pathlib.Path(builder.data_dir)
     if builder.data_path.exists():
+        find_prepared(name, directory)
         say(f"{name} is there: {path}")
         return path
     if builder.name in DATASETS:
@@ -88,7 +89,7 @@ def _build(builder: Any, path: pathlib.Path) -> None:
         for leftover in path.parent.glob(f"incomplete.*_{path.name}"):  # of builds that were killed
             shutil.rmtree(leftover)
         with tempfile.TemporaryDirectory() as downloads, _quiet():
-            builder.download_and_prepare(download_dir=downloads)
+            builder.download_and_prepare(download_dir=downloads, file_format="array_record")
     except OSError as error:
         raise InputError(f"{str(path)!r} cannot be written: {error.strerror or error}") from None
 
@@ -104,7 +105,7 @@ def _prepare_catalogue(name: str, builder: Any, source: PathLike | None) -> None
             f"{', '.join(DATASETS)}"
         )
     try:
-        builder.download_and_prepare()
+        builder.download_and_prepare(file_format="array_record")
     except OSError as error:
         raise InputError(f"data set {name!r} cannot be downloaded: {error}") from None
 

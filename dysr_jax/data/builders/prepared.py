@@ -63,15 +63,15 @@ def make_builder(name: str, directory: str | os.PathLike[str] = "") -> Any:
         )
     import tensorflow_datasets as tfds
 
-    place = {"data_dir": data_root(directory), "file_format": "array_record"}
+    root = data_root(directory)
     base, _, config = name.partition("/")
     if base in DATASETS:
         from dysr_jax.data.builders.tfds_builders import BUILDERS
 
         check_name(name)
-        return BUILDERS[base](config=config or None, **place)
+        return BUILDERS[base](config=config or None, data_dir=root)
     try:
-        return tfds.builder(name, **place)
+        return tfds.builder(name, data_dir=root)
     except (ValueError, KeyError, AttributeError, ImportError) as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(
@@ -104,7 +104,7 @@ def find_prepared(name: str, directory: str | os.PathLike[str] = "") -> Any:
     if found.info.file_format is not tfds.core.FileFormat.ARRAY_RECORD:
         raise InputError(
             f"data set {name!r} in {str(builder.data_dir)!r} is stored as "
-            f"{found.info.file_format.value}; allowed is array_record"
+            f"{found.info.file_format.value}; allowed is array_record, in another folder"
         )
     return found
 
