@@ -90,7 +90,7 @@ def test_files_whose_header_alone_is_good_are_named_when_all_are_read(folder):
 def test_duplicates_are_named_and_counted(folder):
     shutil.copy(folder / "1.png", folder / "7.png")
     shutil.copy(folder / "1.png", folder / "8.png")
-    expected = r"2 duplicates: '7\.png = 1\.png', '8\.png = 1\.png'.*data\.duplicates skip"
+    expected = r"duplicates, 2 in all: '7\.png = 1\.png', '8\.png = 1\.png'.*data\.duplicates skip"
     with pytest.raises(InputError, match=expected):
         open_source(f"folder:{folder}", 4)
     source = open_source(f"folder:{folder}", 4, duplicates="skip")
@@ -109,7 +109,7 @@ def test_files_of_one_size_are_no_duplicates(tmp_path):
 def test_the_config_says_what_to_do_with_duplicates(folder):
     shutil.copy(folder / "1.png", folder / "7.png")
     config = DataConfig(source=f"folder:{folder}", patch=2, holdout=1)
-    with pytest.raises(InputError, match="1 duplicates"):
+    with pytest.raises(InputError, match="duplicates, 1 in all"):
         load_pairs(config, 2)
     skipping = DataConfig(source=f"folder:{folder}", patch=2, holdout=1, duplicates="skip")
     training, validation = load_pairs(skipping, 2)

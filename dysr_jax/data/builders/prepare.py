@@ -106,8 +106,9 @@ def _prepare_catalogue(name: str, builder: Any, source: PathLike | None) -> None
         )
     try:
         builder.download_and_prepare(file_format="array_record")
-    except OSError as error:
-        raise InputError(f"data set {name!r} cannot be downloaded: {error}") from None
+    except Exception as error:  # what downloads and the catalogue's builders raise is of many kinds
+        reason = str(error).strip().splitlines()[:1]
+        raise InputError(f"data set {name!r} cannot be prepared: {' '.join(reason)}") from None
 
 
 @contextlib.contextmanager
