@@ -80,8 +80,8 @@ def copies_error(copies: dict[str, str], where: str, option: str) -> InputError:
     """The first of the copies are named, all are counted."""
     named = listed([f"{name} = {first}" for name, first in copies.items()])
     return InputError(
-        f"{where} holds duplicates, {len(copies)} in all: {named}; the same image may come to lie in training "
-        f"and in validation ({option} skip leaves later copies out)"
+        f"{where} holds duplicates, {len(copies)} in all: {named}; the same image may come to lie in "
+        f"training and in validation ({option} skip leaves later copies out)"
     )
 
 
