@@ -8,7 +8,7 @@ import types
 import typing
 from typing import Any, Literal, TypeVar
 
-from dysr_jax.data.sources import DataConfig, check_pipeline
+from dysr_jax.data.config import DataConfig, check_pipeline
 from dysr_jax.errors import InputError
 from dysr_jax.search.config import SearchConfig
 from dysr_jax.search.config import check_config as check_search

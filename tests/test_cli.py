@@ -108,7 +108,8 @@ def test_the_usage_says_what_every_command_is_for(capsys):
     main([])
     listed = dict(re.findall(r"^  dysr (\S+(?: \S+)?)  +(\S.*)$", capsys.readouterr().out, re.M))
     benchmarks = {f"bench {name}" for name in ("step", "candidates", "search", "scaling", "data")}
-    assert set(listed) == {"search", "upscale", "eval", "profile"} | benchmarks
+    data = {"data prepare", "data list"}
+    assert set(listed) == {"search", "upscale", "eval", "profile"} | benchmarks | data
     assert len({*listed.values()}) == len(listed)
 
 
@@ -125,8 +126,13 @@ def test_help_of_a_command_names_its_options(capsys, command):
     with pytest.raises(SystemExit) as stop:
         main([*command.split(), "--help"])
     assert stop.value.code == 0
-    options = {"upscale": "--member", "eval": "--json"}.get(command, "--train.learning-rate")
-    assert options in capsys.readouterr().out
+    own = {
+        "upscale": "--member",
+        "eval": "--json",
+        "data prepare": "--from",
+        "data list": "--data-dir",
+    }
+    assert own.get(command, "--train.learning-rate") in capsys.readouterr().out
 
 
 def test_version(capsys):

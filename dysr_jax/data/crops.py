@@ -11,8 +11,8 @@ import dataclasses
 import numpy as np
 
 from dysr_jax.data.degradation import crop_to_scale, downscale, downscale_crop
-from dysr_jax.data.random_access import Example
-from dysr_jax.data.training import TrainingImages, check_lr, large_enough
+from dysr_jax.data.examples import Example
+from dysr_jax.data.training import TrainingImages, large_enough
 from dysr_jax.errors import InputError
 
 TRIES = 1000
@@ -67,9 +67,7 @@ class CropDrawer:
         hr, count, patch = crop_to_scale(example.hr, scale), config.crops_per_image, config.patch
         rows, columns = (side // scale for side in hr.shape[:2])
         lr = example.lr
-        if lr is not None:
-            check_lr(example.name, hr, lr, scale)
-        elif count * (patch + 2 * REACH) ** 2 >= rows * columns:
+        if lr is None and count * (patch + 2 * REACH) ** 2 >= rows * columns:
             lr = downscale(hr, scale, config.boundary)  # less work than crop by crop
         corners = zip(
             rng.integers(0, rows - patch + 1, count).tolist(),

@@ -3,16 +3,12 @@
 import os
 import pathlib
 import warnings
-from collections.abc import Callable
-from typing import TypeVar
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps
+from PIL import Image, ImageOps
 
 from dysr_jax.atomic import replacing
 from dysr_jax.errors import InputError
-
-T = TypeVar("T")
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 """What a folder of images is searched for, in any case."""
@@ -25,9 +21,6 @@ _UNREADABLE = (
     Image.DecompressionBombError,
 )
 """What Pillow raises for damaged files, files that are no images, and absurdly large ones."""
-
-_TURNED = (5, 6, 7, 8)
-"""EXIF orientations that exchange rows and columns."""
 
 _SIXTEEN_BIT = ("I;16", "I;16B", "I;16L", "I")
 
@@ -48,26 +41,12 @@ def _to_8_bit(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _oriented_size(image: Image.Image) -> tuple[int, int]:
-    """Rows and columns of an image whose pixels were not read, turned as its EXIF orientation says."""
-    if image.format == "TIFF" or (image.format == "PNG" and "exif" not in image.info):
-        # Pillow turns a TIFF's size itself; of a PNG it would decode the pixels to look behind them.
-        turned = False
-    else:
-        turned = image.getexif().get(ExifTags.Base.Orientation, 1) in _TURNED
-    return image.size if turned else image.size[::-1]
-
-
 def _open(path: str | os.PathLike[str]) -> Image.Image:
-    return _with_image(path, lambda image: _to_8_bit(ImageOps.exif_transpose(image)))
-
-
-def _with_image(path: str | os.PathLike[str], use: Callable[[Image.Image], T]) -> T:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path) as image:
-                return use(image)
+                return _to_8_bit(ImageOps.exif_transpose(image))
     except FileNotFoundError:
         raise InputError(f"image {os.fspath(path)!r} does not exist") from None
     except _UNREADABLE as error:
@@ -85,15 +64,6 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
         InputError: no such file, no image, a damaged one, or one with float pixels.
     """
     return np.asarray(_open(path).convert("RGB"))
-
-
-def read_size(path: str | os.PathLike[str]) -> tuple[int, int]:
-    """Rows and columns of what `read_image` gives, from the file's header: nothing is decoded.
-
-    Raises:
-        InputError: no such file, or no image.
-    """
-    return _with_image(path, _oriented_size)
 
 
 def read_grey_or_rgb(path: str | os.PathLike[str]) -> np.ndarray:

@@ -1,12 +1,15 @@
 """The training images of a run before any is decoded: which they are, and how large."""
 
 import dataclasses
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from dysr_jax.data.degradation import crop_to_scale
-from dysr_jax.data.random_access import Example, ImageSource, Sized, open_source
-from dysr_jax.data.sources import DataConfig, Pair, degrade, split
+from dysr_jax.data.config import DataConfig
+from dysr_jax.data.examples import ImageSource, Subset, read_all
+from dysr_jax.data.pairs import Pair, make_pair
+from dysr_jax.data.records import RecordImages
+from dysr_jax.data.sources import split_source
 from dysr_jax.errors import InputError
 
 
@@ -37,36 +40,34 @@ class TrainingImages:
         Raises:
             InputError: a damaged file, or an image smaller than a patch.
         """
-        pairs = [to_pair(self.source[index], self.config, self.scale) for index in self.indices]
+        examples = read_all(Subset(self.source, tuple(self.indices.tolist())))
+        pairs = [make_pair(example, self.scale, self.config.boundary) for example in examples]
         sizes = np.array([pair.lr.shape[:2] for pair in pairs])
         kept = large_enough(self.config, self.scale, [pair.name for pair in pairs], sizes)
         return [pairs[place] for place in kept]
 
 
-def to_pair(example: Example, config: DataConfig, scale: int) -> Pair:
-    """The LR/HR pair of an example; its LR image is made where the source has none.
+@runtime_checkable
+class Sized(Protocol):
+    """A source that knows how large its HR images are without decoding them."""
+
+    def size(self, index: int) -> tuple[int, int]:
+        """Rows and columns."""
+
+
+def known_sizes(source: ImageSource) -> np.ndarray | None:
+    """HR rows and columns of all images, int64 `[N, 2]`; None where only decoding would tell.
 
     Raises:
-        InputError: the image has a side under one LR pixel, or its LR image another size.
+        InputError: a file whose header cannot be read.
     """
-    name, image, lr = example
-    if lr is None:
-        return degrade(name, image, scale, config.boundary)
-    hr = crop_to_scale(image, scale)
-    check_lr(name, hr, lr, scale)
-    return Pair(name, lr, hr)
-
-
-def check_lr(name: str, hr: np.ndarray, lr: np.ndarray, scale: int) -> None:
-    """Refuse an LR image `[h, w, 3]` that is not that of `[s h, s w, 3]`.
-
-    Raises:
-        InputError: names both sizes.
-    """
-    rows, columns = (side // scale for side in hr.shape[:2])
-    if lr.shape[:2] != (rows, columns):
-        found = "x".join(map(str, lr.shape[:2]))
-        raise InputError(f"image {name!r}: its LR image is {found}; allowed is {rows}x{columns}")
+    if isinstance(source, Subset):
+        sizes = known_sizes(source.source)
+        return None if sizes is None else sizes[list(source.indices)]
+    stored = not isinstance(source, RecordImages) or source.sizes
+    if not isinstance(source, Sized) or not stored:
+        return None
+    return np.array([source.size(index) for index in range(len(source))])
 
 
 def large_enough(config: DataConfig, scale: int, names: list[str], sizes: np.ndarray) -> np.ndarray:
@@ -97,22 +98,15 @@ def open_images(config: DataConfig, scale: int) -> tuple[TrainingImages, list[Pa
     Sizes come from the files' headers (`Sized`), so that too small images are found here.
 
     Raises:
-        InputError: see `open_source`, `split` and `large_enough`.
+        InputError: see `split_source` and `large_enough`.
     """
     if config.patch < 1:
         raise InputError(f"data.patch {config.patch}: allowed is 1 or more")
-    source = open_source(config.source, scale)
-    training, held = list(range(len(source))), source
-    if config.validation:
-        held = open_source(config.validation, scale)
-        places = list(range(len(held)))[-1 if config.validation == "embedded" else 0 :]
-    else:
-        training, places = split(config, training)
-    indices, sizes = np.array(training), None
-    if isinstance(source, Sized):
-        sizes = np.array([source.size(index) for index in training]) // scale
-        names = source.names
-        kept = large_enough(config, scale, [names[index] for index in training], sizes)
+    source, held = split_source(config, scale)
+    indices, sizes = np.arange(len(source)), known_sizes(source)
+    if sizes is not None:
+        sizes = sizes // scale
+        kept = large_enough(config, scale, list(source.names), sizes)
         indices, sizes = indices[kept], sizes[kept]
-    validation = [to_pair(held[place], config, scale) for place in places]
+    validation = [make_pair(example, scale, config.boundary) for example in read_all(held)]
     return TrainingImages(source, indices, sizes, config, scale), validation

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dysr_jax.data.crops import make_drawer
-from dysr_jax.data.random_access import Example, LoadedSource
+from dysr_jax.data.examples import Example
 from dysr_jax.data.sources import DataConfig, degrade
 from dysr_jax.data.training import TrainingImages
 from dysr_jax.errors import InputError
@@ -22,8 +22,21 @@ HR = [
 PAIRS = [degrade(str(number), image, SCALE) for number, image in enumerate(HR)]
 
 
+class LoadedImages:
+    """Images that are in memory, as a source."""
+
+    def __init__(self, images):
+        self.names, self.images = zip(*images, strict=True)
+
+    def __len__(self):
+        return len(self.names)
+
+    def __getitem__(self, index):
+        return Example(self.names[index], self.images[index], None)
+
+
 def make_images(source=None, *, sized=True, **changes) -> TrainingImages:
-    source = source or LoadedSource(
+    source = source or LoadedImages(
         [(pair.name, image) for pair, image in zip(PAIRS, HR, strict=True)]
     )
     sizes = np.array(SHAPES) // SCALE if sized else None
@@ -62,7 +75,7 @@ def test_crops_are_exact_pairs_of_one_image(count):
 
 
 def test_a_source_s_own_lr_images_are_cut():
-    class Given(LoadedSource):
+    class Given(LoadedImages):
         def __getitem__(self, index):
             name, hr, _ = super().__getitem__(index)
             return Example(name, hr, 255 - PAIRS[index].lr)
@@ -95,7 +108,7 @@ def test_without_sizes_all_images_are_equally_likely():
 @given(sides=st.lists(st.integers(PATCH, 40), min_size=1, max_size=12), shards=st.integers(1, 9))
 def test_an_epoch_takes_each_image_as_often_as_its_share_says(sides, shards):
     sizes = np.array([(side, side) for side in sides])
-    source = LoadedSource([(str(i), np.zeros((1, 1, 3), np.uint8)) for i in range(len(sides))])
+    source = LoadedImages([(str(i), np.zeros((1, 1, 3), np.uint8)) for i in range(len(sides))])
     images = dataclasses.replace(make_images(source), sizes=sizes)
     drawer, rng = make_drawer(images, shards), np.random.default_rng(0)
     assert drawer.strata % shards == 0
@@ -107,13 +120,13 @@ def test_an_epoch_takes_each_image_as_often_as_its_share_says(sides, shards):
 
 
 def test_an_image_that_turns_out_small():
-    source = LoadedSource([("large", HR[0]), ("small", HR[0][:4])])
+    source = LoadedImages([("large", HR[0]), ("small", HR[0][:4])])
     images = make_images(source, sized=False)
     with pytest.raises(InputError, match=r"'small' of 4x8 is smaller.*data\.patch 3"):
         make_drawer(images, 1)(1, np.random.default_rng(0))
     images = make_images(source, sized=False, small="skip")
     crops = make_drawer(images, 1)(1, np.random.default_rng(0))
     assert {find(lr)[0] for lr in crops["lr"]} == {0}
-    images = make_images(LoadedSource([("small", HR[0][:4])]), sized=False, small="skip")
+    images = make_images(LoadedImages([("small", HR[0][:4])]), sized=False, small="skip")
     with pytest.raises(InputError, match="no image of 'embedded' is large enough"):
         make_drawer(images, 1)(0, np.random.default_rng(0))

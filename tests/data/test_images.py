@@ -8,13 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dysr_jax.data.images import (
-    list_images,
-    read_grey_or_rgb,
-    read_image,
-    read_size,
-    write_image,
-)
+from dysr_jax.data.files import image_shape
+from dysr_jax.data.images import list_images, read_grey_or_rgb, read_image, write_image
 from dysr_jax.errors import InputError
 
 
@@ -253,7 +248,7 @@ def test_the_size_in_the_header_is_that_of_the_pixels(tmp_path, rgb, suffix, ori
     if orientation:
         exif[0x0112] = orientation
     Image.fromarray(rgb).save(file, **({"exif": exif} if suffix != ".bmp" else {}))
-    assert read_size(file) == read_image(file).shape[:2]
+    assert image_shape(file) == read_image(file).shape[:2]
 
 
 def test_the_size_is_read_without_the_pixels(path, rgb):
@@ -262,10 +257,10 @@ def test_the_size_is_read_without_the_pixels(path, rgb):
     path.write_bytes(content[: content.index(b"IDAT") + 4])
     with pytest.raises(InputError, match="cannot be read"):
         read_image(path)
-    assert read_size(path) == rgb.shape[:2]
+    assert image_shape(path) == rgb.shape[:2]
 
 
 def test_the_size_of_what_is_no_image(path):
     path.write_text("text")
     with pytest.raises(InputError, match=r"image\.png' cannot be read"):
-        read_size(path)
+        image_shape(path)

@@ -199,7 +199,7 @@ def test_without_grain_the_pool_is_named(images, monkeypatch):
 
 def test_a_damaged_image_ends_training_with_its_name(images, tmp_path):
     for number in range(4):
-        write_image(tmp_path / f"{number}.png", images.source[0].hr)
+        write_image(tmp_path / f"{number}.png", images.source[number].hr)
     config = dataclasses.replace(images.config, source=f"folder:{tmp_path}")
     damaged, _ = open_images(config, SCALE)
     for name in damaged.names:

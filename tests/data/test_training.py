@@ -5,13 +5,14 @@ import dataclasses
 import numpy as np
 import pytest
 
-from dysr_jax.data import random_access
+from dysr_jax.data import folders
 from dysr_jax.data.choice import Need, choose_pipeline, describe, pool_need
+from dysr_jax.data.examples import Example, Subset
 from dysr_jax.data.images import write_image
 from dysr_jax.data.pool import MAX_CROPS, build_pool
-from dysr_jax.data.random_access import Example, LoadedSource, open_source
-from dysr_jax.data.sources import DataConfig, degrade, load_pairs
-from dysr_jax.data.training import TrainingImages, open_images, to_pair
+from dysr_jax.data.records import RecordImages
+from dysr_jax.data.sources import DataConfig, load_pairs
+from dysr_jax.data.training import TrainingImages, known_sizes, open_images
 from dysr_jax.errors import InputError
 
 SCALE, PATCH = 2, 4
@@ -59,13 +60,13 @@ def test_the_embedded_photographs_are_those_of_load_pairs():
 
 
 def test_training_images_are_not_decoded_before_they_are_asked_for(config, monkeypatch):
-    decoded, real = [], random_access.read_image
+    decoded, real = [], folders.read_image
 
     def counted(file):
         decoded.append(file.name)
         return real(file)
 
-    monkeypatch.setattr(random_access, "read_image", counted)
+    monkeypatch.setattr(folders, "read_image", counted)
     images, held = open_images(config, SCALE)
     assert pool_need(images).exact
     assert decoded == [pair.name for pair in held]
@@ -88,24 +89,13 @@ def test_small_images_are_found_by_their_headers(config):
     ("change", "message"),
     [
         ({"patch": 0}, "data.patch 0: allowed is 1 or more"),
-        ({"source": "nothing"}, "'nothing': allowed are embedded and folder:PATH"),
+        ({"source": "nothing"}, "'nothing': allowed are embedded, folder:PATH"),
         ({"holdout": 5}, r"data\.holdout 5:.*allowed are 1 to 4"),
     ],
 )
 def test_sources_that_cannot_be(config, change, message):
     with pytest.raises(InputError, match=message):
         open_images(dataclasses.replace(config, **change), SCALE)
-
-
-def test_a_source_s_own_lr_image_is_taken_as_it_is():
-    hr, lr = noise((9, 12), 0), noise((4, 6), 1)
-    pair = to_pair(Example("x", hr, lr), DataConfig(), SCALE)
-    np.testing.assert_array_equal(pair.lr, lr)
-    np.testing.assert_array_equal(pair.hr, hr[:8])
-    made = to_pair(Example("x", hr, None), DataConfig(), SCALE)
-    same_pairs([made], [degrade("x", hr, SCALE)])
-    with pytest.raises(InputError, match="image 'x': its LR image is 4x6; allowed is 4x5"):
-        to_pair(Example("x", hr[:, :10], lr), DataConfig(), SCALE)
 
 
 def test_the_need_is_what_a_pool_takes(config):
@@ -167,10 +157,10 @@ def test_the_choice_is_said_with_its_bytes():
     assert "data.pipeline grain" in grain
 
 
-def test_sources_give_one_image_at_a_time(config):
-    source = open_source(config.source, SCALE)
-    assert list(source.names) == [f"{number}.png" for number in range(5)]
-    example = source[3]
-    assert (example.name, example.lr) == ("3.png", None)
-    np.testing.assert_array_equal(example.hr, noise(SHAPES[3], 3))
-    assert source.size(3) == LoadedSource([("x", example.hr)]).size(0) == SHAPES[3]
+def test_records_without_stored_sizes_are_not_decoded_for_them(tmp_path):
+    """Nothing is at the path: decoding would fail."""
+    records = RecordImages(tmp_path, "train", SCALE, ("a", "b"), "hr", "")
+    assert known_sizes(records) is None
+    stored = dataclasses.replace(records, sizes=((8, 9), (10, 11)))
+    np.testing.assert_array_equal(known_sizes(stored), stored.sizes)
+    np.testing.assert_array_equal(known_sizes(Subset(stored, (1,))), [(10, 11)])

@@ -9,8 +9,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from dysr_jax import parallel
 from dysr_jax.checkpoint import Checkpoints
+from dysr_jax.data.examples import Example
 from dysr_jax.data.pool import build_pool
-from dysr_jax.data.random_access import LoadedSource
 from dysr_jax.data.sources import DataConfig, Pair
 from dysr_jax.data.stream import Stream
 from dysr_jax.data.training import TrainingImages
@@ -31,11 +31,24 @@ def pool():
     return build_pool([Pair("noise", hr[::2, ::2], hr)], patch=8)
 
 
+class LoadedImages:
+    """Images that are in memory, as a source."""
+
+    def __init__(self, images):
+        self.names, self.images = zip(*images, strict=True)
+
+    def __len__(self):
+        return len(self.names)
+
+    def __getitem__(self, index):
+        return Example(self.names[index], self.images[index], None)
+
+
 @pytest.fixture(scope="module")
 def stream():
     """Three images of which Grain reads crops."""
     rng = np.random.default_rng(0)
-    source = LoadedSource([(str(i), rng.integers(0, 256, (40, 48, 3), np.uint8)) for i in range(3)])
+    source = LoadedImages([(str(i), rng.integers(0, 256, (40, 48, 3), np.uint8)) for i in range(3)])
     config = DataConfig(patch=8, crops_per_image=2)
     return Stream(TrainingImages(source, np.arange(3), np.array([(20, 24)] * 3), config, 2))
 
