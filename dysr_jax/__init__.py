@@ -10,11 +10,15 @@ frame = bank(lr_frame, bundle.members[0].name)        # uint8 in, uint8 out; swi
 """
 
 from dysr_jax.bench.candidates import bench_candidates
+from dysr_jax.bench.data import bench_data
 from dysr_jax.bench.profile import profile
 from dysr_jax.bench.scaling import bench_scaling
 from dysr_jax.bench.search import bench_search
 from dysr_jax.bench.step import bench_step
 from dysr_jax.config import RunConfig, load_config
+from dysr_jax.data.builders.prepare import prepare_dataset
+from dysr_jax.data.clips import Clips
+from dysr_jax.data.sources import open_source
 from dysr_jax.errors import InputError
 from dysr_jax.model.branches import BODY, Branch, KernelSpec, register
 from dysr_jax.model.compact import compact, kept_branches
@@ -35,6 +39,7 @@ __all__ = [
     "Bank",
     "Branch",
     "Bundle",
+    "Clips",
     "InputError",
     "KernelSpec",
     "Member",
@@ -44,6 +49,7 @@ __all__ = [
     "Supernet",
     "arch_name",
     "bench_candidates",
+    "bench_data",
     "bench_scaling",
     "bench_search",
     "bench_step",
@@ -54,7 +60,9 @@ __all__ = [
     "kept_branches",
     "load_bundle",
     "load_config",
+    "open_source",
     "parse_arch",
+    "prepare_dataset",
     "profile",
     "register",
     "run_search",

@@ -114,7 +114,7 @@ def main(args: Sequence[str] | None = None) -> int:
     if (
         not args
         or args[0] in ("-h", "--help")
-        or args[:2] in (["bench", "-h"], ["bench", "--help"])
+        or (args[0] in ("bench", "data") and args[1:2] in (["-h"], ["--help"]))
     ):
         print(_usage())
         return 0 if args else 2
@@ -133,8 +133,8 @@ def main(args: Sequence[str] | None = None) -> int:
         print(f"dysr: error: {error}", file=sys.stderr)
         return abandon(1)
     except KeyboardInterrupt:
-        more = "; the same command goes on from here" if args[0] == "search" else ""
-        print(f"\ndysr: interrupted{more}", file=sys.stderr)
+        more = {"search": "; the same command goes on from here", "data": "; nothing half is left"}
+        print(f"\ndysr: interrupted{more.get(args[0], '')}", file=sys.stderr)
         return abandon(130)
     return 0
 

@@ -9,13 +9,18 @@ import tyro
 
 from dysr_jax.atomic import write_json
 from dysr_jax.bench.candidates import bench_candidates
+from dysr_jax.bench.data import bench_data
 from dysr_jax.bench.profile import profile
 from dysr_jax.bench.scaling import bench_scaling
 from dysr_jax.bench.search import bench_search
 from dysr_jax.bench.step import bench_step
 from dysr_jax.config import RunConfig
+from dysr_jax.data.builders.prepare import prepare_dataset
+from dysr_jax.data.builders.prepared import data_root, list_prepared
+from dysr_jax.data.files import Duplicates
 from dysr_jax.errors import InputError
 from dysr_jax.processes import OPTIONS, job
+from dysr_jax.report.datasets import datasets_table
 from dysr_jax.report.latency import latency_figure
 from dysr_jax.report.tables import bench_table, profile_table, scores_table
 from dysr_jax.run import run_search
@@ -190,6 +195,37 @@ class BenchScaling:
 
 
 @dataclasses.dataclass(frozen=True)
+class BenchData:
+    """Patches a second of the pool and of Grain, beside what a training step consumes."""
+
+    config: str = "quickstart"
+    """Preset, or a .json file as a run writes it."""
+    json_path: JsonPath = None
+    """Write the figures to this file too."""
+    workers: tuple[int, ...] = (0, 2)
+    """Numbers of Grain's worker processes; 0 decodes in threads."""
+    steps: int = 5
+    """Training steps in a dispatch."""
+    rounds: int = 5
+    """Timed rounds on the device; medians count."""
+    seconds: float = 2.0
+    """Time, at least, that Grain is measured alone, and again while it feeds training."""
+    run: Annotated[RunConfig, tyro.conf.arg(name="")] = RunConfig()
+
+    def __call__(self) -> None:
+        """Run it."""
+        _check_json(self.json_path)
+        result = bench_data(
+            self.run,
+            workers=self.workers,
+            steps=self.steps,
+            rounds=self.rounds,
+            seconds=self.seconds,
+        )
+        _report(result, bench_table, self.json_path)
+
+
+@dataclasses.dataclass(frozen=True)
 class Profile:
     """Measure this device's latency table, and how well it predicts archs that it has not seen.
 
@@ -216,6 +252,40 @@ class Profile:
         print(f"{profile_table(found)}\n  {self.out}\n  {figure}")
 
 
+@dataclasses.dataclass(frozen=True)
+class DataPrepare:
+    """Prepare a data set for --data.source tfds:NAME, from the folder as its publisher ships it.
+
+    Once: a data set that is there stays. The same command starts again after an interruption.
+    """
+
+    name: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="NAME")]
+    """NAME or NAME/CONFIG of dysr data list, or of TFDS's catalogue (which needs TensorFlow)."""
+    source: Annotated[pathlib.Path | None, tyro.conf.arg(name="from")] = None
+    """The folder, unpacked."""
+    data_dir: str = ""
+    """Folder of prepared data sets; empty is TFDS_DATA_DIR, or ~/tensorflow_datasets."""
+    duplicates: Duplicates = "error"
+    """What to do with an image that is there twice; skip keeps one of them."""
+
+    def __call__(self) -> None:
+        """Run it."""
+        prepare_dataset(self.name, self.source, directory=self.data_dir, duplicates=self.duplicates)
+
+
+@dataclasses.dataclass(frozen=True)
+class DataList:
+    """The data sets that can be prepared, and those that are."""
+
+    data_dir: str = ""
+    """Folder of prepared data sets; empty is TFDS_DATA_DIR, or ~/tensorflow_datasets."""
+
+    def __call__(self) -> None:
+        """Run it."""
+        print(datasets_table(list_prepared(self.data_dir)))
+        print(f"folder of prepared data sets: {data_root(self.data_dir)}")
+
+
 def _check_json(path: pathlib.Path | None, option: str = "json") -> None:
     """Before the work, and not after it."""
     if path and (path.is_dir() or not path.parent.is_dir()):
@@ -238,5 +308,8 @@ COMMANDS: Final[dict[str, Any]] = {
     "bench candidates": BenchCandidates,
     "bench search": BenchSearch,
     "bench scaling": BenchScaling,
+    "bench data": BenchData,
     "profile": Profile,
+    "data prepare": DataPrepare,
+    "data list": DataList,
 }

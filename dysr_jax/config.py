@@ -8,7 +8,7 @@ import types
 import typing
 from typing import Any, Literal, TypeVar
 
-from dysr_jax.data.sources import DataConfig
+from dysr_jax.data.config import DataConfig, check_pipeline
 from dysr_jax.errors import InputError
 from dysr_jax.search.config import SearchConfig
 from dysr_jax.search.config import check_config as check_search
@@ -119,6 +119,7 @@ def check(config: RunConfig, devices: int) -> SearchSpace:
     if not 0 <= config.seed <= MAX_SEED:
         raise InputError(f"seed {config.seed}: allowed is 0 to {MAX_SEED}")
     space = config.space.build()
+    check_pipeline(config.data)
     check_train(config.train, devices)
     check_search(config.search, space)
     return space

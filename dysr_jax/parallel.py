@@ -123,6 +123,21 @@ def split(tree: Any, mesh: Mesh) -> Any:
     )
 
 
+def local_places(mesh: Mesh) -> list[int]:
+    """Places in the mesh of the devices of this process."""
+    here = jax.process_index()
+    return [place for place, device in enumerate(mesh.devices.flat) if device.process_index == here]
+
+
+def from_local(tree: Any, mesh: Mesh) -> Any:
+    """Spread what each process has for its own devices over the mesh, by the leading axis.
+
+    That is as long as this process has devices, in the order of `local_places`.
+    """
+    sharding = NamedSharding(mesh, PartitionSpec(AXIS))
+    return jax.tree.map(lambda leaf: jax.make_array_from_process_local_data(sharding, leaf), tree)
+
+
 def fetch(array: Any) -> np.ndarray:
     """The whole array on the host, in every process, however it is spread over devices.
 

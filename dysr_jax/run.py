@@ -1,7 +1,6 @@
 """The whole way of the data, once: images, training, search, selection, bundle, frames, report."""
 
 import dataclasses
-import hashlib
 import time
 from collections.abc import Callable
 from typing import NamedTuple
@@ -13,9 +12,13 @@ from jax.sharding import Mesh
 from dysr_jax import parallel
 from dysr_jax.atomic import replacing, write_json
 from dysr_jax.config import RunConfig, check, with_groups
-from dysr_jax.data.pool import build_pool
-from dysr_jax.data.sources import Pair, load_pairs
-from dysr_jax.device import device_name
+from dysr_jax.data.choice import Need, describe
+from dysr_jax.data.hosts import load_everywhere, open_everywhere, with_pipeline
+from dysr_jax.data.pool import Pool, build_pool
+from dysr_jax.data.sources import Pair
+from dysr_jax.data.stream import Stream
+from dysr_jax.data.training import TrainingImages
+from dysr_jax.device import device_name, memory_bytes
 from dysr_jax.model.programs import compute_dtype, make_supernet
 from dysr_jax.model.supernet import Params, Supernet, init_params
 from dysr_jax.model.weights import SUPERNET, to_bytes
@@ -51,7 +54,9 @@ class _Job(NamedTuple):
     run: epath.Path
     mesh: Mesh
     net: Supernet
-    training: list[Pair]
+    training: list[Pair] | TrainingImages
+    """Loaded for the pool, or where Grain finds them."""
+    need: Need
     validation: list[Pair]
     patches: Patches
     say: Say
@@ -59,19 +64,6 @@ class _Job(NamedTuple):
 
 def _silent(_: str) -> None:
     """What processes other than 0 say."""
-
-
-def _load_images(config: RunConfig, scale: int) -> tuple[list[Pair], list[Pair]]:
-    """Training and validation pairs, which have to be the same on every host."""
-    training, validation = parallel.everywhere(lambda: load_pairs(config.data, scale))
-    digest = hashlib.sha256()
-    for pair in training + validation:
-        digest.update(pair.hr.tobytes())
-    parallel.same(
-        digest.hexdigest(),
-        f"data.source {config.data.source!r}: allowed are the same images for every process",
-    )
-    return training, validation
 
 
 def _has_table(out: epath.PathLike) -> bool:
@@ -89,13 +81,16 @@ def _begin(config: RunConfig, out: epath.PathLike, say: Say) -> _Job:
     space = check(config, mesh.devices.size)
     config = with_groups(config, mesh.devices.size)
     net = make_supernet(space, config.dtype)
-    training, validation = _load_images(config, space.scale)
+    images, validation = open_everywhere(config.data, space.scale)
+    data, need = with_pipeline(config.data, images)
+    config = dataclasses.replace(config, data=data)
+    training = load_everywhere(images) if data.pipeline == "pool" else images
     patches = grid_patches(validation, config.search.patches, config.search.patch)
     if config.search.latency and not parallel.from_main(lambda: _has_table(out)):
         key = table_key(space, compute_dtype(config.dtype), config.search.frame)
         parallel.from_main(lambda: load_table(config.search.latency, key) and None)
     run = open_run(out, config)
-    return _Job(config, run, mesh, net, training, validation, patches, say)
+    return _Job(config, run, mesh, net, training, need, validation, patches, say)
 
 
 def _latency_table(job: _Job) -> LatencyTable:
@@ -149,14 +144,17 @@ def _train_and_search(job: _Job) -> None:
     """All phases: every process trains and evaluates, process 0 measures and writes."""
     config, space = job.config, job.net.space
     key_train, key_search = jax.random.split(jax.random.key(config.seed))
-    pool = build_pool(job.training, config.data.patch)
     job.say(
-        f"{len(job.training)} training images ({pool.nbytes / 1e6:.1f} MB on each device), "
+        f"{len(job.training)} training images {describe(config.data, job.need, memory_bytes())}, "
         f"{len(job.validation)} for validation; {format_count(size(space))} archs"
     )
+    if isinstance(job.training, TrainingImages):
+        data: Pool | Stream = Stream(job.training)
+    else:
+        data = build_pool(job.training, config.data.patch)
     table = LatencyTable(**parallel.from_main(lambda: dataclasses.asdict(_latency_table(job))))
     costs = branch_ms(table, space)
-    state = train(key_train, job.net, pool, config.train, job.mesh, job.run, costs=costs)
+    state = train(key_train, job.net, data, config.train, job.mesh, job.run, costs=costs)
     params = parallel.on_one_device(state.ema, job.mesh)
     parallel.from_main(lambda: _write_supernet(job, params))
     start = time.perf_counter()
@@ -190,8 +188,8 @@ def run_search(config: RunConfig, out: epath.PathLike, *, say: Say = print) -> B
     Args:
         config: of the run.
         out: directory that gets `config.json`, `checkpoints/`, `tensorboard/`, `latency.json`,
-            `supernet.safetensors`, `archive.jsonl`, `search_state.msgpack`, `bundle/`, `figures/` and `pareto.json`; a folder or
-            `gs://BUCKET/RUN`, and one that all processes see.
+            `supernet.safetensors`, `archive.jsonl`, `search_state.msgpack`, `bundle/`, `figures/` and
+            `pareto.json`; a folder or `gs://BUCKET/RUN`, and one that all processes see.
         say: called with each line for the user, on process 0.
 
     Returns:

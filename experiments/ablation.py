@@ -1,11 +1,12 @@
-"""What each part of the recipe brings: the same supernet trained many times, one part changed at a time.
+r"""What each part of the recipe brings: the same supernet trained many times, one part changed at a time.
 
-Every variant trains for the same number of updates and is judged by the front that a fixed sample of archs
-has on the validation images: the best PSNR-Y within each budget of mult-adds.
+Every variant trains for the same number of updates and is judged by the front that a fixed sample of
+archs has on the validation images: the best PSNR-Y within each budget of mult-adds.
 
-    python experiments/ablation.py --out runs/ablation --source folder:TRAIN --validation folder:OTHERS --jobs 8
+    python experiments/ablation.py --out runs/ablation --source folder:TRAIN \
+        --validation folder:OTHERS --jobs 8
 
-Variants run side by side as processes, `--jobs` at a time, dealt to the GPUs. The same command goes on after an
+Variants run side by side in `--jobs` processes, dealt to `--gpus`. The same command goes on after an
 interruption. Writes `ablation.json` and prints the table.
 """
 

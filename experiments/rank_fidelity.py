@@ -1,12 +1,13 @@
-"""Does the supernet rank archs as training each of them alone does, and what does inheriting cost?
+r"""Does the supernet rank archs as training each of them alone does, and what does inheriting cost?
 
-Trains one supernet, and archs along its front alone with the same recipe, batch and number of updates; compares
-the PSNR-Y on the validation images.
+Trains one supernet, and archs along its front alone with the same recipe, batch and number of updates;
+compares the PSNR-Y on the validation images.
 
-    python experiments/rank_fidelity.py --out runs/fidelity --source folder:TRAIN --validation folder:OTHERS
+    python experiments/rank_fidelity.py --out runs/fidelity --source folder:TRAIN \
+        --validation folder:OTHERS
 
-Archs are trained side by side as processes (`--jobs`), dealt to the GPUs (`--gpus`). The same command goes on after
-an interruption. Writes `rank_fidelity.json` and `rank_fidelity.png` and prints a table.
+Archs are trained side by side in `--jobs` processes, dealt to `--gpus`. The same command goes on after an
+interruption. Writes `rank_fidelity.json` and `rank_fidelity.png` and prints a table.
 """
 
 import dataclasses
@@ -141,7 +142,10 @@ def along_the_front(case: Case, net: Supernet, params: Params) -> list[str]:
     """Names of archs along the front of PSNR-Y against mult-adds of 1,500 archs."""
     keys = jax.random.split(jax.random.key(0), 3)
     drawn = [sample(keys[0], case.space, (500,))]
-    drawn += [draw(key, case.space, 500, how) for key, how in zip(keys[1:], ("spread", "nested"))]
+    drawn += [
+        draw(key, case.space, 500, how)
+        for key, how in zip(keys[1:], ("spread", "nested"), strict=True)
+    ]
     genes = np.unique(np.concatenate([np.asarray(d) for d in drawn]), axis=0)
     mesh = parallel.device_mesh(1)
     quality = Evaluator(net, case.patches, mesh)(parallel.replicate(params, mesh), genes)

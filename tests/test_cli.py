@@ -107,8 +107,9 @@ def test_no_arguments_print_the_usage(capsys):
 def test_the_usage_says_what_every_command_is_for(capsys):
     main([])
     listed = dict(re.findall(r"^  dysr (\S+(?: \S+)?)  +(\S.*)$", capsys.readouterr().out, re.M))
-    benchmarks = {f"bench {name}" for name in ("step", "candidates", "search", "scaling")}
-    assert set(listed) == {"search", "upscale", "eval", "profile"} | benchmarks
+    benchmarks = {f"bench {name}" for name in ("step", "candidates", "search", "scaling", "data")}
+    data = {"data prepare", "data list"}
+    assert set(listed) == {"search", "upscale", "eval", "profile"} | benchmarks | data
     assert len({*listed.values()}) == len(listed)
 
 
@@ -125,8 +126,13 @@ def test_help_of_a_command_names_its_options(capsys, command):
     with pytest.raises(SystemExit) as stop:
         main([*command.split(), "--help"])
     assert stop.value.code == 0
-    options = {"upscale": "--member", "eval": "--json"}.get(command, "--train.learning-rate")
-    assert options in capsys.readouterr().out
+    own = {
+        "upscale": "--member",
+        "eval": "--json",
+        "data prepare": "--from",
+        "data list": "--data-dir",
+    }
+    assert own.get(command, "--train.learning-rate") in capsys.readouterr().out
 
 
 def test_version(capsys):
@@ -204,6 +210,10 @@ BAD_VALUES = {
     "data.boundary": ["wrap"],
     "data.small": ["maybe"],
     "data.patch": [0, -3, 99],
+    "data.pipeline": ["disk"],
+    "data.pool-share": [0, 1.5, "nan"],
+    "data.crops-per-image": [0],
+    "data.workers": [-1],
     "train.steps": [0, 7],
     "train.batch": [0],
     "train.groups": [3, -4],
@@ -248,7 +258,7 @@ def test_values_that_cannot_be(refused, small, tmp_path, monkeypatch, option, va
     assert not out.exists()
 
 
-@pytest.mark.parametrize("command", ["step", "candidates", "search", "scaling"])
+@pytest.mark.parametrize("command", ["step", "candidates", "search", "scaling", "data"])
 def test_benchmarks_need_a_round(refused, small, command):
     assert "rounds 0" in refused("bench", command, *small, "--rounds", 0)
 

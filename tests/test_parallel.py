@@ -151,6 +151,16 @@ def test_replicate_on_some_devices_leaves_the_others_alone(weights):
         assert {shard.device for shard in leaf.addressable_shards} == set(jax.devices()[:2])
 
 
+def test_from_local_is_split_where_there_is_one_process(mesh):
+    rows = {"a": np.arange(DEVICES * 6).reshape(DEVICES, 2, 3)}
+    assert parallel.local_places(mesh) == list(range(DEVICES))
+    ours, theirs = parallel.from_local(rows, mesh)["a"], parallel.split(rows, mesh)["a"]
+    assert ours.sharding == theirs.sharding
+    for mine, other in zip(ours.addressable_shards, theirs.addressable_shards, strict=True):
+        assert mine.device == other.device
+        np.testing.assert_array_equal(mine.data, other.data)
+
+
 def test_fetch_gives_the_whole_of_what_is_spread_over_devices(mesh):
     rows = jax.jit(parallel.per_device(lambda: parallel.index() * 2, mesh, in_axes=(), out_axes=0))
     spread = rows()

@@ -1,14 +1,19 @@
 """How a run begins: what it needs the first time, and what it can do without later."""
 
 import dataclasses
+import json
+import sys
 
 import jax
 import pytest
 
 from dysr_jax import run
 from dysr_jax.config import with_groups
+from dysr_jax.data.pool import Pool
+from dysr_jax.data.stream import Stream
 from dysr_jax.errors import InputError
 from dysr_jax.rundir import open_run
+from dysr_jax.search.latency import LatencyTable
 
 
 def test_a_run_with_its_own_table_does_not_need_the_named_one(tiny, tmp_path):
@@ -17,7 +22,9 @@ def test_a_run_with_its_own_table_does_not_need_the_named_one(tiny, tmp_path):
     with pytest.raises(InputError, match=r"gone\.json' is missing or damaged"):
         run._begin(config, out, print)
     assert not out.exists()
-    open_run(out, with_groups(config, len(jax.devices())))
+    begun = with_groups(config, len(jax.devices()))
+    begun = dataclasses.replace(begun, data=dataclasses.replace(begun.data, pipeline="pool"))
+    open_run(out, begun)
     with pytest.raises(InputError, match=r"gone\.json' is missing or damaged"):
         run._begin(config, out, print)  # begun, and killed before it had a table of its own
     (out / "latency.json").write_text("{}")
@@ -28,3 +35,53 @@ def test_an_unknown_place_is_said_by_name_though_a_table_is_named(tiny, tmp_path
     search = dataclasses.replace(tiny.search, latency=str(tmp_path / "gone.json"))
     with pytest.raises(InputError, match=r"gone\.json"):
         run._begin(dataclasses.replace(tiny, search=search), "foo://run", print)
+
+
+def begun(config, out, **changes):
+    """What a run starts to train on, and the line that it says."""
+    config = dataclasses.replace(config, data=dataclasses.replace(config.data, **changes))
+    given, lines = [], []
+
+    class StopError(Exception):
+        pass
+
+    def train(key, net, data, *_, **__):
+        given.append(data)
+        raise StopError
+
+    job = run._begin(config, out, lines.append)
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(StopError):
+        patch.setattr(run, "train", train)
+        patch.setattr(
+            run,
+            "_latency_table",
+            lambda job: LatencyTable(*[None] * len(dataclasses.fields(LatencyTable))),
+        )
+        patch.setattr(run, "branch_ms", lambda *_: None)
+        run._train_and_search(job)
+    return given[0], lines[0], json.loads((out / "config.json").read_text())["data"]["pipeline"]
+
+
+def test_one_config_runs_with_the_pool_and_with_grain(tiny, tmp_path):
+    pool, said, written = begun(tiny, tmp_path / "pool")
+    assert (type(pool), written) == (Pool, "pool")
+    assert f"4 training images in the pool, {pool.nbytes / 1e6:,.1f} MB on each device" in said
+    stream, said, written = begun(tiny, tmp_path / "grain", pool_share=1e-6)
+    assert (type(stream), written) == (Stream, "grain")
+    assert "4 training images read by Grain as they are needed" in said
+    assert f"the pool would take {pool.nbytes / 1e6:,.1f} MB" in said
+
+
+def test_a_run_begun_with_grain_does_not_go_on_with_the_pool(tiny, tmp_path):
+    begun(tiny, tmp_path / "run", pipeline="grain")
+    with pytest.raises(InputError, match=r"data\.pipeline grain, not pool"):
+        run._begin(tiny, tmp_path / "run", print)
+
+
+def test_grain_that_is_chosen_and_not_there(tiny, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "grain", None)
+    run._begin(tiny, tmp_path / "pool", print)
+    data = dataclasses.replace(tiny.data, pool_share=1e-6)
+    with pytest.raises(InputError, match="needs the package grain"):
+        run._begin(dataclasses.replace(tiny, data=data), tmp_path / "run", print)
+    assert not (tmp_path / "run").exists()

@@ -7,6 +7,7 @@ images of Set5, Set14 and BSD100 bit for bit; Pillow, OpenCV and `jax.image.resi
 Images are `[H, W, C]` uint8.
 """
 
+import functools
 from typing import Literal
 
 import numpy as np
@@ -25,8 +26,9 @@ def _cubic(x: np.ndarray) -> np.ndarray:
     return np.where(x <= 1, near, np.where(x <= 2, far, 0.0))
 
 
+@functools.lru_cache(maxsize=64)
 def _taps(length: int, out: int, boundary: Boundary) -> tuple[np.ndarray, np.ndarray]:
-    """Source indices `[out, taps]` and weights `[out, taps]` of each output position."""
+    """Source indices `[out, taps]` and weights `[out, taps]` of each output position; not to be changed."""
     ratio = out / length
     widen = min(ratio, 1.0)
     centre = (np.arange(out) + 0.5) / ratio - 0.5
@@ -40,12 +42,16 @@ def _taps(length: int, out: int, boundary: Boundary) -> tuple[np.ndarray, np.nda
     return np.where(index < length, index, 2 * length - 1 - index), weight
 
 
-def _resample_rows(image: np.ndarray, out: int, boundary: Boundary) -> np.ndarray:
-    index, weight = _taps(image.shape[0], out, boundary)
-    total = np.zeros((out, *image.shape[1:]))
+def _weigh_rows(image: np.ndarray, index: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Output rows from the image's rows `index` and their `weight`, both `[out, taps]`."""
+    total = np.zeros((len(index), *image.shape[1:]))
     for tap in range(index.shape[1]):
         total += weight[:, tap, None, None] * image[index[:, tap]]
     return np.clip(np.floor(total + 0.5), 0, 255).astype(np.uint8)
+
+
+def _resample_rows(image: np.ndarray, out: int, boundary: Boundary) -> np.ndarray:
+    return _weigh_rows(image, *_taps(image.shape[0], out, boundary))
 
 
 def resize(image: np.ndarray, shape: tuple[int, int], boundary: Boundary) -> np.ndarray:
@@ -70,6 +76,41 @@ def downscale(image: np.ndarray, scale: int, boundary: Boundary = "replicate") -
     if rows % scale or columns % scale:
         raise ValueError(f"image of {rows}x{columns}: sides must be multiples of scale {scale}")
     return resize(image, (rows // scale, columns // scale), boundary)
+
+
+def downscale_crop(
+    image: np.ndarray,
+    scale: int,
+    row: int,
+    column: int,
+    patch: int,
+    boundary: Boundary = "replicate",
+) -> np.ndarray:
+    """`downscale(image, scale, boundary)[row : row + patch, column : column + patch]`, bit for bit.
+
+    Only the pixels that the crop depends on are read: those at most two LR pixels beyond it. Indices and
+    weights are the whole image's, so its border is padded, and the crop's is not.
+
+    Args:
+        image: `[s H, s W, C]` uint8.
+        scale: side of an LR pixel, in HR pixels.
+        row: of the crop's upper left corner, in LR pixels.
+        column: likewise.
+        patch: side of the crop, in LR pixels.
+        boundary: padding of the image.
+
+    Raises:
+        ValueError: a side of the image is no multiple of `scale`.
+    """
+    if image.shape[0] % scale or image.shape[1] % scale:
+        raise ValueError(f"image of {image.shape[:2]}: sides must be multiples of scale {scale}")
+    (top, down), (left, across) = (
+        tuple(taps[first : first + patch] for taps in _taps(side, side // scale, boundary))
+        for side, first in zip(image.shape[:2], (row, column), strict=True)
+    )
+    columns = slice(left.min(), left.max() + 1)
+    rows = _weigh_rows(image[:, columns], top, down)
+    return _weigh_rows(rows.swapaxes(0, 1), left - columns.start, across).swapaxes(0, 1)
 
 
 def upscale(image: np.ndarray, scale: int, boundary: Boundary = "replicate") -> np.ndarray:

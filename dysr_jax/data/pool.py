@@ -1,4 +1,4 @@
-"""The training set on the device: crops and augmentation are drawn there, no host work in the loop."""
+"""The training set on the device: crops are drawn there, no host work in the loop."""
 
 from collections.abc import Sequence
 
@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from dysr_jax.data.augment import prepare
 from dysr_jax.data.sources import Pair
 from dysr_jax.errors import InputError
 
@@ -75,41 +76,26 @@ def build_pool(pairs: Sequence[Pair], patch: int) -> Pool:
     )
 
 
-def to_pixels(image: chex.Array) -> chex.Array:
-    """uint8 to float32 in [0, 1]."""
-    return image.astype(jnp.float32) / 255.0
-
-
-def augment(
-    image: chex.Array, flip_rows: chex.Array, flip_columns: chex.Array, transpose: chex.Array
-) -> chex.Array:
-    """One of the eight symmetries of the square, of `[P, P, 3]`; the flags are traced booleans."""
-    image = jnp.where(flip_rows, jnp.flip(image, 0), image)
-    image = jnp.where(flip_columns, jnp.flip(image, 1), image)
-    return jnp.where(transpose, image.swapaxes(0, 1), image)
-
-
-def _draw_one(key: chex.PRNGKey, pool: Pool) -> tuple[chex.Array, chex.Array]:
-    key_crop, key_flags = jax.random.split(key)
-    crop = jax.random.randint(key_crop, (), 0, pool.last[-1], jnp.int32)
+def _crop_one(key: chex.PRNGKey, pool: Pool) -> tuple[chex.Array, chex.Array]:
+    crop = jax.random.randint(key, (), 0, pool.last[-1], jnp.int32)
     image = jnp.searchsorted(pool.last, crop, side="right").astype(jnp.int32)
     offset = crop - jnp.where(image > 0, pool.last[image - 1], 0)
     row, column = offset // pool.columns[image], offset % pool.columns[image]
-    flags = jax.random.bernoulli(key_flags, 0.5, (3,))
 
     def cut(images: chex.Array, scale: int) -> chex.Array:
         side = pool.patch * scale
         start = (image, row * scale, column * scale, jnp.zeros((), jnp.int32))
-        return augment(lax.dynamic_slice(images, start, (1, side, side, 3))[0], *flags)
+        return lax.dynamic_slice(images, start, (1, side, side, 3))[0]
 
     return cut(pool.lr, 1), cut(pool.hr, pool.scale)
 
 
 def draw(key: chex.PRNGKey, pool: Pool, batch: int) -> tuple[chex.Array, chex.Array]:
-    """A batch of random crops, each flipped and transposed at random. Traceable.
+    """A batch of random crops, each augmented at random (`dysr_jax.data.augment`). Traceable.
 
     Returns:
         LR `[B, P, P, 3]` and HR `[B, s P, s P, 3]`, float32 in [0, 1].
     """
-    lr, hr = jax.vmap(_draw_one, (0, None))(jax.random.split(key, batch), pool)
-    return to_pixels(lr), to_pixels(hr)
+    key_crops, key_augment = jax.random.split(key)
+    lr, hr = jax.vmap(_crop_one, (0, None))(jax.random.split(key_crops, batch), pool)
+    return prepare(key_augment, lr, hr)

@@ -1,74 +1,85 @@
-"""Where HR images come from, and how they are split into training and validation.
+"""Where images come from, and how they are split into training and validation.
 
-A source is `embedded` (colour photographs that scikit-image ships, for demonstration) or `folder:PATH`.
+A source is `embedded` (colour photographs that scikit-image ships, for demonstration), `folder:PATH` with HR
+images, `paired:HR,LR` with HR and LR images, or `tfds:NAME[/CONFIG][:SPLIT]`, a data set that
+`dysr data prepare` prepared.
 """
 
-import dataclasses
-from typing import Literal, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import numpy as np
 
-from dysr_jax.data.degradation import Boundary, crop_to_scale, downscale
-from dysr_jax.data.images import list_images, read_image
-from dysr_jax.data.variety import rescaled
+from dysr_jax.data.config import DataConfig
+from dysr_jax.data.embedded import EMBEDDED, EmbeddedImages
+from dysr_jax.data.examples import Example, ImageSource, Subset, read_all
+from dysr_jax.data.files import Duplicates
+from dysr_jax.data.folders import open_folder, open_paired
+from dysr_jax.data.pairs import GivenPair, Pair, degrade, make_pair
+from dysr_jax.data.records import open_records
+from dysr_jax.data.rescaled import with_copies
+from dysr_jax.data.sizes import large_enough
 from dysr_jax.errors import InputError
 
-EMBEDDED = ("chelsea", "coffee", "motorcycle", "rocket", "astronaut")
-"""Names of the embedded photographs; the last is held out for validation."""
+__all__ = [
+    "EMBEDDED",
+    "DataConfig",
+    "Example",
+    "GivenPair",
+    "ImageSource",
+    "Pair",
+    "degrade",
+    "load_pairs",
+    "load_source",
+    "make_pair",
+    "open_source",
+    "split_source",
+]
+
+T = TypeVar("T")
 
 
-class Pair(NamedTuple):
-    """An image and its degraded version."""
+def open_source(
+    source: str, scale: int, *, duplicates: Duplicates = "error", directory: str = ""
+) -> ImageSource:
+    """The images of a source by index, without decoding them.
 
-    name: str
-    lr: np.ndarray
-    """`[H, W, 3]` uint8."""
-    hr: np.ndarray
-    """`[s H, s W, 3]` uint8."""
-
-
-@dataclasses.dataclass(frozen=True)
-class DataConfig:
-    """Images, their degradation and the training patches."""
-
-    source: str = "embedded"
-    """`embedded`, or `folder:PATH` with HR images."""
-    validation: str = ""
-    """A source to validate on; empty holds images of `source` out."""
-    holdout: int = 8
-    """Images held out of a folder, evenly spread over its sorted names (`embedded` holds out one)."""
-    boundary: Boundary = "replicate"
-    """Padding of the bicubic degradation; MATLAB's data sets use `replicate`."""
-    patch: int = 24
-    """Side of a training patch, in LR pixels."""
-    rescale: tuple[float, ...] = ()
-    """Factors in (0, 1): training images are also used shrunk by each, where a patch still fits."""
-    small: Literal["error", "skip"] = "error"
-    """What to do with a training image that is smaller than a patch."""
-
-
-def load_source(source: str) -> list[tuple[str, np.ndarray]]:
-    """The images of a source with their names, `[H, W, 3]` uint8.
+    Args:
+        source: see the module.
+        scale: side of HR over side of LR, for given LR images.
+        duplicates: what to do with a file that repeats an earlier one of its folder.
+        directory: of the prepared data sets; empty is TFDS's.
 
     Raises:
-        InputError: an unknown source, a missing or empty folder, a file that is no image.
+        InputError: an unknown source; a missing or empty folder; files that cannot be read, are the same, or
+            do not pair; a data set that is not prepared.
     """
-    kind, _, path = source.partition(":")
+    kinds: dict[str, Callable[[str], ImageSource]] = {
+        "folder": lambda path: open_folder(path, duplicates),
+        "paired": lambda path: open_paired(path, scale, duplicates),
+        "tfds": lambda name: open_records(name, scale, directory),
+    }
+    kind, _, place = source.partition(":")
     if source == "embedded":
-        return [(name, _embedded(name)) for name in EMBEDDED]
-    if kind == "folder" and path:
-        return [(file.name, read_image(file)) for file in list_images(path)]
-    raise InputError(f"data source {source!r}: allowed are embedded and folder:PATH")
+        return EmbeddedImages()
+    if kind in kinds and place:
+        return kinds[kind](place)
+    raise InputError(
+        f"data source {source!r}: allowed are embedded, folder:PATH, paired:HR,LR and "
+        f"tfds:NAME[/CONFIG][:SPLIT]"
+    )
 
 
-def _embedded(name: str) -> np.ndarray:
-    from skimage import data
+def load_source(source: str, scale: int) -> list[Example]:
+    """All images of a source, decoded.
 
-    image = data.stereo_motorcycle()[0] if name == "motorcycle" else getattr(data, name)()
-    return np.asarray(image)
+    Raises:
+        InputError: see `open_source`.
+    """
+    return read_all(open_source(source, scale))
 
 
-def _split(config: DataConfig, images: list) -> tuple[list, list]:
+def _split(config: DataConfig, images: Sequence[T]) -> tuple[Sequence[T], Sequence[T]]:
     """Training and held-out images, in the order of their names."""
     if config.source == "embedded":
         return images[:-1], images[-1:]
@@ -82,57 +93,47 @@ def _split(config: DataConfig, images: list) -> tuple[list, list]:
     return train, [images[i] for i in sorted(held)]
 
 
-def degrade(name: str, image: np.ndarray, scale: int, boundary: Boundary = "replicate") -> Pair:
-    """The LR/HR pair of an HR image `[H, W, C]`, cropped to a multiple of the scale first.
+def _check_stills(source: str, images: ImageSource) -> None:
+    if any("/" in name for name in images.names):
+        raise InputError(
+            f"data.validation '': {source!r} holds frames of clips, and held-out frames would have "
+            f"neighbours in training; allowed is a source of other clips, such as another split"
+        )
+
+
+def split_source(config: DataConfig, scale: int) -> tuple[ImageSource, ImageSource]:
+    """Training images and validation images by index: what `load_pairs` loads.
 
     Raises:
-        InputError: the image has a side under one LR pixel.
+        InputError: see `open_source`; or nothing to hold out.
     """
-    if min(image.shape[:2]) < scale:
-        raise InputError(f"image {name!r} of {image.shape[:2]} is smaller than scale {scale}")
-    hr = crop_to_scale(image, scale)
-    return Pair(name, downscale(hr, scale, boundary), hr)
 
+    def opened(source: str) -> ImageSource:
+        return open_source(source, scale, duplicates=config.duplicates, directory=config.directory)
 
-def _large_enough(config: DataConfig, pairs: list[Pair], scale: int) -> list[Pair]:
-    small = [pair for pair in pairs if min(pair.lr.shape[:2]) < config.patch]
-    if small and config.small == "error":
-        rows, columns = small[0].hr.shape[:2]
-        raise InputError(
-            f"image {small[0].name!r} of {rows}x{columns} is smaller than a training patch: allowed "
-            f"is {config.patch * scale}x{config.patch * scale} or larger (data.patch {config.patch} "
-            f"at scale {scale}); --data.small skip leaves such images out"
-        )
-    kept = [pair for pair in pairs if min(pair.lr.shape[:2]) >= config.patch]
-    if not kept:
-        raise InputError(
-            f"data.patch {config.patch}: no image of {config.source!r} is large enough"
-        )
-    return kept
+    images = opened(config.source)
+    if not config.validation:
+        _check_stills(config.source, images)
+        train, held = _split(config, range(len(images)))
+        return with_copies(Subset(images, tuple(train)), config, scale), Subset(images, tuple(held))
+    validation = opened(config.validation)
+    if config.validation == "embedded":
+        validation = Subset(validation, (len(validation) - 1,))
+    return with_copies(images, config, scale), validation
 
 
 def load_pairs(config: DataConfig, scale: int) -> tuple[list[Pair], list[Pair]]:
     """Training pairs and validation pairs.
 
     Raises:
-        InputError: see `load_source`; or a training image smaller than a patch; or nothing to hold out.
+        InputError: see `open_source`; or a training image smaller than a patch; or nothing to hold out.
     """
     if config.patch < 1:
         raise InputError(f"data.patch {config.patch}: allowed is 1 or more")
-    images = load_source(config.source)
-    if config.validation:
-        train, held = images, load_source(config.validation)
-        held = held[-1:] if config.validation == "embedded" else held
-    else:
-        train, held = _split(config, images)
-    for factor in config.rescale:
-        if not 0.0 < factor < 1.0:
-            raise InputError(f"data.rescale {factor}: allowed are factors above 0 and under 1")
-    pairs = [degrade(name, image, scale, config.boundary) for name, image in train]
-    validation = [degrade(name, image, scale, config.boundary) for name, image in held]
-    kept = _large_enough(config, pairs, scale)
-    least = config.patch * scale
-    copies = rescaled(train, config.rescale, config.boundary)[len(train) :]
-    fitting = [copy for copy in copies if min(copy[1].shape[:2]) >= least]
-    kept += [degrade(name, image, scale, config.boundary) for name, image in fitting]
-    return kept, validation
+    training, validation = (
+        [make_pair(example, scale, config.boundary) for example in read_all(images)]
+        for images in split_source(config, scale)
+    )
+    sizes = np.array([pair.lr.shape[:2] for pair in training])
+    kept = large_enough(config, scale, [pair.name for pair in training], sizes)
+    return [training[place] for place in kept], validation

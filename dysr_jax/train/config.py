@@ -20,14 +20,14 @@ class TrainConfig:
     """Groups a step, each with archs and patches of its own; a multiple of the number of devices, which
     share them out. 0 means one a device."""
     random_archs: int = 1
-    """Random archs through which each patch passes, beside the largest and the smallest (the sandwich rule)."""
+    """Random archs through which each patch passes, beside the largest and the smallest."""
     archs: Literal["group", "patch"] = "group"
-    """Whether the patches of a group share their random archs (`lax.switch`: only what they take is computed),
-    or each patch has its own (all is computed and masked: many archs a step, and large batches)."""
+    """Whether the patches of a group share their random archs (`lax.switch`: only what they take is
+    computed), or each patch has its own (all is computed and masked: many archs a step, large batches)."""
     sampling: Sampling = "uniform"
     """How random archs are drawn (`dysr_jax.train.sampling.draw`)."""
     sandwich: bool = True
-    """Train the largest and the smallest arch at every step."""
+    """Train the largest and the smallest arch at every step (the sandwich rule)."""
     largest_steps: int = 0
     """Updates at the start that train the largest arch alone; a multiple of `chunk`."""
     distill: float = 0.5

@@ -1,6 +1,8 @@
 """The training loop: restore, dispatch, log, save."""
 
 import contextlib
+import functools
+import itertools
 
 import chex
 import jax
@@ -11,6 +13,7 @@ from jax.sharding import Mesh
 from dysr_jax import parallel
 from dysr_jax.checkpoint import Checkpoints
 from dysr_jax.data.pool import Pool
+from dysr_jax.data.stream import Stream
 from dysr_jax.model.supernet import Supernet
 from dysr_jax.train.config import TrainConfig, check_config
 from dysr_jax.train.log import Log
@@ -21,7 +24,7 @@ from dysr_jax.train.step import make_train_chunk
 def train(
     key: chex.PRNGKey,
     net: Supernet,
-    pool: Pool,
+    data: Pool | Stream,
     config: TrainConfig,
     mesh: Mesh,
     run: epath.PathLike,
@@ -36,7 +39,7 @@ def train(
     Args:
         key: initial weights and all draws come from it.
         net: the supernet.
-        pool: the training images.
+        data: the training images, on the device or streamed to it.
         config: the recipe.
         mesh: the devices.
         run: directory that gets `checkpoints/` and `tensorboard/`.
@@ -50,22 +53,31 @@ def train(
     check_config(config, mesh.devices.size)
     key_init, key_steps = jax.random.split(key)
     run = epath.Path(run)
-    with Checkpoints(run / "checkpoints") as checkpoints:
+    with Checkpoints(run / "checkpoints") as checkpoints, contextlib.ExitStack() as opened:
         state = parallel.replicate(init_state(key_init, net.space, config), mesh)
-        state = checkpoints.restore(state) or state
+        stream = None
+        if isinstance(data, Stream):
+            stream = data.chunks(_host_seed(key_steps), config, mesh)
+            opened.callback(stream.close)
+        state = checkpoints.restore(state, stream) or state
         done = int(state.step)
         if done == config.steps:
             return state
-        pool = parallel.replicate(pool, mesh)
-        together = make_train_chunk(net, config, mesh, costs)
-        alone = make_train_chunk(net, config, mesh, largest_only=True)
+        inputs = stream or itertools.repeat(parallel.replicate(data, mesh))
+        make = functools.partial(make_train_chunk, net, config, mesh, streamed=stream is not None)
+        alone, together = make(largest_only=True), make(costs)
         log = Log(run / "tensorboard", config, done, write=parallel.is_main())
-        with contextlib.closing(log):
-            for step in range(done + config.chunk, config.steps + 1, config.chunk):
-                train_chunk = alone if step <= config.largest_steps else together
-                state, metrics = train_chunk(state, pool, key_steps)
-                log.push(step, metrics)
-                if step % (config.chunk * config.checkpoint_chunks) == 0 or step == config.steps:
-                    log.flush()  # so that no diverged state is kept
-                    checkpoints.save(step, state)
+        opened.callback(log.close)
+        for step in range(done + config.chunk, config.steps + 1, config.chunk):
+            train_chunk = alone if step <= config.largest_steps else together
+            state, metrics = train_chunk(state, next(inputs), key_steps)
+            log.push(step, metrics)
+            if step % (config.chunk * config.checkpoint_chunks) == 0 or step == config.steps:
+                log.flush()  # so that no diverged state is kept
+                checkpoints.save(step, state, stream)
     return state
+
+
+def _host_seed(key: chex.PRNGKey) -> int:
+    """A seed under 2**32 for what is drawn on the host; no step folds this number into the key."""
+    return int(jax.random.bits(jax.random.fold_in(key, 2**32 - 1)))

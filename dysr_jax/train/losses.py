@@ -1,7 +1,7 @@
 """The one-shot loss: the sandwich rule with in-place distillation.
 
-Both are those of Yu & Huang 2019 (Universally Slimmable Networks); OFA and AttentiveNAS train likewise. Of the
-archs of a step the largest learns from the HR image, the others from it and from the largest's output.
+Both are those of Yu & Huang 2019 (Universally Slimmable Networks); OFA and AttentiveNAS train likewise.
+The largest arch of a step learns from the HR image, the others from it and from the largest's output.
 """
 
 from collections.abc import Callable
@@ -140,9 +140,10 @@ def _by_patch(
         archs = archs.at[0, :smalls].set(ends[1])
         archs = jnp.concatenate([jnp.broadcast_to(ends[0], archs[:1].shape), archs])
     passages = archs.shape[0]
-    out = net.apply(
+    flat: chex.Array = net.apply(
         {"params": params}, jnp.tile(lr, (passages, 1, 1, 1)), archs.reshape(-1, archs.shape[-1])
-    ).reshape(passages, *hr.shape)
+    )
+    out = flat.reshape(passages, *hr.shape)
     errors = lax.stop_gradient(jnp.mean(jnp.abs(out - hr), (2, 3, 4)))
     if not config.sandwich:
         return loss(out, hr), dict.fromkeys(("largest", "smallest", "random"), errors.mean())

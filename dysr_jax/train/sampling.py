@@ -1,4 +1,4 @@
-"""Which archs a training step draws. A front needs archs of every cost; uniform draws all cost about as much."""
+"""Which archs a training step draws: a front needs all costs, and uniform draws all cost about as much."""
 
 from typing import Literal
 
@@ -17,8 +17,8 @@ def draw(key: chex.PRNGKey, space: SearchSpace, count: int, how: Sampling) -> ch
     `uniform` draws every branch on its own. The others draw how many body slots are active, from none to
     all; the rest takes its cheapest branch. In half of the archs all active slots take one branch, in the
     others each its own. `spread` activates any slots; `nested`, in half of the archs, the first ones, so
-    that small archs are the beginnings of larger ones (as depth is in Once-for-All, Cai et al. 2020). The more
-    slots are active, the likelier is a costly upsampler.
+    that small archs are the beginnings of larger ones (as depth is in Once-for-All, Cai et al. 2020). The
+    more slots are active, the likelier is a costly upsampler.
     """
     if how == "uniform":
         return sample(key, space, (count,))

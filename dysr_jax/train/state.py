@@ -64,12 +64,13 @@ def init_state(key: chex.PRNGKey, space: SearchSpace, config: TrainConfig) -> Tr
 def to_vectors(state: TrainState) -> tuple[TrainState, Callable[[chex.Array], Params]]:
     """The state with its parameters and their average as vectors, and what makes a pytree of one again."""
     params, unravel = ravel_pytree(state.params)
-    return state.replace(params=params, ema=ravel_pytree(state.ema)[0]), unravel
+    ema, _ = ravel_pytree(state.ema)
+    return TrainState(state.step, params, ema, state.opt_state), unravel
 
 
 def to_pytrees(state: TrainState, unravel: Callable[[chex.Array], Params]) -> TrainState:
     """The inverse of `to_vectors`."""
-    return state.replace(params=unravel(state.params), ema=unravel(state.ema))
+    return TrainState(state.step, unravel(state.params), unravel(state.ema), state.opt_state)
 
 
 def apply_gradients(state: TrainState, grads: chex.Array, config: TrainConfig) -> TrainState:

@@ -1,5 +1,6 @@
 """One update of the one-shot training, and many of them in one dispatch."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -13,12 +14,12 @@ from jax.flatten_util import ravel_pytree
 from jax.sharding import Mesh
 
 from dysr_jax import parallel
+from dysr_jax.data.augment import prepare, vary_batch
 from dysr_jax.data.pool import Pool, draw
-from dysr_jax.data.variety import mix_patches, permute_colours
 from dysr_jax.model.supernet import Params, Supernet
 from dysr_jax.space import SearchSpace
-from dysr_jax.train.config import TrainConfig
 from dysr_jax.train import sampling
+from dysr_jax.train.config import TrainConfig
 from dysr_jax.train.losses import group_loss, largest_alone
 from dysr_jax.train.state import TrainState, apply_gradients, to_pytrees, to_vectors
 
@@ -51,6 +52,7 @@ def draw_archs(
         count: archs a group.
         costs: `[slots, branches]`, such as `dysr_jax.search.latency.branch_ms`; None draws each arch on
             its own, as does a single group.
+        how: the recipe's `sampling`.
     """
     if groups == 1 or costs is None:
         return sampling.draw(key, space, groups * count, how).reshape(groups, count, -1)
@@ -66,7 +68,7 @@ def draw_archs(
 
 def draw_groups(
     key: chex.PRNGKey,
-    pool: Pool,
+    data: Pool | Batch,
     net: Supernet,
     config: TrainConfig,
     numbers: chex.Array,
@@ -76,7 +78,8 @@ def draw_groups(
 ) -> tuple[Batch, chex.Array]:
     """The patches and archs of the groups with these numbers (int32 `[G]`, of `groups` in all).
 
-    A group's draw depends on its number and the key only, not on the device that trains it.
+    A group's draw depends on its number and the key only, not on the device that trains it. `data` is
+    what crops are cut from, or the groups' crops themselves, uint8.
 
     Returns:
         The batch, and archs int32 `[G, R, slots]`, or `[G, R, B, slots]` where each patch has its own.
@@ -90,19 +93,13 @@ def draw_groups(
         archs = draw_archs(
             key_archs, net.space, groups, config.random_archs, costs, config.sampling
         )
-    batch = jax.vmap(lambda number: _patches(jax.random.fold_in(key_data, number), pool, config))
-    return batch(numbers), archs[numbers]
-
-
-def _patches(key: chex.PRNGKey, pool: Pool, config: TrainConfig) -> Batch:
-    """A group's patches: LR `[B, P, P, 3]` and HR `[B, s P, s P, 3]`, varied as the recipe says."""
-    key_draw, key_colours, key_mix = jax.random.split(key, 3)
-    lr, hr = draw(key_draw, pool, config.batch)
-    if config.colours:
-        lr, hr = permute_colours(key_colours, lr, hr)
-    if config.mix:
-        lr, hr = mix_patches(key_mix, config.mix, lr, hr)
-    return lr, hr
+    keys = jax.vmap(lambda number: jax.random.fold_in(key_data, number))(numbers)
+    if isinstance(data, Pool):
+        batch = jax.vmap(lambda key: draw(key, data, config.batch))(keys)
+    else:
+        batch = jax.vmap(prepare)(keys, *data)
+    vary = functools.partial(vary_batch, colours=config.colours, mix=config.mix)
+    return jax.vmap(vary)(keys, *batch), archs[numbers]
 
 
 def train_step(
@@ -167,31 +164,36 @@ def make_train_chunk(
     mesh: Mesh,
     costs: np.ndarray | None = None,
     *,
+    streamed: bool = False,
     largest_only: bool = False,
-) -> Callable[[TrainState, Pool, chex.PRNGKey], tuple[TrainState, Metrics]]:
+) -> Callable[[TrainState, Any, chex.PRNGKey], tuple[TrainState, Metrics]]:
     """`chunk` updates as one jitted dispatch over the devices of the mesh; the state is donated.
 
     `costs` makes the archs of all groups of a step alike in cost (see `draw_archs`). The returned
-    function gives the new state and, for every metric, its `[chunk]` values.
+    function takes the state, the pool (or, if `streamed`, the crops of all its steps, as
+    `dysr_jax.data.stream` makes them) and the key; it gives the new state and, for every metric, its
+    `[chunk]` values.
     """
     devices = mesh.devices.size
     groups = config.groups or devices
     each = groups // devices
 
-    def chunk(state: TrainState, pool: Pool, key: chex.PRNGKey) -> tuple[TrainState, Metrics]:
+    def chunk(state: TrainState, data: Any, key: chex.PRNGKey) -> tuple[TrainState, Metrics]:
         numbers = parallel.index() * each + jnp.arange(each)
 
-        def body(state: TrainState, _: None) -> tuple[TrainState, Metrics]:
+        def body(state: TrainState, crops: Batch | None) -> tuple[TrainState, Metrics]:
             step_key = jax.random.fold_in(key, state.step)
             batch, archs = draw_groups(
-                step_key, pool, net, config, numbers, groups=groups, costs=costs
+                step_key, crops or data, net, config, numbers, groups=groups, costs=costs
             )
             archs = None if largest_only else archs
             return train_step(state, batch, archs, net=net, config=config, unravel=unravel)
 
         vectors, unravel = to_vectors(state)
-        vectors, metrics = lax.scan(body, vectors, None, length=config.chunk)
+        crops = data if streamed else None
+        vectors, metrics = lax.scan(body, vectors, crops, length=config.chunk)
         return to_pytrees(vectors, unravel), metrics
 
-    mapped = parallel.per_device(chunk, mesh, in_axes=(None, None, None), out_axes=None)
+    in_axes = (None, 0 if streamed else None, None)
+    mapped = parallel.per_device(chunk, mesh, in_axes=in_axes, out_axes=None)
     return jax.jit(mapped, donate_argnums=0)

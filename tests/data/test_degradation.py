@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dysr_jax.data.degradation import crop_to_scale, downscale, upscale
+from dysr_jax.data.degradation import crop_to_scale, downscale, downscale_crop, upscale
 
 SCALES = (2, 3, 4)
 BOUNDARIES = ("replicate", "symmetric")
@@ -182,3 +182,37 @@ def test_crop_to_scale_keeps_the_upper_left_multiple(rows, columns, scale):
 def test_downscale_refuses_sides_that_are_no_multiple(shape):
     with pytest.raises(ValueError, match=rf"{shape[0]}x{shape[1]}.*multiples of scale 4"):
         downscale(random_image(*shape), 4)
+
+
+@property_test
+@given(data=st.data(), scale=scales, boundary=boundaries)
+def test_a_crop_degraded_alone_is_that_of_the_whole_image(data, scale, boundary):
+    rows, columns = (data.draw(st.integers(1, 14), name) for name in ("rows", "columns"))
+    patch = data.draw(st.integers(1, min(rows, columns)), "patch")
+    row = data.draw(st.integers(0, rows - patch), "row")
+    column = data.draw(st.integers(0, columns - patch), "column")
+    image = random_image(rows * scale, columns * scale, seed=rows)
+    whole = downscale(image, scale, boundary)[row : row + patch, column : column + patch]
+    alone = downscale_crop(image, scale, row, column, patch, boundary)
+    np.testing.assert_array_equal(alone, whole)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_a_crop_padded_at_its_own_border_is_another(scale):
+    """What makes the test above one: cut first and degraded then, a crop differs."""
+    image, side = random_image(12 * scale, 12 * scale), slice(4 * scale, 8 * scale)
+    inner = downscale_crop(image, scale, 4, 4, 4)
+    assert (inner != downscale(image[side, side], scale)).any()
+
+
+def test_a_crop_reads_no_pixel_more_than_two_lr_pixels_beyond_it():
+    image, other = random_image(48, 48), random_image(48, 48, seed=1)
+    near = slice((4 - 2) * 4, (7 + 2) * 4)
+    other[near, near] = image[near, near]
+    first, second = (downscale_crop(pixels, 4, 4, 4, 3) for pixels in (image, other))
+    np.testing.assert_array_equal(first, second)
+
+
+def test_downscale_crop_refuses_sides_that_are_no_multiple():
+    with pytest.raises(ValueError, match="multiples of scale 4"):
+        downscale_crop(random_image(9, 8), 4, 0, 0, 1)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dysr_jax.data.files import image_shape
 from dysr_jax.data.images import list_images, read_grey_or_rgb, read_image, write_image
 from dysr_jax.errors import InputError
 
@@ -238,3 +239,28 @@ def test_list_images_of_no_images(tmp_path):
     for missing in (tmp_path / "missing", tmp_path / "notes.txt"):
         with pytest.raises(InputError, match=rf"{missing.name}.*does not exist"):
             list_images(missing)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif", ".bmp"])
+@pytest.mark.parametrize("orientation", [None, 3, 6])
+def test_the_size_in_the_header_is_that_of_the_pixels(tmp_path, rgb, suffix, orientation):
+    file, exif = tmp_path / f"image{suffix}", Image.Exif()
+    if orientation:
+        exif[0x0112] = orientation
+    Image.fromarray(rgb).save(file, **({"exif": exif} if suffix != ".bmp" else {}))
+    assert image_shape(file) == read_image(file).shape[:2]
+
+
+def test_the_size_is_read_without_the_pixels(path, rgb):
+    Image.fromarray(rgb).save(path)
+    content = path.read_bytes()
+    path.write_bytes(content[: content.index(b"IDAT") + 4])
+    with pytest.raises(InputError, match="cannot be read"):
+        read_image(path)
+    assert image_shape(path) == rgb.shape[:2]
+
+
+def test_the_size_of_what_is_no_image(path):
+    path.write_text("text")
+    with pytest.raises(InputError, match=r"image\.png' cannot be read"):
+        image_shape(path)

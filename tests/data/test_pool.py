@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dysr_jax.data import pool as pool_module
-from dysr_jax.data.pool import augment, build_pool, draw, to_pixels
+from dysr_jax.data.pool import build_pool, draw
 from dysr_jax.data.sources import Pair
 from dysr_jax.errors import InputError
 
@@ -117,25 +117,6 @@ def test_draw_is_the_same_compiled(pool, strict_dtypes):
     for a, b in zip(plain, compiled(jax.random.key(5), pool, BATCH), strict=True):
         assert a.dtype == b.dtype == np.float32
         np.testing.assert_allclose(a, b, rtol=1e-6)
-
-
-@pytest.mark.parametrize("flags", SYMMETRIES)
-def test_augment_is_that_symmetry(flags):
-    image = labelled(0, 4, 4)
-    np.testing.assert_array_equal(jax.jit(augment)(image, *flags), symmetry(image, flags))
-
-
-def test_augment_makes_eight_different_images():
-    image = labelled(0, 4, 4)
-    made = {np.asarray(augment(image, *flags)).tobytes() for flags in SYMMETRIES}
-    group = {np.rot90(turned, k).tobytes() for turned in (image, image[::-1]) for k in range(4)}
-    assert made == group
-    assert len(group) == 8
-
-
-def test_to_pixels_is_the_unit_range():
-    pixels = to_pixels(np.array([0, 51, 255], np.uint8))
-    np.testing.assert_allclose(pixels, [0.0, 0.2, 1.0], rtol=1e-6)
 
 
 def test_the_pool_knows_its_scale_and_bytes(pool):

@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 from dysr_jax.data import sources
 from dysr_jax.data.degradation import downscale
 from dysr_jax.data.images import write_image
-from dysr_jax.data.sources import EMBEDDED, DataConfig, degrade, load_pairs, load_source
+from dysr_jax.data.sources import (
+    EMBEDDED,
+    DataConfig,
+    degrade,
+    load_pairs,
+    load_source,
+    open_source,
+    split_source,
+)
 from dysr_jax.errors import InputError
 
 SIDE = 16
@@ -49,9 +57,10 @@ def test_embedded_holds_the_last_photograph_out():
 
 
 def test_load_source_reads_a_folder_by_name(folder):
-    images = load_source(f"folder:{folder}")
-    assert [name for name, _ in images] == [f"{number:02}.png" for number in range(20)]
-    assert [image[0, 0, 0] for _, image in images] == list(range(20))
+    images = load_source(f"folder:{folder}", 4)
+    assert names(images) == [f"{number:02}.png" for number in range(20)]
+    assert [image.hr[0, 0, 0] for image in images] == list(range(20))
+    assert all(image.lr is None for image in images)
 
 
 def test_a_folder_is_split_the_same_at_each_call(folder):
@@ -97,24 +106,24 @@ def test_one_image_cannot_be_split(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "source", ["", "folder", "folder:", "tfds:div2k", "Embedded", "embedded:x"]
+    "source", ["", "folder", "folder:", "paired", "tfds:", "Embedded", "embedded:x"]
 )
 def test_unknown_source(source):
-    with pytest.raises(InputError, match=rf"'{source}': allowed are embedded and folder:PATH"):
-        load_source(source)
+    with pytest.raises(InputError, match=rf"'{source}': allowed are embedded, folder:PATH, paired"):
+        open_source(source, 4)
 
 
 def test_missing_and_empty_folders(tmp_path):
     with pytest.raises(InputError, match=r"missing.*does not exist"):
-        load_source(f"folder:{tmp_path / 'missing'}")
+        open_source(f"folder:{tmp_path / 'missing'}", 4)
     with pytest.raises(InputError, match="holds no"):
-        load_source(f"folder:{tmp_path}")
+        open_source(f"folder:{tmp_path}", 4)
 
 
 def test_a_file_that_is_no_image_is_named(folder):
     (folder / "05.png").write_text("text")
     with pytest.raises(InputError, match=r"05\.png.*cannot be read"):
-        load_source(f"folder:{folder}")
+        open_source(f"folder:{folder}", 4)
 
 
 @pytest.fixture
@@ -157,6 +166,17 @@ def test_a_validation_source_leaves_all_images_for_training(folder, tmp_path):
 def test_the_embedded_validation_source_is_its_held_out_photograph(folder):
     _, validation = load_pairs(config_of(folder, validation="embedded"), 2)
     assert names(validation) == ["astronaut"]
+
+
+@pytest.mark.parametrize("validation", ["", "embedded"])
+def test_the_split_by_index_is_what_is_loaded(folder, validation):
+    config = config_of(folder, holdout=4, validation=validation)
+    for by_index, loaded in zip(split_source(config, 2), load_pairs(config, 2), strict=True):
+        assert list(by_index.names) == names(loaded)
+        examples = [by_index[index] for index in range(len(by_index))]
+        for example, pair in zip(examples, loaded, strict=True):
+            np.testing.assert_array_equal(degrade(example.name, example.hr, 2).hr, pair.hr)
+            assert pair.generated
 
 
 def test_an_unknown_validation_source(folder):

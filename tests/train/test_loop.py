@@ -9,8 +9,11 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from dysr_jax import parallel
 from dysr_jax.checkpoint import Checkpoints
+from dysr_jax.data.examples import Example
 from dysr_jax.data.pool import build_pool
-from dysr_jax.data.sources import Pair
+from dysr_jax.data.sources import DataConfig, Pair
+from dysr_jax.data.stream import Stream
+from dysr_jax.data.training import TrainingImages
 from dysr_jax.errors import InputError
 from dysr_jax.model.supernet import Supernet
 from dysr_jax.space import uniform
@@ -28,10 +31,31 @@ def pool():
     return build_pool([Pair("noise", hr[::2, ::2], hr)], patch=8)
 
 
-def train(pool, run):
-    return loop.train(
-        jax.random.key(0), Supernet(SPACE), pool, CONFIG, parallel.device_mesh(1), run
-    )
+class LoadedImages:
+    """Images that are in memory, as a source."""
+
+    def __init__(self, images):
+        self.names, self.images = zip(*images, strict=True)
+
+    def __len__(self):
+        return len(self.names)
+
+    def __getitem__(self, index):
+        return Example(self.names[index], self.images[index], None)
+
+
+@pytest.fixture(scope="module")
+def stream():
+    """Three images of which Grain reads crops."""
+    rng = np.random.default_rng(0)
+    source = LoadedImages([(str(i), rng.integers(0, 256, (40, 48, 3), np.uint8)) for i in range(3)])
+    config = DataConfig(patch=8, crops_per_image=2)
+    return Stream(TrainingImages(source, np.arange(3), np.array([(20, 24)] * 3), config, 2))
+
+
+def train(data, run, config=CONFIG, devices=1):
+    mesh = parallel.device_mesh(devices)
+    return loop.train(jax.random.key(0), Supernet(SPACE), data, config, mesh, run)
 
 
 @pytest.fixture(scope="module")
@@ -62,13 +86,12 @@ class StopError(Exception):
     """Stands for whatever ends a process."""
 
 
-@pytest.fixture
-def resumed(pool, tmp_path, monkeypatch):
-    """The state of a run that was interrupted after the second of four dispatches, and its folder."""
+def interrupted(data, run, config=CONFIG, devices=1):
+    """Train, but for an interruption after the second dispatch."""
     real, done = loop.make_train_chunk, []
 
-    def stopping(*args):
-        chunk = real(*args)
+    def stopping(*args, **options):
+        chunk = real(*args, **options)
 
         def wrapped(*inner):
             if len(done) == 2:
@@ -78,10 +101,15 @@ def resumed(pool, tmp_path, monkeypatch):
 
         return wrapped
 
-    monkeypatch.setattr(loop, "make_train_chunk", stopping)
-    with pytest.raises(StopError):
-        train(pool, tmp_path)
-    monkeypatch.setattr(loop, "make_train_chunk", real)
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(StopError):
+        patch.setattr(loop, "make_train_chunk", stopping)
+        train(data, run, config, devices)
+
+
+@pytest.fixture
+def resumed(pool, tmp_path):
+    """The state of a run that was interrupted, and its folder."""
+    interrupted(pool, tmp_path)
     return train(pool, tmp_path), tmp_path
 
 
@@ -91,8 +119,18 @@ def test_an_interrupted_run_ends_with_the_same_bits(resumed, finished):
         np.testing.assert_array_equal(mine, theirs)
 
 
+@pytest.mark.parametrize("devices", [1, 4])
+def test_an_interrupted_stream_ends_with_the_same_bits(stream, tmp_path, devices):
+    config = dataclasses.replace(CONFIG, groups=devices, steps=9)
+    whole = train(stream, tmp_path / "whole", config, devices)
+    interrupted(stream, tmp_path / "run", config, devices)
+    state = train(stream, tmp_path / "run", config, devices)
+    for mine, theirs in zip(jax.tree.leaves(state), jax.tree.leaves(whole), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
 def test_a_finished_run_is_restored_and_not_trained(pool, finished, monkeypatch):
-    monkeypatch.setattr(loop, "make_train_chunk", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr(loop, "make_train_chunk", lambda *_, **__: pytest.fail("trained again"))
     state = train(pool, finished[1])
     for mine, theirs in zip(jax.tree.leaves(state), jax.tree.leaves(finished[0]), strict=True):
         np.testing.assert_array_equal(mine, theirs)

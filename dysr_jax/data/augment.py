@@ -1,0 +1,74 @@
+"""What is done to a pair of patches on the device before a training step sees it."""
+
+import chex
+import jax
+import jax.numpy as jnp
+
+
+def to_pixels(image: chex.Array) -> chex.Array:
+    """uint8 to float32 in [0, 1]."""
+    return image.astype(jnp.float32) / 255.0
+
+
+def symmetry(
+    image: chex.Array, flip_rows: chex.Array, flip_columns: chex.Array, transpose: chex.Array
+) -> chex.Array:
+    """One of the eight symmetries of the square, of `[P, P, 3]`; the flags are traced booleans."""
+    image = jnp.where(flip_rows, jnp.flip(image, 0), image)
+    image = jnp.where(flip_columns, jnp.flip(image, 1), image)
+    return jnp.where(transpose, image.swapaxes(0, 1), image)
+
+
+def augment(key: chex.PRNGKey, lr: chex.Array, hr: chex.Array) -> tuple[chex.Array, chex.Array]:
+    """A pair of patches, `[P, P, 3]` and `[s P, s P, 3]`, turned by one random symmetry of the square."""
+    flags = jax.random.bernoulli(key, 0.5, (3,))
+    return symmetry(lr, *flags), symmetry(hr, *flags)
+
+
+def prepare(key: chex.PRNGKey, lr: chex.Array, hr: chex.Array) -> tuple[chex.Array, chex.Array]:
+    """A batch of crops as a training step sees it, each augmented on its own. Traceable.
+
+    Args:
+        key: of the batch.
+        lr: `[B, P, P, 3]` uint8.
+        hr: `[B, s P, s P, 3]` uint8.
+
+    Returns:
+        LR and HR of the same shapes, float32 in [0, 1].
+    """
+    keys = jax.random.split(key, lr.shape[0])
+    return jax.vmap(augment)(keys, to_pixels(lr), to_pixels(hr))
+
+
+def permute_colours(key: chex.PRNGKey, *batches: chex.Array) -> list[chex.Array]:
+    """The same random order of the channels for patch i of every batch `[B, H, W, 3]`."""
+    count = batches[0].shape[0]
+    order = jnp.argsort(jax.random.uniform(key, (count, 3)), 1)
+    permutation = jax.nn.one_hot(order, 3, dtype=batches[0].dtype)
+    return [jnp.einsum("nhwi,noi->nhwo", x, permutation, precision="highest") for x in batches]
+
+
+def mix_patches(key: chex.PRNGKey, share: float, *batches: chex.Array) -> list[chex.Array]:
+    """A share of the patches `[B, H, W, C]` blended with their neighbour in the batch (mixup).
+
+    Zhang et al. 2018; Yoo et al. 2020 use it for super-resolution. Bicubic degradation is linear, so the
+    blend of two LR patches is that of the blended HR ones, but for rounding.
+    """
+    key_which, key_weight = jax.random.split(key)
+    count = batches[0].shape[0]
+    which = jax.random.bernoulli(key_which, share, (count, 1, 1, 1))
+    weight = jnp.where(which, jax.random.uniform(key_weight, (count, 1, 1, 1)), 0.0)
+    return [x + weight.astype(x.dtype) * (jnp.roll(x, 1, 0) - x) for x in batches]
+
+
+def vary_batch(
+    key: chex.PRNGKey, lr: chex.Array, hr: chex.Array, *, colours: bool, mix: float
+) -> tuple[chex.Array, chex.Array]:
+    """A prepared batch with its colours permuted and a share `mix` of its patches mixed, or as it is."""
+    key_colours, key_mix = jax.random.split(jax.random.fold_in(key, 1))
+    batch = [lr, hr]
+    if colours:
+        batch = permute_colours(key_colours, *batch)
+    if mix:
+        batch = mix_patches(key_mix, mix, *batch)
+    return batch[0], batch[1]

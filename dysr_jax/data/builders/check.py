@@ -1,0 +1,97 @@
+"""A look at every image before a data set is built: all are read, once."""
+
+import hashlib
+import os
+import warnings
+from collections.abc import Iterator
+from multiprocessing.pool import ThreadPool
+from typing import NamedTuple
+
+from tqdm import tqdm
+
+from dysr_jax.data.builders.tree import Item, Tree
+from dysr_jax.data.examples import check_fit, listed
+from dysr_jax.data.files import Duplicates, copies_error, later_copies
+from dysr_jax.data.images import read_image
+from dysr_jax.errors import InputError
+
+
+class _Found(NamedTuple):
+    """What was seen of an image."""
+
+    split: str
+    item: Item
+    digest: str
+    error: str
+
+
+def check_images(tree: Tree, scale: int, duplicates: Duplicates = "error") -> Tree:
+    """The tree without duplicates and with sizes, after every image was read.
+
+    Two images are duplicates if their pixels are the same. The first of them is kept, and what is for
+    evaluation comes first. Frames of clips may be the same.
+
+    Args:
+        tree: all images.
+        scale: side of HR over side of LR, 0 without LR.
+        duplicates: whether they are errors.
+
+    Raises:
+        InputError: images that cannot be read, LR images that do not fit, clips of several sizes, or
+            duplicates: the first few are named, all are counted, in one line.
+    """
+    found = list(_look_at(tree, scale))
+    problems = [part for part in (_failed(found), _uneven(found)) if part]
+    if problems:
+        raise InputError("; ".join(problems))
+    stills = [one for one in found if "/" not in one.item.name]
+    stills.sort(key=lambda one: one.split == "train")  # stable
+    copies = later_copies((f"{one.split}/{one.item.name}", one.digest) for one in stills)
+    if copies and duplicates == "error":
+        raise copies_error(copies, "it", "--duplicates")
+    kept: Tree = {split: [] for split in tree}
+    for one in found:
+        if f"{one.split}/{one.item.name}" not in copies:
+            kept[one.split].append(one.item)
+    return kept
+
+
+def _look_at(tree: Tree, scale: int) -> Iterator[_Found]:
+    tasks = [(split, item, scale) for split, items in tree.items() for item in items]
+    # Each reading sets the filters of warnings, which threads share: here they are put back at last.
+    with warnings.catch_warnings(), ThreadPool(os.cpu_count()) as pool:
+        done = pool.imap(_see, tasks, chunksize=4)
+        yield from tqdm(done, desc="check", total=len(tasks), unit="image")
+
+
+def _see(task: tuple[str, Item, int]) -> _Found:
+    split, item, scale = task
+    try:
+        hr = read_image(item.hr)
+        if item.lr:
+            lr = read_image(item.lr)
+            check_fit(str(item.lr), (hr.shape[0], hr.shape[1]), (lr.shape[0], lr.shape[1]), scale)
+    except InputError as error:
+        return _Found(split, item, "", str(error))
+    digest = hashlib.sha256(hr.tobytes()).hexdigest() if "/" not in item.name else ""
+    read = item._replace(size=(hr.shape[0], hr.shape[1]))
+    return _Found(split, read, f"{hr.shape}{digest}", "")
+
+
+def _failed(found: list[_Found]) -> str:
+    failed = [one for one in found if one.error]
+    if not failed:
+        return ""
+    names = listed([one.item.name for one in failed])
+    return f"{len(failed)} of {len(found)} images cannot be used: {names}; the first: {failed[0].error}"
+
+
+def _uneven(found: list[_Found]) -> str:
+    """Clips whose frames are not all of one size."""
+    sizes: dict[str, set[tuple[int, int]]] = {}
+    for one in found:
+        clip, slash, _ = one.item.name.rpartition("/")
+        if slash and not one.error:
+            sizes.setdefault(f"{one.split} {clip}", set()).add(one.item.size)
+    uneven = [clip for clip, seen in sizes.items() if len(seen) > 1]
+    return f"{len(uneven)} clips have frames of several sizes: {listed(uneven)}" if uneven else ""

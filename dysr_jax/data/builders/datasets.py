@@ -1,0 +1,162 @@
+"""The data sets that can be prepared from folders, and how their publishers lay these out."""
+
+import dataclasses
+import pathlib
+import re
+from collections.abc import Callable, Iterator
+from typing import Final, NamedTuple
+
+from dysr_jax.errors import InputError
+
+
+class Place(NamedTuple):
+    """Image files of a folder, all of them or those whose stem ends so."""
+
+    folder: pathlib.Path
+    ending: str = ""
+
+
+class Group(NamedTuple):
+    """The images of a split, or the frames of one of its clips."""
+
+    split: str
+    hr: Place
+    lr: Place | None
+    clip: str = ""
+    frames: int = 0
+    """How many there have to be; 0 for any number."""
+
+
+Layout = Callable[[pathlib.Path, int], Iterator[Group]]
+"""The groups below a folder at a scale; scale 0 is without LR images."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Dataset:
+    """A data set of some publisher."""
+
+    about: str
+    expects: str
+    """What the folder given by the user has to hold."""
+    homepage: str
+    layout: Layout
+    scales: tuple[int, ...]
+    """Scales of the LR images that are published, the usual first."""
+    plain: bool = True
+    """Whether there is a config `hr` without LR images."""
+
+    @property
+    def configs(self) -> dict[str, int]:
+        """Names of the configs, the default first, with their scales; 0 is without LR."""
+        given = {f"bicubic_x{scale}": scale for scale in self.scales}
+        return {**given, **({"hr": 0} if self.plain else {})}
+
+
+def _below(root: pathlib.Path, *names: str) -> pathlib.Path:
+    """The folder of the data set, where the user named the one above it."""
+    return next((root / name for name in names if (root / name).is_dir()), root)
+
+
+def _div2k(root: pathlib.Path, scale: int) -> Iterator[Group]:
+    root = _below(root, "DIV2K")
+    for split, part in (("train", "train"), ("validation", "valid")):
+        lr = Place(root / f"DIV2K_{part}_LR_bicubic" / f"X{scale}")
+        yield Group(split, Place(root / f"DIV2K_{part}_HR"), lr if scale else None)
+
+
+def _flickr2k(root: pathlib.Path, scale: int) -> Iterator[Group]:
+    root = _below(root, "Flickr2K")
+    lr = Place(root / "Flickr2K_LR_bicubic" / f"X{scale}")
+    yield Group("train", Place(root / "Flickr2K_HR"), lr if scale else None)
+
+
+def _benchmark(*names: str) -> Layout:
+    """Either `HR` with `LR_bicubic/X4`, or `image_SRF_4` with both."""
+
+    def layout(root: pathlib.Path, scale: int) -> Iterator[Group]:
+        root = _below(root, *names)
+        mixed = root / f"image_SRF_{scale}"
+        if mixed.is_dir():
+            yield Group("test", Place(mixed, "_HR"), Place(mixed, "_LR"))
+        else:
+            yield Group("test", Place(root / "HR"), Place(root / "LR_bicubic" / f"X{scale}"))
+
+    return layout
+
+
+_CLIP: Final = re.compile(r"\d+/\d+")
+SEPTUPLET: Final = 7
+
+
+def _vimeo90k(root: pathlib.Path, scale: int) -> Iterator[Group]:
+    root = _below(root, "vimeo_septuplet")
+    for split in ("train", "test"):
+        path = root / f"sep_{split}list.txt"
+        try:
+            clips = path.read_text().split()
+        except (OSError, UnicodeDecodeError):
+            raise InputError(f"list of clips {str(path)!r} cannot be read") from None
+        odd = [clip for clip in clips if not _CLIP.fullmatch(clip)]
+        if odd or not clips:
+            raise InputError(
+                f"list of clips {str(path)!r}: {odd[:1] or 'empty'}; allowed is 00001/0001"
+            )
+        for clip in sorted(clips):
+            yield Group(split, Place(root / "sequences" / clip), None, clip, SEPTUPLET)
+
+
+def _vid4(root: pathlib.Path, scale: int) -> Iterator[Group]:
+    root = _below(root, "Vid4")
+    high = next(
+        (root / name for name in ("GT", "HR", "original") if (root / name).is_dir()), root / "GT"
+    )
+    clips = sorted(path.name for path in high.iterdir() if path.is_dir()) if high.is_dir() else []
+    for clip in clips or ("calendar", "city", "foliage", "walk"):
+        yield Group(
+            "test", Place(high / clip), Place(root / f"BIx{scale}" / clip) if scale else None, clip
+        )
+
+
+def _benchmark_set(name: str, homepage: str, *others: str) -> Dataset:
+    expects = f"{name}/HR and {name}/LR_bicubic/X4, or {name}/image_SRF_4"
+    about = f"{name}, a set for evaluation"
+    return Dataset(about, expects, homepage, _benchmark(name, *others), (4, 2, 3), plain=False)
+
+
+_DIV2K_PAGE: Final = "https://data.vision.ee.ethz.ch/cvl/DIV2K/"
+_SELFEX_PAGE: Final = "https://github.com/jbhuang0604/SelfExSR"
+
+DATASETS: Final[dict[str, Dataset]] = {
+    "dysr_div2k": Dataset(
+        "DIV2K (Agustsson and Timofte 2017), 800 and 100 images of 2K",
+        "DIV2K_train_HR, DIV2K_valid_HR, and DIV2K_train_LR_bicubic/X4, DIV2K_valid_LR_bicubic/X4",
+        _DIV2K_PAGE,
+        _div2k,
+        (4, 2, 3),
+    ),
+    "dysr_flickr2k": Dataset(
+        "Flickr2K (Lim et al. 2017), 2,650 images of 2K",
+        "Flickr2K_HR, and Flickr2K_LR_bicubic/X4",
+        "https://github.com/sanghyun-son/EDSR-PyTorch",
+        _flickr2k,
+        (4, 2, 3),
+    ),
+    "dysr_set5": _benchmark_set("Set5", _SELFEX_PAGE),
+    "dysr_set14": _benchmark_set("Set14", _SELFEX_PAGE),
+    "dysr_b100": _benchmark_set("B100", _SELFEX_PAGE, "BSD100"),
+    "dysr_urban100": _benchmark_set("Urban100", _SELFEX_PAGE),
+    "dysr_vimeo90k": Dataset(
+        "Vimeo-90K septuplets (Xue et al. 2019), clips of 7 frames",
+        "vimeo_septuplet with sequences, sep_trainlist.txt and sep_testlist.txt",
+        "http://toflow.csail.mit.edu/",
+        _vimeo90k,
+        (),
+    ),
+    "dysr_vid4": Dataset(
+        "Vid4 (Liu and Sun 2011), four clips",
+        "Vid4/GT/calendar and so on, and Vid4/BIx4/calendar",
+        "https://github.com/ckkelvinchan/BasicVSR-IconVSR",
+        _vid4,
+        (4,),
+    ),
+}

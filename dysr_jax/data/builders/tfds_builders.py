@@ -1,0 +1,72 @@
+"""TFDS's builders of the data sets; importing this module registers them, so that `tfds.load` knows them.
+
+A record is an image: `name`, `hr` and, where the config has LR images, `lr`, each the bytes of the
+publisher's file. Records are stored in the order of their names, frames of a clip one after the other,
+and their names and sizes beside them in the set's metadata.
+"""
+
+import pathlib
+from collections.abc import Iterator
+from typing import Any, ClassVar, Final, TextIO
+
+import tensorflow_datasets as tfds
+from tqdm import tqdm
+
+from dysr_jax.data.builders.check import check_images
+from dysr_jax.data.builders.datasets import DATASETS
+from dysr_jax.data.builders.tree import Item, Tree, find_images
+
+
+class _FolderBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # type: ignore[call-arg]
+    """Builds what `DATASETS` says of the class's name."""
+
+    VERSION: ClassVar[Any] = tfds.core.Version("1.0.0")
+    MANUAL_DOWNLOAD_INSTRUCTIONS: ClassVar[str] = "The folder as its publisher ships it, unpacked."
+    tree: Tree | None = None
+    """The images, where they were checked before."""
+    terminal: TextIO | None = None
+    """Where progress is shown; None for stderr."""
+
+    def _info(self) -> Any:
+        known = DATASETS[self.name]
+        scale = known.configs[self.builder_config.name]
+        image = tfds.features.Image()
+        features = {"name": tfds.features.Text(), "hr": image, **({"lr": image} if scale else {})}
+        return tfds.core.DatasetInfo(
+            builder=self,
+            description=known.about,
+            homepage=known.homepage,
+            features=tfds.features.FeaturesDict(features),
+            metadata=tfds.core.MetadataDict(scale=scale),
+            disable_shuffling=True,
+        )
+
+    def _split_generators(self, dl_manager: Any) -> dict[str, Iterator[tuple[int, dict[str, Any]]]]:
+        tree = self.tree or self._checked(pathlib.Path(dl_manager.manual_dir))
+        self.info.metadata["names"] = {s: [item.name for item in tree[s]] for s in tree}
+        self.info.metadata["sizes"] = {s: [item.size for item in tree[s]] for s in tree}
+        return {split: self._generate_examples(items) for split, items in tree.items()}
+
+    def _checked(self, root: pathlib.Path) -> Tree:
+        scale = DATASETS[self.name].configs[self.builder_config.name]
+        return check_images(find_images([*DATASETS[self.name].layout(root, scale)], scale), scale)
+
+    def _generate_examples(self, items: list[Item]) -> Iterator[tuple[int, dict[str, Any]]]:
+        for number, item in enumerate(
+            tqdm(items, desc="write", unit="image", file=self.terminal, position=0)
+        ):
+            lr = {"lr": item.lr.read_bytes()} if item.lr else {}
+            yield number, {"name": item.name, "hr": item.hr.read_bytes(), **lr}
+
+
+def _register(name: str) -> Any:
+    """The class; TFDS knows it by its name's snake case, which is `name`."""
+    fields = {
+        "__doc__": DATASETS[name].about,
+        "__module__": __name__,
+        "BUILDER_CONFIGS": [tfds.core.BuilderConfig(name=c) for c in DATASETS[name].configs],
+    }
+    return type("".join(map(str.capitalize, name.split("_"))), (_FolderBuilder,), fields)
+
+
+BUILDERS: Final[dict[str, Any]] = {name: _register(name) for name in DATASETS}

@@ -1,0 +1,56 @@
+"""Options of the data: which images, how they are degraded, the training patches."""
+
+import dataclasses
+from typing import Literal
+
+from dysr_jax.data.degradation import Boundary
+from dysr_jax.data.files import Duplicates
+from dysr_jax.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True)
+class DataConfig:
+    """Images, their degradation and the training patches."""
+
+    source: str = "embedded"
+    """`embedded`; `folder:PATH` with HR images; `paired:HR,LR` with a folder of HR and one of LR images;
+    or `tfds:NAME[/CONFIG][:SPLIT]`, which `dysr data prepare` prepared."""
+    validation: str = ""
+    """A source to validate on; empty holds images of `source` out."""
+    holdout: int = 8
+    """Images held out of a source, evenly spread over its sorted names (`embedded` holds out one)."""
+    boundary: Boundary = "replicate"
+    """Padding of the bicubic degradation; MATLAB's data sets use `replicate`."""
+    patch: int = 24
+    """Side of a training patch, in LR pixels."""
+    rescale: tuple[float, ...] = ()
+    """Factors in (0, 1): training images are also used shrunk by each, where a patch still fits."""
+    small: Literal["error", "skip"] = "error"
+    """What to do with a training image that is smaller than a patch."""
+    duplicates: Duplicates = "error"
+    """What to do with a file that repeats an earlier one of its folder."""
+    directory: str = ""
+    """Folder of the prepared data sets; empty is TFDS_DATA_DIR, or ~/tensorflow_datasets."""
+    pipeline: Literal["auto", "pool", "grain"] = "auto"
+    """`pool` holds all training images on every device, `grain` reads them as they are needed; `auto` takes
+    the pool where it fits into `pool_share`."""
+    pool_share: float = 0.25
+    """Share of a device's memory that `auto` lets the pool take."""
+    crops_per_image: int = 8
+    """Crops that Grain cuts from an image each time it decodes one; they go to different steps."""
+    workers: int = 0
+    """Processes in which Grain decodes; 0 decodes in threads of this one. The patches are the same."""
+
+
+def check_pipeline(config: DataConfig) -> None:
+    """Refuse what no pipeline can be.
+
+    Raises:
+        InputError: names the field, its value and what is allowed.
+    """
+    if not 0.0 < config.pool_share <= 1.0:
+        raise InputError(f"data.pool_share {config.pool_share}: allowed is above 0, to 1")
+    if config.crops_per_image < 1:
+        raise InputError(f"data.crops_per_image {config.crops_per_image}: allowed is 1 or more")
+    if config.workers < 0:
+        raise InputError(f"data.workers {config.workers}: allowed is 0 or more")

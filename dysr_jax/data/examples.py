@@ -1,0 +1,121 @@
+"""What every source of images gives: an example by its index, in a fixed order."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from dysr_jax.data.degradation import crop_to_scale
+from dysr_jax.errors import InputError
+
+
+class Example(NamedTuple):
+    """An HR image, with its LR image where the source has one."""
+
+    name: str
+    hr: np.ndarray
+    """`[H, W, 3]` uint8; `[s h, s w, 3]` where `lr` is given."""
+    lr: np.ndarray | None
+    """`[h, w, 3]` uint8 as it was given, or None: it has to be made."""
+
+
+class ImageSource(Protocol):
+    """Images by index, always in the same order. Picklable, so that other processes can read it too."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """A name for each image."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Example:
+        """Decode one image.
+
+        Raises:
+            InputError: it cannot be read, or its LR image does not fit.
+        """
+
+
+@dataclasses.dataclass(frozen=True)
+class Subset:
+    """Some images of a source."""
+
+    source: ImageSource
+    indices: tuple[int, ...]
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Their names."""
+        names = self.source.names
+        return [names[index] for index in self.indices]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, index: int) -> Example:
+        return self.source[self.indices[index]]
+
+
+def fit(name: str, hr: np.ndarray, lr: np.ndarray, scale: int) -> Example:
+    """An example with a given LR image; HR is cropped to a multiple of the scale.
+
+    Args:
+        name: of the example; where the images are files, that of the LR file says most.
+        hr: `[H, W, 3]` uint8.
+        lr: `[h, w, 3]` uint8, with h = H // scale and w = W // scale.
+        scale: side of HR over side of LR.
+
+    Raises:
+        InputError: another size; names both.
+    """
+    check_fit(name, (hr.shape[0], hr.shape[1]), (lr.shape[0], lr.shape[1]), scale)
+    return Example(name, crop_to_scale(hr, scale), lr)
+
+
+def check_fit(name: str, hr: tuple[int, int], lr: tuple[int, int], scale: int) -> None:
+    """Whether an LR image of `(h, w)` is that of an HR image of `(H, W)`.
+
+    Raises:
+        InputError: it is not; names both sizes.
+    """
+    rows, columns = hr[0] // scale, hr[1] // scale
+    if lr != (rows, columns) or not rows * columns:
+        raise InputError(
+            f"image {name!r}: LR of {lr[0]}x{lr[1]} does not fit HR of {hr[0]}x{hr[1]}; at scale "
+            f"{scale} allowed is {rows}x{columns}"
+        )
+
+
+def unusable(errors: Sequence[tuple[str, InputError]], total: int) -> InputError:
+    """One error for all images that cannot be used: the first three are named, all are counted."""
+    if len(errors) == 1:
+        return errors[0][1]
+    return InputError(
+        f"{len(errors)} of {total} images cannot be used: "
+        f"{listed([name for name, _ in errors])}; the first: {errors[0][1]}"
+    )
+
+
+def listed(names: Sequence[str], shown: int = 3) -> str:
+    """The first few names, quoted, and how many there are beyond them."""
+    first = ", ".join(repr(name) for name in names[:shown])
+    return first + (f" and {len(names) - shown} more" if len(names) > shown else "")
+
+
+def read_all(source: ImageSource) -> list[Example]:
+    """All images of a source.
+
+    Raises:
+        InputError: some cannot be used; names the first three and says how many.
+    """
+    examples: list[Example] = []
+    errors: list[tuple[str, InputError]] = []
+    for index, name in enumerate(source.names):
+        try:
+            examples.append(source[index])
+        except InputError as error:
+            errors.append((name, error))
+    if errors:
+        raise unusable(errors, len(source))
+    return examples
