@@ -55,7 +55,7 @@ def _inks(image: Image.Image) -> Image.Image:
     try:
         inks, screen = ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
         converted = ImageCms.profileToProfile(image, inks, screen, outputMode="RGB")
-    except ImageCms.PyCMSError as error:
+    except (ImageCms.PyCMSError, OSError) as error:
         raise ValueError(f"its colour profile cannot be used ({error})") from None
     assert converted is not None  # a new image, because it was not asked to work in place
     return converted

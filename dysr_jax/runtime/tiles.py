@@ -2,12 +2,13 @@
 
 Convolutions pad with zeros at the image's border, so a tile that lies at the border ends there too. Elsewhere
 it overlaps its neighbours by the member's receptive radius, and what the cut has changed is not kept. All
-tiles have one shape, so a member compiles once.
+tiles of an image have one shape, so that a member compiles once for it.
 
-A member with channel attention weighs its channels by their means over the image. It takes images of up to
-`WHOLE` pixels whole. In larger ones the means are over tiles, and tiles are cross-faded where they overlap.
+A member with channel attention weighs its channels by their means over the image. In an image that is cut
+they are means over tiles, and the tiles are cross-faded where they overlap.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
@@ -17,11 +18,11 @@ from tqdm import tqdm
 from dysr_jax.runtime.bank import Bank
 from dysr_jax.space import Arch, SearchSpace
 
-TILE: Final = 512
-"""Side of a tile, in LR pixels; images of no more pixels than that are not cut."""
+TILE: Final = 1024
+"""Longest side of a tile, in LR pixels; images of no more pixels than its square are not cut."""
 
-WHOLE: Final = 1024**2
-"""LR pixels that a member which sees the whole image takes at once; its tiles have as many."""
+STEP: Final = 128
+"""Sides of tiles are multiples of it, so that images of like sizes have the same executables."""
 
 FADE: Final = 96
 """Half the LR pixels by which the tiles of such a member overlap: a third for the border's convolutions, a
@@ -63,12 +64,21 @@ def receptive_radius(space: SearchSpace, arch: Arch) -> int | None:
 
 def plan(shape: tuple[int, int], radius: int | None) -> Cut:
     """How frames of `shape` are cut for a member of this receptive radius."""
-    whole = WHOLE if radius is None else TILE**2
     overlap = FADE if radius is None else radius
-    if shape[0] * shape[1] <= whole:
+    if shape[0] * shape[1] <= TILE**2:
         return Cut(shape, overlap, radius is None)
-    side = max(int(whole**0.5), 4 * overlap)
-    return Cut((min(side, shape[0]), min(side, shape[1])), overlap, radius is None)
+    longest = max(TILE, 4 * overlap)
+    rows, columns = (_side(length, longest, overlap) for length in shape)
+    return Cut((rows, columns), overlap, radius is None)
+
+
+def _side(length: int, longest: int, overlap: int) -> int:
+    """Of as few tiles as reach, alike and no longer than they need to be."""
+    if length <= longest:
+        return length
+    inside = length - 2 * overlap
+    each = math.ceil(inside / math.ceil(inside / (longest - 2 * overlap))) + 2 * overlap
+    return min(math.ceil(each / STEP) * STEP, longest)
 
 
 def spans(length: int, tile: int, overlap: int) -> list[Span]:

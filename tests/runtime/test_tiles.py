@@ -43,8 +43,8 @@ def bank():
 
 @pytest.fixture
 def small_tiles(monkeypatch):
-    monkeypatch.setattr(tiles, "TILE", 40)
-    monkeypatch.setattr(tiles, "WHOLE", 60**2)
+    monkeypatch.setattr(tiles, "TILE", 60)
+    monkeypatch.setattr(tiles, "STEP", 10)
     monkeypatch.setattr(tiles, "FADE", 12)
 
 
@@ -105,25 +105,40 @@ def test_a_branch_says_how_far_it_sees(registry, name):
 
 
 def test_small_frames_are_taken_whole():
-    assert plan((512, 512), 5).tile == (512, 512)
-    assert plan((1, 1), 5).tile == (1, 1)
-    assert plan((10, 20_000), 5).tile == (10, 20_000)
-    assert plan((1024, 1024), None).tile == (1024, 1024)
+    for radius in (5, None):
+        for shape in ((1024, 1024), (1, 1), (10, 20_000), (540, 960)):
+            assert plan(shape, radius).tile == shape
 
 
 def test_larger_frames_are_cut_into_tiles_of_one_shape():
-    assert plan((540, 960), 5) == ((512, 512), 5, False)
-    assert plan((300, 20_000), 5).tile == (300, 512)
+    assert plan((1080, 1920), 5) == ((640, 1024), 5, False)
+    assert plan((300, 20_000), 5).tile == (300, 1024)
     assert plan((1000, 20_000), None) == ((1000, 1024), 96, True)
     # Most of a tile is kept even where a member sees very far.
     assert plan((4000, 4000), 300).tile == (1200, 1200)
+
+
+@given(
+    rows=st.integers(1, 9000), columns=st.integers(1, 9000), radius=st.integers(0, 40) | st.none()
+)
+def test_tiles_are_bounded_and_cost_little_more_than_the_frame(rows, columns, radius):
+    cut = plan((rows, columns), radius)
+    if cut.tile == (rows, columns):
+        assert rows * columns <= 1024**2
+        return
+    assert max(cut.tile) <= 1024
+    assert cut.tile[0] <= rows
+    assert cut.tile[1] <= columns
+    counts = [len(spans(n, t, cut.overlap)) for n, t in zip((rows, columns), cut.tile, strict=True)]
+    least = [max(1, -(-(n - 2 * cut.overlap) // (1024 - 2 * cut.overlap))) for n in (rows, columns)]
+    assert counts == [1 if n <= 1024 else m for n, m in zip((rows, columns), least, strict=True)]
 
 
 # --- pixels ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", LOCAL)
-@pytest.mark.parametrize("shape", [(41, 97), (130, 13)], ids=["both axes", "one axis"])
+@pytest.mark.parametrize("shape", [(61, 97), (250, 15)], ids=["both axes", "one axis"])
 def test_tiles_give_the_pixels_of_the_whole_frame(bank, small_tiles, name, shape):
     frame = random_frame(*shape)
     found, expected = upscale_frame(bank, frame, name), whole(bank, frame, name)
@@ -136,6 +151,7 @@ def test_tiles_give_the_pixels_of_the_whole_frame(bank, small_tiles, name, shape
 def test_tiles_of_any_frame(bank, rows, columns, seed):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tiles, "TILE", 24)
+        patch.setattr(tiles, "STEP", 8)
         frame = random_frame(rows, columns, seed)
         found = upscale_frame(bank, frame, "c5-id-s3-u1")
     np.testing.assert_array_equal(found, whole(bank, frame, "c5-id-s3-u1"))
@@ -143,16 +159,16 @@ def test_tiles_of_any_frame(bank, rows, columns, seed):
 
 def test_an_overlap_less_than_the_radius_shows(bank, small_tiles, monkeypatch):
     """Otherwise the equalities above might hold for any overlap."""
-    frame = random_frame(60, 97)
+    frame = random_frame(70, 97)
     monkeypatch.setattr(tiles, "receptive_radius", lambda space, arch: 8)
     expected = whole(bank, frame, "3r1-u2")
     assert (upscale_frame(bank, frame, "3r1-u2") != expected).any()
 
 
-def test_a_member_compiles_once_for_all_large_frames(bank, small_tiles):
+def test_a_member_compiles_once_for_large_frames_of_like_sizes(bank, small_tiles):
     fresh = Bank(bank.bundle)
     with count_compilations() as compilations:
-        for shape in ((41, 97), (200, 57), (80, 80)):
+        for shape in ((65, 97), (67, 99), (70, 110)):
             upscale_frame(fresh, random_frame(*shape), "3id-u1")
     assert compilations.value == 1
 
