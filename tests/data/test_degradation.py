@@ -144,12 +144,13 @@ def test_flipped_images_come_out_flipped(seed, scale, boundary, resample):
 @given(seed=st.integers(0, 99), scale=scales, boundary=boundaries, resample=resamples)
 def test_resampling_is_linear_up_to_rounding(seed, scale, boundary, resample):
     # Within the range in which the kernel's overshoot is not clipped.
-    first, second = (64 + random_image(5 * scale, 7 * scale, seed + i) // 4 for i in range(2))
+    blocks = (random_image(5, 7, seed + i).repeat(scale, 0).repeat(scale, 1) for i in range(2))
+    first, second = (64 + block // 4 for block in blocks)
     together = resample((first + second) // 2, scale, boundary).astype(float)
     apart = (resample(first, scale, boundary) / 2) + (resample(second, scale, boundary) / 2)
     # Half a level each: the halved sum, twice the two passes (weights sum to at most 1.3 in size).
     assert np.abs(together - apart).max() <= 3
-    assert np.ptp(together) > 12  # four times that tolerance
+    assert np.ptp(together) > 30  # ten times that tolerance
 
 
 @property_test
