@@ -74,8 +74,8 @@ class Upscale:
         tyro.conf.Positional[pathlib.Path | None], tyro.conf.arg(name="out", metavar="[OUT]")
     ] = None
     """An image, or a folder; without it NAME_x4.png, or a folder NAME_x4, beside the input."""
-    bundle: pathlib.Path | None = None
-    """A bundle directory, such as RUN/bundle; without it the weights that come with dysr_jax."""
+    bundle: str | None = None
+    """A bundle directory, such as RUN/bundle or gs://BUCKET/RUN/bundle; without it dysr_jax's own weights."""
     scale: int | None = None
     """Side of the output over side of the input; 4 without it, or what the bundle has."""
     member: str | None = None
@@ -112,8 +112,8 @@ class Eval:
         tyro.conf.arg(name="folder", metavar="FOLDER [FOLDER ...]"),
     ]
     """HR images, or a benchmark set with folders HR and LR_bicubic_x4 (or LR_bicubic/X4)."""
-    bundle: pathlib.Path | None = None
-    """A bundle directory, such as RUN/bundle; without it the weights that come with dysr_jax."""
+    bundle: str | None = None
+    """A bundle directory, such as RUN/bundle or gs://BUCKET/RUN/bundle; without it dysr_jax's own weights."""
     scale: int | None = None
     """Of the images; 4 without it, or what the bundle has."""
     members: tuple[str, ...] = ()
@@ -138,7 +138,7 @@ class Eval:
         print(scores_table(members, found))
         if self.json_path:
             place = self.bundle or f"pretrained x{bundle.space.scale}"
-            write_json(self.json_path, scores_json(str(place), bundle, members, found))
+            write_json(self.json_path, scores_json(place, bundle, members, found))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -146,7 +146,7 @@ def test_tiles_give_the_pixels_of_the_whole_frame(bank, small_tiles, name, shape
     np.testing.assert_array_equal(found, expected)
 
 
-@settings(max_examples=12)
+@settings(max_examples=8)
 @given(rows=st.integers(1, 90), columns=st.integers(1, 90), seed=st.integers(0, 9))
 def test_tiles_of_any_frame(bank, rows, columns, seed):
     with pytest.MonkeyPatch.context() as patch:
