@@ -2,6 +2,9 @@
 
 import dysr_jax
 
+bundle = dysr_jax.load_pretrained("x4")               # trained weights, members fastest first
+image = bundle.upscale(image)                         # uint8, any size; the best member
+
 config = dysr_jax.load_config("quickstart")
 bundle = dysr_jax.run_search(config, "runs/mine")     # train, search, select, bundle
 bank = dysr_jax.Bank(bundle)
@@ -28,8 +31,11 @@ from dysr_jax.run import run_search
 from dysr_jax.runtime.bank import Bank
 from dysr_jax.runtime.bundle import Bundle, Member, load_bundle
 from dysr_jax.runtime.compilations import count_compilations
-from dysr_jax.runtime.images import evaluate_folder, upscale_image
+from dysr_jax.runtime.evaluation import evaluate_folder
+from dysr_jax.runtime.files import upscale_files
+from dysr_jax.runtime.images import upscale_image
 from dysr_jax.runtime.ladder import Step
+from dysr_jax.runtime.pretrained import load_pretrained, pretrained_names
 from dysr_jax.search.select import sharing_curve
 from dysr_jax.space import SearchSpace, arch_name, parse_arch, uniform
 
@@ -60,13 +66,16 @@ __all__ = [
     "kept_branches",
     "load_bundle",
     "load_config",
+    "load_pretrained",
     "open_source",
     "parse_arch",
     "prepare_dataset",
+    "pretrained_names",
     "profile",
     "register",
     "run_search",
     "sharing_curve",
     "uniform",
+    "upscale_files",
     "upscale_image",
 ]

@@ -10,6 +10,11 @@ import pytest
 from dysr_jax.data.degradation import crop_to_scale, downscale, upscale
 from dysr_jax.data.images import list_images, read_grey_or_rgb
 from dysr_jax.metrics import psnr_y, ssim_y
+from dysr_jax.model.programs import make_supernet
+from dysr_jax.model.supernet import init_params
+from dysr_jax.runtime.bundle import make_bundle, make_member
+from dysr_jax.runtime.evaluation import evaluate_folder
+from dysr_jax.space import uniform
 
 SCALE = 4
 IMAGES = {"Set5": 5, "Set14": 14, "BSD100": 100}
@@ -60,3 +65,26 @@ def test_bicubic_row_is_the_published_one(benchmark):
     psnr, ssim = np.mean(scores, 0)
     assert psnr == pytest.approx(BICUBIC[name][0], abs=0.005)
     assert ssim == pytest.approx(BICUBIC[name][1], abs=0.0005)
+
+
+@pytest.fixture(scope="module")
+def fresh():
+    """A bundle that has learnt nothing yet: what is said of bicubic does not depend on it."""
+    space = uniform(slots=1, width=4, scale=SCALE, branches=("id",), upsamplers=("u1",))
+    return make_bundle(
+        init_params(jax.random.key(0), space),
+        [make_member(space, (0, 0), 20.0, 1.0)],
+        net=make_supernet(space, "float32"),
+        frame=(6, 8),
+        bicubic_psnr_y=20.0,
+    )
+
+
+@pytest.mark.parametrize("name", IMAGES)
+@pytest.mark.parametrize("lr", ["given", "generated"])
+def test_eval_has_the_published_bicubic_row(fresh, name, lr):
+    folder = pathlib.Path(os.environ["DYSR_BENCHMARKS"]) / name
+    found = evaluate_folder(fresh, folder if lr == "given" else folder / "HR")
+    assert (found.images, found.lr) == (IMAGES[name], lr)
+    assert found.scores["bicubic"].psnr_y == pytest.approx(BICUBIC[name][0], abs=0.001)
+    assert found.scores["bicubic"].ssim_y == pytest.approx(BICUBIC[name][1], abs=0.0001)

@@ -169,8 +169,9 @@ def test_the_installed_command():
         (["search", "--out", "OUT", "--train.steps", "1.5"], ["--train.steps", "'1.5'", "int"]),
         (["search", "--out", "OUT", "--search.frame", "3"], ["--search.frame", "2 values"]),
         (["search", "--out", "OUT", "--dtype", "f8"], ["--dtype", "'f8'", "bfloat16"]),
-        (["upscale", "a", "b"], ["Missing", "upscale"]),
-        (["upscale", "a", "b", "c", "d"], ["unknown option 'd'"]),
+        (["upscale"], ["Missing", "IN", "upscale --help"]),
+        (["upscale", "a", "b", "c"], ["unknown option 'c'"]),
+        (["upscale", "a", "--scale", "x"], ["--scale", "'x'", "int"]),
         (["eval"], ["Missing", "eval"]),
         (["bench", "step", "--rounds", "x"], ["--rounds", "'x'", "int"]),
         (["bench", "search", "--populations", "x"], ["--populations", "'x'"]),
@@ -384,7 +385,7 @@ def alter_json(path, change, *, digest: bool) -> None:
 )
 def test_damaged_files_of_a_bundle(refused, copied, image, tmp_path, name, damage, message):
     damage(copied / name)
-    line = refused("upscale", copied, image, tmp_path / "out.png")
+    line = refused("upscale", "--bundle", copied, image, tmp_path / "out.png")
     assert f"bundle '{copied}': {name} " in line
     assert message in line
     assert not (tmp_path / "out.png").exists()
@@ -396,7 +397,7 @@ def test_damaged_files_of_a_bundle(refused, copied, image, tmp_path, name, damag
 )
 def test_damaged_manifests(refused, copied, image, tmp_path, content, message):
     (copied / "manifest.json").write_bytes(content)
-    line = refused("upscale", copied, image, tmp_path / "out.png")
+    line = refused("upscale", "--bundle", copied, image, tmp_path / "out.png")
     assert f"bundle '{copied}': manifest.json {message}" in line
 
 
@@ -412,7 +413,7 @@ def test_damaged_manifests(refused, copied, image, tmp_path, content, message):
 )
 def test_altered_manifests(refused, copied, image, tmp_path, change, message):
     alter_json(copied / "manifest.json", change, digest=False)
-    assert message in refused("upscale", copied, image, tmp_path / "out.png")
+    assert message in refused("upscale", "--bundle", copied, image, tmp_path / "out.png")
 
 
 @pytest.mark.parametrize(
@@ -431,7 +432,7 @@ def test_altered_manifests(refused, copied, image, tmp_path, change, message):
 def test_manifests_of_something_else(refused, copied, image, tmp_path, change, message):
     """The digest is right, as that of another program's bundle would be."""
     alter_json(copied / "manifest.json", change, digest=True)
-    line = refused("upscale", copied, image, tmp_path / "out.png")
+    line = refused("upscale", "--bundle", copied, image, tmp_path / "out.png")
     assert message in line
     assert str(copied) in line
 
@@ -439,15 +440,15 @@ def test_manifests_of_something_else(refused, copied, image, tmp_path, change, m
 def test_a_manifest_that_only_got_a_new_digest_is_fine(copied, image, tmp_path):
     # Otherwise the refusals above could all be the digest's.
     alter_json(copied / "manifest.json", lambda m: m.update(device="other"), digest=True)
-    assert dysr("upscale", copied, image, tmp_path / "out.png") == 0
+    assert dysr("upscale", "--bundle", copied, image, tmp_path / "out.png") == 0
 
 
 def test_bundles_that_are_not_there(refused, tiny_run, image, tmp_path):
     out = tmp_path / "out.png"
-    line = refused("upscale", tmp_path / "nothing", image, out)
+    line = refused("upscale", "--bundle", tmp_path / "nothing", image, out)
     assert f"bundle '{tmp_path / 'nothing'}' does not exist (a run's is RUN/bundle)" in line
-    assert "does not exist" in refused("upscale", image, image, out)
-    assert "manifest.json is missing" in refused("upscale", tiny_run.path, image, out)
+    assert "does not exist" in refused("upscale", "--bundle", image, image, out)
+    assert "manifest.json is missing" in refused("upscale", "--bundle", tiny_run.path, image, out)
 
 
 # Upscale
@@ -458,27 +459,87 @@ def sixteen_bit(rgb: np.ndarray) -> Image.Image:
 
 
 @pytest.mark.parametrize(
-    "convert",
+    ("convert", "mode", "note"),
     [
-        Image.fromarray,
-        lambda rgb: Image.fromarray(rgb).convert("L"),
-        lambda rgb: Image.fromarray(np.dstack([rgb, rgb[:, :, :1]])),
-        sixteen_bit,
+        (Image.fromarray, "RGB", ""),
+        (lambda rgb: Image.fromarray(rgb).convert("L"), "L", ""),
+        (lambda rgb: Image.fromarray(rgb[:, :, :2], "LA"), "LA", ""),
+        (lambda rgb: Image.fromarray(np.dstack([rgb, rgb[:, :, :1]])), "RGBA", ""),
+        (lambda rgb: Image.fromarray(rgb).quantize(9), "RGB", ""),
+        (sixteen_bit, "L", "16 bits a channel are rounded to 8"),
     ],
-    ids=["rgb", "grey", "rgba", "16 bit grey"],
+    ids=["rgb", "grey", "grey and alpha", "rgba", "palette", "16 bit grey"],
 )
-def test_upscale_an_image_of_any_kind(bundle, tmp_path, capsys, convert):
+def test_upscale_an_image_of_any_kind(bundle, tmp_path, capsys, convert, mode, note):
     rgb = np.random.default_rng(0).integers(0, 256, (ROWS, COLUMNS, 3), dtype=np.uint8)
     convert(rgb).save(tmp_path / "in.png")
     out = tmp_path / "out.png"
-    assert dysr("upscale", bundle, tmp_path / "in.png", out) == 0
-    assert capsys.readouterr().out == f"{out}\n"
+    assert dysr("upscale", "--bundle", bundle, tmp_path / "in.png", out) == 0
+    printed = capsys.readouterr()
+    assert printed.out == f"{out}\n"
+    assert printed.err == (f"dysr: note: {out}: its {note}\n" if note else "")
+    with Image.open(out) as image:
+        assert (image.size, image.mode) == ((SCALE * COLUMNS, SCALE * ROWS), mode)
+
+
+def test_without_out_the_image_lies_beside_the_input(bundle, photos, image, tmp_path, capsys):
+    assert dysr("upscale", "--bundle", bundle, image) == 0
+    assert capsys.readouterr().out == f"{tmp_path / 'image_x2.png'}\n"
+    assert read_image(tmp_path / "image_x2.png").shape == (SCALE * ROWS, SCALE * COLUMNS, 3)
+    folder = shutil.copytree(photos, tmp_path / "photos")
+    assert dysr("upscale", "--bundle", bundle, folder) == 0
+    assert sorted(path.name for path in (tmp_path / "photos_x2").iterdir()) == [
+        path.name for path in sorted(photos.iterdir())
+    ]
+
+
+def test_files_that_are_there_are_kept_unless_told(refused, bundle, photos, image, tmp_path):
+    out, folder = tmp_path / "out.png", tmp_path / "out"
+    out.write_bytes(b"mine")
+    line = refused("upscale", "--bundle", bundle, image, out)
+    assert f"output '{out}' exists; allowed with --overwrite or --skip-existing" in line
+    assert dysr("upscale", "--bundle", bundle, image, out, "--skip-existing") == 0
+    assert out.read_bytes() == b"mine"
+    assert dysr("upscale", "--bundle", bundle, image, out, "--overwrite") == 0
     assert read_image(out).shape == (SCALE * ROWS, SCALE * COLUMNS, 3)
+    folder.mkdir()
+    for name in ("0.png", "2.png"):
+        (folder / name).write_bytes(b"mine")
+    assert "0.png' and 1 more exists" in refused("upscale", "--bundle", bundle, photos, folder)
+    assert dysr("upscale", "--bundle", bundle, photos, folder, "--skip-existing") == 0
+    assert [path.read_bytes() == b"mine" for path in sorted(folder.iterdir())] == [
+        True,
+        False,
+        True,
+    ]
+
+
+def test_transparency_that_a_format_lacks_is_laid_on_white_and_told(bundle, tmp_path, capsys):
+    clear = np.zeros((ROWS, COLUMNS, 4), np.uint8)
+    Image.fromarray(clear).save(tmp_path / "in.png")
+    out = tmp_path / "out.jpg"
+    assert dysr("upscale", "--bundle", bundle, tmp_path / "in.png", out) == 0
+    note = "its transparency is laid on white, because .jpg holds none"
+    assert capsys.readouterr().err == f"dysr: note: {out}: {note}\n"
+    assert read_image(out).min() >= 250
+
+
+def test_the_scale_of_a_bundle(refused, bundle, image, photos, tmp_path):
+    line = refused("upscale", "--bundle", bundle, "--scale", 4, image)
+    assert f"scale 4: bundle '{bundle}' has 2" in line
+    assert "scale 4: bundle" in refused("eval", "--bundle", bundle, "--scale", 4, photos)
+    assert dysr("upscale", "--bundle", bundle, "--scale", 2, image) == 0
+
+
+def test_a_bundle_in_place_of_images_is_told(refused, bundle, image, photos):
+    """As the command line was once."""
+    for args in (["upscale", bundle, image], ["eval", bundle, photos]):
+        assert f"'{bundle}' is a bundle; allowed are images (--bundle " in refused(*args)
 
 
 def test_upscaled_images_resemble_bicubic(bundle, photos, tmp_path):
     out = tmp_path / "out.png"
-    assert dysr("upscale", bundle, photos / "0.png", out) == 0
+    assert dysr("upscale", "--bundle", bundle, photos / "0.png", out) == 0
     bicubic = upscale(read_image(photos / "0.png"), SCALE)
     # Even a barely trained network adds little to the pixels it repeats: not noise, not black.
     assert peak_signal_noise_ratio(bicubic, read_image(out)) > 20
@@ -488,16 +549,16 @@ def test_upscale_with_a_member(tiny_run, bundle, image, tmp_path):
     outputs = []
     for member in tiny_run.bundle.members:
         out = tmp_path / f"{member.name}.png"
-        assert dysr("upscale", bundle, image, out, "--member", member.name) == 0
+        assert dysr("upscale", "--bundle", bundle, image, out, "--member", member.name) == 0
         outputs.append(out.read_bytes())
-    assert dysr("upscale", bundle, image, tmp_path / "default.png") == 0
+    assert dysr("upscale", "--bundle", bundle, image, tmp_path / "default.png") == 0
     # The best member is the default, and members are not all the same.
     assert (tmp_path / "default.png").read_bytes() == outputs[-1]
     assert len(set(outputs)) == len(outputs)
 
 
 def test_unknown_member(refused, tiny_run, bundle, image, tmp_path):
-    line = refused("upscale", bundle, image, tmp_path / "out.png", "--member", "zz")
+    line = refused("upscale", "--bundle", bundle, image, tmp_path / "out.png", "--member", "zz")
     assert "member 'zz': the bundle has " in line
     for member in tiny_run.bundle.members:
         assert member.name in line
@@ -505,7 +566,7 @@ def test_unknown_member(refused, tiny_run, bundle, image, tmp_path):
 
 def test_upscale_a_folder(bundle, photos, tmp_path, capsys):
     out = tmp_path / "new" / "out"
-    assert dysr("upscale", bundle, photos, out) == 0
+    assert dysr("upscale", "--bundle", bundle, photos, out) == 0
     names = ["0.png", "1.png", "2.png"]
     assert capsys.readouterr().out.splitlines() == [str(out / name) for name in names]
     assert sorted(path.name for path in out.iterdir()) == names
@@ -520,15 +581,13 @@ def test_a_bad_image_in_a_folder_is_found_before_anything_is_written(
     folder, out = tmp_path / "in", tmp_path / "out"
     shutil.copytree(photos, folder)
     (folder / "9.png").write_text("no image")
-    out.mkdir()
-    (out / "0.png").write_bytes(b"mine")
-    assert "9.png" in refused("upscale", bundle, folder, out)
-    assert snapshot(out) == {"0.png": b"mine"}
+    assert "9.png" in refused("upscale", "--bundle", bundle, folder, out)
+    assert not out.exists()
 
 
 def test_upscale_an_image_into_a_folder(bundle, image, tmp_path):
     (tmp_path / "out").mkdir()
-    assert dysr("upscale", bundle, image, tmp_path / "out") == 0
+    assert dysr("upscale", "--bundle", bundle, image, tmp_path / "out") == 0
     assert read_image(tmp_path / "out" / image.name).shape == (SCALE * ROWS, SCALE * COLUMNS, 3)
 
 
@@ -537,10 +596,13 @@ def test_inputs_that_cannot_be_upscaled(refused, bundle, tmp_path):
     empty.mkdir()
     text.write_text("no image")
     assert "missing.png' does not exist" in refused(
-        "upscale", bundle, tmp_path / "missing.png", out
+        "upscale", "--bundle", bundle, tmp_path / "missing.png", out
     )
-    assert "text.png' cannot be read" in refused("upscale", bundle, text, out)
-    assert "empty' holds no .png" in refused("upscale", bundle, empty, tmp_path / "new")
+    assert "missing/a.png' does not exist" in refused(
+        "upscale", "--bundle", bundle, tmp_path / "missing" / "a.png"
+    )
+    assert "text.png' cannot be read" in refused("upscale", "--bundle", bundle, text, out)
+    assert "empty' holds no .png" in refused("upscale", "--bundle", bundle, empty, tmp_path / "new")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "text.png"]
 
 
@@ -561,7 +623,7 @@ def test_outputs_that_cannot_be_written(refused, bundle, image, tmp_path, source
     folder.mkdir()
     shutil.copy(image, folder / "a.png")
     before = snapshot(tmp_path)
-    assert message in refused("upscale", bundle, tmp_path / source, tmp_path / target)
+    assert message in refused("upscale", "--bundle", bundle, tmp_path / source, tmp_path / target)
     assert snapshot(tmp_path) == before
 
 
@@ -570,14 +632,26 @@ def test_outputs_that_cannot_be_written(refused, bundle, image, tmp_path, source
 
 def test_eval_prints_and_writes_the_scores(tiny_run, bundle, photos, tmp_path, capsys):
     path = tmp_path / "scores.json"
-    assert dysr("eval", bundle, photos, "--json", path) == 0
+    assert dysr("eval", "--bundle", bundle, photos, "--json", path) == 0
     table = capsys.readouterr().out.splitlines()
-    scores = json.loads(path.read_text())
-    members = [member.name for member in tiny_run.bundle.members]
-    assert list(scores) == ["bicubic", *members]
-    assert [line.split()[0] for line in table[2:]] == list(scores)
-    for line, score in zip(table[2:], scores.values(), strict=True):
-        assert line.split()[1:] == [f"{score['psnr_y']:.2f}", f"{score['ssim_y']:.4f}"]
+    result = json.loads(path.read_text())
+    assert {key: result[key] for key in ("bundle", "scale", "device")} == {
+        "bundle": str(bundle),
+        "scale": SCALE,
+        "device": tiny_run.bundle.device,
+    }
+    members = tiny_run.bundle.members
+    assert result["members"] == {m.name: {"params": m.params, "mult_adds": m.macs} for m in members}
+    assert list(result["sets"]) == [photos.name]
+    found = result["sets"][photos.name]
+    assert (found["images"], found["lr"]) == (3, "generated")
+    scores = found["scores"]
+    assert list(scores) == ["bicubic", *(member.name for member in members)]
+    assert table[0].split() == ["member", "weights", "mult-adds", photos.name, "dB", "SSIM"]
+    assert [line.split()[0] for line in table[2:-1]] == list(scores)
+    for line, score in zip(table[2:-1], scores.values(), strict=True):
+        assert line.split()[-2:] == [f"{score['psnr_y']:.2f}", f"{score['ssim_y']:.4f}"]
+    assert table[-1] == f"{photos.name}: 3 images, LR generated (MATLAB's bicubic)"
     expected = []
     for name in ("0.png", "1.png", "2.png"):
         hr = read_image(photos / name)
@@ -593,26 +667,51 @@ def test_eval_of_a_grey_image_counts_its_values(bundle, tmp_path):
     row, column = np.mgrid[:40, :48]
     grey = (127 + 100 * np.sin((row + 2 * column) / 4)).astype(np.uint8)
     Image.fromarray(grey).save(folder / "grey.png")
-    assert dysr("eval", bundle, folder, "--json", path) == 0
+    assert dysr("eval", "--bundle", bundle, folder, "--json", path) == 0
     bicubic = upscale(downscale(grey[:, :, None], SCALE), SCALE)[:, :, 0]
     inner = (plane[SCALE:-SCALE, SCALE:-SCALE] for plane in (grey, bicubic))
     expected = peak_signal_noise_ratio(*inner, data_range=255)
-    assert json.loads(path.read_text())["bicubic"]["psnr_y"] == pytest.approx(expected, abs=1e-3)
+    scores = json.loads(path.read_text())["sets"]["grey"]["scores"]
+    assert scores["bicubic"]["psnr_y"] == pytest.approx(expected, abs=1e-3)
 
 
 def test_folders_that_cannot_be_evaluated(refused, bundle, tmp_path):
-    assert "missing' does not exist" in refused("eval", bundle, tmp_path / "missing")
-    assert "holds no .png" in refused("eval", bundle, tmp_path)
+    assert "missing' does not exist" in refused("eval", "--bundle", bundle, tmp_path / "missing")
+    assert "holds no .png" in refused("eval", "--bundle", bundle, tmp_path)
     write_image(tmp_path / "a.png", np.zeros((14, 40, 3), np.uint8))
-    line = refused("eval", bundle, tmp_path)
+    line = refused("eval", "--bundle", bundle, tmp_path)
     assert "a.png' of (14, 40)" in line
     (tmp_path / "a.png").write_text("no image")
-    assert "a.png' cannot be read" in refused("eval", bundle, tmp_path)
+    assert "a.png' cannot be read" in refused("eval", "--bundle", bundle, tmp_path)
+
+
+def test_eval_of_several_sets_and_some_members(tiny_run, bundle, photos, tmp_path, capsys):
+    given, path = tmp_path / "given", tmp_path / "scores.json"
+    for hr in sorted(photos.iterdir())[:2]:
+        image = read_image(hr)
+        (given / "HR").mkdir(parents=True, exist_ok=True)
+        (given / "LR_bicubic" / "X2").mkdir(parents=True, exist_ok=True)
+        write_image(given / "HR" / hr.name, image)
+        write_image(given / "LR_bicubic" / "X2" / f"{hr.stem}x2.png", downscale(image, 2) // 2)
+    options = ["--bundle", bundle, "--members", "fastest", "--json", path]
+    assert dysr("eval", photos, given, *options) == 0
+    table = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in table[2:-2]] == ["bicubic", tiny_run.bundle.members[0].name]
+    assert table[-1] == "given: 2 images, LR as given"
+    sets = json.loads(path.read_text())["sets"]
+    assert list(sets) == [photos.name, "given"]
+    assert (sets["given"]["images"], sets["given"]["lr"]) == (2, "given")
+    # The given LR images are half as bright: they were used.
+    assert sets["given"]["scores"]["bicubic"]["psnr_y"] < 15
+    assert sets[photos.name]["scores"]["bicubic"]["psnr_y"] > 20
 
 
 def test_eval_says_that_its_json_cannot_be_written(bundle, photos, tmp_path, capsys):
     # The table may have been printed by then.
-    assert dysr("eval", bundle, photos, "--json", tmp_path / "missing" / "scores.json") == 2
+    assert (
+        dysr("eval", "--bundle", bundle, photos, "--json", tmp_path / "missing" / "scores.json")
+        == 2
+    )
     error = capsys.readouterr().err
     assert error.startswith("dysr: error: ")
     assert "scores.json" in error
@@ -650,7 +749,7 @@ JOBS = {
     "bench candidates": "bench_candidates",
     "bench search": "bench_search",
     "bench scaling": "bench_scaling",
-    "eval": "evaluate_folder",
+    "eval": "evaluate_set",
     "profile": "profile",
 }
 """The function that does the work of a command that writes a file."""
@@ -668,7 +767,7 @@ def test_a_file_that_cannot_be_is_refused_before_the_work(
     refused, unworked, small, bundle, photos, tmp_path, command
 ):
     option = "--out" if command == "profile" else "--json"
-    start = [*command.split(), *([bundle, photos] if command == "eval" else small)]
+    start = [*command.split(), *(["--bundle", bundle, photos] if command == "eval" else small)]
     (tmp_path / "folder.json").mkdir()
     before = snapshot(tmp_path)
     for path in (tmp_path / "missing" / "a.json", tmp_path / "folder.json"):

@@ -83,18 +83,19 @@ def test_luma_of_primaries(colour, level):
     assert luma(np.array([[colour]], np.uint8)).item() == level
 
 
-def test_psnr_is_that_of_scikit_image(pair):
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_psnr_is_that_of_scikit_image(pair, scale):
     image, reference = pair
-    expected = peak_signal_noise_ratio(
-        reference_luma(reference), reference_luma(image), data_range=255
-    )
-    assert psnr_y(image, reference, BORDER) == pytest.approx(expected, abs=PSNR_TOLERANCE)
+    planes = reference_luma(reference, scale), reference_luma(image, scale)
+    expected = peak_signal_noise_ratio(*planes, data_range=255)
+    assert psnr_y(image, reference, scale) == pytest.approx(expected, abs=PSNR_TOLERANCE)
 
 
-def test_ssim_is_that_of_scikit_image(pair):
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_ssim_is_that_of_scikit_image(pair, scale):
     image, reference = pair
-    expected = reference_ssim(reference_luma(image), reference_luma(reference))
-    assert ssim_y(image, reference, BORDER) == pytest.approx(expected, abs=SSIM_TOLERANCE)
+    expected = reference_ssim(reference_luma(image, scale), reference_luma(reference, scale))
+    assert ssim_y(image, reference, scale) == pytest.approx(expected, abs=SSIM_TOLERANCE)
 
 
 def test_grey_images_keep_their_values():

@@ -1,17 +1,28 @@
-"""Image files to and from `[H, W, 3]` uint8 arrays, through Pillow."""
+"""Image files to and from `[H, W, C]` uint8 arrays, through Pillow.
+
+C is 1 for grey, 2 for grey and alpha, 3 for RGB, 4 for RGBA.
+"""
 
 import os
 import pathlib
 import warnings
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from dysr_jax.atomic import replacing
+from dysr_jax.data.pictures import Picture, decode
+from dysr_jax.data.pixels import on_white
 from dysr_jax.errors import InputError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 """What a folder of images is searched for, in any case."""
+
+OPAQUE = (".jpg", ".jpeg", ".bmp")
+"""Formats that hold no transparency."""
+
+LONGEST_SIDE = {".jpg": 65_500, ".jpeg": 65_500, ".webp": 16_383}
+"""Pixels a side that a format holds, where images come near it."""
 
 _UNREADABLE = (
     OSError,
@@ -22,31 +33,20 @@ _UNREADABLE = (
 )
 """What Pillow raises for damaged files, files that are no images, and absurdly large ones."""
 
-_SIXTEEN_BIT = ("I;16", "I;16B", "I;16L", "I")
 
+def read_picture(path: str | os.PathLike[str]) -> Picture:
+    """An image file as 8-bit pixels with its transparency and its colour profile.
 
-def _to_8_bit(image: Image.Image) -> Image.Image:
-    """Colour or grey, 8 bits: 16-bit greys are scaled, transparency is laid on white."""
-    if image.mode in _SIXTEEN_BIT:
-        levels = np.clip(np.asarray(image, np.int64), 0, 65535)
-        return Image.fromarray(np.round(levels / 257).astype(np.uint8))
-    if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        white = Image.new("RGBA", rgba.size, "white")
-        return Image.alpha_composite(white, rgba).convert("RGB")
-    if image.mode in ("1", "L"):
-        return image.convert("L")
-    if image.mode == "F":
-        raise InputError("its pixels are floats; allowed are 8-bit and 16-bit images")
-    return image.convert("RGB")
+    16-bit channels are rounded to 8 bits, palettes and CMYK become RGB.
 
-
-def _open(path: str | os.PathLike[str]) -> Image.Image:
+    Raises:
+        InputError: no such file, no image, a damaged one, one of several frames, or one whose pixels are
+            floats or 32-bit integers.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
-                return _to_8_bit(ImageOps.exif_transpose(image))
+            return decode(path)
     except FileNotFoundError:
         raise InputError(f"image {os.fspath(path)!r} does not exist") from None
     except _UNREADABLE as error:
@@ -55,21 +55,22 @@ def _open(path: str | os.PathLike[str]) -> Image.Image:
 
 
 def read_image(path: str | os.PathLike[str]) -> np.ndarray:
-    """An image file as RGB `[H, W, 3]` uint8, turned as its EXIF orientation says.
-
-    Grey is repeated over the channels, 16-bit grey is scaled to 8 bits, transparent pixels are laid on
-    white.
+    """An image file as RGB `[H, W, 3]` uint8: `read_picture`, grey repeated, laid on white.
 
     Raises:
-        InputError: no such file, no image, a damaged one, or one with float pixels.
+        InputError: see `read_picture`.
     """
-    return np.asarray(_open(path).convert("RGB"))
+    return to_rgb(read_grey_or_rgb(path))
 
 
 def read_grey_or_rgb(path: str | os.PathLike[str]) -> np.ndarray:
     """Like `read_image`, but a grey file gives `[H, W, 1]`: metrics keep its values as they are."""
-    image = np.asarray(_open(path))
-    return image if image.ndim == 3 else image[:, :, None]
+    return on_white(read_picture(path).pixels)
+
+
+def to_rgb(image: np.ndarray) -> np.ndarray:
+    """`[H, W, 1 or 3]` to `[H, W, 3]`."""
+    return np.repeat(image, 3, 2) if image.shape[2] == 1 else image
 
 
 def check_suffix(path: str | os.PathLike[str]) -> str:
@@ -84,18 +85,46 @@ def check_suffix(path: str | os.PathLike[str]) -> str:
     return suffix
 
 
-def write_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
-    """Write `[H, W, 3]` uint8 in the format of the file's suffix, whole or not at all.
+def check_size(path: str | os.PathLike[str], shape: tuple[int, int]) -> None:
+    """Whether the format of a file's suffix holds an image of these rows and columns.
 
     Raises:
-        InputError: a suffix that Pillow does not write, or a place that cannot be written to.
+        InputError: it does not.
+    """
+    longest = LONGEST_SIDE.get(check_suffix(path))
+    if longest is not None and max(shape) > longest:
+        rows, columns = shape
+        raise InputError(
+            f"image {os.fspath(path)!r} cannot be written: {columns}x{rows} is more than the {longest:,} "
+            f"pixels a side of its format; .png and .tif hold larger ones"
+        )
+
+
+def write_image(
+    path: str | os.PathLike[str], image: np.ndarray, *, profile: bytes | None = None
+) -> None:
+    """Write `[H, W, C]` uint8 in the format of the file's suffix, whole or not at all.
+
+    Transparency is laid on white where the format holds none (`OPAQUE`).
+
+    Args:
+        path: of the file.
+        image: the pixels.
+        profile: ICC profile of their colours.
+
+    Raises:
+        InputError: a suffix that Pillow does not write, an image that is too large for its format, or a
+            place that cannot be written to.
     """
     suffix = check_suffix(path)
+    check_size(path, (image.shape[0], image.shape[1]))
+    pixels = on_white(image) if suffix in OPAQUE else image
     options = {"quality": 95} if suffix in (".jpg", ".jpeg", ".webp") else {}
     try:
         with replacing(path) as partial:
             form = Image.registered_extensions()[suffix]
-            Image.fromarray(image).save(os.fspath(partial), format=form, **options)
+            shown = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+            shown.save(os.fspath(partial), format=form, icc_profile=profile, **options)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"image {os.fspath(path)!r} cannot be written: {reason}") from None

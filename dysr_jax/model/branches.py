@@ -67,6 +67,18 @@ class Branch(abc.ABC):
         columns = jnp.moveaxis(chosen, 1, 0)[..., None, None, None]
         return sum(column * out for column, out in zip(columns, outputs, strict=True))
 
+    def radius(self, width: int, scale: int) -> int | None:
+        """How many pixels away an input pixel still counts for an output pixel; None: all of them do.
+
+        Big images are cut into tiles by it. Here it follows from `reads`: spatial kernels that are applied
+        one after the other, and None where a kernel is applied once an image. A branch that sees farther
+        in another way (dilation, pooling, shifts) has to say so.
+        """
+        specs = self.reads(width, scale).values()
+        if not all(spec.per_pixel for spec in specs):
+            return None
+        return sum(spec.shape[0] // 2 for spec in specs if len(spec.shape) > 2)
+
 
 def parameter_count(specs: dict[str, KernelSpec]) -> int:
     """Number of weights that a branch with these `reads` uses."""

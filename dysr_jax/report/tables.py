@@ -5,7 +5,6 @@ from typing import Any, Final
 
 from dysr_jax.bench.profile import Profile
 from dysr_jax.runtime.bundle import Bundle
-from dysr_jax.runtime.images import Score
 from dysr_jax.runtime.ladder import Step
 from dysr_jax.runtime.switching import SwitchReport
 
@@ -67,12 +66,6 @@ def switch_table(report: SwitchReport) -> str:
     ]
     table = format_table(["member", "steady ms", "first frame after switch ms"], rows)
     return f"{table}\n{report.switches} switches, {report.compilations} compilations during them"
-
-
-def scores_table(scores: Mapping[str, Score]) -> str:
-    """PSNR-Y and SSIM-Y by member, bicubic first."""
-    rows = [[name, f"{s.psnr_y:.2f}", f"{s.ssim_y:.4f}"] for name, s in scores.items()]
-    return format_table(["member", "PSNR-Y dB", "SSIM-Y"], rows)
 
 
 def format_number(value: float) -> str:

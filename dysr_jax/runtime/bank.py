@@ -23,18 +23,31 @@ FrameShape = tuple[int, int]
 
 
 class Bank:
-    """Ready executables by member and frame shape. The member is an argument; none is "set active"."""
+    """Ready executables by member and frame shape. The member is an argument; none is "set active".
 
-    def __init__(self, bundle: Bundle) -> None:
+    Args:
+        bundle: the members and their weights.
+        keep: how many executables are held; those that were not prepared for longest go first. None: all.
+    """
+
+    def __init__(self, bundle: Bundle, *, keep: int | None = None) -> None:
         self.bundle = bundle
+        self._keep = keep
         self._params = jax.device_put(bundle.params)
         self._read = {
             m.name: arch_params(self._params, bundle.space, m.arch) for m in bundle.members
         }
         self._executables: dict[tuple[str, FrameShape], Any] = {}
 
-    def prepare(self, shape: FrameShape, members: Sequence[str] | None = None) -> None:
-        """Compile members (default: all) for a frame shape, in threads, and run each once.
+    def prepare(
+        self, shape: FrameShape, members: Sequence[str] | None = None, *, warm_up: bool = True
+    ) -> None:
+        """Compile members (default: all) for a frame shape, in threads.
+
+        Args:
+            shape: LR rows and columns.
+            members: their names.
+            warm_up: run each new executable once, so that its first frame is as fast as the next.
 
         Raises:
             InputError: a member that the bundle does not have.
@@ -48,9 +61,18 @@ class Bank:
             compiled = threads.map(lambda a: compile_static(net, a, self._params, shape), archs)
             for name, executable in zip(missing, compiled, strict=True):
                 self._executables[name, shape] = executable
+        self._forget([(name, shape) for name in dict.fromkeys(names)])
         blank = np.zeros((*shape, 3), np.uint8)
-        for name in missing:
+        for name in missing if warm_up else []:
             self.dispatch(blank, name).block_until_ready()
+
+    def _forget(self, asked: Sequence[tuple[str, FrameShape]]) -> None:
+        """Drop what is too much, but nothing that was asked for just now."""
+        for key in asked:
+            self._executables[key] = self._executables.pop(key)  # to the end
+        most = len(self._executables) if self._keep is None else max(self._keep, len(asked))
+        for key in list(self._executables)[: len(self._executables) - most]:
+            del self._executables[key]
 
     def dispatch(self, frame: chex.Array, member: str) -> jax.Array:
         """Start to upscale a frame; the result is on the device when it is ready.

@@ -6,11 +6,13 @@ the files and of itself).
 """
 
 import dataclasses
+import functools
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from etils import epath
 
 from dysr_jax.atomic import replacing_directory, write_json
@@ -23,6 +25,9 @@ from dysr_jax.model.weights import from_bytes, to_bytes
 from dysr_jax.runtime.ladder import Step, steps
 from dysr_jax.runtime.manifest import read_file, read_manifest, write_manifest
 from dysr_jax.space import Arch, SearchSpace, arch_name, mult_adds, parameters, parse_arch
+
+if TYPE_CHECKING:
+    from dysr_jax.runtime.bank import Bank
 
 WEIGHTS: Final = "weights.safetensors"
 LATENCY: Final = "latency.json"
@@ -91,18 +96,43 @@ class Bundle:
         return make_supernet(self.space, dtype, self.kept)
 
     def member(self, name: str | None = None) -> Member:
-        """The member of this name; the best without one.
+        """The member of this name; `fastest` or `best`, which is the default.
 
         Raises:
             InputError: no member has that name.
         """
-        if name is None:
-            return self.members[-1]
+        ends = {None: self.members[-1], "best": self.members[-1], "fastest": self.members[0]}
+        if name in ends:
+            return ends[name]
         for member in self.members:
             if member.name == name:
                 return member
         names = ", ".join(member.name for member in self.members)
-        raise InputError(f"member {name!r}: the bundle has {names}")
+        raise InputError(f"member {name!r}: the bundle has {names}; fastest and best name its ends")
+
+    def upscale(self, image: np.ndarray, member: str | None = None) -> np.ndarray:
+        """Upscale an image of any size; what is compiled for its shape is kept for the next ones.
+
+        Args:
+            image: `[H, W]` grey, or `[H, W, C]`, C 1 grey, 2 grey and alpha, 3 RGB, 4 RGBA; uint8.
+            member: a member's name, `fastest` or `best` (the default).
+
+        Returns:
+            uint8, as many channels, both sides `s` times as long.
+
+        Raises:
+            InputError: no such member, or an array that is no such image.
+        """
+        from dysr_jax.runtime.images import upscale_image
+
+        return upscale_image(self._bank, image, member)
+
+    @functools.cached_property
+    def _bank(self) -> "Bank":
+        from dysr_jax.runtime.bank import Bank
+        from dysr_jax.runtime.images import KEPT
+
+        return Bank(self, keep=KEPT)
 
 
 def make_bundle(

@@ -124,6 +124,35 @@ def test_constant_images_stay_constant(level, rows, columns, scale, boundary):
     np.testing.assert_array_equal(upscale(small, scale, boundary), large)
 
 
+resamples = st.sampled_from((downscale, upscale))
+
+
+@property_test
+@given(seed=st.integers(0, 99), scale=scales, boundary=boundaries, resample=resamples)
+def test_flipped_images_come_out_flipped(seed, scale, boundary, resample):
+    image = random_image(5 * scale, 7 * scale, seed)
+    found = resample(image, scale, boundary)
+    for axis in (0, 1):
+        flipped = np.flip(resample(np.flip(image, axis), scale, boundary), axis)
+        # The same sum in another order can be rounded the other way where it is half a level.
+        different = np.abs(found.astype(int) - flipped)
+        assert different.max() <= 1
+        assert (different > 0).mean() < 0.01
+
+
+@property_test
+@given(seed=st.integers(0, 99), scale=scales, boundary=boundaries, resample=resamples)
+def test_resampling_is_linear_up_to_rounding(seed, scale, boundary, resample):
+    # Within the range in which the kernel's overshoot is not clipped.
+    blocks = (random_image(5, 7, seed + i).repeat(scale, 0).repeat(scale, 1) for i in range(2))
+    first, second = (64 + block // 4 for block in blocks)
+    together = resample((first + second) // 2, scale, boundary).astype(float)
+    apart = (resample(first, scale, boundary) / 2) + (resample(second, scale, boundary) / 2)
+    # Half a level each: the halved sum, twice the two passes (weights sum to at most 1.3 in size).
+    assert np.abs(together - apart).max() <= 3
+    assert np.ptp(together) > 30  # ten times that tolerance
+
+
 @property_test
 @given(
     rows=st.integers(1, 12),

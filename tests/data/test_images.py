@@ -6,10 +6,17 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+import tifffile
+from PIL import Image, ImageCms
 
 from dysr_jax.data.files import image_shape
-from dysr_jax.data.images import list_images, read_grey_or_rgb, read_image, write_image
+from dysr_jax.data.images import (
+    list_images,
+    read_grey_or_rgb,
+    read_image,
+    read_picture,
+    write_image,
+)
 from dysr_jax.errors import InputError
 
 
@@ -109,11 +116,218 @@ def test_exif_orientation_turns_the_image(tmp_path, rgb, orientation, upright):
     np.testing.assert_array_equal(read_image(turned), upright(read_image(plain)))
 
 
-def test_float_pixels_are_refused_by_name(tmp_path):
-    path = tmp_path / "float.tif"
-    Image.fromarray(np.ones((4, 4), np.float32)).save(path)
-    with pytest.raises(InputError, match=r"float\.tif.*floats.*allowed are 8-bit and 16-bit"):
+@pytest.mark.parametrize(
+    ("pixels", "message"),
+    [
+        (np.ones((4, 4), np.float32), "its pixels are floats; allowed are 8-bit and 16-bit images"),
+        (np.ones((4, 4), np.int32), "its pixels are 32-bit integers"),
+    ],
+)
+def test_pixels_that_are_no_levels_are_refused_by_name(tmp_path, pixels, message):
+    path = tmp_path / "odd.tif"
+    Image.fromarray(pixels).save(path)
+    with pytest.raises(InputError, match=rf"odd\.tif.*{message}"):
         read_image(path)
+
+
+# --- what a picture keeps ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_pictures_keep_grey_and_transparency(tmp_path, rgb, mode, suffix):
+    path = tmp_path / f"image{suffix}"
+    image = Image.fromarray(np.dstack([rgb, rgb[:, ::-1, :1]])).convert(mode)
+    image.save(path)
+    pixels = np.asarray(image).reshape(6, 9, -1)
+    np.testing.assert_array_equal(read_picture(path).pixels, pixels)
+    write_image(path, pixels)
+    np.testing.assert_array_equal(read_picture(path).pixels, pixels)
+    with Image.open(path) as saved:
+        assert saved.mode == mode
+
+
+def test_palettes_keep_their_transparency(path):
+    image = Image.new("P", (2, 1))
+    image.putpalette([1, 2, 3, 4, 5, 6])
+    image.putpixel((1, 0), 1)
+    image.save(path, transparency=1)
+    np.testing.assert_array_equal(read_picture(path).pixels[0], [(1, 2, 3, 255), (4, 5, 6, 0)])
+
+
+def test_a_transparent_colour_becomes_alpha(path):
+    Image.fromarray(np.array([[7, 8]], np.uint8)).save(path, transparency=7)
+    np.testing.assert_array_equal(read_picture(path).pixels[0], [(7, 0), (8, 255)])
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".bmp"])
+def test_formats_without_transparency_get_it_on_white(tmp_path, suffix):
+    path = tmp_path / f"image{suffix}"
+    write_image(path, np.zeros((16, 16, 4), np.uint8))
+    np.testing.assert_array_equal(read_picture(path).pixels, np.full((16, 16, 3), 255))
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif"])
+def test_colour_profiles_are_kept(tmp_path, rgb, suffix):
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    path = tmp_path / f"image{suffix}"
+    write_image(path, rgb, profile=profile)
+    assert read_picture(path).profile == profile
+    # One that is for other channels would turn the colours into others.
+    Image.fromarray(rgb[:, :, 0]).save(tmp_path / "grey.png", icc_profile=profile)
+    assert read_picture(tmp_path / "grey.png").profile is None
+
+
+def black_ink_profile() -> bytes:
+    """An ICC profile of a press on which only black ink shows, by the format's description (ICC.1)."""
+    ramp = bytes(range(256))
+    # The grid's corners, black fastest, as L* a* b*: white without black ink, black with it.
+    corners = bytes([255, 128, 128, 0, 128, 128]) * 8
+    identity = struct.pack(">9i", *(65536 * (i % 4 == 0) for i in range(9)))
+    table = b"mft1\0\0\0\0" + bytes([4, 3, 2, 0]) + identity + ramp * 4 + corners + ramp * 3
+    body = struct.pack(">I4sII", 1, b"A2B0", 144, len(table)) + table
+    kinds = b"lcms" + struct.pack(">I", 0x02400000) + b"prtrCMYKLab " + bytes(12) + b"acsp"
+    illuminant = struct.pack(">3i", 63190, 65536, 54061)
+    header = struct.pack(">I", 128 + len(body)) + kinds + bytes(28) + illuminant + bytes(48)
+    return header + body
+
+
+def test_cmyk_goes_by_its_profile(tmp_path):
+    image = Image.new("CMYK", (32, 16), (200, 10, 30, 0))
+    image.paste((200, 10, 30, 255), (16, 0, 32, 16))
+    path = tmp_path / "inks.tif"
+    image.save(path)
+    np.testing.assert_array_equal(read_picture(path).pixels[0, ::16], [(55, 245, 225), (0, 0, 0)])
+    image.save(path, icc_profile=black_ink_profile())
+    picture = read_picture(path)
+    np.testing.assert_array_equal(picture.pixels[0, ::16], [(255, 255, 255), (0, 0, 0)])
+    assert picture.profile is None  # the pixels are not inks any more
+
+
+def test_a_profile_that_cannot_be_used_is_told(tmp_path):
+    path = tmp_path / "inks.tif"
+    Image.new("CMYK", (4, 4)).save(path, icc_profile=b"no profile")
+    with pytest.raises(InputError, match=r"inks\.tif.*its colour profile cannot be used"):
+        read_picture(path)
+
+
+# --- 16 bits a channel -------------------------------------------------------------------------------
+
+
+def deep_png(levels: np.ndarray, *more: bytes) -> bytes:
+    """A 16-bit PNG by the format's description."""
+    rows, columns, channels = levels.shape
+    colour = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
+    header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", columns, rows, 16, colour, 0, 0, 0))
+    raw = b"".join(b"\0" + row.astype(">u2").tobytes() for row in levels)
+    chunks = [*more, png_chunk(b"IDAT", zlib.compress(raw)), png_chunk(b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + header + b"".join(chunks)
+
+
+def levels(channels: int) -> np.ndarray:
+    return np.random.default_rng(channels).integers(0, 65536, (7, 9, channels), np.uint16)
+
+
+def rounded(deep: np.ndarray) -> np.ndarray:
+    """To the nearest of 256 levels; the upper byte alone is another for a quarter of them."""
+    found = np.round(deep / 257).astype(np.uint8)
+    assert (found != deep >> 8).mean() > 0.15
+    return found
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_sixteen_bit_png_is_rounded(path, channels):
+    path.write_bytes(deep_png(levels(channels)))
+    picture = read_picture(path)
+    np.testing.assert_array_equal(picture.pixels, rounded(levels(channels)))
+    assert picture.notes == ("its 16 bits a channel are rounded to 8",)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("compression", [None, "zlib"])
+@pytest.mark.parametrize("channels", [3, 4])
+def test_sixteen_bit_tiff_is_rounded(tmp_path, order, compression, channels):
+    path = tmp_path / "deep.tif"
+    alpha = {"extrasamples": ["unassalpha"]} if channels == 4 else {}
+    options = {"photometric": "rgb", "byteorder": order, "compression": compression}
+    tifffile.imwrite(path, levels(channels), **options, **alpha)
+    np.testing.assert_array_equal(read_picture(path).pixels, rounded(levels(channels)))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_transparent_colour_of_16_bits(path, channels):
+    deep = levels(channels)
+    key = png_chunk(b"tRNS", deep[2, 3].astype(">u2").tobytes())
+    path.write_bytes(deep_png(deep, key))
+    alpha = np.full((7, 9), 255)
+    alpha[2, 3] = 0
+    np.testing.assert_array_equal(read_picture(path).pixels, np.dstack([rounded(deep), alpha]))
+
+
+def test_sixteen_bit_images_are_turned_too(tmp_path):
+    path = tmp_path / "deep.tif"
+    orientation = [(274, "H", 1, 6, True)]
+    tifffile.imwrite(path, levels(3), photometric="rgb", extratags=orientation)
+    np.testing.assert_array_equal(read_picture(path).pixels, np.rot90(rounded(levels(3)), -1))
+
+
+def test_layouts_of_16_bits_whose_lower_ones_cannot_be_had_are_refused(tmp_path, path):
+    path.write_bytes(deep_png(levels(2)))
+    planes = tmp_path / "planes.tif"
+    tifffile.imwrite(planes, levels(3).transpose(2, 0, 1), photometric="rgb", planarconfig=2)
+    for file in (path, planes):
+        with pytest.raises(InputError, match=r"it has 16 bits a channel as .*; allowed are 8 bits"):
+            read_picture(file)
+
+
+# --- several frames ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".webp", ".png", ".tif"])
+def test_animations_and_pages_are_refused(tmp_path, rgb, suffix):
+    path = tmp_path / f"moving{suffix}"
+    frames = [Image.fromarray(x) for x in (rgb, 255 - rgb, rgb[::-1])]
+    frames[0].save(path, save_all=True, append_images=frames[1:])
+    with pytest.raises(InputError, match=r"moving.*it has 3 frames or pages; allowed are .* one"):
+        read_picture(path)
+
+
+def test_a_preview_in_a_jpeg_is_no_frame(tmp_path, rgb):
+    path, plain = tmp_path / "phone.jpg", tmp_path / "plain.jpg"
+    Image.fromarray(rgb).save(path, "MPO", save_all=True, append_images=[Image.fromarray(rgb[:2])])
+    Image.fromarray(rgb).save(plain)
+    with Image.open(path) as image:
+        assert image.n_frames == 2
+    np.testing.assert_array_equal(read_image(path), read_image(plain))
+
+
+def test_a_gif_of_one_frame_is_an_image(tmp_path, rgb):
+    Image.fromarray(rgb[:, :, 0]).save(tmp_path / "still.gif")
+    np.testing.assert_array_equal(read_image(tmp_path / "still.gif")[..., 0], rgb[..., 0])
+
+
+# --- sizes -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+def test_the_shape_is_that_of_the_pixels(tmp_path, rgb, suffix, orientation):
+    path = tmp_path / f"image{suffix}"
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(rgb).save(path, exif=exif)
+    assert image_shape(path) == read_image(path).shape[:2]
+
+
+def test_shapes_that_cannot_be_had(tmp_path, path):
+    with pytest.raises(InputError, match="does not exist"):
+        image_shape(path)
+    path.write_bytes(b"no image")
+    with pytest.raises(InputError, match="cannot be read"):
+        image_shape(path)
+
+
+# --- damage ------------------------------------------------------------------------------------------
 
 
 def png_chunk(kind: bytes, content: bytes) -> bytes:
@@ -219,7 +433,7 @@ def test_places_that_cannot_be_written_to_are_named(tmp_path, rgb, place):
 def test_sides_that_a_format_cannot_hold_are_refused(tmp_path, suffix, side):
     # A 4,096 pixel wide WebP upscaled four times is such an image.
     path = tmp_path / f"wide{suffix}"
-    with pytest.raises(InputError, match=r"wide.*cannot be written"):
+    with pytest.raises(InputError, match=r"wide.*cannot be written: .*\.png and \.tif hold larger"):
         write_image(path, np.zeros((1, side, 3), np.uint8))
     assert not list(tmp_path.iterdir())
 

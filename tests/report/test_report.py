@@ -18,12 +18,11 @@ from dysr_jax.report.results import pareto_json
 from dysr_jax.report.tables import (
     format_table,
     members_table,
-    scores_table,
     steps_table,
     switch_table,
 )
 from dysr_jax.runtime.bank import Bank
-from dysr_jax.runtime.images import Score, upscale_image
+from dysr_jax.runtime.images import upscale_image
 from dysr_jax.runtime.ladder import SlotChange, Step
 from dysr_jax.runtime.switching import SwitchReport
 from dysr_jax.search.archive import Archive, Record
@@ -264,15 +263,12 @@ def test_steps_table():
     assert len({head.index("slots that"), two.index("2: slot"), five.index("5: slot")}) == 1
 
 
-def test_switch_and_scores_tables():
+def test_switch_table():
     report = SwitchReport({"2id-u1": 1.25, "b": 10.0}, {"2id-u1": 1.5, "b": 100.0}, 10, 3)
     *table, last = switch_table(report).splitlines()
     assert_aligned("\n".join(table))
     assert table[3].split() == ["b", "10.00", "100.00"]
     assert last == "10 switches, 3 compilations during them"
-    scores = scores_table({"bicubic": Score(28.5, 0.81), "2id-u1": Score(29.25, 0.825)})
-    assert_aligned(scores)
-    assert scores.splitlines()[3].split() == ["2id-u1", "29.25", "0.8250"]
 
 
 def test_the_run_ends_with_its_results(tiny_run, results):

@@ -1,0 +1,134 @@
+"""Sets of HR images to measure on, with the LR images that ship with them or without.
+
+Three layouts are known: a folder of HR images; one with a folder `HR` and, for scale s, `LR_bicubic_xS` or
+`LR_bicubic/XS`; HR and LR images in two folders of any name. LR files are called as their HR file, or with
+`xS` behind that.
+"""
+
+import os
+import pathlib
+from collections.abc import Iterable, Sequence
+from typing import Final, Literal, NamedTuple
+
+from dysr_jax.data.files import image_shape
+from dysr_jax.data.images import list_images
+from dysr_jax.errors import InputError
+
+HR: Final = "HR"
+LR_LAYOUTS: Final = ("LR_bicubic_x{}", "LR_bicubic/X{}")
+"""Folders beside `HR` with the LR images of a scale."""
+
+LISTED: Final = 3
+"""Files that a message names; more are counted."""
+
+SSIM_WINDOW: Final = 11
+
+
+class Images(NamedTuple):
+    """Files of one scene."""
+
+    hr: pathlib.Path
+    lr: pathlib.Path | None
+    """None: it is generated from the HR image."""
+    lr_shape: tuple[int, int]
+    """Rows and columns."""
+
+
+class BenchmarkSet(NamedTuple):
+    """A set, looked through: every LR image has its HR image, of the right size."""
+
+    name: str
+    images: tuple[Images, ...]
+
+    @property
+    def lr(self) -> Literal["given", "generated"]:
+        """Where the LR images come from."""
+        return "generated" if self.images[0].lr is None else "given"
+
+
+def find_set(
+    folder: str | os.PathLike[str], scale: int, lr: str | os.PathLike[str] | None = None
+) -> BenchmarkSet:
+    """Find the images of a set, and read their sizes.
+
+    Args:
+        folder: HR images, or a folder as benchmark sets ship.
+        scale: of the LR images.
+        lr: folder of LR images, if it is not beside the HR ones.
+
+    Raises:
+        InputError: a missing or empty folder, files that are no images or too small, LR and HR files that
+            do not pair by name or size.
+    """
+    place = pathlib.Path(folder)
+    inside = (place / HR).is_dir()
+    hr = list_images(place / HR if inside else place)
+    known = [place / layout.format(scale) for layout in LR_LAYOUTS] if inside else []
+    small = pathlib.Path(lr) if lr else next((path for path in known if path.is_dir()), None)
+    pairs = _paired(hr, list_images(small), scale) if small else [(path, None) for path in hr]
+    name = place.resolve().name or str(place)
+    return BenchmarkSet(name, tuple(_sized(hr, lr, scale) for hr, lr in pairs))
+
+
+def find_sets(
+    folders: Sequence[str | os.PathLike[str]], scale: int, lr: str | os.PathLike[str] | None = None
+) -> list[BenchmarkSet]:
+    """`find_set` of each folder; sets that are called alike are told apart by their paths.
+
+    Raises:
+        InputError: see `find_set`; or LR images for more than one set.
+    """
+    if lr is not None and len(folders) != 1:
+        raise InputError(f"lr {os.fspath(lr)!r} for {len(folders)} folders: allowed with one")
+    paths = list(dict.fromkeys(folders))
+    sets = [find_set(folder, scale, lr) for folder in paths]
+    names = [one.name for one in sets]
+    return [
+        one._replace(name=os.fspath(path)) if names.count(one.name) > 1 else one
+        for path, one in zip(paths, sets, strict=True)
+    ]
+
+
+def _paired(
+    hr: list[pathlib.Path], lr: list[pathlib.Path], scale: int
+) -> list[tuple[pathlib.Path, pathlib.Path | None]]:
+    """Each HR file with its LR file; none may be left over."""
+    by_stem = {path.stem: path for path in lr}
+    pairs: list[tuple[pathlib.Path, pathlib.Path | None]] = []
+    alone = []
+    for path in hr:
+        found = by_stem.pop(path.stem, None) or by_stem.pop(f"{path.stem}x{scale}", None)
+        pairs.append((path, found))
+        if found is None:
+            alone.append(path)
+    left = set(lr) - {found for _, found in pairs}
+    if alone or left:
+        raise InputError(
+            f"files that do not pair: {_listed([*alone, *sorted(left)])}; an LR file is called as its HR "
+            f"file, or with x{scale} behind that"
+        )
+    return pairs
+
+
+def _listed(paths: Iterable[pathlib.Path]) -> str:
+    names = [repr(str(path)) for path in paths]
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return ", ".join(names[:LISTED]) + more
+
+
+def _sized(hr: pathlib.Path, lr: pathlib.Path | None, scale: int) -> Images:
+    """With the LR image's size, which is that of the HR image over the scale, rounded down."""
+    rows, columns = image_shape(hr)
+    least = SSIM_WINDOW + 3 * scale  # less than a scale is cropped, a scale a side is shaved
+    if min(rows, columns) < least:
+        raise InputError(
+            f"image {str(hr)!r} of {(rows, columns)}: allowed is {least} or more a side"
+        )
+    wanted = rows // scale, columns // scale
+    found = image_shape(lr) if lr else wanted
+    if found != wanted:
+        raise InputError(
+            f"images {str(hr)!r} of {rows}x{columns} and {str(lr)!r} of {found[0]}x{found[1]} do not pair: "
+            f"at scale {scale} the LR image is {wanted[0]}x{wanted[1]}"
+        )
+    return Images(hr, lr, wanted)

@@ -1,0 +1,115 @@
+"""Benchmark sets: what is found in a folder, and what does not pair."""
+
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dysr_jax.data.benchmarks import find_set, find_sets
+from dysr_jax.errors import InputError
+
+SCALE = 4
+HR, LR = (33, 46), (8, 11)
+"""Rows and columns; HR sides need not be multiples of the scale."""
+
+
+def write(path, shape):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.zeros((*shape, 3), np.uint8)).save(path)
+
+
+@pytest.fixture
+def place(tmp_path):
+    """A set of two images without LR ones."""
+    for name in ("a", "b"):
+        write(tmp_path / "Mine" / "HR" / f"{name}.png", HR)
+    return tmp_path / "Mine"
+
+
+def test_a_folder_of_hr_images(place):
+    found = find_set(place / "HR", SCALE)
+    assert (found.name, found.lr) == ("HR", "generated")
+    assert [(image.hr.name, image.lr, image.lr_shape) for image in found.images] == [
+        ("a.png", None, LR),
+        ("b.png", None, LR),
+    ]
+
+
+@pytest.mark.parametrize("layout", ["LR_bicubic_x4/{}.png", "LR_bicubic/X4/{}x4.png"])
+def test_lr_images_beside_the_hr_ones(place, layout):
+    for name in ("a", "b"):
+        write(place / layout.format(name), LR)
+    found = find_set(place, SCALE)
+    assert (found.name, found.lr) == ("Mine", "given")
+    expected = [place / layout.format(name) for name in ("a", "b")]
+    assert [image.lr for image in found.images] == expected
+    # Those of another scale are not taken for this one.
+    assert find_set(place, 2).lr == "generated"
+
+
+def test_lr_images_anywhere(place, tmp_path):
+    for name in ("a", "b"):
+        write(tmp_path / "small" / f"{name}.bmp", LR)
+    for folder in (place, place / "HR"):
+        found = find_set(folder, SCALE, tmp_path / "small")
+        assert [image.lr.name for image in found.images] == ["a.bmp", "b.bmp"]
+
+
+@pytest.mark.parametrize(
+    ("lr", "message"),
+    [
+        (["a"], "do not pair: .*HR/b.png'; an LR file is called as its HR file, or with x4 behind"),
+        (["a", "b", "c"], "do not pair: .*LR_bicubic_x4/c.png'"),
+        (["x", "y"], "do not pair: .*HR/a.png', .*HR/b.png', .*x.png' and 1 more;"),
+        ([], "holds no .png"),
+    ],
+)
+def test_files_that_do_not_pair_by_name(place, lr, message):
+    (place / "LR_bicubic_x4").mkdir()
+    for name in lr:
+        write(place / "LR_bicubic_x4" / f"{name}.png", LR)
+    with pytest.raises(InputError, match=message):
+        find_set(place, SCALE)
+
+
+def test_files_that_do_not_pair_by_size(place):
+    write(place / "LR_bicubic_x4" / "a.png", LR)
+    write(place / "LR_bicubic_x4" / "b.png", (9, 11))
+    message = r"HR/b.png' of 33x46 and .*b.png' of 9x11 do not pair: at scale 4 .* is 8x11"
+    with pytest.raises(InputError, match=message):
+        find_set(place, SCALE)
+
+
+def test_images_that_are_too_small(place):
+    write(place / "HR" / "b.png", (22, 46))
+    with pytest.raises(InputError, match=r"b.png' of \(22, 46\): allowed is 23 or more"):
+        find_set(place, SCALE)
+
+
+def test_folders_that_are_no_sets(tmp_path):
+    with pytest.raises(InputError, match="does not exist"):
+        find_set(tmp_path / "missing", SCALE)
+    with pytest.raises(InputError, match=re.escape(f"{tmp_path}' holds no .png")):
+        find_set(tmp_path, SCALE)
+    write(tmp_path / "a.png", HR)
+    (tmp_path / "b.png").write_text("no image")
+    with pytest.raises(InputError, match=r"b.png' cannot be read"):
+        find_set(tmp_path, SCALE)
+
+
+def test_sets_of_one_name_are_told_apart(place):
+    write(place / "HR" / "HR" / "c.png", HR)
+    write(place / "other" / "HR" / "d.png", HR)
+    sets = find_sets([place / "HR" / "HR", place / "other" / "HR", place / "other"], SCALE)
+    assert [one.name for one in sets] == [
+        str(place / "HR" / "HR"),
+        str(place / "other" / "HR"),
+        "other",
+    ]
+    assert len(find_sets([place, place], SCALE)) == 1
+
+
+def test_lr_images_are_for_one_set(place):
+    with pytest.raises(InputError, match=r"lr .*small' for 2 folders: allowed with one"):
+        find_sets([place, place / "HR"], SCALE, place / "small")
