@@ -59,6 +59,9 @@ class RunConfig:
     data: DataConfig = DataConfig()
     train: TrainConfig = TrainConfig()
     search: SearchConfig = SearchConfig()
+    weights: str = ""
+    """`supernet.safetensors` of another run of this space: it is searched as it is, on this device, and
+    nothing is trained."""
     seed: int = 0
     """All randomness comes from it."""
     devices: int = 0
