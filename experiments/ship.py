@@ -1,0 +1,120 @@
+r"""Put the bundles of finished runs into the package, with a model card.
+
+    python experiments/ship.py --runs runs/x4 runs/x2 --trained runs/x4_h200 runs/x2_h200 \
+        --scores runs/quality_x4/quality.json runs/quality_x2/quality.json
+
+Each run's bundle becomes `dysr_jax/pretrained/xS` with weights in float16 (half the bytes; `dysr eval` of what
+is shipped gives the figures of the card). Without `--scores` the card says what the bundles say of themselves.
+"""
+
+import dataclasses
+import json
+import pathlib
+import subprocess
+import sys
+from typing import Any
+
+import tyro
+
+from dysr_jax.atomic import replacing
+from dysr_jax.report.tables import format_table, members_table
+from dysr_jax.runtime.bundle import LATENCY, Bundle, load_bundle, save_bundle
+from dysr_jax.runtime.pretrained import PLACE
+
+LIMIT = 12e6
+"""Bytes that all shipped bundles may have together."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What is shipped."""
+
+    runs: tuple[pathlib.Path, ...]
+    """Finished runs; each bundle goes to the place of its scale."""
+    trained: tuple[pathlib.Path, ...] = ()
+    """The runs in which their weights were trained, if others."""
+    scores: tuple[pathlib.Path, ...] = ()
+    """What `dysr eval --json` wrote of the shipped bundles."""
+    data: str = "T91 and BSD200 (291 images), of which 10 of BSD200 for validation"
+    """What the card says of the training images."""
+    out: pathlib.Path = PLACE
+    """The package's folder of shipped weights."""
+
+
+def ship(run: pathlib.Path, out: pathlib.Path) -> Bundle:
+    """Copy a run's bundle, weights in float16."""
+    bundle = load_bundle(run / "bundle")
+    latency = json.loads((run / "bundle" / LATENCY).read_text())
+    out.mkdir(parents=True, exist_ok=True)
+    save_bundle(out / f"x{bundle.space.scale}", bundle, latency, dtype="float16")
+    return bundle
+
+
+def _fence(text: str) -> str:
+    return f"```\n{text}\n```\n"
+
+
+def scores_text(result: dict[str, Any]) -> str:
+    """PSNR-Y in dB and SSIM-Y of every member on the sets of `dysr eval --json`."""
+    header = ["member"] + [f"{name} {kind}" for name in result["sets"] for kind in ("dB", "SSIM")]
+    names = next(iter(result["sets"].values()))["scores"]
+    rows = []
+    for name in names:
+        each = [found["scores"][name] for found in result["sets"].values()]
+        cells = [(f"{score['psnr_y']:.2f}", f"{score['ssim_y']:.4f}") for score in each]
+        rows.append([name, *(cell for pair in cells for cell in pair)])
+    origins = [
+        f"{name}: {found['images']} images, LR {found['lr']}"
+        for name, found in result["sets"].items()
+    ]
+    return "\n".join([format_table(header, rows), *origins, f"measured on {result['device']}"])
+
+
+def card(options: Options, bundles: list[Bundle]) -> str:
+    """The model card, in Markdown."""
+    commit = subprocess.run(
+        ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False, cwd=PLACE.parent
+    ).stdout.strip()
+    parts = [
+        "# The weights that come with dysr_jax",
+        "",
+        f"Data: {options.data}. LR images by MATLAB's bicubic; nothing of the images is in this package.",
+        "Weights are stored in float16 and computed with in float32 on a CPU, in bfloat16 on an accelerator.",
+        f"Made by `experiments/ship.py` at commit {commit or 'unknown'}.",
+        "",
+    ]
+    runs = options.trained or options.runs
+    for bundle, run in zip(bundles, runs, strict=True):
+        config = json.loads((run / "config.json").read_text())
+        rows, columns = bundle.frame
+        parts += [
+            f"## x{bundle.space.scale}",
+            "",
+            f"PSNR-Y is on the validation images; a frame is {columns}x{rows} on {bundle.device}; mult-adds "
+            f"are for a 1280x720 output.",
+            "",
+            _fence(members_table(bundle)),
+            "Space and recipe:",
+            "",
+            _fence(json.dumps({key: config[key] for key in ("space", "train")}, indent=2)),
+        ]
+    for path in options.scores:
+        result = json.loads(path.read_text())
+        parts += [f"## Benchmark sets, x{result['scale']}", "", _fence(scores_text(result))]
+    return "\n".join(parts)
+
+
+def main() -> None:
+    """Run it."""
+    options = tyro.cli(Options)
+    bundles = [ship(run, options.out) for run in options.runs]
+    with replacing(options.out / "README.md") as partial:
+        partial.write_text(card(options, bundles))
+    size = sum(file.stat().st_size for file in options.out.rglob("*") if file.is_file())
+    print(f"{options.out}: {size / 1e6:.2f} MB")
+    if size > LIMIT:
+        sys.exit(f"allowed are {LIMIT / 1e6:g} MB")
+
+
+if __name__ == "__main__":
+    main()
