@@ -3,8 +3,8 @@ r"""Put the bundles of finished runs into the package, with a model card.
     python experiments/ship.py --runs runs/x4 runs/x2 --trained runs/x4_h200 runs/x2_h200 \
         --scores runs/quality_x4/quality.json runs/quality_x2/quality.json
 
-Each run's bundle becomes `dysr_jax/pretrained/xS` with weights in float16 (half the bytes; `dysr eval` of what
-is shipped gives the figures of the card). Without `--scores` the card says what the bundles say of themselves.
+Each run's bundle becomes `dysr_jax/pretrained/xS` with weights in float16, half the bytes. `--scores` are
+what `dysr eval --json` measured of the shipped bundles: ship, evaluate, and ship again with the scores.
 """
 
 import dataclasses
