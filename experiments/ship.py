@@ -3,7 +3,8 @@ r"""Put the bundles of finished runs into the package, with a model card.
     python experiments/ship.py --runs runs/x4 runs/x2 --trained runs/x4_h200 runs/x2_h200 \
         --scores runs/quality_x4/quality.json runs/quality_x2/quality.json
 
-Each run's bundle becomes `dysr_jax/pretrained/xS` with weights in float16, half the bytes. `--scores` are
+Of each run, members of the front of PSNR-Y against mult-adds (or its own bundle, `--by latency_ms`) become
+`dysr_jax/pretrained/xS`, with weights in float16, half the bytes. `--scores` are
 what `dysr eval --json` measured of the shipped bundles: ship, evaluate, and ship again with the scores.
 """
 
@@ -12,14 +13,21 @@ import json
 import pathlib
 import subprocess
 import sys
-from typing import Any
+from typing import Any, Literal
 
 import tyro
 
 from dysr_jax.atomic import replacing
+from dysr_jax.config import load_config
+from dysr_jax.data.sources import load_source, make_pair
+from dysr_jax.model.programs import make_supernet
+from dysr_jax.model.weights import SUPERNET, load_supernet
 from dysr_jax.report.tables import format_table, members_table
 from dysr_jax.runtime.bundle import LATENCY, Bundle, load_bundle, save_bundle
 from dysr_jax.runtime.pretrained import PLACE
+from dysr_jax.search.archive import Archive
+from dysr_jax.search.members import choose, measure
+from dysr_jax.search.objectives import costs
 
 LIMIT = 12e6
 """Bytes that all shipped bundles may have together."""
@@ -37,16 +45,39 @@ class Options:
     """What `dysr eval --json` wrote of the shipped bundles."""
     data: str = "T91 and BSD200 (291 images), of which 10 of BSD200 for validation"
     """What the card says of the training images."""
+    by: Literal["latency_ms", "mult_adds"] = "mult_adds"
+    """The cost by which members are chosen: mult-adds do not depend on a device, and members are then
+    measured on this one; latency_ms takes the run's own members."""
+    validation: str = ""
+    """Source of the validation images, if not where the run had it."""
     out: pathlib.Path = PLACE
     """The package's folder of shipped weights."""
 
 
-def ship(run: pathlib.Path, out: pathlib.Path) -> Bundle:
-    """Copy a run's bundle, weights in float16."""
-    bundle = load_bundle(run / "bundle")
+def choose_by_mult_adds(run: pathlib.Path, validation: str) -> Bundle:
+    """Members of the front of PSNR-Y against mult-adds, measured on this device."""
+    config = load_config(str(run / "config.json"))
+    space = config.space.build()
+    records = list(Archive(run / "archive.jsonl", write=False).records.values())
+    cost = costs(space, [record.arch for record in records], "mult_adds") / 1e9
+    priced = [r._replace(latency_ms=c) for r, c in zip(records, cost.tolist(), strict=True)]
+    archs = choose(space, priced, config.search)
+    params = load_supernet(config.weights or run / SUPERNET, space)
+    examples = load_source(validation or config.data.validation, space.scale)
+    pairs = [make_pair(example, space.scale, config.data.boundary) for example in examples]
+    net = make_supernet(space, "auto")
+    return measure(net, params, archs, pairs, config.search, keep_all=True)
+
+
+def ship(run: pathlib.Path, options: Options) -> Bundle:
+    """Put a run's bundle into the package, weights in float16."""
     latency = json.loads((run / "bundle" / LATENCY).read_text())
-    out.mkdir(parents=True, exist_ok=True)
-    save_bundle(out / f"x{bundle.space.scale}", bundle, latency, dtype="float16")
+    if options.by == "mult_adds":
+        bundle = choose_by_mult_adds(run, options.validation)
+    else:
+        bundle = load_bundle(run / "bundle")
+    options.out.mkdir(parents=True, exist_ok=True)
+    save_bundle(options.out / f"x{bundle.space.scale}", bundle, latency, dtype="float16")
     return bundle
 
 
@@ -107,7 +138,7 @@ def card(options: Options, bundles: list[Bundle]) -> str:
 def main() -> None:
     """Run it."""
     options = tyro.cli(Options)
-    bundles = [ship(run, options.out) for run in options.runs]
+    bundles = [ship(run, options) for run in options.runs]
     with replacing(options.out / "README.md") as partial:
         partial.write_text(card(options, bundles))
     size = sum(file.stat().st_size for file in options.out.rglob("*") if file.is_file())
