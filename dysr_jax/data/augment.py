@@ -65,7 +65,7 @@ def vary_batch(
     key: chex.PRNGKey, lr: chex.Array, hr: chex.Array, *, colours: bool, mix: float
 ) -> tuple[chex.Array, chex.Array]:
     """A prepared batch with its colours permuted and a share `mix` of its patches mixed, or as it is."""
-    key_colours, key_mix = jax.random.split(jax.random.fold_in(key, 1))
+    key_colours, key_mix = jax.random.split(key)
     batch = [lr, hr]
     if colours:
         batch = permute_colours(key_colours, *batch)
