@@ -38,7 +38,11 @@ def test_throughput_is_printed_and_drawn(name, monkeypatch, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("name", "config"), [("latency_base_h200", "base"), ("latency_quickstart_cpu", "quickstart")]
+    ("name", "config"),
+    [
+        ("latency_base_h200", str(EXPERIMENTS / "configs" / "base_291.json")),
+        ("latency_quickstart_cpu", "quickstart"),
+    ],
 )
 def test_recorded_latency_tables_predict(name, config, monkeypatch, tmp_path, capsys):
     table, figure = RESULTS / f"{name}.json", tmp_path / "figure.png"
