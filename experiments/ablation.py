@@ -32,7 +32,7 @@ from dysr_jax.config import RunConfig, check, load_config
 from dysr_jax.data.pool import build_pool
 from dysr_jax.data.sources import DataConfig, Pair, load_pairs
 from dysr_jax.device import device_name
-from dysr_jax.model.branches import Branch, register
+from dysr_jax.model.branches import register
 from dysr_jax.model.kernels import KernelSpec
 from dysr_jax.model.programs import make_supernet
 from dysr_jax.model.upsamplers import UPSAMPLERS, SubPixel
@@ -98,8 +98,6 @@ class OwnSubPixel(SubPixel):
         """As `SubPixel`."""
         return super().__call__({name.removeprefix("own_"): k for name, k in kernels.items()}, x)
 
-    blend = classmethod(Branch.blend.__func__)
-
 
 register(UPSAMPLERS, "o2", OwnSubPixel(1))
 
@@ -133,9 +131,11 @@ def recipe(options: Options, name: str) -> RunConfig:
     config = load_config(options.config)
     changes = {section: dict(fields) for section, fields in VARIANTS[name].items()}
     train_changes = changes.setdefault("train", {})
-    steps = int(options.steps * train_changes.pop("steps_factor", 1.0))
-    train_changes["steps"] = steps
-    train_changes["largest_steps"] = int(steps * train_changes.pop("largest_factor", 0.0))
+    chunk, steps = config.train.chunk, options.steps
+    if "steps_factor" in train_changes:
+        steps = int(steps * train_changes.pop("steps_factor")) // chunk * chunk
+    first = int(steps * train_changes.pop("largest_factor", 0.0)) // chunk * chunk
+    train_changes |= {"steps": steps, "largest_steps": first}
     data = {"source": options.source, "validation": options.validation}
     changes["data"] = {**data, **changes.get("data", {})}
     sections = {

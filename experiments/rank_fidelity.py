@@ -30,6 +30,7 @@ from dysr_jax.config import RunConfig, check, load_config
 from dysr_jax.data.pool import build_pool
 from dysr_jax.data.sources import load_pairs
 from dysr_jax.device import device_name
+from dysr_jax.errors import InputError
 from dysr_jax.metrics import mse_y, psnr
 from dysr_jax.model.programs import frame_program, make_supernet
 from dysr_jax.model.supernet import Params, Supernet
@@ -103,6 +104,15 @@ def make_case(options: Options) -> Case:
     training, validation = load_pairs(config.data, space.scale)
     patches = grid_patches(validation, config.search.patches, config.search.patch)
     return Case(options, config, space, training, patches)
+
+
+def check_names(case: Case) -> None:
+    """Refuse unknown archs before the supernet is trained."""
+    for name in (*case.options.archs, *case.options.only):
+        try:
+            parse_arch(case.space, name)
+        except InputError as error:
+            sys.exit(str(error))
 
 
 def alone(space: SearchSpace, arch: Arch) -> SearchSpace:
@@ -221,6 +231,7 @@ def main() -> None:
     """Run it."""
     options = tyro.cli(Options)
     case = make_case(options)
+    check_names(case)
     if os.environ.get(CHILD):
         for name in options.only:
             score_alone(case, name)

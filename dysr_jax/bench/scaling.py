@@ -69,15 +69,23 @@ def _evaluation(
 def _arch_wait(setup: Setup, recipe: TrainConfig, groups: int, costs: np.ndarray) -> float:
     """Part of a step that waits for the group whose archs are slowest, going by a latency table.
 
-    The largest and the smallest arch take the same time in every group; 1,000 steps are drawn.
+    The largest and the smallest arch take the same time in every group; 1,000 steps are drawn. Where each
+    patch has its own arch, all groups take the same time.
     """
-    space = setup.net.space
+    if recipe.archs == "patch":
+        return 0.0
+    space, count = setup.net.space, recipe.random_archs
     keys = jax.random.split(jax.random.key(2), 1000)
-    drawn = jax.vmap(lambda key: draw_archs(key, space, groups, recipe.random_archs, costs))(keys)
+    drawn = jax.vmap(lambda key: draw_archs(key, space, groups, count, costs, recipe.sampling))(
+        keys
+    )
     slots = np.arange(len(space.slots))
     both = costs[slots, largest(space)].sum() + costs[slots, smallest(space)].sum()
     work = both + costs[slots, np.asarray(drawn)].sum((-1, -2))
-    return float(1.0 - np.mean(work.mean(1) / work.max(1)))
+    most = work.max(1)  # 0 where a table tells nothing of so little work
+    return float(
+        1.0 - np.mean(np.divide(work.mean(1), most, out=np.ones_like(most), where=most > 0))
+    )
 
 
 def _device_counts(devices: int) -> list[int]:

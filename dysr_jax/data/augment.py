@@ -91,7 +91,7 @@ def vary_batch(
 
     A recipe that asks for none of them gets the batch as it is.
     """
-    keys = jax.random.split(jax.random.fold_in(key, 1), 3)
+    keys = jax.random.split(key, 3)
     batch = [lr, hr]
     if colours:
         batch = permute_colours(keys[0], *batch)

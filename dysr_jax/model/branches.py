@@ -9,8 +9,9 @@ To add one: write a subclass of `Branch`, and register an instance under a short
 """
 
 import abc
+import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Self
 
 import chex
@@ -49,7 +50,8 @@ class Branch(abc.ABC):
         """Branches of this class, of which each image of a batch takes its own or none.
 
         Computes them all and adds up. A class whose branches are parts of one another overrides this, so that
-        the largest is computed once and masked.
+        the largest is computed once and masked. A subclass that computes something else does not inherit
+        such an override.
 
         Args:
             branches: of this class.
@@ -161,6 +163,10 @@ class ResidualPair(Branch):
         """Channels inside, for a trunk of `width`; at least 1."""
         return max(1, int(self.expand * width))
 
+    def squeezed(self, width: int) -> int:
+        """Channels inside the gate, for a trunk of `width`; 0 without one."""
+        return max(1, width // self.reduction) if self.attention else 0
+
     def reads(self, width: int, scale: int) -> dict[str, KernelSpec]:
         """Two dense kernels with biases, and the gate's two matrices with biases."""
         del scale
@@ -172,7 +178,7 @@ class ResidualPair(Branch):
             "pair_out_bias": KernelSpec((width,), 0.0),
         }
         if self.attention:
-            squeezed = max(1, width // self.reduction)
+            squeezed = self.squeezed(width)
             specs["gate_in"] = KernelSpec((width, squeezed), 2.0, per_pixel=False)
             specs["gate_in_bias"] = KernelSpec((squeezed,), 0.0)
             specs["gate_out"] = KernelSpec((squeezed, width), 1.0, per_pixel=False)
@@ -203,7 +209,8 @@ class ResidualPair(Branch):
         y = conv2d(y, stored["pair_out"]) + taken * stored["pair_out_bias"]
         if any(branch.attention for branch in branches):
             gated = chosen @ np.array([[branch.attention] for branch in branches], x.dtype)
-            y = y * (1 + gated[:, :, None, None] * (_gate(stored, y) - 1))
+            mask = _hidden_mask([branch.squeezed(x.shape[-1]) for branch in branches], chosen)
+            y = y * (1 + gated[:, :, None, None] * (_gate(stored, y, mask) - 1))
         return taken * x + y
 
 
@@ -264,11 +271,14 @@ def _hidden_mask(widths: Sequence[int], chosen: chex.Array) -> chex.Array:
     return (chosen @ inside.astype(chosen.dtype))[:, None, None, :]
 
 
-def _gate(kernels: Kernels, y: chex.Array) -> chex.Array:
-    """Channel attention `[N, 1, 1, C]`: the mean of each channel, twice through a matrix, a sigmoid."""
+def _gate(kernels: Kernels, y: chex.Array, mask: float | chex.Array = 1.0) -> chex.Array:
+    """Channel attention `[N, 1, 1, C]`: the mean of each channel, twice through a matrix, a sigmoid.
+
+    `mask` is of the channels inside, `[N, 1, 1, squeezed]`.
+    """
     mean = jnp.mean(y, (1, 2), keepdims=True)
     hidden = jax.nn.relu(pointwise(mean, kernels["gate_in"]) + kernels["gate_in_bias"])
-    return jax.nn.sigmoid(pointwise(hidden, kernels["gate_out"]) + kernels["gate_out_bias"])
+    return jax.nn.sigmoid(pointwise(mask * hidden, kernels["gate_out"]) + kernels["gate_out_bias"])
 
 
 def blend(
@@ -291,8 +301,18 @@ def blend(
     for kind in dict.fromkeys(type(branch) for branch in branches):
         own = [i for i, branch in enumerate(branches) if type(branch) is kind]
         alike = [branches[i] for i in own]
-        out = out + kind.blend(alike, stored, x, chosen[:, np.array(own)], scale)
+        out = out + _blend_of(kind)(alike, stored, x, chosen[:, np.array(own)], scale)
     return out
+
+
+def _blend_of(kind: type[Branch]) -> Callable[..., chex.Array]:
+    """The `blend` of a class, unless it inherits one that says nothing of its own `__call__` or `reads`."""
+    for base in kind.__mro__:
+        if "blend" in vars(base):
+            break
+        if {"__call__", "reads"} & vars(base).keys():
+            return functools.partial(Branch.blend.__func__, kind)  # type: ignore[attr-defined]
+    return kind.blend
 
 
 BODY: dict[str, Branch] = {}

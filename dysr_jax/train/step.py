@@ -84,7 +84,7 @@ def draw_groups(
     Returns:
         The batch, and archs int32 `[G, R, slots]`, or `[G, R, B, slots]` where each patch has its own.
     """
-    key_data, key_archs = jax.random.split(key)
+    key_data, key_archs, key_vary = jax.random.split(key, 3)
     if config.archs == "patch":  # all cost the same
         count = config.random_archs * config.batch
         archs = draw_archs(key_archs, net.space, groups, count, None, config.sampling)
@@ -93,13 +93,14 @@ def draw_groups(
         archs = draw_archs(
             key_archs, net.space, groups, config.random_archs, costs, config.sampling
         )
-    keys = jax.vmap(lambda number: jax.random.fold_in(key_data, number))(numbers)
+    fold = jax.vmap(jax.random.fold_in, (None, 0))
+    keys = fold(key_data, numbers)
     if isinstance(data, Pool):
         batch = jax.vmap(lambda key: draw(key, data, config.batch))(keys)
     else:
         batch = jax.vmap(prepare)(keys, *data)
     vary = functools.partial(vary_batch, colours=config.colours, tones=config.tones, mix=config.mix)
-    return jax.vmap(vary)(keys, *batch), archs[numbers]
+    return jax.vmap(vary)(fold(key_vary, numbers), *batch), archs[numbers]
 
 
 def train_step(

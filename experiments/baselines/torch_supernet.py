@@ -12,7 +12,14 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 
 from dysr_jax.metrics import MOST_DB
-from dysr_jax.model.branches import Branch, Conv, Identity, ResidualPair, Separable
+from dysr_jax.model.branches import (
+    Bottleneck,
+    Branch,
+    Conv,
+    Identity,
+    ResidualPair,
+    Separable,
+)
 from dysr_jax.model.kernels import cut_all
 from dysr_jax.model.supernet import Params, slot_name
 from dysr_jax.model.upsamplers import SubPixel
@@ -126,6 +133,8 @@ def _layer(branch: Branch, w: Weights) -> Layer:
     if isinstance(branch, Conv):
         pad = branch.size // 2
         return lambda x: x + F.conv2d(x, w["conv"], w["conv_bias"], padding=pad).relu_()
+    if isinstance(branch, Bottleneck):
+        return lambda x: x + _bottleneck(w, x)
     if isinstance(branch, ResidualPair):
         return lambda x: x + _pair(branch, w, x)
     if isinstance(branch, SubPixel):
@@ -136,6 +145,12 @@ def _layer(branch: Branch, w: Weights) -> Layer:
 def _separable(branch: Separable, w: Weights, x: torch.Tensor) -> torch.Tensor:
     y = F.conv2d(x, w["depthwise"], padding=branch.size // 2, groups=x.shape[1])
     return F.conv2d(y, w["pointwise"], w["pointwise_bias"]).relu_()
+
+
+def _bottleneck(w: Weights, x: torch.Tensor) -> torch.Tensor:
+    y = F.conv2d(x, w["shrink"], w["shrink_bias"]).relu_()
+    y = F.conv2d(y, w["map"], w["map_bias"], padding=1).relu_()
+    return F.conv2d(y, w["expand"], w["expand_bias"])
 
 
 def _pair(branch: ResidualPair, w: Weights, x: torch.Tensor) -> torch.Tensor:

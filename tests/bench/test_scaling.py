@@ -118,6 +118,8 @@ def test_one_group_waits_for_nobody_and_more_wait_longer():
     waits = [scaling._arch_wait(setup, TrainConfig(), groups, costs) for groups in (1, 2, 8)]
     assert waits[0] == pytest.approx(0.0, abs=1e-6)
     assert 0.0 < waits[1] < waits[2] < 0.2
+    assert scaling._arch_wait(setup, TrainConfig(), 2, 0.0 * costs) == 0.0
+    assert scaling._arch_wait(setup, TrainConfig(archs="patch"), 8, costs) == 0.0
 
 
 def test_one_device_is_a_row(config, planted):

@@ -6,7 +6,16 @@ import jax
 import numpy as np
 import pytest
 
-from dysr_jax.data.augment import augment, prepare, symmetry, to_pixels
+from dysr_jax.data.augment import (
+    augment,
+    mix_patches,
+    permute_colours,
+    prepare,
+    symmetry,
+    to_pixels,
+    vary_batch,
+)
+from dysr_jax.data.sources import degrade
 
 SYMMETRIES = tuple(itertools.product((False, True), repeat=3))
 
@@ -63,3 +72,92 @@ def test_a_batch_is_prepared_each_on_its_own(strict_dtypes):
 def test_to_pixels_is_the_unit_range():
     pixels = to_pixels(np.array([0, 51, 255], np.uint8))
     np.testing.assert_allclose(pixels, [0.0, 0.2, 1.0], rtol=1e-6)
+
+
+# --- colours and mixtures ---------------------------------------------------------------------------
+
+BATCH = 24
+
+
+@pytest.fixture(scope="module")
+def pairs():
+    """Noise that overshoots nowhere and the LR images that the degradation makes of it, in [0, 1]."""
+    rng = np.random.default_rng(0)
+    made = [degrade("", rng.integers(64, 192, (8, 8, 3), np.uint8), 2) for _ in range(BATCH)]
+    return [np.stack([getattr(p, side) for p in made]) / np.float32(255) for side in ("lr", "hr")]
+
+
+def orders_of(before, after):
+    """Of each patch: the one order of its channels that makes the one of the other."""
+    found = []
+    for old, new in zip(before, np.asarray(after), strict=True):
+        (order,) = [
+            order
+            for order in itertools.permutations(range(3))
+            if np.array_equal(old[..., list(order)], new)
+        ]
+        found.append(order)
+    return found
+
+
+def test_colours_are_permuted_alike_in_both_images(pairs):
+    lr, hr = jax.jit(permute_colours)(jax.random.key(0), *pairs)
+    orders = orders_of(pairs[0], lr)
+    assert orders == orders_of(pairs[1], hr)
+    assert len(set(orders)) == 6
+
+
+def test_all_orders_are_equally_likely():
+    image = np.broadcast_to(np.arange(3, dtype=np.float32), (3000, 1, 1, 3))
+    (found,) = permute_colours(jax.random.key(1), image)
+    _, count = np.unique(np.asarray(found)[:, 0, 0], axis=0, return_counts=True)
+    assert len(count) == 6
+    assert np.abs(count - 500).max() < 5 * np.sqrt(500)
+
+
+def weights_of(before, after):
+    """By least squares: how much of each patch is its neighbour; the rest is itself."""
+    other = np.roll(before, 1, 0) - before
+    axes = (1, 2, 3)
+    weight = ((np.asarray(after) - before) * other).sum(axes) / (other**2).sum(axes)
+    blend = before + weight[:, None, None, None] * other
+    np.testing.assert_allclose(after, blend, atol=1e-5)
+    return weight
+
+
+def test_a_share_of_the_patches_is_mixed_alike_in_both_images(pairs):
+    lr, hr = jax.jit(mix_patches)(jax.random.key(0), 0.5, *pairs)
+    weights = weights_of(pairs[0], lr)
+    np.testing.assert_allclose(weights, weights_of(pairs[1], hr), atol=1e-4)
+    mixed = weights > 1e-5
+    assert BATCH / 5 < mixed.sum() < BATCH * 4 / 5
+    np.testing.assert_array_equal(np.asarray(hr)[~mixed], pairs[1][~mixed])
+    assert 0 < weights[mixed].min() < 0.3 < 0.7 < weights[mixed].max() < 1
+
+
+def test_a_mixed_lr_patch_is_the_degraded_mixture(pairs):
+    """Up to rounding: each image rounds in both passes, and the oracle the mixture once more."""
+    lr, hr = mix_patches(jax.random.key(2), 1.0, *pairs)
+    rounded = np.asarray(hr * 255).round().astype(np.uint8)
+    again = np.stack([degrade("", image, 2).lr for image in rounded])
+    levels = np.asarray(lr) * 255
+    assert np.abs(levels - pairs[0] * 255).mean() > 5
+    assert np.abs(levels - again).max() < 2.5
+    assert np.abs(levels - again).mean() < 0.6
+
+
+@pytest.mark.parametrize(("colours", "mix"), [(False, 0.0), (True, 0.0), (False, 1.0), (True, 1.0)])
+def test_a_batch_is_varied_as_it_is_told(pairs, colours, mix, strict_dtypes):
+    lr, hr = vary_batch(jax.random.key(3), *pairs, colours=colours, mix=mix)
+    assert lr.dtype == hr.dtype == np.float32
+    changed = {n for n in range(BATCH) if not np.array_equal(lr[n], pairs[0][n])}
+    assert bool(changed) == (colours or bool(mix))
+    if not mix:
+        assert orders_of(pairs[0], lr) == orders_of(pairs[1], hr)
+    if not colours:
+        np.testing.assert_allclose(weights_of(pairs[0], lr), weights_of(pairs[1], hr), atol=1e-4)
+    if colours and mix:  # first the colours: a mixture is then of several orders
+        orders = permute_colours(jax.random.split(jax.random.key(3))[0], *pairs)
+        np.testing.assert_allclose(
+            weights_of(np.asarray(orders[0]), lr), weights_of(np.asarray(orders[1]), hr), atol=1e-4
+        )

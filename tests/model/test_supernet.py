@@ -1,4 +1,4 @@
-"""The two programs of the supernet over one pytree: equal for every branch, compiled as promised."""
+"""The three programs of the supernet over one pytree: equal for every branch, compiled as promised."""
 
 import functools
 import itertools
@@ -35,7 +35,7 @@ def names_with(slot, name):
 
 
 def names_through(slot, name):
-    """One of nine archs that between them hold every branch of every slot: few compilations."""
+    """One of as many archs as branches that between them hold every branch of every slot."""
     body, upsamplers = list(BODY), list(UPSAMPLERS)
     shift = 4  # no slot pairs a branch with itself
     index = upsamplers.index(name) if slot == 2 else body.index(name) - shift * slot
@@ -93,6 +93,17 @@ def search(full_space, params):
     return functools.cache(evaluate)
 
 
+@pytest.fixture(scope="module")
+def blended(full_space, params):
+    """Branch names for each image to output and gradient, by the blended program."""
+    run = jax.jit(values_and_gradients(Supernet(full_space)))
+
+    def evaluate(*names):
+        return jax.device_get(run(params, LR, np.array([arch_of(full_space, n) for n in names])))
+
+    return functools.cache(evaluate)
+
+
 def test_the_cases_are_every_branch_of_every_slot(full_space):
     named = [(slot, name) for slot, names in enumerate(full_space.slots) for name in names]
     assert named == BRANCHES
@@ -119,6 +130,55 @@ def test_the_static_program_equals_the_search_program(full_space, static, search
     for place in ("head", slot_name(full_space, slot)):
         for kernel, found in gradient[place].items():
             assert_close(found, search_gradient[place][kernel], 1e-4, kernel)
+
+
+@pytest.mark.parametrize("slot", range(3))
+def test_the_branches_of_a_slot_give_different_outputs_blended(blended, slot):
+    outs = [blended(*[names_with(s, name)] * 2)[0] for s, name in BRANCHES if s == slot]
+    for one, other in itertools.combinations(outs, 2):
+        assert np.abs(one - other).max() > 0.01 * np.abs(one).max()
+
+
+@pytest.mark.parametrize(("slot", "name"), BRANCHES)
+def test_the_blended_program_equals_the_static_program(static, blended, slot, name):
+    names = names_through(slot, name)
+    (out, gradient), (blended_out, blended_gradient) = static(names), blended(names, names)
+    assert_close(blended_out, out, 1e-5)
+    # Exactly zero where the arch reads nothing: what else is computed is masked.
+    jax.tree.map(lambda a, b: assert_close(a, b, 1e-4), blended_gradient, gradient)
+
+
+@pytest.mark.parametrize(("slot", "name"), BRANCHES)
+def test_each_image_takes_its_own_arch(static, blended, slot, name):
+    """The other image has no part in it: not in the output, and gradients add up."""
+    following = BRANCHES[(BRANCHES.index((slot, name)) + 1) % len(BRANCHES)]
+    names, other = names_through(slot, name), names_through(*following)
+    assert names != other
+    first, second = (blended(*pair) for pair in ((names, other), (other, names)))
+    for place, (out, _) in enumerate((first, second)):
+        assert_close(out[place], static(names)[0][place], 1e-5)
+        assert_close(out[1 - place], static(other)[0][1 - place], 1e-5)
+    # Both images of `names`, both of `other`: the same in the two batches of one each.
+    found = jax.tree.map(np.add, first[1], second[1])
+    expected = jax.tree.map(np.add, static(names)[1], static(other)[1])
+    jax.tree.map(lambda a, b: assert_close(a, b, 1e-4), found, expected)
+
+
+def test_one_blended_executable_serves_all_archs(full_space, params):
+    run = jax.jit(Supernet(full_space).apply)
+    archs = np.indices(counts(full_space)).reshape(3, -1).T
+    with count_compilations() as count:
+        for pair in (archs[:2], archs[-2:], archs[[5, 100]]):
+            run({"params": params}, LR, pair)
+    assert count.value == 1
+
+
+def test_an_arch_for_each_image(full_space, params):
+    apply = functools.partial(Supernet(full_space).apply, {"params": params}, LR)
+    with pytest.raises(AssertionError, match="shape"):
+        apply(jnp.zeros((3, 3), jnp.int32))
+    with pytest.raises(AssertionError, match="shape"):
+        apply(jnp.zeros((2, 4), jnp.int32))
 
 
 def assert_close(found, expected, tolerance, name=""):
@@ -175,12 +235,22 @@ def pair(k, x, hidden, attention=False):
     return x + y * gate[:, None, None, :]
 
 
+def bottleneck(k, x, hidden):
+    y = nn.relu(conv(x, k["shrink"][None, None, :, :hidden], k["shrink_bias"][:hidden]))
+    y = nn.relu(conv(y, k["map"][:, :, :hidden, :hidden], k["map_bias"][:hidden]))
+    return x + conv(y, k["expand"][None, None, :hidden], k["expand_bias"])
+
+
 ORACLES = {
     "id": lambda k, x: x,
     "s3": lambda k, x: separable(k, x, slice(1, 4)),
     "s5": lambda k, x: separable(k, x, slice(0, 5)),
     "c3": lambda k, x: x + nn.relu(conv(x, k["conv"][1:4, 1:4], k["conv_bias"])),
     "c5": lambda k, x: x + nn.relu(conv(x, k["conv"], k["conv_bias"])),
+    "bq": lambda k, x: bottleneck(k, x, 1),
+    "bh": lambda k, x: bottleneck(k, x, 2),
+    "rq": lambda k, x: pair(k, x, 1),
+    "rh": lambda k, x: pair(k, x, 2),
     "r1": lambda k, x: pair(k, x, 4),
     "r2": lambda k, x: pair(k, x, 8),
     "a1": lambda k, x: pair(k, x, 4, attention=True),
@@ -207,7 +277,7 @@ def test_one_search_executable_serves_all_archs(full_space, params):
     with count_compilations() as count:
         outs = [np.asarray(search({"params": params}, LR, np.array(arch))) for arch in archs]
     assert count.value == 1
-    assert len({out.tobytes() for out in outs}) == len(archs) == 162
+    assert len({out.tobytes() for out in outs}) == len(archs) == 2 * len(BODY) ** 2
 
 
 def test_n_archs_compile_n_static_programs(full_space, params):
@@ -246,7 +316,7 @@ def test_every_kernel_is_initialised_whatever_the_first_arch(full_space):
 
 def test_initial_weights_have_the_spread_of_variance_scaling():
     """He et al. 2015 by hand: variance times fan-in is the gain."""
-    space = SearchSpace((("s5", "c3", "r2", "a1"),), ("u2",), width=32, scale=2)
+    space = SearchSpace((("s5", "c3", "r2", "a1", "bh"),), ("u2",), width=32, scale=2)
     params = init_params(jax.random.key(0), space)
     body, upsampler = params["slot00"], params["upsampler"]
     for kernel, fan_in, gain in [
@@ -256,6 +326,9 @@ def test_initial_weights_have_the_spread_of_variance_scaling():
         (body["conv"], 9 * 32, 0.1),
         (body["pair_in"], 9 * 32, 2),
         (body["pair_out"], 9 * 64, 0.1),
+        (body["shrink"], 32, 2),
+        (body["map"], 9 * 16, 2),
+        (body["expand"], 16, 0.1),
         (body["gate_in"], 32, 2),
         (body["gate_out"], 8, 1),
         (upsampler["hidden0"], 9 * 32, 2),
@@ -289,10 +362,11 @@ def test_no_dtype_is_promoted_implicitly(full_space, params, dtype, strict_dtype
     with pytest.raises(ValueError, match="promotion"):
         jnp.ones(2, jnp.float32) + jnp.ones(2, jnp.bfloat16)
     run = values_and_gradients(Supernet(full_space, dtype=dtype))
-    # Tracing is where promotion happens, and the search program traces every branch.
-    out, gradient = jax.eval_shape(run, params, LR, np.array((0, 0, 0)))
-    assert out.dtype == jnp.float32
-    assert {leaf.dtype for leaf in jax.tree.leaves(gradient)} == {jnp.dtype(jnp.float32)}
+    # Tracing is where promotion happens, and these programs trace every branch.
+    for arch in (np.zeros(3, int), np.zeros((2, 3), int)):
+        out, gradient = jax.eval_shape(run, params, LR, arch)
+        assert out.dtype == jnp.float32
+        assert {leaf.dtype for leaf in jax.tree.leaves(gradient)} == {jnp.dtype(jnp.float32)}
     for arch in SOME_ARCHS:
         assert (
             jax.eval_shape(static_program(full_space, arch, dtype), params, LR).dtype == "float32"
@@ -346,7 +420,9 @@ def test_a_silent_upsampler_leaves_the_nearest_neighbour(scale):
 
 
 def test_an_arch_of_another_space_is_refused(full_space, params):
-    for arch, says in [((0, 0), "has 2 indices"), ((0, 9, 0), "slot 1 takes 0 to 8, not 9")]:
+    over = len(BODY)
+    says_over = f"slot 1 takes 0 to {over - 1}, not {over}"
+    for arch, says in [((0, 0), "has 2 indices"), ((0, over, 0), says_over)]:
         with pytest.raises(InputError, match=says):
             Supernet(full_space).apply({"params": params}, LR, arch)
 

@@ -73,6 +73,15 @@ def finished(pool, tmp_path_factory):
         ("random_archs", 0, "1 or more"),
         ("groups", 3, "multiples of the 2 devices"),
         ("distill", 1.5, "0 to 1"),
+        ("mix", 2.0, "0 to 1"),
+        ("frequency", -0.5, "finite values of 0 or more"),
+        ("frequency", float("inf"), "finite values of 0 or more"),
+        ("largest_steps", 4, "multiples of 3 up to train.steps 12"),
+        ("largest_steps", 15, "multiples of 3 up to train.steps 12"),
+        ("largest_steps", -3, "multiples of 3 up to train.steps 12"),
+        ("warmup", -1, "0 or more"),
+        ("clip", 0.0, "finite values above 0"),
+        ("learning_rate", float("nan"), "finite values above 0"),
         ("ema", -0.1, "0 to 1"),
     ],
 )
@@ -117,6 +126,18 @@ def test_an_interrupted_run_ends_with_the_same_bits(resumed, finished):
     state, _ = resumed
     for mine, theirs in zip(jax.tree.leaves(state), jax.tree.leaves(finished[0]), strict=True):
         np.testing.assert_array_equal(mine, theirs)
+
+
+@pytest.mark.parametrize("largest_steps", [3, 9])
+def test_an_interrupted_run_by_patches_ends_with_the_same_bits(pool, tmp_path, largest_steps):
+    """It stops when two dispatches are done: after the largest alone was trained, or meanwhile."""
+    config = dataclasses.replace(
+        CONFIG, archs="patch", sampling="nested", colours=True, mix=0.5, largest_steps=largest_steps
+    )
+    whole = train(pool, tmp_path / "whole", config)
+    interrupted(pool, tmp_path / "run", config)
+    state = train(pool, tmp_path / "run", config)
+    jax.tree.map(np.testing.assert_array_equal, state, whole)
 
 
 @pytest.mark.parametrize("devices", [1, 4])

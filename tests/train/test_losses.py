@@ -1,4 +1,6 @@
-"""The sandwich loss: what is trained, towards what."""
+"""The losses of images against NumPy, and the loss of a step against the archs' own static programs."""
+
+import dataclasses
 
 import jax
 import jax.numpy as jnp
@@ -7,7 +9,14 @@ import pytest
 
 from dysr_jax.model.supernet import Supernet, init_params
 from dysr_jax.space import largest, sample, smallest, uniform
-from dysr_jax.train.losses import distilled_l1, l1, sandwich
+from dysr_jax.train.config import TrainConfig
+from dysr_jax.train.losses import charbonnier, frequency_l1, group_loss, image_loss, l1
+from dysr_jax.train.losses import largest_alone as loss_of_largest
+
+PATCHES, PASSAGES = 16, 2
+SMALLS = 2
+"""Patches of 16 that pass the smallest arch."""
+DISTILLED = TrainConfig(distill=0.3)
 
 
 def noisy_params(space):
@@ -26,43 +35,180 @@ def space():
 
 @pytest.fixture(scope="module")
 def case(space):
-    net = Supernet(space)
-    lr = jax.random.uniform(jax.random.key(2), (2, 6, 6, 3))
-    hr = jax.random.uniform(jax.random.key(3), (2, 12, 12, 3))
-    archs = sample(jax.random.key(4), space, (2,))
-    return net, noisy_params(space), lr, hr, archs
+    lr = jax.random.uniform(jax.random.key(2), (PATCHES, 4, 4, 3))
+    hr = jax.random.uniform(jax.random.key(3), (PATCHES, 8, 8, 3))
+    return Supernet(space), noisy_params(space), lr, hr
 
 
-def test_distilled_l1_mixes_both_targets():
-    output, target, teacher = jnp.zeros(4), jnp.ones(4), jnp.full(4, 3.0)
-    assert float(distilled_l1(output, target, teacher, 0.0)) == 1.0
-    assert float(distilled_l1(output, target, teacher, 1.0)) == 3.0
-    assert float(distilled_l1(output, target, teacher, 0.25)) == 1.5
+@pytest.fixture(scope="module")
+def archs(space):
+    """Random ones: `[2, slots]` for a group, `[2, B, slots]` for its patches."""
+    found = {
+        "group": jnp.asarray([(1, 0), (2, 0)], jnp.int32),
+        "patch": sample(jax.random.key(4), space, (PASSAGES, PATCHES)),
+    }
+    assert len(np.unique(found["patch"], axis=1)) > 1
+    return found
 
 
-def test_sandwich_is_the_mean_over_largest_smallest_and_random_archs(case):
-    net, params, lr, hr, archs = case
-
-    def out(arch):
-        return net.apply({"params": params}, lr, arch)
-
-    teacher = out(largest(net.space))
-    students = [out(smallest(net.space)), *(out(arch) for arch in archs)]
-    expected = [l1(teacher, hr), *(distilled_l1(s, hr, teacher, 0.3) for s in students)]
-    loss, metrics = sandwich(params, net, lr, hr, archs, 0.3)
-    np.testing.assert_allclose(loss, np.mean(expected), rtol=1e-5)
-    np.testing.assert_allclose(metrics["largest"], l1(teacher, hr), rtol=1e-5)
-    np.testing.assert_allclose(metrics["smallest"], l1(students[0], hr), rtol=1e-5)
-    random = np.mean([float(l1(s, hr)) for s in students[1:]])
-    np.testing.assert_allclose(metrics["random"], random, rtol=1e-5)
+@pytest.fixture(scope="module")
+def outputs(case):
+    """The static programs: `(params) -> [3, B, ...]`, the archs in the order of their branches."""
+    net, _, lr, _ = case
+    return lambda params: [net.apply({"params": params}, lr, (i, 0)) for i in range(3)]
 
 
-def test_the_teacher_is_not_trained_towards_its_students(case):
+# --- images against images --------------------------------------------------------------------------
+
+OUTPUT, TARGET = np.random.default_rng(0).normal(size=(2, 3, 6, 5, 3)).astype(np.float32)
+
+
+def np_l1(a, b):
+    return np.mean(np.abs(np.asarray(a, np.float64) - b))
+
+
+def np_charbonnier(a, b):
+    return np.mean(np.hypot(np.asarray(a, np.float64) - b, 1e-3))
+
+
+def np_frequency(a, b):
+    """From the whole spectrum: that of a real image repeats beyond the middle column."""
+    spectra = [np.fft.fft2(np.asarray(x, np.float64), axes=(-3, -2), norm="ortho") for x in (a, b)]
+    half = (spectra[0] - spectra[1])[..., : a.shape[-2] // 2 + 1, :]
+    return np.mean(np.abs(half.real) + np.abs(half.imag))
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [(l1, np_l1), (charbonnier, np_charbonnier), (frequency_l1, np_frequency)],
+)
+def test_a_loss_is_numpy_s(found, expected):
+    np.testing.assert_allclose(found(OUTPUT, TARGET), expected(OUTPUT, TARGET), rtol=1e-5)
+    assert expected(OUTPUT, TARGET) > 0.1
+
+
+def test_charbonnier_is_smooth_where_l1_is_not():
+    assert float(jax.grad(charbonnier)(jnp.full(1, 1e-6), jnp.zeros(1))[0]) < 0.01
+    assert float(jax.grad(l1)(jnp.full(1, 1e-6), jnp.zeros(1))[0]) == 1.0
+
+
+@pytest.mark.parametrize("loss", ["l1", "charbonnier"])
+@pytest.mark.parametrize("frequency", [0.0, 0.05])
+def test_the_recipe_names_the_loss(loss, frequency):
+    pixels = {"l1": np_l1, "charbonnier": np_charbonnier}[loss]
+    found = image_loss(TrainConfig(loss=loss, frequency=frequency))(OUTPUT, TARGET)
+    expected = pixels(OUTPUT, TARGET) + frequency * np_frequency(OUTPUT, TARGET)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+# --- the archs of a step ----------------------------------------------------------------------------
+
+
+def passages(space, archs):
+    """Branch indices `[passage, patch]` of the students of a step in either mode."""
+    small = smallest(space)[0]
+    if archs.ndim == 2:
+        rows = [np.full(PATCHES, index) for index in (small, *np.asarray(archs)[:, 0])]
+        return np.stack(rows)
+    rows = np.array(archs[..., 0])
+    rows[0, :SMALLS] = small
+    return rows
+
+
+def by_hand(config, case, archs, outputs):
+    """The mean over the passages of all patches, from the static programs: `(params) -> loss`."""
+    net, _, _, hr = case
+    students = passages(net.space, archs)
+    each = jax.vmap(image_loss(config))
+
+    def mean(params):
+        outs = outputs(params)
+        first = outs[largest(net.space)[0]]
+        teacher = jax.lax.stop_gradient(first)
+        own = [(1 - config.distill) * each(o, hr) + config.distill * each(o, teacher) for o in outs]
+        losses = jnp.take_along_axis(jnp.stack(own), students, 0)
+        return jnp.mean(jnp.concatenate([each(first, hr)[None], losses]))
+
+    return mean
+
+
+@pytest.mark.parametrize(
+    ("mode", "config"),
+    [
+        ("group", DISTILLED),
+        ("patch", DISTILLED),
+        ("patch", TrainConfig(distill=0.0)),
+        ("patch", TrainConfig(distill=0.5, loss="charbonnier", frequency=0.05)),
+    ],
+    ids=["group", "patch", "not distilled", "frequency"],
+)
+def test_the_sandwich_is_the_mean_over_all_passages(mode, config, case, archs, outputs):
+    net, params, lr, hr = case
+    outs = np.stack(outputs(params))
+    assert min(np_l1(outs[i], outs[j]) for i in range(3) for j in range(i)) > 0.01
+    run = jax.value_and_grad(group_loss, has_aux=True)
+    (loss, _), grads = jax.jit(lambda p: run(p, net, lr, hr, archs[mode], config))(params)
+    expected, gradient = jax.jit(jax.value_and_grad(by_hand(config, case, archs[mode], outputs)))(
+        params
+    )
+    np.testing.assert_allclose(loss, expected, rtol=1e-5)
+    for mine, theirs in zip(jax.tree.leaves(grads), jax.tree.leaves(gradient), strict=True):
+        limit = 1e-4 * float(jnp.abs(theirs).max())
+        np.testing.assert_allclose(mine, theirs, rtol=0, atol=limit)
+        assert limit > 0
+
+
+@pytest.mark.parametrize("mode", ["group", "patch"])
+def test_the_metrics_are_l1_of_each_kind(mode, case, archs, outputs):
+    net, params, lr, hr = case
+    _, metrics = group_loss(params, net, lr, hr, archs[mode], DISTILLED)
+    outs = np.stack(outputs(params))
+    errors = np.abs(outs - hr).mean((2, 3, 4))  # [arch, patch]
+    students = passages(net.space, archs[mode])
+    drawn = students[1:] if mode == "group" else students
+    small = errors[smallest(net.space)[0]]
+    expected = {
+        "largest": errors[largest(net.space)[0]].mean(),
+        "smallest": small.mean() if mode == "group" else small[:SMALLS].mean(),
+        "random": np.mean([errors[row, np.arange(PATCHES)] for row in drawn]),
+    }
+    assert {*metrics} == {*expected}
+    for name, value in expected.items():
+        np.testing.assert_allclose(metrics[name], value, rtol=1e-5, err_msg=name)
+
+
+@pytest.mark.parametrize("mode", ["group", "patch"])
+def test_without_the_sandwich_only_random_archs_count(mode, case, archs, outputs):
+    net, params, lr, hr = case
+    config = dataclasses.replace(DISTILLED, sandwich=False)
+    loss, metrics = group_loss(params, net, lr, hr, archs[mode], config)
+    errors = np.abs(np.stack(outputs(params)) - hr).mean((2, 3, 4))
+    rows = np.broadcast_to(archs[mode][..., 0].reshape(PASSAGES, -1), (PASSAGES, PATCHES))
+    expected = np.mean([errors[row, np.arange(PATCHES)] for row in rows])
+    np.testing.assert_allclose(loss, expected, rtol=1e-5)
+    np.testing.assert_allclose(list(metrics.values()), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("mode", "share"), [("group", 3), ("patch", 2)])
+def test_the_teacher_is_not_trained_towards_its_students(mode, share, case):
     """With distillation alone, what only the largest arch reads has the gradient of its own loss."""
-    net, params, lr, hr, _ = case
-    archs = jnp.asarray([smallest(net.space)], jnp.int32)
-    grads = jax.grad(lambda p: sandwich(p, net, lr, hr, archs, 1.0)[0])(params)
+    net, params, lr, hr = case
+    only = jnp.asarray([smallest(net.space)], jnp.int32)
+    if mode == "patch":
+        only = jnp.broadcast_to(only, (1, PATCHES, 2))
+    config = TrainConfig(distill=1.0)
+    grads = jax.grad(lambda p: group_loss(p, net, lr, hr, only, config)[0])(params)
     alone = jax.grad(lambda p: l1(net.apply({"params": p}, lr, largest(net.space)), hr))(params)
     mine = grads["slot00"]["pair_in"]
     assert float(jnp.abs(mine).max()) > 0
-    np.testing.assert_allclose(mine, alone["slot00"]["pair_in"] / 3, rtol=1e-4, atol=1e-8)
+    np.testing.assert_allclose(mine, alone["slot00"]["pair_in"] / share, rtol=1e-4, atol=1e-8)
+
+
+def test_the_largest_alone(case, outputs):
+    net, params, lr, hr = case
+    config = TrainConfig(loss="charbonnier", frequency=0.1)
+    loss, metrics = loss_of_largest(params, net, lr, hr, config)
+    out = np.asarray(outputs(params)[largest(net.space)[0]])
+    expected = np_charbonnier(out, hr) + 0.1 * np_frequency(out, np.asarray(hr))
+    np.testing.assert_allclose(loss, expected, rtol=1e-5)
+    np.testing.assert_allclose(list(metrics.values()), np_l1(out, hr), rtol=1e-5)

@@ -10,11 +10,11 @@ import pytest
 from dysr_jax import parallel
 from dysr_jax.data.pool import build_pool
 from dysr_jax.data.sources import Pair
-from dysr_jax.model.supernet import Supernet
-from dysr_jax.space import uniform
+from dysr_jax.model.supernet import Supernet, arch_params
+from dysr_jax.space import largest, uniform
 from dysr_jax.train.config import TrainConfig
-from dysr_jax.train.state import init_state
-from dysr_jax.train.step import apply_gradients, draw_archs, draw_groups, make_train_chunk
+from dysr_jax.train.state import apply_gradients, init_state, to_vectors
+from dysr_jax.train.step import draw_archs, draw_groups, make_train_chunk
 
 CONFIG = TrainConfig(steps=6, batch=2, groups=4, chunk=3, warmup=1, learning_rate=1e-2)
 
@@ -31,10 +31,16 @@ def pool():
     return build_pool([Pair(str(i), x[::2, ::2], x) for i, x in enumerate(hr)], patch=8)
 
 
-def run_chunk(space, pool, config, devices):
+BY_PATCH = dataclasses.replace(
+    CONFIG, archs="patch", sampling="nested", colours=True, mix=0.5, loss="charbonnier"
+)
+"""Every patch with an arch of its own, and all that is done to patches."""
+
+
+def run_chunk(space, pool, config, devices, **options):
     mesh = parallel.device_mesh(devices)
     state = parallel.replicate(init_state(jax.random.key(0), space, config), mesh)
-    chunk = make_train_chunk(Supernet(space), config, mesh)
+    chunk = make_train_chunk(Supernet(space), config, mesh, **options)
     return chunk(state, parallel.replicate(pool, mesh), jax.random.key(1))
 
 
@@ -43,22 +49,56 @@ def one_device(space, pool):
     return run_chunk(space, pool, CONFIG, 1)
 
 
-def test_groups_differ_in_archs_and_patches(space, pool):
+@pytest.fixture(scope="module")
+def one_device_by_patch(space, pool):
+    return run_chunk(space, pool, BY_PATCH, 1)
+
+
+@pytest.mark.parametrize(("config", "shape"), [(CONFIG, (1, 3)), (BY_PATCH, (1, 2, 3))])
+def test_groups_differ_in_archs_and_patches(space, pool, config, shape):
     """What makes the next test one: every device trains something else."""
+    space = uniform(slots=2, width=4, scale=2, branches=("id", "s3", "c3", "a1"))
     (lr, _), archs = draw_groups(
-        jax.random.key(1), pool, Supernet(space), CONFIG, jnp.arange(4), groups=4
+        jax.random.key(1), pool, Supernet(space), config, jnp.arange(4), groups=4
     )
+    assert archs.shape == (4, *shape)
     assert len({arch.tobytes() for arch in np.asarray(archs)}) > 1
     assert len({patch.tobytes() for patch in np.asarray(lr)}) == 4
 
 
-def test_n_devices_make_the_step_of_one(space, pool, one_device):
-    state, metrics = run_chunk(space, pool, CONFIG, 4)
+@pytest.mark.parametrize("mode", ["group", "patch"])
+def test_n_devices_make_the_step_of_one(space, pool, mode, request):
+    name = "one_device" if mode == "group" else "one_device_by_patch"
+    expected, expected_metrics = request.getfixturevalue(name)
+    state, metrics = run_chunk(space, pool, CONFIG if mode == "group" else BY_PATCH, 4)
     # Adam divides by the gradient's size, so sums in another order show where gradients are tiny.
-    for mine, theirs in zip(jax.tree.leaves(state), jax.tree.leaves(one_device[0]), strict=True):
+    for mine, theirs in zip(jax.tree.leaves(state), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(mine, theirs, rtol=1e-3, atol=2e-5)
     for name, values in metrics.items():
-        np.testing.assert_allclose(values, one_device[1][name], rtol=1e-4, err_msg=name)
+        np.testing.assert_allclose(values, expected_metrics[name], rtol=1e-4, err_msg=name)
+
+
+def test_the_largest_only_moves_what_the_largest_reads(space, pool, one_device_by_patch):
+    """In a space where it reads a part: with other archs, more moves."""
+    before = init_state(jax.random.key(0), space, BY_PATCH).params
+    read = arch_params(before, space, largest(space))
+    others = {"depthwise", "pointwise", "pointwise_bias", "conv", "conv_bias"}
+    assert read["slot00"].keys() == before["slot00"].keys() - others
+    config = dataclasses.replace(BY_PATCH, largest_steps=3)
+    alone = run_chunk(space, pool, config, 1, largest_only=True)[0]
+    moved, moved_by_all = (
+        {
+            (slot, name)
+            for slot, kernels in before.items()
+            for name, old in kernels.items()
+            if (np.asarray(state.params[slot][name]) != old).any()
+        }
+        for state in (alone, one_device_by_patch[0])
+    )
+    assert moved == {(slot, name) for slot, kernels in read.items() for name in kernels}
+    assert moved < moved_by_all
+    for name in others:
+        np.testing.assert_allclose(alone.ema["slot00"][name], before["slot00"][name], rtol=1e-6)
 
 
 def test_a_chunk_moves_every_kernel_and_counts_steps(space, one_device):
@@ -81,16 +121,15 @@ def test_the_same_key_gives_the_same_bits(space, pool, one_device):
 
 def test_the_moving_average_is_of_the_weights(space):
     """Three updates by hand: decays 1/10, 2/11 and 3/12 until the configured one is reached."""
-    state = init_state(jax.random.key(0), space, CONFIG)
-    expected = state.params["head"]["kernel"]
-    grads = jax.tree.map(jnp.ones_like, state.params)
+    state, _ = to_vectors(init_state(jax.random.key(0), space, CONFIG))
+    expected, grads = state.params, jnp.ones_like(state.params)
     update = jax.jit(apply_gradients, static_argnums=2)
     for step in range(3):
         state = update(state, grads, CONFIG)
         decay = (1 + step) / (10 + step)
-        expected = decay * expected + (1 - decay) * state.params["head"]["kernel"]
-    np.testing.assert_allclose(state.ema["head"]["kernel"], expected, rtol=1e-5)
-    assert float(jnp.abs(expected - state.params["head"]["kernel"]).max()) > 0
+        expected = decay * expected + (1 - decay) * state.params
+    np.testing.assert_allclose(state.ema, expected, rtol=1e-4, atol=1e-7)
+    assert float(jnp.abs(expected - state.params).max()) > 0
 
 
 def test_training_lowers_the_loss(space, pool):
@@ -130,9 +169,34 @@ def test_stratified_archs_are_uniform_over_the_space(stratified):
     np.testing.assert_allclose(cost.std(), exact / np.sqrt(6), rtol=0.1)
 
 
-def test_a_group_s_draw_does_not_depend_on_who_trains_it(space, pool):
+@pytest.mark.parametrize("config", [CONFIG, BY_PATCH], ids=["group", "patch"])
+def test_a_group_s_draw_does_not_depend_on_who_trains_it(space, pool, config):
     net, key = Supernet(space), jax.random.key(3)
     costs = np.arange(10.0).reshape(2, 5)[:, :4]
-    whole = draw_groups(key, pool, net, CONFIG, jnp.arange(4), groups=4, costs=costs)
-    part = draw_groups(key, pool, net, CONFIG, jnp.arange(2, 4), groups=4, costs=costs)
+    whole = draw_groups(key, pool, net, config, jnp.arange(4), groups=4, costs=costs)
+    part = draw_groups(key, pool, net, config, jnp.arange(2, 4), groups=4, costs=costs)
     jax.tree.map(lambda a, b: np.testing.assert_array_equal(a[2:], b), whole, part)
+
+
+def test_colours_are_permuted_whatever_the_symmetry(space):
+    """Of one crop, over many keys: neither tells anything of the other."""
+    side = np.arange(16)
+    place = (64 * (side[:, None] >= 8) + 128 * (side >= 8)).astype(np.uint8)  # two of eight turns
+    hr = place[..., None] + np.arange(0, 60, 20, dtype=np.uint8)
+    one = build_pool([Pair("one", hr[::2, ::2], hr)], patch=8)
+    config = dataclasses.replace(CONFIG, colours=True, groups=1)
+    keys = jax.random.split(jax.random.key(5), 600)
+
+    @jax.jit
+    @jax.vmap
+    def corner(key):
+        (lr, _), _ = draw_groups(key, one, Supernet(space), config, jnp.arange(1), groups=1)
+        return lr[0, :, 0, 0]
+
+    corners = np.asarray(corner(keys) * 255).round().astype(int)  # [key, patch, colour]
+    order, turned = corners % 64 // 20, corners[..., 0] >= 128
+    for patch in range(2):
+        codes = order[:, patch] @ [9, 3, 1]
+        assert len(np.unique(codes)) == 6
+        for code in np.unique(codes):
+            assert abs(turned[codes == code, patch].mean() - 0.5) < 0.25  # five standard errors

@@ -1,0 +1,28 @@
+"""Small images and a recipe for the scripts that train."""
+
+import dataclasses
+import json
+import pathlib
+
+import numpy as np
+import pytest
+
+from dysr_jax.config import to_dict
+from dysr_jax.data.images import write_image
+
+
+@pytest.fixture(scope="module")
+def training_options(tiny, tmp_path_factory) -> list[str]:
+    """What a script is told to train in seconds."""
+    place: pathlib.Path = tmp_path_factory.mktemp("material")
+    rng = np.random.default_rng(0)
+    for folder, count in (("train", 3), ("others", 2)):
+        (place / folder).mkdir()
+        for number in range(count):
+            image = rng.integers(0, 256, (64, 72, 3), np.uint8)
+            write_image(place / folder / f"{number}.png", image)
+    recipe = dataclasses.replace(tiny.train, archs="patch", sampling="nested", steps=20, chunk=5)
+    config = dataclasses.replace(tiny, train=recipe)
+    (place / "config.json").write_text(json.dumps(to_dict(config)))
+    images = [f"--source=folder:{place / 'train'}", f"--validation=folder:{place / 'others'}"]
+    return [*images, "--config", str(place / "config.json"), "--steps", "20"]

@@ -1,0 +1,90 @@
+"""The state as vectors: the same weights, the same updates as Optax makes on the pytree; schedules."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from jax.flatten_util import ravel_pytree
+
+from dysr_jax.space import uniform
+from dysr_jax.train.config import TrainConfig
+from dysr_jax.train.state import (
+    _schedule,
+    apply_gradients,
+    init_state,
+    to_pytrees,
+    to_vectors,
+)
+
+CONFIG = TrainConfig(steps=8, warmup=2, clip=0.5, learning_rate=1e-2, schedule="constant")
+
+
+@pytest.fixture(scope="module")
+def state():
+    space = uniform(slots=2, width=4, scale=2, branches=("id", "c3", "bq"))
+    fresh = init_state(jax.random.key(0), space, CONFIG)
+    return dataclasses.replace(fresh, ema=jax.tree.map(lambda x: x + 1.0, fresh.params))
+
+
+def same(first, second):
+    assert jax.tree.structure(first) == jax.tree.structure(second)
+    jax.tree.map(np.testing.assert_array_equal, first, second)
+
+
+def test_vectors_and_back(state):
+    vectors, unravel = to_vectors(state)
+    count = sum(leaf.size for leaf in jax.tree.leaves(state.params))
+    assert vectors.params.shape == vectors.ema.shape == (count,)
+    same(to_pytrees(vectors, unravel), state)
+
+
+def test_an_update_of_vectors_is_optax_s_of_the_pytree(state):
+    """Clipped ones and others: gradients shrink from step to step."""
+    tree = optax.chain(
+        optax.clip_by_global_norm(0.5),
+        optax.adam(lambda step: 1e-2 * jnp.minimum(step / 2, 1.0)),
+    )
+    expected, opt_state = state.params, tree.init(state.params)
+    vectors, unravel = to_vectors(state)
+    rng = np.random.default_rng(0)
+    update = jax.jit(apply_gradients, static_argnums=2)
+    for size in (1.0, 0.1, 1e-3, 1e-3):
+        grads = jax.tree.map(lambda x, s=size: s * rng.normal(size=x.shape).astype("f"), expected)
+        updates, opt_state = tree.update(grads, opt_state, expected)
+        expected = optax.apply_updates(expected, updates)
+        vectors = update(vectors, ravel_pytree(grads)[0], CONFIG)
+    found = to_pytrees(vectors, unravel)
+    assert int(found.step) == 4
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6), found.params, expected
+    )
+    moved = jax.tree.map(lambda a, b: float(jnp.abs(a - b).max()), found.params, state.params)
+    assert min(jax.tree.leaves(moved)) > 1e-3
+
+
+def decay(kind, share):
+    """Of the peak, when this share of the updates after the warm-up is done."""
+    return {
+        "cosine": 0.01 + 0.99 * (1 + np.cos(np.pi * share)) / 2,
+        "linear": 1 - 0.99 * share,
+        "constant": 1.0,
+    }[kind]
+
+
+@pytest.mark.parametrize("kind", ["cosine", "linear", "constant"])
+@pytest.mark.parametrize(("steps", "warmup"), [(50, 10), (50, 0), (10, 100), (1, 3)])
+def test_schedules(kind, steps, warmup):
+    """A warm-up longer than half of the training is cut to that."""
+    schedule = _schedule(TrainConfig(steps=steps, warmup=warmup, learning_rate=3e-3, schedule=kind))
+    warm = min(warmup, steps // 2)
+    for step in range(steps + 1):
+        share = (step - warm) / (steps - warm)
+        expected = 3e-3 * (step / warm if step < warm else decay(kind, share))
+        np.testing.assert_allclose(schedule(step), expected, rtol=1e-4, atol=1e-9)
+    np.testing.assert_allclose(schedule(warm), 3e-3, rtol=1e-5)
+    np.testing.assert_allclose(
+        schedule(steps), 3e-3 * (1 if kind == "constant" else 0.01), rtol=1e-3
+    )
