@@ -8,6 +8,7 @@ import pytest
 
 from dysr_jax.data.augment import (
     augment,
+    change_tones,
     mix_patches,
     permute_colours,
     prepare,
@@ -148,7 +149,7 @@ def test_a_mixed_lr_patch_is_the_degraded_mixture(pairs):
 
 @pytest.mark.parametrize(("colours", "mix"), [(False, 0.0), (True, 0.0), (False, 1.0), (True, 1.0)])
 def test_a_batch_is_varied_as_it_is_told(pairs, colours, mix, strict_dtypes):
-    lr, hr = vary_batch(jax.random.key(3), *pairs, colours=colours, mix=mix)
+    lr, hr = vary_batch(jax.random.key(3), *pairs, colours=colours, tones=0.0, mix=mix)
     assert lr.dtype == hr.dtype == np.float32
     changed = {n for n in range(BATCH) if not np.array_equal(lr[n], pairs[0][n])}
     assert bool(changed) == (colours or bool(mix))
@@ -157,7 +158,26 @@ def test_a_batch_is_varied_as_it_is_told(pairs, colours, mix, strict_dtypes):
     if not colours:
         np.testing.assert_allclose(weights_of(pairs[0], lr), weights_of(pairs[1], hr), atol=1e-4)
     if colours and mix:  # first the colours: a mixture is then of several orders
-        orders = permute_colours(jax.random.split(jax.random.key(3))[0], *pairs)
+        orders = permute_colours(jax.random.split(jax.random.key(3), 3)[0], *pairs)
         np.testing.assert_allclose(
             weights_of(np.asarray(orders[0]), lr), weights_of(np.asarray(orders[1]), hr), atol=1e-4
         )
+
+
+def test_tones_change_alike_in_both_images_and_stay_in_range(pairs):
+    lr, hr = jax.jit(change_tones)(jax.random.key(0), 0.5, *pairs)
+    changed = np.any(np.asarray(hr) != pairs[1], (1, 2, 3))
+    assert BATCH / 5 < changed.sum() < BATCH * 4 / 5
+    np.testing.assert_array_equal(np.any(np.asarray(lr) != pairs[0], (1, 2, 3)), changed)
+    assert float(hr.min()) >= 0 and float(hr.max()) <= 1
+    grey = [np.asarray(x).mean(-1)[changed].reshape(changed.sum(), -1) for x in (pairs[1], hr)]
+    slopes = [np.polyfit(before, after, 1)[0] for before, after in zip(*grey, strict=True)]
+    assert 0.5 <= np.abs(slopes).min() <= np.abs(slopes).max() <= 1
+    assert min(slopes) < 0 < max(slopes)  # some are negatives
+
+
+def test_a_changed_lr_patch_is_the_degraded_change(pairs):
+    lr, hr = change_tones(jax.random.key(2), 1.0, *pairs)
+    rounded = np.asarray(hr * 255).round().astype(np.uint8)
+    again = np.stack([degrade("", image, 2).lr for image in rounded])
+    assert np.abs(np.asarray(lr) * 255 - again).max() < 2.5

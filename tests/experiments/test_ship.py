@@ -1,0 +1,67 @@
+"""Shipping: a run's front by mult-adds becomes a bundle of half-precision weights with a card."""
+
+import importlib.util
+import json
+import pathlib
+import sys
+
+import jax
+import numpy as np
+import pytest
+
+from dysr_jax.runtime.bundle import load_bundle
+
+PATH = pathlib.Path(__file__).parents[2] / "experiments" / "ship.py"
+SCORES = {
+    "scale": 2,
+    "device": "a device",
+    "sets": {
+        "Set5": {
+            "images": 5,
+            "lr": "given",
+            "scores": {"bicubic": {"psnr_y": 33.66, "ssim_y": 0.93}},
+        }
+    },
+}
+
+
+@pytest.fixture(scope="module", params=["mult_adds", "latency_ms"])
+def shipped(request, tiny_run, tmp_path_factory):
+    spec = importlib.util.spec_from_file_location("ship", PATH)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    out = tmp_path_factory.mktemp("package")
+    (out / "scores.json").write_text(json.dumps(SCORES))
+    options = ["--runs", tiny_run.path, "--out", out / "pretrained", "--by", request.param]
+    options += ["--scores", out / "scores.json", "--validation", "embedded"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["ship.py", *map(str, options)])
+        module.main()
+    return request.param, out / "pretrained"
+
+
+def test_the_bundle_loads_and_its_weights_are_rounded(shipped, tiny_run):
+    by, place = shipped
+    bundle = load_bundle(place / "x2")
+    names = {member.name for member in bundle.members}
+    if by == "latency_ms":
+        assert names == {member.name for member in tiny_run.bundle.members}
+    for leaf in jax.tree.leaves(bundle.params):
+        np.testing.assert_array_equal(leaf, np.asarray(leaf, np.float16))
+
+
+def test_members_by_mult_adds_are_a_front_of_them(shipped, tiny_run):
+    by, place = shipped
+    if by == "mult_adds":
+        lines = (tiny_run.path / "archive.jsonl").read_text().splitlines()
+        patches = {r["name"]: r["psnr_y"] for r in map(json.loads, lines)}
+        members = sorted(load_bundle(place / "x2").members, key=lambda m: m.macs)
+        found = [patches[member.name] for member in members]
+        assert len(found) > 1
+        assert found == sorted(found)
+
+
+def test_the_card_says_what_is_shipped(shipped):
+    card = (shipped[1] / "README.md").read_text()
+    for words in ("## x2", '"scale": 2', "33.66", "Set5: 5 images, LR given", "float16", "commit"):
+        assert words in card
