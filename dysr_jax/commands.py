@@ -46,7 +46,7 @@ class Search:
     out: str
     """Directory of the run, or gs://BUCKET/RUN."""
     config: str = "quickstart"
-    """Preset (quickstart, base) or a .json file as a run writes it; the options below change it."""
+    """Preset (quickstart, base, full) or a .json file as a run writes it; the options below change it."""
     distributed: bool = False
     """This is one process of a job of several, which share the work; the same command starts each."""
     coordinator: str | None = None

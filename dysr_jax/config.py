@@ -59,6 +59,9 @@ class RunConfig:
     data: DataConfig = DataConfig()
     train: TrainConfig = TrainConfig()
     search: SearchConfig = SearchConfig()
+    weights: str = ""
+    """`supernet.safetensors` of another run of this space: it is searched as it is, on this device, and
+    nothing is trained."""
     seed: int = 0
     """All randomness comes from it."""
     devices: int = 0
@@ -66,6 +69,16 @@ class RunConfig:
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """Compute dtype; `auto` is bfloat16 on accelerators and float32 on the CPU."""
 
+
+_LARGE_SEARCH = SearchConfig(
+    population=512,
+    generations=50,
+    patches=64,
+    patch=32,
+    frame=(270, 480),
+    latency_archs=32,
+    members=12,
+)
 
 PRESETS: dict[str, RunConfig] = {
     "quickstart": RunConfig(
@@ -89,18 +102,26 @@ PRESETS: dict[str, RunConfig] = {
             chunk=100,
             checkpoint_chunks=100,
         ),
-        search=SearchConfig(
-            population=512,
-            generations=50,
-            patches=64,
-            patch=32,
-            frame=(270, 480),
-            latency_archs=32,
-            members=12,
+        search=_LARGE_SEARCH,
+    ),
+    "full": RunConfig(
+        space=SpaceConfig(slots=16, width=64),
+        data=DataConfig(patch=32, small="skip"),
+        train=TrainConfig(
+            steps=12_000,
+            batch=32,
+            random_archs=2,
+            learning_rate=1e-3,
+            warmup=500,
+            ema=0.999,
+            chunk=100,
+            checkpoint_chunks=20,
         ),
+        search=_LARGE_SEARCH,
     ),
 }
-"""`quickstart` is made for two CPU cores and three minutes, `base` for an accelerator."""
+"""`quickstart` is made for two CPU cores and three minutes; `base` for an accelerator, the space of the
+weights that come with the package; `full` offers every kind of branch in every slot."""
 
 
 MAX_SEED = 2**32 - 1

@@ -21,7 +21,7 @@ from dysr_jax.data.training import TrainingImages
 from dysr_jax.device import device_name, memory_bytes
 from dysr_jax.model.programs import compute_dtype, make_supernet
 from dysr_jax.model.supernet import Params, Supernet, init_params
-from dysr_jax.model.weights import SUPERNET, to_bytes
+from dysr_jax.model.weights import SUPERNET, load_supernet, to_bytes
 from dysr_jax.report.results import pareto_json, write_figures
 from dysr_jax.report.summary import format_count, summarise
 from dysr_jax.rundir import agree, open_run
@@ -84,11 +84,14 @@ def _begin(config: RunConfig, out: epath.PathLike, say: Say) -> _Job:
     images, validation = open_everywhere(config.data, space.scale)
     data, need = with_pipeline(config.data, images)
     config = dataclasses.replace(config, data=data)
-    training = load_everywhere(images) if data.pipeline == "pool" else images
+    pooled = data.pipeline == "pool" and not config.weights
+    training = load_everywhere(images) if pooled else images
     patches = grid_patches(validation, config.search.patches, config.search.patch)
     if config.search.latency and not parallel.from_main(lambda: _has_table(out)):
         key = table_key(space, compute_dtype(config.dtype), config.search.frame)
         parallel.from_main(lambda: load_table(config.search.latency, key) and None)
+    if config.weights and not (epath.Path(out) / "config.json").exists():
+        parallel.everywhere(lambda: load_supernet(config.weights, space) and None)
     run = open_run(out, config)
     return _Job(config, run, mesh, net, training, need, validation, patches, say)
 
@@ -140,23 +143,37 @@ def _write_supernet(job: _Job, params: Params) -> None:
         partial.write_bytes(to_bytes(params))
 
 
-def _train_and_search(job: _Job) -> None:
-    """All phases: every process trains and evaluates, process 0 measures and writes."""
-    config, space = job.config, job.net.space
-    key_train, key_search = jax.random.split(jax.random.key(config.seed))
-    job.say(
-        f"{len(job.training)} training images {describe(config.data, job.need, memory_bytes())}, "
-        f"{len(job.validation)} for validation; {format_count(size(space))} archs"
-    )
+def _given_weights(job: _Job) -> Params | None:
+    """Those that the config names."""
+    if not job.config.weights:
+        return None
+    job.say(f"weights from {job.config.weights}: nothing is trained")
+    return parallel.everywhere(lambda: load_supernet(job.config.weights, job.net.space))
+
+
+def _trained_weights(job: _Job, key: jax.Array, table: LatencyTable) -> Params:
+    """The average that the training ends with, on one device; also left as a file."""
+    config = job.config
+    told = describe(config.data, job.need, memory_bytes())
+    job.say(f"{len(job.training)} training images {told}")
     if isinstance(job.training, TrainingImages):
         data: Pool | Stream = Stream(job.training)
     else:
         data = build_pool(job.training, config.data.patch)
-    table = LatencyTable(**parallel.from_main(lambda: dataclasses.asdict(_latency_table(job))))
-    costs = branch_ms(table, space)
-    state = train(key_train, job.net, data, config.train, job.mesh, job.run, costs=costs)
+    costs = branch_ms(table, job.net.space)
+    state = train(key, job.net, data, config.train, job.mesh, job.run, costs=costs)
     params = parallel.on_one_device(state.ema, job.mesh)
     parallel.from_main(lambda: _write_supernet(job, params))
+    return params
+
+
+def _train_and_search(job: _Job) -> None:
+    """All phases: every process trains and evaluates, process 0 measures and writes."""
+    config, space = job.config, job.net.space
+    key_train, key_search = jax.random.split(jax.random.key(config.seed))
+    job.say(f"{len(job.validation)} images for validation; {format_count(size(space))} archs")
+    table = LatencyTable(**parallel.from_main(lambda: dataclasses.asdict(_latency_table(job))))
+    params = _given_weights(job) or _trained_weights(job, key_train, table)
     start = time.perf_counter()
     archive = search(
         key_search,

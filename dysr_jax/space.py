@@ -148,16 +148,19 @@ def sample_plain(key: chex.PRNGKey, space: SearchSpace, count: int) -> chex.Arra
     """Archs of one branch each, in a random share of the slots, the cheapest in the others.
 
     They lie all along the range of costs, where archs drawn uniformly all cost about as much, and nearer
-    to a front. int32 `[count, slots]`; the branch goes by its index, or is the last of a slot with fewer;
-    the upsampler is drawn uniformly. Traceable.
+    to a front. Half of them take the branch in the first slots, as nested training prefers, the others
+    anywhere. int32 `[count, slots]`; the branch goes by its index, or is the last of a slot with fewer; the
+    upsampler is drawn uniformly. Traceable.
     """
-    key_branch, key_share, key_place, key_last = jax.random.split(key, 4)
+    key_branch, key_share, key_place, key_first, key_last = jax.random.split(key, 5)
     limits = jnp.asarray(counts(space), jnp.int32)
     branch = jax.random.randint(key_branch, (count, 1), 0, jnp.max(limits[:-1]), jnp.int32)
     share = jax.random.uniform(key_share, (count, 1))
-    taken = jax.random.uniform(key_place, (count, len(limits))) < share
+    place = jax.random.uniform(key_place, (count, len(limits)))
+    first = jax.random.bernoulli(key_first, 0.5, (count, 1))
+    place = jnp.where(first, jnp.linspace(0.0, 1.0, len(limits)), place)
     cheapest = jnp.asarray(smallest(space), jnp.int32)
-    genes = jnp.where(taken, jnp.minimum(branch, limits - 1), cheapest)
+    genes = jnp.where(place < share, jnp.minimum(branch, limits - 1), cheapest)
     last = jax.random.randint(key_last, (count,), 0, limits[-1], jnp.int32)
     return genes.at[:, -1].set(last)
 

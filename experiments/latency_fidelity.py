@@ -3,8 +3,8 @@ r"""How well a latency table predicts: each random arch that it was fitted to, f
 `dysr profile` prints this of a table that it measures; this does it for a table on disk, of any device, such
 as the `latency.json` of a run whose `search.latency_archs` is above 1:
 
-    python experiments/latency_fidelity.py --config experiments/configs/base_291.json \
-        --out runs/fidelity.png --table experiments/results/latency_base_h200.json
+    python experiments/latency_fidelity.py --config full --out runs/fidelity.png \
+        --table experiments/results/latency_full_h200.json
 """
 
 import dataclasses
@@ -29,7 +29,7 @@ class Options:
     """A latency table."""
     out: pathlib.Path
     """The figure, .png."""
-    config: str = "base"
+    config: str = "full"
     """Preset, or a .json file as a run writes it, of the table's space."""
 
 

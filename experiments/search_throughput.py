@@ -3,13 +3,13 @@ r"""How many candidates a second a search evaluates, beside the alternatives.
 Runs `dysr bench search` on a config, writes `search_throughput.json` and `search_throughput.png` and prints
 the table as Markdown:
 
-    python experiments/search_throughput.py --out runs/throughput --config base \
+    python experiments/search_throughput.py --out runs/throughput --config full \
         --source folder:PHOTOS --validation folder:OTHERS
 
 With `--recorded FILE` it draws and prints what an earlier run or `dysr bench search --json FILE` measured:
 
     python experiments/search_throughput.py --out runs/throughput \
-        --recorded experiments/results/search_base_h200.json
+        --recorded experiments/results/search_full_h200.json
 """
 
 import dataclasses

@@ -61,14 +61,42 @@ def mix_patches(key: chex.PRNGKey, share: float, *batches: chex.Array) -> list[c
     return [x + weight.astype(x.dtype) * (jnp.roll(x, 1, 0) - x) for x in batches]
 
 
+def change_tones(key: chex.PRNGKey, share: float, *batches: chex.Array) -> list[chex.Array]:
+    """A share of the patches `[B, H, W, 3]` in [0, 1] with other saturation, contrast, brightness and sign.
+
+    Saturation falls to between all and nothing, contrast to between all and half, brightness is anything that
+    then fits into [0, 1], half of the patches become negatives. All of it is affine, so an LR patch stays the
+    degradation of its HR patch, but for rounding; a network cannot tell photographs apart by their colours.
+    """
+    keys = jax.random.split(key, 5)
+    size = (batches[0].shape[0], 1, 1, 1)
+    which = jax.random.bernoulli(keys[0], share, size)
+    saturation = jax.random.uniform(keys[1], size)
+    contrast = jax.random.uniform(keys[2], size, minval=0.5)
+    brightness = jax.random.uniform(keys[3], size) * (1.0 - contrast)
+    negative = jax.random.bernoulli(keys[4], 0.5, size)
+
+    def change(x: chex.Array) -> chex.Array:
+        grey = jnp.mean(x, -1, keepdims=True)
+        y = contrast * (grey + saturation * (x - grey)) + brightness
+        return jnp.where(which, jnp.where(negative, 1.0 - y, y), x)
+
+    return [change(x) for x in batches]
+
+
 def vary_batch(
-    key: chex.PRNGKey, lr: chex.Array, hr: chex.Array, *, colours: bool, mix: float
+    key: chex.PRNGKey, lr: chex.Array, hr: chex.Array, *, colours: bool, tones: float, mix: float
 ) -> tuple[chex.Array, chex.Array]:
-    """A prepared batch with its colours permuted and a share `mix` of its patches mixed, or as it is."""
-    key_colours, key_mix = jax.random.split(key)
+    """A prepared batch with its colours permuted, and shares of it changed in tone and mixed.
+
+    A recipe that asks for none of them gets the batch as it is.
+    """
+    keys = jax.random.split(key, 3)
     batch = [lr, hr]
     if colours:
-        batch = permute_colours(key_colours, *batch)
+        batch = permute_colours(keys[0], *batch)
+    if tones:
+        batch = change_tones(keys[1], tones, *batch)
     if mix:
-        batch = mix_patches(key_mix, mix, *batch)
+        batch = mix_patches(keys[2], mix, *batch)
     return batch[0], batch[1]

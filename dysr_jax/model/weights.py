@@ -2,13 +2,16 @@
 
 from typing import Final
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import safetensors
 import safetensors.numpy
+from etils import epath
 
 from dysr_jax.errors import InputError
-from dysr_jax.model.supernet import Params
+from dysr_jax.model.supernet import Params, init_params
+from dysr_jax.space import SearchSpace
 
 SUPERNET: Final = "supernet.safetensors"
 """The file in which a run leaves the weights of all archs."""
@@ -38,4 +41,22 @@ def from_bytes(content: bytes) -> Params:
     for key, kernel in kernels.items():
         slot, _, name = key.partition("/")
         params.setdefault(slot, {})[name] = jnp.asarray(kernel, jnp.float32)
+    return params
+
+
+def load_supernet(path: epath.PathLike, space: SearchSpace) -> Params:
+    """The weights of all archs of a space, as a run leaves them in `supernet.safetensors`.
+
+    Raises:
+        InputError: no such file, none of safetensors, or weights of another space.
+    """
+    try:
+        params = from_bytes(epath.Path(path).read_bytes())
+    except OSError:
+        raise InputError(f"weights {str(path)!r}: the file cannot be read") from None
+    except InputError as error:
+        raise InputError(f"weights {str(path)!r}: {error}") from None
+    needed = jax.eval_shape(lambda: init_params(jax.random.key(0), space))
+    if jax.tree.map(jnp.shape, params) != jax.tree.map(lambda leaf: leaf.shape, needed):
+        raise InputError(f"weights {str(path)!r}: allowed are those of this space (see space.*)")
     return params

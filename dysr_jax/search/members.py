@@ -69,6 +69,8 @@ def measure(
     archs: Sequence[Arch],
     validation: Sequence[Pair],
     config: SearchConfig,
+    *,
+    keep_all: bool = False,
 ) -> Bundle:
     """Compile archs as static programs, measure them, and bundle the front of those figures.
 
@@ -78,6 +80,7 @@ def measure(
         archs: the chosen members.
         validation: quality is the mean PSNR-Y over these whole images.
         config: frame shape and rounds of the latencies.
+        keep_all: bundle also what is not on that front: archs that were chosen by another cost.
     """
     space, scale = net.space, net.space.scale
     quality = archs_psnr_y(net, params, archs, validation)
@@ -92,13 +95,15 @@ def measure(
     frame = jax.device_put(sample_frame(config.frame, validation[0]))
     latency = _latencies(bundle, frame, config.rounds)
     timed = [make_member(space, m.arch, m.psnr_y, latency[m.name]) for m in members]
-    kept = pareto.front(
-        np.array([member.latency_ms for member in timed]),
-        np.array([member.psnr_y for member in timed]),
-    )
+    if not keep_all:
+        kept = pareto.front(
+            np.array([member.latency_ms for member in timed]),
+            np.array([member.psnr_y for member in timed]),
+        )
+        timed = [timed[i] for i in kept]
     return make_bundle(
         params,
-        [timed[i] for i in kept],
+        timed,
         net=net,
         frame=config.frame,
         bicubic_psnr_y=bundle.bicubic_psnr_y,

@@ -38,6 +38,8 @@ class TrainConfig:
     """Weight of an L1 loss between the Fourier transforms."""
     colours: bool = False
     """Permute the colour channels of every patch at random."""
+    tones: float = 0.0
+    """Share of the patches whose saturation, contrast, brightness and sign are changed at random."""
     mix: float = 0.0
     """Share of the patches that are blended with another one (mixup)."""
     learning_rate: float = 2e-3
@@ -46,6 +48,8 @@ class TrainConfig:
     """Decay of the learning rate, to 1 % of its peak."""
     warmup: int = 50
     """Updates over which the learning rate rises from 0."""
+    weight_decay: float = 0.0
+    """Decoupled from the gradient, as in AdamW."""
     clip: float = 1.0
     """Global norm to which gradients are clipped."""
     ema: float = 0.995
@@ -78,14 +82,15 @@ def check_config(config: TrainConfig, devices: int) -> None:
         )
     if config.warmup < 0:
         raise InputError(f"train.warmup {config.warmup}: allowed is 0 or more")
-    if not 0.0 <= config.frequency < math.inf:
-        raise InputError(
-            f"train.frequency {config.frequency}: allowed are finite values of 0 or more"
-        )
+    for name in ("frequency", "weight_decay"):
+        if not 0.0 <= getattr(config, name) < math.inf:
+            raise InputError(
+                f"train.{name} {getattr(config, name)}: allowed are finite values of 0 or more"
+            )
     for name in ("learning_rate", "clip"):
         value = getattr(config, name)
         if not (value > 0 and math.isfinite(value)):
             raise InputError(f"train.{name} {value}: allowed are finite values above 0")
-    for name in ("distill", "ema", "mix"):
+    for name in ("distill", "ema", "tones", "mix"):
         if not 0.0 <= getattr(config, name) <= 1.0:
             raise InputError(f"train.{name} {getattr(config, name)}: allowed is 0 to 1")

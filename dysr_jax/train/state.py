@@ -46,8 +46,9 @@ def _schedule(config: TrainConfig) -> optax.Schedule:
 
 
 def make_optimizer(config: TrainConfig) -> optax.GradientTransformation:
-    """Clipping by global norm, then Adam with a warm-up and a schedule."""
-    return optax.chain(optax.clip_by_global_norm(config.clip), optax.adam(_schedule(config)))
+    """Clipping by global norm, then AdamW (Loshchilov & Hutter 2019) with a warm-up and a schedule."""
+    adam = optax.adamw(_schedule(config), weight_decay=config.weight_decay)
+    return optax.chain(optax.clip_by_global_norm(config.clip), adam)
 
 
 def init_state(key: chex.PRNGKey, space: SearchSpace, config: TrainConfig) -> TrainState:

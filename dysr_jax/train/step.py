@@ -99,7 +99,7 @@ def draw_groups(
         batch = jax.vmap(lambda key: draw(key, data, config.batch))(keys)
     else:
         batch = jax.vmap(prepare)(keys, *data)
-    vary = functools.partial(vary_batch, colours=config.colours, mix=config.mix)
+    vary = functools.partial(vary_batch, colours=config.colours, tones=config.tones, mix=config.mix)
     return jax.vmap(vary)(fold(key_vary, numbers), *batch), archs[numbers]
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from dysr_jax.data.augment import (
     augment,
+    change_tones,
     mix_patches,
     permute_colours,
     prepare,
@@ -148,7 +149,7 @@ def test_a_mixed_lr_patch_is_the_degraded_mixture(pairs):
 
 @pytest.mark.parametrize(("colours", "mix"), [(False, 0.0), (True, 0.0), (False, 1.0), (True, 1.0)])
 def test_a_batch_is_varied_as_it_is_told(pairs, colours, mix, strict_dtypes):
-    lr, hr = vary_batch(jax.random.key(3), *pairs, colours=colours, mix=mix)
+    lr, hr = vary_batch(jax.random.key(3), *pairs, colours=colours, tones=0.0, mix=mix)
     assert lr.dtype == hr.dtype == np.float32
     changed = {n for n in range(BATCH) if not np.array_equal(lr[n], pairs[0][n])}
     assert bool(changed) == (colours or bool(mix))
@@ -157,7 +158,32 @@ def test_a_batch_is_varied_as_it_is_told(pairs, colours, mix, strict_dtypes):
     if not colours:
         np.testing.assert_allclose(weights_of(pairs[0], lr), weights_of(pairs[1], hr), atol=1e-4)
     if colours and mix:  # first the colours: a mixture is then of several orders
-        orders = permute_colours(jax.random.split(jax.random.key(3))[0], *pairs)
+        orders = permute_colours(jax.random.split(jax.random.key(3), 3)[0], *pairs)
         np.testing.assert_allclose(
             weights_of(np.asarray(orders[0]), lr), weights_of(np.asarray(orders[1]), hr), atol=1e-4
         )
+
+
+def test_tones_are_an_affine_map_of_colours_the_same_of_both_images(pairs):
+    lr, hr = map(np.asarray, jax.jit(change_tones)(jax.random.key(0), 0.6, *pairs))
+    assert 0 <= hr.min() < hr.max() <= 1
+    changed = np.array([not np.array_equal(a, b) for a, b in zip(hr, pairs[1], strict=True)])
+    assert BATCH / 4 < changed.sum() < BATCH
+    signs = set()
+    for n in np.flatnonzero(changed):
+        # The oracle: least squares of the HR pixels say what happens to those of LR.
+        ones = [np.c_[x[n].reshape(-1, 3), np.ones(x[n].size // 3)] for x in pairs]
+        map_, *_ = np.linalg.lstsq(ones[1], hr[n].reshape(-1, 3), rcond=None)
+        np.testing.assert_allclose(ones[1] @ map_, hr[n].reshape(-1, 3), atol=1e-4)
+        np.testing.assert_allclose(ones[0] @ map_, lr[n].reshape(-1, 3), atol=1e-4)
+        signs.add(np.sign(map_[:3].sum()))
+        assert 0.5 - 1e-3 <= abs(map_[:3].sum()) / 3 <= 1 + 1e-3  # contrast: what grey keeps
+    assert signs == {-1.0, 1.0}
+
+
+def test_the_recipe_reaches_the_tones(pairs):
+    key = jax.random.key(3)
+    found = vary_batch(key, *pairs, colours=False, tones=1.0, mix=0.0)
+    expected = change_tones(jax.random.split(key, 3)[1], 1.0, *pairs)
+    for mine, theirs in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(mine, theirs)

@@ -22,7 +22,7 @@ def run(name, monkeypatch, *options):
     module.main()
 
 
-@pytest.mark.parametrize("name", ["search_base_h200", "search_8slots_h200"])
+@pytest.mark.parametrize("name", ["search_full_h200", "search_8slots_h200"])
 def test_throughput_is_printed_and_drawn(name, monkeypatch, tmp_path, capsys):
     recorded = RESULTS / f"{name}.json"
     run("search_throughput", monkeypatch, "--out", tmp_path / "out", "--recorded", recorded)
@@ -38,11 +38,7 @@ def test_throughput_is_printed_and_drawn(name, monkeypatch, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("name", "config"),
-    [
-        ("latency_base_h200", str(EXPERIMENTS / "configs" / "base_291.json")),
-        ("latency_quickstart_cpu", "quickstart"),
-    ],
+    ("name", "config"), [("latency_full_h200", "full"), ("latency_quickstart_cpu", "quickstart")]
 )
 def test_recorded_latency_tables_predict(name, config, monkeypatch, tmp_path, capsys):
     table, figure = RESULTS / f"{name}.json", tmp_path / "figure.png"

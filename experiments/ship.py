@@ -1,0 +1,151 @@
+r"""Put the bundles of finished runs into the package, with a model card.
+
+    python experiments/ship.py --runs runs/x4 runs/x2 --trained runs/x4_h200 runs/x2_h200 \
+        --scores runs/quality_x4/quality.json runs/quality_x2/quality.json
+
+Of each run, members of the front of PSNR-Y against mult-adds (or its own bundle, `--by latency_ms`) become
+`dysr_jax/pretrained/xS`, with weights in float16, half the bytes. `--scores` are
+what `dysr eval --json` measured of the shipped bundles: ship, evaluate, and ship again with the scores.
+"""
+
+import dataclasses
+import json
+import pathlib
+import subprocess
+import sys
+from typing import Any, Literal
+
+import tyro
+
+from dysr_jax.atomic import replacing
+from dysr_jax.config import load_config
+from dysr_jax.data.sources import load_source, make_pair
+from dysr_jax.model.programs import make_supernet
+from dysr_jax.model.weights import SUPERNET, load_supernet
+from dysr_jax.report.tables import format_table, members_table
+from dysr_jax.runtime.bundle import LATENCY, Bundle, load_bundle, save_bundle
+from dysr_jax.runtime.pretrained import PLACE
+from dysr_jax.search.archive import Archive
+from dysr_jax.search.members import choose, measure
+from dysr_jax.search.objectives import costs
+
+LIMIT = 12e6
+"""Bytes that all shipped bundles may have together."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What is shipped."""
+
+    runs: tuple[pathlib.Path, ...]
+    """Finished runs; each bundle goes to the place of its scale."""
+    trained: tuple[pathlib.Path, ...] = ()
+    """The runs in which their weights were trained, if others."""
+    scores: tuple[pathlib.Path, ...] = ()
+    """What `dysr eval --json` wrote of the shipped bundles."""
+    data: str = "T91 and BSD200 (291 images), of which 10 of BSD200 for validation"
+    """What the card says of the training images."""
+    by: Literal["latency_ms", "mult_adds"] = "mult_adds"
+    """The cost by which members are chosen: mult-adds do not depend on a device, and members are then
+    measured on this one; latency_ms takes the run's own members."""
+    validation: str = ""
+    """Source of the validation images, if not where the run had it."""
+    out: pathlib.Path = PLACE
+    """The package's folder of shipped weights."""
+
+
+def choose_by_mult_adds(run: pathlib.Path, validation: str) -> Bundle:
+    """Members of the front of PSNR-Y against mult-adds, measured on this device."""
+    config = load_config(str(run / "config.json"))
+    space = config.space.build()
+    records = list(Archive(run / "archive.jsonl", write=False).records.values())
+    cost = costs(space, [record.arch for record in records], "mult_adds") / 1e9
+    priced = [r._replace(latency_ms=c) for r, c in zip(records, cost.tolist(), strict=True)]
+    archs = choose(space, priced, config.search)
+    params = load_supernet(config.weights or run / SUPERNET, space)
+    examples = load_source(validation or config.data.validation, space.scale)
+    pairs = [make_pair(example, space.scale, config.data.boundary) for example in examples]
+    net = make_supernet(space, "auto")
+    return measure(net, params, archs, pairs, config.search, keep_all=True)
+
+
+def ship(run: pathlib.Path, options: Options) -> Bundle:
+    """Put a run's bundle into the package, weights in float16."""
+    latency = json.loads((run / "bundle" / LATENCY).read_text())
+    if options.by == "mult_adds":
+        bundle = choose_by_mult_adds(run, options.validation)
+    else:
+        bundle = load_bundle(run / "bundle")
+    options.out.mkdir(parents=True, exist_ok=True)
+    save_bundle(options.out / f"x{bundle.space.scale}", bundle, latency, dtype="float16")
+    return bundle
+
+
+def _fence(text: str) -> str:
+    return f"```\n{text}\n```\n"
+
+
+def scores_text(result: dict[str, Any]) -> str:
+    """PSNR-Y in dB and SSIM-Y of every member on the sets of `dysr eval --json`."""
+    header = ["member"] + [f"{name} {kind}" for name in result["sets"] for kind in ("dB", "SSIM")]
+    names = next(iter(result["sets"].values()))["scores"]
+    rows = []
+    for name in names:
+        each = [found["scores"][name] for found in result["sets"].values()]
+        cells = [(f"{score['psnr_y']:.2f}", f"{score['ssim_y']:.4f}") for score in each]
+        rows.append([name, *(cell for pair in cells for cell in pair)])
+    origins = [
+        f"{name}: {found['images']} images, LR {found['lr']}"
+        for name, found in result["sets"].items()
+    ]
+    return "\n".join([format_table(header, rows), *origins, f"measured on {result['device']}"])
+
+
+def card(options: Options, bundles: list[Bundle]) -> str:
+    """The model card, in Markdown."""
+    commit = subprocess.run(
+        ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False, cwd=PLACE.parent
+    ).stdout.strip()
+    parts = [
+        "# The weights that come with dysr_jax",
+        "",
+        f"Data: {options.data}. LR images by MATLAB's bicubic; nothing of the images is in this package.",
+        "Weights are stored in float16 and computed with in float32 on a CPU, in bfloat16 on an accelerator.",
+        f"Made by `experiments/ship.py` at commit {commit or 'unknown'}.",
+        "",
+    ]
+    runs = options.trained or options.runs
+    for bundle, run in zip(bundles, runs, strict=True):
+        config = json.loads((run / "config.json").read_text())
+        rows, columns = bundle.frame
+        parts += [
+            f"## x{bundle.space.scale}",
+            "",
+            f"PSNR-Y is on the validation images; a frame is {columns}x{rows} on {bundle.device}; mult-adds "
+            f"are for a 1280x720 output.",
+            "",
+            _fence(members_table(bundle)),
+            "Space and recipe:",
+            "",
+            _fence(json.dumps({key: config[key] for key in ("space", "train")}, indent=2)),
+        ]
+    for path in options.scores:
+        result = json.loads(path.read_text())
+        parts += [f"## Benchmark sets, x{result['scale']}", "", _fence(scores_text(result))]
+    return "\n".join(parts)
+
+
+def main() -> None:
+    """Run it."""
+    options = tyro.cli(Options)
+    bundles = [ship(run, options) for run in options.runs]
+    with replacing(options.out / "README.md") as partial:
+        partial.write_text(card(options, bundles))
+    size = sum(file.stat().st_size for file in options.out.rglob("*") if file.is_file())
+    print(f"{options.out}: {size / 1e6:.2f} MB")
+    if size > LIMIT:
+        sys.exit(f"allowed are {LIMIT / 1e6:g} MB")
+
+
+if __name__ == "__main__":
+    main()
