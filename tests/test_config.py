@@ -112,9 +112,8 @@ def test_what_is_no_config_is_named(fields, message):
 
 @pytest.mark.parametrize("name", ["", "Quickstart", "config.yaml", "json"])
 def test_unknown_presets_are_named(name):
-    with pytest.raises(
-        InputError, match=rf"config '{name}': allowed are quickstart, base or a \.json"
-    ):
+    allowed = ", ".join(PRESETS)
+    with pytest.raises(InputError, match=rf"config '{name}': allowed are {allowed} or a \.json"):
         load_config(name)
 
 

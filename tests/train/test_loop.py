@@ -74,6 +74,8 @@ def finished(pool, tmp_path_factory):
         ("groups", 3, "multiples of the 2 devices"),
         ("distill", 1.5, "0 to 1"),
         ("mix", 2.0, "0 to 1"),
+        ("tones", -0.1, "0 to 1"),
+        ("weight_decay", -1.0, "finite values of 0 or more"),
         ("frequency", -0.5, "finite values of 0 or more"),
         ("frequency", float("inf"), "finite values of 0 or more"),
         ("largest_steps", 4, "multiples of 3 up to train.steps 12"),

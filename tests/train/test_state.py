@@ -19,7 +19,9 @@ from dysr_jax.train.state import (
     to_vectors,
 )
 
-CONFIG = TrainConfig(steps=8, warmup=2, clip=0.5, learning_rate=1e-2, schedule="constant")
+CONFIG = TrainConfig(
+    steps=8, warmup=2, clip=0.5, learning_rate=1e-2, schedule="constant", weight_decay=0.1
+)
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +47,7 @@ def test_an_update_of_vectors_is_optax_s_of_the_pytree(state):
     """Clipped ones and others: gradients shrink from step to step."""
     tree = optax.chain(
         optax.clip_by_global_norm(0.5),
-        optax.adam(lambda step: 1e-2 * jnp.minimum(step / 2, 1.0)),
+        optax.adamw(lambda step: 1e-2 * jnp.minimum(step / 2, 1.0), weight_decay=0.1),
     )
     expected, opt_state = state.params, tree.init(state.params)
     vectors, unravel = to_vectors(state)
