@@ -162,6 +162,7 @@ def draw(path: pathlib.Path, models: list[Model], sets: list[str]) -> None:
             for group, title in GROUPS.items():
                 _draw_group(axes, [m for m in models if m.group == group], name, cost, unit, title)
             axes.set_xscale("log")
+            axes.margins(x=0.12)
             axes.set_ylabel(f"{name} PSNR-Y, dB")
             axes.grid(alpha=0.3)
         axes_row[0].set_xlabel("mult-adds for 1280x720, billions")
