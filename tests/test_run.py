@@ -38,7 +38,7 @@ def test_an_unknown_place_is_said_by_name_though_a_table_is_named(tiny, tmp_path
 
 
 def begun(config, out, **changes):
-    """What a run starts to train on, and the line that it says."""
+    """What a run starts to train on, and what it says."""
     config = dataclasses.replace(config, data=dataclasses.replace(config.data, **changes))
     given, lines = [], []
 
@@ -59,7 +59,8 @@ def begun(config, out, **changes):
         )
         patch.setattr(run, "branch_ms", lambda *_: None)
         run._train_and_search(job)
-    return given[0], lines[0], json.loads((out / "config.json").read_text())["data"]["pipeline"]
+    said = "\n".join(lines)
+    return given[0], said, json.loads((out / "config.json").read_text())["data"]["pipeline"]
 
 
 def test_one_config_runs_with_the_pool_and_with_grain(tiny, tmp_path):
