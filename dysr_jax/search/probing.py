@@ -148,7 +148,11 @@ def _programs(space: SearchSpace) -> list[str]:
         f"{b.reads(space.width, space.scale)}"
         for b in branches
     }
-    return [importlib.metadata.version("dysr_jax"), *sorted(kinds)]
+    try:
+        version = importlib.metadata.version("dysr_jax")
+    except importlib.metadata.PackageNotFoundError:  # a checkout that is not installed
+        version = "not installed"
+    return [version, *sorted(kinds)]
 
 
 def device_table(
