@@ -16,7 +16,7 @@ import absl.logging
 import tyro
 
 from dysr_jax.commands import COMMANDS
-from dysr_jax.config import load_config
+from dysr_jax.config import PRESETS, load_config
 from dysr_jax.errors import InputError, LostProcessError
 from dysr_jax.processes import abandon
 
@@ -92,7 +92,7 @@ def _default(kind: type[Any], args: Sequence[str]) -> Any:
     first.add_argument("--config", default="quickstart", nargs="?")
     known, _ = first.parse_known_args(list(args))
     if known.config is None:
-        raise InputError("--config needs a value: quickstart, base, full or a .json file")
+        raise InputError(f"--config needs a value: {', '.join(PRESETS)} or a .json file")
     given = {"config": known.config, "run": load_config(known.config)}
     return kind(**given, **({"out": tyro.MISSING} if "out" in fields else {}))
 

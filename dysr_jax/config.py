@@ -121,7 +121,7 @@ PRESETS: dict[str, RunConfig] = {
     ),
 }
 """`quickstart` is made for two CPU cores and three minutes; `base` for an accelerator, the space of the
-weights that come with the package; `full` offers every kind of branch in every slot."""
+weights that come with the package; `full` offers nine kinds of branch in every slot."""
 
 
 MAX_SEED = 2**32 - 1

@@ -66,10 +66,10 @@ def _silent(_: str) -> None:
     """What processes other than 0 say."""
 
 
-def _has_table(out: epath.PathLike) -> bool:
-    """Whether a run there has a latency table of its own, so that the one it was begun with may be gone."""
+def _has(out: epath.PathLike, name: str) -> bool:
+    """Whether a run there has a file of its own, so that what it was begun with may be gone."""
     try:
-        return (epath.Path(out) / "latency.json").exists()
+        return (epath.Path(out) / name).exists()
     except Exception:  # whatever such a place is, `open_run` says what is wrong with it
         return False
 
@@ -87,10 +87,10 @@ def _begin(config: RunConfig, out: epath.PathLike, say: Say) -> _Job:
     pooled = data.pipeline == "pool" and not config.weights
     training = load_everywhere(images) if pooled else images
     patches = grid_patches(validation, config.search.patches, config.search.patch)
-    if config.search.latency and not parallel.from_main(lambda: _has_table(out)):
+    if config.search.latency and not parallel.from_main(lambda: _has(out, "latency.json")):
         key = table_key(space, compute_dtype(config.dtype), config.search.frame)
         parallel.from_main(lambda: load_table(config.search.latency, key) and None)
-    if config.weights and not (epath.Path(out) / "config.json").exists():
+    if config.weights and not parallel.from_main(lambda: _has(out, "config.json")):
         parallel.everywhere(lambda: load_supernet(config.weights, space) and None)
     run = open_run(out, config)
     return _Job(config, run, mesh, net, training, need, validation, patches, say)

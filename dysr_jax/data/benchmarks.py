@@ -1,8 +1,7 @@
 """Sets of HR images to measure on, with the LR images that ship with them or without.
 
 Three layouts are known: a folder of HR images; one with a folder `HR` and, for scale s, `LR_bicubic_xS` or
-`LR_bicubic/XS`; HR and LR images in two folders of any name. LR files are called as their HR file, or with
-`xS` behind that.
+`LR_bicubic/XS`; HR and LR images in two folders of any name. Files are paired by name (`data.pairing`).
 """
 
 import os
@@ -12,14 +11,12 @@ from typing import Final, Literal, NamedTuple
 
 from dysr_jax.data.files import image_shape
 from dysr_jax.data.images import list_images
+from dysr_jax.data.pairing import pair_files
 from dysr_jax.errors import InputError
 
 HR: Final = "HR"
 LR_LAYOUTS: Final = ("LR_bicubic_x{}", "LR_bicubic/X{}")
 """Folders beside `HR` with the LR images of a scale."""
-
-LISTED: Final = 3
-"""Files that a message names; more are counted."""
 
 SSIM_WINDOW: Final = 11
 
@@ -65,9 +62,11 @@ def find_set(
     hr = list_images(place / HR if inside else place)
     known = [place / layout.format(scale) for layout in LR_LAYOUTS] if inside else []
     small = pathlib.Path(lr) if lr else next((path for path in known if path.is_dir()), None)
-    pairs = _paired(hr, list_images(small), scale) if small else [(path, None) for path in hr]
+    files: Iterable[tuple[pathlib.Path, pathlib.Path | None]] = ((path, None) for path in hr)
+    if small:
+        files = pair_files(hr, list_images(small), scale)
     name = place.resolve().name or str(place)
-    return BenchmarkSet(name, tuple(_sized(hr, lr, scale) for hr, lr in pairs))
+    return BenchmarkSet(name, tuple(_sized(hr, lr, scale) for hr, lr in files))
 
 
 def find_sets(
@@ -87,33 +86,6 @@ def find_sets(
         one._replace(name=os.fspath(path)) if names.count(one.name) > 1 else one
         for path, one in zip(paths, sets, strict=True)
     ]
-
-
-def _paired(
-    hr: list[pathlib.Path], lr: list[pathlib.Path], scale: int
-) -> list[tuple[pathlib.Path, pathlib.Path | None]]:
-    """Each HR file with its LR file; none may be left over."""
-    by_stem = {path.stem: path for path in lr}
-    pairs: list[tuple[pathlib.Path, pathlib.Path | None]] = []
-    alone = []
-    for path in hr:
-        found = by_stem.pop(path.stem, None) or by_stem.pop(f"{path.stem}x{scale}", None)
-        pairs.append((path, found))
-        if found is None:
-            alone.append(path)
-    left = set(lr) - {found for _, found in pairs}
-    if alone or left:
-        raise InputError(
-            f"files that do not pair: {_listed([*alone, *sorted(left)])}; an LR file is called as its HR "
-            f"file, or with x{scale} behind that"
-        )
-    return pairs
-
-
-def _listed(paths: Iterable[pathlib.Path]) -> str:
-    names = [repr(str(path)) for path in paths]
-    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
-    return ", ".join(names[:LISTED]) + more
 
 
 def _sized(hr: pathlib.Path, lr: pathlib.Path | None, scale: int) -> Images:

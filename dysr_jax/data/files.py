@@ -10,7 +10,7 @@ from typing import Final, Literal
 from PIL import Image
 
 from dysr_jax.data.examples import listed, unusable
-from dysr_jax.data.images import read_image
+from dysr_jax.data.images import UNREADABLE, read_image
 from dysr_jax.errors import InputError
 
 Duplicates = Literal["error", "skip"]
@@ -18,14 +18,6 @@ Duplicates = Literal["error", "skip"]
 _ORIENTATION: Final = 0x0112
 _LYING: Final = 5
 """EXIF orientations from this one on swap rows and columns."""
-
-_NO_HEADER = (
-    OSError,
-    ValueError,
-    SyntaxError,
-    Image.DecompressionBombWarning,
-    Image.DecompressionBombError,
-)
 
 
 def image_shape(path: pathlib.Path) -> tuple[int, int]:
@@ -45,7 +37,7 @@ def image_shape(path: pathlib.Path) -> tuple[int, int]:
                     image.format == "PNG" and "exif" not in image.info
                 )
                 lying = not plain and image.getexif().get(_ORIENTATION, 1) >= _LYING
-    except _NO_HEADER:
+    except UNREADABLE:
         rows, columns = read_image(path).shape[:2]  # it says what is wrong
         return rows, columns
     return (columns, rows) if lying else (rows, columns)

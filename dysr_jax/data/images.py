@@ -24,7 +24,7 @@ OPAQUE = (".jpg", ".jpeg", ".bmp")
 LONGEST_SIDE = {".jpg": 65_500, ".jpeg": 65_500, ".webp": 16_383}
 """Pixels a side that a format holds, where images come near it."""
 
-_UNREADABLE = (
+UNREADABLE = (
     OSError,
     ValueError,
     SyntaxError,
@@ -49,7 +49,7 @@ def read_picture(path: str | os.PathLike[str]) -> Picture:
             return decode(path)
     except FileNotFoundError:
         raise InputError(f"image {os.fspath(path)!r} does not exist") from None
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         reason = "it is a folder" if pathlib.Path(path).is_dir() else str(error)
         raise InputError(f"image {os.fspath(path)!r} cannot be read: {reason}") from None
 

@@ -93,6 +93,11 @@ def mult_adds_per_pixel(specs: dict[str, KernelSpec]) -> int:
     return sum(math.prod(spec.shape) for spec in kernels)
 
 
+def hidden_width(expand: float, width: int) -> int:
+    """Channels inside a branch that has `expand` times the `width` channels of the trunk; at least 1."""
+    return max(1, int(expand * width))
+
+
 class Identity(Branch):
     """Passes its input on: with it, depth is searched too."""
 
@@ -159,10 +164,6 @@ class ResidualPair(Branch):
         self.attention = attention
         self.reduction = reduction
 
-    def hidden(self, width: int) -> int:
-        """Channels inside, for a trunk of `width`; at least 1."""
-        return max(1, int(self.expand * width))
-
     def squeezed(self, width: int) -> int:
         """Channels inside the gate, for a trunk of `width`; 0 without one."""
         return max(1, width // self.reduction) if self.attention else 0
@@ -170,7 +171,7 @@ class ResidualPair(Branch):
     def reads(self, width: int, scale: int) -> dict[str, KernelSpec]:
         """Two dense kernels with biases, and the gate's two matrices with biases."""
         del scale
-        hidden = self.hidden(width)
+        hidden = hidden_width(self.expand, width)
         specs = {
             "pair_in": KernelSpec((3, 3, width, hidden), 2.0),
             "pair_in_bias": KernelSpec((hidden,), 0.0),
@@ -202,7 +203,9 @@ class ResidualPair(Branch):
     ) -> chex.Array:
         """The widest pair, with hidden channels masked a image: a narrow one is its leading channels."""
         del scale
-        mask = _hidden_mask([branch.hidden(x.shape[-1]) for branch in branches], chosen)
+        mask = _hidden_mask(
+            [hidden_width(branch.expand, x.shape[-1]) for branch in branches], chosen
+        )
         y = jax.nn.relu(conv2d(x, stored["pair_in"]) + stored["pair_in_bias"]) * mask
         taken = jnp.sum(chosen, 1)[:, None, None, None]
         # Where the family is not taken, all that is inside is masked: only the bias is left to mask.
@@ -224,14 +227,10 @@ class Bottleneck(Branch):
     def __init__(self, expand: float) -> None:
         self.expand = expand
 
-    def hidden(self, width: int) -> int:
-        """Channels inside, for a trunk of `width`; at least 1."""
-        return max(1, int(self.expand * width))
-
     def reads(self, width: int, scale: int) -> dict[str, KernelSpec]:
         """A pointwise kernel, a dense one, a pointwise one, with biases."""
         del scale
-        hidden = self.hidden(width)
+        hidden = hidden_width(self.expand, width)
         return {
             "shrink": KernelSpec((width, hidden), 2.0),
             "shrink_bias": KernelSpec((hidden,), 0.0),
@@ -258,7 +257,9 @@ class Bottleneck(Branch):
     ) -> chex.Array:
         """The widest, with hidden channels masked an image: a narrow one is its leading channels."""
         del scale
-        mask = _hidden_mask([branch.hidden(x.shape[-1]) for branch in branches], chosen)
+        mask = _hidden_mask(
+            [hidden_width(branch.expand, x.shape[-1]) for branch in branches], chosen
+        )
         y = jax.nn.relu(pointwise(x, stored["shrink"]) + stored["shrink_bias"]) * mask
         y = jax.nn.relu(conv2d(y, stored["map"]) + stored["map_bias"]) * mask
         taken = jnp.sum(chosen, 1)[:, None, None, None]

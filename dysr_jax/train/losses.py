@@ -47,6 +47,16 @@ def image_loss(config: TrainConfig) -> Callable[[chex.Array, chex.Array], chex.A
     )
 
 
+def _taught(
+    config: TrainConfig, out: chex.Array, hr: chex.Array, teacher: chex.Array
+) -> chex.Array:
+    """Loss of an arch that learns from the HR image and, with weight `distill`, from the largest's output."""
+    loss = image_loss(config)
+    if not config.distill:
+        return loss(out, hr)
+    return (1.0 - config.distill) * loss(out, hr) + config.distill * loss(out, teacher)
+
+
 def largest_alone(
     params: Params, net: Supernet, lr: chex.Array, hr: chex.Array, config: TrainConfig
 ) -> Losses:
@@ -75,8 +85,7 @@ def group_loss(
             arch for each passage of a patch.
         config: of the recipe.
     """
-    by_patch = archs.ndim == 3
-    loss = _by_patch if by_patch else _by_group
+    loss = _by_patch if archs.ndim == 3 else _by_group
     return loss(params, net, lr, hr, archs, config)
 
 
@@ -94,9 +103,6 @@ def _by_group(
     def output(arch: chex.Array | Arch) -> chex.Array:
         return net.apply({"params": params}, lr, arch)
 
-    def taught(out: chex.Array, teacher: chex.Array) -> chex.Array:
-        return (1.0 - config.distill) * loss(out, hr) + config.distill * loss(out, teacher)
-
     if not config.sandwich:
         losses, errors = lax.map(lambda arch: _both(loss, output(arch), hr), archs)
         mean = jnp.mean(errors)
@@ -106,10 +112,10 @@ def _by_group(
 
     def student(arch: chex.Array) -> tuple[chex.Array, chex.Array]:
         out = output(arch)
-        return taught(out, teacher), l1(out, hr)
+        return _taught(config, out, hr, teacher), l1(out, hr)
 
     losses, errors = lax.map(student, archs)
-    total = loss(first, hr) + taught(last, teacher) + jnp.sum(losses)
+    total = loss(first, hr) + _taught(config, last, hr, teacher) + jnp.sum(losses)
     metrics = {"largest": l1(first, hr), "smallest": l1(last, hr), "random": jnp.mean(errors)}
     return total / (archs.shape[0] + 2), jax.tree.map(lax.stop_gradient, metrics)
 
@@ -153,7 +159,5 @@ def _by_patch(
         "random": errors[1:].mean(),
     }
     teacher, students = lax.stop_gradient(out[0]), out[1:]
-    taught = (1.0 - config.distill) * loss(students, hr)
-    if config.distill:
-        taught += config.distill * loss(students, teacher)
+    taught = _taught(config, students, hr, teacher)
     return (loss(out[0], hr) + (passages - 1) * taught) / passages, metrics

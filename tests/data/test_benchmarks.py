@@ -59,9 +59,12 @@ def test_lr_images_anywhere(place, tmp_path):
 @pytest.mark.parametrize(
     ("lr", "message"),
     [
-        (["a"], "do not pair: .*HR/b.png'; an LR file is called as its HR file, or with x4 behind"),
-        (["a", "b", "c"], "do not pair: .*LR_bicubic_x4/c.png'"),
-        (["x", "y"], "do not pair: .*HR/a.png', .*HR/b.png', .*x.png' and 1 more;"),
+        (
+            ["a"],
+            "do not pair by name: 1 HR without LR: 'b.png' .*named as its HR file is, or 0001x4",
+        ),
+        (["a", "b", "c"], "LR_bicubic_x4' do not pair by name: 1 LR without HR: 'c.png'"),
+        (["x", "y"], "2 HR without LR: 'a.png', 'b.png'; 2 LR without HR: 'x.png', 'y.png'"),
         ([], "holds no .png"),
     ],
 )

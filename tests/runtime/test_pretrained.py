@@ -12,16 +12,13 @@ from dysr_jax.runtime import pretrained
 from dysr_jax.runtime.pretrained import find_bundle, load_pretrained, pretrained_names
 
 NAMES = pretrained_names()
-shipped = pytest.mark.skipif(not NAMES, reason="no weights are in dysr_jax/pretrained")
 
 
-@shipped
 def test_there_are_weights_for_two_scales():
     assert {"x2", "x4"} <= set(NAMES)
     assert dysr_jax.pretrained_names() == NAMES
 
 
-@shipped
 @pytest.mark.parametrize("name", NAMES)
 def test_a_bundle_of_the_scale_with_sorted_members(name):
     bundle = dysr_jax.load_pretrained(name)
@@ -31,7 +28,6 @@ def test_a_bundle_of_the_scale_with_sorted_members(name):
     assert len({member.name for member in bundle.members}) == len(latencies) >= 2
 
 
-@shipped
 @pytest.mark.parametrize("name", NAMES)
 def test_members_beat_bicubic_on_a_photograph(name):
     bundle = load_pretrained(name)
@@ -70,7 +66,6 @@ def test_the_bundle_of_a_command(tiny_run):
         find_bundle(path, 4)
 
 
-@shipped
 def test_without_a_bundle_the_scale_chooses_the_weights():
     assert find_bundle().space.scale == 4
     assert find_bundle(scale=2).space.scale == 2
