@@ -84,14 +84,30 @@ def change_tones(key: chex.PRNGKey, share: float, *batches: chex.Array) -> list[
     return [change(x) for x in batches]
 
 
+def add_noise(key: chex.PRNGKey, levels: float, image: chex.Array) -> chex.Array:
+    """A batch in [0, 1] with Gaussian noise of a standard deviation of so many levels of 255.
+
+    Under one level it is no more than the rounding of the LR image, and keeps a network from recognising
+    training patches by their last bits.
+    """
+    return image + levels / 255.0 * jax.random.normal(key, image.shape, image.dtype)
+
+
 def vary_batch(
-    key: chex.PRNGKey, lr: chex.Array, hr: chex.Array, *, colours: bool, tones: float, mix: float
+    key: chex.PRNGKey,
+    lr: chex.Array,
+    hr: chex.Array,
+    *,
+    colours: bool,
+    tones: float,
+    mix: float,
+    noise: float,
 ) -> tuple[chex.Array, chex.Array]:
-    """A prepared batch with its colours permuted, and shares of it changed in tone and mixed.
+    """A prepared batch: colours permuted, shares of it changed in tone and mixed, noise on the LR patches.
 
     A recipe that asks for none of them gets the batch as it is.
     """
-    keys = jax.random.split(key, 3)
+    keys = jax.random.split(key, 4)
     batch = [lr, hr]
     if colours:
         batch = permute_colours(keys[0], *batch)
@@ -99,4 +115,6 @@ def vary_batch(
         batch = change_tones(keys[1], tones, *batch)
     if mix:
         batch = mix_patches(keys[2], mix, *batch)
+    if noise:
+        batch[0] = add_noise(keys[3], noise, batch[0])
     return batch[0], batch[1]

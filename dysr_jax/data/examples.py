@@ -1,13 +1,17 @@
 """What every source of images gives: an example by its index, in a fixed order."""
 
 import dataclasses
-from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Iterable, Sequence
+from concurrent import futures
+from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
 from dysr_jax.data.degradation import crop_to_scale
 from dysr_jax.errors import InputError
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 class Example(NamedTuple):
@@ -109,13 +113,22 @@ def read_all(source: ImageSource) -> list[Example]:
     Raises:
         InputError: some cannot be used; names the first three and says how many.
     """
-    examples: list[Example] = []
-    errors: list[tuple[str, InputError]] = []
-    for index, name in enumerate(source.names):
+
+    def read(index: int) -> Example | InputError:
         try:
-            examples.append(source[index])
+            return source[index]
         except InputError as error:
-            errors.append((name, error))
+            return error
+
+    read_images = in_threads(read, range(len(source)))
+    found = list(zip(source.names, read_images, strict=True))
+    errors = [(name, result) for name, result in found if isinstance(result, InputError)]
     if errors:
         raise unusable(errors, len(source))
-    return examples
+    return [result for _, result in found if not isinstance(result, InputError)]
+
+
+def in_threads(fn: Callable[[T], R], items: Iterable[T]) -> list[R]:
+    """`fn` of each item, in their order: decoding and resampling release Python's lock."""
+    with futures.ThreadPoolExecutor() as pool:
+        return list(pool.map(fn, items))

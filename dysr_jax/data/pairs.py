@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dysr_jax.data.degradation import Boundary, crop_to_scale, downscale
-from dysr_jax.data.examples import Example
+from dysr_jax.data.examples import Example, ImageSource, in_threads, read_all
 from dysr_jax.errors import InputError
 
 
@@ -54,3 +54,12 @@ def make_pair(example: Example, scale: int, boundary: Boundary = "replicate") ->
     if example.lr is None:
         return degrade(example.name, example.hr, scale, boundary)
     return GivenPair(example.name, example.lr, example.hr)
+
+
+def make_pairs(source: ImageSource, scale: int, boundary: Boundary = "replicate") -> list[Pair]:
+    """The pairs of all images of a source, in threads.
+
+    Raises:
+        InputError: some cannot be used (see `read_all`), or one has a side under one LR pixel.
+    """
+    return in_threads(lambda example: make_pair(example, scale, boundary), read_all(source))

@@ -15,7 +15,7 @@ from dysr_jax.data.embedded import EMBEDDED, EmbeddedImages
 from dysr_jax.data.examples import Example, ImageSource, Subset, read_all
 from dysr_jax.data.files import Duplicates
 from dysr_jax.data.folders import open_folder, open_paired
-from dysr_jax.data.pairs import GivenPair, Pair, degrade, make_pair
+from dysr_jax.data.pairs import GivenPair, Pair, degrade, make_pair, make_pairs
 from dysr_jax.data.records import open_records
 from dysr_jax.data.rescaled import with_copies
 from dysr_jax.data.sizes import large_enough
@@ -131,8 +131,7 @@ def load_pairs(config: DataConfig, scale: int) -> tuple[list[Pair], list[Pair]]:
     if config.patch < 1:
         raise InputError(f"data.patch {config.patch}: allowed is 1 or more")
     training, validation = (
-        [make_pair(example, scale, config.boundary) for example in read_all(images)]
-        for images in split_source(config, scale)
+        make_pairs(images, scale, config.boundary) for images in split_source(config, scale)
     )
     sizes = np.array([pair.lr.shape[:2] for pair in training])
     kept = large_enough(config, scale, [pair.name for pair in training], sizes)

@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 
 from dysr_jax.data.config import DataConfig
-from dysr_jax.data.examples import ImageSource, Subset, read_all
-from dysr_jax.data.pairs import Pair, make_pair
+from dysr_jax.data.examples import ImageSource, Subset
+from dysr_jax.data.pairs import Pair, make_pairs
 from dysr_jax.data.sizes import known_sizes, large_enough
 from dysr_jax.data.sources import split_source
 from dysr_jax.errors import InputError
@@ -39,8 +39,8 @@ class TrainingImages:
         Raises:
             InputError: a damaged file, or an image smaller than a patch.
         """
-        examples = read_all(Subset(self.source, tuple(self.indices.tolist())))
-        pairs = [make_pair(example, self.scale, self.config.boundary) for example in examples]
+        images = Subset(self.source, tuple(self.indices.tolist()))
+        pairs = make_pairs(images, self.scale, self.config.boundary)
         sizes = np.array([pair.lr.shape[:2] for pair in pairs])
         kept = large_enough(self.config, self.scale, [pair.name for pair in pairs], sizes)
         return [pairs[place] for place in kept]
@@ -62,5 +62,5 @@ def open_images(config: DataConfig, scale: int) -> tuple[TrainingImages, list[Pa
         sizes = sizes // scale
         kept = large_enough(config, scale, list(source.names), sizes)
         indices, sizes = indices[kept], sizes[kept]
-    validation = [make_pair(example, scale, config.boundary) for example in read_all(held)]
+    validation = make_pairs(held, scale, config.boundary)
     return TrainingImages(source, indices, sizes, config, scale), validation

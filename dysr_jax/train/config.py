@@ -42,6 +42,8 @@ class TrainConfig:
     """Share of the patches whose saturation, contrast, brightness and sign are changed at random."""
     mix: float = 0.0
     """Share of the patches that are blended with another one (mixup)."""
+    noise: float = 0.0
+    """Standard deviation of Gaussian noise on the LR patches, in levels of 255."""
     learning_rate: float = 2e-3
     """Peak learning rate of Adam."""
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
@@ -82,7 +84,7 @@ def check_config(config: TrainConfig, devices: int) -> None:
         )
     if config.warmup < 0:
         raise InputError(f"train.warmup {config.warmup}: allowed is 0 or more")
-    for name in ("frequency", "weight_decay"):
+    for name in ("frequency", "weight_decay", "noise"):
         if not 0.0 <= getattr(config, name) < math.inf:
             raise InputError(
                 f"train.{name} {getattr(config, name)}: allowed are finite values of 0 or more"

@@ -99,7 +99,8 @@ def draw_groups(
         batch = jax.vmap(lambda key: draw(key, data, config.batch))(keys)
     else:
         batch = jax.vmap(prepare)(keys, *data)
-    vary = functools.partial(vary_batch, colours=config.colours, tones=config.tones, mix=config.mix)
+    options = {name: getattr(config, name) for name in ("colours", "tones", "mix", "noise")}
+    vary = functools.partial(vary_batch, **options)
     return jax.vmap(vary)(fold(key_vary, numbers), *batch), archs[numbers]
 
 

@@ -149,7 +149,7 @@ def test_a_mixed_lr_patch_is_the_degraded_mixture(pairs):
 
 @pytest.mark.parametrize(("colours", "mix"), [(False, 0.0), (True, 0.0), (False, 1.0), (True, 1.0)])
 def test_a_batch_is_varied_as_it_is_told(pairs, colours, mix, strict_dtypes):
-    lr, hr = vary_batch(jax.random.key(3), *pairs, colours=colours, tones=0.0, mix=mix)
+    lr, hr = vary_batch(jax.random.key(3), *pairs, colours=colours, tones=0.0, mix=mix, noise=0.0)
     assert lr.dtype == hr.dtype == np.float32
     changed = {n for n in range(BATCH) if not np.array_equal(lr[n], pairs[0][n])}
     assert bool(changed) == (colours or bool(mix))
@@ -158,7 +158,7 @@ def test_a_batch_is_varied_as_it_is_told(pairs, colours, mix, strict_dtypes):
     if not colours:
         np.testing.assert_allclose(weights_of(pairs[0], lr), weights_of(pairs[1], hr), atol=1e-4)
     if colours and mix:  # first the colours: a mixture is then of several orders
-        orders = permute_colours(jax.random.split(jax.random.key(3), 3)[0], *pairs)
+        orders = permute_colours(jax.random.split(jax.random.key(3), 4)[0], *pairs)
         np.testing.assert_allclose(
             weights_of(np.asarray(orders[0]), lr), weights_of(np.asarray(orders[1]), hr), atol=1e-4
         )
@@ -183,7 +183,17 @@ def test_tones_are_an_affine_map_of_colours_the_same_of_both_images(pairs):
 
 def test_the_recipe_reaches_the_tones(pairs):
     key = jax.random.key(3)
-    found = vary_batch(key, *pairs, colours=False, tones=1.0, mix=0.0)
-    expected = change_tones(jax.random.split(key, 3)[1], 1.0, *pairs)
+    found = vary_batch(key, *pairs, colours=False, tones=1.0, mix=0.0, noise=0.0)
+    expected = change_tones(jax.random.split(key, 4)[1], 1.0, *pairs)
     for mine, theirs in zip(found, expected, strict=True):
         np.testing.assert_array_equal(mine, theirs)
+
+
+def test_noise_is_of_the_lr_patches_alone_and_as_strong_as_it_is_told(pairs):
+    options = {"colours": False, "tones": 0.0, "mix": 0.0}
+    lr, hr = vary_batch(jax.random.key(3), *pairs, **options, noise=2.0)
+    np.testing.assert_array_equal(hr, pairs[1])
+    added = (np.asarray(lr) - pairs[0]) * 255
+    count = added.size
+    assert abs(added.mean()) < 5 * 2 / np.sqrt(count)
+    assert abs(added.std() - 2) < 5 * 2 / np.sqrt(2 * count)
