@@ -138,6 +138,14 @@ def largest(space: SearchSpace) -> Arch:
     return tuple(costs.index(max(costs)) for costs in slots)
 
 
+def alone(space: SearchSpace, arch: Arch) -> SearchSpace:
+    """The space of this one arch."""
+    *body, upsampler = (
+        (branches[index],) for branches, index in zip(space.slots, arch, strict=True)
+    )
+    return SearchSpace(tuple(body), upsampler, space.width, space.scale)
+
+
 def sample(key: chex.PRNGKey, space: SearchSpace, shape: tuple[int, ...] = ()) -> chex.Array:
     """Archs drawn uniformly: int32 `[*shape, slots]`. Traceable."""
     limits = jnp.asarray(counts(space), jnp.int32)

@@ -1,28 +1,30 @@
 r"""What each part of the recipe brings: the same supernet trained many times, one part changed at a time.
 
 Every variant trains for the same number of updates and is judged by the front that a fixed sample of
-archs has on the validation images: the best PSNR-Y within each budget of mult-adds.
+archs has on the validation images: the best PSNR-Y within each budget of mult-adds. With `--largest`, which
+takes a fraction of the time, only the largest arch of each variant is trained, alone, and its PSNR-Y on
+validation images stands beside that on training images: what overfits is the first to show there.
 
     python experiments/ablation.py --out runs/ablation --source folder:TRAIN \
-        --validation folder:OTHERS --jobs 8
+        --validation folder:OTHERS --gpus 2 --jobs 2
 
-Variants run side by side in `--jobs` processes, dealt to `--gpus`. The same command goes on after an
-interruption. Writes `ablation.json` and prints the table.
+Variants run side by side in `--jobs` processes, dealt to `--gpus` (one process a GPU is
+fastest). The same command goes on after an interruption. Writes `ablation.json` and prints the table.
 """
 
 import dataclasses
 import functools
 import json
-import os
 import pathlib
 import re
-import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import chex
 import jax
+import jobs
 import numpy as np
 import tyro
 
@@ -39,7 +41,16 @@ from dysr_jax.model.upsamplers import UPSAMPLERS, SubPixel
 from dysr_jax.report.tables import format_table
 from dysr_jax.search.evaluator import Evaluator
 from dysr_jax.search.patches import grid_patches
-from dysr_jax.space import SearchSpace, arch_name, largest, mult_adds, smallest, to_archs
+from dysr_jax.space import (
+    SearchSpace,
+    alone,
+    arch_name,
+    largest,
+    mult_adds,
+    parameters,
+    smallest,
+    to_archs,
+)
 from dysr_jax.train.loop import train
 from dysr_jax.train.sampling import draw
 
@@ -52,39 +63,53 @@ VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
     "the recipe": {},
     "no sandwich": {"train": {"sandwich": False}},
     "distillation 0.5": {"train": {"distill": 0.5}},
-    "no EMA": {"train": {"ema": 0.0}},
     "archs drawn uniformly": {"train": {"sampling": "uniform"}},
     "archs spread over costs, not nested": {"train": {"sampling": "spread"}},
-    "one random arch a patch": {"train": {"random_archs": 1}},
+    "two random archs a patch, half the patches": {"train": {"random_archs": 2, "batch": 96}},
+    "largest first (a quarter of the updates)": {"train": {"largest_factor": 0.25}},
+    "upsamplers share no kernel": {"space": {"upsamplers": ("u1", "o2")}},
+    "no bottleneck": {"space": {"branches": ("id", "rq", "rh", "r1")}},
+    "no EMA": {"train": {"ema": 0.0}},
     "constant learning rate": {"train": {"schedule": "constant"}},
     "linear decay": {"train": {"schedule": "linear"}},
     "no warm-up": {"train": {"warmup": 0}},
     "no clipping": {"train": {"clip": 1e9}},
-    "no clipping, no warm-up, rate x4": {
+    "rate x4": {"train": {"learning_rate": 4e-3}},
+    "rate x4, no clipping, no warm-up": {
         "train": {"clip": 1e9, "warmup": 0, "learning_rate": 4e-3}
     },
-    "clipping, warm-up, rate x4": {"train": {"learning_rate": 4e-3}},
     "rate x2": {"train": {"learning_rate": 2e-3}},
     "rate / 2": {"train": {"learning_rate": 5e-4}},
     "Charbonnier": {"train": {"loss": "charbonnier"}},
     "frequency term 0.05": {"train": {"frequency": 0.05}},
-    "batch 64, half the updates": {"train": {"batch": 64, "steps_factor": 0.5}},
-    "patch 48, batch 14": {"train": {"batch": 14}, "data": {"patch": 48}},
-    "largest first (a quarter of the updates)": {"train": {"largest_factor": 0.25}},
+    "patch 48, batch 48": {"train": {"batch": 48}, "data": {"patch": 48}},
+    "patch 32, batch 108": {"train": {"batch": 108}, "data": {"patch": 32}},
+    "patch 16, batch 432": {"train": {"batch": 432}, "data": {"patch": 16}},
+    "batch 384, half the updates": {"train": {"batch": 384, "steps_factor": 0.5}},
     "no rescaled copies": {"data": {"rescale": ()}},
+    "two rescaled copies": {"data": {"rescale": (0.8, 0.6)}},
     "no colour permutation": {"train": {"colours": False}},
+    "no tones": {"train": {"tones": 0.0}},
+    "tones of all": {"train": {"tones": 1.0}},
     "patches mixed (0.3)": {"train": {"mix": 0.3}},
-    "no bottleneck": {"space": {"branches": ("id", "rq", "rh", "r1")}},
-    "upsamplers share no kernel": {"space": {"upsamplers": ("u1", "o2")}},
+    "no noise": {"train": {"noise": 0.0}},
+    "no weight decay": {"train": {"weight_decay": 0.0}},
+    "none of these against overfitting, patch 48": {
+        "train": {
+            "batch": 48,
+            "colours": False,
+            "tones": 0.0,
+            "noise": 0.0,
+            "weight_decay": 0.0,
+        },
+        "data": {"patch": 48, "rescale": ()},
+    },
     "with channel attention": {"space": {"branches": (*BRANCHES, "a1")}},
+    "slots of half the width at most": {"space": {"branches": ("id", "bq", "rq", "rh")}},
     "10 slots up to twice as wide": {"space": {"slots": 10, "branches": (*BRANCHES, "r2")}},
     "38 slots, half as wide": {"space": {"slots": 38, "branches": ("id", "bq", "rq", "rh")}},
 }
 """What is changed of the recipe, by section of the config."""
-
-
-CHILD = "DYSR_ABLATION_JOB"
-"""Set in the processes that train a part of the variants."""
 
 
 class OwnSubPixel(SubPixel):
@@ -118,6 +143,8 @@ class Options:
     """Updates of each variant."""
     archs: int = 1024
     """Archs that are evaluated; the same for all variants of a space."""
+    largest: bool = False
+    """Train only the largest arch of each variant, alone."""
     only: tuple[str, ...] = tuple(VARIANTS)
     """Names of the variants to run."""
     jobs: int = 1
@@ -135,6 +162,7 @@ def recipe(options: Options, name: str) -> RunConfig:
     if "steps_factor" in train_changes:
         steps = int(steps * train_changes.pop("steps_factor")) // chunk * chunk
     first = int(steps * train_changes.pop("largest_factor", 0.0)) // chunk * chunk
+    first = steps if options.largest else first
     train_changes |= {"steps": steps, "largest_steps": first}
     data = {"source": options.source, "validation": options.validation}
     changes["data"] = {**data, **changes.get("data", {})}
@@ -164,17 +192,38 @@ def run_variant(options: Options, name: str) -> dict[str, Any]:
     config = recipe(options, name)
     mesh = parallel.device_mesh(1)
     space = check(config, mesh.devices.size)
+    if options.largest:
+        space = alone(space, largest(space))
     net = make_supernet(space, config.dtype)
     training, validation = _images(config.data, space.scale)
     pool = build_pool(training, config.data.patch)
     start = time.perf_counter()
     state = train(jax.random.key(config.seed), net, pool, config.train, mesh, place(options, name))
     seconds = time.perf_counter() - start
-    patches = grid_patches(validation, config.search.patches, config.search.patch)
-    genes = sampled_archs(space, options.archs)
-    quality = Evaluator(net, patches, mesh)(parallel.replicate(state.ema, mesh), genes)
+    params = parallel.replicate(state.ema, mesh)
+
+    def quality(pairs: Sequence[Pair], genes: np.ndarray) -> np.ndarray:
+        patches = grid_patches(pairs, config.search.patches, config.search.patch)
+        return np.asarray(Evaluator(net, patches, mesh)(params, genes))
+
     found = {"name": name, "device": device_name(), "steps": config.train.steps, "seconds": seconds}
-    return found | front_at(space, genes, quality)
+    if not options.largest:
+        genes = sampled_archs(space, options.archs)
+        return found | front_at(space, genes, quality(validation, genes))
+    genes = np.array([largest(space)], np.int32)
+    seen = originals(training, config.search.patch)
+    return found | {
+        "mult_adds": mult_adds(space, largest(space)),
+        "parameters": parameters(space, largest(space)),
+        "psnr_y": float(quality(validation, genes)[0]),
+        "training_psnr_y": float(quality(seen, genes)[0]),
+    }
+
+
+def originals(training: Sequence[Pair], side: int, count: int = 60) -> Sequence[Pair]:
+    """Some of the training images into which patches of this side fit, without rescaled copies."""
+    fitting = [p for p in training if "*" not in p.name and min(p.lr.shape[:2]) >= side]
+    return fitting[:: -(-len(fitting) // count)]
 
 
 def front_at(space: SearchSpace, genes: np.ndarray, quality: np.ndarray) -> dict[str, Any]:
@@ -193,7 +242,8 @@ def front_at(space: SearchSpace, genes: np.ndarray, quality: np.ndarray) -> dict
 
 def place(options: Options, name: str) -> pathlib.Path:
     """The folder of a variant."""
-    return options.out / re.sub("[^a-z0-9]+", "_", name.lower()).strip("_")
+    kind = "largest" if options.largest else "supernet"
+    return options.out / kind / re.sub("[^a-z0-9]+", "_", name.lower()).strip("_")
 
 
 def run_here(options: Options) -> None:
@@ -203,21 +253,6 @@ def run_here(options: Options) -> None:
         if not result.exists():
             result.parent.mkdir(parents=True, exist_ok=True)
             write_json(result, run_variant(options, name))
-
-
-def run_jobs(options: Options) -> None:
-    """The variants dealt out to processes."""
-    processes = []
-    for job in range(options.jobs):
-        env = {**os.environ, CHILD: "1", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
-        if options.gpus:
-            env["CUDA_VISIBLE_DEVICES"] = str(job % options.gpus)
-        changed = ["--jobs", "1", "--only", *options.only[job :: options.jobs]]
-        command = [sys.executable, __file__, *sys.argv[1:], *changed]
-        processes.append(subprocess.Popen(command, env=env))
-    codes = [process.wait() for process in processes]
-    if any(codes):
-        sys.exit("a variant failed; the same command runs what is missing")
 
 
 def table(results: list[dict[str, Any]]) -> str:
@@ -233,6 +268,19 @@ def table(results: list[dict[str, Any]]) -> str:
     return format_table(["variant", *[f"{budget:g}G" for budget in BUDGETS]], rows)
 
 
+def largest_table(results: list[dict[str, Any]]) -> str:
+    """PSNR-Y of the largest arch in dB; below the recipe's row, what a change adds to it."""
+    names = ("psnr_y", "training_psnr_y")
+    rows = []
+    for result in results:
+        size = [f"{result['parameters'] / 1e3:.0f}K", f"{result['mult_adds'] / 1e9:.1f}G"]
+        first = {} if result is results[0] else results[0]
+        form = "{:+.2f}" if first else "{:.2f}"
+        cells = [form.format(result[name] - first.get(name, 0.0)) for name in names]
+        rows.append([result["name"], *size, *cells])
+    return format_table(["variant", "weights", "mult-adds", "validation", "training"], rows)
+
+
 def main() -> None:
     """Run it."""
     options = tyro.cli(Options)
@@ -242,13 +290,14 @@ def main() -> None:
     if options.jobs == 1:
         run_here(options)
     else:
-        run_jobs(options)
-    if os.environ.get(CHILD):
+        jobs.deal(options.only, options.jobs, options.gpus)
+    if jobs.is_job():
         return
     files = [place(options, name) / "result.json" for name in VARIANTS]
     results = [json.loads(file.read_text()) for file in files if file.exists()]
-    write_json(options.out / "ablation.json", {"variants": results})
-    print(table(results))
+    files[0].parents[1].mkdir(parents=True, exist_ok=True)
+    write_json(files[0].parents[1] / "ablation.json", {"variants": results})
+    print(largest_table(results) if options.largest else table(results))
 
 
 if __name__ == "__main__":

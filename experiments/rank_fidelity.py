@@ -12,14 +12,13 @@ interruption. Writes `rank_fidelity.json` and `rank_fidelity.png` and prints a t
 
 import dataclasses
 import json
-import os
 import pathlib
-import subprocess
 import sys
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import jobs
 import numpy as np
 import scipy.stats
 import tyro
@@ -42,6 +41,7 @@ from dysr_jax.search.select import ladder
 from dysr_jax.space import (
     Arch,
     SearchSpace,
+    alone,
     arch_name,
     mult_adds,
     parse_arch,
@@ -53,8 +53,6 @@ from dysr_jax.train.sampling import draw
 
 SUPERNET = "supernet"
 """The supernet's place among what is trained."""
-CHILD = "DYSR_FIDELITY_JOB"
-"""Set in the processes that train a part."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,12 +113,6 @@ def check_names(case: Case) -> None:
             sys.exit(str(error))
 
 
-def alone(space: SearchSpace, arch: Arch) -> SearchSpace:
-    """The space of one arch."""
-    names = [(branches[index],) for branches, index in zip(space.slots, arch, strict=True)]
-    return SearchSpace(tuple(names[:-1]), names[-1], space.width, space.scale)
-
-
 def trained(case: Case, name: str) -> tuple[Supernet, Params]:
     """The supernet, or an arch alone, after its training; one that was trained before is loaded."""
     config, space, recipe = case.config, case.space, case.config.train
@@ -174,20 +166,6 @@ def score_alone(case: Case, name: str) -> None:
         write_json(result, patches_psnr_y(net, params, only, case.patches))
 
 
-def run_jobs(options: Options, names: list[str]) -> None:
-    """The archs dealt out to processes."""
-    processes = []
-    for job in range(options.jobs):
-        env = {**os.environ, CHILD: "1", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
-        if options.gpus:
-            env["CUDA_VISIBLE_DEVICES"] = str(job % options.gpus)
-        command = [sys.executable, __file__, *sys.argv[1:], "--only", *names[job :: options.jobs]]
-        processes.append(subprocess.Popen(command, env=env))
-    codes = [process.wait() for process in processes]
-    if any(codes):
-        sys.exit("a training failed; the same command runs what is missing")
-
-
 def compare(case: Case, net: Supernet, params: Params, names: list[str]) -> dict[str, Any]:
     """Inherited against stand-alone PSNR-Y of each arch."""
     rows = []
@@ -232,14 +210,14 @@ def main() -> None:
     options = tyro.cli(Options)
     case = make_case(options)
     check_names(case)
-    if os.environ.get(CHILD):
+    if jobs.is_job():
         for name in options.only:
             score_alone(case, name)
         return
     net, params = trained(case, SUPERNET)
     names = list(options.archs) or along_the_front(case, net, params)
     if options.jobs > 1:
-        run_jobs(options, names)
+        jobs.deal(names, options.jobs, options.gpus)
     for name in names:
         score_alone(case, name)
     result = compare(case, net, params, names)

@@ -1,11 +1,13 @@
 r"""Put the bundles of finished runs into the package, with a model card.
 
-    python experiments/ship.py --runs runs/x4 runs/x2 --trained runs/x4_h200 runs/x2_h200 \
+    python experiments/ship.py --runs runs/x4 runs/x2
+    python experiments/ship.py --runs runs/x4 runs/x2 --card-only \
         --scores runs/quality_x4/quality.json runs/quality_x2/quality.json
 
 Of each run, members of the front of PSNR-Y against mult-adds (or its own bundle, `--by latency_ms`) become
 `dysr_jax/pretrained/xS`, with weights in float16, half the bytes. `--scores` are
-what `dysr eval --json` measured of the shipped bundles: ship, evaluate, and ship again with the scores.
+what `experiments/quality.py` or `dysr eval --json` measured of the shipped bundles: ship, evaluate, then
+write the card once more with the scores.
 """
 
 import dataclasses
@@ -42,7 +44,9 @@ class Options:
     trained: tuple[pathlib.Path, ...] = ()
     """The runs in which their weights were trained, if others."""
     scores: tuple[pathlib.Path, ...] = ()
-    """What `dysr eval --json` wrote of the shipped bundles."""
+    """What `experiments/quality.py` or `dysr eval --json` wrote of the shipped bundles."""
+    card_only: bool = False
+    """Leave the bundles as they were shipped and write the card."""
     data: str = "T91 and BSD200 (291 images), of which 10 of BSD200 for validation"
     """What the card says of the training images."""
     by: Literal["latency_ms", "mult_adds"] = "mult_adds"
@@ -71,6 +75,8 @@ def choose_by_mult_adds(run: pathlib.Path, validation: str) -> Bundle:
 
 def ship(run: pathlib.Path, options: Options) -> Bundle:
     """Put a run's bundle into the package, weights in float16."""
+    if options.card_only:
+        return load_bundle(options.out / f"x{load_config(str(run / 'config.json')).space.scale}")
     latency = json.loads((run / "bundle" / LATENCY).read_text())
     if options.by == "mult_adds":
         bundle = choose_by_mult_adds(run, options.validation)
@@ -118,6 +124,10 @@ def card(options: Options, bundles: list[Bundle]) -> str:
     for bundle, run in zip(bundles, runs, strict=True):
         config = json.loads((run / "config.json").read_text())
         rows, columns = bundle.frame
+        recipe = {key: config[key] for key in ("space", "train")}
+        recipe["data"] = {
+            key: config["data"][key] for key in ("patch", "small", "rescale", "boundary")
+        }
         parts += [
             f"## x{bundle.space.scale}",
             "",
@@ -127,7 +137,7 @@ def card(options: Options, bundles: list[Bundle]) -> str:
             _fence(members_table(bundle)),
             "Space and recipe:",
             "",
-            _fence(json.dumps({key: config[key] for key in ("space", "train")}, indent=2)),
+            _fence(json.dumps(recipe, indent=2)),
         ]
     for path in options.scores:
         result = json.loads(path.read_text())

@@ -18,6 +18,7 @@ from dysr_jax.model.conv import pointwise
 from dysr_jax.model.supernet import Supernet, init_params
 from dysr_jax.space import (
     SearchSpace,
+    alone,
     arch_name,
     arch_names,
     counts,
@@ -376,3 +377,11 @@ def test_plain_archs_lie_all_along_the_costs():
     space = uniform(slots=16, width=4, scale=2)
     works = np.sum(np.asarray(sample_plain(jax.random.key(0), space, 400))[:, :-1] != 0, 1)
     assert np.histogram(works, 4, (0, 16))[0].min() > 40
+
+
+def test_a_space_of_one_arch():
+    space = uniform(slots=2, width=8, scale=3, branches=("id", "s3", "c3"), upsamplers=("u1", "u2"))
+    found = alone(space, (1, 2, 1))
+    assert found.slots == (("s3",), ("c3",), ("u2",))
+    assert (found.width, found.scale) == (space.width, space.scale)
+    assert size(found) == 1

@@ -99,8 +99,13 @@ def draw_groups(
         batch = jax.vmap(lambda key: draw(key, data, config.batch))(keys)
     else:
         batch = jax.vmap(prepare)(keys, *data)
-    options = {name: getattr(config, name) for name in ("colours", "tones", "mix", "noise")}
-    vary = functools.partial(vary_batch, **options)
+    vary = functools.partial(
+        vary_batch,
+        colours=config.colours,
+        tones=config.tones,
+        mix=config.mix,
+        noise=config.noise,
+    )
     return jax.vmap(vary)(fold(key_vary, numbers), *batch), archs[numbers]
 
 

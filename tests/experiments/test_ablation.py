@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import tyro
 
-from dysr_jax.config import PRESETS, check
+from dysr_jax.config import PRESETS, check, load_config
 from dysr_jax.model.supernet import Supernet, init_params
 from dysr_jax.model.upsamplers import UPSAMPLERS
-from dysr_jax.space import largest, mult_adds, parse_arch, smallest, uniform
+from dysr_jax.space import largest, mult_adds, parameters, parse_arch, smallest, uniform
 
 PATH = pathlib.Path(__file__).parents[2] / "experiments" / "ablation.py"
 LARGEST_FIRST = "largest first (a quarter of the updates)"
@@ -62,6 +62,7 @@ def test_every_variant_is_another_recipe_that_can_be_trained(module):
     for name in module.VARIANTS:
         config = module.recipe(options_of(module), name)
         check(config, 1)
+        assert config not in recipes.values()
         recipes[name] = config
     assert recipes["the recipe"].space == PRESETS["base"].space
     shortened = module.recipe(options_of(module, steps=1100), LARGEST_FIRST).train
@@ -74,7 +75,7 @@ def test_places_differ(module):
 
 
 def test_the_table_has_a_row_for_each_variant(module, run, finished, capsys):
-    found = json.loads((finished / "ablation.json").read_text())["variants"]
+    found = json.loads((finished / "supernet" / "ablation.json").read_text())["variants"]
     assert [result["name"] for result in found] == list(ONLY)
     for result in found:
         assert [point["budget"] for point in result["front"]] == list(module.BUDGETS)
@@ -94,12 +95,31 @@ def test_the_table_has_a_row_for_each_variant(module, run, finished, capsys):
 
 
 def test_a_variant_that_is_missing_is_trained(module, run, finished, monkeypatch):
-    (finished / "the_recipe" / "result.json").unlink()
+    (finished / "supernet" / "the_recipe" / "result.json").unlink()
     trained = []
     monkeypatch.setattr(module, "run_variant", lambda _, name: trained.append(name) or {"name": 1})
     monkeypatch.setattr(module, "table", lambda results: "")
     run("--out", finished, "--only", *ONLY)
     assert trained == ["the recipe"]
+
+
+def test_the_largest_alone_is_trained_and_compared_on_training_images(
+    module, run, tmp_path, capsys, training_options
+):
+    names = ("the recipe", "no weight decay")
+    run("--out", tmp_path, "--largest", "--only", *names)
+    found = json.loads((tmp_path / "largest" / "ablation.json").read_text())["variants"]
+    assert [result["name"] for result in found] == list(names)
+    config = load_config(training_options[training_options.index("--config") + 1])
+    space = config.space.build()
+    for result in found:
+        assert result["parameters"] == parameters(space, largest(space))
+        assert result["mult_adds"] == mult_adds(space, largest(space))
+    rows = [line.split()[-2:] for line in capsys.readouterr().out.splitlines()[-2:]]
+    both = [[result[name] for name in ("psnr_y", "training_psnr_y")] for result in found]
+    assert rows[0] == [f"{value:.2f}" for value in both[0]]
+    assert rows[1] == [f"{b - a:+.2f}" for a, b in zip(*both, strict=True)]
+    assert not (tmp_path / "supernet").exists()
 
 
 def test_a_wrong_name_is_refused(run, tmp_path):
@@ -123,7 +143,7 @@ class Process:
 
 
 def test_variants_are_dealt_to_processes(module, run, tmp_path, monkeypatch):
-    monkeypatch.setattr(module.subprocess, "Popen", Process)
+    monkeypatch.setattr(module.jobs.subprocess, "Popen", Process)
     monkeypatch.setattr(Process, "started", [])
     monkeypatch.setattr(module, "table", lambda results: "")
     names = list(module.VARIANTS)[:5]

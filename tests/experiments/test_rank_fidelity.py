@@ -73,10 +73,3 @@ def test_an_arch_that_is_none_is_refused_before_training(run, tmp_path):
         run("--out", tmp_path / "none", "--archs", "2c3-u1", "9zz-u1")
     assert "arch name '9zz-u1'" in str(error.value)
     assert not (tmp_path / "none").exists()
-
-
-def test_a_space_of_one_arch(module, tiny):
-    space = tiny.space.build()
-    found = module.alone(space, (1, 2, 1))
-    assert found.slots == (("s3",), ("c3",), ("u2",))
-    assert (found.width, found.scale) == (space.width, space.scale)

@@ -33,10 +33,12 @@ def shipped(request, tiny_run, tmp_path_factory):
     out = tmp_path_factory.mktemp("package")
     (out / "scores.json").write_text(json.dumps(SCORES))
     options = ["--runs", tiny_run.path, "--out", out / "pretrained", "--by", request.param]
-    options += ["--scores", out / "scores.json", "--validation", "embedded"]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["ship.py", *map(str, options)])
-        module.main()
+    options += ["--validation", "embedded"]
+    for more in ([], ["--scores", out / "scores.json", "--card-only"]):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sys, "argv", ["ship.py", *map(str, options + more)])
+            module.main()
+            patch.setattr(module, "measure", None)  # the card measures nothing again
     return request.param, out / "pretrained"
 
 
@@ -61,5 +63,5 @@ def test_members_are_a_front_of_the_cost_that_is_named(shipped, tiny_run):
 
 def test_the_card_says_what_is_shipped(shipped):
     card = (shipped[1] / "README.md").read_text()
-    for words in ("## x2", '"scale": 2', "33.66", "Set5: 5 images, LR given", "float16", "commit"):
+    for words in ("## x2", '"scale": 2', "33.66", "Set5: 5 images, LR given", "float16", "commit", '"patch"'):
         assert words in card
