@@ -1,0 +1,173 @@
+"""A stream: frames in, frames out, at a rate that is held by switching between members.
+
+The policy sees how long each frame took and says which member makes the next one. A switch is the choice of
+another executable, so it happens between two frames and interrupts nothing.
+"""
+
+import collections
+import dataclasses
+import queue
+import time
+from collections.abc import Callable, Iterable, Sequence
+from fractions import Fraction
+from typing import Any
+
+import chex
+import numpy as np
+
+from dysr_jax.errors import InputError
+from dysr_jax.runtime.conveyor import Drain, Feed, Incoming
+from dysr_jax.runtime.policy import Observation, Policy, Rung, checked
+from dysr_jax.runtime.trace import FrameRecord, Trace
+
+SLACK = 1
+"""Periods that a frame may wait before its own: what a player buffers. A frame of a source in real time is due
+`1 + SLACK` periods after it arrived."""
+
+Dispatch = Callable[[np.ndarray, str], chex.Array]
+"""Starts to upscale a frame `[H, W, 3]` uint8 by the member of this name (`Bank.dispatch`)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class StreamOptions:
+    """How a stream runs."""
+
+    fps: float
+    """Frames a second to hold."""
+    real_time: bool = False
+    """Frames come at that rate, as from a live source; else as fast as they are taken."""
+    in_flight: int = 1
+    """Frames that may be dispatched and not finished: 2 or 3 hide the copies of an accelerator."""
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.fps <= 1000.0:
+            raise InputError(f"fps {self.fps}: allowed is above 0, up to 1000")
+        if self.in_flight < 1:
+            raise InputError(f"in_flight {self.in_flight}: allowed is 1 or more")
+
+    @property
+    def period_s(self) -> float:
+        """Seconds a frame."""
+        return 1.0 / self.fps
+
+
+@dataclasses.dataclass(frozen=True)
+class _Flight:
+    """A frame that was dispatched."""
+
+    incoming: Incoming
+    member: str
+    begun_s: float
+    queued: int
+    output: chex.Array
+
+
+class Stream:
+    """One run of frames through the members.
+
+    Args:
+        dispatch: see `Dispatch`.
+        policy: chooses the member of each frame.
+        rungs: the members, fastest first, with their frame times on this machine at rest.
+        options: the rate and how it is held.
+        watch: called with every frame's record, for a live display.
+    """
+
+    def __init__(
+        self,
+        dispatch: Dispatch,
+        policy: Policy,
+        rungs: Sequence[Rung],
+        options: StreamOptions,
+        watch: Callable[[FrameRecord], Any] | None = None,
+    ) -> None:
+        self._dispatch = dispatch
+        self._policy = checked(policy, rungs)
+        self._rungs = tuple(rungs)
+        self._options = options
+        self._watch = watch
+        self._deadline_ms = 1e3 / options.fps
+        self.records: list[FrameRecord] = []
+
+    @property
+    def trace(self) -> Trace:
+        """Of the frames that are finished."""
+        psnr_y = {rung.name: rung.psnr_y for rung in self._rungs}
+        return Trace(self._options.fps, self._options.real_time, psnr_y, tuple(self.records))
+
+    def run(
+        self,
+        frames: Iterable[tuple[np.ndarray, Fraction]],
+        emit: Callable[[np.ndarray, Fraction], Any],
+    ) -> Trace:
+        """Send frames through until the source ends.
+
+        Args:
+            frames: images `[H, W, 3]` uint8, all of one shape, with their times in seconds.
+            emit: takes every output `[s H, s W, 3]` uint8 with its time, in order, in a thread of its own.
+
+        Raises:
+            Exception: what the source or `emit` raised; what was finished before was emitted.
+        """
+        state, member = self._policy.start(self._rungs, self._deadline_ms)
+        flights: collections.deque[_Flight] = collections.deque()
+        drain = Drain(emit)
+        feed = Feed(frames, self._options.period_s if self._options.real_time else None)
+        try:
+            ended = False
+            while not ended or flights:
+                if not ended and len(flights) < self._options.in_flight:
+                    try:
+                        incoming = feed.next(wait=not flights)
+                    except queue.Empty:
+                        pass  # finish what is in flight meanwhile
+                    else:
+                        ended = incoming is None
+                        if incoming is not None:
+                            flights.append(self._begin(incoming, member, feed))
+                        continue
+                record = self._finish(flights.popleft(), feed, drain)
+                state, member = self._policy(state, self._observed(record, len(feed)))
+        finally:
+            feed.close()
+            drain.close()
+        return self.trace
+
+    def _begin(self, incoming: Incoming, member: str, feed: Feed) -> _Flight:
+        queued = len(feed)
+        begun = time.perf_counter() - feed.start_s
+        return _Flight(incoming, member, begun, queued, self._dispatch(incoming.image, member))
+
+    def _finish(self, flight: _Flight, feed: Feed, drain: Drain) -> FrameRecord:
+        image = np.asarray(flight.output)
+        done = time.perf_counter() - feed.start_s
+        before = self.records[-1].done_s if self.records else 0.0
+        busy_ms = (done - max(flight.begun_s, before)) * 1e3
+        record = FrameRecord(
+            number=flight.incoming.number,
+            arrived_s=flight.incoming.arrived_s,
+            begun_s=flight.begun_s,
+            done_s=done,
+            frame_ms=busy_ms,
+            member=flight.member,
+            late=self._is_late(flight.incoming.arrived_s, done, busy_ms),
+            queued=flight.queued,
+        )
+        self.records.append(record)
+        drain.put(image, flight.incoming.time)
+        if self._watch:
+            self._watch(record)
+        return record
+
+    def _is_late(self, arrived_s: float, done_s: float, busy_ms: float) -> bool:
+        if not self._options.real_time:
+            return busy_ms > self._deadline_ms
+        return done_s > arrived_s + (1 + SLACK) * self._options.period_s
+
+    def _observed(self, record: FrameRecord, queued: int) -> Observation:
+        return Observation(
+            frame_ms=record.frame_ms,
+            member=record.member,
+            deadline_ms=self._deadline_ms,
+            queued=queued if self._options.real_time else 0,
+        )

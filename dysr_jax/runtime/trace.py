@@ -1,0 +1,102 @@
+"""What a stream did: a record a frame, and what they add up to."""
+
+import dataclasses
+import itertools
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+@dataclasses.dataclass(frozen=True)
+class FrameRecord:
+    """One frame of a stream. Times are seconds since it began."""
+
+    number: int
+    """From 0, in the order of the source."""
+    arrived_s: float
+    """When the source had it: by its clock in real time, else when it was decoded."""
+    begun_s: float
+    """When it was dispatched."""
+    done_s: float
+    """When it lay on the host."""
+    frame_ms: float
+    """That the device was busy with it: since its dispatch, or since the frame before it was done."""
+    member: str
+    """That made it."""
+    late: bool
+    """Whether it was done after it was due."""
+    queued: int
+    """Frames that waited when it was dispatched."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Trace:
+    """The frames of a stream, and what it was asked for."""
+
+    fps: float
+    """To be held."""
+    real_time: bool
+    """Whether frames came at that rate; else as fast as they were taken."""
+    psnr_y: Mapping[str, float]
+    """dB of each member, as its bundle has it."""
+    frames: Sequence[FrameRecord]
+
+    @property
+    def late(self) -> int:
+        """Frames that were late."""
+        return sum(frame.late for frame in self.frames)
+
+    @property
+    def switches(self) -> int:
+        """Frames that another member made than the one before."""
+        return sum(a.member != b.member for a, b in itertools.pairwise(self.frames))
+
+    @property
+    def gaps_ms(self) -> list[float]:
+        """From each frame's end to the next one's."""
+        return [(b.done_s - a.done_s) * 1e3 for a, b in itertools.pairwise(self.frames)]
+
+    @property
+    def interruptions(self) -> int:
+        """Gaps longer than two frame times."""
+        return sum(gap > 2e3 / self.fps for gap in self.gaps_ms)
+
+    @property
+    def mean_psnr_y(self) -> float:
+        """dB: the mean over the frames of what their members reached on the bundle's validation images."""
+        return sum(self.psnr_y[f.member] for f in self.frames) / max(1, len(self.frames))
+
+    @property
+    def seconds(self) -> float:
+        """From the first frame's arrival to the last one's end."""
+        return self.frames[-1].done_s - self.frames[0].arrived_s if self.frames else 0.0
+
+    def summary(self) -> dict[str, Any]:
+        """The figures of the whole stream, for JSON."""
+        count = len(self.frames)
+        shares = Counter(frame.member for frame in self.frames)
+        return {
+            "fps": self.fps,
+            "real_time": self.real_time,
+            "frames": count,
+            "seconds": self.seconds,
+            "frames_per_second": count / self.seconds if self.seconds else 0.0,
+            "late": self.late,
+            "on_time": 1.0 - self.late / count if count else 1.0,
+            "switches": self.switches,
+            "interruptions": self.interruptions,
+            "longest_gap_ms": max(self.gaps_ms, default=0.0),
+            "mean_psnr_y": self.mean_psnr_y,
+            "members": {name: shares[name] / count for name in self.psnr_y if shares[name]},
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """The summary, and every frame."""
+        frames = [dataclasses.asdict(frame) for frame in self.frames]
+        return {**self.summary(), "psnr_y": dict(self.psnr_y), "trace": frames}
+
+
+def trace_from_json(fields: Mapping[str, Any]) -> Trace:
+    """The inverse of `Trace.to_json`."""
+    frames = [FrameRecord(**frame) for frame in fields["trace"]]
+    return Trace(fields["fps"], fields["real_time"], fields["psnr_y"], frames)

@@ -1,0 +1,198 @@
+"""Streams: every frame comes out once and in order, by the member that the policy chose, and is judged by its time."""
+
+import threading
+import time
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dysr_jax.errors import InputError
+from dysr_jax.runtime.policy import FixedPolicy, Observation, Rung
+from dysr_jax.runtime.stream import Stream, StreamOptions
+from dysr_jax.runtime.trace import FrameRecord, Trace, trace_from_json
+
+RUNGS = (Rung("fast", 1.0, 27.0), Rung("best", 2.0, 30.0))
+
+
+def images(count, pause_s=0.0):
+    for number in range(count):
+        time.sleep(pause_s)
+        yield np.full((2, 3, 3), number, np.uint8), Fraction(number, 25)
+
+
+class Alternate:
+    """Another member for every frame; keeps what it was told."""
+
+    def __init__(self):
+        self.seen: list[Observation] = []
+
+    def start(self, rungs, deadline_ms):
+        self.deadline_ms = deadline_ms
+        return 0, rungs[0].name
+
+    def __call__(self, state, observation):
+        self.seen.append(observation)
+        return state + 1, RUNGS[(state + 1) % 2].name
+
+
+def run(dispatch, policy, count, **options):
+    out = []
+    stream = Stream(dispatch, policy, RUNGS, StreamOptions(**{"fps": 1000.0, **options}))
+    trace = stream.run(images(count), lambda image, when: out.append((image, when)))
+    return trace, out
+
+
+def twice(image, member):
+    del member
+    return image.repeat(2, 0).repeat(2, 1)
+
+
+@settings(max_examples=20, deadline=None)
+@given(count=st.integers(0, 30), in_flight=st.integers(1, 4))
+def test_every_frame_comes_out_once_and_in_order(count, in_flight):
+    trace, out = run(twice, FixedPolicy("best"), count, in_flight=in_flight)
+    assert [int(image[0, 0, 0]) for image, _ in out] == list(range(count))
+    assert all(image.shape == (4, 6, 3) for image, _ in out)
+    assert [when for _, when in out] == [Fraction(n, 25) for n in range(count)]
+    assert [frame.number for frame in trace.frames] == list(range(count))
+    assert {frame.member for frame in trace.frames} <= {"best"}
+
+
+@pytest.mark.parametrize("in_flight", [1, 3])
+def test_the_policy_hears_of_every_frame_and_chooses_the_next(in_flight):
+    members, policy = [], Alternate()
+
+    def dispatch(image, member):
+        members.append(member)
+        return twice(image, member)
+
+    trace, _ = run(dispatch, policy, 12, in_flight=in_flight)
+    assert [frame.member for frame in trace.frames] == members
+    assert [seen.member for seen in policy.seen] == members
+    assert [seen.frame_ms for seen in policy.seen] == [f.frame_ms for f in trace.frames]
+    assert {seen.deadline_ms for seen in policy.seen} == {1.0}
+    if in_flight == 1:
+        assert members == ["fast", "best"] * 6
+        assert trace.switches == 11
+
+
+def test_frames_in_flight_are_dispatched_before_the_first_is_fetched():
+    """As many as are allowed, not more."""
+    flying, most = set(), 0
+
+    class Output:
+        def __init__(self, image):
+            self.image = image
+            flying.add(id(self))
+
+        def __array__(self, dtype=None, copy=None):
+            flying.discard(id(self))
+            return self.image
+
+    def dispatch(image, member):
+        nonlocal most
+        output = Output(image)
+        most = max(most, len(flying))
+        return output
+
+    stream = Stream(dispatch, FixedPolicy("best"), RUNGS, StreamOptions(fps=100.0, in_flight=3))
+    stream.run(images(10), lambda image, when: None)
+    assert most == 3
+    assert not flying
+
+
+def test_frames_in_real_time_come_when_they_are_due():
+    trace, _ = run(twice, FixedPolicy("fast"), 6, fps=100.0, real_time=True)
+    arrived = [frame.arrived_s for frame in trace.frames]
+    np.testing.assert_allclose(arrived, np.arange(6) / 100)
+    assert all(f.begun_s >= f.arrived_s for f in trace.frames)
+    assert trace.frames[-1].done_s >= 5 / 100
+
+
+def test_frames_that_take_too_long_are_late():
+    def slow(image, member):
+        time.sleep(0.03)
+        return twice(image, member)
+
+    trace, _ = run(slow, FixedPolicy("best"), 5, fps=100.0, real_time=True)
+    assert [frame.late for frame in trace.frames] == [True] * 5
+    assert trace.frames[-1].queued >= 1
+    assert trace.interruptions == 4  # every gap is of three frame times
+    trace, _ = run(slow, FixedPolicy("best"), 3, fps=100.0)
+    assert trace.late == 3
+    assert all(frame.frame_ms > 29 for frame in trace.frames)
+
+
+def test_what_the_source_raises_is_raised_after_what_was_finished():
+    def broken():
+        yield from images(4)
+        raise InputError("a damaged packet")
+
+    out = []
+    stream = Stream(twice, FixedPolicy("best"), RUNGS, StreamOptions(fps=1000.0))
+    with pytest.raises(InputError, match="a damaged packet"):
+        stream.run(broken(), lambda image, when: out.append(image))
+    assert len(out) == 4
+    assert len(stream.trace.frames) == 4
+
+
+def test_what_emit_raises_ends_the_stream():
+    def full(image, when):
+        if when >= Fraction(2, 25):
+            raise OSError(28, "No space left on device")
+
+    stream = Stream(twice, FixedPolicy("best"), RUNGS, StreamOptions(fps=1000.0))
+    with pytest.raises(OSError, match="No space left"):
+        stream.run(images(10_000), full)
+    assert len(stream.trace.frames) < 10_000
+
+
+def test_no_thread_is_left():
+    before = threading.active_count()
+    with pytest.raises(ZeroDivisionError):
+        run(lambda image, member: 1 // 0, FixedPolicy("best"), 10)
+    run(twice, FixedPolicy("best"), 3)
+    assert threading.active_count() == before
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"fps": 0.0}, "fps 0.0: allowed is above 0"),
+        ({"fps": -3.0}, "fps -3.0"),
+        ({"fps": float("nan")}, "fps nan"),
+        ({"fps": 30.0, "in_flight": 0}, "in_flight 0: allowed is 1 or more"),
+    ],
+)
+def test_options_that_cannot_be_are_refused(options, words):
+    with pytest.raises(InputError, match=words):
+        StreamOptions(**options)
+
+
+def test_a_policy_that_names_no_member_is_refused():
+    with pytest.raises(InputError, match="none"):
+        run(twice, FixedPolicy("none"), 1)
+
+
+def test_a_trace_adds_up_and_can_be_kept():
+    def frame(number, done_s, member, late):
+        return FrameRecord(number, number / 10, number / 10, done_s, 50.0, member, late, 0)
+
+    frames = (
+        frame(0, 0.05, "fast", False),
+        frame(1, 0.15, "best", False),
+        frame(2, 0.45, "best", True),
+        frame(3, 0.50, "fast", True),
+    )
+    trace = Trace(10.0, True, {"fast": 27.0, "best": 30.0}, frames)
+    summary = trace.summary()
+    assert (summary["frames"], summary["late"], summary["on_time"]) == (4, 2, 0.5)
+    assert (summary["switches"], summary["interruptions"]) == (2, 1)
+    assert summary["longest_gap_ms"] == pytest.approx(300)
+    assert summary["mean_psnr_y"] == pytest.approx(28.5)
+    assert summary["frames_per_second"] == pytest.approx(8.0)
+    assert summary["members"] == {"fast": 0.5, "best": 0.5}
+    assert trace_from_json(trace.to_json()) == Trace(10.0, True, trace.psnr_y, list(frames))
