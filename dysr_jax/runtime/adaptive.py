@@ -1,0 +1,180 @@
+"""The default policy: the best member whose frames meet the deadline beside what else the machine runs.
+
+*Slowdown* is a frame's time over its member's time at rest. The policy believes the second largest of the
+last `window` frames: one frame that was slow by accident, a pause for garbage collection say, is forgiven
+once a window; the second is believed at once (fast attack), and until it leaves the window (slow release).
+A member is *predicted* to take its time at rest times the slowdown.
+
+Down: when the running member is predicted to take more than the deadline less `margin`, the best member
+that is not predicted to do so runs next, however many rungs that is, or the fastest if there is none.
+Frames that wait in a queue shorten that limit so that they are caught up with.
+
+Up: to the best member that is predicted to leave room for `hysteresis` too, `wait` frames after the last
+switch at the earliest. For `trial` frames it is forgiven nothing: if it is late, or predicted to be, the
+policy steps down at once and that member and all slower ones are barred for a time that doubles with each
+failure. A trial that is passed takes one failure back, and a slowdown below that of the failed trial lifts
+the bar: what was tried was tried under a heavier load.
+
+Why it does not flap: let frames take the rest time, times a constant, within a factor of 1 +- e. The
+believed slowdown then stays within the same factors. Whatever is risen to (or begun with, once a window
+was seen) is predicted to fit with 1 + hysteresis to spare, so if (1 + e) / (1 - e) <= 1 + hysteresis it
+is never left for a faster one: all steps down come before the first step up, and with R rungs there are at
+most 2 (R - 1) switches, ever. Beyond that e, and under any load, steps up are at least `wait` frames apart,
+and a member that fails every trial is tried once in wait * 2, 4, 8, ... frames, up to `longest_wait`.
+
+Times at rest are not refined. With one member running, a change of its time cannot be told from a change of
+the load: what a ramp of the load teaches would be wrong, and could lock a member out. Nor is it needed:
+only their proportions count, since the slowdown may be below 1, so a table that was measured beside a
+constant load repairs itself with the first frames. A member whose time alone is understated fails a trial
+and is barred; one whose time alone is overstated is held, by its own frames, once it runs.
+"""
+
+import dataclasses
+import heapq
+import math
+from collections.abc import Sequence
+
+from dysr_jax.errors import InputError
+from dysr_jax.runtime.adaptive_state import AdaptiveState, Bar, begin, forgiven, with_bar
+from dysr_jax.runtime.policy import Observation, Rung
+
+
+@dataclasses.dataclass(frozen=True)
+class AdaptivePolicy:
+    """Holds the deadline with the best member that the load allows.
+
+    Raises:
+        InputError: an option out of its range.
+    """
+
+    margin: float = 0.05
+    """Share of the deadline that a frame is predicted to leave free, at least."""
+    hysteresis: float = 0.1
+    """A step up is predicted to leave this much more: its prediction times 1 + hysteresis fits."""
+    window: int = 30
+    """Frames whose slowdown is remembered."""
+    outliers: int = 1
+    """Slow frames a window that are forgiven."""
+    wait: int = 30
+    """Frames after a switch before a step up."""
+    longest_wait: int = 3600
+    """Frames that a member is barred at most after failed trials."""
+    trial: int = 30
+    """Frames for which a step up is on trial."""
+    catch_up: int = 10
+    """Frames within which a queue is to be emptied."""
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.margin < 1.0:
+            raise InputError(f"policy.margin {self.margin}: allowed is 0 to below 1")
+        if not 0.0 <= self.hysteresis < math.inf:
+            raise InputError(
+                f"policy.hysteresis {self.hysteresis}: allowed are finite values of 0 or more"
+            )
+        for name in ("window", "wait", "longest_wait", "trial", "catch_up"):
+            if getattr(self, name) < 1:
+                raise InputError(f"policy.{name} {getattr(self, name)}: allowed is 1 or more")
+        if not 0 <= self.outliers < self.window:
+            raise InputError(
+                f"policy.outliers {self.outliers}: allowed is 0 to policy.window - 1 = {self.window - 1}"
+            )
+
+    def start(self, rungs: Sequence[Rung], deadline_ms: float) -> tuple[AdaptiveState, str]:
+        """Begin with the best rung that would be risen to at rest.
+
+        Raises:
+            InputError: no rungs, or two of one name.
+        """
+        state = begin(rungs, self.window)
+        index = self._best(state, self._rise_ms(deadline_ms))
+        state = dataclasses.replace(state, index=index)
+        return state, state.rung.name
+
+    def slowdown(self, state: AdaptiveState) -> float:
+        """What the policy believes of the machine: a frame's time over that at rest."""
+        return heapq.nlargest(self.outliers + 1, state.recent)[-1]
+
+    def predict(self, state: AdaptiveState, member: str) -> float:
+        """Milliseconds that a frame of the member is predicted to take.
+
+        Raises:
+            InputError: the member is not in the ladder.
+        """
+        return self.slowdown(state) * state.find(member).frame_ms
+
+    def limit(self, observation: Observation) -> float:
+        """Milliseconds that the next frame may be predicted to take; 0 asks for the fastest."""
+        # n frames of t ms each empty a queue of q if n t = (n - q) deadlines.
+        share = max(0.0, 1.0 - observation.queued / self.catch_up)
+        return observation.deadline_ms * (1.0 - self.margin) * share
+
+    def __call__(
+        self, state: AdaptiveState, observation: Observation, /
+    ) -> tuple[AdaptiveState, str]:
+        """The state after the frame, and the member of the next.
+
+        Raises:
+            InputError: the frame was made by a member that is not in the ladder.
+        """
+        noted = self._note(state, observation)
+        late = observation.late and observation.member == state.rung.name
+        misses = self.predict(noted, state.rung.name) > self.limit(observation)
+        if state.trial and (late or misses):
+            noted = self._bar(noted, self.slowdown(state))
+            index = min(self._best(noted, self.limit(observation)), state.index - 1)
+        elif misses:
+            index = min(self._best(noted, self.limit(observation)), state.index)
+        else:
+            index = self._risen(noted, observation)
+        noted = self._switched(noted, index)
+        return noted, noted.rung.name
+
+    def _note(self, state: AdaptiveState, observation: Observation) -> AdaptiveState:
+        """The state with the frame in it; the member stays."""
+        ratio = observation.frame_ms / state.find(observation.member).frame_ms
+        own = observation.member == state.rung.name
+        # What was stepped down to was thought to be fast enough: its first frame is no accident.
+        copies = self.outliers + 1 if own and state.fresh and observation.late else 1
+        if own and state.trial == 1:
+            state = forgiven(state)
+        return dataclasses.replace(
+            state,
+            recent=(*state.recent, *(ratio,) * copies)[-self.window :],
+            frame=state.frame + 1,
+            trial=max(state.trial - own, 0),
+            fresh=state.fresh and not own,
+        )
+
+    def _bar(self, state: AdaptiveState, slowdown: float) -> AdaptiveState:
+        failures = state.bars[state.index].failures + 1
+        frames = min(self.wait * 2**failures, self.longest_wait)
+        return with_bar(state, Bar(failures, state.frame + frames, slowdown))
+
+    def _best(self, state: AdaptiveState, limit: float) -> int:
+        """The best rung below the first barred one that is predicted to take `limit` ms, or 0."""
+        slowdown, best = self.slowdown(state), 0
+        for index, (rung, bar) in enumerate(zip(state.ladder, state.bars, strict=True)):
+            lighter = slowdown * (1.0 + self.hysteresis) <= bar.slowdown
+            if slowdown * rung.frame_ms > limit or (state.frame < bar.until and not lighter):
+                break
+            best = index
+        return best
+
+    def _rise_ms(self, deadline_ms: float) -> float:
+        return deadline_ms * (1.0 - self.margin) / (1.0 + self.hysteresis)
+
+    def _risen(self, state: AdaptiveState, observation: Observation) -> int:
+        """The rung that runs, or a better one if it is time for a step up."""
+        waited = state.frame - state.switched >= self.wait
+        if observation.queued or state.trial or not waited:
+            return state.index
+        return max(self._best(state, self._rise_ms(observation.deadline_ms)), state.index)
+
+    def _switched(self, state: AdaptiveState, index: int) -> AdaptiveState:
+        if index == state.index:
+            return state
+        up = index > state.index
+        trial = self.trial if up else 0
+        return dataclasses.replace(
+            state, index=index, switched=state.frame, trial=trial, fresh=not up
+        )
