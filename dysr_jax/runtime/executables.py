@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import jax
+import numpy as np
 from jax.experimental import serialize_executable
 
 from dysr_jax.device import cache_directory, default_device
@@ -84,7 +85,7 @@ class ExecutableCache:
     ) -> Executable:
         """Write what can be loaded again; whatever prevents it, the executable is good."""
         payload = serialised(run)
-        if payload is not None and _deserialised(payload, arguments) is not None:
+        if payload is not None and _runs(payload, arguments):
             with contextlib.suppress(OSError):
                 write_private(path, _packed(key, payload))
                 trim(self.folder, SUFFIX, self.limit)
@@ -116,6 +117,22 @@ def _deserialised(payload: bytes, arguments: tuple[Any, ...]) -> jax.stages.Comp
         )
     except Exception:  # it depends on the backend what it raises
         return None
+
+
+def _runs(payload: bytes, arguments: tuple[Any, ...]) -> bool:
+    """Whether what was serialised is whole.
+
+    On the CPU it is not, and fails when it runs, where JAX took the executable from its own cache.
+    """
+    run = _deserialised(payload, arguments)
+    if run is None:
+        return False
+    zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), arguments)
+    try:
+        jax.block_until_ready(run(*zeros))
+    except Exception:  # it depends on the backend what it raises
+        return False
+    return True
 
 
 def _packed(key: bytes, payload: bytes) -> bytes:

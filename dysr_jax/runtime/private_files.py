@@ -61,7 +61,8 @@ def read_private(path: pathlib.Path) -> bytes:
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
         with os.fdopen(os.open(path.name, flags, dir_fd=folder), "rb") as file:
             _check(file.fileno(), path)
-            os.utime(file.fileno())
+            with contextlib.suppress(OSError):  # a disk that is read only
+                os.utime(file.fileno())
             return file.read()
 
 
@@ -91,7 +92,7 @@ def trim(folder: pathlib.Path, suffix: str, limit: int) -> None:
         OSError: a file cannot be looked at or removed.
     """
     with _folder(folder):
-        files = {path: path.lstat() for path in folder.iterdir()}
+        files = {path: path.lstat() for path in folder.iterdir() if not path.is_dir()}
     newest = sorted(files, key=lambda path: files[path].st_mtime_ns, reverse=True)
     total = 0
     for path in newest:
