@@ -7,6 +7,7 @@ machine may have. Deterministic; no accelerator, a second or two:
 """
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -99,6 +100,18 @@ def rivals() -> dict[str, Policy[Any]]:
     }
 
 
+def clairvoyant(loads: Sequence[float]) -> float:
+    """Mean PSNR-Y in dB of the best member that meets each frame's deadline, were its load known before."""
+    psnr_y = [
+        max(
+            (rung.psnr_y for rung in RUNGS if rung.frame_ms * load <= DEADLINE_MS),
+            default=RUNGS[0].psnr_y,
+        )
+        for load in loads
+    ]
+    return math.fsum(psnr_y) / len(psnr_y)
+
+
 @dataclasses.dataclass(frozen=True)
 class Options:
     """What is played."""
@@ -118,6 +131,7 @@ def main() -> None:
             found = score(simulate(policy, RUNGS, DEADLINE_MS, loads))
             shares = [f"{100 * count / len(loads):.2f}" for count in (found.late, found.behind)]
             rows.append([name, policy_name, *shares, str(found.switches), f"{found.psnr_y:.3f}"])
+        rows.append([name, "(clairvoyant)", "", "", "", f"{clairvoyant(loads):.3f}"])
     header = ["load", "policy", "late %", "behind %", "switches", "PSNR-Y dB"]
     print(format_table(header, rows, left=2))
 

@@ -131,7 +131,7 @@ class AdaptivePolicy:
 
     def _note(self, state: AdaptiveState, observation: Observation) -> AdaptiveState:
         """The state with the frame in it; the member stays."""
-        ratio = observation.frame_ms / state.find(observation.member).frame_ms
+        ratio = float(observation.frame_ms / state.find(observation.member).frame_ms)
         own = observation.member == state.rung.name
         # What was stepped down to was thought to be fast enough: its first frame is no accident.
         copies = self.outliers + 1 if own and state.fresh and observation.late else 1
