@@ -114,12 +114,18 @@ class Chain:
         return plan
 
     def _links(self, plan: Plan, arch: Arch) -> list[Any]:
-        known = arch == plan.arch  # most frames follow no switch
         try:
-            return plan.switch(arch if known else validate(self.net.space, arch))
-        except KeyError as missing:
-            slot, index = missing.args[0]
-            raise not_kept(self.net.space, slot, index) from None
+            return plan.switch(arch)
+        except (
+            KeyError,
+            TypeError,
+            ValueError,
+        ):  # what is wrong is worked out only when something is
+            checked = validate(self.net.space, arch)
+        for slot, index in enumerate(checked):
+            if index not in self.branches[slot]:
+                raise not_kept(self.net.space, slot, index)
+        return plan.switch(checked)
 
     def dispatch(self, frame: chex.Array, arch: Arch) -> jax.Array:
         """Start to upscale; the result is on the device when it is ready.

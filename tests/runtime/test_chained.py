@@ -159,7 +159,9 @@ def test_a_branch_that_was_not_kept_is_refused(small, frame):
         (arch("c3", "c5", "u1"), r"slot 1: the weights of branch 'c5' were not kept"),
         (arch("c3", "c3", "u2"), r"slot 2: the weights of branch 'u2' were not kept"),
         ((0, 99, 0), r"slot 1 takes 0 to 12, not 99"),
+        ((-1, -1, -1), r"slot 0 takes 0 to 12, not -1"),
         ((0, 0), "has 2 indices"),
+        (None, "allowed is a tuple of ints"),
     ]:
         with pytest.raises(InputError, match=says):
             small.dispatch(frame, chosen)
@@ -187,6 +189,13 @@ def test_weights_of_another_space_are_refused(bundle):
     wide = random_params(uniform(slots=2, width=5, scale=2))
     with pytest.raises(InputError, match="params: the head's weights are not"):
         Chain(bundle, wide)
+
+
+@pytest.mark.parametrize("kind", [list, np.array, jnp.array])
+def test_other_sequences_of_ints_name_an_arch_too(small, frame, kind):
+    chosen = arch("c3", "c3", "u1")
+    small(frame, arch("c5", "id", "u1"))
+    np.testing.assert_array_equal(small(frame, kind(chosen)), small(frame, chosen))
 
 
 def test_changed_names_the_slots_that_differ(chain):
