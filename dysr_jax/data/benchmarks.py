@@ -65,7 +65,8 @@ def find_set(
     files: Iterable[tuple[pathlib.Path, pathlib.Path | None]] = ((path, None) for path in hr)
     if small:
         files = pair_files(hr, list_images(small), scale)
-    name = place.resolve().name or str(place)
+    whole = place.resolve()
+    name = (whole.parent if whole.name == "HR" else whole).name or str(place)
     return BenchmarkSet(name, tuple(_sized(hr, lr, scale) for hr, lr in files))
 
 

@@ -14,13 +14,14 @@ import numpy as np
 
 from dysr_jax.errors import InputError
 from dysr_jax.model.programs import Output, frame_spec
-from dysr_jax.model.supernet import arch_params
+from dysr_jax.model.supernet import Params, arch_params
 from dysr_jax.runtime.background import Background
 from dysr_jax.runtime.bundle import Bundle
 from dysr_jax.runtime.executables import DEFAULT_CACHE, ExecutableCache
 from dysr_jax.runtime.held import Entry, Held, Program
 from dysr_jax.runtime.memory import Memory, tree_bytes, workspace_bytes
 from dysr_jax.runtime.static import Compile, compile_now, static_executable
+from dysr_jax.space import Arch, arch_name, parse_arch
 
 FrameShape = tuple[int, int]
 """LR rows and columns."""
@@ -56,9 +57,7 @@ class Bank:
         self._cache = cache
         self._output = output
         self._params = jax.device_put(bundle.params)
-        self._read = {
-            m.name: arch_params(self._params, bundle.space, m.arch) for m in bundle.members
-        }
+        self._read: dict[str, Params] = {}
         self._held = Held(weights=tree_bytes(self._params), keep=keep, budget=budget)
         self._background = Background()
 
@@ -74,13 +73,13 @@ class Bank:
 
         Args:
             shape: LR rows and columns.
-            members: their names.
+            members: their names, or those of other archs whose weights the bundle has.
             batch: frames at once, `[N, H, W, 3]`; None: one, `[H, W, 3]`.
             warm_up: run each new executable once, so that its first frame is as fast as the next.
 
         Raises:
-            InputError: a member that the bundle does not have, or more than the budget; what was ready
-                before still is.
+            InputError: no such member or arch, weights that were not kept, or more than the budget; what was
+                ready before still is.
         """
         programs = self._programs(shape, members, batch)
         missing = [program for program in programs if program not in self._held]
@@ -122,13 +121,30 @@ class Bank:
         if batch is not None and batch < 1:
             raise InputError(f"batch {batch}: at least 1 frame at once, or None")
         names = [member.name for member in self.bundle.members] if members is None else members
-        found = [self.bundle.member(name).name for name in names]
+        found = [arch_name(self.bundle.space, self.arch(name)) for name in names]
+        for name in found:
+            if name not in self._read:
+                self._read[name] = arch_params(self._params, self.bundle.space, self.arch(name))
         return [Program(name, shape, batch) for name in dict.fromkeys(found)]
+
+    def arch(self, name: str) -> Arch:
+        """The arch of a member, or of any name of an arch.
+
+        Raises:
+            InputError: neither.
+        """
+        try:
+            return self.bundle.member(name).arch
+        except InputError as error:
+            try:
+                return parse_arch(self.bundle.space, name)
+            except InputError:
+                raise error from None
 
     def _entry(self, program: Program, compile_lowered: Compile = compile_now) -> Entry:
         executable = static_executable(
             self.bundle.net,
-            self.bundle.member(program.member).arch,
+            self.arch(program.member),
             self._params,
             program.shape,
             batch=program.batch,

@@ -93,7 +93,7 @@ class Feed:
             for incoming in self._paced():
                 if not self._line.put(incoming):
                     return
-        except BaseException as error:  # noqa: BLE001  (it is raised where frames are taken)
+        except BaseException as error:
             self._line.error = error
         self._line.put(None)
 
@@ -141,7 +141,7 @@ class Drain:
         try:
             while (item := self._line.get()) is not None:
                 self._emit(*item)
-        except BaseException as error:  # noqa: BLE001  (it is raised where frames are put)
+        except BaseException as error:
             self._line.error = error
             self._line.close()
 

@@ -68,7 +68,7 @@ class Stream:
     Args:
         dispatch: see `Dispatch`.
         policy: chooses the member of each frame.
-        rungs: the members, fastest first, with their frame times on this machine at rest.
+        rungs: the members, with their frame times on this machine at rest.
         options: the rate and how it is held.
         watch: called with every frame's record, for a live display.
     """
@@ -83,7 +83,6 @@ class Stream:
     ) -> None:
         self._dispatch = dispatch
         self._policy = checked(policy, rungs)
-        self._rungs = tuple(rungs)
         self._options = options
         self._watch = watch
         self._deadline_ms = 1e3 / options.fps
@@ -92,7 +91,7 @@ class Stream:
     @property
     def trace(self) -> Trace:
         """Of the frames that are finished."""
-        psnr_y = {rung.name: rung.psnr_y for rung in self._rungs}
+        psnr_y = {rung.name: rung.psnr_y for rung in self._policy.rungs}
         return Trace(self._options.fps, self._options.real_time, psnr_y, tuple(self.records))
 
     def run(
@@ -109,7 +108,7 @@ class Stream:
         Raises:
             Exception: what the source or `emit` raised; what was finished before was emitted.
         """
-        state, member = self._policy.start(self._rungs, self._deadline_ms)
+        state, member = self._policy.start(self._deadline_ms)
         flights: collections.deque[_Flight] = collections.deque()
         drain = Drain(emit)
         feed = Feed(frames, self._options.period_s if self._options.real_time else None)

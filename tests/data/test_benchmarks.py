@@ -29,7 +29,7 @@ def place(tmp_path):
 
 def test_a_folder_of_hr_images(place):
     found = find_set(place / "HR", SCALE)
-    assert (found.name, found.lr) == ("HR", "generated")
+    assert (found.name, found.lr) == ("Mine", "generated")
     assert [(image.hr.name, image.lr, image.lr_shape) for image in found.images] == [
         ("a.png", None, LR),
         ("b.png", None, LR),
@@ -106,9 +106,9 @@ def test_sets_of_one_name_are_told_apart(place):
     write(place / "other" / "HR" / "d.png", HR)
     sets = find_sets([place / "HR" / "HR", place / "other" / "HR", place / "other"], SCALE)
     assert [one.name for one in sets] == [
-        str(place / "HR" / "HR"),
+        "HR",
         str(place / "other" / "HR"),
-        "other",
+        str(place / "other"),
     ]
     assert len(find_sets([place, place], SCALE)) == 1
 

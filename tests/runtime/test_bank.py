@@ -123,9 +123,16 @@ def test_only_uint8_rgb_frames_are_taken(bank, shape, dtype):
         bank(np.zeros(shape, dtype), NAMES[0])
 
 
-def test_prepare_refuses_a_member_that_the_bundle_does_not_have(bundle):
-    with pytest.raises(InputError, match=r"'2c3-u1': the bundle has 2id-u1"):
-        Bank(bundle).prepare(SHAPE, [NAMES[0], "2c3-u1"])
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("2zz-u1", r"'2zz-u1': the bundle has 2id-u1"),
+        ("2c3-u1", "slot 0: the weights of branch 'c3' were not kept"),
+    ],
+)
+def test_prepare_refuses_what_the_bundle_does_not_have(bundle, name, words):
+    with pytest.raises(InputError, match=words):
+        Bank(bundle).prepare(SHAPE, [NAMES[0], name])
 
 
 def test_measure_switching(bank, frame):

@@ -94,6 +94,7 @@ def test_frames_in_flight_are_dispatched_before_the_first_is_fetched():
 
     def dispatch(image, member):
         nonlocal most
+        time.sleep(0.02)  # the source is ahead
         output = Output(image)
         most = max(most, len(flying))
         return output

@@ -1,0 +1,88 @@
+"""Both plans over one set of weights: no frame waits for a compiler.
+
+A sub-graph runs fused where its executable is ready. Where it is not, it is served chained, from the next frame
+on, while its own executable is compiled in the background.
+"""
+
+import concurrent.futures
+import dataclasses
+from collections.abc import Sequence
+
+import chex
+import jax
+
+from dysr_jax.model.programs import Output
+from dysr_jax.runtime.bank import Bank, FrameShape
+from dysr_jax.runtime.bundle import Bundle
+from dysr_jax.runtime.chained import Chain
+from dysr_jax.runtime.executables import DEFAULT_CACHE, ExecutableCache
+from dysr_jax.runtime.memory import Memory
+
+
+class Serving:
+    """Frames through any sub-graph whose weights are there.
+
+    Args:
+        bundle: the members and their weights.
+        budget: bytes, as of `Bank`; the chain's executables are not counted.
+        cache: where executables are looked for and kept on disk.
+        output: where results lie; `host` is pinned host memory, where the device has it.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        budget: int | None = None,
+        cache: ExecutableCache | None = DEFAULT_CACHE,
+        output: Output = "host",
+    ) -> None:
+        resident = dataclasses.replace(bundle, params=jax.device_put(bundle.params))
+        self.bank = Bank(resident, budget=budget, cache=cache, output=output)
+        self.chain = Chain(resident, cache=cache, output=output)
+        self._asked: dict[tuple[str, FrameShape], concurrent.futures.Future[None]] = {}
+
+    def prepare(self, shape: FrameShape, names: Sequence[str] | None = None) -> None:
+        """Compile sub-graphs (default: the members) and wait for it: see `Bank.prepare`."""
+        self.bank.prepare(shape, names)
+
+    def prepare_soon(self, shape: FrameShape, names: Sequence[str] | None = None) -> None:
+        """Compile the chain, which serves all of them from then on; the rest in the background."""
+        self.chain.prepare(shape)
+        members = [member.name for member in self.bank.bundle.members]
+        for name in members if names is None else names:
+            self._ask(name, shape)
+
+    def _ask(self, name: str, shape: FrameShape) -> None:
+        if (name, shape) not in self._asked:
+            self._asked[name, shape] = self.bank.prepare_soon(shape, [name])
+
+    def dispatch(self, frame: chex.Array, name: str) -> jax.Array:
+        """Start to upscale a frame, fused if that is ready, else chained.
+
+        Args:
+            frame: `[H, W, 3]` uint8.
+            name: of a member, or of any arch whose weights the bundle has.
+
+        Returns:
+            `[s H, s W, 3]` uint8.
+
+        Raises:
+            InputError: no such arch, or a frame shape that nothing was prepared for.
+        """
+        shape = (frame.shape[0], frame.shape[1])
+        if self.bank.is_ready(name, shape):
+            return self.bank.dispatch(frame, name)
+        arch = self.bank.arch(name)
+        output = self.chain.dispatch(frame, arch)
+        self._ask(name, shape)
+        return output
+
+    def memory(self) -> Memory:
+        """What is held, of both plans; the weights are the same."""
+        bank, chain = self.bank.memory(), self.chain.memory()
+        return Memory(
+            weights=bank.weights,
+            executables=bank.executables + chain.executables,
+            workspace=max(bank.workspace, chain.workspace),
+        )

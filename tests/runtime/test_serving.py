@@ -1,0 +1,109 @@
+"""Serving: the fused executable where it is ready, the chain until then, the same pixels by both."""
+
+import threading
+
+import jax
+import numpy as np
+import pytest
+
+from dysr_jax.errors import InputError
+from dysr_jax.model.programs import make_supernet
+from dysr_jax.model.supernet import init_params
+from dysr_jax.runtime.bundle import make_bundle, make_member
+from dysr_jax.runtime.compilations import count_compilations
+from dysr_jax.runtime.serving import Serving
+from dysr_jax.space import parse_arch, uniform
+
+SPACE = uniform(slots=2, width=4, scale=2, branches=("id", "c3", "s3"))
+SHAPE = (6, 8)
+NAMES = ("2id-u1", "c3-s3-u1")
+OTHER = "id-s3-u1"
+"""No member, but its weights are there."""
+
+
+@pytest.fixture(scope="module")
+def bundle():
+    params = jax.tree.map(lambda x: 3 * x, init_params(jax.random.key(0), SPACE))
+    members = [
+        make_member(SPACE, parse_arch(SPACE, n), 30.0 + i, 1.0 + i) for i, n in enumerate(NAMES)
+    ]
+    net = make_supernet(SPACE, "float32")
+    return make_bundle(params, members, net=net, frame=SHAPE, bicubic_psnr_y=29.0)
+
+
+@pytest.fixture(scope="module")
+def frame():
+    return np.random.default_rng(0).integers(0, 256, (*SHAPE, 3), np.uint8)
+
+
+@pytest.fixture
+def gate(monkeypatch):
+    """What the background compiles waits here."""
+    opened = threading.Event()
+    from dysr_jax.runtime.background import Background
+
+    submit = Background.submit
+
+    def wait_first(self, job):
+        def waiting():
+            opened.wait(30)
+            job()
+
+        return submit(self, waiting)
+
+    monkeypatch.setattr(Background, "submit", wait_first)
+    yield opened
+    opened.set()
+
+
+def levels(a, b):
+    return np.abs(np.asarray(a, int) - np.asarray(b, int)).max()
+
+
+def test_a_sub_graph_is_served_at_once_and_fused_as_soon_as_it_is_compiled(bundle, frame, gate):
+    serving = Serving(bundle)
+    serving.prepare_soon(SHAPE)
+    with count_compilations() as compilations:
+        chained = {name: np.asarray(serving.dispatch(frame, name)) for name in (*NAMES, OTHER)}
+    assert compilations.value == 0
+    assert not any(serving.bank.is_ready(name, SHAPE) for name in chained)
+    gate.set()
+    for name, image in chained.items():
+        serving._asked[name, SHAPE].result(60)
+        assert serving.bank.is_ready(name, SHAPE)
+        assert levels(serving.dispatch(frame, name), image) <= 1
+    assert levels(chained[NAMES[0]], chained[NAMES[1]]) > 5
+
+
+def test_what_is_prepared_is_fused_and_needs_no_chain(bundle, frame):
+    serving = Serving(bundle)
+    serving.prepare(SHAPE, [NAMES[1]])
+    fused = serving.dispatch(frame, NAMES[1])
+    assert serving.chain.count == 0
+    with pytest.raises(InputError, match="the chain is not prepared for a frame of 6x8"):
+        serving.dispatch(frame, NAMES[0])
+    assert levels(fused, serving.bank(frame, NAMES[1])) == 0
+
+
+def test_weights_are_resident_once(bundle, frame):
+    serving = Serving(bundle)
+    serving.prepare(SHAPE)
+    serving.chain.prepare(SHAPE)
+    memory = serving.memory()
+    assert memory.weights == serving.bank.memory().weights == serving.chain.memory().weights
+    parts = [serving.bank.memory().executables, serving.chain.memory().executables]
+    assert memory.executables == sum(parts) > max(parts)
+    pointers = [
+        {leaf.unsafe_buffer_pointer() for leaf in jax.tree.leaves(held._params)}
+        for held in (serving.bank, serving.chain)
+    ]
+    assert pointers[0] == pointers[1]
+
+
+def test_an_arch_that_cannot_be_served_is_refused(bundle, frame):
+    serving = Serving(bundle)
+    serving.prepare_soon(SHAPE, [])
+    with pytest.raises(InputError, match="the bundle has 2id-u1"):
+        serving.dispatch(frame, "9zz-u1")
+    with pytest.raises(InputError, match="slot 0: the weights of branch 's3' were not kept"):
+        serving.dispatch(frame, "2s3-u1")
