@@ -7,6 +7,9 @@ import pathlib
 os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=4"
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+# Programs of tests run for milliseconds and are compiled for seconds. XLA's own passes run as always; LLVM
+# does not optimise the machine code. With 0 it does, as it does for users.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 # Workers and later runs share what they compiled; where the cache never hits, tests are only slower.
 os.environ.setdefault(
     "JAX_COMPILATION_CACHE_DIR",
@@ -19,12 +22,15 @@ from typing import NamedTuple
 
 import hypothesis
 import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
 from etils.epath import backend
 from fsspec.implementations.memory import MemoryFileSystem
 
 from dysr_jax.config import RunConfig, SpaceConfig
 from dysr_jax.data.sources import DataConfig
+from dysr_jax.model.supernet import init_params
 from dysr_jax.run import run_search
 from dysr_jax.runtime.bundle import Bundle
 from dysr_jax.search.config import SearchConfig
@@ -78,6 +84,24 @@ def tiny_run(tmp_path_factory) -> Run:
 def full_space() -> SearchSpace:
     """Every registered branch in every slot."""
     return uniform(slots=2, width=4, scale=2)
+
+
+@pytest.fixture(scope="session")
+def noisy_params():
+    """`(space, noise) -> params`: fresh ones hardly change the output, with noise on all archs differ.
+
+    The noise is NumPy's: JAX would compile a program for each shape.
+    """
+
+    def make(space, noise=0.1):
+        rng = np.random.default_rng(1)
+
+        def add(leaf):
+            return jnp.asarray(leaf + noise * rng.normal(size=leaf.shape).astype(np.float32))
+
+        return jax.tree.map(add, jax.device_get(init_params(jax.random.key(0), space)))
+
+    return make
 
 
 @pytest.fixture

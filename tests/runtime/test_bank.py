@@ -9,7 +9,6 @@ import pytest
 
 from dysr_jax.errors import InputError
 from dysr_jax.model.programs import make_supernet
-from dysr_jax.model.supernet import init_params
 from dysr_jax.runtime.bank import Bank
 from dysr_jax.runtime.bundle import make_bundle, make_member
 from dysr_jax.runtime.compilations import count_compilations
@@ -24,10 +23,9 @@ SHAPE = (6, 8)
 
 
 @pytest.fixture(scope="module")
-def params():
+def params(noisy_params):
     """The whole supernet's; with noise on all weights members differ by many levels."""
-    fresh = init_params(jax.random.key(0), SPACE)
-    return jax.tree.map(lambda x: x + 0.1 * jax.random.normal(jax.random.key(1), x.shape), fresh)
+    return noisy_params(SPACE)
 
 
 @pytest.fixture(scope="module")

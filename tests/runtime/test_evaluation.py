@@ -1,6 +1,5 @@
 """Scores on benchmark sets, against scikit-image on the outputs of each member."""
 
-import jax
 import numpy as np
 import pytest
 from skimage.color import rgb2ycbcr
@@ -10,7 +9,6 @@ from dysr_jax.data.degradation import crop_to_scale, downscale, upscale
 from dysr_jax.data.images import write_image
 from dysr_jax.errors import InputError
 from dysr_jax.model.programs import make_supernet
-from dysr_jax.model.supernet import init_params
 from dysr_jax.report.scores import scores_json, scores_table
 from dysr_jax.runtime.bundle import make_bundle, make_member
 from dysr_jax.runtime.compilations import count_compilations
@@ -25,9 +23,8 @@ SHAPES = {"a": (40, 47), "b": (47, 40), "c": (41, 46)}
 
 
 @pytest.fixture(scope="module")
-def bundle():
-    fresh = init_params(jax.random.key(0), SPACE)
-    params = jax.tree.map(lambda x: x + 0.03 * jax.random.normal(jax.random.key(1), x.shape), fresh)
+def bundle(noisy_params):
+    params = noisy_params(SPACE, 0.03)
     members = [make_member(SPACE, parse_arch(SPACE, n), 30.0, 1.0 + i) for i, n in enumerate(NAMES)]
     net = make_supernet(SPACE, "float32")
     return make_bundle(params, members, net=net, frame=(6, 8), bicubic_psnr_y=29.0)

@@ -1,6 +1,5 @@
 """Images of every kind through a member, and files of them."""
 
-import jax
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
@@ -9,7 +8,6 @@ from dysr_jax.data.degradation import upscale
 from dysr_jax.data.images import read_image, read_picture, write_image
 from dysr_jax.errors import InputError
 from dysr_jax.model.programs import make_supernet
-from dysr_jax.model.supernet import init_params
 from dysr_jax.runtime import files, tiles
 from dysr_jax.runtime.bank import Bank
 from dysr_jax.runtime.bundle import make_bundle, make_member
@@ -24,12 +22,10 @@ NAMES = ["id-u1", "c3-u1", "a1-u1"]
 
 
 @pytest.fixture(scope="module")
-def bundle():
-    fresh = init_params(jax.random.key(0), SPACE)
-    noisy = jax.tree.map(lambda x: x + 0.1 * jax.random.normal(jax.random.key(1), x.shape), fresh)
+def bundle(noisy_params):
     members = [make_member(SPACE, parse_arch(SPACE, n), 30.0, 1.0 + i) for i, n in enumerate(NAMES)]
     net = make_supernet(SPACE, "float32")
-    return make_bundle(noisy, members, net=net, frame=(6, 8), bicubic_psnr_y=29.0)
+    return make_bundle(noisy_params(SPACE), members, net=net, frame=(6, 8), bicubic_psnr_y=29.0)
 
 
 @pytest.fixture(scope="module")

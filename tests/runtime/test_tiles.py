@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from dysr_jax.model.branches import BODY
 from dysr_jax.model.programs import make_supernet
-from dysr_jax.model.supernet import init_params
 from dysr_jax.model.upsamplers import UPSAMPLERS
 from dysr_jax.runtime import tiles
 from dysr_jax.runtime.bank import Bank
@@ -33,12 +32,12 @@ LOCAL = [name for name, radius in RADII.items() if radius is not None]
 
 
 @pytest.fixture(scope="module")
-def bank():
-    fresh = init_params(jax.random.key(0), SPACE)
-    noisy = jax.tree.map(lambda x: x + 0.1 * jax.random.normal(jax.random.key(1), x.shape), fresh)
+def bank(noisy_params):
     members = [make_member(SPACE, parse_arch(SPACE, name), 30.0, 1.0) for name in RADII]
     net = make_supernet(SPACE, "float32")
-    return Bank(make_bundle(noisy, members, net=net, frame=(6, 8), bicubic_psnr_y=29.0))
+    return Bank(
+        make_bundle(noisy_params(SPACE), members, net=net, frame=(6, 8), bicubic_psnr_y=29.0)
+    )
 
 
 @pytest.fixture

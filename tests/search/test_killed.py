@@ -9,7 +9,6 @@ import pytest
 
 from dysr_jax import atomic, parallel
 from dysr_jax.model.programs import frame_program, make_supernet
-from dysr_jax.model.supernet import init_params
 from dysr_jax.search import loop, nsga2, resume
 from dysr_jax.search.archive import Archive
 from dysr_jax.search.config import SearchConfig
@@ -78,10 +77,9 @@ class Reaper:
 
 
 @pytest.fixture(scope="module")
-def weights():
+def weights(noisy_params):
     """With noise, so that archs differ in quality."""
-    fresh = init_params(jax.random.key(0), SPACE)
-    return jax.tree.map(lambda x: x + 0.1 * jax.random.normal(jax.random.key(1), x.shape), fresh)
+    return noisy_params(SPACE)
 
 
 @pytest.fixture(scope="module", params=[1, 4], ids=["one device", "four devices"])

@@ -11,7 +11,6 @@ import pytest
 from dysr_jax import parallel
 from dysr_jax.errors import InputError
 from dysr_jax.model.programs import make_supernet
-from dysr_jax.model.supernet import init_params
 from dysr_jax.search import loop, nsga2, resume
 from dysr_jax.search.archive import Archive, Record
 from dysr_jax.search.config import SearchConfig
@@ -29,14 +28,12 @@ FILE = "archive.jsonl"
 
 
 @pytest.fixture(scope="module")
-def problem():
+def problem(noisy_params):
     """Weights, patches and mesh; noise on the weights, so that archs differ in quality."""
-    fresh = init_params(jax.random.key(0), SPACE)
-    params = jax.tree.map(lambda x: x + 0.1 * jax.random.normal(jax.random.key(1), x.shape), fresh)
     lr = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), np.uint8)
     hr = lr.repeat(2, 1).repeat(2, 2)
     patches = Patches(lr=jnp.asarray(lr), hr=jnp.asarray(hr), image=jnp.asarray([0, 1]))
-    return params, patches, parallel.device_mesh(2)
+    return noisy_params(SPACE), patches, parallel.device_mesh(2)
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dysr_jax.model.supernet import Supernet, init_params
+from dysr_jax.model.supernet import Supernet
 from dysr_jax.space import largest, sample, smallest, uniform
 from dysr_jax.train.config import TrainConfig
 from dysr_jax.train.losses import charbonnier, frequency_l1, group_loss, image_loss, l1
@@ -19,22 +19,13 @@ SMALLS = 2
 DISTILLED = TrainConfig(distill=0.3)
 
 
-def noisy_params(space):
-    """Weights under which every arch gives another output (fresh ones give none at the end)."""
-    params = init_params(jax.random.key(0), space)
-    leaves, tree = jax.tree.flatten(params)
-    keys = jax.random.split(jax.random.key(1), len(leaves))
-    noisy = [x + 0.1 * jax.random.normal(k, x.shape) for x, k in zip(leaves, keys, strict=True)]
-    return jax.tree.unflatten(tree, noisy)
-
-
 @pytest.fixture(scope="module")
 def space():
     return uniform(slots=1, width=4, scale=2, branches=("id", "s3", "r1"), upsamplers=("u1",))
 
 
 @pytest.fixture(scope="module")
-def case(space):
+def case(space, noisy_params):
     lr = jax.random.uniform(jax.random.key(2), (PATCHES, 4, 4, 3))
     hr = jax.random.uniform(jax.random.key(3), (PATCHES, 8, 8, 3))
     return Supernet(space), noisy_params(space), lr, hr
