@@ -1,0 +1,118 @@
+"""Between the colours of videos (luma and chroma, in limited or full range) and RGB of 8 bits.
+
+The matrix is what the stream says. Where it says nothing, it is what players take: BT.709 for 1280 columns
+or more, or more than 576 rows, else BT.601; and limited range. Only the matrix and the range are undone:
+primaries and transfer are those of the video, and are passed on as tags.
+"""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dysr_jax.errors import InputError
+
+if TYPE_CHECKING:
+    import av
+    from av.video.reformatter import VideoReformatter
+
+BT709, BT601, UNTAGGED = 1, 6, 2
+"""Matrices, primaries and transfers as ITU-T H.273 numbers them; FFmpeg and the files do the same."""
+
+LIMITED, FULL = 1, 2
+"""FFmpeg's numbers of the ranges."""
+
+# From the numbers of H.273 to those that swscale takes.
+MATRICES = {BT709: 1, 4: 4, 5: 5, BT601: 5, 7: 7, 9: 9}
+
+HDR = {16: "PQ", 18: "HLG"}
+"""Transfers of light that 8 bits and the networks' training images do not cover."""
+
+OTHER_MATRICES = {8: "YCgCo", 10: "BT.2020 constant luminance", 14: "ICtCp"}
+
+
+def assumed_matrix(rows: int, columns: int) -> int:
+    """The matrix of a video that does not say it."""
+    return BT709 if columns >= 1280 or rows > 576 else BT601
+
+
+def is_yuv(frame: "av.VideoFrame") -> bool:
+    """Whether pixels are luma and chroma: no RGB, no palette, no grey."""
+    return not frame.format.is_rgb and len(frame.format.components) >= 3
+
+
+def matrix_of(frame: "av.VideoFrame") -> int:
+    """The matrix of a frame, told or assumed."""
+    told = int(frame.colorspace)
+    return told if told not in (0, UNTAGGED, 3) else assumed_matrix(frame.height, frame.width)
+
+
+def check_colours(frame: "av.VideoFrame") -> None:
+    """Whether a frame's colours can be given as 8-bit RGB.
+
+    Raises:
+        InputError: a transfer or a matrix that cannot be converted.
+    """
+    transfer, matrix = HDR.get(int(frame.color_trc)), matrix_of(frame)
+    if transfer:
+        raise InputError(
+            f"it is HDR ({transfer} transfer); allowed is SDR: tone-map it first, with ffmpeg's zscale and "
+            f"tonemap"
+        )
+    if is_yuv(frame) and matrix not in MATRICES:
+        told = OTHER_MATRICES.get(matrix, f"number {matrix}")
+        raise InputError(f"its colour matrix is {told}; allowed are BT.601, BT.709 and BT.2020")
+
+
+def _grey(frame: "av.VideoFrame") -> np.ndarray:
+    """`[H, W, 3]` of a grey frame; swscale takes all of them for full range."""
+    levels = frame.reformat(format="gray").to_ndarray()
+    if frame.color_range == LIMITED:
+        wide = (levels.astype(np.float32) - 16) * (255 / 219)
+        levels = np.clip(np.rint(wide), 0, 255).astype(np.uint8)
+    return np.repeat(levels[:, :, None], 3, 2)
+
+
+def to_rgb(frame: "av.VideoFrame", reformatter: "VideoReformatter") -> np.ndarray:
+    """`[H, W, 3]` uint8; deeper channels are rounded to 8 bits.
+
+    Raises:
+        InputError: see `check_colours`.
+    """
+    from av.video.reformatter import Interpolation
+
+    check_colours(frame)
+    if frame.format.name.startswith("gray"):
+        return _grey(frame)
+    # Without these, chroma is repeated in place of interpolated, and sums are rounded coarsely.
+    exact = Interpolation.BILINEAR | Interpolation.ACCURATE_RND
+    exact |= Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
+    matrix = MATRICES.get(matrix_of(frame), 5) if is_yuv(frame) else None
+    full = frame.color_range == FULL or not is_yuv(frame) or frame.format.name.startswith("yuvj")
+    shown = reformatter.reformat(
+        frame,
+        format="rgb24",
+        src_colorspace=matrix,
+        dst_colorspace=matrix,
+        src_color_range=FULL if full else LIMITED,
+        dst_color_range=FULL,
+        interpolation=exact,
+    )
+    return shown.to_ndarray()
+
+
+def from_rgb(
+    image: np.ndarray, reformatter: "VideoReformatter", form: str, matrix: int
+) -> "av.VideoFrame":
+    """`[H, W, 3]` uint8 RGB as a frame in limited range of a matrix, in a pixel format such as `yuv420p`."""
+    import av
+    from av.video.reformatter import Interpolation
+
+    return reformatter.reformat(
+        av.VideoFrame.from_ndarray(image, format="rgb24"),
+        format=form,
+        src_colorspace=MATRICES[matrix],
+        dst_colorspace=MATRICES[matrix],
+        src_color_range=FULL,
+        dst_color_range=LIMITED,
+        interpolation=Interpolation.BILINEAR | Interpolation.ACCURATE_RND,
+    )

@@ -1,0 +1,175 @@
+"""Frames into a container: colours, time stamps, encoder and muxer."""
+
+import math
+from fractions import Fraction
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+from dysr_jax.errors import InputError
+from dysr_jax.video.colour import BT709, LIMITED, assumed_matrix, from_rgb
+from dysr_jax.video.copied import Copied
+from dysr_jax.video.formats import Encoder, Format, choose_encoder, muxer_options
+from dysr_jax.video.pacing import Pacer
+from dysr_jax.video.reader import Reader
+from dysr_jax.video.sink import Sink
+
+if TYPE_CHECKING:
+    import av
+    from av.video.stream import VideoStream
+
+UNKNOWN = (0, 2, 3)
+"""Numbers of H.273 that say nothing about primaries and transfer."""
+
+TECHNICAL = ("major_brand", "minor_version", "compatible_brands", "encoder", "rotate", "duration")
+"""What a container's metadata say about the file and not about the film."""
+
+
+def fine_tick(tick: Fraction, encoder: Encoder) -> Fraction:
+    """A unit of which times on `tick` are multiples, of at most 1/10000 s where the encoder allows it."""
+    fine = tick / math.ceil(tick * 10_000)
+    longest = encoder.longest_denominator
+    return fine if fine.denominator <= longest else Fraction(1, longest)
+
+
+class Encoding:
+    """A container that is being written.
+
+    Args:
+        sink: gets its bytes.
+        form: of the container.
+        size: columns and rows of the frames.
+        rate: frames a second, on average.
+        like: the source, for unit of time, shape of pixels, colours, metadata, audio and subtitles.
+        crf: constant rate factor of the encoder, in place of its default.
+
+    Raises:
+        InputError: the encoder does not take the size or the rate.
+    """
+
+    def __init__(
+        self,
+        sink: Sink,
+        form: Format,
+        size: tuple[int, int],
+        rate: Fraction,
+        like: Reader | None,
+        crf: int | None,
+    ) -> None:
+        import av
+        from av.video.reformatter import VideoReformatter
+
+        self.notes: list[str] = []
+        self._form, self._rate, self._like = form, rate, like
+        self._encoder = choose_encoder(form)
+        self._matrix = BT709 if form.tagged else assumed_matrix(size[1], size[0])
+        self._tick = fine_tick(like.tick if like and form.tagged else 1 / rate, self._encoder)
+        self._pad = tuple(side % 2 if self._encoder.even else 0 for side in size)
+        self._pacer = None if form.tagged else Pacer(rate)
+        self._reformatter = VideoReformatter()
+        self._container = av.open(sink, "w", format=form.muxer, options=muxer_options(form))
+        self._stream = self._add_stream(size, crf)
+        self._last: tuple[int, av.VideoFrame] | None = None
+        self._copied: Copied | None = None
+        if like is not None and form.tagged:
+            kept = {k: v for k, v in like.metadata.items() if k.lower() not in TECHNICAL}
+            self._container.metadata.update(kept)
+            self._copied = Copied(like, self._container, form.muxer)
+        self._start(size)
+
+    def add(self, image: np.ndarray, time: Fraction) -> None:
+        """Encode a frame, and copy what is heard and read until then."""
+        if self._pacer is not None:
+            self._add_paced(self._pacer, image, time)
+            return
+        self._encode(self._frame(image), round(time / self._tick))
+        if self._copied is not None:
+            self._copied.until(time)
+
+    def finish(self) -> None:
+        """Encode what the encoder still holds, copy the rest, and write the end of the file."""
+        self._container.mux(self._stream.encode(None))
+        if self._copied is not None:
+            whole = self._like is not None and self._like.ended and not self._like.damaged
+            end = Fraction(0) if self._last is None else (self._last[0] + 1) * self._tick
+            self._copied.until(None if whole else end)
+            self._copied.close()
+            self.notes += self._copied.notes
+        self._container.close()
+        self._note_pace()
+
+    def _add_stream(self, size: tuple[int, int], crf: int | None) -> "VideoStream":
+        options = dict(self._encoder.options)
+        if crf is not None and "crf" in options:
+            options["crf"] = str(crf)
+        added = self._container.add_stream(self._encoder.name, rate=self._rate, options=options)
+        stream = cast("VideoStream", added)
+        stream.width, stream.height = (
+            side + pad for side, pad in zip(size, self._pad, strict=True)
+        )
+        stream.pix_fmt = "yuv420p"
+        context, like = stream.codec_context, self._like
+        # A raw frame's time stamp is its number.
+        context.time_base = self._tick if self._form.tagged else 1 / self._rate
+        context.color_range = LIMITED
+        if like is not None and like.pixel_aspect != 1:
+            context.sample_aspect_ratio = like.pixel_aspect
+        if self._form.tagged:
+            context.colorspace = self._matrix
+            context.color_primaries = _or_bt709(like.primaries if like else 2)
+            context.color_trc = _or_bt709(like.transfer if like else 2)
+        return stream
+
+    def _start(self, size: tuple[int, int]) -> None:
+        import av
+
+        try:
+            self._container.start_encoding()
+        except (av.error.FFmpegError, ValueError) as error:
+            columns, rows = size
+            reason = getattr(error, "strerror", None) or error
+            raise InputError(
+                f"{columns}x{rows} at {self._rate} frames a second cannot be encoded with "
+                f"{self._encoder.name}: {reason}"
+            ) from None
+        if self._encoder is not self._form.encoders[0]:
+            self.notes.append(f"encoded with {self._encoder.name}: this FFmpeg has no better one")
+        if any(self._pad):
+            self.notes.append(
+                f"its last pixels are repeated: {self._encoder.name} takes even sizes"
+            )
+
+    def _frame(self, image: np.ndarray) -> "av.VideoFrame":
+        if any(self._pad):
+            image = np.pad(image, ((0, self._pad[1]), (0, self._pad[0]), (0, 0)), "edge")
+        return from_rgb(image, self._reformatter, "yuv420p", self._matrix)
+
+    def _add_paced(self, pacer: Pacer, image: np.ndarray, time: Fraction) -> None:
+        """Frames are numbered; `_encode` takes the next number."""
+        repeats, fits = pacer.place(time)
+        for _ in range(repeats):
+            if self._last is not None:
+                self._encode(self._last[1], 0)
+        if fits:
+            self._encode(self._frame(image), 0)
+
+    def _encode(self, frame: "av.VideoFrame", stamp: int) -> None:
+        from av.video.frame import PictureType
+
+        stamp = stamp if self._last is None else max(stamp, self._last[0] + 1)
+        self._last = stamp, frame
+        frame.pts, frame.time_base = stamp, self._stream.codec_context.time_base
+        frame.duration = round(1 / (self._rate * frame.time_base))
+        frame.pict_type = PictureType.NONE  # the encoder chooses
+        self._container.mux(self._stream.encode(frame))
+
+    def _note_pace(self) -> None:
+        if self._pacer is not None and (self._pacer.repeated or self._pacer.dropped):
+            self.notes.append(
+                f"Y4M has a constant rate: {self._pacer.repeated} frames are repeated and "
+                f"{self._pacer.dropped} left out"
+            )
+
+
+def _or_bt709(number: int) -> int:
+    return BT709 if number in UNKNOWN else number

@@ -1,0 +1,94 @@
+"""What is found in a video while it is read, in sentences."""
+
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from dysr_jax.video import colour
+from dysr_jax.video.clock import Clock
+from dysr_jax.video.decode import Decoder
+
+if TYPE_CHECKING:
+    import av
+    from av.video.stream import VideoStream
+
+MATRIX_NAMES = {colour.BT709: "BT.709", colour.BT601: "BT.601"}
+
+TOLERANCE_S = Fraction(1, 2)
+"""By how much a whole video may end before the time that it declares."""
+
+
+def declared_end(stream: "VideoStream", start: Fraction) -> Fraction | None:
+    """When the last frame ends, as the container says it: in the stream, or in Matroska's tag."""
+    if stream.duration and stream.time_base:
+        return ((stream.start_time or 0) + stream.duration) * stream.time_base - start
+    parts = stream.metadata.get("DURATION", "").split(":")
+    try:
+        hours, minutes, seconds = map(Fraction, parts)
+    except ValueError:
+        return None
+    return hours * 3600 + minutes * 60 + seconds - start or None
+
+
+class Findings:
+    """What a reader says beside its frames.
+
+    Args:
+        first: the first frame.
+        decoder: counts what is damaged.
+        clock: knows the times.
+        declared: when the last frame should end, in seconds.
+    """
+
+    def __init__(
+        self, first: "av.VideoFrame", decoder: Decoder, clock: Clock, declared: Fraction | None
+    ) -> None:
+        self._decoder, self._clock, self._declared = decoder, clock, declared
+        self.primaries, self.transfer = int(first.color_primaries), int(first.color_trc)
+        self._size = first.width, first.height
+        self._of_first = tuple(_of_first(first))
+        self._interlaced = 0
+        self._resized: list[str] = []
+
+    def see(self, frame: "av.VideoFrame", time: Fraction) -> None:
+        """Look at the next frame."""
+        self._interlaced += frame.interlaced_frame
+        if (frame.width, frame.height) != self._size:
+            self._size = frame.width, frame.height
+            self._resized.append(f"from {float(time):.2f} s on it is {frame.width}x{frame.height}")
+
+    def damaged(self) -> str | None:
+        """How the video ended too early."""
+        if not self._decoder.ended:
+            return None
+        end, slack = self._clock.end, max(TOLERANCE_S, 2 / self._clock.rate)
+        if self._decoder.failure:
+            return f"it cannot be read after {float(end):.2f} s: {self._decoder.failure}"
+        if self._declared is not None and self._declared - end > slack:
+            return f"it ends at {float(end):.2f} s of the {float(self._declared):.2f} s it declares"
+        return f"its last packet, at {float(end):.2f} s, is cut off" if self._decoder.cut else None
+
+    def notes(self) -> tuple[str, ...]:
+        """All sentences so far."""
+        counted = (
+            (self._decoder.skipped, "packets that cannot be decoded, left out"),
+            (self._decoder.concealed, "damaged frames, filled in by the decoder"),
+            (self._clock.repaired, "times that do not increase, moved"),
+            (self._interlaced, "interlaced frames, used as they are woven"),
+        )
+        variable = ("its frame rate is variable",) if self._clock.variable else ()
+        counts = tuple(f"{what}: {count}" for count, what in counted if count)
+        return (*self._of_first, *variable, *counts, *self._resized)
+
+
+def _of_first(frame: "av.VideoFrame") -> list[str]:
+    """What the first frame shows of all."""
+    notes = []
+    if colour.is_yuv(frame) and int(frame.colorspace) in (0, colour.UNTAGGED, 3):
+        name = MATRIX_NAMES[colour.matrix_of(frame)]
+        notes.append(f"it does not say its colour matrix: {name} is assumed")
+    depth = max(component.bits for component in frame.format.components)
+    if depth > 8:
+        notes.append(f"its {depth} bits a channel are rounded to 8")
+    if any(component.is_alpha for component in frame.format.components):
+        notes.append("its transparency is left out")
+    return notes

@@ -1,0 +1,98 @@
+"""What the suffix of an output says: its container, and what its frames are encoded with."""
+
+import dataclasses
+import pathlib
+
+from dysr_jax.errors import InputError
+from dysr_jax.video.source import STANDARD
+
+
+@dataclasses.dataclass(frozen=True)
+class Encoder:
+    """An encoder of FFmpeg and its options."""
+
+    name: str
+    options: tuple[tuple[str, str], ...] = ()
+    even: bool = False
+    """Whether it takes even sizes only."""
+    longest_denominator: int = 1 << 30
+    """Of the unit of its time stamps."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Format:
+    """A container of FFmpeg, its options, and the encoders that are tried in turn."""
+
+    muxer: str
+    encoders: tuple[Encoder, ...]
+    options: tuple[tuple[str, str], ...] = ()
+    tagged: bool = True
+    """Whether it says the matrix of its colours, and the time of each frame."""
+
+
+X264 = Encoder("libx264", (("crf", "18"), ("preset", "veryfast")), even=True)
+MPEG4 = Encoder(
+    "mpeg4", (("flags", "+qscale"), ("global_quality", "236")), longest_denominator=60_000
+)
+VP9 = Encoder(
+    "libvpx-vp9",
+    (("crf", "20"), ("b", "0"), ("deadline", "realtime"), ("cpu-used", "7"), ("row-mt", "1")),
+)
+
+# Fragments of a second, so that a part plays; at the end they become a file as any other.
+FRAGMENTS = (
+    ("movflags", "hybrid_fragmented+delay_moov"),
+    ("frag_duration", "1000000"),
+)
+# Before libavformat 62.12, that end was written wrongly.
+ONLY_FRAGMENTS = (("movflags", "frag_keyframe+empty_moov+delay_moov"), FRAGMENTS[1])
+CLUSTERS = (("cluster_time_limit", "1000"),)
+
+Y4M = Format("yuv4mpegpipe", (Encoder("rawvideo"),), (("flush_packets", "1"),), tagged=False)
+
+FORMATS = {
+    ".mp4": Format("mp4", (X264, MPEG4), FRAGMENTS),
+    ".m4v": Format("mp4", (X264, MPEG4), FRAGMENTS),
+    ".mov": Format("mov", (X264, MPEG4), FRAGMENTS),
+    ".mkv": Format("matroska", (X264, MPEG4), CLUSTERS),
+    ".webm": Format("webm", (VP9,), CLUSTERS),
+    ".y4m": Y4M,
+}
+"""By suffix, in lower case."""
+
+
+def format_of(name: str) -> Format:
+    """The format of an output; standard output takes Y4M.
+
+    Raises:
+        InputError: another suffix.
+    """
+    if name == STANDARD:
+        return Y4M
+    suffix = pathlib.Path(name).suffix.lower()
+    if suffix not in FORMATS:
+        raise InputError(f"video {name!r}: allowed suffixes are {', '.join(FORMATS)}")
+    return FORMATS[suffix]
+
+
+def muxer_options(form: Format) -> dict[str, str]:
+    """The options of a format's container, for the FFmpeg that is there."""
+    import av
+
+    old = av.library_versions["libavformat"] < (62, 12)
+    return dict(ONLY_FRAGMENTS if form.options is FRAGMENTS and old else form.options)
+
+
+def choose_encoder(form: Format) -> Encoder:
+    """The first encoder of a format that this build of FFmpeg has.
+
+    Raises:
+        InputError: none.
+    """
+    import av
+
+    for encoder in form.encoders:
+        if encoder.name in av.codecs_available:
+            return encoder
+    names = ", ".join(encoder.name for encoder in form.encoders)
+    raise InputError(f"format {form.muxer!r} cannot be written: this FFmpeg has no {names}")

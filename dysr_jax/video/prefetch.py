@@ -1,0 +1,74 @@
+"""An iterator that runs ahead in a thread, by a bounded number of items."""
+
+import queue
+import threading
+from collections.abc import Iterator
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+PATIENCE_S = 2.0
+"""How long closing waits for the thread; one that hangs in a pipe is left to the end of the process."""
+
+
+class Prefetched(Generic[T]):
+    """What `items` yields, computed ahead.
+
+    What it raises is raised here, after all that came before it.
+
+    Args:
+        items: runs in a thread of its own from now on.
+        ahead: items that wait at most.
+    """
+
+    def __init__(self, items: Iterator[T], ahead: int) -> None:
+        self._items = items
+        self._queue: queue.Queue[tuple[str, T | BaseException | None]] = queue.Queue(max(1, ahead))
+        self._closed = threading.Event()
+        self._over = False
+        self._thread = threading.Thread(target=self._run, name="prefetch", daemon=True)
+        self._thread.start()
+
+    def __iter__(self) -> "Prefetched[T]":
+        return self
+
+    def __next__(self) -> T:
+        if self._over:
+            raise StopIteration
+        kind, value = self._queue.get()
+        if kind == "item":
+            return value  # type: ignore[return-value]
+        self._over = True
+        if isinstance(value, BaseException):
+            raise value
+        raise StopIteration
+
+    @property
+    def waiting(self) -> int:
+        """Items that wait now."""
+        return self._queue.qsize()
+
+    def close(self) -> bool:
+        """End the thread and drop what waits; says whether the thread has ended."""
+        self._over = True
+        self._closed.set()
+        self._thread.join(PATIENCE_S)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            for item in self._items:
+                if not self._put("item", item):
+                    return
+            self._put("end", None)
+        except BaseException as error:
+            self._put("error", error)
+
+    def _put(self, kind: str, value: T | BaseException | None) -> bool:
+        while not self._closed.is_set():
+            try:
+                self._queue.put((kind, value), timeout=0.05)
+                return True
+            except queue.Full:
+                continue
+        return False

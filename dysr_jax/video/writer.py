@@ -1,0 +1,185 @@
+"""Write a video: `open_writer` gives a `Writer`, which takes RGB images with their times.
+
+A file is written beside its place, as `NAME.partial.EXT`, and renamed when it is closed. Its beginning plays
+at any moment: after a kill, or on a full disk, `NAME.partial.EXT` is what was encoded until then.
+"""
+
+import os
+import pathlib
+from fractions import Fraction
+from types import TracebackType
+
+import numpy as np
+
+from dysr_jax.errors import InputError
+from dysr_jax.video.encoding import Encoding
+from dysr_jax.video.formats import format_of
+from dysr_jax.video.reader import Reader
+from dysr_jax.video.sink import Sink
+from dysr_jax.video.source import STANDARD, name_of
+from dysr_jax.video.targets import check_target, open_target, partial_of
+from dysr_jax.video.worker import Worker
+
+ROOM = 4
+"""Frames that wait for the encoder at most."""
+
+
+class Writer:
+    """A video that is being written, by a thread of its own. Made by `open_writer`.
+
+    As a context manager it is closed at the end. After an exception it is ended too, but what was written
+    keeps its partial name.
+    """
+
+    def __init__(self, name: str, sink: Sink, encoding: Encoding, size: tuple[int, int]) -> None:
+        self.path = name
+        self.frames = 0
+        """Frames that were handed over."""
+        self._sink, self._encoding, self._size = sink, encoding, size
+        self._worker = Worker(self._add, ROOM)
+        self._closed = False
+
+    @property
+    def partial(self) -> str | None:
+        """Where the file is until it is closed; `None` for standard output."""
+        return None if self.path == STANDARD else str(partial_of(self.path))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the file has not as it was given, a sentence each; complete after closing."""
+        return tuple(self._encoding.notes)
+
+    def write(self, image: np.ndarray, time: Fraction) -> None:
+        """Append a frame; waits while `ROOM` frames are not encoded yet.
+
+        Args:
+            image: `[H, W, 3]` uint8 RGB, which must not be changed afterwards.
+            time: seconds, larger than that of the frame before.
+
+        Raises:
+            InputError: another size than that of the video, or a disk that is full.
+            BrokenPipeError: the program that reads standard output has ended.
+        """
+        columns, rows = self._size
+        if image.shape != (rows, columns, 3) or image.dtype != np.uint8:
+            raise InputError(
+                f"image of shape {image.shape} and {image.dtype}; allowed is {(rows, columns, 3)} and uint8"
+            )
+        self._check()
+        self._worker.put((image, time))
+        self.frames += 1
+
+    def close(self) -> None:
+        """Encode what waits, end the file, and give it its name.
+
+        Raises:
+            InputError: no frame came, or a disk that is full; what was written plays, under its partial name.
+            BrokenPipeError: the program that reads standard output has ended.
+        """
+        if self._closed:
+            return
+        self._end()
+        self._check()
+        if not self.frames:
+            raise InputError(f"video {self.path!r} is not written: it has no frame")
+        if self.partial is not None:
+            pathlib.Path(self.partial).replace(self.path)
+
+    def abandon(self) -> None:
+        """End the file, and leave it under its partial name; a file without a frame is removed."""
+        if not self._closed:
+            self._end()
+
+    def __enter__(self) -> "Writer":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is None:
+            self.close()
+        else:
+            self.abandon()
+
+    def _add(self, item: tuple[np.ndarray, Fraction]) -> None:
+        self._encoding.add(*item)
+        if self._sink.error is not None:
+            raise self._sink.error
+
+    def _end(self) -> None:
+        self._closed = True
+        self._worker.finish()
+        try:
+            self._encoding.finish()
+        except Exception as error:
+            self._worker.error = self._worker.error or error
+        finally:
+            self._sink.finish()
+            if self.partial is not None and not self.frames:
+                pathlib.Path(self.partial).unlink(missing_ok=True)
+
+    def _check(self) -> None:
+        """Raise what went wrong in the thread."""
+        import av
+
+        error = self._sink.error or self._worker.error
+        if error is None:
+            return
+        if isinstance(error, BrokenPipeError) or not isinstance(
+            error, OSError | av.error.FFmpegError
+        ):
+            raise error
+        raise InputError(
+            f"video {self.path!r} cannot be written: {error.strerror or error}; what was encoded until "
+            f"then is {self.partial!r}"
+        ) from None
+
+
+def open_writer(
+    path: str | os.PathLike[str],
+    *,
+    width: int,
+    height: int,
+    rate: Fraction,
+    like: Reader | None = None,
+    overwrite: bool = False,
+    crf: int | None = None,
+) -> Writer:
+    """Begin a video: H.264 in MP4, MOV and Matroska, VP9 in WebM, raw frames in Y4M.
+
+    Colours are BT.709 in limited range, and say so. Y4M cannot say its matrix: there it is the one that
+    players and `open_video` assume, BT.709 from 1280 columns or 577 rows on and BT.601 below; and its rate is
+    constant, so frames are repeated or left out where the times need it.
+
+    Args:
+        path: of the file; its suffix (`formats.FORMATS`) is the format. Or `-`, for Y4M on standard output.
+        width: columns of the frames.
+        height: rows of the frames.
+        rate: frames a second, on average; times say when each is shown.
+        like: the source. Its audio and subtitles are copied, its metadata and the shape of its pixels kept.
+        overwrite: replace a file that is there.
+        crf: constant rate factor of H.264 or VP9, 0 to 51, smaller is better; by default 18 and 20.
+
+    Raises:
+        InputError: an unknown suffix, a file that is there or is the source, a place that cannot be
+            written to, or a size that cannot be encoded.
+    """
+    name = name_of(path)
+    form = format_of(name)
+    if crf is not None and not 0 <= crf <= 51:
+        raise InputError(f"crf is {crf}; allowed are 0 to 51")
+    check_target(name, like, overwrite=overwrite)
+    sink = Sink(open_target(name), seekable=name != STANDARD)
+    try:
+        encoding = Encoding(sink, form, (width, height), Fraction(rate), like, crf)
+    except BaseException as error:
+        sink.finish()
+        if name != STANDARD:
+            partial_of(name).unlink(missing_ok=True)
+        if isinstance(error, InputError):
+            raise InputError(f"video {name!r}: {error}") from None
+        raise
+    return Writer(name, sink, encoding, (width, height))
