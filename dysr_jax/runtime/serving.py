@@ -1,7 +1,7 @@
 """Both plans over one set of weights: no frame waits for a compiler.
 
-A sub-graph runs fused where its executable is ready. Where it is not, it is served chained, from the next frame
-on, while its own executable is compiled in the background.
+A sub-graph runs fused where its executable is ready. Where it is not, it is served chained, from the next
+frame on, while its own executable is compiled in the background.
 """
 
 import concurrent.futures

@@ -6,8 +6,6 @@ another executable, so it happens between two frames and interrupts nothing.
 
 import collections
 import dataclasses
-import queue
-import time
 from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from typing import Any
@@ -16,16 +14,19 @@ import chex
 import numpy as np
 
 from dysr_jax.errors import InputError
-from dysr_jax.runtime.conveyor import Drain, Feed, Incoming
+from dysr_jax.runtime.arrivals import Arrival, Arrivals
 from dysr_jax.runtime.policy import Observation, Policy, Rung, checked
 from dysr_jax.runtime.trace import FrameRecord, Trace
 
 SLACK = 1
-"""Periods that a frame may wait before its own: what a player buffers. A frame of a source in real time is due
+"""Periods that a frame may wait before its own, what a player buffers: in real time a frame is due
 `1 + SLACK` periods after it arrived."""
 
 Dispatch = Callable[[np.ndarray, str], chex.Array]
-"""Starts to upscale a frame `[H, W, 3]` uint8 by the member of this name (`Bank.dispatch`)."""
+"""Starts to upscale a frame `[H, W, 3]` uint8 by the member of this name (`Serving.dispatch`)."""
+
+Emit = Callable[[np.ndarray, Fraction], Any]
+"""Takes an output `[s H, s W, 3]` uint8 and its time in seconds; what takes long belongs into a thread."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +56,7 @@ class StreamOptions:
 class _Flight:
     """A frame that was dispatched."""
 
-    incoming: Incoming
+    arrival: Arrival
     member: str
     begun_s: float
     queued: int
@@ -94,66 +95,58 @@ class Stream:
         psnr_y = {rung.name: rung.psnr_y for rung in self._policy.rungs}
         return Trace(self._options.fps, self._options.real_time, psnr_y, tuple(self.records))
 
-    def run(
-        self,
-        frames: Iterable[tuple[np.ndarray, Fraction]],
-        emit: Callable[[np.ndarray, Fraction], Any],
-    ) -> Trace:
+    def run(self, frames: Iterable[tuple[np.ndarray, Fraction]], emit: Emit) -> Trace:
         """Send frames through until the source ends.
 
         Args:
             frames: images `[H, W, 3]` uint8, all of one shape, with their times in seconds.
-            emit: takes every output `[s H, s W, 3]` uint8 with its time, in order, in a thread of its own.
+            emit: takes every output with its time, in order.
 
         Raises:
             Exception: what the source or `emit` raised; what was finished before was emitted.
+            InputError: the policy names a member that is none of the rungs.
         """
         state, member = self._policy.start(self._deadline_ms)
         flights: collections.deque[_Flight] = collections.deque()
-        drain = Drain(emit)
-        feed = Feed(frames, self._options.period_s if self._options.real_time else None)
+        arrivals = Arrivals(frames, self._options.period_s if self._options.real_time else None)
+        ended = False
         try:
-            ended = False
             while not ended or flights:
-                if not ended and len(flights) < self._options.in_flight:
-                    try:
-                        incoming = feed.next(wait=not flights)
-                    except queue.Empty:
-                        pass  # finish what is in flight meanwhile
+                room = len(flights) < self._options.in_flight
+                if not ended and room and (arrivals.waiting or not flights):
+                    arrival = next(arrivals, None)
+                    if arrival is None:
+                        ended = True
                     else:
-                        ended = incoming is None
-                        if incoming is not None:
-                            flights.append(self._begin(incoming, member, feed))
-                        continue
-                record = self._finish(flights.popleft(), feed, drain)
-                state, member = self._policy(state, self._observed(record, len(feed)))
+                        flights.append(self._begin(arrival, member, arrivals))
+                    continue
+                record = self._finish(flights.popleft(), arrivals, emit)
+                state, member = self._policy(state, self._observed(record, arrivals.waiting))
         finally:
-            feed.close()
-            drain.close()
+            arrivals.close()
         return self.trace
 
-    def _begin(self, incoming: Incoming, member: str, feed: Feed) -> _Flight:
-        queued = len(feed)
-        begun = time.perf_counter() - feed.start_s
-        return _Flight(incoming, member, begun, queued, self._dispatch(incoming.image, member))
+    def _begin(self, arrival: Arrival, member: str, arrivals: Arrivals) -> _Flight:
+        queued, begun = arrivals.waiting, arrivals.seconds()
+        return _Flight(arrival, member, begun, queued, self._dispatch(arrival.image, member))
 
-    def _finish(self, flight: _Flight, feed: Feed, drain: Drain) -> FrameRecord:
+    def _finish(self, flight: _Flight, arrivals: Arrivals, emit: Emit) -> FrameRecord:
         image = np.asarray(flight.output)
-        done = time.perf_counter() - feed.start_s
+        done = arrivals.seconds()
         before = self.records[-1].done_s if self.records else 0.0
         busy_ms = (done - max(flight.begun_s, before)) * 1e3
         record = FrameRecord(
-            number=flight.incoming.number,
-            arrived_s=flight.incoming.arrived_s,
+            number=flight.arrival.number,
+            arrived_s=flight.arrival.arrived_s,
             begun_s=flight.begun_s,
             done_s=done,
             frame_ms=busy_ms,
             member=flight.member,
-            late=self._is_late(flight.incoming.arrived_s, done, busy_ms),
+            late=self._is_late(flight.arrival.arrived_s, done, busy_ms),
             queued=flight.queued,
         )
         self.records.append(record)
-        drain.put(image, flight.incoming.time)
+        emit(image, flight.arrival.time)
         if self._watch:
             self._watch(record)
         return record

@@ -1,6 +1,5 @@
 """A video through the members of a bundle: reading, upscaling, encoding, at a frame rate that is held."""
 
-import contextlib
 import dataclasses
 import os
 import sys
@@ -11,7 +10,6 @@ from typing import Any
 import jax
 import numpy as np
 
-from dysr_jax.errors import InputError
 from dysr_jax.runtime.adaptive import AdaptivePolicy
 from dysr_jax.runtime.bundle import Bundle, Member
 from dysr_jax.runtime.policy import Policy, Rung
@@ -68,8 +66,8 @@ def stream_video(
         What was done, frame by frame.
 
     Raises:
-        InputError: a source that is no video, an output that is there or cannot be written, options that cannot
-            be, a policy that names an unknown member, too little memory for the members.
+        InputError: a source that is no video, an output that is there or cannot be written, options that
+            cannot be, a policy that names an unknown member, too little memory for the members.
     """
     chosen = [bundle.member(name) for name in options.members] or list(bundle.members)
     with open_video(source) as reader:
@@ -124,18 +122,18 @@ def one_size(reader: Reader, say: Say) -> Iterator[tuple[np.ndarray, Fraction]]:
 
     rows, columns = reader.image_shape
     said = False
-    with contextlib.closing(reader.frames()) as frames:
-        for image, time in frames:
-            if image.shape[:2] != (rows, columns):
-                if not said:
-                    say(
-                        f"at {float(time):.2f} s frames become {image.shape[1]}x{image.shape[0]}: "
-                        f"they are resized to {columns}x{rows}"
-                    )
-                said = True
-                resized = Image.fromarray(image).resize((columns, rows), Image.Resampling.BICUBIC)
-                image = np.asarray(resized)
+    for image, time in reader.frames():
+        if image.shape[:2] == (rows, columns):
             yield image, time
+            continue
+        if not said:
+            say(
+                f"at {float(time):.2f} s frames become {image.shape[1]}x{image.shape[0]}: they are "
+                f"resized to {columns}x{rows}"
+            )
+        said = True
+        resized = Image.fromarray(image).resize((columns, rows), Image.Resampling.BICUBIC)
+        yield np.asarray(resized), time
 
 
 def _tell(reader: Reader, writer: Writer, say: Say) -> None:
@@ -144,6 +142,3 @@ def _tell(reader: Reader, writer: Writer, say: Say) -> None:
         say(note)
     if reader.damaged:
         say(f"video {reader.path!r}: {reader.damaged}")
-
-
-__all__ = ["InputError", "VideoOptions", "frames_in_flight", "one_size", "stream_video"]

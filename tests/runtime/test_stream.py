@@ -1,4 +1,4 @@
-"""Streams: every frame comes out once and in order, by the member that the policy chose, and is judged by its time."""
+"""Streams: every frame comes out once and in order, by the member that the policy chose; what is late is."""
 
 import threading
 import time
