@@ -5,16 +5,20 @@ so that a quarter of the bytes cross to the host.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import chex
 import jax
 import jax.numpy as jnp
+from jax.sharding import SingleDeviceSharding
 
 from dysr_jax.errors import InputError
 from dysr_jax.metrics import to_uint8
 from dysr_jax.model.supernet import Kept, Params, Supernet, arch_params
 from dysr_jax.space import Arch, SearchSpace, validate
+
+PINNED: Final = "pinned_host"
+"""Memory of the host that a device writes to directly."""
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
@@ -47,7 +51,21 @@ def frame_program(net: Supernet) -> Callable[[Params, chex.Array, Arch | chex.Ar
     return upscale_frames
 
 
-def compile_static(net: Supernet, arch: Arch, params: Params, shape: tuple[int, int]) -> Any:
+def host_memory() -> str | None:
+    """The kind of memory from which the host reads at full speed; None where outputs are there already."""
+    device = jax.local_devices()[0]
+    kinds = {memory.kind for memory in device.addressable_memories()}
+    return PINNED if device.platform != "cpu" and PINNED in kinds else None
+
+
+def compile_static(
+    net: Supernet,
+    arch: Arch,
+    params: Params,
+    shape: tuple[int, int],
+    *,
+    memory: str | None = None,
+) -> Any:
     """The executable of one arch, compiled ahead of time: `(arch_params(...), frame) -> frame`.
 
     It maps `[H, W, 3]` uint8 to `[s H, s W, 3]` uint8.
@@ -57,6 +75,7 @@ def compile_static(net: Supernet, arch: Arch, params: Params, shape: tuple[int, 
         arch: the sub-graph.
         params: arrays or their shapes, of the whole supernet (or all that was kept).
         shape: LR rows and columns of a frame.
+        memory: the kind of memory for the output, such as `host_memory()`; None is the device's own.
     """
     program = frame_program(net)
 
@@ -65,4 +84,5 @@ def compile_static(net: Supernet, arch: Arch, params: Params, shape: tuple[int, 
 
     frame = jax.ShapeDtypeStruct((*shape, 3), jnp.uint8)
     read = arch_params(params, net.space, validate(net.space, arch))
-    return jax.jit(upscale_frame).lower(read, frame).compile()
+    place = SingleDeviceSharding(jax.local_devices()[0], memory_kind=memory) if memory else None
+    return jax.jit(upscale_frame, out_shardings=place).lower(read, frame).compile()
