@@ -86,7 +86,8 @@ class TorchFrames:
     @torch.inference_mode()
     def start(self) -> torch.Tensor:
         """Start a frame. A CUDA graph may write the next frame's output where this one's is."""
-        torch.compiler.cudagraph_mark_step_begin()
+        if self._frame.is_cuda:
+            torch.compiler.cudagraph_mark_step_begin()
         return self._module(self._frame)
 
     def finish(self, output: torch.Tensor) -> None:
@@ -130,7 +131,7 @@ def serve(module: FrameModule, frame: np.ndarray, mode: str, device: str) -> Ser
 def _compiled(module: FrameModule, frame: np.ndarray, mode: str, device: str) -> TorchFrames:
     with warnings.catch_warnings():  # of tensor cores and of what is not autotuned
         warnings.simplefilter("ignore")
-        torch._dynamo.reset()
+        torch.compiler.reset()
         return _warm(TorchFrames(torch.compile(module, mode=mode, dynamic=False), frame, device))
 
 
