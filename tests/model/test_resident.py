@@ -62,5 +62,5 @@ def test_a_branch_that_was_not_kept(params):
     small = compact(params, SPACE, ARCHS[:1])
     resident = Resident(make_supernet(SPACE, "float32", kept), small)
     resident.read(ARCHS[0])
-    with pytest.raises(InputError, match="were not kept$"):
+    with pytest.raises(InputError, match=r"were not kept$"):
         resident.read(ARCHS[2])
