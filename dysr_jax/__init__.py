@@ -14,6 +14,7 @@ frame = bank(lr_frame, bundle.members[0].name)        # uint8 in, uint8 out; swi
 
 from dysr_jax.bench.candidates import bench_candidates
 from dysr_jax.bench.data import bench_data
+from dysr_jax.bench.fps import bench_fps
 from dysr_jax.bench.profile import profile
 from dysr_jax.bench.scaling import bench_scaling
 from dysr_jax.bench.search import bench_search
@@ -58,6 +59,7 @@ __all__ = [
     "arch_name",
     "bench_candidates",
     "bench_data",
+    "bench_fps",
     "bench_scaling",
     "bench_search",
     "bench_step",

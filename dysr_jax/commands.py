@@ -11,8 +11,10 @@ import tyro
 from dysr_jax.atomic import write_json
 from dysr_jax.bench.candidates import bench_candidates
 from dysr_jax.bench.data import bench_data
+from dysr_jax.bench.fps import TorchMode, bench_fps
 from dysr_jax.bench.profile import profile
 from dysr_jax.bench.scaling import bench_scaling
+from dysr_jax.bench.screens import OUTPUTS
 from dysr_jax.bench.search import bench_search
 from dysr_jax.bench.step import bench_step
 from dysr_jax.config import RunConfig
@@ -269,6 +271,50 @@ class BenchData:
 
 
 @dataclasses.dataclass(frozen=True)
+class BenchFps:
+    """Frames a second by output size: on the device, from host to host, and PyTorch's where it is there."""
+
+    bundle: str | None = None
+    """A bundle directory, such as RUN/bundle or gs://BUCKET/RUN/bundle; without it dysr_jax's own weights."""
+    scale: int | None = None
+    """Side of the output over side of the input; 4 without it, or what the bundle has."""
+    members: tuple[str, ...] = ()
+    """Members' names, fastest or best; without any, all."""
+    outputs: tuple[int, ...] = OUTPUTS
+    """Rows of the 16:9 output frames."""
+    json_path: JsonPath = None
+    """Write the figures to this file too."""
+    rounds: int = 5
+    """Timed rounds; medians count."""
+    seconds: float = 2.0
+    """Time of one measurement, at most: what is begun is finished."""
+    limit_s: float | None = None
+    """Leave out sizes at which a frame would take longer, going by the size before."""
+    dtype: str = "auto"
+    """Compute dtype; auto is bfloat16 on accelerators and float32 on the CPU."""
+    torch: bool = True
+    """Measure PyTorch too, where it can be imported."""
+    torch_mode: TorchMode = "auto"
+    """How PyTorch runs; auto is max-autotune (with CUDA graphs) on a GPU and eager on a CPU."""
+
+    def __call__(self) -> None:
+        """Run it."""
+        _check_json(self.json_path)
+        result = bench_fps(
+            find_bundle(self.bundle, self.scale),
+            members=self.members,
+            outputs=self.outputs,
+            rounds=self.rounds,
+            seconds=self.seconds,
+            limit_s=self.limit_s,
+            dtype=self.dtype,
+            torch=self.torch,
+            torch_mode=self.torch_mode,
+        )
+        _report(result, bench_table, self.json_path)
+
+
+@dataclasses.dataclass(frozen=True)
 class Profile:
     """Measure this device's latency table, and how well it predicts archs that it has not seen.
 
@@ -358,6 +404,7 @@ COMMANDS: Final[dict[str, Any]] = {
     "bench search": BenchSearch,
     "bench scaling": BenchScaling,
     "bench data": BenchData,
+    "bench fps": BenchFps,
     "profile": Profile,
     "data prepare": DataPrepare,
     "data list": DataList,

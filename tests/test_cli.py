@@ -107,7 +107,9 @@ def test_no_arguments_print_the_usage(capsys):
 def test_the_usage_says_what_every_command_is_for(capsys):
     main([])
     listed = dict(re.findall(r"^  dysr (\S+(?: \S+)?)  +(\S.*)$", capsys.readouterr().out, re.M))
-    benchmarks = {f"bench {name}" for name in ("step", "candidates", "search", "scaling", "data")}
+    benchmarks = {
+        f"bench {name}" for name in ("step", "candidates", "search", "scaling", "data", "fps")
+    }
     data = {"data prepare", "data list"}
     assert set(listed) == {"search", "upscale", "eval", "profile"} | benchmarks | data
     assert len({*listed.values()}) == len(listed)
@@ -129,6 +131,7 @@ def test_help_of_a_command_names_its_options(capsys, command):
     own = {
         "upscale": "--member",
         "eval": "--json",
+        "bench fps": "--limit-s",
         "data prepare": "--from",
         "data list": "--data-dir",
     }

@@ -16,6 +16,7 @@ from dysr_jax import parallel
 from dysr_jax.bench.rates import matrix_flops
 from dysr_jax.bench.rows import describe_space
 from dysr_jax.bench.setup import Setup, compile_evaluation, make_setup
+from dysr_jax.bench.torch_presence import torch_device, without_torch
 from dysr_jax.config import RunConfig
 from dysr_jax.device import device_name
 from dysr_jax.errors import InputError
@@ -106,24 +107,11 @@ def _compile_each(case: Case, count: int) -> Row:
     return _row("compile each candidate", case, count, time.perf_counter() - start)
 
 
-def _torch_device() -> str | None:
-    """Where PyTorch would run on the device that JAX runs on; None where it cannot."""
-    import torch
-
-    if jax.default_backend() == "gpu":
-        return "cuda" if torch.cuda.is_available() else None
-    return "cpu" if jax.default_backend() == "cpu" else None
-
-
 def _without_torch() -> str:
     """Why the PyTorch baseline cannot be measured here; empty where it can."""
     if not BASELINE.exists():
         return "left out: its code is in the repository's experiments/"
-    if importlib.util.find_spec("torch") is None:
-        return "left out: torch is not installed"
-    if _torch_device() is None:
-        return f"left out: this torch has no {jax.default_backend()}"
-    return ""
+    return without_torch()
 
 
 def _load_baseline() -> Any:
@@ -142,7 +130,7 @@ def _torch(case: Case, module: Any) -> Row:
         net.space,
         case.params,
         case.patches,
-        device=_torch_device(),
+        device=torch_device(),
         dtype=jnp.dtype(net.dtype).name,
     )
     archs = case.archs(count)

@@ -81,6 +81,8 @@ def bench_table(result: Mapping[str, Any]) -> str:
     """A benchmark's result: its lists of rows as tables, everything else a line each."""
     parts = []
     for name, value in result.items():
+        if value == []:
+            continue
         if isinstance(value, list):
             parts.append(
                 format_table(list(value[0]), [list(map(_cell, r.values())) for r in value])

@@ -57,7 +57,7 @@ def result(config, baseline):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(search, "_load_baseline", lambda: baseline)
         patch.setattr(search, "_without_torch", lambda: "")
-        patch.setattr(search, "_torch_device", lambda: "cpu")
+        patch.setattr(search, "torch_device", lambda: "cpu")
         return bench_search(config, populations=POPULATIONS, compiled=COMPILED, rounds=1)
 
 

@@ -1,0 +1,93 @@
+"""Frames a second: of calls one behind the other, and of frames that go from the host and back to it."""
+
+import collections
+import dataclasses
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+SAMPLE_SECONDS = 0.05
+"""With calls in flight, a sample is as many of them as fill this time: its end is a host's wait."""
+
+
+class Call(NamedTuple):
+    """A way to make frames."""
+
+    start: Callable[[], Any]
+    """Dispatches a frame and returns what is waited for."""
+    finish: Callable[[Any], object]
+    """Waits for a frame that was started."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Budget:
+    """How long is measured: until the rounds are done or the time is up, one round at least."""
+
+    rounds: int = 5
+    seconds: float = 2.0
+    """Of one measurement, over all its rounds; what is begun is finished."""
+
+
+@dataclasses.dataclass(frozen=True)
+class EndToEnd:
+    """What a viewer gets: frames on the host, in order."""
+
+    fps: float
+    p50_ms: float
+    """Median from a frame to the next."""
+    p99_ms: float
+
+
+def _sample_s(call: Call, frames: int) -> float:
+    """Seconds a frame, so many of them in flight one behind the other."""
+    begin = time.perf_counter()
+    for _ in range(frames):
+        last = call.start()
+    call.finish(last)
+    return (time.perf_counter() - begin) / frames
+
+
+def device_fps(call: Call, budget: Budget, *, in_flight: bool) -> float:
+    """Frames a second with nothing crossing to or from the host, by the median round.
+
+    Args:
+        call: with a frame that is on the device; waiting for one waits for all before it.
+        budget: rounds and time.
+        in_flight: send frames one behind the other; False waits for each (a CPU would run them beside each
+            other, sharing its cores).
+    """
+    call.finish(call.start())
+    begin, frames = time.perf_counter(), 1
+    if in_flight:
+        frames = max(1, round(SAMPLE_SECONDS / _sample_s(call, 3)))
+    samples: list[float] = []
+    while len(samples) < budget.rounds and (
+        not samples or time.perf_counter() - begin < budget.seconds
+    ):
+        samples.append(_sample_s(call, frames))
+    return 1.0 / statistics.median(samples)
+
+
+def end_to_end(call: Call, budget: Budget, *, depth: int) -> EndToEnd:
+    """Frames a second as a pipeline that holds `depth` frames, the oldest of which is waited for.
+
+    Args:
+        call: starts a frame from the host, on its way back too, and waits until it is there.
+        budget: its seconds count; two frames at least.
+        depth: frames under way; 1 waits for each before the next.
+    """
+    waiting = collections.deque(call.start() for _ in range(depth))
+    call.finish(waiting.popleft())
+    times = [time.perf_counter()]
+    while len(times) < 3 or times[-1] - times[0] < budget.seconds:
+        waiting.append(call.start())
+        call.finish(waiting.popleft())
+        times.append(time.perf_counter())
+    for left in waiting:
+        call.finish(left)
+    intervals = np.diff(times) * 1e3
+    p50, p99 = np.quantile(intervals, [0.5, 0.99]).tolist()
+    return EndToEnd(1e3 / float(np.mean(intervals)), p50, p99)

@@ -1,0 +1,156 @@
+"""What `bench_fps` reports hangs together, its frames are the members', and what it refuses."""
+
+import jax
+import numpy as np
+import pytest
+
+from dysr_jax.bench import fps as bench
+from dysr_jax.bench import torch_presence
+from dysr_jax.bench.fps import bench_fps
+from dysr_jax.bench.screens import Size, output_size, photograph
+from dysr_jax.device import host_memory
+from dysr_jax.errors import InputError
+from dysr_jax.model import programs
+from dysr_jax.model.programs import compile_static, make_supernet
+from dysr_jax.model.supernet import arch_params, init_params
+from dysr_jax.report.tables import bench_table
+from dysr_jax.runtime.bundle import make_bundle, make_member
+from dysr_jax.space import uniform
+
+SPACE = uniform(slots=2, width=4, scale=2, branches=("id", "s3", "c3", "r1", "a1", "bh"))
+ARCHS = [(0, 5, 0), (4, 1, 1)]
+QUICK = {"outputs": (36, 18), "rounds": 2, "seconds": 0.05}
+
+
+@pytest.fixture(scope="module")
+def bundle():
+    """With noise on all weights: fresh ones hardly change a pixel."""
+    shapes = jax.eval_shape(lambda: init_params(jax.random.key(0), SPACE))
+    rng = np.random.default_rng(1)
+    params = jax.tree.map(lambda leaf: 0.1 * rng.normal(size=leaf.shape).astype("f"), shapes)
+    members = [make_member(SPACE, arch, 30.0 + i, 1.0 + i) for i, arch in enumerate(ARCHS)]
+    net = make_supernet(SPACE, "float32")
+    return make_bundle(params, members, net=net, frame=(9, 16), bicubic_psnr_y=29.0)
+
+
+@pytest.fixture(scope="module")
+def alone(bundle):
+    """Without PyTorch."""
+    return bench_fps(bundle, torch=False, **QUICK)
+
+
+def test_a_row_for_each_member_and_size_smallest_first(alone, bundle):
+    assert [(row["member"], row["output"]) for row in alone["rows"]] == [
+        (member.name, size) for member in bundle.members for size in ("32x18", "64x36")
+    ]
+    assert (alone["scale"], alone["dtype"], alone["in_flight"]) == (2, "float32", 1)
+    assert (alone["pytorch"], alone["left_out"]) == ("left out, as asked", [])
+
+
+def test_figures_hang_together(alone):
+    for row in alone["rows"]:
+        assert set(row) == {
+            *("member", "output", "device_fps", "end_to_end_fps", "ratio", "p50_ms", "p99_ms")
+        }
+        assert row["ratio"] == pytest.approx(row["end_to_end_fps"] / row["device_fps"])
+        assert 0 < row["p50_ms"] <= row["p99_ms"]
+
+
+def test_the_table_has_all_rows_and_no_empty_list(alone):
+    lines = bench_table(alone).splitlines()
+    assert sum(line.count("64x36") for line in lines) == len(ARCHS)
+    assert not any("left_out" in line for line in lines)
+
+
+def test_pytorch_makes_the_same_pixels(bundle):
+    pytest.importorskip("torch")
+    found = bench_fps(bundle, members=("fastest", "best"), **{**QUICK, "outputs": (36,)})
+    assert found["pytorch"] == "eager"
+    assert [row["member"] for row in found["rows"]] == ["id-bh-u1", "a1-s3-u2"]
+    for row in found["rows"]:
+        assert row["over_torch"] == pytest.approx(row["device_fps"] / row["torch_fps"])
+        assert row["max_levels"] <= 1
+        assert row["mean_levels"] < 0.01
+
+
+def test_sizes_beyond_the_limit_are_left_out(bundle, monkeypatch):
+    """Going by the size before: a quarter of the pixels took 0.1 s."""
+    monkeypatch.setattr(bench, "_measure", lambda case, mode: ({"device_fps": 10.0}, ""))
+    asked = {"members": ("best",), "torch": False, "outputs": (18, 36, 72)}
+    found = bench_fps(bundle, limit_s=0.5, **asked)
+    assert [row["output"] for row in found["rows"]] == ["32x18", "64x36", "128x72"]
+    found = bench_fps(bundle, limit_s=0.3, **asked)
+    assert [row["output"] for row in found["rows"]] == ["32x18"]
+    assert [row["output"] for row in found["left_out"]] == ["64x36", "128x72"]
+    assert [row["expected_s"] for row in found["left_out"]] == pytest.approx([0.4, 1.6])
+    assert "128x72" in bench_table(found)
+
+
+def test_precision_is_the_device_s_unless_asked(bundle, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        bench, "_measure", lambda case, mode: (seen.append(case), ({"device_fps": 1.0}, ""))[1]
+    )
+    asked = {"members": ("best",), "outputs": (18,), "torch": False}
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert bench_fps(bundle, **asked)["dtype"] == "bfloat16"
+    assert seen[0].bundle.net.dtype == jax.numpy.bfloat16
+    assert bench_fps(bundle, dtype="float32", **asked)["dtype"] == "float32"
+
+
+def test_output_in_pinned_memory(bundle, monkeypatch):
+    """The CPU has such memory too, though reading it is no faster there."""
+    assert host_memory() is None
+    pinned = jax.sharding.SingleDeviceSharding(jax.devices()[0], memory_kind="pinned_host")
+    monkeypatch.setattr(programs, "host_memory", lambda: pinned)
+    arch, frame = ARCHS[1], photograph(Size(9, 16))
+    read = arch_params(bundle.params, SPACE, arch)
+    outputs = [
+        compile_static(bundle.net, arch, read, (9, 16), output=output)(read, frame)
+        for output in ("device", "host")
+    ]
+    assert [output.sharding.memory_kind for output in outputs] == ["device", "pinned_host"]
+    np.testing.assert_array_equal(*map(np.asarray, outputs))
+
+
+@pytest.mark.parametrize(
+    ("rows", "scale", "expected"), [(360, 4, "640x360"), (1080, 2, "1920x1080"), (18, 1, "32x18")]
+)
+def test_sizes(rows, scale, expected):
+    size = output_size(rows, scale)
+    assert str(size) == expected
+    assert size.over(scale) == (size.rows // scale, size.columns // scale)
+
+
+@pytest.mark.parametrize("size", [Size(9, 16), Size(500, 1100)])
+def test_the_photograph_fills_any_size(size):
+    image = photograph(size)
+    assert (image.shape, image.dtype) == ((*size, 3), np.uint8)
+    assert image[-4:].std((0, 1)).min() > 1  # no border of one colour
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"outputs": (100,)}, "^outputs 100: allowed are rows of 16:9 frames that x2 divides"),
+        ({"outputs": (9,)}, "^outputs 9: allowed are "),
+        ({"outputs": (0,)}, "^outputs 0: allowed are "),
+        ({"outputs": ()}, r"^outputs \(\): allowed is one or more$"),
+        ({"rounds": 0}, "^rounds 0: allowed is 1 or more$"),
+        ({"seconds": 0.0}, "^seconds 0.0: allowed is above 0$"),
+        ({"limit_s": -1.0}, "^limit_s -1.0: allowed is above 0$"),
+        ({"dtype": "int8"}, "^dtype 'int8': allowed are auto, float32, bfloat16$"),
+        ({"members": ("nobody",)}, "^member 'nobody': the bundle has "),
+    ],
+)
+def test_what_cannot_be(bundle, monkeypatch, asked, message):
+    monkeypatch.setattr(bench, "_measure", lambda *_: pytest.fail("it went on"))
+    with pytest.raises(InputError, match=message):
+        bench_fps(bundle, **asked)
+
+
+def test_without_pytorch_its_columns_are_left_out(bundle, monkeypatch):
+    monkeypatch.setattr(torch_presence.importlib.util, "find_spec", lambda name: None)
+    found = bench_fps(bundle, members=("fastest",), **QUICK)
+    assert found["pytorch"] == "left out: torch is not installed"
+    assert not any("torch_fps" in row for row in found["rows"])
