@@ -29,6 +29,12 @@ def device_name() -> str:
     return str(device.device_kind)
 
 
+def default_device() -> jax.Device:
+    """Where arrays go and programs run that are told no device."""
+    chosen = getattr(jax.config, "jax_default_device", None)
+    return chosen if isinstance(chosen, jax.Device) else jax.local_devices(backend=chosen)[0]
+
+
 CPU_MEMORY = 8 * 2**30
 """What `memory_bytes` says of a CPU: machines share theirs with other programs."""
 

@@ -2,14 +2,18 @@
 
 import contextlib
 from collections.abc import Iterator
+from typing import Final
 
 import jax
 
-_EVENT = "/jax/core/compile/backend_compile_duration"
+LOADED: Final = "/dysr_jax/executable_load_duration"
+"""The event of an executable that was read from disk (`dysr_jax.runtime.executables`)."""
+
+_COMPILED: Final = "/jax/core/compile/backend_compile_duration"
 
 
 class Count:
-    """How many programs XLA compiled (or loaded from its cache) since the count began."""
+    """How many programs XLA compiled, or were loaded from a cache, since the count began."""
 
     def __init__(self) -> None:
         self.value = 0
@@ -17,7 +21,7 @@ class Count:
     def __call__(self, event: str, duration_secs: float, **_: str | int) -> None:
         """JAX's monitoring calls this; it hears of every event."""
         del duration_secs
-        self.value += event == _EVENT
+        self.value += event in (_COMPILED, LOADED)
 
 
 @contextlib.contextmanager

@@ -63,5 +63,13 @@ def test_members_are_a_front_of_the_cost_that_is_named(shipped, tiny_run):
 
 def test_the_card_says_what_is_shipped(shipped):
     card = (shipped[1] / "README.md").read_text()
-    for words in ("## x2", '"scale": 2', "33.66", "Set5: 5 images, LR given", "float16", "commit", '"patch"'):
+    for words in (
+        "## x2",
+        '"scale": 2',
+        "33.66",
+        "Set5: 5 images, LR given",
+        "float16",
+        "commit",
+        '"patch"',
+    ):
         assert words in card

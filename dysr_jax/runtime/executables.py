@@ -1,0 +1,157 @@
+"""Executables that outlive the process: a local cache on disk, so that a second start compiles nothing.
+
+A serialised executable is a pickle, and loading one runs code. So this is a cache and no format to pass on:
+only files that this user alone can have written are read, and only what has the right digest is loaded.
+Whatever is wrong with a file (another version or device, damage, an owner), the executable is compiled again.
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import pathlib
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import jax
+import numpy as np
+from jax.experimental import serialize_executable
+
+from dysr_jax.device import cache_directory, default_device
+from dysr_jax.runtime.compilations import LOADED
+from dysr_jax.runtime.fingerprint import Parts, environment, shapes
+from dysr_jax.runtime.memory import generated_bytes
+from dysr_jax.runtime.private_files import read_private, trim, write_private
+
+LIMIT: Final = 2**30
+"""Bytes on disk; what was not used for longest goes first."""
+
+SUFFIX: Final = ".executable"
+
+_MAGIC: Final = b"dysr_jax executable 1\n"
+_ARRAY: Final = jax.tree.structure(0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Executable:
+    """A program that is ready to run on positional arguments."""
+
+    run: jax.stages.Compiled
+    code_bytes: int
+    """Of its generated code; where the backend does not tell (the CPU), of the serialised executable."""
+
+
+class ExecutableCache:
+    """Executables by key, in files of this user. Threads may share one.
+
+    Args:
+        folder: where they lie; default `executables` in `DYSR_CACHE_DIR`, else in the user's cache folder.
+        limit: bytes that may lie there.
+    """
+
+    def __init__(self, folder: pathlib.Path | None = None, *, limit: int = LIMIT) -> None:
+        self.folder = cache_directory() / "executables" if folder is None else folder
+        self.limit = limit
+        self.loaded = 0
+        """How many came from disk."""
+        self.compiled = 0
+        """How many were compiled."""
+        self._counting = threading.Lock()
+
+    def get(
+        self, key: Parts, arguments: tuple[Any, ...], build: Callable[[], jax.stages.Compiled]
+    ) -> Executable:
+        """The executable of this key: loaded, else compiled and written for the next time.
+
+        Args:
+            key: all that the program follows from, as JSON has it; versions, device and the arguments'
+                shapes are added here.
+            arguments: what it is called with, by position: pytrees of arrays or of their shapes.
+            build: compiles it for `dysr_jax.device.default_device`; its result is one array.
+        """
+        parts = {"key": key, "arguments": shapes(arguments), **environment(default_device())}
+        text = json.dumps(parts, sort_keys=True).encode()
+        path = self.folder / (hashlib.sha256(text).hexdigest() + SUFFIX)
+        executable = _load(path, text, arguments)
+        with self._counting:
+            self.loaded += executable is not None
+            self.compiled += executable is None
+        return executable or self._store(path, text, arguments, build())
+
+    def _store(
+        self, path: pathlib.Path, key: bytes, arguments: tuple[Any, ...], run: jax.stages.Compiled
+    ) -> Executable:
+        """Write what can be loaded again; whatever prevents it, the executable is good."""
+        payload = serialised(run)
+        if payload is not None and _runs(payload, arguments):
+            with contextlib.suppress(OSError):
+                write_private(path, _packed(key, payload))
+                trim(self.folder, SUFFIX, self.limit)
+        return Executable(run, generated_bytes(run) or len(payload or b""))
+
+
+def compiled_executable(run: jax.stages.Compiled) -> Executable:
+    """An executable that was compiled without a cache."""
+    return Executable(run, generated_bytes(run) or len(serialised(run) or b""))
+
+
+def serialised(run: jax.stages.Compiled) -> bytes | None:
+    """A pickle of it; None where the backend has no such thing."""
+    try:
+        return serialize_executable.serialize(run)[0]
+    except Exception:  # it depends on the backend what it raises
+        return None
+
+
+def _deserialised(payload: bytes, arguments: tuple[Any, ...]) -> jax.stages.Compiled | None:
+    device = default_device()
+    try:
+        return serialize_executable.deserialize_and_load(
+            payload,
+            jax.tree.structure((arguments, {})),
+            _ARRAY,
+            backend=device.client,
+            execution_devices=[device],
+        )
+    except Exception:  # it depends on the backend what it raises
+        return None
+
+
+def _runs(payload: bytes, arguments: tuple[Any, ...]) -> bool:
+    """Whether what was serialised is whole.
+
+    On the CPU it is not, and fails when it runs, where JAX took the executable from its own cache.
+    """
+    run = _deserialised(payload, arguments)
+    if run is None:
+        return False
+    zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), arguments)
+    try:
+        jax.block_until_ready(run(*zeros))
+    except Exception:  # it depends on the backend what it raises
+        return False
+    return True
+
+
+def _packed(key: bytes, payload: bytes) -> bytes:
+    content = key + b"\n" + payload
+    return _MAGIC + hashlib.sha256(content).hexdigest().encode() + b"\n" + content
+
+
+def _load(path: pathlib.Path, key: bytes, arguments: tuple[Any, ...]) -> Executable | None:
+    """None: there is none, or none that may and can be loaded."""
+    start = time.perf_counter()
+    try:
+        file = read_private(path)
+    except OSError:
+        return None
+    payload = file[len(_packed(key, b"")) :]
+    if _packed(key, payload) != file:
+        return None
+    run = _deserialised(payload, arguments)
+    if run is None:
+        return None
+    jax.monitoring.record_event_duration_secs(LOADED, time.perf_counter() - start)
+    return Executable(run, generated_bytes(run) or len(payload))
