@@ -1,7 +1,7 @@
 """Shared kernels: what a slot stores so that each of its branches can cut out what it reads."""
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import chex
 import jax.numpy as jnp
@@ -73,3 +73,8 @@ def stack(slots: Sequence[Kernels], specs: dict[str, KernelSpec]) -> Kernels:
 def cut_all(stored: Kernels, specs: dict[str, KernelSpec]) -> Kernels:
     """`cut` for each kernel that `specs` names."""
     return {name: cut(stored[name], spec.shape) for name, spec in specs.items()}
+
+
+def cast(kernels: Kernels, dtype: Any) -> Kernels:
+    """Every kernel in the compute dtype."""
+    return {name: kernel.astype(dtype) for name, kernel in kernels.items()}

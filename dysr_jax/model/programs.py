@@ -37,12 +37,16 @@ def make_supernet(space: SearchSpace, dtype: str, kept: Kept | None = None) -> S
     return Supernet(space, dtype=DTYPES[compute_dtype(dtype)], kept=kept)
 
 
+def to_pixels(frames: chex.Array) -> chex.Array:
+    """uint8 frames to what the supernet takes: float32 in [0, 1]."""
+    return frames.astype(jnp.float32) / 255.0
+
+
 def frame_program(net: Supernet) -> Callable[[Params, chex.Array, Arch | chex.Array], chex.Array]:
     """`(params, frames, arch) -> frames`: `[N, H, W, 3]` uint8 to `[N, s H, s W, 3]` uint8."""
 
     def upscale_frames(params: Params, frames: chex.Array, arch: Arch | chex.Array) -> chex.Array:
-        lr = frames.astype(jnp.float32) / 255.0
-        return to_uint8(net.apply({"params": params}, lr, arch))
+        return to_uint8(net.apply({"params": params}, to_pixels(frames), arch))
 
     return upscale_frames
 

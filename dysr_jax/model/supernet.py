@@ -22,7 +22,7 @@ from jax import lax
 from dysr_jax.errors import InputError
 from dysr_jax.model.branches import Branch, blend
 from dysr_jax.model.conv import patches3x3
-from dysr_jax.model.kernels import Kernels, KernelSpec, cut_all, union
+from dysr_jax.model.kernels import Kernels, KernelSpec, cast, cut_all, union
 from dysr_jax.model.upsamplers import pixel_shuffle
 from dysr_jax.space import HEAD_INPUTS, Arch, SearchSpace, validate
 
@@ -71,6 +71,18 @@ def add_skip(x: chex.Array, lr: chex.Array, scale: int) -> chex.Array:
     return x.astype(jnp.float32) + jnp.tile(lr, (1, 1, 1, scale**2))
 
 
+def to_image(x: chex.Array, lr: chex.Array, scale: int) -> chex.Array:
+    """What follows the upsampler: `[N, H, W, s s 3]` and the LR pixels to `[N, s H, s W, 3]` float32."""
+    return pixel_shuffle(add_skip(x, lr, scale), scale)
+
+
+def not_kept(space: SearchSpace, slot: int, index: int) -> InputError:
+    """What is raised for a branch whose weights compaction dropped."""
+    return InputError(
+        f"slot {slot}: the weights of branch {space.slots[slot][index]!r} were not kept"
+    )
+
+
 def read_names(space: SearchSpace, slot: int, arch: Arch) -> list[str]:
     """The kernels of a slot that an arch reads."""
     return list(space.branches(slot)[arch[slot]].reads(space.width, space.scale))
@@ -88,8 +100,7 @@ def arch_params(params: Params, space: SearchSpace, arch: Arch) -> Params:
         names = read_names(space, slot, arch)
         stored = params.get(name, {})
         if not stored.keys() >= set(names):
-            branch = space.slots[slot][arch[slot]]
-            raise InputError(f"slot {slot}: the weights of branch {branch!r} were not kept")
+            raise not_kept(space, slot, arch[slot])
         if names:
             read[name] = {kernel: stored[kernel] for kernel in names}
     return read
@@ -130,11 +141,11 @@ class Supernet(nn.Module):
             kernels = self._kernels(slot_name(space, slot), self._specs(slot, arch))
             index = arch[..., slot] if isinstance(arch, jax.Array) else arch[slot]
             x = self._slot(slot, kernels, x, index)
-        return pixel_shuffle(add_skip(x, lr, space.scale), space.scale)
+        return to_image(x, lr, space.scale)
 
     def _kernels(self, name: str, specs: dict[str, KernelSpec]) -> Kernels:
         kernels = _SharedKernels(specs=tuple(specs.items()), name=name)()
-        return {key: value.astype(self.dtype) for key, value in kernels.items()}
+        return cast(kernels, self.dtype)
 
     def _specs(self, slot: int, arch: Arch | chex.Array) -> dict[str, KernelSpec]:
         """The kernels of a slot that are declared: those that a static arch reads, else all stored.
@@ -152,8 +163,7 @@ class Supernet(nn.Module):
         branches = self.space.branches(slot)
         if isinstance(index, int):
             if self.kept is not None and index not in self.kept[slot]:
-                name = self.space.slots[slot][index]
-                raise InputError(f"slot {slot}: the weights of branch {name!r} were not kept")
+                raise not_kept(self.space, slot, index)
             return run_branch(self.space, branches[index], kernels, x)
         if self.kept is not None:
             raise InputError("arch must be a tuple: compacted weights have no search program")

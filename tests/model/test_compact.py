@@ -11,10 +11,12 @@ from dysr_jax.model.branches import BODY
 from dysr_jax.model.compact import (
     compact,
     ensemble_weight_bytes,
+    held_branches,
     kept_branches,
     union_weight_bytes,
 )
-from dysr_jax.model.supernet import Supernet, init_params
+from dysr_jax.model.kernels import cut_all
+from dysr_jax.model.supernet import Supernet, init_params, slot_name
 from dysr_jax.space import arch_name, counts, parse_arch, uniform
 
 LR = np.random.default_rng(0).random((2, 6, 5, 3), np.float32)
@@ -151,6 +153,56 @@ def test_an_arch_that_was_not_kept_is_refused(params, name):
     assert arch_name(SPACE, other) == name
     with pytest.raises(InputError, match=f"slot {slot}: the weights of branch '{branch}' were not"):
         run(net, small, other)
+
+
+@given(arch_sets)
+@quick
+def test_what_was_kept_is_held_and_what_is_held_computes_what_it_did(params, archs):
+    small = compact(params, SPACE, archs)
+    held = held_branches(SPACE, small)
+    for slot, (kept, here) in enumerate(zip(kept_branches(SPACE, archs), held, strict=True)):
+        assert set(kept) <= set(here)
+        name = slot_name(SPACE, slot)
+        for index, branch in enumerate(SPACE.branches(slot)):
+            reads = branch.reads(SPACE.width, SPACE.scale)
+            if index in here:
+                cuts = cut_all(small.get(name, {}), reads)
+                jax.tree.map(np.testing.assert_array_equal, cuts, cut_all(params[name], reads))
+
+
+def test_narrow_branches_are_held_by_wide_ones_not_the_other_way_round(params):
+    def names(*archs):
+        held = held_branches(SPACE, compact(params, SPACE, archs_named(*archs)))
+        return [
+            " ".join(branches[index] for index in indices)
+            for branches, indices in zip(SPACE.slots, held, strict=True)
+        ]
+
+    assert names("id-c5-u2") == ["id", "id c3 c5", "u1 u2"]
+    assert names("c3-s5-u1") == ["id c3", "id s3 s5", "u1"]
+    assert names("r1-a1-u1") == ["id rq rh r1", "id rq rh r1 a1", "u1"]
+    assert names("bh-a2-u1") == ["id bq bh", "id rq rh r1 r2 a1 a2", "u1"]
+
+
+@pytest.mark.parametrize(
+    ("space", "says"),
+    [
+        (uniform(slots=2, width=5, scale=2), "the head's weights are not those of this space"),
+        (uniform(slots=2, width=4, scale=3), "the weights of slot 2 are not those of this space"),
+        (uniform(slots=4, width=4, scale=2), "slot02, slot03: this space has no such slot"),
+    ],
+)
+def test_weights_of_another_space_hold_nothing(params, space, says):
+    shapes = jax.eval_shape(lambda: init_params(jax.random.key(0), space))
+    with pytest.raises(InputError, match=f"params: {says}"):
+        held_branches(SPACE, shapes)
+
+
+def test_a_slot_without_weights_is_refused_where_it_has_no_identity(params):
+    bare = {name: kernels for name, kernels in params.items() if name != "slot01"}
+    assert held_branches(SPACE, bare)[1] == (0,)
+    with pytest.raises(InputError, match="slot 2 has the weights of none of its branches"):
+        held_branches(SPACE, params | {"upsampler": {}})
 
 
 def test_compacted_weights_have_no_search_program(params):
