@@ -15,6 +15,7 @@ from dysr_jax.bench.profile import profile
 from dysr_jax.bench.scaling import bench_scaling
 from dysr_jax.bench.search import bench_search
 from dysr_jax.bench.step import bench_step
+from dysr_jax.bench.switch import bench_switch
 from dysr_jax.config import RunConfig
 from dysr_jax.data.benchmarks import find_sets
 from dysr_jax.data.builders.prepare import prepare_dataset
@@ -25,8 +26,10 @@ from dysr_jax.processes import OPTIONS, job
 from dysr_jax.report.datasets import datasets_table
 from dysr_jax.report.latency import latency_figure
 from dysr_jax.report.scores import scores_json, scores_table
+from dysr_jax.report.switching import switch_tables
 from dysr_jax.report.tables import bench_table, profile_table
 from dysr_jax.run import run_search
+from dysr_jax.runtime.baselines.strategies import STRATEGIES
 from dysr_jax.runtime.evaluation import evaluate_set
 from dysr_jax.runtime.files import upscale_files
 from dysr_jax.runtime.manifest import MANIFEST
@@ -269,6 +272,46 @@ class BenchData:
 
 
 @dataclasses.dataclass(frozen=True)
+class BenchSwitch:
+    """What a switch between members costs: shared executables beside chained ones and four rivals."""
+
+    bundle: str | None = None
+    """A bundle directory, such as RUN/bundle; without it dysr_jax's own weights."""
+    scale: int | None = None
+    """Side of the output over side of the input; 4 without it, or what the bundle has."""
+    frame: tuple[int, int] | None = None
+    """LR rows and columns; without them the bundle's."""
+    members: tuple[str, ...] = ()
+    """Members' names; without any, all. Those too slow for --fps at rest are left out."""
+    strategies: tuple[str, ...] = tuple(STRATEGIES)
+    """Which are compared."""
+    switches: int = 200
+    """Switches of each strategy."""
+    steady: int = 4
+    """Frames after the first one, before the next switch."""
+    fps: float = 30.0
+    """Frames a second that are due."""
+    json_path: JsonPath = None
+    """Write the figures to this file too."""
+
+    def __call__(self) -> None:
+        """Run it."""
+        _check_json(self.json_path)
+        result = bench_switch(
+            self.bundle,
+            scale=self.scale,
+            frame=self.frame,
+            members=self.members,
+            strategies=self.strategies,
+            switches=self.switches,
+            steady=self.steady,
+            fps=self.fps,
+            progress=True,
+        )
+        _report(result, switch_tables, self.json_path)
+
+
+@dataclasses.dataclass(frozen=True)
 class Profile:
     """Measure this device's latency table, and how well it predicts archs that it has not seen.
 
@@ -358,6 +401,7 @@ COMMANDS: Final[dict[str, Any]] = {
     "bench search": BenchSearch,
     "bench scaling": BenchScaling,
     "bench data": BenchData,
+    "bench switch": BenchSwitch,
     "profile": Profile,
     "data prepare": DataPrepare,
     "data list": DataList,

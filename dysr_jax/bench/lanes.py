@@ -1,4 +1,4 @@
-"""The lanes of the switch experiment: a strategy in each, getting ready, taking turns, telling what it took."""
+"""The lanes of the switch experiment: a strategy in each, which gets ready and takes turns."""
 
 import contextlib
 from collections.abc import Iterator, Sequence

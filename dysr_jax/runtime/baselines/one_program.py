@@ -1,4 +1,4 @@
-"""All members as branches of one `lax.switch`: one executable over the shared weights, a member is a number."""
+"""All members as branches of one `lax.switch`: one executable, shared weights, and a member is a number."""
 
 import dataclasses
 import functools
@@ -16,7 +16,7 @@ from dysr_jax.runtime.bank import FrameShape
 from dysr_jax.runtime.baselines.shelf import Shelf
 from dysr_jax.runtime.bundle import Bundle
 from dysr_jax.runtime.executables import Executable, ExecutableCache
-from dysr_jax.runtime.fingerprint import Parts, lowered_digest
+from dysr_jax.runtime.fingerprint import Parts, branches_digest, lowered_digest
 from dysr_jax.runtime.memory import Memory, tree_bytes, workspace_bytes
 
 
@@ -61,7 +61,7 @@ class LaxSwitch:
 def _executable(
     bundle: Bundle, params: Params, shape: FrameShape, cache: ExecutableCache
 ) -> Executable:
-    """`(weights, frame, number) -> frame`, keyed by what it was lowered to."""
+    """`(weights, frame, number) -> frame`."""
     net, program = bundle.net, frame_program(bundle.net)
     archs = [member.arch for member in bundle.members]
 
@@ -71,10 +71,17 @@ def _executable(
 
     frame = jax.ShapeDtypeStruct((*shape, 3), jnp.uint8)
     arguments = params, frame, jax.ShapeDtypeStruct((), jnp.int32)
-    lowered = jax.jit(upscale_frame).lower(*arguments)
+
+    def lower() -> jax.stages.Lowered:
+        return jax.jit(upscale_frame).lower(*arguments)
+
+    used = [net.space.branches(slot)[i] for arch in archs for slot, i in enumerate(arch)]
+    code = branches_digest(used) or lowered_digest(lower())
     key: Parts = {
         "program": "lax.switch",
         "space": dataclasses.asdict(net.space),
-        "lowered": lowered_digest(lowered),
+        "archs": archs,
+        "dtype": jnp.dtype(net.dtype).name,
+        "code": code,
     }
-    return cache.get(key, arguments, lowered.compile)
+    return cache.get(key, arguments, lambda: lower().compile())
