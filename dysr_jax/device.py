@@ -35,6 +35,19 @@ def default_device() -> jax.Device:
     return chosen if isinstance(chosen, jax.Device) else jax.local_devices(backend=chosen)[0]
 
 
+def host_memory() -> jax.sharding.Sharding | None:
+    """Pinned host memory of the default device, from which nothing has to be copied to be read.
+
+    Returns:
+        None where the backend has none, and on a CPU, where all memory is the host's.
+    """
+    device = default_device()
+    kinds = {memory.kind for memory in device.addressable_memories()}
+    if device.platform == "cpu" or "pinned_host" not in kinds:
+        return None
+    return jax.sharding.SingleDeviceSharding(device, memory_kind="pinned_host")
+
+
 CPU_MEMORY = 8 * 2**30
 """What `memory_bytes` says of a CPU: machines share theirs with other programs."""
 

@@ -5,16 +5,20 @@ so that a quarter of the bytes cross to the host.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Literal
 
 import chex
 import jax
 import jax.numpy as jnp
 
+from dysr_jax.device import host_memory
 from dysr_jax.errors import InputError
 from dysr_jax.metrics import to_uint8
 from dysr_jax.model.supernet import Kept, Params, Supernet, arch_params
 from dysr_jax.space import Arch, SearchSpace, validate
+
+Output = Literal["device", "host"]
+"""The memory where a result lies."""
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
@@ -51,22 +55,52 @@ def frame_program(net: Supernet) -> Callable[[Params, chex.Array, Arch | chex.Ar
     return upscale_frames
 
 
-def compile_static(net: Supernet, arch: Arch, params: Params, shape: tuple[int, int]) -> Any:
+def frame_spec(shape: tuple[int, int], batch: int | None = None) -> jax.ShapeDtypeStruct:
+    """Of a uint8 frame of these rows and columns, or of `batch` of them."""
+    return jax.ShapeDtypeStruct((*(() if batch is None else (batch,)), *shape, 3), jnp.uint8)
+
+
+def lower_static(
+    net: Supernet,
+    arch: Arch,
+    params: Params,
+    shape: tuple[int, int],
+    *,
+    batch: int | None = None,
+    output: Output = "device",
+) -> jax.stages.Lowered:
+    """What `compile_static` compiles; arguments as there."""
+    program = frame_program(net)
+
+    def upscale_frame(params: Params, frame: chex.Array) -> chex.Array:
+        if batch is None:
+            return program(params, frame[None], arch)[0]
+        return program(params, frame, arch)
+
+    read = arch_params(params, net.space, validate(net.space, arch))
+    memory = host_memory() if output == "host" else None
+    return jax.jit(upscale_frame, out_shardings=memory).lower(read, frame_spec(shape, batch))
+
+
+def compile_static(
+    net: Supernet,
+    arch: Arch,
+    params: Params,
+    shape: tuple[int, int],
+    *,
+    batch: int | None = None,
+    output: Output = "device",
+) -> jax.stages.Compiled:
     """The executable of one arch, compiled ahead of time: `(arch_params(...), frame) -> frame`.
 
-    It maps `[H, W, 3]` uint8 to `[s H, s W, 3]` uint8.
+    It maps `[H, W, 3]` uint8 to `[s H, s W, 3]` uint8; with `batch`, N of them in one array.
 
     Args:
         net: the supernet, with `kept` set if `params` is compacted.
         arch: the sub-graph.
         params: arrays or their shapes, of the whole supernet (or all that was kept).
         shape: LR rows and columns of a frame.
+        batch: frames at once; None: one, without a leading axis.
+        output: where the result lies; `host` is pinned host memory, where the backend has it.
     """
-    program = frame_program(net)
-
-    def upscale_frame(params: Params, frame: chex.Array) -> chex.Array:
-        return program(params, frame[None], arch)[0]
-
-    frame = jax.ShapeDtypeStruct((*shape, 3), jnp.uint8)
-    read = arch_params(params, net.space, validate(net.space, arch))
-    return jax.jit(upscale_frame).lower(read, frame).compile()
+    return lower_static(net, arch, params, shape, batch=batch, output=output).compile()

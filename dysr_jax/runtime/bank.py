@@ -7,101 +7,183 @@ nothing is compiled, copied or loaded.
 import concurrent.futures
 import os
 from collections.abc import Sequence
-from typing import Any
 
 import chex
 import jax
 import numpy as np
 
 from dysr_jax.errors import InputError
-from dysr_jax.model.programs import compile_static
+from dysr_jax.model.programs import Output, frame_spec
 from dysr_jax.model.supernet import arch_params
+from dysr_jax.runtime.background import Background
 from dysr_jax.runtime.bundle import Bundle
+from dysr_jax.runtime.executables import DEFAULT_CACHE, ExecutableCache
+from dysr_jax.runtime.held import Entry, Held, Program
+from dysr_jax.runtime.memory import Memory, tree_bytes, workspace_bytes
+from dysr_jax.runtime.static import Compile, compile_now, static_executable
 
 FrameShape = tuple[int, int]
 """LR rows and columns."""
 
 
 class Bank:
-    """Ready executables by member and frame shape. The member is an argument; none is "set active".
+    """Ready executables by member, frame shape and batch. The member is an argument; none is "set active".
+
+    Any thread may send frames while another one prepares.
 
     Args:
         bundle: the members and their weights.
-        keep: how many executables are held; those that were not prepared for longest go first. None: all.
+        keep: how many executables are held; the least recently used go first. None: all.
+        budget: bytes of weights, executables and the largest workspace together (`memory`), likewise.
+            While executables are being compiled those that they replace are still there.
+        cache: where executables are looked for and kept on disk; None: all are compiled.
+        output: where results lie; `host` is pinned host memory, where the device has it.
+
+    Raises:
+        InputError: the weights alone are more than the budget.
     """
 
-    def __init__(self, bundle: Bundle, *, keep: int | None = None) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        keep: int | None = None,
+        budget: int | None = None,
+        cache: ExecutableCache | None = DEFAULT_CACHE,
+        output: Output = "device",
+    ) -> None:
         self.bundle = bundle
-        self._keep = keep
+        self._cache = cache
+        self._output = output
         self._params = jax.device_put(bundle.params)
         self._read = {
             m.name: arch_params(self._params, bundle.space, m.arch) for m in bundle.members
         }
-        self._executables: dict[tuple[str, FrameShape], Any] = {}
+        self._held = Held(weights=tree_bytes(self._params), keep=keep, budget=budget)
+        self._background = Background()
 
     def prepare(
-        self, shape: FrameShape, members: Sequence[str] | None = None, *, warm_up: bool = True
+        self,
+        shape: FrameShape,
+        members: Sequence[str] | None = None,
+        *,
+        batch: int | None = None,
+        warm_up: bool = True,
     ) -> None:
-        """Compile members (default: all) for a frame shape, in threads.
+        """Compile members (default: all) for a frame shape, in threads; or load them from the cache.
 
         Args:
             shape: LR rows and columns.
             members: their names.
+            batch: frames at once, `[N, H, W, 3]`; None: one, `[H, W, 3]`.
             warm_up: run each new executable once, so that its first frame is as fast as the next.
 
         Raises:
-            InputError: a member that the bundle does not have.
+            InputError: a member that the bundle does not have, or more than the budget; what was ready
+                before still is.
         """
-        every = [member.name for member in self.bundle.members]
-        names = every if members is None else list(members)
-        missing = [name for name in dict.fromkeys(names) if (name, shape) not in self._executables]
-        archs = [self.bundle.member(name).arch for name in missing]
-        net = self.bundle.net
+        programs = self._programs(shape, members, batch)
+        missing = [program for program in programs if program not in self._held]
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as threads:
-            compiled = threads.map(lambda a: compile_static(net, a, self._params, shape), archs)
-            for name, executable in zip(missing, compiled, strict=True):
-                self._executables[name, shape] = executable
-        self._forget([(name, shape) for name in dict.fromkeys(names)])
-        blank = np.zeros((*shape, 3), np.uint8)
-        for name in missing if warm_up else []:
-            self.dispatch(blank, name).block_until_ready()
+            entries = threads.map(self._entry, missing)
+            self._held.add(dict(zip(missing, entries, strict=True)), programs)
+        if warm_up:
+            self._warm_up(missing)
 
-    def _forget(self, asked: Sequence[tuple[str, FrameShape]]) -> None:
-        """Drop what is too much, but nothing that was asked for just now."""
-        for key in asked:
-            self._executables[key] = self._executables.pop(key)  # to the end
-        most = len(self._executables) if self._keep is None else max(self._keep, len(asked))
-        for key in list(self._executables)[: len(self._executables) - most]:
-            del self._executables[key]
+    def prepare_soon(
+        self,
+        shape: FrameShape,
+        members: Sequence[str] | None = None,
+        *,
+        batch: int | None = None,
+    ) -> "concurrent.futures.Future[None]":
+        """Like `prepare`, one after the other in a thread that stands back; frames go on meanwhile.
+
+        Each member is ready as soon as it is compiled.
+
+        Returns:
+            Done when all are ready; it holds what `prepare` would have raised.
+        """
+
+        def job() -> None:
+            programs = self._programs(shape, members, batch)
+            for program in programs:
+                if program not in self._held:
+                    entry = self._entry(program, self._background.compile_lowered)
+                    self._held.add({program: entry}, programs)
+                    self._warm_up([program])
+
+        return self._background.submit(job)
+
+    def _programs(
+        self, shape: FrameShape, members: Sequence[str] | None, batch: int | None
+    ) -> list[Program]:
+        """What is asked for, each once."""
+        if batch is not None and batch < 1:
+            raise InputError(f"batch {batch}: at least 1 frame at once, or None")
+        names = [member.name for member in self.bundle.members] if members is None else members
+        found = [self.bundle.member(name).name for name in names]
+        return [Program(name, shape, batch) for name in dict.fromkeys(found)]
+
+    def _entry(self, program: Program, compile_lowered: Compile = compile_now) -> Entry:
+        executable = static_executable(
+            self.bundle.net,
+            self.bundle.member(program.member).arch,
+            self._params,
+            program.shape,
+            batch=program.batch,
+            output=self._output,
+            cache=self._cache,
+            compile_lowered=compile_lowered,
+        )
+        weights = tree_bytes(self._read[program.member])
+        return Entry(executable, workspace_bytes(executable.run, weights))
+
+    def _warm_up(self, programs: Sequence[Program]) -> None:
+        for program in programs:
+            executable = self._held.get(program)
+            if executable is not None:  # another thread's may have taken its place
+                spec = frame_spec(program.shape, program.batch)
+                blank = np.zeros(spec.shape, spec.dtype)
+                executable.run(self._read[program.member], blank).block_until_ready()
+
+    def is_ready(self, member: str, shape: FrameShape, *, batch: int | None = None) -> bool:
+        """Whether frames of this shape can be sent to a member."""
+        return Program(member, shape, batch) in self._held
+
+    def memory(self) -> Memory:
+        """What is held: bytes of weights, executables and workspace."""
+        return self._held.memory()
 
     def dispatch(self, frame: chex.Array, member: str) -> jax.Array:
-        """Start to upscale a frame; the result is on the device when it is ready.
+        """Start to upscale a frame, or several at once; the result is on the device when it is ready.
 
         Args:
-            frame: `[H, W, 3]` uint8.
+            frame: `[H, W, 3]` or `[N, H, W, 3]` uint8, on the host or on the device.
             member: a member's name.
 
         Returns:
-            `[s H, s W, 3]` uint8.
+            `[s H, s W, 3]` or `[N, s H, s W, 3]` uint8.
 
         Raises:
-            InputError: the frame is no uint8 RGB image, or the bank was not prepared for this member and
-                frame shape.
+            InputError: the frame is no uint8 RGB image, or the bank was not prepared for this member,
+                frame shape and batch.
         """
-        if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
-            raise InputError(f"frame of {frame.shape} {frame.dtype}: allowed is [H, W, 3] uint8")
-        shape = (frame.shape[0], frame.shape[1])
-        executable = self._executables.get((member, shape))
-        if executable is None:
-            ready = ", ".join(
-                f"{name} at {rows}x{cols}" for name, (rows, cols) in self._executables
-            )
+        if frame.ndim not in (3, 4) or frame.shape[-1] != 3 or frame.dtype != np.uint8:
             raise InputError(
-                f"member {member!r} is not prepared for a frame of {shape[0]}x{shape[1]}; ready are "
+                f"frame of {frame.shape} {frame.dtype}: allowed is [H, W, 3] uint8, or [N, H, W, 3]"
+            )
+        *batch, rows, columns, _ = frame.shape
+        program = Program(member, (rows, columns), batch[0] if batch else None)
+        executable = self._held.get(program)
+        if executable is None:
+            ready = ", ".join(str(program) for program in self._held.programs())
+            raise InputError(
+                f"member {member!r} is not prepared for a frame of {program.size}; ready are "
                 f"{ready or 'none'}"
             )
-        return executable(self._read[member], frame)
+        return executable.run(self._read[member], frame)
 
     def __call__(self, frame: chex.Array, member: str) -> np.ndarray:
-        """Upscale a frame: `[H, W, 3]` uint8 to `[s H, s W, 3]` uint8 on the host."""
+        """Upscale a frame, or several at once: as `dispatch`, on the host."""
         return np.asarray(self.dispatch(frame, member))

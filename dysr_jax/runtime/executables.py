@@ -52,13 +52,18 @@ class ExecutableCache:
     """
 
     def __init__(self, folder: pathlib.Path | None = None, *, limit: int = LIMIT) -> None:
-        self.folder = cache_directory() / "executables" if folder is None else folder
         self.limit = limit
+        self._folder = folder
         self.loaded = 0
         """How many came from disk."""
         self.compiled = 0
         """How many were compiled."""
         self._counting = threading.Lock()
+
+    @property
+    def folder(self) -> pathlib.Path:
+        """Where the files lie now."""
+        return cache_directory() / "executables" if self._folder is None else self._folder
 
     def get(
         self, key: Parts, arguments: tuple[Any, ...], build: Callable[[], jax.stages.Compiled]
@@ -90,6 +95,10 @@ class ExecutableCache:
                 write_private(path, _packed(key, payload))
                 trim(self.folder, SUFFIX, self.limit)
         return Executable(run, generated_bytes(run) or len(payload or b""))
+
+
+DEFAULT_CACHE: Final = ExecutableCache()
+"""The user's."""
 
 
 def compiled_executable(run: jax.stages.Compiled) -> Executable:
