@@ -85,8 +85,7 @@ def _uninterrupted() -> Iterator[None]:
 
 def _answer(connection: Connection, make: Callable[..., Any], given: tuple[Any, ...]) -> None:
     """Make the object, and call its methods, until the parent ends or one of them raises."""
-    os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"  # children share a GPU
-    jax.config.update("jax_enable_compilation_cache", False)  # what compiles, compiles
+    _settle()
     with contextlib.suppress(EOFError, OSError):
         try:
             made = make(*given)
@@ -99,6 +98,12 @@ def _answer(connection: Connection, make: Callable[..., Any], given: tuple[Any, 
             connection.send(("refused", str(error)))
         except Exception as error:
             connection.send(("failed", _line(error)))
+
+
+def _settle() -> None:
+    """Before anything of JAX's is used: children share a GPU, and what compiles, compiles."""
+    os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"
+    jax.config.update("jax_enable_compilation_cache", False)
 
 
 def _line(error: Exception) -> str:

@@ -69,11 +69,11 @@ class Contestant:
 
     def levels_off(self) -> int:
         """The largest difference of any pixel of any member to the bank's, in levels of 255."""
-        with np.load(self._shelf.folder / REFERENCE) as reference:
-            return max(
-                int(np.abs(self._switched(name) - reference[name].astype(int)).max())
-                for name in self._shelf.names
-            )
+        reference = np.load(self._shelf.folder / REFERENCE, mmap_mode="r")
+        return max(
+            int(np.abs(self._switched(name) - expected.astype(int)).max())
+            for name, expected in zip(self._shelf.names, reference, strict=True)
+        )
 
     def _switched(self, member: str) -> np.ndarray:
         self._server.switch(member)

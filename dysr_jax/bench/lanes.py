@@ -71,6 +71,7 @@ def contest(
         bar.set_description(f"{lane.name} gets ready")
         with _reported(lane):
             _start(stack, lane, plan)
+    bar.unpause()  # its rate is that of switches
     for start in range(0, len(plan.path) - 1, TURN):
         part = plan.path[start : start + TURN + 1]
         for lane in lanes:

@@ -17,8 +17,8 @@ REST_FRAMES: Final = 9
 """Frames of each member by which it is decided whether it fits; the median counts."""
 
 FRAME: Final = "frame.npy"
-REFERENCE: Final = "reference.npz"
-"""What the bank makes of the frame, by member."""
+REFERENCE: Final = "reference.npy"
+"""What the bank makes of the frame: `[members, s H, s W, 3]`."""
 
 
 class Rest(NamedTuple):
@@ -73,7 +73,7 @@ class Stage:
     def lay_out(self, folder: pathlib.Path, names: Sequence[str]) -> Shelf:
         """Write the members' weights, a frame, and what the bank makes of it."""
         np.save(folder / FRAME, self._frame)
-        np.savez(folder / REFERENCE, **{name: self._bank(self._frame, name) for name in names})
+        np.save(folder / REFERENCE, [self._bank(self._frame, name) for name in names])
         return write_shelf(folder, self._bundle, names)
 
 

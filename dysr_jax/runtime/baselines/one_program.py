@@ -18,6 +18,7 @@ from dysr_jax.runtime.bundle import Bundle
 from dysr_jax.runtime.executables import Executable, ExecutableCache
 from dysr_jax.runtime.fingerprint import Parts, branches_digest, lowered_digest
 from dysr_jax.runtime.memory import Memory, tree_bytes, workspace_bytes
+from dysr_jax.space import Arch
 
 
 class LaxSwitch:
@@ -65,9 +66,12 @@ def _executable(
     net, program = bundle.net, frame_program(bundle.net)
     archs = [member.arch for member in bundle.members]
 
+    def upscale(arch: Arch, params: Params, frame: chex.Array) -> chex.Array:
+        return program(params, frame[None], arch)[0]
+
     def upscale_frame(params: Params, frame: chex.Array, number: chex.Array) -> chex.Array:
-        branches = [functools.partial(program, arch=arch) for arch in archs]
-        return lax.switch(number, branches, params, frame[None])[0]
+        branches = [functools.partial(upscale, arch) for arch in archs]
+        return lax.switch(number, branches, params, frame)
 
     frame = jax.ShapeDtypeStruct((*shape, 3), jnp.uint8)
     arguments = params, frame, jax.ShapeDtypeStruct((), jnp.int32)

@@ -1,6 +1,6 @@
 """One member is there at a time: a switch drops it, and reads another one's weights and executable."""
 
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, Final
 
 import chex
 import jax
@@ -8,18 +8,14 @@ import numpy as np
 
 from dysr_jax.errors import InputError
 from dysr_jax.model.programs import compile_static
-from dysr_jax.model.supernet import Params
 from dysr_jax.runtime.bank import FrameShape
 from dysr_jax.runtime.baselines.models import Model, read_model
 from dysr_jax.runtime.baselines.shelf import Shelf
-from dysr_jax.runtime.executables import ExecutableCache, compiled_executable
+from dysr_jax.runtime.executables import Executable, ExecutableCache, compiled_executable
 from dysr_jax.runtime.memory import Memory
 
-
-class _Held(NamedTuple):
-    member: str
-    params: Params
-    run: jax.stages.Compiled
+UNKNOWN: Final = 0
+"""Bytes of code: to find them out takes time that is no part of a switch."""
 
 
 class ReloadCompiled:
@@ -32,7 +28,7 @@ class ReloadCompiled:
     def __init__(self, shelf: Shelf, cache: ExecutableCache) -> None:
         self._shelf, self._cache = shelf, cache
         self._shape: FrameShape = (0, 0)
-        self._held: _Held | None = None
+        self._held: tuple[str, Model] | None = None
 
     def prepare(self, shape: FrameShape) -> None:
         """Have one member there, which is all that ever is."""
@@ -46,12 +42,12 @@ class ReloadCompiled:
     def switch(self, member: str) -> None:
         """Drop the member that is there, then read this one."""
         self._held = None
-        self._held = self._read(member)
+        self._held = member, self._read(member)
 
-    def _read(self, member: str) -> _Held:
+    def _read(self, member: str) -> Model:
         params, arch = self._shelf.own(member), self._shelf.members.member(member).arch
         run = compile_static(self._shelf.net(member), arch, params, self._shape)
-        return _Held(member, jax.block_until_ready(params), run)
+        return Model(jax.block_until_ready(params), Executable(run, UNKNOWN))
 
     def dispatch(self, frame: chex.Array, member: str) -> jax.Array:
         """Run the member that is there.
@@ -59,18 +55,18 @@ class ReloadCompiled:
         Raises:
             InputError: another one was asked for.
         """
-        if self._held is None or self._held.member != member:
+        if self._held is None or self._held[0] != member:
             raise InputError(f"member {member!r}: allowed is the one that was switched to last")
-        return self._held.run(self._held.params, frame)
+        params, executable = self._held[1]
+        return executable.run(params, frame)
 
     def memory(self) -> Memory:
-        """Of the member that takes most; switches to every one to find it."""
-        each = []
-        for name in self._shelf.names:
-            self.switch(name)
-            assert self._held is not None
-            each.append(Model(self._held.params, compiled_executable(self._held.run)).memory())
-        return max(each, key=lambda memory: memory.total)
+        """Of the member that takes most; reads every one to find it."""
+        return max(map(self._memory, self._shelf.names), key=lambda memory: memory.total)
+
+    def _memory(self, member: str) -> Memory:
+        params, executable = self._read(member)
+        return Model(params, compiled_executable(executable.run)).memory()
 
 
 class ReloadCached(ReloadCompiled):
@@ -87,6 +83,8 @@ class ReloadCached(ReloadCompiled):
             if self._cache.loaded:  # an earlier start left them all on disk
                 break
 
-    def _read(self, member: str) -> _Held:
-        model = read_model(self._shelf, member, self._shape, self._cache)
-        return _Held(member, model.params, model.executable.run)
+    def _read(self, member: str) -> Model:
+        return read_model(self._shelf, member, self._shape, self._cache)
+
+    def _memory(self, member: str) -> Memory:
+        return self._read(member).memory()
