@@ -31,6 +31,7 @@ from dysr_jax.model.upsamplers import UPSAMPLERS
 from dysr_jax.run import run_search
 from dysr_jax.runtime.bank import Bank
 from dysr_jax.runtime.bundle import Bundle, Member, load_bundle
+from dysr_jax.runtime.chained import Chain
 from dysr_jax.runtime.compilations import count_compilations
 from dysr_jax.runtime.evaluation import evaluate_folder
 from dysr_jax.runtime.files import upscale_files
@@ -46,6 +47,7 @@ __all__ = [
     "Bank",
     "Branch",
     "Bundle",
+    "Chain",
     "Clips",
     "InputError",
     "KernelSpec",

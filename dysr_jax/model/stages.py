@@ -5,7 +5,6 @@ the kernels that a slot stores and cuts out what it reads, so that slots that st
 an executable. The trunk goes from stage to stage on the device.
 """
 
-import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -13,10 +12,11 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from dysr_jax.device import host_memory
 from dysr_jax.metrics import to_uint8
 from dysr_jax.model.branches import Branch, Identity
 from dysr_jax.model.kernels import Kernels, cast
-from dysr_jax.model.programs import to_pixels
+from dysr_jax.model.programs import Output, to_pixels
 from dysr_jax.model.supernet import Params, Supernet, head, run_branch, slot_name, to_image
 
 Stage = Callable[..., Any]
@@ -80,26 +80,42 @@ class Part(NamedTuple):
     """A stage over the weights of one slot, not yet compiled."""
 
     key: Key
-    kernels: Kernels
-    """Whole, as the slot stores them, and not copied."""
-    lower: Callable[[], jax.stages.Lowered]
+    branch: Branch | None
+    """None: the head."""
+    program: jax.stages.Wrapped
+    arguments: tuple[Any, ...]
+    """The kernels, whole as the slot stores them and not copied, and the shapes of what follows them."""
+    result: Any = 0
+    """A pytree of the structure of what the program returns."""
+
+    @property
+    def kernels(self) -> Kernels:
+        """What the program reads."""
+        return self.arguments[0]
+
+    def lower(self) -> jax.stages.Lowered:
+        """The program, traced, to be compiled."""
+        return self.program.lower(*self.arguments)
 
 
 def head_part(net: Supernet, params: Params, frame: Shape) -> Part:
     """The head for frames of shape `(H, W, 3)` or `(N, H, W, 3)`."""
     kernels = params["head"]
-    program = jax.jit(head_stage(net))
-    lower = functools.partial(program.lower, kernels, jax.ShapeDtypeStruct(frame, jnp.uint8))
-    return Part(_key("head", kernels, frame), kernels, lower)
+    arguments = (kernels, jax.ShapeDtypeStruct(frame, jnp.uint8))
+    key = _key("head", kernels, frame)
+    return Part(key, None, jax.jit(head_stage(net)), arguments, result=(0, 0))
 
 
 def branch_part(
-    net: Supernet, params: Params, slot: int, index: int, frame: Shape, *, sharding: Any = None
+    net: Supernet,
+    params: Params,
+    slot: int,
+    index: int,
+    frame: Shape,
+    *,
+    output: Output = "device",
 ) -> Part | None:
     """A branch of a slot for frames of this shape; None for identity, which runs nothing.
-
-    The trunk is donated to a body branch, whose output takes its place. Nothing is donated to an
-    upsampler: no output of its is of the trunk's shape.
 
     Args:
         net: gives space and compute dtype.
@@ -107,24 +123,36 @@ def branch_part(
         slot: its index, the upsampler's last.
         index: of the branch in the slot.
         frame: `(H, W, 3)` or `(N, H, W, 3)`.
-        sharding: where an upsampler's output goes; None: the default memory of the device.
+        output: where an upsampler's result lies; `host` is pinned host memory, where the backend has it.
     """
     space = net.space
-    branch, name = space.branches(slot)[index], space.slots[slot][index]
+    branch = space.branches(slot)[index]
     if type(branch) is Identity:  # one derived from it may run something
         return None
     stored = params.get(slot_name(space, slot), {})
-    kernels = {kernel: stored[kernel] for kernel in branch.reads(space.width, space.scale)}
-    shape = trunk_shape(net, frame)
-    x = jax.ShapeDtypeStruct(shape, net.dtype)
-    if slot < len(space.body):
-        program = jax.jit(branch_stage(net, branch), donate_argnums=1)
-        return Part(
-            _key(name, kernels, shape), kernels, functools.partial(program.lower, kernels, x)
-        )
-    last = jax.jit(upsampler_stage(net, branch), out_shardings=sharding)
-    lr = jax.ShapeDtypeStruct(frame, jnp.uint8)
-    return Part(_key(name, kernels, frame), kernels, functools.partial(last.lower, kernels, x, lr))
+    kernels = {name: stored[name] for name in branch.reads(space.width, space.scale)}
+    trunk = trunk_shape(net, frame)
+    arguments = (kernels, jax.ShapeDtypeStruct(trunk, net.dtype))
+    if slot == len(space.body):
+        return _upsampler_part(net, space.slots[slot][index], branch, arguments, frame, output)
+    # The output takes the place of the trunk, which is donated to it.
+    program = jax.jit(branch_stage(net, branch), donate_argnums=1)
+    return Part(_key(space.slots[slot][index], kernels, trunk), branch, program, arguments)
+
+
+def _upsampler_part(
+    net: Supernet,
+    name: str,
+    branch: Branch,
+    arguments: tuple[Any, ...],
+    frame: Shape,
+    output: Output,
+) -> Part:
+    """Nothing is donated: the result is not of the trunk's shape."""
+    memory = host_memory() if output == "host" else None
+    program = jax.jit(upsampler_stage(net, branch), out_shardings=memory)
+    arguments = (*arguments, jax.ShapeDtypeStruct(frame, jnp.uint8))
+    return Part(_key(name, arguments[0], frame), branch, program, arguments)
 
 
 def _key(stage: str, kernels: Kernels, source: Shape) -> Key:

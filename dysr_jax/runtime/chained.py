@@ -7,10 +7,7 @@ paper's incremental adaptation. A frame pays for it with a dispatch a slot, and 
 through memory between slots.
 """
 
-import concurrent.futures
 import math
-import os
-from collections.abc import Sequence
 from typing import Any
 
 import chex
@@ -19,10 +16,14 @@ import numpy as np
 
 from dysr_jax.errors import InputError
 from dysr_jax.model.compact import held_branches
-from dysr_jax.model.stages import Key, Part, Shape, branch_part, head_part
+from dysr_jax.model.programs import Output, frame_spec
+from dysr_jax.model.stages import Shape, branch_part, head_part
 from dysr_jax.model.supernet import Params, not_kept
 from dysr_jax.runtime.bundle import Bundle
-from dysr_jax.runtime.plan import Link, Plan, changed
+from dysr_jax.runtime.executables import DEFAULT_CACHE, ExecutableCache
+from dysr_jax.runtime.memory import Memory, tree_bytes
+from dysr_jax.runtime.plan import Plan, changed
+from dysr_jax.runtime.stages import Stages
 from dysr_jax.space import Arch, validate
 
 
@@ -33,28 +34,43 @@ class Chain:
         bundle: gives the space, the compute dtype and the weights.
         params: the whole supernet's, to serve every arch of the space. None: the bundle's, which serve
             whatever can be made of the branches that their kernels hold, the members among it.
+        cache: where executables are looked for and kept on disk; None: all are compiled.
+        output: where results lie; `host` is pinned host memory, where the device has it.
 
     Raises:
         InputError: `params` are of another space.
     """
 
-    def __init__(self, bundle: Bundle, params: Params | None = None) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        params: Params | None = None,
+        *,
+        cache: ExecutableCache | None = DEFAULT_CACHE,
+        output: Output = "device",
+    ) -> None:
+        self.bundle = bundle
         self.net = bundle.net
+        self._output = output
         self._params = jax.device_put(bundle.params if params is None else params)
         self.branches = held_branches(bundle.space, self._params)
         """Indices of the branches that can be run, for each slot."""
-        self._executables: dict[Key, Any] = {}
+        self._stages = Stages(self.net, output=output, cache=cache)
         self._plans: dict[Shape, Plan] = {}
 
     @property
     def count(self) -> int:
         """Executables that are held, for all shapes of frames that were prepared."""
-        return len(self._executables)
+        return len(self._stages)
 
     @property
     def servable(self) -> int:
         """Number of archs that can be run."""
         return math.prod(len(indices) for indices in self.branches)
+
+    def memory(self) -> Memory:
+        """What is held: bytes of weights, executables and workspace."""
+        return self._stages.memory(tree_bytes(self._params))
 
     def changed(self, old: Arch, new: Arch) -> tuple[int, ...]:
         """The slots whose executable and kernels a switch between two archs replaces.
@@ -67,46 +83,47 @@ class Chain:
     def prepare(
         self, shape: tuple[int, int], *, batch: int | None = None, warm_up: bool = True
     ) -> None:
-        """Compile all that any arch needs for a frame shape, in threads.
+        """Compile all that any arch needs for a frame shape, in threads; or load it from the cache.
 
         Args:
             shape: LR rows and columns.
-            batch: frames at a time, `[N, H, W, 3]`; None for one, `[H, W, 3]`.
+            batch: frames at once, `[N, H, W, 3]`; None: one, `[H, W, 3]`.
             warm_up: run each executable once, so that its first frame is as fast as the next.
+
+        Raises:
+            InputError: a batch below 1.
         """
-        frame = (*shape, 3) if batch is None else (batch, *shape, 3)
+        if batch is not None and batch < 1:
+            raise InputError(f"batch {batch}: at least 1 frame at once, or None")
+        frame = frame_spec(shape, batch).shape
         if frame in self._plans:
             return
-        parts = {
-            (slot, index): branch_part(self.net, self._params, slot, index, frame)
-            for slot, indices in enumerate(self.branches)
-            for index in indices
-        }
-        head = head_part(self.net, self._params, frame)
-        self._compile([head, *(part for part in parts.values() if part)])
-        plan = Plan(self._link(head), {k: part and self._link(part) for k, part in parts.items()})
+        plan = self._plan(frame)
         if warm_up:
             plan.warm_up(np.zeros(frame, np.uint8))
         self._plans[frame] = plan
 
-    def _compile(self, parts: Sequence[Part]) -> None:
-        """Compile what is not there yet, each distinct executable once."""
-        missing = {part.key: part for part in parts if part.key not in self._executables}
-        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as threads:
-            compiled = threads.map(lambda part: part.lower().compile(), missing.values())
-            self._executables.update(zip(missing, compiled, strict=True))
-
-    def _link(self, part: Part) -> Link:
-        return Link(self._executables[part.key], part.kernels)
+    def _plan(self, frame: Shape) -> Plan:
+        """Over executables that are compiled where they are not there."""
+        net, params = self.net, self._params
+        head = head_part(net, params, frame)
+        parts = {
+            (slot, index): branch_part(net, params, slot, index, frame, output=self._output)
+            for slot, indices in enumerate(self.branches)
+            for index in indices
+        }
+        self._stages.add([head, *(part for part in parts.values() if part)])
+        link = self._stages.link
+        return Plan(link(head), {place: part and link(part) for place, part in parts.items()})
 
     def _prepared(self, frame: chex.Array) -> Plan:
         if frame.ndim not in (3, 4) or frame.shape[-1] != 3 or frame.dtype != np.uint8:
             raise InputError(
-                f"frame of {frame.shape} {frame.dtype}: allowed is [H, W, 3] or [N, H, W, 3] uint8"
+                f"frame of {frame.shape} {frame.dtype}: allowed is [H, W, 3] uint8, or [N, H, W, 3]"
             )
         plan = self._plans.get(frame.shape)
         if plan is None:
-            ready = ", ".join("x".join(map(str, shape[:-1])) for shape in self._plans)
+            ready = ", ".join("x".join(map(str, shape[:-1])) for shape in list(self._plans))
             asked = "x".join(map(str, frame.shape[:-1]))
             raise InputError(
                 f"the chain is not prepared for a frame of {asked}; ready are {ready or 'none'}"
@@ -114,12 +131,14 @@ class Chain:
         return plan
 
     def _links(self, plan: Plan, arch: Arch) -> list[Any]:
-        known = arch == plan.arch  # most frames follow no switch
         try:
-            return plan.switch(arch if known else validate(self.net.space, arch))
-        except KeyError as missing:
-            slot, index = missing.args[0]
-            raise not_kept(self.net.space, slot, index) from None
+            return plan.switch(arch)
+        except (KeyError, TypeError, ValueError):  # what is wrong costs time only where it is
+            checked = validate(self.net.space, arch)
+        for slot, index in enumerate(checked):
+            if index not in self.branches[slot]:
+                raise not_kept(self.net.space, slot, index)
+        return plan.switch(checked)
 
     def dispatch(self, frame: chex.Array, arch: Arch) -> jax.Array:
         """Start to upscale; the result is on the device when it is ready.

@@ -31,7 +31,6 @@ LIMIT: Final = 2**30
 SUFFIX: Final = ".executable"
 
 _MAGIC: Final = b"dysr_jax executable 1\n"
-_ARRAY: Final = jax.tree.structure(0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +65,12 @@ class ExecutableCache:
         return cache_directory() / "executables" if self._folder is None else self._folder
 
     def get(
-        self, key: Parts, arguments: tuple[Any, ...], build: Callable[[], jax.stages.Compiled]
+        self,
+        key: Parts,
+        arguments: tuple[Any, ...],
+        build: Callable[[], jax.stages.Compiled],
+        *,
+        result: Any = 0,
     ) -> Executable:
         """The executable of this key: loaded, else compiled and written for the next time.
 
@@ -74,23 +78,29 @@ class ExecutableCache:
             key: all that the program follows from, as JSON has it; versions, device and the arguments'
                 shapes are added here.
             arguments: what it is called with, by position: pytrees of arrays or of their shapes.
-            build: compiles it for `dysr_jax.device.default_device`; its result is one array.
+            build: compiles it for `dysr_jax.device.default_device`.
+            result: a pytree of the structure of what it returns; default one array.
         """
         parts = {"key": key, "arguments": shapes(arguments), **environment(default_device())}
         text = json.dumps(parts, sort_keys=True).encode()
         path = self.folder / (hashlib.sha256(text).hexdigest() + SUFFIX)
-        executable = _load(path, text, arguments)
+        executable = _load(path, text, arguments, result)
         with self._counting:
             self.loaded += executable is not None
             self.compiled += executable is None
-        return executable or self._store(path, text, arguments, build())
+        return executable or self._store(path, text, arguments, result, build())
 
     def _store(
-        self, path: pathlib.Path, key: bytes, arguments: tuple[Any, ...], run: jax.stages.Compiled
+        self,
+        path: pathlib.Path,
+        key: bytes,
+        arguments: tuple[Any, ...],
+        result: Any,
+        run: jax.stages.Compiled,
     ) -> Executable:
         """Write what can be loaded again; whatever prevents it, the executable is good."""
         payload = serialised(run)
-        if payload is not None and _runs(payload, arguments):
+        if payload is not None and _runs(payload, arguments, result):
             with contextlib.suppress(OSError):
                 write_private(path, _packed(key, payload))
                 trim(self.folder, SUFFIX, self.limit)
@@ -114,13 +124,15 @@ def serialised(run: jax.stages.Compiled) -> bytes | None:
         return None
 
 
-def _deserialised(payload: bytes, arguments: tuple[Any, ...]) -> jax.stages.Compiled | None:
+def _deserialised(
+    payload: bytes, arguments: tuple[Any, ...], result: Any
+) -> jax.stages.Compiled | None:
     device = default_device()
     try:
         return serialize_executable.deserialize_and_load(
             payload,
             jax.tree.structure((arguments, {})),
-            _ARRAY,
+            jax.tree.structure(result),
             backend=device.client,
             execution_devices=[device],
         )
@@ -128,12 +140,12 @@ def _deserialised(payload: bytes, arguments: tuple[Any, ...]) -> jax.stages.Comp
         return None
 
 
-def _runs(payload: bytes, arguments: tuple[Any, ...]) -> bool:
+def _runs(payload: bytes, arguments: tuple[Any, ...], result: Any) -> bool:
     """Whether what was serialised is whole.
 
     On the CPU it is not, and fails when it runs, where JAX took the executable from its own cache.
     """
-    run = _deserialised(payload, arguments)
+    run = _deserialised(payload, arguments, result)
     if run is None:
         return False
     zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), arguments)
@@ -149,7 +161,9 @@ def _packed(key: bytes, payload: bytes) -> bytes:
     return _MAGIC + hashlib.sha256(content).hexdigest().encode() + b"\n" + content
 
 
-def _load(path: pathlib.Path, key: bytes, arguments: tuple[Any, ...]) -> Executable | None:
+def _load(
+    path: pathlib.Path, key: bytes, arguments: tuple[Any, ...], result: Any
+) -> Executable | None:
     """None: there is none, or none that may and can be loaded."""
     start = time.perf_counter()
     try:
@@ -159,7 +173,7 @@ def _load(path: pathlib.Path, key: bytes, arguments: tuple[Any, ...]) -> Executa
     payload = file[len(_packed(key, b"")) :]
     if _packed(key, payload) != file:
         return None
-    run = _deserialised(payload, arguments)
+    run = _deserialised(payload, arguments, result)
     if run is None:
         return None
     jax.monitoring.record_event_duration_secs(LOADED, time.perf_counter() - start)

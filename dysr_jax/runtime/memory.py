@@ -39,10 +39,10 @@ def generated_bytes(run: jax.stages.Compiled) -> int:
 def workspace_bytes(run: jax.stages.Compiled, weights: int) -> int:
     """Temporaries, arguments and result of an executable on the device, but not its `weights` bytes.
 
-    A result in the host's memory does not count.
+    A result in the host's memory does not count; one in the place of a donated argument counts once.
     """
     arguments = _analysed(run, "argument_size_in_bytes") - weights
-    result = _analysed(run, "output_size_in_bytes")
+    result = _analysed(run, "output_size_in_bytes") - _analysed(run, "alias_size_in_bytes")
     return _analysed(run, "temp_size_in_bytes") + max(0, arguments) + result
 
 

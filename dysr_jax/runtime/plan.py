@@ -26,19 +26,22 @@ class Plan:
 
     Args:
         head: runs before the slots.
-        choices: links by slot and branch index.
+        choices: links by slot and branch index, at least one a slot.
     """
 
     def __init__(self, head: Link, choices: dict[tuple[int, int], Link | None]) -> None:
         self.head = head
         self._choices = choices
-        slots = 1 + max(slot for slot, _ in choices)
+        firsts: dict[int, int] = {}
+        for slot, index in choices:
+            firsts.setdefault(slot, index)
+        arch = tuple(firsts[slot] for slot in range(len(firsts)))
         # One attribute for both: another thread never sees an arch with the links of the one before.
-        self._current: tuple[Arch, list[Link | None]] = ((-1,) * slots, [None] * slots)
+        self._current = arch, [choices[place] for place in enumerate(arch)]
 
     @property
     def arch(self) -> Arch:
-        """The arch that ran last; -1 in every slot before the first."""
+        """The arch that ran last; the first branch of every slot before that."""
         return self._current[0]
 
     def switch(self, arch: Arch) -> list[Link | None]:
@@ -46,8 +49,10 @@ class Plan:
 
         Raises:
             KeyError: the slot and branch index that are not among the choices.
+            ValueError: another number of slots.
         """
         old, links = self._current
+        arch = tuple(arch)
         if arch != old:
             links = links.copy()
             for slot in changed(old, arch):

@@ -1,12 +1,15 @@
-"""The static program of one arch as an executable: from the cache where it is there, else compiled."""
+"""Static programs, whole or a stage, as executables: from the cache where they are there, else compiled."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from dysr_jax.model.branches import Branch
 from dysr_jax.model.programs import Output, frame_spec, lower_static
+from dysr_jax.model.stages import Part
 from dysr_jax.model.supernet import Params, Supernet, arch_params
 from dysr_jax.runtime.executables import Executable, ExecutableCache, compiled_executable
 from dysr_jax.runtime.fingerprint import Parts, branches_digest, lowered_digest
@@ -39,8 +42,6 @@ def static_executable(
     def lower() -> jax.stages.Lowered:
         return lower_static(net, arch, params, shape, batch=batch, output=output)
 
-    if cache is None:
-        return compiled_executable(compile_lowered(lower()))
     space = net.space
     key: Parts = {
         "program": "static",
@@ -51,10 +52,51 @@ def static_executable(
         "batch": batch,
         "output": output,
     }
+    branches = [space.branches(slot)[index] for slot, index in enumerate(arch)]
     arguments = (arch_params(params, space, arch), frame_spec(shape, batch))
-    code = branches_digest(space.branches(slot)[index] for slot, index in enumerate(arch))
+    return _executable(lower, key, branches, arguments, cache, compile_lowered)
+
+
+def stage_executable(
+    net: Supernet,
+    part: Part,
+    *,
+    output: Output = "device",
+    cache: ExecutableCache | None = None,
+    compile_lowered: Compile = compile_now,
+) -> Executable:
+    """The executable of a stage of `net`; the other arguments as of `static_executable`."""
+    key: Parts = {
+        "program": "stage",
+        "stage": part.key.stage,
+        "width": net.space.width,
+        "scale": net.space.scale,
+        "dtype": jnp.dtype(net.dtype).name,
+        "output": output,
+    }
+    branches = [] if part.branch is None else [part.branch]
+    return _executable(
+        part.lower, key, branches, part.arguments, cache, compile_lowered, result=part.result
+    )
+
+
+def _executable(
+    lower: Callable[[], jax.stages.Lowered],
+    key: Parts,
+    branches: Sequence[Branch],
+    arguments: tuple[Any, ...],
+    cache: ExecutableCache | None,
+    compile_lowered: Compile,
+    *,
+    result: Any = 0,
+) -> Executable:
+    """Loaded by key and code, so that nothing is traced; by the lowered program where code is not known."""
+    if cache is None:
+        return compiled_executable(compile_lowered(lower()))
+    code = branches_digest(branches)
     if code is not None:
-        return cache.get(key | {"code": code}, arguments, lambda: compile_lowered(lower()))
+        key = key | {"code": code}
+        return cache.get(key, arguments, lambda: compile_lowered(lower()), result=result)
     lowered = lower()
-    key["lowered"] = lowered_digest(lowered)
-    return cache.get(key, arguments, lambda: compile_lowered(lowered))
+    key = key | {"lowered": lowered_digest(lowered)}
+    return cache.get(key, arguments, lambda: compile_lowered(lowered), result=result)

@@ -19,6 +19,8 @@ from dysr_jax.model.upsamplers import UPSAMPLERS
 from dysr_jax.runtime.bundle import make_bundle, make_member
 from dysr_jax.runtime.chained import Chain
 from dysr_jax.runtime.compilations import count_compilations
+from dysr_jax.runtime.executables import ExecutableCache
+from dysr_jax.runtime.memory import Memory
 from dysr_jax.space import counts, size, uniform
 
 SPACE = uniform(slots=2, width=4, scale=2)  # every registered branch in both slots
@@ -119,7 +121,7 @@ def test_an_arch_has_its_own_executable_s_pixels(chain, params, frame, names):
 
 
 def test_a_distinct_stage_is_compiled_once_and_a_switch_not_at_all(bundle, params, frame):
-    fresh = Chain(bundle, params)
+    fresh = Chain(bundle, params, cache=None)
     with count_compilations() as compilations:
         fresh.prepare(SHAPE)
     assert compilations.value == fresh.count == STAGES
@@ -129,6 +131,42 @@ def test_a_distinct_stage_is_compiled_once_and_a_switch_not_at_all(bundle, param
         outputs = {fresh(frame, a).tobytes() for a in itertools.product(*ALL)}
     assert compilations.value == 0
     assert len(outputs) == size(SPACE)
+
+
+def test_a_second_start_compiles_nothing(bundle, params, frame, cache):
+    first, second = cache, ExecutableCache()
+    for there in (first, second):
+        chain = Chain(bundle, cache=there)
+        chain.prepare(SHAPE)
+        found = chain(frame, arch("c5", "c3", "u1"))
+    assert (first.loaded, first.compiled) == (0, chain.count)
+    assert (second.loaded, second.compiled) == (chain.count, 0)
+    own = compile_static(NET, arch("c5", "c3", "u1"), params, SHAPE)
+    read = arch_params(params, SPACE, arch("c5", "c3", "u1"))
+    assert_same(found, np.asarray(own(read, frame)))
+
+
+def test_memory(bundle, params, chain, small, frame):
+    held, whole = small.memory(), chain.memory()
+    assert held.weights == sum(leaf.nbytes for leaf in jax.tree.leaves(bundle.params))
+    assert whole.weights == sum(leaf.nbytes for leaf in jax.tree.leaves(params))
+    assert 0 < held.executables < whole.executables
+    # The trunk and the frame go in, the result comes out.
+    trunk, upscaled = 4 * 4 * 6 * 8, 4 * frame.size
+    assert trunk + frame.size + upscaled <= held.workspace < 100 * trunk
+    assert Chain(bundle).memory() == Memory(weights=held.weights, executables=0, workspace=0)
+
+
+def test_output_on_the_host(bundle, small, frame):
+    chosen = arch("c5", "c3", "u1")
+    host = Chain(bundle, output="host")
+    host.prepare(SHAPE)
+    np.testing.assert_array_equal(host(frame, chosen), small(frame, chosen))
+
+
+def test_a_batch_has_a_frame(bundle):
+    with pytest.raises(InputError, match="batch 0: at least 1 frame"):
+        Chain(bundle).prepare(SHAPE, batch=0)
 
 
 def test_batches(bundle, frame):
@@ -159,7 +197,9 @@ def test_a_branch_that_was_not_kept_is_refused(small, frame):
         (arch("c3", "c5", "u1"), r"slot 1: the weights of branch 'c5' were not kept"),
         (arch("c3", "c3", "u2"), r"slot 2: the weights of branch 'u2' were not kept"),
         ((0, 99, 0), r"slot 1 takes 0 to 12, not 99"),
+        ((-1, -1, -1), r"slot 0 takes 0 to 12, not -1"),
         ((0, 0), "has 2 indices"),
+        (None, "allowed is a tuple of ints"),
     ]:
         with pytest.raises(InputError, match=says):
             small.dispatch(frame, chosen)
@@ -179,7 +219,9 @@ def test_a_shape_that_was_not_prepared_is_refused(bundle, small, frame):
     ("shape", "dtype"), [((6, 8), np.uint8), ((6, 8, 4), np.uint8), ((6, 8, 3), np.float32)]
 )
 def test_only_uint8_rgb_frames_are_taken(small, shape, dtype):
-    with pytest.raises(InputError, match=r"frame of .*: allowed is \[H, W, 3\] or \[N, H, W, 3\]"):
+    with pytest.raises(
+        InputError, match=r"frame of .*: allowed is \[H, W, 3\] uint8, or \[N, H, W, 3\]"
+    ):
         small(np.zeros(shape, dtype), (0, 0, 0))
 
 
@@ -187,6 +229,13 @@ def test_weights_of_another_space_are_refused(bundle):
     wide = random_params(uniform(slots=2, width=5, scale=2))
     with pytest.raises(InputError, match="params: the head's weights are not"):
         Chain(bundle, wide)
+
+
+@pytest.mark.parametrize("kind", [list, np.array, jnp.array])
+def test_other_sequences_of_ints_name_an_arch_too(small, frame, kind):
+    chosen = arch("c3", "c3", "u1")
+    small(frame, arch("c5", "id", "u1"))
+    np.testing.assert_array_equal(small(frame, kind(chosen)), small(frame, chosen))
 
 
 def test_changed_names_the_slots_that_differ(chain):
