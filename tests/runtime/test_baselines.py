@@ -6,6 +6,7 @@ import shutil
 import jax
 import numpy as np
 import pytest
+from jax.experimental.compilation_cache import compilation_cache
 
 from dysr_jax.errors import InputError
 from dysr_jax.model.compact import ensemble_weight_bytes, union_weight_bytes
@@ -21,6 +22,16 @@ NAMES = ["2id-u1", "s3-c3-u1", "2r1-u2"]
 ORDER = [NAMES[2], NAMES[0], NAMES[1]]
 RESIDENT = [name for name, kind in STRATEGIES.items() if not kind.loads]
 RELOADING = [name for name, kind in STRATEGIES.items() if kind.loads]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _compiling():
+    """XLA compiles all: what JAX takes from its own cache on the CPU cannot be serialised whole."""
+    jax.config.update("jax_enable_compilation_cache", False)
+    compilation_cache.reset_cache()
+    yield
+    jax.config.update("jax_enable_compilation_cache", True)
+    compilation_cache.reset_cache()
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +110,6 @@ def test_a_reload_has_one_member(servers, frame, name):
 
 @pytest.mark.parametrize("name", [n for n, kind in STRATEGIES.items() if kind.cached])
 def test_a_second_start_compiles_nothing(servers, shelf, caches, frame, expected, name):
-    """Where the backend cannot load what it serialised, the first start left nothing."""
     cache = ExecutableCache(caches[name])
     again = STRATEGIES[name](shelf, cache)
     again.prepare(SHAPE)

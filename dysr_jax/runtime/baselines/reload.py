@@ -61,8 +61,13 @@ class ReloadCompiled:
         return executable.run(params, frame)
 
     def memory(self) -> Memory:
-        """Of the member that takes most; reads every one to find it."""
-        return max(map(self._memory, self._shelf.names), key=lambda memory: memory.total)
+        """The most that any member takes, of each kind; reads every one to find it."""
+        each = [self._memory(name) for name in self._shelf.names]
+        return Memory(
+            weights=max(memory.weights for memory in each),
+            executables=max(memory.executables for memory in each),
+            workspace=max(memory.workspace for memory in each),
+        )
 
     def _memory(self, member: str) -> Memory:
         params, executable = self._read(member)

@@ -43,5 +43,5 @@ class Server(Protocol):
         ...
 
     def memory(self) -> Memory:
-        """Of what is held now; of a server that reloads, the most that one member took."""
+        """Of what is held now; of a server that reloads, the most that any member takes."""
         ...
