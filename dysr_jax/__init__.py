@@ -19,6 +19,7 @@ from dysr_jax.bench.profile import profile
 from dysr_jax.bench.scaling import bench_scaling
 from dysr_jax.bench.search import bench_search
 from dysr_jax.bench.step import bench_step
+from dysr_jax.bench.switch import bench_switch
 from dysr_jax.config import RunConfig, load_config
 from dysr_jax.data.builders.prepare import prepare_dataset
 from dysr_jax.data.clips import Clips
@@ -63,6 +64,7 @@ __all__ = [
     "bench_scaling",
     "bench_search",
     "bench_step",
+    "bench_switch",
     "compact",
     "count_compilations",
     "evaluate_folder",

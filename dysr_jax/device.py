@@ -58,6 +58,15 @@ def memory_bytes() -> int:
     return int(stats.get("bytes_limit", CPU_MEMORY))
 
 
+def resident_bytes() -> int:
+    """Host memory that this process has in use now (its resident set); 0 where the system does not tell."""
+    try:
+        pages = int(pathlib.Path("/proc/self/statm").read_text().split()[1])
+    except OSError:
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
 def device_key() -> dict[str, str]:
     """What a latency is a property of, besides the program: device, backend and versions."""
     return {

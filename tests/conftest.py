@@ -30,9 +30,10 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from dysr_jax.config import RunConfig, SpaceConfig
 from dysr_jax.data.sources import DataConfig
+from dysr_jax.model.programs import make_supernet
 from dysr_jax.model.supernet import init_params
 from dysr_jax.run import run_search
-from dysr_jax.runtime.bundle import Bundle
+from dysr_jax.runtime.bundle import Bundle, make_bundle, make_member
 from dysr_jax.search.config import SearchConfig
 from dysr_jax.space import SearchSpace, uniform
 from dysr_jax.train.config import TrainConfig
@@ -78,6 +79,18 @@ def tiny_run(tmp_path_factory) -> Run:
     lines: list[str] = []
     bundle = run_search(TINY, path, say=lines.append)
     return Run(path, bundle, lines)
+
+
+@pytest.fixture(scope="session")
+def three_members() -> Bundle:
+    """A small bundle that nobody trained; with noise on all weights its members differ by many levels."""
+    space = uniform(slots=2, width=4, scale=2, branches=("id", "s3", "c3", "r1"))
+    fresh = init_params(jax.random.key(0), space)
+    params = jax.tree.map(lambda x: x + 0.1 * jax.random.normal(jax.random.key(1), x.shape), fresh)
+    archs = [(0, 0, 0), (1, 2, 0), (3, 3, 1)]
+    members = [make_member(space, arch, 30.0 + i, 1.0 + i) for i, arch in enumerate(archs)]
+    net = make_supernet(space, "float32")
+    return make_bundle(params, members, net=net, frame=(6, 8), bicubic_psnr_y=29.0)
 
 
 @pytest.fixture(scope="session")

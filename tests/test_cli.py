@@ -17,7 +17,9 @@ from skimage.color import rgb2ycbcr
 from skimage.metrics import peak_signal_noise_ratio
 
 import dysr_jax.cli
-import dysr_jax.commands
+import dysr_jax.commands.bench
+import dysr_jax.commands.images
+import dysr_jax.commands.search
 import dysr_jax.run
 from dysr_jax.atomic import write_json
 from dysr_jax.cli import COMMANDS, main
@@ -364,7 +366,7 @@ def test_ctrl_c_exits_with_130(monkeypatch, small, tmp_path, capsys):
     def interrupted(config, out):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(dysr_jax.commands, "run_search", interrupted)
+    monkeypatch.setattr(dysr_jax.commands.search, "run_search", interrupted)
     assert dysr("search", "--out", tmp_path / "out", *small) == 130
     error = capsys.readouterr().err
     assert error.strip().startswith("dysr: interrupted")
@@ -767,12 +769,22 @@ JOBS = {
 }
 """The function that does the work of a command that writes a file."""
 
+ROOMS = {
+    "eval": dysr_jax.commands.images,
+    "profile": dysr_jax.commands.search,
+}
+"""Where commands are that are no benches."""
+
+
+def room(command):
+    return ROOMS.get(command, dysr_jax.commands.bench)
+
 
 @pytest.fixture
 def unworked(monkeypatch):
     """No command does its work."""
-    for job in JOBS.values():
-        monkeypatch.setattr(dysr_jax.commands, job, lambda *_, **__: pytest.fail("it went on"))
+    for command, job in JOBS.items():
+        monkeypatch.setattr(room(command), job, lambda *_, **__: pytest.fail("it went on"))
 
 
 @pytest.mark.parametrize("command", JOBS)
@@ -812,7 +824,7 @@ def test_benchmarks_do_what_is_asked_and_report_it(monkeypatch, small, tmp_path,
         asked.append((config, options))
         return result
 
-    monkeypatch.setattr(dysr_jax.commands, JOBS[command], bench)
+    monkeypatch.setattr(room(command), JOBS[command], bench)
     options, expected = ASKED[command]
     path = tmp_path / "bench.json"
     assert dysr(*command.split(), *small, *options, "--seed", 5, "--json", path) == 0

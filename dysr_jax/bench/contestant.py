@@ -1,0 +1,125 @@
+"""A server and a stopwatch: what each child of the switch experiment does while the others sleep."""
+
+import pathlib
+import time
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+import jax
+import numpy as np
+
+from dysr_jax.bench.stage import FRAME, REFERENCE
+from dysr_jax.device import resident_bytes
+from dysr_jax.runtime.baselines.shelf import Shelf
+from dysr_jax.runtime.baselines.strategies import STRATEGIES
+from dysr_jax.runtime.compilations import count_compilations
+from dysr_jax.runtime.executables import ExecutableCache
+
+SETTLE: Final = 2
+"""Frames that nobody times, after a sleep."""
+
+
+class Taken(NamedTuple):
+    """Seconds of a switch and of the frames after it."""
+
+    member: str
+    host: float
+    """Of what the host does before the first frame can be dispatched."""
+    first: float
+    """From before the switch to the end of the first frame, on the host."""
+    steady: list[float]
+    """Of the frames after it."""
+
+
+class Turn(NamedTuple):
+    """What a child did while the others slept."""
+
+    taken: list[Taken]
+    compilations: int
+    """Programs that were compiled, or loaded from disk."""
+
+
+class Contestant:
+    """A server and a stopwatch.
+
+    Args:
+        name: of `STRATEGIES`.
+        shelf: what `Stage.lay_out` left.
+        shape: LR rows and columns.
+        cache: folder for executables.
+    """
+
+    def __init__(
+        self, name: str, shelf: Shelf, shape: tuple[int, int], cache: pathlib.Path
+    ) -> None:
+        self._kind, self._shelf, self._shape = STRATEGIES[name], shelf, shape
+        self._cache = ExecutableCache(cache)
+        self._frame = np.load(shelf.folder / FRAME)
+        jax.block_until_ready(
+            jax.device_put(self._frame)
+        )  # the backend is up before the clock starts
+
+    def ready(self) -> float:
+        """Seconds from weights on disk until a frame of any member can be asked for."""
+        self._before = resident_bytes()
+        start = time.perf_counter()
+        self._server = self._kind(self._shelf, self._cache)
+        self._server.prepare(self._shape)
+        return time.perf_counter() - start
+
+    def levels_off(self) -> int:
+        """The largest difference of any pixel of any member to the bank's, in levels of 255."""
+        reference = np.load(self._shelf.folder / REFERENCE, mmap_mode="r")
+        return max(
+            int(np.abs(self._switched(name) - expected.astype(int)).max())
+            for name, expected in zip(self._shelf.names, reference, strict=True)
+        )
+
+    def _switched(self, member: str) -> np.ndarray:
+        self._server.switch(member)
+        return self._upscaled(member)
+
+    def _upscaled(self, member: str) -> np.ndarray:
+        return np.asarray(self._server.dispatch(self._frame, member))
+
+    def turn(self, path: Sequence[str], steady: int) -> Turn:
+        """Start at the first member of a path and switch along it, with steady frames after each switch.
+
+        Raises:
+            RuntimeError: something was compiled or loaded by a server that has everything resident.
+        """
+        self._switched(path[0])
+        for _ in range(SETTLE):
+            self._upscaled(path[0])
+        with count_compilations() as compilations:
+            taken = [self._taken(member, steady) for member in path[1:]]
+        if compilations.value and not self._kind.loads:
+            raise RuntimeError(f"{compilations.value} programs were compiled or loaded meanwhile")
+        return Turn(taken, compilations.value)
+
+    def _taken(self, member: str, steady: int) -> Taken:
+        start = time.perf_counter()
+        self._server.switch(member)
+        switched = time.perf_counter()
+        self._upscaled(member)
+        marks = [time.perf_counter()]
+        for _ in range(steady):
+            self._upscaled(member)
+            marks.append(time.perf_counter())
+        after = np.diff(marks).tolist()
+        return Taken(member, switched - start, marks[0] - start, after)
+
+    def bytes(self) -> dict[str, Any]:
+        """What it takes now, on the device and on the host."""
+        resident = resident_bytes()
+        stats = jax.local_devices()[0].memory_stats() or {}
+        memory = self._server.memory()
+        return {
+            "weight_bytes": memory.weights,
+            "executable_bytes": memory.executables,
+            "workspace_bytes": memory.workspace,
+            "device_bytes": memory.total,
+            "peak_bytes": stats.get("peak_bytes_in_use"),
+            "rss_bytes": resident,
+            "rss_before_bytes": self._before,
+        }

@@ -1,0 +1,86 @@
+"""What the switch experiment starts from: the members that fit, their weights on disk, a frame."""
+
+import pathlib
+import statistics
+import time
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from dysr_jax.device import device_name
+from dysr_jax.runtime.bank import Bank
+from dysr_jax.runtime.baselines.shelf import Shelf, write_shelf
+from dysr_jax.runtime.pretrained import find_bundle
+
+REST_FRAMES: Final = 9
+"""Frames of each member by which it is decided whether it fits; the median counts."""
+
+FRAME: Final = "frame.npy"
+REFERENCE: Final = "reference.npy"
+"""What the bank makes of the frame: `[members, s H, s W, 3]`."""
+
+
+class Rest(NamedTuple):
+    """The members of a bundle, one at a time."""
+
+    device: str
+    dtype: str
+    frame: tuple[int, int]
+    """LR rows and columns."""
+    scale: int
+    frame_ms: dict[str, float]
+    """By member: host to host, median."""
+
+
+class Stage:
+    """Times the members of a bundle at rest, and lays out what the servers start from.
+
+    Args:
+        bundle: of a bundle directory; None: the weights that come with the package.
+        scale: see `find_bundle`.
+        frame: LR rows and columns; None: the bundle's.
+        members: names; none: all.
+    """
+
+    def __init__(
+        self,
+        bundle: str | None,
+        scale: int | None,
+        frame: tuple[int, int] | None,
+        members: tuple[str, ...],
+    ) -> None:
+        self._given = bundle, scale, frame, members
+
+    def rest(self) -> Rest:
+        """Time every member.
+
+        Raises:
+            InputError: no such bundle or member.
+        """
+        path, scale, frame, members = self._given
+        self._bundle = find_bundle(path, scale)
+        asked = {self._bundle.member(name) for name in members} or set(self._bundle.members)
+        names = [member.name for member in self._bundle.members if member in asked]
+        self._shape = shape = self._bundle.frame if frame is None else frame
+        self._bank = Bank(self._bundle, cache=None)
+        self._bank.prepare(shape, names)
+        self._frame = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
+        times = {name: _frame_ms(self._bank, self._frame, name) for name in names}
+        net = self._bundle.net
+        return Rest(device_name(), np.dtype(net.dtype).name, shape, net.space.scale, times)
+
+    def lay_out(self, folder: pathlib.Path, names: Sequence[str]) -> Shelf:
+        """Write the members' weights, a frame, and what the bank makes of it."""
+        np.save(folder / FRAME, self._frame)
+        np.save(folder / REFERENCE, [self._bank(self._frame, name) for name in names])
+        return write_shelf(folder, self._bundle, names)
+
+
+def _frame_ms(bank: Bank, frame: np.ndarray, member: str) -> float:
+    taken = []
+    for _ in range(REST_FRAMES):
+        start = time.perf_counter()
+        bank(frame, member)
+        taken.append(time.perf_counter() - start)
+    return 1e3 * statistics.median(taken)

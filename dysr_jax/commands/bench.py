@@ -1,0 +1,137 @@
+"""Benches of training and search."""
+
+import dataclasses
+from typing import Annotated
+
+import tyro
+
+from dysr_jax.bench.candidates import bench_candidates
+from dysr_jax.bench.data import bench_data
+from dysr_jax.bench.scaling import bench_scaling
+from dysr_jax.bench.search import bench_search
+from dysr_jax.bench.step import bench_step
+from dysr_jax.commands.common import JsonPath, check_json, report
+from dysr_jax.config import RunConfig
+from dysr_jax.report.tables import bench_table
+
+
+@dataclasses.dataclass(frozen=True)
+class BenchStep:
+    """Time a training step of the search program against the static program of the same archs."""
+
+    config: str = "quickstart"
+    """Preset, or a .json file as a run writes it."""
+    json_path: JsonPath = None
+    """Write the figures to this file too."""
+    rounds: int = 15
+    """Timed rounds; medians count."""
+    run: Annotated[RunConfig, tyro.conf.arg(name="")] = RunConfig()
+
+    def __call__(self) -> None:
+        """Run it."""
+        check_json(self.json_path)
+        report(bench_step(self.run, rounds=self.rounds), bench_table, self.json_path)
+
+
+@dataclasses.dataclass(frozen=True)
+class BenchCandidates:
+    """Time the evaluation of candidates: the search program against compiling each one."""
+
+    config: str = "quickstart"
+    """Preset, or a .json file as a run writes it."""
+    json_path: JsonPath = None
+    """Write the figures to this file too."""
+    rounds: int = 15
+    """Timed rounds; medians count."""
+    compiled: int = 4
+    """Candidates that are compiled as static programs."""
+    run: Annotated[RunConfig, tyro.conf.arg(name="")] = RunConfig()
+
+    def __call__(self) -> None:
+        """Run it."""
+        check_json(self.json_path)
+        result = bench_candidates(self.run, rounds=self.rounds, compiled=self.compiled)
+        report(result, bench_table, self.json_path)
+
+
+@dataclasses.dataclass(frozen=True)
+class BenchSearch:
+    """Candidates a second: the search program, compiling each one, and eager PyTorch where it is there."""
+
+    config: str = "quickstart"
+    """Preset, or a .json file as a run writes it."""
+    json_path: JsonPath = None
+    """Write the figures to this file too."""
+    populations: tuple[int, ...] = (64, 256, 1024)
+    """Candidates in a call of the search program."""
+    patch_counts: tuple[int, ...] = ()
+    """Validation patches; without any, a quarter of the config's and all of it."""
+    compiled: int = 4
+    """Candidates that are compiled as static programs."""
+    rounds: int = 5
+    """Timed rounds; medians count."""
+    run: Annotated[RunConfig, tyro.conf.arg(name="")] = RunConfig()
+
+    def __call__(self) -> None:
+        """Run it."""
+        check_json(self.json_path)
+        result = bench_search(
+            self.run,
+            populations=self.populations,
+            patch_counts=self.patch_counts,
+            compiled=self.compiled,
+            rounds=self.rounds,
+        )
+        report(result, bench_table, self.json_path)
+
+
+@dataclasses.dataclass(frozen=True)
+class BenchScaling:
+    """Training steps and candidates a second on 1, 2, 4, ... and all devices of this machine."""
+
+    config: str = "quickstart"
+    """Preset, or a .json file as a run writes it."""
+    json_path: JsonPath = None
+    """Write the figures to this file too."""
+    steps: int = 20
+    """Training steps in a dispatch."""
+    rounds: int = 5
+    """Timed rounds; medians count."""
+    run: Annotated[RunConfig, tyro.conf.arg(name="")] = RunConfig()
+
+    def __call__(self) -> None:
+        """Run it."""
+        check_json(self.json_path)
+        result = bench_scaling(self.run, steps=self.steps, rounds=self.rounds)
+        report(result, bench_table, self.json_path)
+
+
+@dataclasses.dataclass(frozen=True)
+class BenchData:
+    """Patches a second of the pool and of Grain, beside what a training step consumes."""
+
+    config: str = "quickstart"
+    """Preset, or a .json file as a run writes it."""
+    json_path: JsonPath = None
+    """Write the figures to this file too."""
+    workers: tuple[int, ...] = (0, 2)
+    """Numbers of Grain's worker processes; 0 decodes in threads."""
+    steps: int = 5
+    """Training steps in a dispatch."""
+    rounds: int = 5
+    """Timed rounds on the device; medians count."""
+    seconds: float = 2.0
+    """Time, at least, that Grain is measured alone, and again while it feeds training."""
+    run: Annotated[RunConfig, tyro.conf.arg(name="")] = RunConfig()
+
+    def __call__(self) -> None:
+        """Run it."""
+        check_json(self.json_path)
+        result = bench_data(
+            self.run,
+            workers=self.workers,
+            steps=self.steps,
+            rounds=self.rounds,
+            seconds=self.seconds,
+        )
+        report(result, bench_table, self.json_path)

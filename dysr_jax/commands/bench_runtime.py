@@ -1,0 +1,96 @@
+"""Benches of what runs: frames a second, switches."""
+
+import dataclasses
+
+from dysr_jax.bench.fps import TorchMode, bench_fps
+from dysr_jax.bench.screens import OUTPUTS
+from dysr_jax.bench.switch import bench_switch
+from dysr_jax.commands.common import JsonPath, check_json, report
+from dysr_jax.report.switching import switch_tables
+from dysr_jax.report.tables import bench_table
+from dysr_jax.runtime.baselines.strategies import STRATEGIES
+from dysr_jax.runtime.pretrained import find_bundle
+
+
+@dataclasses.dataclass(frozen=True)
+class BenchFps:
+    """Frames a second by output size: on the device, from host to host, and PyTorch's where it is there."""
+
+    bundle: str | None = None
+    """A bundle directory, such as RUN/bundle or gs://BUCKET/RUN/bundle; without it dysr_jax's own weights."""
+    scale: int | None = None
+    """Side of the output over side of the input; 4 without it, or what the bundle has."""
+    members: tuple[str, ...] = ()
+    """Members' names, fastest or best; without any, all."""
+    outputs: tuple[int, ...] = OUTPUTS
+    """Rows of the 16:9 output frames."""
+    json_path: JsonPath = None
+    """Write the figures to this file too."""
+    rounds: int = 5
+    """Timed rounds; medians count."""
+    seconds: float = 2.0
+    """Time of one measurement, at most: what is begun is finished."""
+    limit_s: float | None = None
+    """Leave out sizes at which a frame would take longer, going by the size before."""
+    dtype: str = "auto"
+    """Compute dtype; auto is bfloat16 on accelerators and float32 on the CPU."""
+    torch: bool = True
+    """Measure PyTorch too, where it can be imported."""
+    torch_mode: TorchMode = "auto"
+    """How PyTorch runs; auto is max-autotune (with CUDA graphs) on a GPU and eager on a CPU."""
+
+    def __call__(self) -> None:
+        """Run it."""
+        check_json(self.json_path)
+        result = bench_fps(
+            find_bundle(self.bundle, self.scale),
+            members=self.members,
+            outputs=self.outputs,
+            rounds=self.rounds,
+            seconds=self.seconds,
+            limit_s=self.limit_s,
+            dtype=self.dtype,
+            torch=self.torch,
+            torch_mode=self.torch_mode,
+        )
+        report(result, bench_table, self.json_path)
+
+
+@dataclasses.dataclass(frozen=True)
+class BenchSwitch:
+    """What a switch between members costs: shared executables beside chained ones and four rivals."""
+
+    bundle: str | None = None
+    """A bundle directory, such as RUN/bundle; without it dysr_jax's own weights."""
+    scale: int | None = None
+    """Side of the output over side of the input; 4 without it, or what the bundle has."""
+    frame: tuple[int, int] | None = None
+    """LR rows and columns; without them the bundle's."""
+    members: tuple[str, ...] = ()
+    """Members' names; without any, all. Those too slow for --fps at rest are left out."""
+    strategies: tuple[str, ...] = tuple(STRATEGIES)
+    """Which are compared."""
+    switches: int = 200
+    """Switches of each strategy."""
+    steady: int = 4
+    """Frames after the first one, before the next switch."""
+    fps: float = 30.0
+    """Frames a second that are due."""
+    json_path: JsonPath = None
+    """Write the figures to this file too."""
+
+    def __call__(self) -> None:
+        """Run it."""
+        check_json(self.json_path)
+        result = bench_switch(
+            self.bundle,
+            scale=self.scale,
+            frame=self.frame,
+            members=self.members,
+            strategies=self.strategies,
+            switches=self.switches,
+            steady=self.steady,
+            fps=self.fps,
+            progress=True,
+        )
+        report(result, switch_tables, self.json_path)

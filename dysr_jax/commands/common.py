@@ -1,0 +1,27 @@
+"""What the commands share."""
+
+import pathlib
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import tyro
+
+from dysr_jax.atomic import write_json
+from dysr_jax.errors import InputError
+
+JsonPath = Annotated[pathlib.Path | None, tyro.conf.arg(name="json")]
+
+
+def check_json(path: pathlib.Path | None, option: str = "json") -> None:
+    """Before the work, and not after it."""
+    if path and (path.is_dir() or not path.parent.is_dir()):
+        raise InputError(f"{option} {str(path)!r}: allowed is a file in a folder that exists")
+
+
+def report(
+    result: dict[str, Any], table: Callable[[dict[str, Any]], str], path: pathlib.Path | None
+) -> None:
+    """Print the table, and write the figures if that was asked for."""
+    print(table(result))
+    if path:
+        write_json(path, result)

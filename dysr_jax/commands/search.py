@@ -1,0 +1,77 @@
+"""The whole search, and the latency table it begins with."""
+
+import dataclasses
+import pathlib
+from typing import Annotated
+
+import tyro
+
+from dysr_jax.bench.profile import profile
+from dysr_jax.commands.common import check_json
+from dysr_jax.config import RunConfig
+from dysr_jax.errors import InputError
+from dysr_jax.processes import OPTIONS, job
+from dysr_jax.report.latency import latency_figure
+from dysr_jax.report.tables import profile_table
+from dysr_jax.run import run_search
+from dysr_jax.search.latency import save_table
+
+
+@dataclasses.dataclass(frozen=True)
+class Search:
+    """Train a supernet, search it on this device, and leave a bundle whose executables switch.
+
+    The same command goes on with a run that was interrupted.
+    """
+
+    out: str
+    """Directory of the run, or gs://BUCKET/RUN."""
+    config: str = "quickstart"
+    """Preset (quickstart, base, full) or a .json file as a run writes it; the options below change it."""
+    distributed: bool = False
+    """This is one process of a job of several, which share the work; the same command starts each."""
+    coordinator: str | None = None
+    """HOST:PORT of process 0; without it the cluster is the one that JAX detects, as on a TPU VM pod."""
+    processes: int | None = None
+    """Processes of the job."""
+    process_id: int | None = None
+    """Number of this process, from 0."""
+    run: Annotated[RunConfig, tyro.conf.arg(name="")] = RunConfig()
+
+    def __call__(self) -> None:
+        """Run it."""
+        place = (self.coordinator, self.processes, self.process_id)
+        if not self.distributed:
+            if place != (None, None, None):
+                raise InputError(f"{OPTIONS}: allowed with --distributed")
+            run_search(self.run, self.out)
+            return
+        with job(*place):
+            run_search(self.run, self.out)
+
+
+@dataclasses.dataclass(frozen=True)
+class Profile:
+    """Measure this device's latency table, and how well it predicts archs that it has not seen.
+
+    Writes the table (for `dysr search --search.latency FILE`) and, beside it, a figure.
+    """
+
+    out: pathlib.Path
+    """The table's file, .json; the figure gets the same name with .png."""
+    config: str = "quickstart"
+    """Preset, or a .json file as a run writes it."""
+    archs: int = 32
+    """Random archs that the table is fitted to and checked with, each by a fit to the others."""
+    run: Annotated[RunConfig, tyro.conf.arg(name="")] = RunConfig()
+
+    def __call__(self) -> None:
+        """Run it."""
+        check_json(self.out, "out")
+        if self.out.suffix != ".json":
+            raise InputError(f"out {str(self.out)!r}: allowed is a .json file")
+        found = profile(self.run, archs=self.archs)
+        save_table(self.out, found.table)
+        figure = self.out.with_suffix(".png")
+        latency_figure(figure, found)
+        print(f"{profile_table(found)}\n  {self.out}\n  {figure}")

@@ -1,0 +1,81 @@
+"""A video through a bundle."""
+
+import dataclasses
+import pathlib
+import sys
+from typing import Annotated
+
+import tyro
+
+from dysr_jax.atomic import write_json
+from dysr_jax.commands.common import JsonPath, check_json
+from dysr_jax.errors import InputError
+from dysr_jax.report.live import LiveLine
+from dysr_jax.report.streaming import stream_summary
+from dysr_jax.runtime.policy_loader import load_policy
+from dysr_jax.runtime.pretrained import find_bundle
+
+
+@dataclasses.dataclass(frozen=True)
+class Stream:
+    """Upscale a video at a frame rate that is held by switching between members."""
+
+    source: Annotated[tyro.conf.Positional[str], tyro.conf.arg(name="in", metavar="IN")]
+    """A video, or - for one on standard input."""
+    target: Annotated[tyro.conf.Positional[str], tyro.conf.arg(name="out", metavar="OUT")]
+    """.mp4, .mkv, .mov, .webm, .y4m, or - for Y4M on standard output."""
+    fps: float | None = None
+    """Frames a second to hold; without it the video's own."""
+    real_time: bool = False
+    """Frames come at that rate, as from a camera, and are late if they miss it; else as fast as possible."""
+    bundle: str | None = None
+    """A bundle directory, such as RUN/bundle or gs://BUCKET/RUN/bundle; without it dysr_jax's own weights."""
+    scale: int | None = None
+    """Side of the output over side of the input; 4 without it, or what the bundle has."""
+    members: tuple[str, ...] = ()
+    """Members that may run; without any, all."""
+    policy: str = "adaptive"
+    """What chooses the member of each frame: adaptive, fixed:MEMBER, or MODULE:ATTRIBUTE of yours."""
+    at_once: bool = False
+    """Begin before all members are compiled: the chained plan serves them until they are."""
+    budget_mb: float | None = None
+    """Megabytes that weights, executables and workspace may take on the device."""
+    overwrite: bool = False
+    """Replace an output that is there."""
+    json_path: JsonPath = None
+    """Write the summary and every frame to this file."""
+    figure: pathlib.Path | None = None
+    """Draw frame times and members over time to this PNG file."""
+
+    def __call__(self) -> None:
+        """Run it."""
+        from dysr_jax.report.timeline import timeline_figure
+        from dysr_jax.runtime.videos import VideoOptions, stream_video
+
+        check_json(self.json_path)
+        check_json(self.figure, "figure")
+        policy = load_policy(self.policy)
+        options = VideoOptions(
+            fps=self.fps,
+            real_time=self.real_time,
+            members=self.members,
+            at_once=self.at_once,
+            budget=None if self.budget_mb is None else self._bytes(self.budget_mb),
+            overwrite=self.overwrite,
+        )
+        bundle = find_bundle(self.bundle, self.scale)
+        with LiveLine({member.name: member.psnr_y for member in bundle.members}) as live:
+            trace = stream_video(
+                bundle, self.source, self.target, options, policy=policy, watch=live, say=live.say
+            )
+        print(stream_summary(trace), file=sys.stderr if self.target == "-" else sys.stdout)
+        if self.json_path:
+            write_json(self.json_path, trace.to_json())
+        if self.figure and trace.frames:
+            timeline_figure(self.figure, trace)
+
+    @staticmethod
+    def _bytes(megabytes: float) -> int:
+        if not 0.0 < megabytes < 1e9:
+            raise InputError(f"budget-mb {megabytes}: allowed is above 0")
+        return int(megabytes * 1e6)
