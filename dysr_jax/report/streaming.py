@@ -9,12 +9,12 @@ def stream_summary(trace: Trace) -> str:
     found = trace.summary()
     if not trace.frames:
         return "no frames"
-    rate = f"{found['frames_per_second']:.1f} a second"
     held = "in real time" if trace.real_time else "as fast as possible"
     lines = [
-        f"{found['frames']} frames in {found['seconds']:.1f} s ({rate}, {held}); {trace.fps:.4g} were to be held",
-        f"{found['late']} late ({100 * (1 - found['on_time']):.1f} %), {found['interruptions']} interruptions of "
-        f"more than two frames, the longest gap {found['longest_gap_ms']:.1f} ms",
+        f"{found['frames']} frames in {found['seconds']:.1f} s, {found['frames_per_second']:.1f} a second "
+        f"({held}); {trace.fps:.4g} were to be held",
+        f"{found['late']} late ({100 * (1 - found['on_time']):.1f} %), {found['interruptions']} "
+        f"interruptions of more than two frames, the longest gap {found['longest_gap_ms']:.1f} ms",
         f"{found['switches']} switches; PSNR-Y about {found['mean_psnr_y']:.2f} dB",
     ]
     rows = [
