@@ -1,5 +1,7 @@
 """What `bench_fps` reports hangs together, its frames are the members', and what it refuses."""
 
+import json
+
 import jax
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from dysr_jax.bench import fps as bench
 from dysr_jax.bench import torch_presence
 from dysr_jax.bench.fps import bench_fps
 from dysr_jax.bench.screens import Size, output_size, photograph
+from dysr_jax.cli import main
 from dysr_jax.errors import InputError
 from dysr_jax.model.programs import compile_static, host_memory, make_supernet
 from dysr_jax.model.supernet import arch_params, init_params
@@ -150,3 +153,17 @@ def test_without_pytorch_its_columns_are_left_out(bundle, monkeypatch):
     found = bench_fps(bundle, members=("fastest",), **QUICK)
     assert found["pytorch"] == "left out: torch is not installed"
     assert not any("torch_fps" in row for row in found["rows"])
+
+
+def test_the_command(tiny_run, tmp_path, capsys):
+    out = tmp_path / "fps.json"
+    given = ["--bundle", str(tiny_run.path / "bundle"), "--json", str(out), "--members", "fastest"]
+    more = ["--outputs", "18", "--rounds", "1", "--seconds", "0.01", "--no-torch"]
+    assert main(["bench", "fps", *given, *more]) == 0
+    (row,) = json.loads(out.read_text())["rows"]
+    assert row["output"] == "32x18"
+    assert row["member"] in capsys.readouterr().out
+    assert main(["bench", "fps", *given, "--outputs", "17"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("dysr: error: outputs 17: allowed are ")
+    assert error.count("\n") == 1
