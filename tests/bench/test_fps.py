@@ -15,7 +15,7 @@ from dysr_jax.errors import InputError
 from dysr_jax.model.programs import compile_static, host_memory, make_supernet
 from dysr_jax.model.supernet import arch_params, init_params
 from dysr_jax.report.tables import bench_table
-from dysr_jax.runtime.bundle import make_bundle, make_member
+from dysr_jax.runtime.bundle import make_bundle, make_member, save_bundle
 from dysr_jax.space import uniform
 
 SPACE = uniform(slots=2, width=4, scale=2, branches=("id", "s3", "c3", "r1", "a1", "bh"))
@@ -155,9 +155,10 @@ def test_without_pytorch_its_columns_are_left_out(bundle, monkeypatch):
     assert not any("torch_fps" in row for row in found["rows"])
 
 
-def test_the_command(tiny_run, tmp_path, capsys):
+def test_the_command(bundle, tmp_path, capsys):
     out = tmp_path / "fps.json"
-    given = ["--bundle", str(tiny_run.path / "bundle"), "--json", str(out), "--members", "fastest"]
+    save_bundle(tmp_path / "bundle", bundle, {})
+    given = ["--bundle", str(tmp_path / "bundle"), "--json", str(out), "--members", "fastest"]
     more = ["--outputs", "18", "--rounds", "1", "--seconds", "0.01", "--no-torch"]
     assert main(["bench", "fps", *given, *more]) == 0
     (row,) = json.loads(out.read_text())["rows"]
