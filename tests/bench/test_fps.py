@@ -1,5 +1,7 @@
 """What `bench_fps` reports hangs together, its frames are the members', and what it refuses."""
 
+import json
+
 import jax
 import numpy as np
 import pytest
@@ -8,13 +10,14 @@ from dysr_jax.bench import fps as bench
 from dysr_jax.bench import torch_presence
 from dysr_jax.bench.fps import bench_fps
 from dysr_jax.bench.screens import Size, output_size, photograph
+from dysr_jax.cli import main
 from dysr_jax.device import host_memory
 from dysr_jax.errors import InputError
 from dysr_jax.model import programs
 from dysr_jax.model.programs import compile_static, make_supernet
 from dysr_jax.model.supernet import arch_params, init_params
 from dysr_jax.report.tables import bench_table
-from dysr_jax.runtime.bundle import make_bundle, make_member
+from dysr_jax.runtime.bundle import make_bundle, make_member, save_bundle
 from dysr_jax.space import uniform
 
 SPACE = uniform(slots=2, width=4, scale=2, branches=("id", "s3", "c3", "r1", "a1", "bh"))
@@ -154,3 +157,18 @@ def test_without_pytorch_its_columns_are_left_out(bundle, monkeypatch):
     found = bench_fps(bundle, members=("fastest",), **QUICK)
     assert found["pytorch"] == "left out: torch is not installed"
     assert not any("torch_fps" in row for row in found["rows"])
+
+
+def test_the_command(bundle, tmp_path, capsys):
+    out = tmp_path / "fps.json"
+    save_bundle(tmp_path / "bundle", bundle, {})
+    given = ["--bundle", str(tmp_path / "bundle"), "--json", str(out), "--members", "fastest"]
+    more = ["--outputs", "18", "--rounds", "1", "--seconds", "0.01", "--no-torch"]
+    assert main(["bench", "fps", *given, *more]) == 0
+    (row,) = json.loads(out.read_text())["rows"]
+    assert row["output"] == "32x18"
+    assert row["member"] in capsys.readouterr().out
+    assert main(["bench", "fps", *given, "--outputs", "17"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("dysr: error: outputs 17: allowed are ")
+    assert error.count("\n") == 1

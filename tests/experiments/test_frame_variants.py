@@ -8,7 +8,9 @@ import frame_variants
 import jax
 import numpy as np
 import pytest
-from frame_variants import VARIANTS, Case, Options, counts, measure, table
+from frame_programs import VARIANTS
+from frame_variants import Case, Options, measure, table
+from hlo_counts import counts
 
 from dysr_jax.model.programs import make_supernet
 from dysr_jax.model.supernet import init_params
@@ -18,7 +20,7 @@ from dysr_jax.space import uniform
 HLO = """\
 HloModule jit_run
 
-%fused_add (p: bf16[4]) -> bf16[4] {
+%input_reduce (p: bf16[4]) -> bf16[4] {
   %p = bf16[4] parameter(0)
   %copy.9 = bf16[4] copy(%p)
   ROOT %add.1 = bf16[4] add(%copy.9, %p)
@@ -26,7 +28,7 @@ HloModule jit_run
 
 %command_buffer (p.1: bf16[4]) -> bf16[4] {
   %p.1 = bf16[4] parameter(0)
-  ROOT %fusion.7 = bf16[4] fusion(%p.1), kind=kLoop, calls=%fused_add
+  ROOT %fusion.7 = bf16[4] fusion(%p.1), kind=kLoop, calls=%input_reduce
 }
 
 ENTRY %main (w: f32[3,3,8,8], x: bf16[1,4,4,8]) -> bf16[1,4,4,8] {
@@ -110,11 +112,8 @@ def test_behind_a_variant_that_ends_its_process(monkeypatch):
 
     def worker(options, names, seconds):
         asked.append(names)
-        return (
-            [{"variant": name, "ms": 1.0} for name in names[: names.index("b")]]
-            if "b" in names
-            else [{"variant": name, "ms": 1.0} for name in names]
-        )
+        done = names[: names.index("b")] if "b" in names else names
+        return [{"variant": name, "ms": 1.0} for name in done]
 
     monkeypatch.setattr(frame_variants, "_worker", worker)
     rows = measure(Options(), ["a", "b", "c"])
