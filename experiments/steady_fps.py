@@ -8,8 +8,8 @@ smallest, and with the adaptive policy where a switch drops a member and loads t
 (cached) executable from disk, as without a resident meta-graph. PSNR-Y is that of every output against its HR
 frame.
 
-Writes `steady_fps.json` and a timeline of each to `--out` and prints the table; with `--recorded FILE` it draws
-and prints what an earlier call measured.
+Writes `steady_fps.json` and a timeline of each to `--out` and prints the table; with `--recorded FILE` it
+draws and prints what an earlier call measured.
 """
 
 import dataclasses

@@ -109,11 +109,10 @@ def test_no_arguments_print_the_usage(capsys):
 def test_the_usage_says_what_every_command_is_for(capsys):
     main([])
     listed = dict(re.findall(r"^  dysr (\S+(?: \S+)?)  +(\S.*)$", capsys.readouterr().out, re.M))
-    benchmarks = {
-        f"bench {name}" for name in ("step", "candidates", "search", "scaling", "data", "fps")
-    }
+    names = ("step", "candidates", "search", "scaling", "data", "fps", "switch")
+    benchmarks = {f"bench {name}" for name in names}
     data = {"data prepare", "data list"}
-    assert set(listed) == {"search", "upscale", "eval", "profile"} | benchmarks | data
+    assert set(listed) == {"search", "upscale", "stream", "eval", "profile"} | benchmarks | data
     assert len({*listed.values()}) == len(listed)
 
 
@@ -764,6 +763,7 @@ JOBS = {
     "bench candidates": "bench_candidates",
     "bench search": "bench_search",
     "bench scaling": "bench_scaling",
+    "bench switch": "bench_switch",
     "eval": "evaluate_set",
     "profile": "profile",
 }
@@ -792,7 +792,8 @@ def test_a_file_that_cannot_be_is_refused_before_the_work(
     refused, unworked, small, bundle, photos, tmp_path, command
 ):
     option = "--out" if command == "profile" else "--json"
-    start = [*command.split(), *(["--bundle", bundle, photos] if command == "eval" else small)]
+    own = {"eval": ["--bundle", bundle, photos], "bench switch": ["--bundle", bundle]}
+    start = [*command.split(), *own.get(command, small)]
     (tmp_path / "folder.json").mkdir()
     before = snapshot(tmp_path)
     for path in (tmp_path / "missing" / "a.json", tmp_path / "folder.json"):

@@ -1,8 +1,7 @@
 """What the switch experiment starts from: the members that fit, their weights on disk, a frame."""
 
+import functools
 import pathlib
-import statistics
-import time
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
@@ -12,9 +11,10 @@ from dysr_jax.device import device_name
 from dysr_jax.runtime.bank import Bank
 from dysr_jax.runtime.baselines.shelf import Shelf, write_shelf
 from dysr_jax.runtime.pretrained import find_bundle
+from dysr_jax.timing import undisturbed_ms
 
-REST_FRAMES: Final = 9
-"""Frames of each member by which it is decided whether it fits; the median counts."""
+REST_ROUNDS: Final = 15
+"""Frames of each member, taken in turn, by which it is decided whether it fits."""
 
 FRAME: Final = "frame.npy"
 REFERENCE: Final = "reference.npy"
@@ -30,7 +30,7 @@ class Rest(NamedTuple):
     """LR rows and columns."""
     scale: int
     frame_ms: dict[str, float]
-    """By member: host to host, median."""
+    """By member: host to host, as little as can be of what other programs add."""
 
 
 class Stage:
@@ -66,7 +66,8 @@ class Stage:
         self._bank = Bank(self._bundle, cache=None)
         self._bank.prepare(shape, names)
         self._frame = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
-        times = {name: _frame_ms(self._bank, self._frame, name) for name in names}
+        calls = {name: functools.partial(self._bank, self._frame, name) for name in names}
+        times = undisturbed_ms(calls, REST_ROUNDS)
         net = self._bundle.net
         return Rest(device_name(), np.dtype(net.dtype).name, shape, net.space.scale, times)
 
@@ -75,12 +76,3 @@ class Stage:
         np.save(folder / FRAME, self._frame)
         np.save(folder / REFERENCE, [self._bank(self._frame, name) for name in names])
         return write_shelf(folder, self._bundle, names)
-
-
-def _frame_ms(bank: Bank, frame: np.ndarray, member: str) -> float:
-    taken = []
-    for _ in range(REST_FRAMES):
-        start = time.perf_counter()
-        bank(frame, member)
-        taken.append(time.perf_counter() - start)
-    return 1e3 * statistics.median(taken)

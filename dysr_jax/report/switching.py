@@ -10,7 +10,7 @@ _TIMES: Final = (
     *("switch, host us", "missed", "after a switch", "compiled"),
 )
 _BYTES: Final = (
-    *("strategy", "weights", "executables", "workspace", "sum", "host RSS", "before"),
+    *("strategy", "weights", "executables", "workspace", "sum", "peak", "host RSS", "before"),
     *("ready s", "warm s", "levels off"),
 )
 
@@ -23,7 +23,7 @@ def switch_tables(result: Mapping[str, Any]) -> str:
         parts += [
             "\nms a frame, host to host; first: the frame after a switch, with the switch",
             format_table(_TIMES, [_times(row) for row in rows]),
-            "\nMB (1,000,000 bytes)",
+            "\nMB (1,000,000 bytes) on the device, by XLA's analysis; peak: as its allocator counts, if it does",
             format_table(_BYTES, [_bytes(row) for row in rows]),
         ]
     for row in result["strategies"]:
@@ -62,11 +62,11 @@ def _times(row: Mapping[str, Any]) -> Sequence[str]:
 
 
 def _bytes(row: Mapping[str, Any]) -> Sequence[str]:
-    kinds = ("weight", "executable", "workspace", "device", "rss", "rss_before")
-    warm = row["ready_warm_s"]
+    kinds = ("weight", "executable", "workspace", "device", "peak", "rss", "rss_before")
+    sizes, warm = [row[f"{kind}_bytes"] for kind in kinds], row["ready_warm_s"]
     return [
         row["name"],
-        *(format_number(row[f"{kind}_bytes"] / 1e6) for kind in kinds),
+        *("" if size is None else format_number(size / 1e6) for size in sizes),
         f"{row['ready_s']:.2f}",
         "" if warm is None else f"{warm:.2f}",
         str(row["levels_off"]),

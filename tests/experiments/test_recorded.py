@@ -49,3 +49,25 @@ def test_recorded_latency_tables_predict(name, config, monkeypatch, tmp_path, ca
     assert float(words[0]) > 0.95
     assert float(words[3]) < 10.0  # per cent
     assert figure.read_bytes().startswith(PNG)
+
+
+def test_switch_latencies_are_printed_and_drawn(monkeypatch, tmp_path, capsys):
+    recorded = RESULTS / "switch_quickstart_cpu.json"
+    run("switch_latency", monkeypatch, "--out", tmp_path / "out", "--recorded", recorded)
+    result = json.loads(recorded.read_text())
+    rows = {row["name"]: row for row in result["strategies"]}
+    printed = dict(
+        line.rsplit(": ", 1) for line in capsys.readouterr().out.splitlines() if " / " in line
+    )
+    for name, key, other in (
+        ("reload_compiled", "switch_ms_p99", "fused"),
+        ("fused", "weight_bytes", "ensemble"),
+        ("fused", "device_bytes", "ensemble"),
+    ):
+        what = {"switch": "first frame, p99", "weight": "weights"}.get(
+            key.split("_")[0], "memory of the device"
+        )
+        ratio = float(printed[f"{what}, {name} / {other}"].replace(",", ""))
+        assert ratio == pytest.approx(rows[name][key] / rows[other][key], rel=0.01)
+    assert (tmp_path / "out" / "switch_latency.png").read_bytes().startswith(PNG)
+    assert json.loads((tmp_path / "out" / "switch_latency.json").read_text()) == result
