@@ -41,6 +41,8 @@ from dysr_jax.runtime.ladder import Step
 from dysr_jax.runtime.pretrained import load_pretrained, pretrained_names
 from dysr_jax.search.select import sharing_curve
 from dysr_jax.space import SearchSpace, arch_name, parse_arch, uniform
+from dysr_jax.video.reader import open_video
+from dysr_jax.video.writer import open_writer
 
 __all__ = [
     "BODY",
@@ -74,6 +76,8 @@ __all__ = [
     "load_config",
     "load_pretrained",
     "open_source",
+    "open_video",
+    "open_writer",
     "parse_arch",
     "prepare_dataset",
     "pretrained_names",

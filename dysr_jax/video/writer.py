@@ -132,9 +132,9 @@ class Writer:
             error, OSError | av.error.FFmpegError
         ):
             raise error
+        kept = f"; what was encoded until then is {self.partial!r}" if self.partial else ""
         raise InputError(
-            f"video {self.path!r} cannot be written: {error.strerror or error}; what was encoded until "
-            f"then is {self.partial!r}"
+            f"video {self.path!r} cannot be written: {error.strerror or error}{kept}"
         ) from None
 
 
@@ -171,10 +171,14 @@ def open_writer(
     form = format_of(name)
     if crf is not None and not 0 <= crf <= 51:
         raise InputError(f"crf is {crf}; allowed are 0 to 51")
+    if rate <= 0:
+        raise InputError(f"rate is {rate}; allowed are frames a second above 0")
     check_target(name, like, overwrite=overwrite)
+    # Containers hold the terms of a fraction in 32 bits.
+    rate = Fraction(rate).limit_denominator(100_000)
     sink = Sink(open_target(name), seekable=name != STANDARD)
     try:
-        encoding = Encoding(sink, form, (width, height), Fraction(rate), like, crf)
+        encoding = Encoding(sink, form, (width, height), rate, like, crf)
     except BaseException as error:
         sink.finish()
         if name != STANDARD:

@@ -87,10 +87,10 @@ def test_a_stream_without_times_is_timed_by_its_rate(films):
 )
 def test_frames_are_turned_as_the_file_says(films, rotation, turns):
     """PyAV's `rotation` is counterclockwise, as `np.rot90` turns."""
-    path = films.make("a.mp4", rotation=rotation, frames=2)
+    path = films.make("a.mp4", codec="mpeg4", rotation=rotation, frames=2)
     stored = films.decoded(path)[0]
     assert stored.rotation % 360 == 90 * turns
-    shown = read(films.make("b.mp4", frames=2))[1][0].image
+    shown = read(films.make("b.mp4", codec="mpeg4", frames=2))[1][0].image
     reader, frames = read(path)
     np.testing.assert_array_equal(frames[0].image, np.rot90(shown, turns))
     assert (reader.height, reader.width) == frames[0].image.shape[:2]

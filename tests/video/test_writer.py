@@ -2,6 +2,7 @@
 
 import os
 import resource
+import sys
 from fractions import Fraction
 
 import av
@@ -349,7 +350,11 @@ def test_places_that_cannot_be_written_to(tmp_path, name, reason):
 
 @pytest.mark.parametrize(
     ("options", "reason"),
-    [({"crf": 52}, "crf is 52"), ({"width": 70_000, "height": 16}, "cannot be encoded")],
+    [
+        ({"crf": 52}, "crf is 52"),
+        ({"rate": Fraction(0)}, "rate is 0"),
+        ({"width": 70_000, "height": 16}, "cannot be encoded"),
+    ],
 )
 def test_options_that_cannot_be_encoded(tmp_path, options, reason):
     with pytest.raises(InputError, match=reason):
@@ -371,6 +376,27 @@ def test_crf_is_passed_on(films, tmp_path):
     encoded = [films.packets(tmp_path / f"{crf}.mp4", "video") for crf in (5, 45)]
     fine, coarse = (sum(len(content) for _, content in packets) for packets in encoded)
     assert fine > 1.5 * coarse
+
+
+def test_an_older_ffmpeg_keeps_the_fragments(films, tmp_path, monkeypatch):
+    monkeypatch.setattr(av, "library_versions", {"libavformat": (61, 7, 100)})
+    write(tmp_path / "old.mp4")
+    monkeypatch.undo()
+    write(tmp_path / "new.mp4")
+    assert [b"mfra" in (tmp_path / name).read_bytes() for name in ("old.mp4", "new.mp4")] == [
+        True,
+        False,
+    ]
+    for name in ("old.mp4", "new.mp4"):
+        times = [frame.pts * frame.time_base for frame in films.decoded(tmp_path / name)]
+        assert times == [Fraction(n, 25) for n in range(10)]
+
+
+def test_pyav_is_imported_when_it_is_needed():
+    """Importing the package stays quick, and works where a wheel is missing."""
+    mine = [module for name, module in sys.modules.items() if name.startswith("dysr_jax.video.")]
+    assert len(mine) > 10
+    assert not [module for module in mine if "av" in vars(module)]
 
 
 def test_without_x264_another_encoder_is_taken_and_said(films, tmp_path, monkeypatch):
