@@ -90,6 +90,8 @@ def stream_video(
                 stream.run(frames, writer.write)
             except KeyboardInterrupt:
                 say("interrupted: what was encoded until now is kept")
+            except BrokenPipeError:
+                say("nobody reads the output any more")
         _tell(reader, writer, say)
         return stream.trace
 
@@ -138,7 +140,8 @@ def one_size(reader: Reader, say: Say) -> Iterator[tuple[np.ndarray, Fraction]]:
 
 def _tell(reader: Reader, writer: Writer, say: Say) -> None:
     """What the output has not as the source has it."""
-    for note in (*reader.notes, *writer.notes):
-        say(note)
-    if reader.damaged:
-        say(f"video {reader.path!r}: {reader.damaged}")
+    damage = (reader.damaged,) if reader.damaged else ()
+    for note in (*reader.notes, *damage):
+        say(f"{reader.path}: {note}")
+    for note in writer.notes:
+        say(f"{writer.path}: {note}")

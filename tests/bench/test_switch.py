@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-import dysr_jax.commands
+import dysr_jax.commands.bench_runtime
 from dysr_jax.bench import children, contestant, lanes, switch
 from dysr_jax.bench.children import Child, ChildError
 from dysr_jax.bench.contestant import Contestant, Taken
@@ -382,7 +382,7 @@ def test_the_command_does_what_is_asked_and_reports_it(monkeypatch, tmp_path, ca
         asked.append((given, options))
         return result
 
-    monkeypatch.setattr(dysr_jax.commands, "bench_switch", bench)
+    monkeypatch.setattr(dysr_jax.commands.bench_runtime, "bench_switch", bench)
     path = tmp_path / "switch.json"
     options = ["--bundle", "b", "--frame", "6", "8", "--members", "a", "c", "--switches", "9"]
     more = ["--steady", "3", "--fps", "5", "--strategies", "fused", "--json", str(path)]
