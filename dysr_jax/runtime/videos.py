@@ -1,5 +1,6 @@
 """A video through the members of a bundle: reading, upscaling, encoding, at a frame rate that is held."""
 
+import contextlib
 import dataclasses
 import os
 import sys
@@ -73,25 +74,23 @@ def stream_video(
     with open_video(source) as reader:
         fps = float(reader.rate) if options.fps is None else options.fps
         running = StreamOptions(fps, options.real_time, in_flight=frames_in_flight())
+        serving = Serving(bundle, budget=options.budget)
         scale, (rows, columns) = bundle.space.scale, reader.image_shape
-        with open_writer(
+        writer = open_writer(
             target,
             width=columns * scale,
             height=rows * scale,
             rate=reader.rate,
             like=reader,
             overwrite=options.overwrite,
-        ) as writer:
-            serving = Serving(bundle, budget=options.budget)
+        )
+        with contextlib.suppress(BrokenPipeError), writer:  # who reads standard output may stop
             rungs = _ready(serving, reader, chosen, fps, options.at_once, say)
             stream = Stream(serving.dispatch, policy or AdaptivePolicy(), rungs, running, watch)
-            frames = one_size(reader, say)
             try:
-                stream.run(frames, writer.write)
+                stream.run(one_size(reader, say), writer.write)
             except KeyboardInterrupt:
                 say("interrupted: what was encoded until now is kept")
-            except BrokenPipeError:
-                say("nobody reads the output any more")
         _tell(reader, writer, say)
         return stream.trace
 
