@@ -290,7 +290,7 @@ def _tried(policy):
 def test_a_trial_is_of_the_member_that_is_tried(ms):
     """A frame still in flight of the member before neither passes nor fails it."""
     for left in (POLICY.trial, 1):
-        state = dataclasses.replace(_tried(POLICY), trial=left)
+        state = dataclasses.replace(_tried(POLICY), trial=left, bars=(Bar(failures=2),) * 6)
         after, member = POLICY(state, Observation(ms, "22", DEADLINE))
         assert (member, after.trial, after.bars) == ("27", left, state.bars)
 
