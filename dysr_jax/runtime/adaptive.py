@@ -1,32 +1,32 @@
 """The default policy: the best member whose frames meet the deadline beside what else the machine runs.
 
 *Slowdown* is a frame's time over its member's time at rest. The policy believes the second largest of the
-last `window` frames: one frame that was slow by accident, a pause for garbage collection say, is forgiven
-once a window; the second is believed at once (fast attack), and until it leaves the window (slow release).
-A member is *predicted* to take its time at rest times the slowdown.
+last `window` frames: one frame a window that was slow by accident, a pause for garbage collection say, is
+forgiven; a second one is believed at once (fast attack), until it leaves the window (slow release). A
+member is *predicted* to take its time at rest times the slowdown.
 
 Down: when the running member is predicted to take more than the deadline less `margin`, the best member
-that is not predicted to do so runs next, however many rungs that is, or the fastest if there is none.
-Frames that wait in a queue shorten that limit so that they are caught up with.
+that is not predicted to do so runs next, however many rungs that is, or the fastest if there is none. Its
+first frame is not forgiven. Frames that wait in a queue shorten the limit so that they are caught up with.
 
 Up: to the best member that is predicted to leave room for `hysteresis` too, `wait` frames after the last
-switch at the earliest. For `trial` frames it is forgiven nothing: if it is late, or predicted to be, the
-policy steps down at once and that member and all slower ones are barred for a time that doubles with each
-failure. A trial that is passed takes one failure back, and a slowdown below that of the failed trial lifts
-the bar: what was tried was tried under a heavier load.
+switch at the earliest. For `trial` frames it is forgiven nothing: late once, or predicted to take too long,
+it is left at once, and it and all slower members are barred for a time that doubles with each failure. A
+trial that is passed takes one failure back. A bar falls too when the slowdown falls below that of the
+failed trial by `hysteresis`: what failed, failed beside a heavier load.
 
-Why it does not flap: let frames take the rest time, times a constant, within a factor of 1 +- e. The
-believed slowdown then stays within the same factors. Whatever is risen to (or begun with, once a window
-was seen) is predicted to fit with 1 + hysteresis to spare, so if (1 + e) / (1 - e) <= 1 + hysteresis it
-is never left for a faster one: all steps down come before the first step up, and with R rungs there are at
-most 2 (R - 1) switches, ever. Beyond that e, and under any load, steps up are at least `wait` frames apart,
-and a member that fails every trial is tried once in wait * 2, 4, 8, ... frames, up to `longest_wait`.
+Why it does not flap: let every frame take its member's time at rest, times a constant, within a factor of
+1 +- e, and let (1 + e) / (1 - e) <= 1 + hysteresis (e = 4.7 % for the default). The believed slowdown stays
+within the same factors, so what was stepped up to has every frame within the limit and is never left. All
+steps down thus come before the first step up, and with R members there are at most 2 (R - 1) switches,
+ever. Under any other load steps up are at least `wait` frames apart, and a member that fails every trial is
+barred for 2, 4, 8, ... times `wait` frames, `longest_wait` at most.
 
 Times at rest are not refined. With one member running, a change of its time cannot be told from a change of
-the load: what a ramp of the load teaches would be wrong, and could lock a member out. Nor is it needed:
-only their proportions count, since the slowdown may be below 1, so a table that was measured beside a
-constant load repairs itself with the first frames. A member whose time alone is understated fails a trial
-and is barred; one whose time alone is overstated is held, by its own frames, once it runs.
+the load: what a ramp of the load teaches would be wrong, and could lock a member out. Only their
+proportions count, since the slowdown may be below 1: a table that was measured beside a constant load
+repairs itself within a window. A member whose time alone is understated fails its trials and is barred.
+One whose time alone is overstated is tried late, or not, and once it runs is held by its own frames.
 """
 
 import dataclasses
