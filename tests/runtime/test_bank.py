@@ -1,5 +1,6 @@
 """The bank: the right pixels, N compilations for N members, none for a switch."""
 
+import concurrent.futures
 import dataclasses
 import os
 import sys
@@ -297,6 +298,28 @@ def test_frames_go_on_while_others_are_prepared(bundle, frame, monkeypatch):
         assert len({bank(frame, name).tobytes() for name in NAMES}) == len(NAMES)
     assert compilations.value == 0
     assert max(seen) < interval == sys.getswitchinterval()
+
+
+def test_a_closed_bank_prepares_no_more_in_the_background(bundle, frame, monkeypatch):
+    may_go_on, begun, real = threading.Event(), threading.Event(), Background.compile_lowered
+
+    def slow(self, lowered):
+        compiled = real(self, lowered)
+        begun.set()
+        assert may_go_on.wait(60)
+        return compiled
+
+    monkeypatch.setattr(Background, "compile_lowered", slow)
+    bank = Bank(bundle, cache=None)
+    first, second = bank.prepare_soon(SHAPE), bank.prepare_soon((8, 6))
+    assert begun.wait(60)
+    bank.close()
+    may_go_on.set()
+    for future in (first, second):
+        with pytest.raises(concurrent.futures.CancelledError):
+            future.result(60)
+    assert [bank.is_ready(name, SHAPE) for name in NAMES] == [True, False, False]
+    assert bank(frame, NAMES[0]).shape == (12, 16, 3)
 
 
 def test_what_cannot_be_prepared_soon_is_in_the_future(bundle, frame):

@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 
 from dysr_jax.errors import InputError
 from dysr_jax.runtime.executables import Executable
-from dysr_jax.runtime.held import Entry, Held, Program
+from dysr_jax.runtime.held import Entry, Held
 from dysr_jax.runtime.memory import Memory
+from dysr_jax.runtime.program import Program
 
 
 def program(name):
