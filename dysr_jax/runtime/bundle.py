@@ -110,6 +110,20 @@ class Bundle:
         names = ", ".join(member.name for member in self.members)
         raise InputError(f"member {name!r}: the bundle has {names}; fastest and best name its ends")
 
+    def arch(self, name: str) -> Arch:
+        """The arch of a member, or the one that has this name in the space.
+
+        Raises:
+            InputError: neither has it.
+        """
+        try:
+            return self.member(name).arch
+        except InputError as error:
+            try:
+                return parse_arch(self.space, name)
+            except InputError:
+                raise error from None
+
     def upscale(self, image: np.ndarray, member: str | None = None) -> np.ndarray:
         """Upscale an image of any size; what is compiled for its shape is kept for the next ones.
 

@@ -73,7 +73,7 @@ class Serving:
         shape = (frame.shape[0], frame.shape[1])
         if self.bank.is_ready(name, shape):
             return self.bank.dispatch(frame, name)
-        arch = self.bank.arch(name)
+        arch = self.bank.bundle.arch(name)
         output = self.chain.dispatch(frame, arch)
         self._ask(name, shape)
         return output
