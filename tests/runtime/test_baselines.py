@@ -1,4 +1,4 @@
-"""Ways to serve members: all give the same pixels, each takes the memory and the compilations that it says."""
+"""Ways to serve members: the same pixels, and the memory and compilations that each one says."""
 
 import dataclasses
 import shutil
