@@ -78,7 +78,7 @@ def draw(path: pathlib.Path, result: Mapping[str, Any]) -> None:
     rows = list(finished(result).values())
     figure = Figure(figsize=(10, 1.6 + 0.55 * len(rows)))
     left, right = figure.subplots(1, 2, sharey=True)
-    _latencies(left, rows, 1e3 / result["fps"])
+    _latencies(left, rows, result["fps"])
     _bytes(right, rows)
     left.set_yticks(range(len(rows)), [row["name"] for row in rows])
     left.invert_yaxis()
@@ -93,7 +93,7 @@ def draw(path: pathlib.Path, result: Mapping[str, Any]) -> None:
     save_figure(figure, path)
 
 
-def _latencies(axes: Any, rows: list[dict[str, Any]], period_ms: float) -> None:
+def _latencies(axes: Any, rows: list[dict[str, Any]], fps: float) -> None:
     """From the median to the 99th percentile, steady frames above those after a switch."""
     styles = (
         ("steady_ms", BLUE, "o", -0.16, "steady frame"),
@@ -105,7 +105,7 @@ def _latencies(axes: Any, rows: list[dict[str, Any]], period_ms: float) -> None:
         axes.hlines(places, low, high, color=colour, linewidth=2)
         axes.plot(low, places, marker, color=colour, label=f"{label}: p50")
         axes.plot(high, places, "|", color=colour, markersize=11, label=f"{label}: p99")
-    axes.axvline(period_ms, color=GREY, linestyle="--", label="a period")
+    axes.axvline(1e3 / fps, color=GREY, linestyle="--", label=f"due at {fps:g} fps")
     axes.set_xscale("log")
     axes.set_xlabel("ms, host to host")
     axes.grid(alpha=0.3, axis="x")
@@ -129,7 +129,11 @@ def _bytes(axes: Any, rows: list[dict[str, Any]]) -> None:
 
 def ratios(result: Mapping[str, Any]) -> list[str]:
     """What the comparison comes to, a line each, as far as the strategies are there."""
-    rows, lines = finished(result), []
+    rows = {
+        name: {**row, "resident_bytes": row["weight_bytes"] + row["executable_bytes"]}
+        for name, row in finished(result).items()
+    }
+    lines = []
     for name, row in rows.items():
         lines.append(
             f"{name}: first frames reach {row['switch_over_steady_p99']:.3g} times the same member's "
@@ -140,6 +144,7 @@ def ratios(result: Mapping[str, Any]) -> list[str]:
         lines += _line(rows, "first frame, p99", "switch_ms_p99", name, "fused")
     lines += _line(rows, "weights", "weight_bytes", "fused", "ensemble")
     for name in ("fused", "chained", "lax_switch"):
+        lines += _line(rows, "weights and executables", "resident_bytes", name, "ensemble")
         lines += _line(rows, "memory of the device", "device_bytes", name, "ensemble")
     for name, row in rows.items():
         if row["ready_warm_s"] is not None:
@@ -151,7 +156,7 @@ def ratios(result: Mapping[str, Any]) -> list[str]:
 def _line(
     rows: Mapping[str, Mapping[str, Any]], what: str, key: str, name: str, other: str
 ) -> list[str]:
-    """None where one of the two failed or was not measured."""
+    """Nothing where one of the two failed or was not measured."""
     if name not in rows or other not in rows or not rows[other][key]:
         return []
     return [f"{what}, {name} / {other}: {format_number(rows[name][key] / rows[other][key])}"]

@@ -58,18 +58,17 @@ class Stage:
         Raises:
             InputError: no such bundle or member.
         """
-        path, scale, frame, members = self._given
-        self._bundle = find_bundle(path, scale)
-        asked = {self._bundle.member(name) for name in members} or set(self._bundle.members)
-        names = [member.name for member in self._bundle.members if member in asked]
-        self._shape = shape = self._bundle.frame if frame is None else frame
-        self._bank = Bank(self._bundle, cache=None)
-        self._bank.prepare(shape, names)
+        path, scale, shape, members = self._given
+        bundle = self._bundle = find_bundle(path, scale)
+        shape = bundle.frame if shape is None else shape
+        asked = {bundle.member(name) for name in members} or set(bundle.members)
+        names = [member.name for member in bundle.members if member in asked]
         self._frame = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
+        self._bank = Bank(bundle, cache=None)
+        self._bank.prepare(shape, names)
         calls = {name: functools.partial(self._bank, self._frame, name) for name in names}
-        times = undisturbed_ms(calls, REST_ROUNDS)
-        net = self._bundle.net
-        return Rest(device_name(), np.dtype(net.dtype).name, shape, net.space.scale, times)
+        times, dtype = undisturbed_ms(calls, REST_ROUNDS), np.dtype(bundle.net.dtype).name
+        return Rest(device_name(), dtype, shape, bundle.space.scale, times)
 
     def lay_out(self, folder: pathlib.Path, names: Sequence[str]) -> Shelf:
         """Write the members' weights, a frame, and what the bank makes of it."""

@@ -23,7 +23,7 @@ def switch_tables(result: Mapping[str, Any]) -> str:
         parts += [
             "\nms a frame, host to host; first: the frame after a switch, with the switch",
             format_table(_TIMES, [_times(row) for row in rows]),
-            "\nMB (1,000,000 bytes) on the device, by XLA's analysis; peak: as its allocator counts, if it does",
+            "\nMB (1,000,000 bytes) on the device by XLA's analysis; peak: by its allocator, where it tells",
             format_table(_BYTES, [_bytes(row) for row in rows]),
         ]
     for row in result["strategies"]:

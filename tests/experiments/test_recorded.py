@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import pathlib
+import re
 import sys
 
 import pytest
@@ -56,9 +57,7 @@ def test_switch_latencies_are_printed_and_drawn(monkeypatch, tmp_path, capsys):
     run("switch_latency", monkeypatch, "--out", tmp_path / "out", "--recorded", recorded)
     result = json.loads(recorded.read_text())
     rows = {row["name"]: row for row in result["strategies"]}
-    printed = dict(
-        line.rsplit(": ", 1) for line in capsys.readouterr().out.splitlines() if " / " in line
-    )
+    printed = dict(re.findall(r"^(.* / \w+): ([\d.,]+)$", capsys.readouterr().out, re.M))
     for name, key, other in (
         ("reload_compiled", "switch_ms_p99", "fused"),
         ("fused", "weight_bytes", "ensemble"),
