@@ -18,6 +18,7 @@ from skimage.metrics import peak_signal_noise_ratio
 
 import dysr_jax.cli
 import dysr_jax.commands.bench
+import dysr_jax.commands.bench_runtime
 import dysr_jax.commands.images
 import dysr_jax.commands.search
 import dysr_jax.run
@@ -132,7 +133,9 @@ def test_help_of_a_command_names_its_options(capsys, command):
     own = {
         "upscale": "--member",
         "eval": "--json",
+        "stream": "--real-time",
         "bench fps": "--limit-s",
+        "bench switch": "--strategies",
         "data prepare": "--from",
         "data list": "--data-dir",
     }
@@ -772,6 +775,7 @@ JOBS = {
 ROOMS = {
     "eval": dysr_jax.commands.images,
     "profile": dysr_jax.commands.search,
+    "bench switch": dysr_jax.commands.bench_runtime,
 }
 """Where commands are that are no benches."""
 

@@ -51,7 +51,8 @@ class Child:
             ChildError: anything else was raised, or the process ended.
         """
         try:
-            self._connection.send((method, given))
+            with contextlib.suppress(OSError):  # it has ended; perhaps it said why
+                self._connection.send((method, given))
             outcome, value = self._connection.recv()
         except (EOFError, OSError):
             self.process.join()

@@ -6,11 +6,15 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from dysr_jax.runtime.bundle import Member
-from dysr_jax.runtime.policy import Rung
+from dysr_jax.runtime.policy import Rung, sort_rungs
 from dysr_jax.runtime.stream import Dispatch
 
-FRAMES = 5
-"""Of each member that are timed; the quickest counts: what disturbed the others is the policy's to find."""
+ROUNDS = 5
+"""Frames of each member that are timed, in turn, so that a slow moment hits all alike; the quickest counts: what
+disturbed the others is the policy's to find."""
+
+FAR = 4
+"""A member that takes so many deadlines is timed once."""
 
 
 def measure_rungs(
@@ -20,28 +24,22 @@ def measure_rungs(
     *,
     deadline_ms: float,
     clock: Callable[[], float] = time.perf_counter,
-) -> list[Rung]:
+) -> tuple[Rung, ...]:
     """Frame times of members that are ready to run, fastest first.
 
-    A member that takes several times the deadline is measured by one frame only.
-
     Args:
-        dispatch: of an executable that was run once before (`Bank.prepare`).
+        dispatch: of executables that were run once before (`Bank.prepare`).
         frame: `[H, W, 3]` uint8.
-        members: to be measured, fastest first.
+        members: to be measured.
         deadline_ms: of a frame.
         clock: seconds.
     """
-
-    def once(name: str) -> float:
-        start = clock()
-        np.asarray(dispatch(frame, name))
-        return (clock() - start) * 1e3
-
-    rungs = []
-    for member in members:
-        took = once(member.name)
-        for _ in range(FRAMES - 1 if took < 4 * deadline_ms else 0):
-            took = min(took, once(member.name))
-        rungs.append(Rung(member.name, took, member.psnr_y))
-    return sorted(rungs, key=lambda rung: rung.frame_ms)
+    took: dict[str, float] = {}
+    for _ in range(ROUNDS):
+        for member in members:
+            if took.get(member.name, 0.0) < FAR * deadline_ms:
+                start = clock()
+                np.asarray(dispatch(frame, member.name))
+                now = (clock() - start) * 1e3
+                took[member.name] = min(now, took.get(member.name, now))
+    return sort_rungs(Rung(member.name, took[member.name], member.psnr_y) for member in members)

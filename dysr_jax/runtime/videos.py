@@ -102,7 +102,7 @@ def frames_in_flight() -> int:
 
 def _ready(
     serving: Serving, reader: Reader, members: list[Member], fps: float, at_once: bool, say: Say
-) -> list[Rung]:
+) -> tuple[Rung, ...]:
     """Executables for the video's frames, and how long each takes."""
     names = [member.name for member in members]
     prepare = serving.prepare_soon if at_once else serving.prepare

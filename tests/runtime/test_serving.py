@@ -93,10 +93,8 @@ def test_weights_are_resident_once(bundle, frame):
     assert memory.weights == serving.bank.memory().weights == serving.chain.memory().weights
     parts = [serving.bank.memory().executables, serving.chain.memory().executables]
     assert memory.executables == sum(parts) > max(parts)
-    pointers = [
-        {leaf.unsafe_buffer_pointer() for leaf in jax.tree.leaves(held._params)}
-        for held in (serving.bank, serving.chain)
-    ]
+    held = (serving.bank._resident._params, serving.chain._params)
+    pointers = [{leaf.unsafe_buffer_pointer() for leaf in jax.tree.leaves(p)} for p in held]
     assert pointers[0] == pointers[1]
 
 
