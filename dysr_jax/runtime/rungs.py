@@ -10,8 +10,8 @@ from dysr_jax.runtime.policy import Rung, sort_rungs
 from dysr_jax.runtime.stream import Dispatch
 
 ROUNDS = 5
-"""Frames of each member that are timed, in turn, so that a slow moment hits all alike; the quickest counts: what
-disturbed the others is the policy's to find."""
+"""Frames of each member that are timed, in turn, so that a slow moment hits all alike. The quickest counts:
+what disturbed the others is the policy's to find."""
 
 FAR = 4
 """A member that takes so many deadlines is timed once."""
