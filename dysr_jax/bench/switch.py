@@ -66,27 +66,31 @@ def bench_switch(
     with contextlib.ExitStack() as stack:
         folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dysr_")))
         total = switches * len(names)
-        bar = stack.enter_context(tqdm(total=total, unit="switch", disable=not progress))
+        bar = stack.enter_context(
+            tqdm(total=total, unit="switch", disable=not progress, leave=False)
+        )
         bar.set_description("members at rest")
         given = None if bundle is None else os.fspath(bundle)
         with Child(Stage, given, scale, frame, tuple(members)) as stage:
             rest = _rest(stage, frame)
-            fit = _fitting(rest, fps)
-            shelf = stage.ask("lay_out", folder, fit)
-        order = walk(np.random.default_rng(seed), len(fit), switches)
-        plan = Plan(shelf, rest.frame, fps, [fit[index] for index in order], steady)
-        rows = contest(stack, plan, names, bar)
+            shelf = stage.ask("lay_out", folder, _fitting(rest, fps))
+        order = walk(np.random.default_rng(seed), len(shelf.names), switches)
+        path = [shelf.names[index] for index in order]
+        rows = contest(stack, Plan(shelf, rest.frame, fps, path, steady), names, bar)
+    return _result(rest, shelf.names, fps) | {"strategies": rows}
+
+
+def _result(rest: Rest, fit: Sequence[str], fps: float) -> dict[str, Any]:
+    """What was compared; `left_out` are members too slow for the frame rate."""
+    rows = [{"name": name, "rest_ms": ms} for name, ms in rest.frame_ms.items()]
     return {
         "device": rest.device,
         "frame": list(rest.frame),
         "scale": rest.scale,
         "dtype": rest.dtype,
         "fps": fps,
-        "members": [{"name": name, "rest_ms": rest.frame_ms[name]} for name in fit],
-        "left_out": [
-            {"name": name, "rest_ms": ms} for name, ms in rest.frame_ms.items() if name not in fit
-        ],
-        "strategies": rows,
+        "members": [row for row in rows if row["name"] in fit],
+        "left_out": [row for row in rows if row["name"] not in fit],
     }
 
 
