@@ -28,6 +28,7 @@ class Background:
     def __init__(self) -> None:
         self._jobs = concurrent.futures.ThreadPoolExecutor(1, "prepare")
         self._compiling = concurrent.futures.ThreadPoolExecutor(1, "compile", _stand_back)
+        self._closed = threading.Event()
 
     def submit(self, job: Callable[[], None]) -> concurrent.futures.Future[None]:
         """Run a job after those before it; what it raises is in the future."""
@@ -39,8 +40,19 @@ class Background:
         return self._jobs.submit(run)
 
     def compile_lowered(self, lowered: jax.stages.Lowered) -> jax.stages.Compiled:
-        """Compile for a job, at low priority."""
+        """Compile for a job, at low priority.
+
+        Raises:
+            CancelledError: no more is wanted.
+        """
+        if self._closed.is_set():
+            raise concurrent.futures.CancelledError
         return self._compiling.submit(lowered.compile).result()
+
+    def close(self) -> None:
+        """Jobs that have not begun are cancelled; one that has compiles nothing more."""
+        self._closed.set()
+        self._jobs.shutdown(wait=False, cancel_futures=True)
 
 
 @contextlib.contextmanager

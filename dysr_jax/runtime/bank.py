@@ -13,14 +13,14 @@ import jax
 import numpy as np
 
 from dysr_jax.errors import InputError
-from dysr_jax.model.programs import Output, frame_spec
-from dysr_jax.model.supernet import arch_params
+from dysr_jax.model.programs import Output
 from dysr_jax.runtime.background import Background
 from dysr_jax.runtime.bundle import Bundle
 from dysr_jax.runtime.executables import DEFAULT_CACHE, ExecutableCache
-from dysr_jax.runtime.held import Entry, Held, Program
-from dysr_jax.runtime.memory import Memory, tree_bytes, workspace_bytes
-from dysr_jax.runtime.static import Compile, compile_now, static_executable
+from dysr_jax.runtime.held import Held
+from dysr_jax.runtime.memory import Memory
+from dysr_jax.runtime.program import Program, asked_programs, frame_program
+from dysr_jax.runtime.resident import Resident
 
 FrameShape = tuple[int, int]
 """LR rows and columns."""
@@ -53,13 +53,8 @@ class Bank:
         output: Output = "device",
     ) -> None:
         self.bundle = bundle
-        self._cache = cache
-        self._output = output
-        self._params = jax.device_put(bundle.params)
-        self._read = {
-            m.name: arch_params(self._params, bundle.space, m.arch) for m in bundle.members
-        }
-        self._held = Held(weights=tree_bytes(self._params), keep=keep, budget=budget)
+        self._resident = Resident(bundle, cache=cache, output=output)
+        self._held = Held(weights=self._resident.weights, keep=keep, budget=budget)
         self._background = Background()
 
     def prepare(
@@ -82,13 +77,13 @@ class Bank:
             InputError: a member that the bundle does not have, or more than the budget; what was ready
                 before still is.
         """
-        programs = self._programs(shape, members, batch)
+        programs = asked_programs(self.bundle, shape, members, batch)
         missing = [program for program in programs if program not in self._held]
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as threads:
-            entries = threads.map(self._entry, missing)
-            self._held.add(dict(zip(missing, entries, strict=True)), programs)
-        if warm_up:
-            self._warm_up(missing)
+            entries = dict(zip(missing, threads.map(self._resident.entry, missing), strict=True))
+        self._held.add(entries, programs)
+        for program, entry in entries.items() if warm_up else ():
+            self._resident.warm_up(program, entry.executable)
 
     def prepare_soon(
         self,
@@ -106,46 +101,21 @@ class Bank:
         """
 
         def job() -> None:
-            programs = self._programs(shape, members, batch)
+            programs = asked_programs(self.bundle, shape, members, batch)
             for program in programs:
                 if program not in self._held:
-                    entry = self._entry(program, self._background.compile_lowered)
+                    entry = self._resident.entry(program, self._background.compile_lowered)
+                    self._resident.warm_up(program, entry.executable)
                     self._held.add({program: entry}, programs)
-                    self._warm_up([program])
 
         return self._background.submit(job)
 
-    def _programs(
-        self, shape: FrameShape, members: Sequence[str] | None, batch: int | None
-    ) -> list[Program]:
-        """What is asked for, each once."""
-        if batch is not None and batch < 1:
-            raise InputError(f"batch {batch}: at least 1 frame at once, or None")
-        names = [member.name for member in self.bundle.members] if members is None else members
-        found = [self.bundle.member(name).name for name in names]
-        return [Program(name, shape, batch) for name in dict.fromkeys(found)]
+    def close(self) -> None:
+        """Prepare nothing more in the background: futures are cancelled, after what is compiled just now.
 
-    def _entry(self, program: Program, compile_lowered: Compile = compile_now) -> Entry:
-        executable = static_executable(
-            self.bundle.net,
-            self.bundle.member(program.member).arch,
-            self._params,
-            program.shape,
-            batch=program.batch,
-            output=self._output,
-            cache=self._cache,
-            compile_lowered=compile_lowered,
-        )
-        weights = tree_bytes(self._read[program.member])
-        return Entry(executable, workspace_bytes(executable.run, weights))
-
-    def _warm_up(self, programs: Sequence[Program]) -> None:
-        for program in programs:
-            executable = self._held.get(program)
-            if executable is not None:  # another thread's may have taken its place
-                spec = frame_spec(program.shape, program.batch)
-                blank = np.zeros(spec.shape, spec.dtype)
-                executable.run(self._read[program.member], blank).block_until_ready()
+        Without this a process that ends waits for what it asked `prepare_soon` for. Frames still go.
+        """
+        self._background.close()
 
     def is_ready(self, member: str, shape: FrameShape, *, batch: int | None = None) -> bool:
         """Whether frames of this shape can be sent to a member."""
@@ -169,12 +139,7 @@ class Bank:
             InputError: the frame is no uint8 RGB image, or the bank was not prepared for this member,
                 frame shape and batch.
         """
-        if frame.ndim not in (3, 4) or frame.shape[-1] != 3 or frame.dtype != np.uint8:
-            raise InputError(
-                f"frame of {frame.shape} {frame.dtype}: allowed is [H, W, 3] uint8, or [N, H, W, 3]"
-            )
-        *batch, rows, columns, _ = frame.shape
-        program = Program(member, (rows, columns), batch[0] if batch else None)
+        program = frame_program(frame, member)
         executable = self._held.get(program)
         if executable is None:
             ready = ", ".join(str(program) for program in self._held.programs())
@@ -182,7 +147,7 @@ class Bank:
                 f"member {member!r} is not prepared for a frame of {program.size}; ready are "
                 f"{ready or 'none'}"
             )
-        return executable.run(self._read[member], frame)
+        return executable.run(self._resident.read[member], frame)
 
     def __call__(self, frame: chex.Array, member: str) -> np.ndarray:
         """Upscale a frame, or several at once: as `dispatch`, on the host."""

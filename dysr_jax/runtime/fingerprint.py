@@ -21,6 +21,7 @@ Parts = dict[str, Any]
 """Of a key: values as JSON has them."""
 
 _PACKAGE: Final = pathlib.Path(__file__).parents[1]
+_CPUINFO: Final = pathlib.Path("/proc/cpuinfo")
 _LIBRARIES: Final = ("dysr_jax", "flax", "jax", "jaxlib")
 _BACKENDS: Final = (
     *(f"jax-cuda{version}-{part}" for version in (12, 13) for part in ("plugin", "pjrt")),
@@ -77,7 +78,7 @@ def _cpu() -> list[str]:
     Where the system does not tell features, the machine's name stands for them.
     """
     try:
-        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+        lines = _CPUINFO.read_text().splitlines()
     except OSError:
         lines = []
     told = sorted({line for line in lines if line.partition(":")[0].strip() in _CPU_FIELDS})
@@ -111,9 +112,11 @@ def branches_digest(branches: Iterable[Branch]) -> str | None:
     """
     sources, options = sources_digest(), []
     for branch in branches:
-        kind, values = type(branch), sorted(vars(branch).items())
-        plain = all(type(value) in (bool, int, float, str) for _, value in values)
-        if not kind.__module__.startswith("dysr_jax.") or not plain:
+        kind = type(branch)
+        if not kind.__module__.startswith("dysr_jax."):
+            return None
+        values = sorted(vars(branch).items())
+        if not all(type(value) in (bool, int, float, str) for _, value in values):
             return None
         options.append(f"{kind.__module__}.{kind.__qualname__} {values}")
     return sources and _digest("\n".join([sources, *options]))

@@ -4,31 +4,11 @@ import dataclasses
 import itertools
 import threading
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 from dysr_jax.errors import InputError
 from dysr_jax.runtime.executables import Executable
 from dysr_jax.runtime.memory import Memory
-
-
-class Program(NamedTuple):
-    """What an executable was compiled for."""
-
-    member: str
-    shape: tuple[int, int]
-    """LR rows and columns."""
-    batch: int | None
-    """Frames at once; None: one, without a leading axis."""
-
-    @property
-    def size(self) -> str:
-        """As messages name it."""
-        size = f"{self.shape[0]}x{self.shape[1]}"
-        return size if self.batch is None else f"{self.batch}x{size}"
-
-    def __str__(self) -> str:
-        """Member and size."""
-        return f"{self.member} at {self.size}"
+from dysr_jax.runtime.program import Program
 
 
 @dataclasses.dataclass

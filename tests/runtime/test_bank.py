@@ -1,6 +1,10 @@
 """The bank: the right pixels, N compilations for N members, none for a switch."""
 
+import concurrent.futures
 import dataclasses
+import os
+import sys
+import threading
 
 import jax
 import jax.numpy as jnp
@@ -8,8 +12,10 @@ import numpy as np
 import pytest
 
 from dysr_jax.errors import InputError
+from dysr_jax.model import branches, programs
 from dysr_jax.model.programs import make_supernet
 from dysr_jax.model.supernet import init_params
+from dysr_jax.runtime.background import Background
 from dysr_jax.runtime.bank import Bank
 from dysr_jax.runtime.bundle import make_bundle, make_member
 from dysr_jax.runtime.compilations import count_compilations
@@ -116,10 +122,16 @@ def test_what_was_not_prepared_is_refused(bundle, bank, frame):
 
 
 @pytest.mark.parametrize(
-    ("shape", "dtype"), [((6, 8), np.uint8), ((6, 8, 4), np.uint8), ((6, 8, 3), np.float32)]
+    ("shape", "dtype"),
+    [
+        ((6, 8), np.uint8),
+        ((1, 1, 6, 8, 3), np.uint8),
+        ((6, 8, 4), np.uint8),
+        ((6, 8, 3), np.float32),
+    ],
 )
 def test_only_uint8_rgb_frames_are_taken(bank, shape, dtype):
-    with pytest.raises(InputError, match=r"frame of .*: allowed is \[H, W, 3\] uint8"):
+    with pytest.raises(InputError, match=r"frame of .*: allowed is \[H, W, 3\] uint8, or \[N"):
         bank(np.zeros(shape, dtype), NAMES[0])
 
 
@@ -154,3 +166,216 @@ def test_measure_switching_counts_what_is_compiled(bundle, frame):
 
     report = measure_switching(Forgetful(bundle), frame, rounds=1, steady_frames=1)
     assert report.compilations == 2 * len(NAMES)
+
+
+def test_a_batch_is_its_frames_one_by_one(bundle, bank, frame):
+    frames = np.stack([frame, 255 - frame, frame[::-1]])
+    fresh = Bank(bundle)
+    fresh.prepare(SHAPE, NAMES[1:], batch=3)
+    for name in NAMES[1:]:
+        one_by_one = np.stack([bank(each, name) for each in frames])
+        found = fresh(frames, name)
+        assert found.dtype == np.uint8
+        assert np.abs(one_by_one[0].astype(int) - one_by_one[1]).max() > 5
+        assert np.abs(found.astype(int) - one_by_one).max() <= 1  # sums in another order
+    assert fresh.is_ready(NAMES[1], SHAPE, batch=3)
+    assert not fresh.is_ready(NAMES[1], SHAPE)
+    with pytest.raises(
+        InputError, match=r"not prepared for a frame of 2x6x8; ready are s3-c3-u1 at 3x6x8"
+    ):
+        fresh(frames[:2], NAMES[1])
+    with pytest.raises(InputError, match="batch 0: at least 1"):
+        fresh.prepare(SHAPE, batch=0)
+
+
+def test_a_warm_start_has_the_same_bits_and_compiles_nothing(bundle, frame, cache):
+    def outputs():
+        started = Bank(bundle, cache=cache)
+        started.prepare(SHAPE)
+        started.prepare(SHAPE, NAMES[:1], batch=2)
+        every = [started(frame, name) for name in NAMES] + [started(frame[None][[0, 0]], NAMES[0])]
+        return [each.tobytes() for each in every], started.memory()
+
+    cold = outputs()
+    assert (cache.loaded, cache.compiled) == (0, 4)
+    assert outputs() == cold
+    assert (cache.loaded, cache.compiled) == (4, 4)
+    assert Bank(bundle, cache=None).prepare(SHAPE, NAMES[:1]) is None
+    assert (cache.loaded, cache.compiled) == (4, 4)
+
+
+class Shifted(branches.Conv):
+    """A user's branch, which comes to compute something else."""
+
+    by = 1.0
+
+    def __call__(self, kernels, x):
+        return x + self.by * super().__call__(kernels, x)
+
+
+def test_a_user_s_branch_is_compiled_again_when_it_changes(params, frame, cache, monkeypatch):
+    monkeypatch.setitem(branches.BODY, "mine", Shifted(3))
+    space = uniform(slots=1, width=4, scale=2, branches=("mine",))
+    net = make_supernet(space, "float32")
+    member = make_member(space, (0, 0), 30.0, 1.0)
+    own = {"head": params["head"], "slot00": params["slot01"], "upsampler": params["upsampler"]}
+    bundle = make_bundle(own, [member], net=net, frame=SHAPE, bicubic_psnr_y=29.0)
+
+    def output():
+        bank = Bank(bundle, cache=cache)
+        bank.prepare(SHAPE)
+        return bank(frame, member.name)
+
+    first = output()
+    np.testing.assert_array_equal(output(), first)
+    assert (cache.loaded, cache.compiled) == (1, 1)
+    monkeypatch.setattr(Shifted, "by", -1.0)
+    assert not np.array_equal(output(), first)
+    assert (cache.loaded, cache.compiled) == (1, 2)
+
+
+def test_memory_and_budget(bundle, cache):
+    free = Bank(bundle, cache=cache)
+    free.prepare(SHAPE)
+    memory = free.memory()
+    assert memory.weights == sum(x.nbytes for x in jax.tree.leaves(bundle.params))
+    assert memory.executables > 3 * 1000
+    assert memory.workspace >= 6 * 8 * 3 * (1 + 4)  # the frame and its result
+    tight = Bank(bundle, budget=memory.total - 1, cache=cache)
+    tight.prepare(SHAPE, NAMES[:2])
+    tight.prepare(SHAPE, NAMES[2:])
+    assert [tight.is_ready(name, SHAPE) for name in NAMES] == [False, True, True]
+    assert tight.memory().total < memory.total
+    with pytest.raises(
+        InputError, match=rf"{memory.total} are needed .*what fits is 2id-u1 at 6x8, s3"
+    ):
+        tight.prepare(SHAPE)
+    with pytest.raises(InputError, match="the weights alone"):
+        Bank(bundle, budget=10)
+
+
+def test_results_can_lie_in_the_host_s_memory(bundle, bank, frame, monkeypatch):
+    plain = Bank(bundle, output="host")
+    plain.prepare(SHAPE, NAMES[:1])
+    assert (
+        plain.dispatch(frame, NAMES[0]).sharding.memory_kind == "device"
+    )  # all a CPU has is the host's
+    device = jax.devices()[0]
+    if "pinned_host" not in {memory.kind for memory in device.addressable_memories()}:
+        pytest.skip("this version's CPU has no kinds of memory")
+    pinned = jax.sharding.SingleDeviceSharding(device, memory_kind="pinned_host")
+    monkeypatch.setattr(programs, "host_memory", lambda: pinned)
+    fresh = Bank(bundle, output="host", cache=None)
+    fresh.prepare(SHAPE, NAMES[:1])
+    assert fresh.dispatch(frame, NAMES[0]).sharding.memory_kind == "pinned_host"
+    np.testing.assert_array_equal(fresh(frame, NAMES[0]), bank(frame, NAMES[0]))
+
+
+def test_frames_go_on_while_others_are_prepared(bundle, frame, monkeypatch):
+    may_go_on, begun, real = threading.Event(), threading.Event(), Background.compile_lowered
+    interval, seen = sys.getswitchinterval(), []
+
+    def slow(self, lowered):
+        begun.set()
+        assert may_go_on.wait(60)
+        seen.append(sys.getswitchinterval())
+        return real(self, lowered)
+
+    monkeypatch.setattr(Background, "compile_lowered", slow)
+    bank = Bank(bundle, cache=None)
+    bank.prepare(SHAPE, NAMES[:1])
+    soon = bank.prepare_soon(SHAPE)
+    assert begun.wait(60)
+    for _ in range(3):
+        assert bank(frame, NAMES[0]).shape == (12, 16, 3)
+    assert [bank.is_ready(name, SHAPE) for name in NAMES] == [True, False, False]
+    assert not soon.done()
+    with pytest.raises(InputError, match="not prepared"):
+        bank(frame, NAMES[1])
+    may_go_on.set()
+    assert soon.result(60) is None
+    with count_compilations() as compilations:
+        assert len({bank(frame, name).tobytes() for name in NAMES}) == len(NAMES)
+    assert compilations.value == 0
+    assert max(seen) < interval == sys.getswitchinterval()
+
+
+def test_a_closed_bank_prepares_no_more_in_the_background(bundle, frame, monkeypatch):
+    may_go_on, begun, real = threading.Event(), threading.Event(), Background.compile_lowered
+
+    def slow(self, lowered):
+        compiled = real(self, lowered)
+        begun.set()
+        assert may_go_on.wait(60)
+        return compiled
+
+    monkeypatch.setattr(Background, "compile_lowered", slow)
+    bank = Bank(bundle, cache=None)
+    first, second = bank.prepare_soon(SHAPE), bank.prepare_soon((8, 6))
+    assert begun.wait(60)
+    bank.close()
+    may_go_on.set()
+    for future in (first, second):
+        with pytest.raises(concurrent.futures.CancelledError):
+            future.result(60)
+    assert [bank.is_ready(name, SHAPE) for name in NAMES] == [True, False, False]
+    assert bank(frame, NAMES[0]).shape == (12, 16, 3)
+
+
+def test_what_cannot_be_prepared_soon_is_in_the_future(bundle, frame):
+    bank = Bank(bundle)
+    with pytest.raises(InputError, match="'2c3-u1'"):
+        bank.prepare_soon(SHAPE, ["2c3-u1"]).result(60)
+    bank.prepare_soon(SHAPE, NAMES[:1]).result(60)  # the thread goes on
+    assert bank.is_ready(NAMES[0], SHAPE)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no priority of a thread")
+def test_only_the_thread_that_compiles_stands_back():
+    priorities = []
+
+    class Lowered:
+        def compile(self):
+            priorities.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+
+    background = Background()
+    before = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    def job():
+        background.compile_lowered(Lowered())
+        priorities.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+
+    background.submit(job).result(60)
+    assert priorities == [19, before]
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == before
+
+
+def test_threads_may_prepare_and_send_frames_at_once(bundle, frame, expected, cache):
+    """A budget for two: executables come and go under the frames."""
+    free = Bank(bundle, cache=cache)
+    free.prepare(SHAPE)
+    bank = Bank(bundle, budget=free.memory().total - 1, cache=cache)
+    stop, errors, frames = threading.Event(), [], []
+
+    def send():
+        while not stop.is_set():
+            for name in NAMES:
+                try:
+                    found = bank(frame, name)
+                except InputError as error:
+                    assert "not prepared" in str(error)
+                else:
+                    frames.append(name)
+                    if np.abs(found - expected[name]).max() > 1:
+                        errors.append(name)
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    try:
+        for pair in [NAMES[:2], NAMES[1:], NAMES[::2]]:
+            bank.prepare(SHAPE, pair)
+    finally:
+        stop.set()
+        sender.join()
+    assert not errors
+    assert frames

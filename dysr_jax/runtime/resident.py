@@ -1,0 +1,60 @@
+"""A bundle's weights on the device, and executables over them."""
+
+import jax
+import numpy as np
+
+from dysr_jax.model.programs import Output, frame_spec
+from dysr_jax.model.supernet import Params, arch_params
+from dysr_jax.runtime.bundle import Bundle
+from dysr_jax.runtime.executables import Executable, ExecutableCache
+from dysr_jax.runtime.held import Entry
+from dysr_jax.runtime.memory import tree_bytes, workspace_bytes
+from dysr_jax.runtime.program import Program
+from dysr_jax.runtime.static import Compile, compile_now, static_executable
+
+
+class Resident:
+    """The weights, once, and what of them each member reads.
+
+    Args:
+        bundle: the members and their weights.
+        cache: where executables are looked for and kept; None: all are compiled.
+        output: where results lie.
+    """
+
+    def __init__(self, bundle: Bundle, *, cache: ExecutableCache | None, output: Output) -> None:
+        self._bundle = bundle
+        self._cache = cache
+        self._output = output
+        self._params = jax.device_put(bundle.params)
+        self.read: dict[str, Params] = {
+            member.name: arch_params(self._params, bundle.space, member.arch)
+            for member in bundle.members
+        }
+        """By member's name: the first argument of its executables."""
+
+    @property
+    def weights(self) -> int:
+        """Bytes of all weights, what several members read counted once."""
+        return tree_bytes(self._params)
+
+    def entry(self, program: Program, compile_lowered: Compile = compile_now) -> Entry:
+        """The executable of a program, from the cache or compiled by `compile_lowered`."""
+        executable = static_executable(
+            self._bundle.net,
+            self._bundle.member(program.member).arch,
+            self._params,
+            program.shape,
+            batch=program.batch,
+            output=self._output,
+            cache=self._cache,
+            compile_lowered=compile_lowered,
+        )
+        weights = tree_bytes(self.read[program.member])
+        return Entry(executable, workspace_bytes(executable.run, weights))
+
+    def warm_up(self, program: Program, executable: Executable) -> None:
+        """Run it once, on a black frame: some backends finish their work at the first run."""
+        spec = frame_spec(program.shape, program.batch)
+        blank = np.zeros(spec.shape, spec.dtype)
+        executable.run(self.read[program.member], blank).block_until_ready()
