@@ -10,6 +10,8 @@ bundle = dysr_jax.run_search(config, "runs/mine")     # train, search, select, b
 bank = dysr_jax.Bank(bundle)
 bank.prepare((180, 320))                              # compile every member ahead of time
 frame = bank(lr_frame, bundle.members[0].name)        # uint8 in, uint8 out; switch by name
+
+dysr_jax.stream_video(bundle, "film.mp4", "big.mp4")  # at the film's frame rate, by whichever member holds it
 """
 
 from dysr_jax.bench.candidates import bench_candidates
@@ -30,6 +32,7 @@ from dysr_jax.model.compact import compact, kept_branches
 from dysr_jax.model.supernet import Supernet, init_params
 from dysr_jax.model.upsamplers import UPSAMPLERS
 from dysr_jax.run import run_search
+from dysr_jax.runtime.adaptive import AdaptivePolicy
 from dysr_jax.runtime.bank import Bank
 from dysr_jax.runtime.bundle import Bundle, Member, load_bundle
 from dysr_jax.runtime.chained import Chain
@@ -38,7 +41,14 @@ from dysr_jax.runtime.evaluation import evaluate_folder
 from dysr_jax.runtime.files import upscale_files
 from dysr_jax.runtime.images import upscale_image
 from dysr_jax.runtime.ladder import Step
+from dysr_jax.runtime.policy import FixedPolicy, Observation, Policy, Rung
+from dysr_jax.runtime.policy_loader import load_policy
 from dysr_jax.runtime.pretrained import load_pretrained, pretrained_names
+from dysr_jax.runtime.serving import Serving
+from dysr_jax.runtime.simulation import recorded_loads, score, simulate
+from dysr_jax.runtime.stream import Stream, StreamOptions
+from dysr_jax.runtime.trace import Trace
+from dysr_jax.runtime.videos import VideoOptions, stream_video
 from dysr_jax.search.select import sharing_curve
 from dysr_jax.space import SearchSpace, arch_name, parse_arch, uniform
 from dysr_jax.video.reader import open_video
@@ -47,18 +57,28 @@ from dysr_jax.video.writer import open_writer
 __all__ = [
     "BODY",
     "UPSAMPLERS",
+    "AdaptivePolicy",
     "Bank",
     "Branch",
     "Bundle",
     "Chain",
     "Clips",
+    "FixedPolicy",
     "InputError",
     "KernelSpec",
     "Member",
+    "Observation",
+    "Policy",
     "RunConfig",
+    "Rung",
     "SearchSpace",
+    "Serving",
     "Step",
+    "Stream",
+    "StreamOptions",
     "Supernet",
+    "Trace",
+    "VideoOptions",
     "arch_name",
     "bench_candidates",
     "bench_data",
@@ -74,6 +94,7 @@ __all__ = [
     "kept_branches",
     "load_bundle",
     "load_config",
+    "load_policy",
     "load_pretrained",
     "open_source",
     "open_video",
@@ -82,9 +103,13 @@ __all__ = [
     "prepare_dataset",
     "pretrained_names",
     "profile",
+    "recorded_loads",
     "register",
     "run_search",
+    "score",
     "sharing_curve",
+    "simulate",
+    "stream_video",
     "uniform",
     "upscale_files",
     "upscale_image",

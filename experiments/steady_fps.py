@@ -16,6 +16,7 @@ import dataclasses
 import json
 import pathlib
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
@@ -31,7 +32,7 @@ from dysr_jax.data.degradation import crop_to_scale, downscale
 from dysr_jax.data.sources import load_source
 from dysr_jax.device import device_name
 from dysr_jax.errors import InputError
-from dysr_jax.metrics import psnr_y
+from dysr_jax.metrics import MOST_DB, psnr_y
 from dysr_jax.report.tables import format_table
 from dysr_jax.report.timeline import timeline_figure
 from dysr_jax.runtime.adaptive import AdaptivePolicy
@@ -63,7 +64,7 @@ class Options:
     """A bundle directory; without it the weights that come with the package."""
     source: str = "embedded"
     """HR images over whose last one (the held-out one of `embedded`) the frames wander, as `data.source`."""
-    frame: tuple[int, int] = (90, 120)
+    frame: tuple[int, int] = (116, 124)
     """LR rows and columns."""
     fps: float = 30.0
     """Frames a second."""
@@ -134,7 +135,10 @@ def make_case(options: Options) -> tuple[Case, Bank]:
             f"fps {options.fps}: {len(rungs)} members take up to {FREE:.0%} of a period; two are needed"
         )
     quality = {
-        rung.name: [psnr_y(bank(x, rung.name), y, scale) for x, y in zip(lr, hr, strict=True)]
+        rung.name: [
+            min(MOST_DB, float(psnr_y(bank(x, rung.name), y, scale)))
+            for x, y in zip(lr, hr, strict=True)
+        ]
         for rung in rungs
     }
     return Case(options, bundle, rungs, lr, quality), bank
@@ -269,7 +273,10 @@ def main() -> None:
     if options.recorded:
         result = json.loads(options.recorded.read_text())
     else:
-        result = measure(options)
+        try:
+            result = measure(options)
+        except InputError as error:
+            sys.exit(f"error: {error}")
         write_json(options.out / "steady_fps.json", result)
     draw(result, options.out)
     print(table(result))

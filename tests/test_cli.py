@@ -138,7 +138,6 @@ def test_help_of_a_command_names_its_options(capsys, command):
         "bench switch": "--strategies",
         "data prepare": "--from",
         "data list": "--data-dir",
-        "bench switch": "--strategies",
     }
     assert own.get(command, "--train.learning-rate") in capsys.readouterr().out
 

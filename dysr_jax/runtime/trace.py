@@ -91,12 +91,19 @@ class Trace:
         }
 
     def to_json(self) -> dict[str, Any]:
-        """The summary, and every frame."""
-        frames = [dataclasses.asdict(frame) for frame in self.frames]
-        return {**self.summary(), "psnr_y": dict(self.psnr_y), "trace": frames}
+        """The summary, and every frame: by name of the record's fields, their values to six decimals."""
+        names = [field.name for field in dataclasses.fields(FrameRecord)]
+        columns = {name: [_short(getattr(f, name)) for f in self.frames] for name in names}
+        return {**self.summary(), "psnr_y": dict(self.psnr_y), "trace": columns}
+
+
+def _short(value: Any) -> Any:
+    return round(value, 6) if isinstance(value, float) else value
 
 
 def trace_from_json(fields: Mapping[str, Any]) -> Trace:
     """The inverse of `Trace.to_json`."""
-    frames = [FrameRecord(**frame) for frame in fields["trace"]]
+    columns = fields["trace"]
+    rows = zip(*columns.values(), strict=True)
+    frames = [FrameRecord(**dict(zip(columns, row, strict=True))) for row in rows]
     return Trace(fields["fps"], fields["real_time"], fields["psnr_y"], frames)

@@ -70,3 +70,17 @@ def test_switch_latencies_are_printed_and_drawn(monkeypatch, tmp_path, capsys):
         assert ratio == pytest.approx(rows[name][key] / rows[other][key], rel=0.01)
     assert (tmp_path / "out" / "switch_latency.png").read_bytes().startswith(PNG)
     assert json.loads((tmp_path / "out" / "switch_latency.json").read_text()) == result
+
+
+def test_steady_streams_are_printed_and_drawn(monkeypatch, tmp_path, capsys):
+    recorded = RESULTS / "steady_quickstart_cpu.json"
+    run("steady_fps", monkeypatch, "--out", tmp_path / "out", "--recorded", recorded)
+    result = json.loads(recorded.read_text())
+    out = capsys.readouterr().out
+    for row in result["strategies"]:
+        late = sum(row["trace"]["late"])
+        assert late == row["late"]
+        assert re.search(rf"^{row['name']} +{100 * row['on_time']:.1f} % +{late} ", out, re.M)
+    drawn = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert len(drawn) == 4
+    assert all((tmp_path / "out" / name).read_bytes().startswith(PNG) for name in drawn)
