@@ -52,25 +52,28 @@ class Options:
     by: Literal["latency_ms", "mult_adds"] = "mult_adds"
     """The cost by which members are chosen: mult-adds do not depend on a device, and members are then
     measured on this one; latency_ms takes the run's own members."""
+    members: int = 0
+    """How many of the front by mult-adds; 0: as many as the run chose."""
     validation: str = ""
     """Source of the validation images, if not where the run had it."""
     out: pathlib.Path = PLACE
     """The package's folder of shipped weights."""
 
 
-def choose_by_mult_adds(run: pathlib.Path, validation: str) -> Bundle:
+def choose_by_mult_adds(run: pathlib.Path, options: Options) -> Bundle:
     """Members of the front of PSNR-Y against mult-adds, measured on this device."""
     config = load_config(str(run / "config.json"))
+    search = dataclasses.replace(config.search, members=options.members or config.search.members)
     space = config.space.build()
     records = list(Archive(run / "archive.jsonl", write=False).records.values())
     cost = costs(space, [record.arch for record in records], "mult_adds") / 1e9
     priced = [r._replace(latency_ms=c) for r, c in zip(records, cost.tolist(), strict=True)]
-    archs = choose(space, priced, config.search)
+    archs = choose(space, priced, search)
     params = load_supernet(config.weights or run / SUPERNET, space)
-    examples = load_source(validation or config.data.validation, space.scale)
+    examples = load_source(options.validation or config.data.validation, space.scale)
     pairs = [make_pair(example, space.scale, config.data.boundary) for example in examples]
     net = make_supernet(space, "auto")
-    return measure(net, params, archs, pairs, config.search, keep_all=True)
+    return measure(net, params, archs, pairs, search, keep_all=True)
 
 
 def ship(run: pathlib.Path, options: Options) -> Bundle:
@@ -79,7 +82,7 @@ def ship(run: pathlib.Path, options: Options) -> Bundle:
         return load_bundle(options.out / f"x{load_config(str(run / 'config.json')).space.scale}")
     latency = json.loads((run / "bundle" / LATENCY).read_text())
     if options.by == "mult_adds":
-        bundle = choose_by_mult_adds(run, options.validation)
+        bundle = choose_by_mult_adds(run, options)
     else:
         bundle = load_bundle(run / "bundle")
     options.out.mkdir(parents=True, exist_ok=True)
