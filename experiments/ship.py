@@ -81,10 +81,8 @@ def ship(run: pathlib.Path, options: Options) -> Bundle:
     if options.card_only:
         return load_bundle(options.out / f"x{load_config(str(run / 'config.json')).space.scale}")
     latency = json.loads((run / "bundle" / LATENCY).read_text())
-    if options.by == "mult_adds":
-        bundle = choose_by_mult_adds(run, options)
-    else:
-        bundle = load_bundle(run / "bundle")
+    by_latency = options.by == "latency_ms"
+    bundle = load_bundle(run / "bundle") if by_latency else choose_by_mult_adds(run, options)
     options.out.mkdir(parents=True, exist_ok=True)
     save_bundle(options.out / f"x{bundle.space.scale}", bundle, latency, dtype="float16")
     return bundle
