@@ -133,7 +133,11 @@ def main(args: Sequence[str] | None = None) -> int:
         print(f"dysr: error: {error}", file=sys.stderr)
         return abandon(1)
     except KeyboardInterrupt:
-        more = {"search": "; the same command goes on from here", "data": "; nothing half is left"}
+        more = {
+            "search": "; the same command goes on from here",
+            "stream": "; what was encoded until then is kept",
+            "data": "; nothing half is left",
+        }
         print(f"\ndysr: interrupted{more.get(args[0], '')}", file=sys.stderr)
         return abandon(130)
     return 0

@@ -5,8 +5,8 @@ r"""A stream in real time while other programs take the processor: what holds th
 Sends the same frames at the same rate through the same members, beside the same schedule of busy processes,
 four times: with the adaptive policy, with the largest member that holds the rate on a free machine, with the
 smallest, and with the adaptive policy where a switch drops a member and loads the next one's weights and
-(cached) executable from disk, as without a resident meta-graph. PSNR-Y is that of every output against its HR
-frame.
+(cached) executable from disk, as without a resident meta-graph. PSNR-Y is that of each frame
+by the member that made it, against its HR frame, worked out beforehand. Nothing is encoded.
 
 Writes `steady_fps.json` and a timeline of each to `--out` and prints the table; with `--recorded FILE` it
 draws and prints what an earlier call measured.

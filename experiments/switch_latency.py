@@ -13,6 +13,7 @@ or draws and prints what an earlier run or `dysr bench switch --json FILE` measu
 import dataclasses
 import json
 import pathlib
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,6 +21,7 @@ import tyro
 
 from dysr_jax.atomic import write_json
 from dysr_jax.bench.switch import bench_switch
+from dysr_jax.errors import InputError
 from dysr_jax.report.figures import BLUE, GREY, ORANGE, save_figure
 from dysr_jax.report.switching import switch_tables
 from dysr_jax.report.tables import format_number
@@ -165,7 +167,10 @@ def _line(
 def main() -> None:
     """Run it."""
     options = tyro.cli(Options)
-    result = json.loads(options.recorded.read_text()) if options.recorded else measure(options)
+    try:
+        result = json.loads(options.recorded.read_text()) if options.recorded else measure(options)
+    except InputError as error:
+        sys.exit(f"error: {error}")
     options.out.mkdir(parents=True, exist_ok=True)
     write_json(options.out / "switch_latency.json", result)
     draw(options.out / "switch_latency.png", result)

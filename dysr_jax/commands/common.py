@@ -1,5 +1,6 @@
 """What the commands share."""
 
+import os
 import pathlib
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -16,6 +17,8 @@ def check_json(path: pathlib.Path | None, option: str = "json") -> None:
     """Before the work, and not after it."""
     if path and (path.is_dir() or not path.parent.is_dir()):
         raise InputError(f"{option} {str(path)!r}: allowed is a file in a folder that exists")
+    if path and not os.access(path.parent, os.W_OK):
+        raise InputError(f"{option} {str(path)!r}: allowed is a folder that can be written to")
 
 
 def report(

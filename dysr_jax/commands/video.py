@@ -73,6 +73,8 @@ class Stream:
             write_json(self.json_path, trace.to_json())
         if self.figure and trace.frames:
             timeline_figure(self.figure, trace)
+        if trace.interrupted:
+            raise KeyboardInterrupt
 
     @staticmethod
     def _bytes(megabytes: float) -> int:

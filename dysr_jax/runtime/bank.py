@@ -53,6 +53,7 @@ class Bank:
         output: Output = "device",
     ) -> None:
         self.bundle = bundle
+        self._ends = {end: bundle.member(end).name for end in ("fastest", "best")}
         self._resident = Resident(bundle, cache=cache, output=output)
         self._held = Held(weights=self._resident.weights, keep=keep, budget=budget)
         self._background = Background()
@@ -119,7 +120,10 @@ class Bank:
 
     def is_ready(self, member: str, shape: FrameShape, *, batch: int | None = None) -> bool:
         """Whether frames of this shape can be sent to a member."""
-        return Program(member, shape, batch) in self._held
+        return Program(self._name(member), shape, batch) in self._held
+
+    def _name(self, member: str) -> str:
+        return self._ends.get(member, member)
 
     def memory(self) -> Memory:
         """What is held: bytes of weights, executables and workspace."""
@@ -130,7 +134,7 @@ class Bank:
 
         Args:
             frame: `[H, W, 3]` or `[N, H, W, 3]` uint8, on the host or on the device.
-            member: a member's name.
+            member: a member's name, `fastest` or `best`, or the name of an arch that was prepared.
 
         Returns:
             `[s H, s W, 3]` or `[N, s H, s W, 3]` uint8.
@@ -139,6 +143,7 @@ class Bank:
             InputError: the frame is no uint8 RGB image, or the bank was not prepared for this member,
                 frame shape and batch.
         """
+        member = self._name(member)
         program = frame_program(frame, member)
         executable = self._held.get(program)
         if executable is None:

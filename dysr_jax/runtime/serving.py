@@ -5,12 +5,16 @@ frame on, while its own executable is compiled in the background.
 """
 
 import concurrent.futures
+import contextlib
 import dataclasses
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import chex
 import jax
 
+from dysr_jax.errors import InputError
 from dysr_jax.model.programs import Output
 from dysr_jax.runtime.bank import Bank, FrameShape
 from dysr_jax.runtime.bundle import Bundle
@@ -27,6 +31,7 @@ class Serving:
         budget: bytes, as of `Bank`; the chain's executables are not counted.
         cache: where executables are looked for and kept on disk.
         output: where results lie; `host` is pinned host memory, where the device has it.
+        say: takes a line when a sub-graph cannot be compiled in the background, and so stays chained.
     """
 
     def __init__(
@@ -36,7 +41,9 @@ class Serving:
         budget: int | None = None,
         cache: ExecutableCache | None = DEFAULT_CACHE,
         output: Output = "host",
+        say: Callable[[str], Any] = lambda line: None,
     ) -> None:
+        self._say = say
         resident = dataclasses.replace(bundle, params=jax.device_put(bundle.params))
         self.bank = Bank(resident, budget=budget, cache=cache, output=output)
         self.chain = Chain(resident, cache=cache, output=output)
@@ -55,10 +62,20 @@ class Serving:
 
     def _ask(self, name: str, shape: FrameShape) -> None:
         if (name, shape) not in self._asked:
-            self._asked[name, shape] = self.bank.prepare_soon(shape, [name])
+            asked = self._asked[name, shape] = self.bank.prepare_soon(shape, [name])
+            asked.add_done_callback(functools.partial(self._note, name))
+
+    def _note(self, name: str, asked: "concurrent.futures.Future[None]") -> None:
+        error = None if asked.cancelled() else asked.exception()
+        if error is not None:
+            self._say(f"{name} stays chained: {error}")
+
+    def close(self) -> None:
+        """Compile nothing more in the background. Frames still go."""
+        self.bank.close()
 
     def dispatch(self, frame: chex.Array, name: str) -> jax.Array:
-        """Start to upscale a frame, fused if that is ready, else chained.
+        """Start to upscale a frame, fused if that is ready, else chained (after `prepare_soon`).
 
         Args:
             frame: `[H, W, 3]` uint8.
@@ -72,7 +89,8 @@ class Serving:
         """
         shape = (frame.shape[0], frame.shape[1])
         if self.bank.is_ready(name, shape):
-            return self.bank.dispatch(frame, name)
+            with contextlib.suppress(InputError):  # it may have been let go of meanwhile
+                return self.bank.dispatch(frame, name)
         arch = self.bank.bundle.arch(name)
         output = self.chain.dispatch(frame, arch)
         self._ask(name, shape)

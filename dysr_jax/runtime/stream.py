@@ -5,6 +5,7 @@ another executable, so it happens between two frames and interrupts nothing.
 """
 
 import collections
+import concurrent.futures
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
@@ -60,7 +61,8 @@ class _Flight:
     member: str
     begun_s: float
     queued: int
-    output: chex.Array
+    output: "concurrent.futures.Future[tuple[np.ndarray, float]]"
+    """The image on the host, and when it was there."""
 
 
 class Stream:
@@ -106,10 +108,13 @@ class Stream:
             Exception: what the source or `emit` raised; what was finished before was emitted.
             InputError: the policy names a member that is none of the rungs.
         """
+        self.records = []
         state, member = self._policy.start(self._deadline_ms)
         flights: collections.deque[_Flight] = collections.deque()
         arrivals = Arrivals(frames, self._options.period_s if self._options.real_time else None)
         ended = False
+        # A thread of its own sees when a frame is done, also while `emit` makes this one wait.
+        fetcher = concurrent.futures.ThreadPoolExecutor(1, "fetch")
         try:
             while not ended or flights:
                 room = len(flights) < self._options.in_flight
@@ -118,21 +123,34 @@ class Stream:
                     if arrival is None:
                         ended = True
                     else:
-                        flights.append(self._begin(arrival, member, arrivals))
+                        flights.append(self._begin(arrival, member, arrivals, fetcher))
                     continue
-                record = self._finish(flights.popleft(), arrivals, emit)
+                record = self._finish(flights.popleft(), emit)
                 state, member = self._policy(state, self._observed(record, arrivals.waiting))
         finally:
+            fetcher.shutdown(cancel_futures=True)
             arrivals.close()
         return self.trace
 
-    def _begin(self, arrival: Arrival, member: str, arrivals: Arrivals) -> _Flight:
-        queued, begun = arrivals.waiting, arrivals.seconds()
-        return _Flight(arrival, member, begun, queued, self._dispatch(arrival.image, member))
+    def _begin(
+        self,
+        arrival: Arrival,
+        member: str,
+        arrivals: Arrivals,
+        fetcher: concurrent.futures.Executor,
+    ) -> _Flight:
+        queued = arrivals.waiting if self._options.real_time else 0
+        begun = arrivals.seconds()
+        output = self._dispatch(arrival.image, member)
 
-    def _finish(self, flight: _Flight, arrivals: Arrivals, emit: Emit) -> FrameRecord:
-        image = np.asarray(flight.output)
-        done = arrivals.seconds()
+        def fetch() -> tuple[np.ndarray, float]:
+            image = np.asarray(output)
+            return image, arrivals.seconds()
+
+        return _Flight(arrival, member, begun, queued, fetcher.submit(fetch))
+
+    def _finish(self, flight: _Flight, emit: Emit) -> FrameRecord:
+        image, done = flight.output.result()
         before = self.records[-1].done_s if self.records else 0.0
         busy_ms = (done - max(flight.begun_s, before)) * 1e3
         record = FrameRecord(

@@ -26,7 +26,7 @@ class FrameRecord:
     late: bool
     """Whether it was done after it was due."""
     queued: int
-    """Frames that waited when it was dispatched."""
+    """In real time: frames that had come and waited when it was dispatched."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +40,8 @@ class Trace:
     psnr_y: Mapping[str, float]
     """dB of each member, as its bundle has it."""
     frames: Sequence[FrameRecord]
+    interrupted: bool = False
+    """Whether it was ended from the keyboard."""
 
     @property
     def late(self) -> int:
@@ -78,6 +80,7 @@ class Trace:
         return {
             "fps": self.fps,
             "real_time": self.real_time,
+            "interrupted": self.interrupted,
             "frames": count,
             "seconds": self.seconds,
             "frames_per_second": count / self.seconds if self.seconds else 0.0,
@@ -106,4 +109,5 @@ def trace_from_json(fields: Mapping[str, Any]) -> Trace:
     columns = fields["trace"]
     rows = zip(*columns.values(), strict=True)
     frames = [FrameRecord(**dict(zip(columns, row, strict=True))) for row in rows]
-    return Trace(fields["fps"], fields["real_time"], fields["psnr_y"], frames)
+    interrupted = fields.get("interrupted", False)
+    return Trace(fields["fps"], fields["real_time"], fields["psnr_y"], frames, interrupted)

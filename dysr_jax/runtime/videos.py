@@ -13,7 +13,7 @@ import numpy as np
 
 from dysr_jax.runtime.adaptive import AdaptivePolicy
 from dysr_jax.runtime.bundle import Bundle, Member
-from dysr_jax.runtime.policy import Policy, Rung
+from dysr_jax.runtime.policy import FixedPolicy, Policy, Rung
 from dysr_jax.runtime.rungs import measure_rungs
 from dysr_jax.runtime.serving import Serving
 from dysr_jax.runtime.stream import Stream, StreamOptions
@@ -64,17 +64,22 @@ def stream_video(
         say: takes lines for the user.
 
     Returns:
-        What was done, frame by frame.
+        What was done, frame by frame. An interruption from the keyboard ends the stream, and the video
+        properly.
 
     Raises:
         InputError: a source that is no video, an output that is there or cannot be written, options that
             cannot be, a policy that names an unknown member, too little memory for the members.
     """
-    chosen = [bundle.member(name) for name in options.members] or list(bundle.members)
+    named = {bundle.member(name).name: bundle.member(name) for name in options.members}
+    chosen = list(named.values()) or list(bundle.members)
+    if isinstance(policy, FixedPolicy):
+        bundle.member(policy.member)
     with open_video(source) as reader:
         fps = float(reader.rate) if options.fps is None else options.fps
         running = StreamOptions(fps, options.real_time, in_flight=frames_in_flight())
-        serving = Serving(bundle, budget=options.budget)
+        serving = Serving(bundle, budget=options.budget, say=say)
+        interrupted = False
         scale, (rows, columns) = bundle.space.scale, reader.image_shape
         writer = open_writer(
             target,
@@ -87,12 +92,13 @@ def stream_video(
         with contextlib.suppress(BrokenPipeError), writer:  # who reads standard output may stop
             rungs = _ready(serving, reader, chosen, fps, options.at_once, say)
             stream = Stream(serving.dispatch, policy or AdaptivePolicy(), rungs, running, watch)
-            try:
-                stream.run(one_size(reader, say), writer.write)
-            except KeyboardInterrupt:
-                say("interrupted: what was encoded until now is kept")
+            with contextlib.closing(serving):
+                try:
+                    stream.run(one_size(reader, say), writer.write)
+                except KeyboardInterrupt:
+                    interrupted = True
         _tell(reader, writer, say)
-        return stream.trace
+        return dataclasses.replace(stream.trace, interrupted=interrupted)
 
 
 def frames_in_flight() -> int:

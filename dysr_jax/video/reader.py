@@ -127,9 +127,12 @@ class Reader:
         return self._ahead or self._frames
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Let go of the file; one that another thread hangs in is left to the end of the process."""
         if self._ahead is None or self._ahead.close():
-            self._frames.close()
+            try:
+                self._frames.close()
+            except ValueError:  # a thread hangs in it, in a pipe that says nothing
+                return
             self._container.close()
 
     def __enter__(self) -> "Reader":

@@ -4,6 +4,7 @@ A file is written beside its place, as `NAME.partial.EXT`, and renamed when it i
 at any moment: after a kill, or on a full disk, `NAME.partial.EXT` is what was encoded until then.
 """
 
+import concurrent.futures
 import os
 import pathlib
 from fractions import Fraction
@@ -78,12 +79,14 @@ class Writer:
         """
         if self._closed:
             return
-        self._end()
+        interrupted = self._end()
         self._check()
         if not self.frames:
             raise InputError(f"video {self.path!r} is not written: it has no frame")
         if self.partial is not None:
             pathlib.Path(self.partial).replace(self.path)
+        if interrupted:
+            raise KeyboardInterrupt
 
     def abandon(self) -> None:
         """End the file, and leave it under its partial name; a file without a frame is removed."""
@@ -109,8 +112,19 @@ class Writer:
         if self._sink.error is not None:
             raise self._sink.error
 
-    def _end(self) -> None:
+    def _end(self) -> bool:
+        """End the file, in a thread: says whether the keyboard interrupted, which waits for it once."""
         self._closed = True
+        with concurrent.futures.ThreadPoolExecutor(1, "close") as closing:
+            ending = closing.submit(self._finish)
+            try:
+                ending.result()
+            except KeyboardInterrupt:
+                ending.result()
+                return True
+        return False
+
+    def _finish(self) -> None:
         self._worker.finish()
         try:
             self._encoding.finish()

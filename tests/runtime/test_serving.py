@@ -105,3 +105,11 @@ def test_an_arch_that_cannot_be_served_is_refused(bundle, frame):
         serving.dispatch(frame, "9zz-u1")
     with pytest.raises(InputError, match="slot 0: the weights of branch 's3' were not kept"):
         serving.dispatch(frame, "2s3-u1")
+
+
+def test_the_ends_have_names_of_their_own(bundle, frame):
+    serving = Serving(bundle)
+    serving.prepare(SHAPE, ["fastest"])
+    assert serving.bank.is_ready("fastest", SHAPE)
+    assert serving.bank.is_ready(NAMES[0], SHAPE)
+    assert levels(serving.dispatch(frame, "fastest"), serving.dispatch(frame, NAMES[0])) == 0

@@ -89,12 +89,13 @@ def test_frames_in_flight_are_dispatched_before_the_first_is_fetched():
             flying.add(id(self))
 
         def __array__(self, dtype=None, copy=None):
+            time.sleep(0.1)
             flying.discard(id(self))
             return self.image
 
     def dispatch(image, member):
         nonlocal most
-        time.sleep(0.02)  # the source is ahead
+        time.sleep(0.01)  # the source is ahead
         output = Output(image)
         most = max(most, len(flying))
         return output
@@ -125,6 +126,35 @@ def test_frames_that_take_too_long_are_late():
     trace, _ = run(slow, FixedPolicy("best"), 3, fps=100.0)
     assert trace.late == 3
     assert all(frame.frame_ms > 29 for frame in trace.frames)
+
+
+def test_time_spent_waiting_for_the_encoder_is_not_the_devices():
+    """A frame takes 2 ms from its dispatch; writing one takes 15, longer than a period."""
+
+    class Output:
+        def __init__(self, image):
+            self.image, self.ready = image, time.perf_counter() + 0.002
+
+        def __array__(self, dtype=None, copy=None):
+            time.sleep(max(0.0, self.ready - time.perf_counter()))
+            return self.image
+
+    stream = Stream(
+        lambda image, member: Output(image),
+        FixedPolicy("best"),
+        RUNGS,
+        StreamOptions(fps=100.0, in_flight=3),
+    )
+    trace = stream.run(images(30), lambda image, when: time.sleep(0.015))
+    assert np.median([frame.frame_ms for frame in trace.frames]) < 8
+    assert trace.late < 10
+
+
+def test_a_stream_runs_again():
+    stream = Stream(twice, FixedPolicy("best"), RUNGS, StreamOptions(fps=1000.0))
+    for count in (3, 2):
+        trace = stream.run(images(count), lambda image, when: None)
+        assert [frame.number for frame in trace.frames] == list(range(count))
 
 
 def test_what_the_source_raises_is_raised_after_what_was_finished():

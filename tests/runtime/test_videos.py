@@ -151,7 +151,7 @@ def test_what_was_encoded_until_an_interruption_is_kept(bundle, clip, tmp_path):
     ("options", "words"),
     [
         (["--fps", "0"], "fps 0.0: allowed is above 0"),
-        (["--policy", "fixed:best-of-all"], "member 'best-of-all': allowed are"),
+        (["--policy", "fixed:best-of-all"], "member 'best-of-all': the bundle has"),
         (["--policy", "greedy"], "policy 'greedy': allowed are adaptive"),
         (["--members", "9zz-u1"], "member '9zz-u1': the bundle has"),
         (["--scale", "3"], "scale 3"),

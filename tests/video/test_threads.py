@@ -1,13 +1,18 @@
 """Reading ahead and encoding behind."""
 
+import _thread
 import threading
+import time
 from fractions import Fraction
 
+import numpy as np
 import pytest
 
 from dysr_jax.video.pacing import Pacer
 from dysr_jax.video.prefetch import Prefetched
+from dysr_jax.video.reader import open_video
 from dysr_jax.video.worker import Worker
+from dysr_jax.video.writer import open_writer
 
 
 class BoomError(Exception):
@@ -73,3 +78,44 @@ def test_an_even_pace_repeats_and_drops_nothing():
     for number in range(100):  # times in milliseconds, from 7 ms on
         assert pacer.place(Fraction(round(number * 1001 / 30) + 7, 1000)) == (0, True)
     assert (pacer.repeated, pacer.dropped, pacer.written) == (0, 0, 100)
+
+
+def test_an_interruption_while_a_file_is_closed_waits_until_it_is(tmp_path, monkeypatch):
+    from dysr_jax.video.encoding import Encoding
+
+    slow = Encoding.finish
+
+    def finish(self):
+        _thread.interrupt_main()
+        time.sleep(0.2)
+        slow(self)
+
+    monkeypatch.setattr(Encoding, "finish", finish)
+    path = tmp_path / "out.mkv"
+    writer = open_writer(path, width=32, height=24, rate=Fraction(25))
+    for number in range(8):
+        writer.write(np.full((24, 32, 3), number, np.uint8), Fraction(number, 25))
+    with pytest.raises(KeyboardInterrupt):
+        writer.close()
+    with open_video(path) as reader:
+        assert sum(1 for _ in reader.frames()) == 8
+
+
+def test_a_file_that_a_thread_hangs_in_is_left_to_it(tmp_path):
+    with open_writer(tmp_path / "in.mkv", width=32, height=24, rate=Fraction(25)) as writer:
+        writer.write(np.zeros((24, 32, 3), np.uint8), Fraction(0))
+    reader = open_video(tmp_path / "in.mkv")
+    entered, leave = threading.Event(), threading.Event()
+
+    def hanging():
+        entered.set()
+        leave.wait(30)
+        yield
+
+    reader._frames = hanging()
+    thread = threading.Thread(target=next, args=(reader._frames, None))
+    thread.start()
+    entered.wait(30)
+    reader.close()
+    leave.set()
+    thread.join()
