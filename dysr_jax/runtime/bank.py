@@ -126,7 +126,7 @@ class Bank:
         return self._held.memory()
 
     def dispatch(self, frame: chex.Array, member: str) -> jax.Array:
-        """Start to upscale a frame, or several at once; the result is on the device when it is ready.
+        """Start to upscale a frame, or several at once; the result is an array that is still being computed.
 
         Args:
             frame: `[H, W, 3]` or `[N, H, W, 3]` uint8, on the host or on the device.

@@ -1,0 +1,54 @@
+"""Executables to bytes and back, where the backend can."""
+
+from typing import Any, Final
+
+import jax
+import numpy as np
+from jax.experimental import serialize_executable
+
+from dysr_jax.device import default_device
+
+_ARRAY: Final = jax.tree.structure(0)
+"""The structure of a result: known, so that none has to be pickled."""
+
+
+def serialised(run: jax.stages.Compiled) -> bytes | None:
+    """A pickle of it; None where the backend has no such thing."""
+    try:
+        return serialize_executable.serialize(run)[0]
+    except Exception:  # it depends on the backend what it raises
+        return None
+
+
+def deserialised(payload: bytes, arguments: tuple[Any, ...]) -> jax.stages.Compiled | None:
+    """The executable of one array, for the default device; None where it cannot be loaded.
+
+    It is unpickled, which runs what is in it.
+    """
+    device = default_device()
+    try:
+        return serialize_executable.deserialize_and_load(
+            payload,
+            jax.tree.structure((arguments, {})),
+            _ARRAY,
+            backend=device.client,
+            execution_devices=[device],
+        )
+    except Exception:  # it depends on the backend what it raises
+        return None
+
+
+def runs(payload: bytes, arguments: tuple[Any, ...]) -> bool:
+    """Whether what was serialised is whole.
+
+    On the CPU it is not, and fails when it runs, where JAX took the executable from its own cache.
+    """
+    run = deserialised(payload, arguments)
+    if run is None:
+        return False
+    zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), arguments)
+    try:
+        jax.block_until_ready(run(*zeros))
+    except Exception:  # it depends on the backend what it raises
+        return False
+    return True
