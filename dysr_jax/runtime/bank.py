@@ -92,7 +92,7 @@ class Bank:
         *,
         batch: int | None = None,
     ) -> "concurrent.futures.Future[None]":
-        """Like `prepare`, one after the other in a thread that stands back; frames go on meanwhile.
+        """Like `prepare`, one after the other in a thread; frames go on meanwhile.
 
         Each member is ready as soon as it is compiled.
 
