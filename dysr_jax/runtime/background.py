@@ -1,8 +1,8 @@
 """Compiling while frames go on: one job at a time, in one thread.
 
-The thread has the priority of all others on purpose. A thread that stands back is held up with the
-interpreter lock in its hands, and the frames with it: on a CPU that frames keep busy, the slowest of them took
-half as long again beside a thread of the lowest priority. Handing over the lock more often changed nothing.
+The thread has the priority of all others on purpose. One that stands back is held up with the interpreter
+lock in its hands, and the frames with it: on a CPU that frames keep busy, the slowest took half as long
+again beside a thread of the lowest priority. Handing over the lock more often changed nothing.
 """
 
 import concurrent.futures
