@@ -93,7 +93,7 @@ class Bank:
         *,
         batch: int | None = None,
     ) -> "concurrent.futures.Future[None]":
-        """Like `prepare`, one after the other in a thread that stands back; frames go on meanwhile.
+        """Like `prepare`, one after the other in a thread; frames go on meanwhile.
 
         Each member is ready as soon as it is compiled.
 
@@ -130,7 +130,7 @@ class Bank:
         return self._held.memory()
 
     def dispatch(self, frame: chex.Array, member: str) -> jax.Array:
-        """Start to upscale a frame, or several at once; the result is on the device when it is ready.
+        """Start to upscale a frame, or several at once; the result is an array that is still being computed.
 
         Args:
             frame: `[H, W, 3]` or `[N, H, W, 3]` uint8, on the host or on the device.

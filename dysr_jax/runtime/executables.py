@@ -16,14 +16,13 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import jax
-import numpy as np
-from jax.experimental import serialize_executable
 
 from dysr_jax.device import cache_directory, default_device
 from dysr_jax.runtime.compilations import LOADED
 from dysr_jax.runtime.fingerprint import Parts, environment, shapes
 from dysr_jax.runtime.memory import generated_bytes
 from dysr_jax.runtime.private_files import read_private, trim, write_private
+from dysr_jax.runtime.serialisation import deserialised, runs, serialised
 
 LIMIT: Final = 2**30
 """Bytes on disk; what was not used for longest goes first."""
@@ -100,7 +99,7 @@ class ExecutableCache:
     ) -> Executable:
         """Write what can be loaded again; whatever prevents it, the executable is good."""
         payload = serialised(run)
-        if payload is not None and _runs(payload, arguments, result):
+        if payload is not None and runs(payload, arguments, result):
             with contextlib.suppress(OSError):
                 write_private(path, _packed(key, payload))
                 trim(self.folder, SUFFIX, self.limit)
@@ -114,46 +113,6 @@ DEFAULT_CACHE: Final = ExecutableCache()
 def compiled_executable(run: jax.stages.Compiled) -> Executable:
     """An executable that was compiled without a cache."""
     return Executable(run, generated_bytes(run) or len(serialised(run) or b""))
-
-
-def serialised(run: jax.stages.Compiled) -> bytes | None:
-    """A pickle of it; None where the backend has no such thing."""
-    try:
-        return serialize_executable.serialize(run)[0]
-    except Exception:  # it depends on the backend what it raises
-        return None
-
-
-def _deserialised(
-    payload: bytes, arguments: tuple[Any, ...], result: Any
-) -> jax.stages.Compiled | None:
-    device = default_device()
-    try:
-        return serialize_executable.deserialize_and_load(
-            payload,
-            jax.tree.structure((arguments, {})),
-            jax.tree.structure(result),
-            backend=device.client,
-            execution_devices=[device],
-        )
-    except Exception:  # it depends on the backend what it raises
-        return None
-
-
-def _runs(payload: bytes, arguments: tuple[Any, ...], result: Any) -> bool:
-    """Whether what was serialised is whole.
-
-    On the CPU it is not, and fails when it runs, where JAX took the executable from its own cache.
-    """
-    run = _deserialised(payload, arguments, result)
-    if run is None:
-        return False
-    zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), arguments)
-    try:
-        jax.block_until_ready(run(*zeros))
-    except Exception:  # it depends on the backend what it raises
-        return False
-    return True
 
 
 def _packed(key: bytes, payload: bytes) -> bytes:
@@ -173,7 +132,7 @@ def _load(
     payload = file[len(_packed(key, b"")) :]
     if _packed(key, payload) != file:
         return None
-    run = _deserialised(payload, arguments, result)
+    run = deserialised(payload, arguments, result)
     if run is None:
         return None
     jax.monitoring.record_event_duration_secs(LOADED, time.perf_counter() - start)

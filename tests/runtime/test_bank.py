@@ -2,8 +2,6 @@
 
 import concurrent.futures
 import dataclasses
-import os
-import sys
 import threading
 
 import jax
@@ -278,12 +276,10 @@ def test_results_can_lie_in_the_host_s_memory(bundle, bank, frame, monkeypatch):
 
 def test_frames_go_on_while_others_are_prepared(bundle, frame, monkeypatch):
     may_go_on, begun, real = threading.Event(), threading.Event(), Background.compile_lowered
-    interval, seen = sys.getswitchinterval(), []
 
     def slow(self, lowered):
         begun.set()
         assert may_go_on.wait(60)
-        seen.append(sys.getswitchinterval())
         return real(self, lowered)
 
     monkeypatch.setattr(Background, "compile_lowered", slow)
@@ -302,7 +298,6 @@ def test_frames_go_on_while_others_are_prepared(bundle, frame, monkeypatch):
     with count_compilations() as compilations:
         assert len({bank(frame, name).tobytes() for name in NAMES}) == len(NAMES)
     assert compilations.value == 0
-    assert max(seen) < interval == sys.getswitchinterval()
 
 
 def test_a_closed_bank_prepares_no_more_in_the_background(bundle, frame, monkeypatch):
@@ -333,26 +328,6 @@ def test_what_cannot_be_prepared_soon_is_in_the_future(bundle, frame):
         bank.prepare_soon(SHAPE, ["2zz-u1"]).result(60)
     bank.prepare_soon(SHAPE, NAMES[:1]).result(60)  # the thread goes on
     assert bank.is_ready(NAMES[0], SHAPE)
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no priority of a thread")
-def test_only_the_thread_that_compiles_stands_back():
-    priorities = []
-
-    class Lowered:
-        def compile(self):
-            priorities.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
-
-    background = Background()
-    before = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
-
-    def job():
-        background.compile_lowered(Lowered())
-        priorities.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
-
-    background.submit(job).result(60)
-    assert priorities == [19, before]
-    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == before
 
 
 def test_threads_may_prepare_and_send_frames_at_once(bundle, frame, expected, cache):

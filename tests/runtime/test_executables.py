@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from jax.experimental import serialize_executable
 
-from dysr_jax.runtime import executables, private_files
+from dysr_jax.runtime import executables, private_files, serialisation
 from dysr_jax.runtime.compilations import count_compilations
 from dysr_jax.runtime.executables import SUFFIX, ExecutableCache, compiled_executable
 
@@ -236,7 +236,7 @@ def test_what_fails_when_it_runs_is_not_kept(cache, monkeypatch):
         def __call__(self, *args):
             raise RuntimeError("a function is missing")
 
-    monkeypatch.setattr(executables, "_deserialised", lambda *_: Broken())
+    monkeypatch.setattr(serialisation, "deserialised", lambda *_: Broken())
     assert run(get(cache)).shape == (3,)
     assert not cache.folder.exists()
 

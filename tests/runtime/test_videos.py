@@ -4,6 +4,7 @@ import json
 from fractions import Fraction
 
 import av
+import jax
 import numpy as np
 import pytest
 
@@ -140,11 +141,31 @@ class Interrupting:
 
 
 def test_what_was_encoded_until_an_interruption_is_kept(bundle, clip, tmp_path):
-    said = []
-    trace = stream_video(bundle, clip, tmp_path / "out.mkv", policy=Interrupting(), say=said.append)
+    trace = stream_video(bundle, clip, tmp_path / "out.mkv", policy=Interrupting())
+    assert trace.interrupted
     assert len(trace.frames) == 5
     assert len(frames_of(tmp_path / "out.mkv")) == 5
-    assert any("interrupted" in line for line in said)
+
+
+def test_an_interrupted_command_leaves_its_trace_and_exits_with_130(
+    place, clip, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr("dysr_jax.commands.video.load_policy", lambda text: Interrupting())
+    monkeypatch.setattr("dysr_jax.cli.abandon", lambda code: code)
+    words = ["stream", clip, tmp_path / "out.mkv", "--bundle", place, "--json", tmp_path / "t.json"]
+    assert main([str(word) for word in words]) == 130
+    assert json.loads((tmp_path / "t.json").read_text())["interrupted"] is True
+    assert "what was encoded until then is kept" in capsys.readouterr().err
+    assert len(frames_of(tmp_path / "out.mkv")) == 5
+
+
+def test_a_background_that_finds_no_room_says_so(bundle, clip, tmp_path):
+    weights = sum(leaf.nbytes for leaf in jax.tree.leaves(bundle.params))
+    said = []
+    options = VideoOptions(at_once=True, budget=weights + 1)
+    trace = stream_video(bundle, clip, tmp_path / "out.mkv", options, say=said.append)
+    assert len(trace.frames) == FRAMES
+    assert any("stays chained: budget" in line for line in said)
 
 
 @pytest.mark.parametrize(
