@@ -8,8 +8,10 @@ import functools
 import importlib.metadata
 import io
 import re
+import signal
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import absl.logging
@@ -106,6 +108,29 @@ def _command(args: Sequence[str]) -> tuple[str, Sequence[str]]:
     raise InputError(f"unknown command {' '.join(args[:2])!r}; allowed are {allowed}")
 
 
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C raises here, at once, wherever it comes.
+
+    Python's own handler does too, but asyncio replaces it while Orbax waits for its files, and loses an
+    interruption that comes just as it is done. It leaves other handlers alone.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    here = threading.current_thread() is threading.main_thread()
+    if not here or before is not signal.default_int_handler:
+        yield
+        return
+    signal.signal(signal.SIGINT, _interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _interrupt(number: int, frame: Any) -> None:
+    raise KeyboardInterrupt
+
+
 def main(args: Sequence[str] | None = None) -> int:
     """The entry point of `dysr`: returns the exit code, 2 for bad input, 1 for a job that
     lost a process and 130 for Ctrl-C.
@@ -125,7 +150,8 @@ def main(args: Sequence[str] | None = None) -> int:
     try:
         name, rest = _command(args)
         kind = COMMANDS[name]
-        _parse(kind, name, rest, _default(kind, rest))()
+        with _interruptible():
+            _parse(kind, name, rest, _default(kind, rest))()
     except InputError as error:
         print(f"dysr: error: {error}", file=sys.stderr)
         return 2
