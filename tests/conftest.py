@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import signal
 
 # Before JAX is imported: devices are counted once.
 os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=4"
@@ -51,6 +52,10 @@ TINY = RunConfig(
     ),
 )
 """A whole run in seconds."""
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell that starts these tests in the background makes them, and all they start, deaf to Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class Run(NamedTuple):
