@@ -24,6 +24,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import tyro
+from cast_weights import CastWeights
 from frame_programs import VARIANTS, Variant, program
 from hlo_counts import COLUMNS, counts
 from jax.experimental.layout import Format, Layout
@@ -33,7 +34,6 @@ from dysr_jax.bench.frames import Budget, Call, device_fps
 from dysr_jax.bench.screens import output_size, photograph
 from dysr_jax.device import device_name
 from dysr_jax.model.programs import compute_dtype
-from dysr_jax.model.resident import Resident
 from dysr_jax.model.supernet import Params, Supernet, arch_params
 from dysr_jax.report.tables import format_table
 from dysr_jax.runtime.pretrained import find_bundle
@@ -82,7 +82,7 @@ class Case:
     def _weights(self, variant: Variant, net: Supernet) -> tuple[Supernet, Params]:
         if variant.weights == "stored":
             return net, jax.device_put(arch_params(self.bundle.params, net.space, self.arch))
-        resident = Resident(net, self.bundle.params)
+        resident = CastWeights(net, self.bundle.params)
         return resident.net(self.arch), resident.read(self.arch)
 
     def compile(self, variant: Variant) -> tuple[Any, Params]:

@@ -19,7 +19,7 @@ from dysr_jax.runtime.bundle import Bundle
 from dysr_jax.runtime.executables import DEFAULT_CACHE, ExecutableCache
 from dysr_jax.runtime.held import Held
 from dysr_jax.runtime.memory import Memory
-from dysr_jax.runtime.program import Program, asked_programs, frame_program
+from dysr_jax.runtime.program import Program, asked_programs, program_of
 from dysr_jax.runtime.resident import Resident
 
 FrameShape = tuple[int, int]
@@ -144,7 +144,7 @@ class Bank:
                 frame shape and batch.
         """
         member = self._name(member)
-        program = frame_program(frame, member)
+        program = program_of(frame, member)
         executable = self._held.get(program)
         if executable is None:
             ready = ", ".join(str(program) for program in self._held.programs())

@@ -23,6 +23,7 @@ from dysr_jax.runtime.bundle import Bundle
 from dysr_jax.runtime.executables import DEFAULT_CACHE, ExecutableCache
 from dysr_jax.runtime.memory import Memory, tree_bytes
 from dysr_jax.runtime.plan import Plan, changed
+from dysr_jax.runtime.program import check_batch, check_frame
 from dysr_jax.runtime.stages import Stages
 from dysr_jax.space import Arch, validate
 
@@ -93,8 +94,7 @@ class Chain:
         Raises:
             InputError: a batch below 1.
         """
-        if batch is not None and batch < 1:
-            raise InputError(f"batch {batch}: at least 1 frame at once, or None")
+        check_batch(batch)
         frame = frame_spec(shape, batch).shape
         if frame in self._plans:
             return
@@ -117,10 +117,7 @@ class Chain:
         return Plan(link(head), {place: part and link(part) for place, part in parts.items()})
 
     def _prepared(self, frame: chex.Array) -> Plan:
-        if frame.ndim not in (3, 4) or frame.shape[-1] != 3 or frame.dtype != np.uint8:
-            raise InputError(
-                f"frame of {frame.shape} {frame.dtype}: allowed is [H, W, 3] uint8, or [N, H, W, 3]"
-            )
+        check_frame(frame)
         plan = self._plans.get(frame.shape)
         if plan is None:
             ready = ", ".join("x".join(map(str, shape[:-1])) for shape in list(self._plans))

@@ -31,6 +31,28 @@ class Program(NamedTuple):
         return f"{self.member} at {self.size}"
 
 
+def check_batch(batch: int | None) -> None:
+    """Refuse a number of frames at once that is none.
+
+    Raises:
+        InputError: it is below 1.
+    """
+    if batch is not None and batch < 1:
+        raise InputError(f"batch {batch}: at least 1 frame at once, or None")
+
+
+def check_frame(frame: chex.Array) -> None:
+    """Refuse what is no uint8 RGB image, nor several.
+
+    Raises:
+        InputError: names its shape and type.
+    """
+    if frame.ndim not in (3, 4) or frame.shape[-1] != 3 or frame.dtype != np.uint8:
+        raise InputError(
+            f"frame of {frame.shape} {frame.dtype}: allowed is [H, W, 3] uint8, or [N, H, W, 3]"
+        )
+
+
 def asked_programs(
     bundle: Bundle, shape: tuple[int, int], members: Sequence[str] | None, batch: int | None
 ) -> list[Program]:
@@ -39,22 +61,18 @@ def asked_programs(
     Raises:
         InputError: neither a member nor an arch has that name, or a batch of no frames.
     """
-    if batch is not None and batch < 1:
-        raise InputError(f"batch {batch}: at least 1 frame at once, or None")
+    check_batch(batch)
     names = [member.name for member in bundle.members] if members is None else members
     found = [arch_name(bundle.space, bundle.arch(name)) for name in names]
     return [Program(name, shape, batch) for name in dict.fromkeys(found)]
 
 
-def frame_program(frame: chex.Array, member: str) -> Program:
+def program_of(frame: chex.Array, member: str) -> Program:
     """The program of a member that takes a frame, or several at once.
 
     Raises:
         InputError: the frame is no uint8 RGB image.
     """
-    if frame.ndim not in (3, 4) or frame.shape[-1] != 3 or frame.dtype != np.uint8:
-        raise InputError(
-            f"frame of {frame.shape} {frame.dtype}: allowed is [H, W, 3] uint8, or [N, H, W, 3]"
-        )
+    check_frame(frame)
     *batch, rows, columns, _ = frame.shape
     return Program(member, (rows, columns), batch[0] if batch else None)

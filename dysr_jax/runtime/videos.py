@@ -89,14 +89,14 @@ def stream_video(
             like=reader,
             overwrite=options.overwrite,
         )
-        with contextlib.suppress(BrokenPipeError), writer:  # who reads standard output may stop
+        # Who reads standard output may stop.
+        with contextlib.closing(serving), contextlib.suppress(BrokenPipeError), writer:
             rungs = _ready(serving, reader, chosen, fps, options.at_once, say)
             stream = Stream(serving.dispatch, policy or AdaptivePolicy(), rungs, running, watch)
-            with contextlib.closing(serving):
-                try:
-                    stream.run(one_size(reader, say), writer.write)
-                except KeyboardInterrupt:
-                    interrupted = True
+            try:
+                stream.run(one_size(reader, say), writer.write)
+            except KeyboardInterrupt:
+                interrupted = True
         _tell(reader, writer, say)
         return dataclasses.replace(stream.trace, interrupted=interrupted)
 

@@ -36,6 +36,8 @@ def test_all_four_streams_run_beside_the_load(module, tiny_run, tmp_path, monkey
         assert row["frames"] == 40
         assert [count for _, count in row["load"]] == [0, 2, 0, 4, 1, 0, 0]
         assert min(quality.values()) - 1 < row["true_psnr_y"] < max(quality.values()) + 1
+    for row, end in zip(result["strategies"][1:3], (-1, 0), strict=True):  # every frame 8 times
+        assert row["true_psnr_y"] == pytest.approx(quality[result["members"][end]["name"]])
     members = {
         name: set(result["strategies"][i]["trace"]["member"]) for i, name in enumerate(names)
     }

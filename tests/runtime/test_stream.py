@@ -129,7 +129,7 @@ def test_frames_that_take_too_long_are_late():
 
 
 def test_time_spent_waiting_for_the_encoder_is_not_the_devices():
-    """A frame takes 2 ms from its dispatch; writing one takes 15, longer than a period."""
+    """A frame takes 2 ms from its dispatch; writing one takes 60, longer than a period."""
 
     class Output:
         def __init__(self, image):
@@ -143,11 +143,11 @@ def test_time_spent_waiting_for_the_encoder_is_not_the_devices():
         lambda image, member: Output(image),
         FixedPolicy("best"),
         RUNGS,
-        StreamOptions(fps=100.0, in_flight=3),
+        StreamOptions(fps=20.0, in_flight=3),
     )
-    trace = stream.run(images(30), lambda image, when: time.sleep(0.015))
-    assert np.median([frame.frame_ms for frame in trace.frames]) < 8
-    assert trace.late < 10
+    trace = stream.run(images(15), lambda image, when: time.sleep(0.06))
+    assert np.median([frame.frame_ms for frame in trace.frames]) < 50
+    assert trace.late < 5
 
 
 def test_a_stream_runs_again():

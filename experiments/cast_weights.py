@@ -23,7 +23,7 @@ from dysr_jax.model.supernet import (
 from dysr_jax.space import Arch
 
 
-class Resident:
+class CastWeights:
     """The weights of some archs on the device, in the compute dtype.
 
     Args:

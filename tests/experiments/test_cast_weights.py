@@ -4,11 +4,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from cast_weights import CastWeights
 
 from dysr_jax.errors import InputError
 from dysr_jax.model.compact import compact, kept_branches
 from dysr_jax.model.programs import compile_static, make_supernet
-from dysr_jax.model.resident import Resident
 from dysr_jax.model.supernet import arch_params, init_params
 from dysr_jax.runtime.compilations import count_compilations
 from dysr_jax.space import parse_arch, uniform
@@ -31,7 +31,7 @@ def test_the_same_pixels(params, dtype):
     frame = np.random.default_rng(1).integers(0, 256, (6, 5, 3), np.uint8)
     stored = arch_params(params, SPACE, arch)
     expected = compile_static(net, arch, params, (6, 5))(stored, frame)
-    resident = Resident(net, params)
+    resident = CastWeights(net, params)
     read = resident.read(arch)
     assert stored["slot00"]["pair_in"].shape != read["slot00"]["pair_in"].shape
     compiled = compile_static(resident.net(arch), arch, read, (6, 5))
@@ -40,14 +40,14 @@ def test_the_same_pixels(params, dtype):
 
 @pytest.mark.parametrize("arch", ARCHS)
 def test_what_an_arch_reads_and_no_more(params, arch):
-    found = Resident(make_supernet(SPACE, "bfloat16"), params).read(arch)
+    found = CastWeights(make_supernet(SPACE, "bfloat16"), params).read(arch)
     expected = jax.tree.map(lambda x: x.astype(jnp.bfloat16), compact(params, SPACE, [arch]))
     jax.tree.map(np.testing.assert_array_equal, found, expected)
     assert {leaf.dtype for leaf in jax.tree.leaves(found)} == {jnp.dtype(jnp.bfloat16)}
 
 
 def test_archs_share_what_they_cut_alike(params):
-    resident = Resident(make_supernet(SPACE, "bfloat16"), params)
+    resident = CastWeights(make_supernet(SPACE, "bfloat16"), params)
     with count_compilations() as compilations:
         first, last = resident.read(ARCHS[0]), resident.read(ARCHS[2])
     assert compilations.value == 0
@@ -60,7 +60,7 @@ def test_archs_share_what_they_cut_alike(params):
 def test_a_branch_that_was_not_kept(params):
     kept = kept_branches(SPACE, ARCHS[:1])
     small = compact(params, SPACE, ARCHS[:1])
-    resident = Resident(make_supernet(SPACE, "float32", kept), small)
+    resident = CastWeights(make_supernet(SPACE, "float32", kept), small)
     resident.read(ARCHS[0])
     with pytest.raises(InputError, match=r"were not kept$"):
         resident.read(ARCHS[2])
