@@ -23,7 +23,7 @@ class LiveLine:
     """
 
     def __init__(self, psnr_y: Mapping[str, float]) -> None:
-        self._bar = tqdm(unit="frame", file=sys.stderr, dynamic_ncols=True, mininterval=0.2)
+        self._bar: tqdm | None = None  # until there is a frame: an error before it stands alone
         self._done: collections.deque[float] = collections.deque(maxlen=WINDOW)
         self._late = 0
         self._psnr_y = psnr_y
@@ -37,10 +37,13 @@ class LiveLine:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._bar.close()
+        if self._bar is not None:
+            self._bar.close()
 
     def __call__(self, record: FrameRecord) -> None:
         """One more frame is done."""
+        if self._bar is None:
+            self._bar = tqdm(unit="frame", file=sys.stderr, dynamic_ncols=True, mininterval=0.2)
         self._done.append(record.done_s)
         self._late += record.late
         seconds = self._done[-1] - self._done[0]
@@ -54,4 +57,4 @@ class LiveLine:
 
     def say(self, line: str) -> None:
         """A line for the user, above this one."""
-        self._bar.write(line, file=sys.stderr)
+        tqdm.write(line, file=sys.stderr)
