@@ -47,7 +47,7 @@ from dysr_jax.runtime.rungs import measure_rungs
 from dysr_jax.runtime.stream import Dispatch, Stream, StreamOptions
 from dysr_jax.runtime.trace import Trace, trace_from_json
 
-SCHEDULE = ((0.0, 0), (10.0, 2), (20.0, 0), (30.0, 4), (40.0, 1), (50.0, 0))
+SCHEDULE = ((0.0, 0), (10.0, 2), (20.0, 0), (30.0, 4), (40.0, 2), (50.0, 0))
 """Busy processes from these seconds on: the machine is free half of the minute."""
 
 FREE = 0.7
@@ -64,7 +64,7 @@ class Options:
     """A bundle directory; without it the weights that come with the package."""
     source: str = "embedded"
     """HR images over whose last one (the held-out one of `embedded`) the frames wander, as `data.source`."""
-    frame: tuple[int, int] = (116, 124)
+    frame: tuple[int, int] = (124, 124)
     """LR rows and columns."""
     fps: float = 30.0
     """Frames a second."""

@@ -55,9 +55,12 @@ class Contestant:
         self._kind, self._shelf, self._shape = STRATEGIES[name], shelf, shape
         self._cache = ExecutableCache(cache)
         self._frame = np.load(shelf.folder / FRAME)
-        jax.block_until_ready(
-            jax.device_put(self._frame)
-        )  # the backend is up before the clock starts
+        # The backend is up before the clock starts.
+        jax.block_until_ready(jax.device_put(self._frame))
+
+    def is_up(self) -> bool:
+        """Whether it can be asked for something: always, once this returns."""
+        return True
 
     def ready(self) -> float:
         """Seconds from weights on disk until a frame of any member can be asked for."""

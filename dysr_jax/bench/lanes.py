@@ -67,10 +67,14 @@ def contest(
         bar: advances by a switch.
     """
     lanes = [Lane(name) for name in names]
+    _start(stack, lanes, plan)
     for lane in lanes:
         bar.set_description(f"{lane.name} gets ready")
         with _reported(lane):
-            _start(stack, lane, plan)
+            _get_ready(lane)
+    bar.set_description("getting ready once more")
+    with contextlib.ExitStack() as others:
+        _repeat(others, lanes, plan)
     bar.unpause()  # its rate is that of switches
     for start in range(0, len(plan.path) - 1, TURN):
         part = plan.path[start : start + TURN + 1]
@@ -84,17 +88,35 @@ def contest(
     return [lane.row for lane in lanes]
 
 
-def _start(stack: contextlib.ExitStack, lane: Lane, plan: Plan) -> None:
-    """Get ready with nothing compiled, and once more, in another process, with what that left on disk."""
-    cache = plan.shelf.folder / lane.name
-    given = (lane.name, plan.shelf, plan.frame, cache)
-    lane.child = stack.enter_context(Child(Contestant, *given))
-    lane.row["ready_s"] = lane.child.ask("ready")
-    lane.row["ready_warm_s"] = None
-    lane.row["levels_off"] = lane.child.ask("levels_off")
-    if STRATEGIES[lane.name].cached:
-        with Child(Contestant, *given) as again:
-            lane.row["ready_warm_s"] = again.ask("ready")
+def _start(stack: contextlib.ExitStack, lanes: Sequence[Lane], plan: Plan) -> None:
+    """A child a lane: all at once, and none is asked for anything before all are up and sleep."""
+    for lane in lanes:
+        given = (lane.name, plan.shelf, plan.frame, plan.shelf.folder / lane.name)
+        lane.child = stack.enter_context(Child(Contestant, *given))
+    for lane in lanes:
+        assert lane.child is not None
+        with _reported(lane):
+            lane.child.ask("is_up")
+
+
+def _get_ready(lane: Lane) -> None:
+    """With nothing compiled."""
+    if lane.child is not None:
+        lane.row["ready_s"] = lane.child.ask("ready")
+        lane.row["ready_warm_s"] = None
+        lane.row["levels_off"] = lane.child.ask("levels_off")
+
+
+def _repeat(stack: contextlib.ExitStack, lanes: Sequence[Lane], plan: Plan) -> None:
+    """Get ready once more, in other processes, with what the first ones left on disk."""
+    cached = [lane for lane in lanes if lane.child is not None and STRATEGIES[lane.name].cached]
+    others = [Lane(lane.name) for lane in cached]
+    _start(stack, others, plan)
+    for lane, other in zip(cached, others, strict=True):
+        with _reported(lane):
+            if other.child is None:
+                raise ChildError(other.row["failed"])
+            lane.row["ready_warm_s"] = other.child.ask("ready")
 
 
 def _turn(lane: Lane, part: list[str], steady: int) -> None:

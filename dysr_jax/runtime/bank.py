@@ -5,7 +5,6 @@ nothing is compiled, copied or loaded.
 """
 
 import concurrent.futures
-import os
 from collections.abc import Sequence
 
 import chex
@@ -21,6 +20,7 @@ from dysr_jax.runtime.held import Held
 from dysr_jax.runtime.memory import Memory
 from dysr_jax.runtime.program import Program, asked_programs, program_of
 from dysr_jax.runtime.resident import Resident
+from dysr_jax.threads import in_threads
 
 FrameShape = tuple[int, int]
 """LR rows and columns."""
@@ -80,8 +80,7 @@ class Bank:
         """
         programs = asked_programs(self.bundle, shape, members, batch)
         missing = [program for program in programs if program not in self._held]
-        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as threads:
-            entries = dict(zip(missing, threads.map(self._resident.entry, missing), strict=True))
+        entries = dict(zip(missing, in_threads(self._resident.entry, missing), strict=True))
         self._held.add(entries, programs)
         for program, entry in entries.items() if warm_up else ():
             self._resident.warm_up(program, entry.executable)

@@ -1,7 +1,5 @@
 """Executables of stages, each distinct one compiled once."""
 
-import concurrent.futures
-import os
 from collections.abc import Sequence
 
 from dysr_jax.model.programs import Output
@@ -12,6 +10,7 @@ from dysr_jax.runtime.held import Entry
 from dysr_jax.runtime.memory import Memory, tree_bytes, workspace_bytes
 from dysr_jax.runtime.plan import Link
 from dysr_jax.runtime.static import stage_executable
+from dysr_jax.threads import in_threads
 
 
 class Stages:
@@ -36,9 +35,8 @@ class Stages:
     def add(self, parts: Sequence[Part]) -> None:
         """Compile or load what is not there yet, in threads."""
         missing = {part.key: part for part in parts if part.key not in self._entries}
-        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as threads:
-            entries = threads.map(self._entry, missing.values())
-            self._entries.update(zip(missing, entries, strict=True))
+        entries = in_threads(self._entry, list(missing.values()))
+        self._entries.update(zip(missing, entries, strict=True))
 
     def _entry(self, part: Part) -> Entry:
         executable = stage_executable(self._net, part, output=self._output, cache=self._cache)

@@ -1,12 +1,10 @@
 """Measuring executables on this device: for the latency table, and to see how well it predicts."""
 
-import concurrent.futures
 import contextlib
 import functools
 import hashlib
 import importlib.metadata
 import json
-import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -29,6 +27,7 @@ from dysr_jax.search.latency import (
     table_key,
 )
 from dysr_jax.space import Arch, SearchSpace, arch_name, parse_arch, sample, smallest, to_archs
+from dysr_jax.threads import in_threads
 from dysr_jax.timing import undisturbed_ms
 
 
@@ -72,8 +71,7 @@ def measure_archs(
         frame: LR rows and columns.
         rounds: timed rounds (see `undisturbed_ms`).
     """
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as threads:
-        executables = list(threads.map(lambda a: compile_static(net, a, params, frame), archs))
+    executables = in_threads(lambda arch: compile_static(net, arch, params, frame), archs)
     pixels = jnp.zeros((*frame, 3), jnp.uint8)
     calls = {
         arch_name(net.space, arch): functools.partial(

@@ -132,6 +132,7 @@ def left(bundle, tmp_path_factory):
             steady=STEADY,
             fps=10.0,
         )
+    assert asked[:6] == ["rest", "lay_out", *3 * ["is_up"], "ready"]  # a clock runs alone
     assert asked.count("turn") == 2 * math.ceil(SWITCHES / TURN)
     assert list(folder.iterdir()) == []
     assert multiprocessing.active_children() == []

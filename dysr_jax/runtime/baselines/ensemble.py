@@ -1,7 +1,5 @@
 """The members as separate models, all of them resident."""
 
-import concurrent.futures
-import os
 from typing import ClassVar
 
 import chex
@@ -13,6 +11,7 @@ from dysr_jax.runtime.baselines.models import Model, read_model
 from dysr_jax.runtime.baselines.shelf import Shelf
 from dysr_jax.runtime.executables import ExecutableCache
 from dysr_jax.runtime.memory import Memory
+from dysr_jax.threads import in_threads
 
 
 class Ensemble:
@@ -29,9 +28,8 @@ class Ensemble:
     def prepare(self, shape: FrameShape) -> None:
         """Read all weights; compile all executables in threads, or load them; run each once."""
         names = self._shelf.names
-        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as threads:
-            models = threads.map(lambda n: read_model(self._shelf, n, shape, self._cache), names)
-            self._models = dict(zip(names, models, strict=True))
+        models = in_threads(lambda n: read_model(self._shelf, n, shape, self._cache), names)
+        self._models = dict(zip(names, models, strict=True))
         blank = np.zeros((*shape, 3), np.uint8)
         for name in names:
             self.dispatch(blank, name).block_until_ready()
