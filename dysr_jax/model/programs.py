@@ -11,7 +11,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from dysr_jax.device import host_memory
+from dysr_jax.device import default_device, host_memory
 from dysr_jax.errors import InputError
 from dysr_jax.metrics import to_uint8
 from dysr_jax.model.supernet import Kept, Params, Supernet, arch_params
@@ -60,6 +60,26 @@ def frame_spec(shape: tuple[int, int], batch: int | None = None) -> jax.ShapeDty
     return jax.ShapeDtypeStruct((*(() if batch is None else (batch,)), *shape, 3), jnp.uint8)
 
 
+_COMMAND_BUFFERS = "FUSION,CUBLAS,CUBLASLT,CUSTOM_CALL,CUDNN,CONVOLUTION"
+"""XLA's own, and cuDNN's convolutions, which the host else launches one by one."""
+
+
+def compiler_options() -> dict[str, str | int]:
+    """What XLA is told beyond its defaults for a static program on the default device.
+
+    On NVIDIA GPUs of compute capability 9 and later: a frame is one CUDA graph. On an H200 the host then
+    needs about a third of the time to send one (`experiments/frame_variants.py`), and it has videos to
+    decode. Others were not tried and keep the defaults.
+    """
+    capability = str(getattr(default_device(), "compute_capability", "0"))
+    if capability.split(".")[0].isdigit() and float(capability) >= 9.0:
+        return {
+            "xla_gpu_enable_command_buffer": _COMMAND_BUFFERS,
+            "xla_gpu_graph_min_graph_size": 1,
+        }
+    return {}
+
+
 def lower_static(
     net: Supernet,
     arch: Arch,
@@ -79,7 +99,10 @@ def lower_static(
 
     read = arch_params(params, net.space, validate(net.space, arch))
     memory = host_memory() if output == "host" else None
-    return jax.jit(upscale_frame, out_shardings=memory).lower(read, frame_spec(shape, batch))
+    jitted = jax.jit(
+        upscale_frame, out_shardings=memory, compiler_options=compiler_options() or None
+    )
+    return jitted.lower(read, frame_spec(shape, batch))
 
 
 def compile_static(

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from dysr_jax.model.branches import Branch
-from dysr_jax.model.programs import Output, frame_spec, lower_static
+from dysr_jax.model.programs import Output, compiler_options, frame_spec, lower_static
 from dysr_jax.model.stages import Part
 from dysr_jax.model.supernet import Params, Supernet, arch_params
 from dysr_jax.runtime.executables import Executable, ExecutableCache, compiled_executable
@@ -51,6 +51,7 @@ def static_executable(
         "dtype": jnp.dtype(net.dtype).name,
         "batch": batch,
         "output": output,
+        "options": compiler_options(),
     }
     branches = [space.branches(slot)[index] for slot, index in enumerate(arch)]
     arguments = (arch_params(params, space, arch), frame_spec(shape, batch))
