@@ -50,7 +50,7 @@ CONV_FUSION = _set(gpu_experimental_enable_conv_fusion=True)
 GRAPH = _set(gpu_enable_command_buffer=f"{IN_GRAPHS},CONVOLUTION", gpu_graph_min_graph_size=1)
 
 VARIANTS: dict[str, Variant] = {
-    "as it is": Variant("stored"),
+    "XLA's defaults": Variant("stored"),
     "weights cast": Variant(),
     "weights laid out": Variant("laid out"),
     "part: head": Variant(part="head"),

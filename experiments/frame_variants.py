@@ -4,7 +4,7 @@ r"""What a frame's time goes to, and what changes it: the static program in vari
 
 Each variant changes one thing (where weights are converted, an option of XLA's compiler, the way the output
 is put together) and prints milliseconds a frame on the device, the host's microseconds to dispatch one, how
-far its pixels are from the program's as it is, and what the compiler made of it: cuDNN convolutions (those
+far its pixels are from those with the defaults, and what the compiler made of it: cuDNN convolutions (those
 with bias and activation inside apart), cuDNN fusions, matrix products, other fusions, copies and transposes.
 All run in one other process, which is started anew behind a variant that ends it. Parts of the program are
 variants too.
@@ -133,7 +133,7 @@ class Case:
 
     def _levels(self, output: np.ndarray) -> int | None:
         if self.expected is None:
-            run, params = self.compile(VARIANTS["as it is"])
+            run, params = self.compile(VARIANTS["XLA's defaults"])
             self.expected = np.asarray(run(params, self.frame))
         if output.shape != self.expected.shape:
             return None

@@ -127,7 +127,7 @@ def test_behind_a_variant_that_ends_its_process(monkeypatch):
 
 
 def test_the_table_says_what_failed():
-    good = {"variant": "as it is", "ms": 1.25, "host_us": 40.0, "levels": 0, "compile_s": 2.0}
+    good = {"variant": "XLA's defaults", "ms": 1.25, "host_us": 40.0, "levels": 0, "compile_s": 2.0}
     lines = table(
         [good | {"bias conv": 38}, {"variant": "NCHW", "error": "no such thing"}]
     ).splitlines()
@@ -138,9 +138,9 @@ def test_the_table_says_what_failed():
 def test_the_script(saved, tmp_path):
     out = tmp_path / "variants.json"
     command = [sys.executable, frame_variants.__file__, f"--bundle={saved}", "--output=36"]
-    more = ["--rounds=1", f"--json={out}", "--only", "as it is", "part: tail"]
+    more = ["--rounds=1", f"--json={out}", "--only", "XLA's defaults", "part: tail"]
     done = subprocess.run([*command, *more], capture_output=True, text=True, check=True)
     assert "part: tail" in done.stdout
     rows = json.loads(out.read_text())["rows"]
-    assert [row["variant"] for row in rows] == ["as it is", "part: tail"]
+    assert [row["variant"] for row in rows] == ["XLA's defaults", "part: tail"]
     assert [row["levels"] for row in rows] == [0, None]
