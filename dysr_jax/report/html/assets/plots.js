@@ -1,0 +1,72 @@
+"use strict";
+// What all plots share: colours of the page's theme, layout, and being drawn again when the theme changes.
+
+const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+const narrow = () => window.innerWidth < 640;
+const coarse = () => window.matchMedia("(pointer: coarse)").matches;
+
+function axis(title, more = {}) {
+  return {
+    title: { text: title, standoff: 8 },
+    gridcolor: colour("grid"),
+    linecolor: colour("line"),
+    zerolinecolor: colour("line"),
+    automargin: true,
+    ...more,
+  };
+}
+
+// Logarithmic axes get plain numbers at 1, 2 and 5.
+const logarithmic = { type: "log", dtick: "D2", exponentformat: "none" };
+
+function layout(x, y, more = {}) {
+  return {
+    paper_bgcolor: "rgba(0,0,0,0)",
+    plot_bgcolor: "rgba(0,0,0,0)",
+    font: { family: getComputedStyle(document.body).fontFamily, size: narrow() ? 11 : 13, color: colour("ink") },
+    margin: { l: 55, r: 15, t: 30, b: 50 },
+    hovermode: "closest",
+    hoverlabel: { bgcolor: colour("raised"), bordercolor: colour("line"), font: { color: colour("ink") }, align: "left" },
+    // A finger scrolls the page; a mouse drags a rectangle to zoom into.
+    dragmode: coarse() ? false : "zoom",
+    legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", bgcolor: "rgba(0,0,0,0)" },
+    xaxis: x,
+    yaxis: y,
+    ...more,
+  };
+}
+
+const CONFIG = {
+  responsive: true,
+  displaylogo: false,
+  modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
+};
+
+const drawn = [];
+
+// Draw a plot now and whenever the theme changes; `make` returns [traces, layout].
+function plot(id, summary, make) {
+  const node = byId(id);
+  const draw = () => {
+    const [traces, form] = make();
+    return Plotly.react(node, traces, form, CONFIG);
+  };
+  node.setAttribute("aria-label", summary);
+  drawn.push(draw);
+  draw();
+  return draw;
+}
+
+function followTheme() {
+  const again = () => drawn.forEach((draw) => draw());
+  window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", again);
+}
+
+// Thousands of points are drawn by the graphics card where the browser may use it.
+function scatterKind(count) {
+  if (count < 3000) return "scatter";
+  const context = document.createElement("canvas").getContext("webgl");
+  if (!context) return "scatter";
+  context.getExtension("WEBGL_lose_context")?.loseContext();
+  return "scattergl";
+}
