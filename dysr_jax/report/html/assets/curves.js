@@ -6,19 +6,24 @@ function showGrowth(report) {
   if (!found) return;
   byId("search").hidden = false;
   const { latency_ms: ms, psnr_y: db } = found.reference;
+  fill(
+    byId("growth-note"),
+    `The hypervolume is the area that the candidates so far dominate, up to ${number(ms)} ms and ${decibels(db)}, the ` +
+      `slowest and the worst of all. A flat end says that more generations would have found little.`,
+  );
   plot("growth-plot", "Hypervolume of all candidates by generation", () => [
     [
       {
         x: found.hypervolume.map((_, i) => i + 1),
         y: found.hypervolume,
-        text: found.evaluated.map((count) => number(count, 9)),
+        text: found.evaluated.map((count) => number(count)),
         hovertemplate: "generation %{x}: %{y:.4g} ms·dB, %{text} candidates<extra></extra>",
         mode: "lines+markers",
         line: { color: colour("accent") },
         marker: { size: 5 },
       },
     ],
-    layout(axis("generation"), axis(`hypervolume up to ${number(ms)} ms and ${decibels(db)}, ms·dB`)),
+    layout(axis("generation"), axis("hypervolume, ms·dB")),
   ]);
 }
 

@@ -49,7 +49,7 @@ function frontTraces(report, state) {
       ...pick(found, shown, state.text),
       type: state.kind,
       mode: "markers",
-      name: `${number(shown.length, 9)} candidates`,
+      name: `${number(shown.length)} candidates`,
       marker: {
         size: found.count > 5000 ? 4 : 6,
         color: shown.map((i) => found.generation[i] + 1),
@@ -63,7 +63,7 @@ function frontTraces(report, state) {
     },
     {
       ...pick(found, kept, state.text),
-      type: "scatter",
+      type: state.kind,
       mode: "lines+markers",
       name: `front (${kept.length})`,
       line: { shape: "hv", color: colour("front"), width: 1.5 },
@@ -71,14 +71,14 @@ function frontTraces(report, state) {
     },
     {
       ...pick(found, marked, state.text),
-      type: "scatter",
+      type: state.kind,
       mode: "markers",
       name: `members (${marked.length})`,
       marker: { symbol: "diamond-open", color: colour("member"), size: 13, line: { width: 2 } },
     },
     {
       ...pick(found, state.selected === null ? [] : [state.selected], state.text),
-      type: "scatter",
+      type: state.kind,
       mode: "markers",
       name: "selected",
       hoverinfo: "skip",

@@ -14,8 +14,8 @@ function showHead(report) {
   fill(byId("subtitle"), parts.join(" · "));
   const growth = report.growth?.hypervolume.at(-1);
   const facts = [
-    ["archs in the space", number(report.space_size, 9)],
-    ...(candidates ? [["evaluated", number(candidates.evaluated, 9)], ["on the front", candidates.front.length]] : []),
+    ["archs in the space", number(report.space_size)],
+    ...(candidates ? [["evaluated", number(candidates.evaluated)], ["on the front", candidates.front.length]] : []),
     ...(results
       ? [
           ["members", results.members.length],

@@ -9,17 +9,16 @@ function memberRow(report, member, i) {
   else select.disabled = true;
   const cells = member.arch.map((index, slot) =>
     element("td", { class: "slot" }, branchCell(report, slot, index, before?.arch[slot])));
-  const figures = [
-    member.psnr_y.toFixed(2),
-    number(member.latency_ms),
-    number(member.fps),
+  const figure = (text) => element("td", {}, text);
+  const measured = [member.psnr_y.toFixed(2), number(member.latency_ms), number(member.fps)];
+  const counted = [
     scaled(member.params),
     scaled(member.macs),
     step ? `${step.slots.length}` : "",
     step ? scaled(step.unshared_bytes, "B") : "",
   ];
-  return element("tr", {}, element("th", { scope: "row" }, select), ...cells,
-    ...figures.map((figure) => element("td", {}, figure)));
+  return element("tr", {}, element("th", { scope: "row" }, select), ...measured.map(figure), ...cells,
+    ...counted.map(figure));
 }
 
 function showMembers(report) {
@@ -27,7 +26,7 @@ function showMembers(report) {
   if (!results) return;
   byId("members").hidden = false;
   const slots = report.slot_names.map((name) => name.replace("slot", "").replace("upsampler", "up"));
-  const heads = ["member", ...slots, "PSNR-Y dB", "ms/frame", "fps", "weights", "mult-adds", "slots changed",
+  const heads = ["member", "PSNR-Y dB", "ms/frame", "fps", ...slots, "weights", "mult-adds", "slots changed",
     "not shared"];
   fill(
     byId("members-table"),

@@ -16,8 +16,7 @@ function axis(title, more = {}) {
   };
 }
 
-// Logarithmic axes get plain numbers at 1, 2 and 5.
-const logarithmic = { type: "log", dtick: "D2", exponentformat: "none" };
+const logarithmic = { type: "log", tickformat: "~g" };
 
 function layout(x, y, more = {}) {
   return {
@@ -29,6 +28,7 @@ function layout(x, y, more = {}) {
     hoverlabel: { bgcolor: colour("raised"), bordercolor: colour("line"), font: { color: colour("ink") }, align: "left" },
     // A finger scrolls the page; a mouse drags a rectangle to zoom into.
     dragmode: coarse() ? false : "zoom",
+    modebar: { bgcolor: "rgba(0,0,0,0)", color: colour("soft"), activecolor: colour("accent") },
     legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", bgcolor: "rgba(0,0,0,0)" },
     xaxis: x,
     yaxis: y,
@@ -36,11 +36,12 @@ function layout(x, y, more = {}) {
   };
 }
 
-const CONFIG = {
+const config = () => ({
   responsive: true,
   displaylogo: false,
+  displayModeBar: coarse() ? false : "hover",
   modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
-};
+});
 
 const drawn = [];
 
@@ -49,7 +50,7 @@ function plot(id, summary, make) {
   const node = byId(id);
   const draw = () => {
     const [traces, form] = make();
-    return Plotly.react(node, traces, form, CONFIG);
+    return Plotly.react(node, traces, form, config());
   };
   node.setAttribute("aria-label", summary);
   drawn.push(draw);

@@ -27,7 +27,7 @@ function showSwitching(report) {
       name,
       mode: "markers",
       hovertemplate: `%{y}: %{x:.3g} ms<extra>${name}</extra>`,
-      marker: { symbol, color: colour(paint), size: 11, line: { width: 2 } },
+      marker: { symbol, color: colour(paint), size: 11, line: { width: 2, color: colour(paint) } },
     })),
     layout(axis("milliseconds a frame", logarithmic), axis("", { autorange: "reversed" }), {
       legend: { orientation: "h", x: 0, y: -0.22, yanchor: "top", bgcolor: "rgba(0,0,0,0)" },
@@ -43,7 +43,7 @@ function showSwitching(report) {
     rows.map((row) => [
       row.name,
       ...MARKS.map(([key]) => number(row[key])),
-      number(row.missed_frames, 9),
+      number(row.missed_frames),
       scaled(row.weight_bytes, "B"),
       scaled(row.executable_bytes, "B"),
       `${number(row.ready_s)} s`,
@@ -67,10 +67,10 @@ function showSteady(report) {
       name,
       number(all.fps),
       percent(all.on_time),
-      `${number(all.late, 9)} of ${number(all.frames, 9)}`,
-      number(all.interruptions, 9),
+      `${number(all.late)} of ${number(all.frames)}`,
+      number(all.interruptions),
       `${number(all.longest_gap_ms)} ms`,
-      number(all.switches, 9),
+      number(all.switches),
       decibels(all.true_psnr_y ?? all.mean_psnr_y),
     ]),
   );

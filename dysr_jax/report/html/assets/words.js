@@ -16,11 +16,13 @@ function fill(node, ...children) {
   node.replaceChildren(...children);
 }
 
-// Three significant digits, thousands apart: 0.0833, 12.3, 4,554.
+// Three significant digits, thousands apart: 0.0833, 12.0, 4,554; whole numbers as they are.
 function number(value, digits = 3) {
   if (value === null || value === undefined || !Number.isFinite(value)) return "–";
-  if (Math.abs(value) >= 1e6) return value.toExponential(2).replace("e+", "e");
-  return value.toLocaleString("en-US", { maximumSignificantDigits: Math.max(digits, countDigits(value)) });
+  if (Math.abs(value) >= 1e9) return value.toExponential(2).replace("e+", "e");
+  if (Number.isInteger(value)) return value.toLocaleString("en-US");
+  const shown = Math.max(digits, countDigits(value));
+  return value.toLocaleString("en-US", { minimumSignificantDigits: shown, maximumSignificantDigits: shown });
 }
 
 const countDigits = (value) => String(Math.trunc(Math.abs(value))).length;
