@@ -48,7 +48,7 @@ function showTraining(report) {
         ? trace(curve, { yaxis: "y2", line: { color: "#009e73", width: 1 } })
         : trace(curve, { line: { color: colour(CURVES[curve.name] ?? "soft"), dash: dashes[curve.name] ?? "dot" } })),
     layout(axis("step", { anchor: "y2", rangemode: "tozero" }), axis("loss", { ...logarithmic, domain: [0.36, 1] }), {
-      yaxis2: axis("gradient norm", { ...logarithmic, domain: [0, 0.28] }),
+      yaxis2: axis("gradient norm", { rangemode: "tozero", nticks: 4, domain: [0, 0.28] }),
       hovermode: "x",
     }),
   ]);

@@ -1,6 +1,9 @@
 "use strict";
 // The members: a strip each, what changes from the one before, and their measured figures.
 
+// On a phone the branches come before the figures: the table is scrolled there.
+const inOrder = (figures, branches) => (narrow() ? [...branches, ...figures] : [...figures, ...branches]);
+
 function memberRow(report, member, i) {
   const before = report.results.members[i - 1];
   const step = report.results.steps[i - 1];
@@ -17,7 +20,7 @@ function memberRow(report, member, i) {
     step ? `${step.slots.length}` : "",
     step ? scaled(step.unshared_bytes, "B") : "",
   ];
-  return element("tr", {}, element("th", { scope: "row" }, select), ...measured.map(figure), ...cells,
+  return element("tr", {}, element("th", { scope: "row" }, select), ...inOrder(measured.map(figure), cells),
     ...counted.map(figure));
 }
 
@@ -26,8 +29,9 @@ function showMembers(report) {
   if (!results) return;
   byId("members").hidden = false;
   const slots = report.slot_names.map((name) => name.replace("slot", "").replace("upsampler", "up"));
-  const heads = ["member", "PSNR-Y dB", "ms/frame", "fps", ...slots, "weights", "mult-adds", "slots changed",
-    "not shared"];
+  const heads = inOrder(["PSNR-Y dB", "ms/frame", "fps"], slots);
+  heads.unshift("member");
+  heads.push("weights", "mult-adds", "slots changed", "not shared");
   fill(
     byId("members-table"),
     element("thead", {}, element("tr", {}, ...heads.map((head) => element("th", { scope: "col" }, head)))),

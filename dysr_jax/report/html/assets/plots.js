@@ -17,6 +17,8 @@ function axis(title, more = {}) {
 }
 
 const logarithmic = { type: "log", tickformat: "~g" };
+// Over a decade or more: ticks at 1, 2 and 5.
+const decades = { ...logarithmic, dtick: "D2" };
 
 function layout(x, y, more = {}) {
   return {
@@ -39,6 +41,9 @@ function layout(x, y, more = {}) {
 const config = () => ({
   responsive: true,
   displaylogo: false,
+  // Plotly would offer to send the data to its makers' server.
+  showSendToCloud: false,
+  plotlyServerURL: "",
   displayModeBar: coarse() ? false : "hover",
   modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
 });

@@ -29,7 +29,7 @@ function showSwitching(report) {
       hovertemplate: `%{y}: %{x:.3g} ms<extra>${name}</extra>`,
       marker: { symbol, color: colour(paint), size: 11, line: { width: 2, color: colour(paint) } },
     })),
-    layout(axis("milliseconds a frame", logarithmic), axis("", { autorange: "reversed" }), {
+    layout(axis("milliseconds a frame", decades), axis("", { autorange: "reversed" }), {
       legend: { orientation: "h", x: 0, y: -0.22, yanchor: "top", bgcolor: "rgba(0,0,0,0)" },
       margin: { l: 100, r: 15, t: 15, b: 110 },
       shapes: [{ type: "line", x0: period, x1: period, y0: 0, y1: 1, yref: "paper",
