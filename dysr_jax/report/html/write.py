@@ -57,7 +57,9 @@ def write_report(
     try:
         with replacing(target) as partial:
             partial.write_text(page, encoding="utf-8")
-    except OSError as error:
-        reason = error.strerror or error
+    except Exception as error:  # whatever a store raises
+        if not is_remote(target) and not isinstance(error, OSError):
+            raise
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
         raise InputError(f"out {os.fspath(target)!r} cannot be written: {reason}") from None
     return target
