@@ -135,7 +135,7 @@ def test_a_walk_along_the_front_with_the_keyboard(page, data):
         page.by_id("better").send_keys(Keys.ENTER)
         walked.append(page.text("selected-title"))
     assert walked == names
-    assert page.js("document.getElementById('front-plot').data[3].x.length") == 1
+    assert page.js("document.getElementById('front-plot').layout.annotations.length") == 1
 
 
 def test_the_members_are_a_table_that_selects(page, data):

@@ -146,6 +146,32 @@ def test_a_run_of_many_candidates_stays_small(long_run, tmp_path):
     assert len(_plotly()) + each * content.MOST_CANDIDATES + 4 / 3 * pictures.MOST_BYTES < 6e6
 
 
+def test_an_image_of_ones_own(tiny_run, tmp_path, packed):
+    rng = np.random.default_rng(0)
+    image = np.repeat(np.repeat(rng.integers(0, 256, (9, 15, 3), dtype=np.uint8), 5, 0), 5, 1)
+    Image.fromarray(image).save(tmp_path / "mine.png")
+    page = write_report(tiny_run.path, tmp_path / "a.html", image=tmp_path / "mine.png")
+    found = packed(page.read_text(encoding="utf-8"))["comparison"]
+    assert (found["image"], found["size"], found["encoded"]) == ("mine.png", [44, 74], "lossless")
+    shown = {
+        picture["name"]: np.asarray(Image.open(io.BytesIO(picture["file"].tobytes())))
+        for picture in found["pictures"]
+    }
+    assert np.array_equal(shown["HR"], image[:44, :74])
+    best = tiny_run.bundle.members[-1].name
+    assert np.array_equal(shown[best], tiny_run.bundle.upscale(shown["LR"]))
+
+
+def test_images_that_cannot_be(tiny_run, begun, tmp_path):
+    Image.new("RGB", (5, 50)).save(tmp_path / "thin.png")
+    for path, said in (("thin.png", "6 or more a side"), ("gone.png", "gone.png")):
+        with pytest.raises(InputError, match=said):
+            write_report(tiny_run.path, tmp_path / "a.html", image=tmp_path / path)
+    with pytest.raises(InputError, match="not finished"):
+        write_report(begun, image=tmp_path / "thin.png")
+    assert not (tmp_path / "a.html").exists()
+
+
 # --- where it is written ----------------------------------------------------------------------------
 
 
@@ -184,7 +210,7 @@ def test_places_that_cannot_be(begun, out, said):
 
 def test_a_place_that_cannot_be_written_to(begun):
     (begun / "report.html").mkdir()
-    with pytest.raises(InputError, match="cannot be written: .*is a directory"):
+    with pytest.raises(InputError, match=r"cannot be written: .*is a directory"):
         write_report(begun)
     assert {path.name for path in begun.iterdir()} == {"config.json", "report.html"}
 
