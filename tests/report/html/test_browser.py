@@ -91,7 +91,7 @@ def test_everything_is_drawn_and_nothing_is_asked_for(page):
         assert page.js("document.getElementById(arguments[0]).ariaLabel", f"{name}-plot")
     assert page.js("document.querySelectorAll('main > section[hidden]').length") == 0
     assert page.errors() == []
-    assert [url for url in page.requests() if not url.startswith("blob:null/")] == []
+    assert [url for url in page.requests() if not url.startswith(("blob:null/", "data:"))] == []
     assert (
         page.js("performance.getEntriesByType('resource').filter(e => /^http/.test(e.name)).length")
         == 0
