@@ -84,7 +84,7 @@ def _members_axes(axes: Any, members: Sequence[Member], bicubic_psnr_y: float) -
     axes.set_xlabel("measured latency, ms a frame")
 
 
-def _busiest_corner(image: np.ndarray, side: int) -> tuple[int, int]:
+def busiest_corner(image: np.ndarray, side: int) -> tuple[int, int]:
     """Where, on a grid of half sides, a square has the most detail (mean absolute gradient)."""
     grey = image.astype(float).mean(2)
     detail = np.abs(np.gradient(grey)[0]) + np.abs(np.gradient(grey)[1])
@@ -114,7 +114,7 @@ def samples_figure(
     from matplotlib.figure import Figure
 
     side -= side % scale
-    row, column = _busiest_corner(list(images.values())[-1], side)
+    row, column = busiest_corner(list(images.values())[-1], side)
     row, column = row - row % scale, column - column % scale
     figure = Figure(figsize=(2.6 * len(images), 3.0))
     for number, (axes, (title, image)) in enumerate(

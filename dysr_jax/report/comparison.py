@@ -1,0 +1,102 @@
+"""One detail of a validation image as LR, bicubic, members and HR, kept with the run."""
+
+import io
+import json
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+import numpy as np
+from etils import epath
+
+from dysr_jax.atomic import replacing_directory, write_json
+from dysr_jax.data.degradation import upscale
+from dysr_jax.data.sources import Pair
+from dysr_jax.errors import InputError
+from dysr_jax.metrics import psnr_y
+from dysr_jax.report.figures import busiest_corner
+from dysr_jax.runtime.bank import Bank
+from dysr_jax.runtime.bundle import Bundle
+
+FOLDER: Final = "comparison"
+INDEX: Final = "comparison.json"
+SIDE: Final = 480
+"""Of the detail, in HR pixels, at most."""
+MEMBERS: Final = 6
+"""That are shown, at most: both ends and some between them."""
+
+
+class Comparison(NamedTuple):
+    """The same detail, several times."""
+
+    image: str
+    """Name of the image that it is of."""
+    scale: int
+    pictures: Mapping[str, np.ndarray]
+    """uint8 `[H, W, 3]` by name: `LR` (`scale` times smaller), `bicubic`, members fastest first, `HR`."""
+    psnr_y: Mapping[str, float]
+    """dB of the detail, of all pictures between LR and HR."""
+
+
+def _detail(pair: Pair, scale: int) -> Pair:
+    """The part with most detail, on LR's grid."""
+    rows, columns = (min(SIDE, side) // scale for side in pair.hr.shape[:2])
+    side = min(rows, columns) * scale
+    row, column = (start // scale for start in busiest_corner(pair.hr, side))
+    row, column = min(row, pair.lr.shape[0] - rows), min(column, pair.lr.shape[1] - columns)
+    top, left = row * scale, column * scale
+    return pair._replace(
+        lr=pair.lr[row : row + rows, column : column + columns],
+        hr=pair.hr[top : top + rows * scale, left : left + columns * scale],
+    )
+
+
+def compare(bundle: Bundle, pair: Pair) -> Comparison:
+    """Run some of a bundle's members on the busiest detail of an image.
+
+    Args:
+        bundle: of the members.
+        pair: the image, at least as large as a pixel of LR.
+    """
+    scale, part = bundle.space.scale, _detail(pair, bundle.space.scale)
+    picked = np.linspace(0, len(bundle.members) - 1, min(MEMBERS, len(bundle.members)))
+    names = [bundle.members[round(float(i))].name for i in picked]
+    bank = Bank(bundle)
+    bank.prepare((part.lr.shape[0], part.lr.shape[1]), names)
+    made = {"bicubic": upscale(part.lr, scale)} | {name: bank(part.lr, name) for name in names}
+    quality = {name: float(psnr_y(image, part.hr, scale)) for name, image in made.items()}
+    return Comparison(pair.name, scale, {"LR": part.lr, **made, "HR": part.hr}, quality)
+
+
+def write_comparison(run: epath.PathLike, found: Comparison) -> None:
+    """Lossless pictures and their index, in a folder of the run; whole or not at all."""
+    from PIL import Image
+
+    with replacing_directory(epath.Path(run) / FOLDER) as partial:
+        files = {}
+        for number, (name, picture) in enumerate(found.pictures.items()):
+            content = io.BytesIO()
+            Image.fromarray(picture).save(content, format="PNG")
+            files[name] = f"{number:02d}.png"
+            (partial / files[name]).write_bytes(content.getvalue())
+        fields = {"image": found.image, "scale": found.scale, "psnr_y": dict(found.psnr_y)}
+        write_json(partial / INDEX, {**fields, "pictures": files})
+
+
+def read_comparison(run: epath.PathLike) -> Comparison:
+    """What `write_comparison` left.
+
+    Raises:
+        InputError: the folder is not there, or is damaged.
+    """
+    from PIL import Image
+
+    folder = epath.Path(run) / FOLDER
+    try:
+        fields = json.loads((folder / INDEX).read_text())
+        pictures = {
+            name: np.asarray(Image.open(io.BytesIO((folder / file).read_bytes())).convert("RGB"))
+            for name, file in fields["pictures"].items()
+        }
+        return Comparison(fields["image"], fields["scale"], pictures, fields["psnr_y"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{FOLDER}/ is damaged ({type(error).__name__})") from None
