@@ -76,10 +76,13 @@ def execute(path: pathlib.Path, *, store: bool) -> None:
     """
     notebook = nbformat.read(path, as_version=4)
     with tempfile.TemporaryDirectory() as folder:
-        place = {"metadata": {"path": folder}}
-        NotebookClient(
-            notebook, timeout=CELL_SECONDS, kernel_name="python3", resources=place
-        ).execute()
+        client = NotebookClient(
+            notebook,
+            timeout=CELL_SECONDS,
+            kernel_name="python3",
+            resources={"metadata": {"path": folder}},
+        )
+        client.execute()
         if not store:
             return
         tidy(notebook)

@@ -5,24 +5,7 @@ from typing import Any
 
 import numpy as np
 
-
-def busiest_corner(image: np.ndarray, side: int) -> tuple[int, int]:
-    """Where, on a grid of half sides, a square has the most detail (mean absolute gradient).
-
-    Args:
-        image: `[H, W, 3]`.
-        side: of the square, in pixels.
-
-    Returns:
-        Row and column of its upper left corner.
-    """
-    grey = image.astype(float).mean(2)
-    detail = np.abs(np.gradient(grey)[0]) + np.abs(np.gradient(grey)[1])
-    step = max(1, side // 2)
-    rows = range(0, max(1, image.shape[0] - side + 1), step)
-    columns = range(0, max(1, image.shape[1] - side + 1), step)
-    corners = [(row, column) for row in rows for column in columns]
-    return max(corners, key=lambda c: detail[c[0] : c[0] + side, c[1] : c[1] + side].sum())
+from dysr_jax.report.figures import busiest_corner
 
 
 def cut_details(images: Mapping[str, np.ndarray], scale: int, side: int) -> dict[str, np.ndarray]:

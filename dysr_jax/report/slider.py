@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from dysr_jax.metrics import psnr_y
-from dysr_jax.report.details import busiest_corner
+from dysr_jax.report.figures import busiest_corner
 from dysr_jax.runtime.bank import Bank
 
 
@@ -55,7 +55,9 @@ def front_slider(bank: Bank, lr: np.ndarray, hr: np.ndarray, *, side: int = 320)
         quality = float(psnr_y(image, hr, bank.bundle.space.scale))
         picture.value = _png(image[row : row + side, column : column + side])
         weights = members[slider.value].params / 1e3
-        words.value = f"{quality:.2f} dB here, {took_ms:.1f} ms for this frame, {weights:.0f}K weights"
+        words.value = (
+            f"{quality:.2f} dB here, {took_ms:.1f} ms for this frame, {weights:.0f}K weights"
+        )
 
     slider.observe(show, names="value")
     show()

@@ -40,9 +40,7 @@ def walk_figure(
     quality = [psnr_y[name] for name in names]
     right.plot(steady, quality, "o-", color=BLUE, label="members")
     for number, point in zip(numbers, zip(steady, quality, strict=True), strict=True):
-        right.annotate(
-            str(number), point, xytext=(4, -11), textcoords="offset points", fontsize=8
-        )
+        right.annotate(str(number), point, xytext=(4, -11), textcoords="offset points", fontsize=8)
     right.axhline(bicubic_psnr_y, color=GREY, linestyle="--", label="bicubic")
     right.set_xscale("log")
     right.set_xlabel("ms a steady frame, host to host")
