@@ -34,6 +34,8 @@ from dysr_jax.model.branches import BODY, Branch, KernelSpec, register
 from dysr_jax.model.compact import compact, kept_branches
 from dysr_jax.model.supernet import Supernet, init_params
 from dysr_jax.model.upsamplers import UPSAMPLERS
+from dysr_jax.report.html.write import write_report
+from dysr_jax.report.rundata import RunData, read_run
 from dysr_jax.run import run_search
 from dysr_jax.runtime.adaptive import AdaptivePolicy
 from dysr_jax.runtime.bank import Bank
@@ -73,6 +75,7 @@ __all__ = [
     "Observation",
     "Policy",
     "RunConfig",
+    "RunData",
     "Rung",
     "SearchSpace",
     "Serving",
@@ -109,6 +112,7 @@ __all__ = [
     "prepare_dataset",
     "pretrained_names",
     "profile",
+    "read_run",
     "recorded_loads",
     "register",
     "run_search",
@@ -119,4 +123,5 @@ __all__ = [
     "uniform",
     "upscale_files",
     "upscale_image",
+    "write_report",
 ]

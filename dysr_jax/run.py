@@ -22,6 +22,8 @@ from dysr_jax.device import device_name, memory_bytes
 from dysr_jax.model.programs import compute_dtype, make_supernet
 from dysr_jax.model.supernet import Params, Supernet, init_params
 from dysr_jax.model.weights import SUPERNET, load_supernet, to_bytes
+from dysr_jax.report.comparison import compare, write_comparison
+from dysr_jax.report.html.write import write_report
 from dysr_jax.report.results import pareto_json, write_figures
 from dysr_jax.report.summary import format_count, summarise
 from dysr_jax.rundir import agree, open_run
@@ -124,7 +126,7 @@ def _latency_table(job: _Job) -> LatencyTable:
 
 
 def _write_results(job: _Job, params: Params, table: LatencyTable, records: list[Record]) -> None:
-    """Bundle, figures and `pareto.json`, which is written last: a run that has it is finished."""
+    """Bundle, figures, images and `pareto.json`, which is written last: a run that has it is finished."""
     config, space, sharing = job.config.search, job.net.space, job.config.search.sharing
     archs = choose(space, records, config)
     job.say(f"compiling {len(archs)} members of the front and measuring them again")
@@ -134,6 +136,7 @@ def _write_results(job: _Job, params: Params, table: LatencyTable, records: list
     points = front(feasible(records, config))
     curve = sharing_curve(space, points, members=config.members, weights=weights)
     write_figures(job.run / "figures", bundle, records, job.validation[0], curve, sharing=sharing)
+    write_comparison(job.run, compare(bundle, job.validation[0]))
     write_json(job.run / "pareto.json", pareto_json(bundle, records, table, curve))
 
 
@@ -194,6 +197,12 @@ def _train_and_search(job: _Job) -> None:
     parallel.from_main(lambda: _write_results(job, params, table, records))
 
 
+def _tell(job: _Job, bundle: Bundle) -> None:
+    """What was found, on the terminal and as a page."""
+    summarise(job.run, bundle, job.validation[0], job.say)
+    job.say(f"  {write_report(job.run)}")
+
+
 def run_search(config: RunConfig, out: epath.PathLike, *, say: Say = print) -> Bundle:
     """Train a supernet, search it, and leave a front whose executables switch.
 
@@ -205,8 +214,9 @@ def run_search(config: RunConfig, out: epath.PathLike, *, say: Say = print) -> B
     Args:
         config: of the run.
         out: directory that gets `config.json`, `checkpoints/`, `tensorboard/`, `latency.json`,
-            `supernet.safetensors`, `archive.jsonl`, `search_state.msgpack`, `bundle/`, `figures/` and
-            `pareto.json`; a folder or `gs://BUCKET/RUN`, and one that all processes see.
+            `supernet.safetensors`, `archive.jsonl`, `search_state.msgpack`, `bundle/`, `figures/`,
+            `comparison/`, `pareto.json` and `report.html`; a folder or `gs://BUCKET/RUN`, and one that
+            all processes see.
         say: called with each line for the user, on process 0.
 
     Returns:
@@ -223,5 +233,5 @@ def run_search(config: RunConfig, out: epath.PathLike, *, say: Say = print) -> B
     else:
         _train_and_search(job)
     bundle = load_bundle(job.run / "bundle")
-    parallel.from_main(lambda: summarise(job.run, bundle, job.validation[0], job.say))
+    parallel.from_main(lambda: _tell(job, bundle))
     return bundle

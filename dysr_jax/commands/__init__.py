@@ -13,6 +13,7 @@ from dysr_jax.commands.bench import (
 from dysr_jax.commands.bench_runtime import BenchFps, BenchSteady, BenchSwitch
 from dysr_jax.commands.data import DataList, DataPrepare
 from dysr_jax.commands.images import Eval, Upscale
+from dysr_jax.commands.report import Report
 from dysr_jax.commands.search import Profile, Search
 from dysr_jax.commands.video import Stream
 
@@ -21,6 +22,7 @@ COMMANDS: Final[dict[str, Any]] = {
     "upscale": Upscale,
     "stream": Stream,
     "eval": Eval,
+    "report": Report,
     "bench step": BenchStep,
     "bench candidates": BenchCandidates,
     "bench search": BenchSearch,

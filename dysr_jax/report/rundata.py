@@ -170,7 +170,9 @@ def read_run(
         lambda: read_results(run, space),
         f"the run is not finished; {_stage(config, training or {}, candidates)}",
     )
-    comparison = reader.part("images", FOLDER, lambda: read_comparison(run), f"no {FOLDER}/")
+    comparison = reader.part(
+        "images", FOLDER, lambda: read_comparison(run), f"none are kept with the run ({FOLDER}/)"
+    )
     if switch is None:
         reader.missing.append(
             f"switch latencies: not measured (dysr bench switch --json RUN/{SWITCH})"

@@ -1,0 +1,37 @@
+"""The report of a run."""
+
+import dataclasses
+import pathlib
+from typing import Annotated
+
+import tyro
+
+from dysr_jax.report.html.write import write_report
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """Write a run as one HTML file: front, members, curves, images; it needs no network."""
+
+    run: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="RUN")]
+    """Directory of a run, or gs://BUCKET/RUN; it may be unfinished."""
+    out: str | None = None
+    """The .html file; without it report.html of the run."""
+    switch: pathlib.Path | None = None
+    """A file of dysr bench switch --json; without it switch.json of the run, if it is there."""
+    steady: pathlib.Path | None = None
+    """A file of dysr stream --json or of experiments/steady_fps.py; without it steady.json of the run."""
+    overwrite: bool = False
+    """Replace the file that --out names."""
+
+    def __call__(self) -> None:
+        """Run it."""
+        print(
+            write_report(
+                self.run,
+                self.out,
+                switch=self.switch,
+                steady=self.steady,
+                overwrite=self.overwrite,
+            )
+        )

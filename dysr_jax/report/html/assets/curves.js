@@ -1,0 +1,92 @@
+"use strict";
+// Hypervolume by generation, the training's scalars, and the latency model against measurements.
+
+function showGrowth(report) {
+  const found = report.growth;
+  if (!found) return;
+  byId("search").hidden = false;
+  const { latency_ms: ms, psnr_y: db } = found.reference;
+  fill(
+    byId("growth-note"),
+    `The hypervolume is the area that the candidates so far dominate, up to ${number(ms)} ms and ${decibels(db)}, the ` +
+      `slowest and the worst of all. A flat end says that more generations would have found little.`,
+  );
+  plot("growth-plot", "Hypervolume of all candidates by generation", () => [
+    [
+      {
+        x: found.hypervolume.map((_, i) => i + 1),
+        y: found.hypervolume,
+        text: found.evaluated.map((count) => number(count)),
+        hovertemplate: "generation %{x}: %{y:.4g} ms·dB, %{text} candidates<extra></extra>",
+        mode: "lines+markers",
+        line: { color: colour("accent") },
+        marker: { size: 5 },
+      },
+    ],
+    layout(axis("generation"), axis("hypervolume, ms·dB")),
+  ]);
+}
+
+const CURVES = { largest: "accent", random: "front", smallest: "member", loss: "soft" };
+
+function showTraining(report) {
+  const curves = report.training;
+  if (!curves.length) return;
+  byId("training").hidden = false;
+  const trace = ({ name, step, value }, more) => ({
+    x: [...step],
+    y: [...value],
+    name: name.replaceAll("_", " "),
+    mode: step.length > 1 ? "lines" : "markers",
+    hovertemplate: `step %{x:,}: %{y:.4g}<extra>${name.replaceAll("_", " ")}</extra>`,
+    ...more,
+  });
+  const dashes = { largest: "solid", random: "dot", smallest: "dash", loss: "solid" };
+  plot("training-plot", `Training curves: ${curves.map((curve) => curve.name).join(", ")}`, () => [
+    curves.map((curve) =>
+      curve.name === "gradient_norm"
+        ? trace(curve, { yaxis: "y2", line: { color: "#009e73", width: 1 } })
+        : trace(curve, { line: { color: colour(CURVES[curve.name] ?? "soft"), dash: dashes[curve.name] ?? "dot" } })),
+    layout(axis("step", { anchor: "y2", rangemode: "tozero" }), axis("loss", { ...logarithmic, domain: [0.36, 1] }), {
+      yaxis2: axis("gradient norm", { rangemode: "tozero", nticks: 4, domain: [0, 0.28] }),
+      hovermode: "x",
+    }),
+  ]);
+}
+
+function fidelity(kind) {
+  const tau = kind.tau === null ? "" : `Kendall's tau ${kind.tau.toFixed(3)}, `;
+  return `${tau}mean error ${percent(kind.error)}`;
+}
+
+function showLatency(report) {
+  const kinds = report.predictions;
+  if (!kinds) return;
+  byId("latency").hidden = false;
+  const parts = [];
+  if (kinds.fitted) {
+    parts.push(`The table is a sum over branches, fitted to ${kinds.fitted.points.length} archs (${fidelity(kinds.fitted)} on these).`);
+  }
+  if (kinds.member) parts.push(`The members were compiled and measured after the search (${fidelity(kinds.member)}).`);
+  fill(byId("latency-note"), parts.join(" "));
+  const looks = {
+    fitted: { name: "archs of the fit", marker: { color: colour("accent"), symbol: "circle-open", size: 9, line: { width: 2 } } },
+    member: { name: "members", marker: { color: colour("front"), symbol: "diamond", size: 10 } },
+  };
+  const all = Object.values(kinds).flatMap((kind) => kind.points);
+  const end = 1.05 * Math.max(...all.map((point) => Math.max(point.predicted_ms, point.measured_ms)));
+  plot("latency-plot", `Predicted against measured latency of ${all.length} archs`, () => [
+    [
+      { x: [0, end], y: [0, end], mode: "lines", name: "exact", hoverinfo: "skip", line: { color: colour("soft"), dash: "dash" } },
+      ...Object.entries(kinds).map(([kind, { points }]) => ({
+        x: points.map((point) => point.measured_ms),
+        y: points.map((point) => point.predicted_ms),
+        text: points.map((point) => wrapped(point.name)),
+        hovertemplate: "<b>%{text}</b><br>measured %{x:.4g} ms<br>predicted %{y:.4g} ms<extra></extra>",
+        mode: "markers",
+        ...looks[kind],
+      })),
+    ],
+    layout(axis("measured latency, ms a frame", { range: [0, end] }), axis("predicted latency, ms a frame", { range: [0, end] })),
+  ]);
+}
