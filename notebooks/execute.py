@@ -8,9 +8,11 @@ notebook that would be larger than 1.5 MB: then the stored one stays as it was.
 """
 
 import dataclasses
+import json
 import os
 import pathlib
 import platform
+import re
 import sys
 import tempfile
 import time
@@ -41,30 +43,23 @@ class Options:
     """In the small setting; nothing is stored."""
 
 
-def without_overwritten(text: str) -> str:
-    """What a terminal shows of lines that are drawn over and over: progress bars."""
-    return "\n".join(
-        next((part for part in reversed(line.split("\r")) if part), "") for line in text.split("\n")
-    )
-
-
 def tidy(notebook: nbformat.NotebookNode) -> None:
     """Leave out what differs at every execution and tells nobody anything."""
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
-        for output in cell.get("outputs", []):
-            if output.output_type == "stream":
-                output.text = without_overwritten(output.text)
     kept = ("kernelspec", "language_info", "widgets", "colab", "accelerator")
     notebook.metadata = nbformat.from_dict(
         {key: notebook.metadata[key] for key in kept if key in notebook.metadata}
     )
 
 
-def private(text: str, folder: str) -> str:
-    """What of a stored notebook belongs to this machine; empty if nothing does."""
+def private(notebook: nbformat.NotebookNode, folder: str) -> str:
+    """What of the outputs belongs to this machine; empty if nothing does."""
+    outputs = json.dumps([cell.get("outputs") for cell in notebook.cells])
     names = [folder, str(pathlib.Path.home()), str(FOLDER.resolve().parent), platform.node()]
-    return next((name for name in names if len(name) > 1 and name in text), "")
+    words = (re.escape(name) for name in names if len(name) > 1)
+    found = re.search(rf"(?<![\w/-])({'|'.join(words)})(?![\w-])", outputs)
+    return found[0] if found else ""
 
 
 def execute(path: pathlib.Path, *, store: bool) -> None:
@@ -80,6 +75,7 @@ def execute(path: pathlib.Path, *, store: bool) -> None:
             notebook,
             timeout=CELL_SECONDS,
             kernel_name="python3",
+            coalesce_streams=True,  # of a progress bar only its last state stays
             resources={"metadata": {"path": folder}},
         )
         client.execute()
@@ -87,7 +83,7 @@ def execute(path: pathlib.Path, *, store: bool) -> None:
             return
         tidy(notebook)
         text = nbformat.writes(notebook) + "\n"
-        if found := private(text, folder):
+        if found := private(notebook, folder):
             raise ValueError(f"an output holds {found!r}")
     if len(text.encode()) > MOST_BYTES:
         raise ValueError(f"{len(text.encode()):,} bytes: allowed are {MOST_BYTES:,}")

@@ -29,7 +29,9 @@ def dealing_figure(costs: np.ndarray, genes: np.ndarray, devices: int) -> Any:
     left.bar(places, [len(hand) for hand in hands], color=BLUE)
     left.set_ylabel("candidates")
     right.bar(places, alone / alone.mean(), color=GREY, label="each candidate by itself")
-    right.bar(places, shared / alone.mean(), color=ORANGE, width=0.5, label="computed: prefixes shared")
+    right.bar(
+        places, shared / alone.mean(), color=ORANGE, width=0.5, label="computed: prefixes shared"
+    )
     right.set_ylabel("work, of the mean device's")
     right.legend(fontsize=8, loc="lower right")
     for axes in (left, right):
