@@ -47,7 +47,7 @@ def details_figure(
     squares = cut_details(images, scale, side)
     columns = min(columns, len(squares))
     rows = -(-len(squares) // columns)
-    figure = Figure(figsize=(2.6 * columns, 3.0 * rows))
+    figure = Figure(figsize=(2.0 * columns, 2.4 * rows))
     places = list(figure.subplots(rows, columns, squeeze=False).flat)
     for axes in places:
         axes.axis("off")

@@ -24,6 +24,7 @@ def walk_figure(
         bicubic_psnr_y: dB of bicubic upscaling on it.
     """
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
     names = [member.name for member in members]
     numbers = range(1, len(names) + 1)
@@ -33,6 +34,7 @@ def walk_figure(
     left.plot(numbers, steady, "o-", color=BLUE, label="steady frame")
     left.plot(numbers, first, "x", color=ORANGE, markersize=8, label="first frame after a switch")
     left.set_yscale("log")
+    right.set_xscale("log")
     left.set_xticks(numbers)
     left.set_xlabel("member, fastest first")
     left.set_ylabel("ms a frame, host to host")
@@ -42,7 +44,10 @@ def walk_figure(
     for number, point in zip(numbers, zip(steady, quality, strict=True), strict=True):
         right.annotate(str(number), point, xytext=(4, -11), textcoords="offset points", fontsize=8)
     right.axhline(bicubic_psnr_y, color=GREY, linestyle="--", label="bicubic")
-    right.set_xscale("log")
+    for axis in (left.yaxis, right.xaxis):
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axis.set_major_formatter(ScalarFormatter())
+        axis.set_minor_formatter(NullFormatter())
     right.set_xlabel("ms a steady frame, host to host")
     right.set_ylabel("PSNR-Y of this image, dB")
     for axes in (left, right):
