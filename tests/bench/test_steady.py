@@ -6,10 +6,12 @@ import json
 import numpy as np
 import pytest
 
+from dysr_jax.bench import steady_case
 from dysr_jax.bench.steady_case import SteadyOptions, make_case, wander
 from dysr_jax.cli import main
 from dysr_jax.errors import InputError
 from dysr_jax.report.steady import gain
+from dysr_jax.runtime.policy import Rung
 
 
 def test_all_four_streams_run_beside_the_load(tiny_run, tmp_path, capsys):
@@ -79,9 +81,12 @@ def test_options_that_cannot_be_are_named(three_members, option, value):
     assert "\n" not in str(error.value)
 
 
-def test_a_rate_that_no_two_members_hold_is_refused(three_members):
-    with pytest.raises(InputError, match="two are needed"):
-        make_case(three_members, SteadyOptions(frame=(24, 32), fps=1000.0, frames=1))
+def test_a_rate_that_no_two_members_hold_is_refused(three_members, monkeypatch):
+    rungs = [Rung("quick", 10.0, 30.0), Rung("slow", 40.0, 31.0)]
+    monkeypatch.setattr(steady_case, "measure_rungs", lambda *_, **__: rungs)
+    options = SteadyOptions(frame=(8, 8), fps=30.0, frames=1)
+    with pytest.raises(InputError, match=r"1 members .* 70% .* 10\.0 ms; two are needed"):
+        make_case(three_members, options)
 
 
 def test_a_folder_for_figures_that_cannot_be_made_is_one_line(tmp_path, capsys):
