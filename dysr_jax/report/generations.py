@@ -58,7 +58,7 @@ def _draw(axes: Any, records: Sequence[Record], generation: int) -> None:
     axes.grid(alpha=0.3)
 
 
-def generations_figure(records: Sequence[Record], *, panels: int = 6) -> Any:
+def generations_figure(records: Sequence[Record], *, panels: int = 5) -> Any:
     """A Matplotlib figure: the front after some generations, and its hypervolume after each.
 
     Args:

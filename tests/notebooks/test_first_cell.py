@@ -28,12 +28,12 @@ def first_cell(path):
 def pip(monkeypatch, tmp_path):
     """Runs the cell in an empty folder where the package is not found; keeps what pip was told."""
     monkeypatch.chdir(tmp_path)
-    told = SimpleNamespace(commands=[], constraints="", code=0, stderr="")
+    told = SimpleNamespace(commands=[], constraints="", code=0, stdout="", stderr="")
 
     def run(command, **_):
         told.commands.append(command)
         told.constraints = pathlib.Path(command[command.index("--constraint") + 1]).read_text()
-        return SimpleNamespace(returncode=told.code, stderr=told.stderr)
+        return SimpleNamespace(returncode=told.code, stdout=told.stdout, stderr=told.stderr)
 
     monkeypatch.setattr(subprocess, "run", run)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
@@ -91,3 +91,10 @@ def test_without_a_network_one_line_says_so(pip):
         said
         == f"dysr_jax cannot be installed beside {', '.join(pip.constraints.split())}: {FATAL.strip()}"
     )
+
+
+def test_a_jax_that_is_too_old_is_named_beside_what_is_needed(pip):
+    pip.code, pip.stderr = 1, "ERROR: ResolutionImpossible: for help visit a page\n"
+    pip.stdout = "The conflict is caused by:\n    dysr-jax 0.1.0 depends on jax>=99\n"
+    with pytest.raises(SystemExit, match=f"beside jax=={jax.__version__}, .* depends on jax>=99$"):
+        pip.run()
