@@ -8,7 +8,6 @@ notebook that would be larger than 1.5 MB: then the stored one stays as it was.
 """
 
 import dataclasses
-import json
 import os
 import pathlib
 import platform
@@ -55,10 +54,15 @@ def tidy(notebook: nbformat.NotebookNode) -> None:
 
 def private(notebook: nbformat.NotebookNode, folder: str) -> str:
     """What of the outputs belongs to this machine; empty if nothing does."""
-    outputs = json.dumps([cell.get("outputs") for cell in notebook.cells])
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    words = [str(output.get("text", "")) for output in outputs]
+    for output in outputs:
+        words += [
+            str(value) for kind, value in output.get("data", {}).items() if kind.startswith("text/")
+        ]
     names = [folder, str(pathlib.Path.home()), str(FOLDER.resolve().parent), platform.node()]
-    words = (re.escape(name) for name in names if len(name) > 1)
-    found = re.search(rf"(?<![\w/-])({'|'.join(words)})(?![\w-])", outputs)
+    pattern = "|".join(re.escape(name) for name in names if len(name) > 1)
+    found = re.search(rf"(?<![\w/-])({pattern})(?![\w-])", "\n".join(words))
     return found[0] if found else ""
 
 
