@@ -33,7 +33,8 @@ def dealing_figure(costs: np.ndarray, genes: np.ndarray, devices: int) -> Any:
         places, shared / alone.mean(), color=ORANGE, width=0.5, label="computed: prefixes shared"
     )
     right.set_ylabel("work, of the mean device's")
-    right.legend(fontsize=8, loc="lower right")
+    right.set_ylim(0, 1.35 * (alone / alone.mean()).max())
+    right.legend(fontsize=8, loc="upper right")
     for axes in (left, right):
         axes.set_xticks(places)
         axes.set_xlabel("device")
@@ -71,6 +72,7 @@ def scaling_figure(result: Mapping[str, Any]) -> Any:
         speeds = [row["devices"] * row[key] for row in rows]
         axes.plot(counts, speeds, mark, color=colour, label=label)
     axes.set_xticks(counts)
+    axes.set_ylim(bottom=0)
     axes.set_xlabel("devices")
     axes.set_ylabel("work a second, of one device's")
     axes.set_title(result["device"], fontsize=9)
