@@ -3,13 +3,18 @@ PYTHON ?= python3
 VENV ?= .venv
 RUN ?= runs/quickstart
 
+# NOTEBOOKS=notebooks/01_quickstart.ipynb: these only.
+NOTEBOOKS ?=
+
 BIN := $(VENV)/bin
 
-.PHONY: help quickstart test lint format clean
+.PHONY: help quickstart test notebooks notebooks-smoke lint format clean
 
 help:
 	@echo "make quickstart  install, then train, search and switch on embedded photographs ($(RUN))"
 	@echo "make test        install with test tools, then run the tests"
+	@echo "make notebooks   execute all notebooks and store their outputs"
+	@echo "make notebooks-smoke  execute them in a small setting and store nothing, as CI does"
 	@echo "make lint        ruff and mypy, as CI runs them"
 	@echo "make format      ruff format"
 	@echo "make clean       remove $(VENV)"
@@ -32,6 +37,12 @@ quickstart: $(VENV)/.installed
 
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -n 2
+
+notebooks: $(VENV)/.installed-test
+	$(BIN)/python notebooks/execute.py $(NOTEBOOKS)
+
+notebooks-smoke: $(VENV)/.installed-test
+	$(BIN)/python notebooks/execute.py --smoke $(NOTEBOOKS)
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff format --check .

@@ -17,9 +17,12 @@ dysr_jax.stream_video(bundle, "film.mp4", "big.mp4")  # at the film's frame rate
 from dysr_jax.bench.candidates import bench_candidates
 from dysr_jax.bench.data import bench_data
 from dysr_jax.bench.fps import bench_fps
+from dysr_jax.bench.front import bench_front
 from dysr_jax.bench.profile import profile
 from dysr_jax.bench.scaling import bench_scaling
 from dysr_jax.bench.search import bench_search
+from dysr_jax.bench.steady import bench_steady
+from dysr_jax.bench.steady_case import SteadyOptions
 from dysr_jax.bench.step import bench_step
 from dysr_jax.bench.switch import bench_switch
 from dysr_jax.config import RunConfig, load_config
@@ -76,6 +79,7 @@ __all__ = [
     "Rung",
     "SearchSpace",
     "Serving",
+    "SteadyOptions",
     "Step",
     "Stream",
     "StreamOptions",
@@ -86,8 +90,10 @@ __all__ = [
     "bench_candidates",
     "bench_data",
     "bench_fps",
+    "bench_front",
     "bench_scaling",
     "bench_search",
+    "bench_steady",
     "bench_step",
     "bench_switch",
     "compact",

@@ -12,7 +12,6 @@ Needs the `test` extra (pymoo). The same command goes on after an interruption o
 import dataclasses
 import json
 import pathlib
-import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -22,7 +21,7 @@ import tyro
 
 from dysr_jax import parallel
 from dysr_jax.atomic import replacing, write_json
-from dysr_jax.config import PRESETS, RunConfig, SpaceConfig, check
+from dysr_jax.config import PRESETS, SpaceConfig, check
 from dysr_jax.data.pool import build_pool
 from dysr_jax.data.sources import load_pairs
 from dysr_jax.device import device_name
@@ -30,8 +29,7 @@ from dysr_jax.model.programs import make_supernet
 from dysr_jax.report.figures import BLUE, GREY, ORANGE, save_figure
 from dysr_jax.report.tables import format_table
 from dysr_jax.search import nsga2, pareto
-from dysr_jax.search.evaluator import Evaluator
-from dysr_jax.search.latency import branch_ms, predict
+from dysr_jax.search.exhaustive import evaluate_space
 from dysr_jax.search.patches import grid_patches
 from dysr_jax.search.probing import device_table
 from dysr_jax.space import SearchSpace, counts, size
@@ -97,18 +95,9 @@ def evaluate_all(options: Options) -> Truth:
     state = train(jax.random.key(0), net, pool, recipe.train, mesh, options.out)
     params = parallel.on_one_device(state.ema, mesh)
     table, _ = device_table(net, params, recipe.search.frame, recipe.search.rounds)
-    genes = np.indices(counts(space)).reshape(len(counts(space)), -1).T.astype(np.int32)
-    evaluate = Evaluator(net, _patches(recipe, validation), mesh, costs=branch_ms(table, space))
-    params = parallel.replicate(params, mesh)
-    evaluate.prepare(params, genes)
-    start = time.perf_counter()
-    quality = evaluate(params, genes)
-    seconds = time.perf_counter() - start
-    return Truth(space, genes, np.stack([-quality, predict(table, space, genes)], 1), seconds)
-
-
-def _patches(recipe: RunConfig, validation: list) -> object:
-    return grid_patches(validation, recipe.search.patches, recipe.search.patch)
+    patches = grid_patches(validation, recipe.search.patches, recipe.search.patch)
+    found = evaluate_space(net, params, patches, table, mesh)
+    return Truth(space, found.genes, np.stack([-found.psnr_y, found.latency_ms], 1), found.seconds)
 
 
 def ours(truth: Truth, population: int, seed: int) -> Iterator[np.ndarray]:

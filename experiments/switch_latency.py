@@ -22,15 +22,10 @@ import tyro
 from dysr_jax.atomic import write_json
 from dysr_jax.bench.switch import bench_switch
 from dysr_jax.errors import InputError
-from dysr_jax.report.figures import BLUE, GREY, ORANGE, save_figure
+from dysr_jax.report.figures import save_figure
 from dysr_jax.report.switching import switch_tables
+from dysr_jax.report.switching_figure import finished, switching_figure
 from dysr_jax.report.tables import format_number
-
-KINDS = {
-    "weight_bytes": (BLUE, "", "weights"),
-    "executable_bytes": (ORANGE, "//", "executables"),
-    "workspace_bytes": (GREY, "..", "workspace of a frame"),
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,67 +61,6 @@ def measure(options: Options) -> dict[str, Any]:
         fps=options.fps,
         progress=True,
     )
-
-
-def finished(result: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """The rows of the strategies that did not fail, by name."""
-    return {row["name"]: row for row in result["strategies"] if "failed" not in row}
-
-
-def draw(path: pathlib.Path, result: Mapping[str, Any]) -> None:
-    """Frames after a switch beside steady ones, and bytes on the device; a line for each strategy."""
-    from matplotlib.figure import Figure
-
-    rows = list(finished(result).values())
-    figure = Figure(figsize=(10, 1.6 + 0.55 * len(rows)))
-    left, right = figure.subplots(1, 2, sharey=True)
-    _latencies(left, rows, result["fps"])
-    _bytes(right, rows)
-    left.set_yticks(range(len(rows)), [row["name"] for row in rows])
-    left.invert_yaxis()
-    columns, lines = result["frame"][1], result["frame"][0]
-    members = len(result["members"])
-    figure.suptitle(
-        f"{result['device']}, {result['dtype']}, {members} members, {columns}x{lines}, "
-        f"x{result['scale']}",
-        fontsize=9,
-    )
-    figure.tight_layout()
-    save_figure(figure, path)
-
-
-def _latencies(axes: Any, rows: list[dict[str, Any]], fps: float) -> None:
-    """From the median to the 99th percentile, steady frames above those after a switch."""
-    styles = (
-        ("steady_ms", BLUE, "o", -0.16, "steady frame"),
-        ("switch_ms", ORANGE, "s", 0.16, "first frame after a switch"),
-    )
-    for key, colour, marker, offset, label in styles:
-        places = [number + offset for number in range(len(rows))]
-        low, high = ([row[f"{key}_p{q}"] for row in rows] for q in (50, 99))
-        axes.hlines(places, low, high, color=colour, linewidth=2)
-        axes.plot(low, places, marker, color=colour, label=f"{label}: p50")
-        axes.plot(high, places, "|", color=colour, markersize=11, label=f"{label}: p99")
-    axes.axvline(1e3 / fps, color=GREY, linestyle="--", label=f"due at {fps:g} fps")
-    axes.set_xscale("log")
-    axes.set_xlabel("ms, host to host")
-    axes.grid(alpha=0.3, axis="x")
-    axes.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=3)
-
-
-def _bytes(axes: Any, rows: list[dict[str, Any]]) -> None:
-    """What lies on the device, stacked."""
-    begin = [0.0] * len(rows)
-    for key, (colour, hatch, label) in KINDS.items():
-        sizes = [row[key] / 1e6 for row in rows]
-        places = range(len(rows))
-        axes.barh(
-            places, sizes, left=begin, color=colour, hatch=hatch, edgecolor="white", label=label
-        )
-        begin = [a + b for a, b in zip(begin, sizes, strict=True)]
-    axes.set_xlabel("MB on the device")
-    axes.grid(alpha=0.3, axis="x")
-    axes.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=3)
 
 
 def ratios(result: Mapping[str, Any]) -> list[str]:
@@ -173,7 +107,7 @@ def main() -> None:
         sys.exit(f"error: {error}")
     options.out.mkdir(parents=True, exist_ok=True)
     write_json(options.out / "switch_latency.json", result)
-    draw(options.out / "switch_latency.png", result)
+    save_figure(switching_figure(result), options.out / "switch_latency.png")
     print(switch_tables(result))
     print("\n" + "\n".join(ratios(result)))
 

@@ -2,8 +2,15 @@
 
 from typing import Any, Final
 
-from dysr_jax.commands.bench import BenchCandidates, BenchData, BenchScaling, BenchSearch, BenchStep
-from dysr_jax.commands.bench_runtime import BenchFps, BenchSwitch
+from dysr_jax.commands.bench import (
+    BenchCandidates,
+    BenchData,
+    BenchFront,
+    BenchScaling,
+    BenchSearch,
+    BenchStep,
+)
+from dysr_jax.commands.bench_runtime import BenchFps, BenchSteady, BenchSwitch
 from dysr_jax.commands.data import DataList, DataPrepare
 from dysr_jax.commands.images import Eval, Upscale
 from dysr_jax.commands.report import Report
@@ -21,8 +28,10 @@ COMMANDS: Final[dict[str, Any]] = {
     "bench search": BenchSearch,
     "bench scaling": BenchScaling,
     "bench data": BenchData,
+    "bench front": BenchFront,
     "bench fps": BenchFps,
     "bench switch": BenchSwitch,
+    "bench steady": BenchSteady,
     "profile": Profile,
     "data prepare": DataPrepare,
     "data list": DataList,

@@ -1,18 +1,22 @@
 """Benches of training and search."""
 
 import dataclasses
+import pathlib
 from typing import Annotated
 
 import tyro
 
 from dysr_jax.bench.candidates import bench_candidates
 from dysr_jax.bench.data import bench_data
+from dysr_jax.bench.front import bench_front
 from dysr_jax.bench.scaling import bench_scaling
 from dysr_jax.bench.search import bench_search
 from dysr_jax.bench.step import bench_step
 from dysr_jax.commands.common import JsonPath, check_json, report
 from dysr_jax.config import RunConfig
+from dysr_jax.report.figures import save_figure
 from dysr_jax.report.tables import bench_table
+from dysr_jax.report.truth import truth_figure, truth_text
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,3 +139,24 @@ class BenchData:
             seconds=self.seconds,
         )
         report(result, bench_table, self.json_path)
+
+
+@dataclasses.dataclass(frozen=True)
+class BenchFront:
+    """How near a search came to the true front of its space, all of which is evaluated."""
+
+    run: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="RUN")]
+    """Directory of a finished search, or gs://BUCKET/RUN; of 50,000 archs at most."""
+    json_path: JsonPath = None
+    """Write the figures to this file too."""
+    figure: pathlib.Path | None = None
+    """Draw both fronts to this PNG file."""
+
+    def __call__(self) -> None:
+        """Run it."""
+        check_json(self.json_path)
+        check_json(self.figure, "figure")
+        found = bench_front(self.run)
+        report(found.to_json(), truth_text, self.json_path)
+        if self.figure is not None:
+            save_figure(truth_figure(found), self.figure)

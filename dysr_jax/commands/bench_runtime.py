@@ -1,11 +1,18 @@
-"""Benches of what runs: frames a second, switches."""
+"""Benches of what runs: frames a second, switches, a steady rate."""
 
 import dataclasses
+import pathlib
+from typing import Annotated
+
+import tyro
 
 from dysr_jax.bench.fps import TorchMode, bench_fps
 from dysr_jax.bench.screens import OUTPUTS
+from dysr_jax.bench.steady import bench_steady
+from dysr_jax.bench.steady_case import SteadyOptions
 from dysr_jax.bench.switch import bench_switch
-from dysr_jax.commands.common import JsonPath, check_json, report
+from dysr_jax.commands.common import JsonPath, check_folder, check_json, report
+from dysr_jax.report.steady import steady_table, write_timelines
 from dysr_jax.report.switching import switch_tables
 from dysr_jax.report.tables import bench_table
 from dysr_jax.runtime.baselines.strategies import STRATEGIES
@@ -94,3 +101,26 @@ class BenchSwitch:
             progress=True,
         )
         report(result, switch_tables, self.json_path)
+
+
+@dataclasses.dataclass(frozen=True)
+class BenchSteady:
+    """Does a stream hold its rate while other programs come and go: adapting, fixed, and reloading."""
+
+    bundle: str | None = None
+    """A bundle directory, such as RUN/bundle; without it dysr_jax's own weights."""
+    stream: Annotated[SteadyOptions, tyro.conf.arg(name="")] = SteadyOptions()
+    json_path: JsonPath = None
+    """Write the figures, and every frame, to this file too."""
+    figures: pathlib.Path | None = None
+    """Draw a timeline of each stream into this folder."""
+
+    def __call__(self) -> None:
+        """Run it."""
+        check_json(self.json_path)
+        if self.figures is not None:
+            check_folder(self.figures, "figures")
+        result = bench_steady(self.bundle, self.stream)
+        report(result, steady_table, self.json_path)
+        if self.figures is not None:
+            write_timelines(self.figures, result)

@@ -21,6 +21,16 @@ def check_json(path: pathlib.Path | None, option: str = "json") -> None:
         raise InputError(f"{option} {str(path)!r}: allowed is a folder that can be written to")
 
 
+def check_folder(path: pathlib.Path, option: str) -> None:
+    """Make the folder before the work, and not after it."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        raise InputError(
+            f"{option} {str(path)!r}: allowed is a folder, or where one can be made"
+        ) from None
+
+
 def report(
     result: dict[str, Any], table: Callable[[dict[str, Any]], str], path: pathlib.Path | None
 ) -> None:

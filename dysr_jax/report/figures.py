@@ -16,10 +16,17 @@ BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#999999"
 """From the colour-blind safe palette of Okabe & Ito 2008."""
 
 
-def save_figure(figure: Any, path: epath.PathLike) -> None:
-    """Write a Matplotlib figure as PNG, whole or not at all; the path may lie in a bucket (`gs://`)."""
+def save_figure(figure: Any, path: epath.PathLike, *, kind: str = "png", **how: Any) -> None:
+    """Write a Matplotlib figure, whole or not at all; the path may lie in a bucket (`gs://`).
+
+    Args:
+        figure: a `matplotlib.figure.Figure`.
+        path: of the file.
+        kind: `png`, `svg` or another format of Matplotlib's.
+        **how: options of `Figure.savefig`, in place of 150 pixels an inch and a tight frame.
+    """
     content = io.BytesIO()
-    figure.savefig(content, dpi=150, format="png", bbox_inches="tight")
+    figure.savefig(content, format=kind, **({"dpi": 150, "bbox_inches": "tight"} | how))
     with replacing(path) as partial:
         partial.write_bytes(content.getvalue())
 
@@ -42,29 +49,10 @@ def pareto_figure(
 
     figure = Figure(figsize=(10, 4.2))
     left, right = figure.subplots(1, 2)
-    left.scatter(
-        [r.latency_ms for r in records],
-        [r.psnr_y for r in records],
-        s=9,
-        color=GREY,
-        label=f"{len(records)} evaluated candidates",
-    )
-    left.step(
-        [r.latency_ms for r in front],
-        [r.psnr_y for r in front],
-        where="post",
-        marker="o",
-        markersize=4,
-        color=BLUE,
-        label=f"front ({len(front)})",
-    )
+    draw_candidates(left, _points(records), _points(front))
+    draw_members(right, members, bicubic_psnr_y)
     left.set_title("search: patches, predicted latency")
-    left.set_xlabel("predicted latency, ms a frame")
-    _members_axes(right, members, bicubic_psnr_y)
-    for axes in (left, right):
-        axes.set_ylabel("PSNR-Y, dB")
-        axes.grid(alpha=0.3)
-        axes.legend(loc="lower right" if axes is left else "center right", fontsize=8)
+    right.set_title("members: whole images, measured latency")
     names = [f"{number}\u00a0{member.name}" for number, member in enumerate(members, 1)]
     legend = textwrap.fill("   ".join(names), 150, break_on_hyphens=False)
     figure.suptitle(device, fontsize=9)
@@ -73,15 +61,62 @@ def pareto_figure(
     save_figure(figure, path)
 
 
-def _members_axes(axes: Any, members: Sequence[Member], bicubic_psnr_y: float) -> None:
+def _points(records: Sequence[Record]) -> np.ndarray:
+    return np.array([(r.latency_ms, r.psnr_y) for r in records]).reshape(-1, 2)
+
+
+def draw_candidates(axes: Any, points: np.ndarray, front: np.ndarray, *, size: float = 9.0) -> None:
+    """Every candidate and the front, as the search saw them.
+
+    Args:
+        axes: Matplotlib's.
+        points: `[N, 2]`, predicted ms and dB on the validation patches.
+        front: `[F, 2]`, of the non-dominated ones, fastest first.
+        size: area of a candidate's dot, square points.
+    """
+    axes.scatter(
+        points[:, 0],
+        points[:, 1],
+        s=size,
+        color=GREY,
+        label=f"{len(points):,} evaluated candidates",
+        rasterized=True,  # an SVG of tens of thousands of circles is of no use
+    )
+    axes.step(
+        front[:, 0],
+        front[:, 1],
+        where="post",
+        marker="o",
+        markersize=4,
+        color=BLUE,
+        label=f"front ({len(front)})",
+    )
+    axes.set_xlabel("predicted latency, ms a frame")
+    _finish(axes, "lower right")
+
+
+def draw_members(axes: Any, members: Sequence[Member], bicubic_psnr_y: float) -> None:
+    """The members as they were measured, numbered from the fastest one, and bicubic's quality.
+
+    Args:
+        axes: Matplotlib's.
+        members: fastest first.
+        bicubic_psnr_y: dB.
+    """
     latency, quality = [m.latency_ms for m in members], [m.psnr_y for m in members]
     axes.plot(latency, quality, "o-", color=ORANGE, label=f"measured members ({len(members)})")
     for number, point in enumerate(zip(latency, quality, strict=True), 1):
         axes.annotate(str(number), point, xytext=(4, -11), textcoords="offset points", fontsize=8)
     axes.axhline(bicubic_psnr_y, color=GREY, linestyle="--", label="bicubic")
     axes.margins(x=0.15, y=0.12)
-    axes.set_title("members: whole images, measured latency")
     axes.set_xlabel("measured latency, ms a frame")
+    _finish(axes, "center right")
+
+
+def _finish(axes: Any, legend: str) -> None:
+    axes.set_ylabel("PSNR-Y, dB")
+    axes.grid(alpha=0.3)
+    axes.legend(loc=legend, fontsize=8)
 
 
 def busiest_corner(image: np.ndarray, side: int) -> tuple[int, int]:
@@ -113,10 +148,17 @@ def samples_figure(
     """
     from matplotlib.figure import Figure
 
+    figure = Figure(figsize=(2.6 * len(images), 3.0))
+    draw_samples(figure, images, scale, side)
+    figure.tight_layout()
+    save_figure(figure, path)
+
+
+def draw_samples(figure: Any, images: Mapping[str, np.ndarray], scale: int, side: int) -> None:
+    """The panels of `samples_figure`."""
     side -= side % scale
     row, column = busiest_corner(list(images.values())[-1], side)
     row, column = row - row % scale, column - column % scale
-    figure = Figure(figsize=(2.6 * len(images), 3.0))
     for number, (axes, (title, image)) in enumerate(
         zip(figure.subplots(1, len(images)), images.items(), strict=True)
     ):
@@ -125,5 +167,3 @@ def samples_figure(
         axes.imshow(image[top : top + size, left : left + size], interpolation="nearest")
         axes.set_title(title, fontsize=8)
         axes.axis("off")
-    figure.tight_layout()
-    save_figure(figure, path)

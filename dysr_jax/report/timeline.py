@@ -1,6 +1,7 @@
 """A stream over time: what each frame took, which member made it, and what else ran."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from etils import epath
@@ -25,12 +26,21 @@ def timeline_figure(
     """
     from matplotlib.figure import Figure
 
+    figure = Figure(figsize=(10, 6.2 if load else 5.0))
+    top = draw_timeline(figure, trace, load)
+    if title:
+        top.set_title(title, fontsize=10)
+    figure.tight_layout()
+    save_figure(figure, path)
+
+
+def draw_timeline(figure: Any, trace: Trace, load: Sequence[Load]) -> Any:
+    """The panels of `timeline_figure`; returns the axes of the top one."""
     names = list(trace.psnr_y)
     seconds = np.array([frame.done_s for frame in trace.frames])
     took = np.array([frame.frame_ms for frame in trace.frames])
     late = np.array([frame.late for frame in trace.frames])
     rung = np.array([names.index(frame.member) for frame in trace.frames])
-    figure = Figure(figsize=(10, 6.2 if load else 5.0))
     rows = figure.subplots(
         3 if load else 2, 1, sharex=True, height_ratios=[3, 2, 1] if load else [3, 2]
     )
@@ -43,21 +53,19 @@ def timeline_figure(
     top.legend(fontsize=8, ncols=3)
     middle.step(seconds, rung, where="post", color=BLUE, linewidth=1)
     middle.set_yticks(range(len(names)), [_short(name, trace.psnr_y[name]) for name in names])
-    middle.tick_params(axis="y", labelsize=7)
+    middle.tick_params(axis="y", labelsize=8)
     middle.set_ylabel("member")
     if load:
         times, busy = zip(*[*load, (float(seconds[-1]), load[-1][1])], strict=True)
         rows[2].step(times, busy, where="post", color=ORANGE, linewidth=1)
         rows[2].set_ylabel("other\nprocesses")
         rows[2].set_ylim(0, max(busy) + 0.5)
+        rows[2].yaxis.get_major_locator().set_params(integer=True)
     for axes in rows:
         axes.grid(alpha=0.3)
     rows[-1].set_xlabel("seconds")
-    if title:
-        top.set_title(title, fontsize=10)
     figure.align_ylabels(rows)
-    figure.tight_layout()
-    save_figure(figure, path)
+    return top
 
 
 def _short(name: str, psnr_y: float, most: int = 22) -> str:

@@ -16,7 +16,6 @@ import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.optimize
 from etils import epath
 
 from dysr_jax.atomic import write_json
@@ -73,10 +72,12 @@ def _features(space: SearchSpace, archs: list[Arch]) -> np.ndarray:
 
 def fit_table(space: SearchSpace, measured: dict[str, float], key: dict[str, Any]) -> LatencyTable:
     """The non-negative least-squares terms of measured archs (by name)."""
+    from scipy.optimize import nnls  # takes as long to import as the rest of the package
+
     archs = [parse_arch(space, name) for name in measured]
     values = np.array(list(measured.values()))
     relative = _features(space, archs) / values[:, None]
-    terms = scipy.optimize.nnls(relative, np.ones(len(values)))[0].tolist()
+    terms = nnls(relative, np.ones(len(values)))[0].tolist()
     body, upsamplers = _terms(space)
     return LatencyTable(
         key=key,

@@ -12,7 +12,6 @@ import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.stats
 
 from dysr_jax.device import cache_directory
 from dysr_jax.errors import InputError
@@ -117,6 +116,8 @@ def leave_one_out(table: LatencyTable, space: SearchSpace) -> Fidelity:
     Raises:
         InputError: the table holds fewer than two archs beside the probes.
     """
+    from scipy.stats import kendalltau  # slow to import
+
     known = {arch_name(space, arch) for arch in probes(space)}
     drawn = [name for name in table.measured_ms if name not in known]
     if len(drawn) < 2:
@@ -133,7 +134,7 @@ def leave_one_out(table: LatencyTable, space: SearchSpace) -> Fidelity:
         archs=drawn,
         predicted_ms=predicted,
         measured_ms=measured.tolist(),
-        kendall_tau=float(scipy.stats.kendalltau(predicted, measured).statistic),
+        kendall_tau=float(kendalltau(predicted, measured).statistic),
         mean_error=float(np.mean(np.abs(predicted - measured) / measured)),
     )
 

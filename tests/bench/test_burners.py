@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 
-import burners
+from dysr_jax.bench import burners
 
 
 def alive(pid: int) -> bool:
@@ -38,13 +38,14 @@ def test_processes_follow_the_schedule_and_end_with_the_context():
 
 
 def test_no_process_outlives_a_parent_that_is_killed():
-    code = "import burners, time\nwith burners.burning([(0.0, 2)]) as b:\n    time.sleep(0.3)\n"
+    code = "import time\nfrom dysr_jax.bench import burners\n"
+    code += "with burners.burning([(0.0, 2)]) as b:\n    time.sleep(0.3)\n"
     code += "    print(*b.pids, flush=True)\n    time.sleep(60)\n"
     parent = subprocess.Popen(
         [sys.executable, "-c", code],
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(pathlib.Path(burners.__file__).parent)},
+        env={**os.environ, "PYTHONPATH": str(pathlib.Path(burners.__file__).parents[2])},
     )
     pids = [int(pid) for pid in parent.stdout.readline().split()]
     assert len(pids) == 2
