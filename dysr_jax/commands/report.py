@@ -22,6 +22,8 @@ class Report:
     """A file of dysr bench switch --json; without it switch.json of the run, if it is there."""
     steady: pathlib.Path | None = None
     """A file of dysr stream --json or of experiments/steady_fps.py; without it steady.json of the run."""
+    image: pathlib.Path | None = None
+    """An HR image to compare the members on, in place of the validation image that the run kept."""
     figures: str | None = None
     """A folder for figures of the same data for papers, PNG and SVG; made where it is missing."""
     overwrite: bool = False
@@ -35,6 +37,7 @@ class Report:
                 self.out,
                 switch=self.switch,
                 steady=self.steady,
+                image=self.image,
                 overwrite=self.overwrite,
             )
         )
@@ -44,6 +47,12 @@ class Report:
 
 def _draw(command: Report, folder: str) -> None:
     """Write the figures, and say what the run has none for."""
-    drawn = write_figures(command.run, folder, switch=command.switch, steady=command.steady)
+    drawn = write_figures(
+        command.run,
+        folder,
+        switch=command.switch,
+        steady=command.steady,
+        image=command.image,
+    )
     for line in [*drawn.paths, *(f"no figure of {line}" for line in drawn.missing)]:
         print(line)

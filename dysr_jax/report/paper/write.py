@@ -11,6 +11,7 @@ from etils import epath
 
 from dysr_jax.atomic import is_remote
 from dysr_jax.errors import InputError
+from dysr_jax.report.html.write import with_image
 from dysr_jax.report.measured import predictions
 from dysr_jax.report.paper.members import comparison_figure, members_figure, memory_figure
 from dysr_jax.report.paper.page import page, save_pair
@@ -78,6 +79,7 @@ def write_figures(
     *,
     switch: epath.PathLike | None = None,
     steady: epath.PathLike | None = None,
+    image: epath.PathLike | None = None,
 ) -> Figures:
     """Draw everything that a run holds, for papers: each figure as PNG (300 pixels an inch) and SVG.
 
@@ -90,11 +92,14 @@ def write_figures(
         switch: a file of `dysr bench switch --json`; without it the run's own `switch.json`.
         steady: a file of `dysr stream --json` or of `experiments/steady_fps.py`; without it the run's own
             `steady.json`.
+        image: an HR image to compare members on, in place of the one that the run kept.
 
     Raises:
-        InputError: `run`, `switch` or `steady` cannot be read, or `folder` cannot be written.
+        InputError: `run`, `image`, `switch` or `steady` cannot be read, or `folder` cannot be written.
     """
     data = read_run(run, switch=switch, steady=steady)
+    if image is not None:
+        data = with_image(data, image)
     paths = []
     with page(), _refused(os.fspath(folder)):
         place = epath.Path(folder)
