@@ -77,7 +77,7 @@ SMOKE = (
     "video/test_reader.py",  # PyAV
     "video/test_writer.py",
 )
-"""What has to work with every version that setup.cfg allows: a part at least for each package that is used."""
+"""What has to work with every version that setup.cfg allows: a part for each package at least."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
