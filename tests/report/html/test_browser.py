@@ -91,7 +91,7 @@ def test_everything_is_drawn_and_nothing_is_asked_for(page):
         assert page.js("document.getElementById(arguments[0]).ariaLabel", f"{name}-plot")
     assert page.js("document.querySelectorAll('main > section[hidden]').length") == 0
     assert page.errors() == []
-    assert [url for url in page.requests() if not url.startswith("blob:null/")] == []
+    assert [url for url in page.requests() if not url.startswith(("blob:null/", "data:"))] == []
     assert (
         page.js("performance.getEntriesByType('resource').filter(e => /^http/.test(e.name)).length")
         == 0
@@ -251,6 +251,10 @@ def test_a_page_on_a_phone(driver, report):
     page = Page(driver, report).open(width=390, height=844, touch=True)
     assert page.js("document.documentElement.scrollWidth") <= 390
     assert page.js("getComputedStyle(document.body).fontSize") == "16px"
+    driver.execute_script(
+        "document.querySelector('#left-picture option').text = 'r1-id-'.repeat(20)"
+    )
+    assert page.js("document.documentElement.scrollWidth") <= 390
     for name in PLOTS:
         width = page.js("document.getElementById(arguments[0]).clientWidth", f"{name}-plot")
         assert 300 < width <= 390

@@ -4,12 +4,13 @@ import io
 import os
 import pathlib
 import shutil
+import types
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from dysr_jax import write_report
+from dysr_jax import run, write_report
 from dysr_jax.cli import main
 from dysr_jax.commands import COMMANDS
 from dysr_jax.errors import InputError
@@ -215,6 +216,15 @@ def test_a_place_that_cannot_be_written_to(begun):
     assert {path.name for path in begun.iterdir()} == {"config.json", "report.html"}
 
 
+def test_a_report_that_cannot_be_written_does_not_end_a_run(begun, monkeypatch):
+    (begun / "report.html").mkdir()
+    monkeypatch.setattr(run, "summarise", lambda *_: None)
+    lines = []
+    run._tell(types.SimpleNamespace(run=begun, validation=[None], say=lines.append), None)
+    (line,) = lines
+    assert line.startswith("no report: out ") and "is a directory" in line
+
+
 def test_a_folder_that_is_no_run(tmp_path, capsys):
     assert main(["report", str(tmp_path)]) == 2
     error = capsys.readouterr().err
@@ -233,8 +243,7 @@ def test_a_report_in_a_bucket(begun, bucket):
 
 
 def test_names_cannot_become_markup(begun, packed):
-    run = begun.rename(begun.parent / "<b>&amp;@@data@@")
-    page = render(read_run(run))
+    page = render(read_run(begun.rename(begun.parent / "<b>&amp;@@data@@")))
     assert "<title>DySR run &lt;b&gt;&amp;amp;@@data@@</title>" in page
     assert packed(page)["name"] == "<b>&amp;@@data@@"
 
