@@ -26,6 +26,7 @@ from dysr_jax.bench.steady_case import SteadyOptions
 from dysr_jax.bench.step import bench_step
 from dysr_jax.bench.switch import bench_switch
 from dysr_jax.config import RunConfig, load_config
+from dysr_jax.data.builders.datasets import Dataset, Group, Place, register_dataset
 from dysr_jax.data.builders.prepare import prepare_dataset
 from dysr_jax.data.clips import Clips
 from dysr_jax.data.sources import open_source
@@ -69,11 +70,14 @@ __all__ = [
     "Bundle",
     "Chain",
     "Clips",
+    "Dataset",
     "FixedPolicy",
+    "Group",
     "InputError",
     "KernelSpec",
     "Member",
     "Observation",
+    "Place",
     "Policy",
     "RunConfig",
     "RunData",
@@ -116,6 +120,7 @@ __all__ = [
     "read_run",
     "recorded_loads",
     "register",
+    "register_dataset",
     "run_search",
     "score",
     "sharing_curve",

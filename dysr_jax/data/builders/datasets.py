@@ -160,3 +160,20 @@ DATASETS: Final[dict[str, Dataset]] = {
         (4,),
     ),
 }
+
+
+def register_dataset(name: str, dataset: Dataset) -> None:
+    """Add a data set, for `prepare_dataset` and the source `tfds:NAME` in this process.
+
+    Args:
+        name: lower case, digits and underscores, as TFDS names data sets.
+        dataset: where its images lie.
+
+    Raises:
+        InputError: the name is taken, or none that TFDS takes.
+    """
+    if not re.fullmatch("[a-z][a-z0-9]*(_[a-z][a-z0-9]*)*", name):
+        raise InputError(f"data set {name!r}: allowed are lower case words joined by underscores")
+    if name in DATASETS:
+        raise InputError(f"data set {name!r} is there already; there are {', '.join(DATASETS)}")
+    DATASETS[name] = dataset

@@ -66,10 +66,10 @@ def make_builder(name: str, directory: str | os.PathLike[str] = "") -> Any:
     root = data_root(directory)
     base, _, config = name.partition("/")
     if base in DATASETS:
-        from dysr_jax.data.builders.tfds_builders import BUILDERS
+        from dysr_jax.data.builders.tfds_builders import builder_class
 
         check_name(name)
-        return BUILDERS[base](config=config or None, data_dir=root)
+        return builder_class(base)(config=config or None, data_dir=root)
     try:
         return tfds.builder(name, data_dir=root)
     except (ValueError, KeyError, AttributeError, ImportError) as error:

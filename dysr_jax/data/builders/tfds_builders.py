@@ -70,3 +70,10 @@ def _register(name: str) -> Any:
 
 
 BUILDERS: Final[dict[str, Any]] = {name: _register(name) for name in DATASETS}
+
+
+def builder_class(name: str) -> Any:
+    """The class of a name in `DATASETS`; TFDS knows those that were registered later from here on."""
+    if name not in BUILDERS:
+        BUILDERS[name] = _register(name)
+    return BUILDERS[name]
