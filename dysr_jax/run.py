@@ -19,6 +19,7 @@ from dysr_jax.data.sources import Pair
 from dysr_jax.data.stream import Stream
 from dysr_jax.data.training import TrainingImages
 from dysr_jax.device import device_name, memory_bytes
+from dysr_jax.errors import InputError
 from dysr_jax.model.programs import compute_dtype, make_supernet
 from dysr_jax.model.supernet import Params, Supernet, init_params
 from dysr_jax.model.weights import SUPERNET, load_supernet, to_bytes
@@ -200,7 +201,10 @@ def _train_and_search(job: _Job) -> None:
 def _tell(job: _Job, bundle: Bundle) -> None:
     """What was found, on the terminal and as a page."""
     summarise(job.run, bundle, job.validation[0], job.say)
-    job.say(f"  {write_report(job.run)}")
+    try:
+        job.say(f"  {write_report(job.run)}")
+    except InputError as error:  # such as a finished run in a folder that is only read
+        job.say(f"no report: {error}")
 
 
 def run_search(config: RunConfig, out: epath.PathLike, *, say: Say = print) -> Bundle:

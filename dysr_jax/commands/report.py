@@ -21,6 +21,8 @@ class Report:
     """A file of dysr bench switch --json; without it switch.json of the run, if it is there."""
     steady: pathlib.Path | None = None
     """A file of dysr stream --json or of experiments/steady_fps.py; without it steady.json of the run."""
+    image: pathlib.Path | None = None
+    """An HR image to compare the members on, in place of the validation image that the run kept."""
     overwrite: bool = False
     """Replace the file that --out names."""
 
@@ -32,6 +34,7 @@ class Report:
                 self.out,
                 switch=self.switch,
                 steady=self.steady,
+                image=self.image,
                 overwrite=self.overwrite,
             )
         )
