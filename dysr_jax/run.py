@@ -25,7 +25,7 @@ from dysr_jax.model.supernet import Params, Supernet, init_params
 from dysr_jax.model.weights import SUPERNET, load_supernet, to_bytes
 from dysr_jax.report.comparison import compare, write_comparison
 from dysr_jax.report.html.write import write_report
-from dysr_jax.report.results import pareto_json, write_figures
+from dysr_jax.report.results import pareto_json, write_run_figures
 from dysr_jax.report.summary import format_count, summarise
 from dysr_jax.rundir import agree, open_run
 from dysr_jax.runtime.bundle import Bundle, load_bundle, save_bundle
@@ -136,7 +136,9 @@ def _write_results(job: _Job, params: Params, table: LatencyTable, records: list
     weights = sorted({*WEIGHTS, sharing})
     points = front(feasible(records, config))
     curve = sharing_curve(space, points, members=config.members, weights=weights)
-    write_figures(job.run / "figures", bundle, records, job.validation[0], curve, sharing=sharing)
+    write_run_figures(
+        job.run / "figures", bundle, records, job.validation[0], curve, sharing=sharing
+    )
     write_comparison(job.run, compare(bundle, job.validation[0]))
     write_json(job.run / "pareto.json", pareto_json(bundle, records, table, curve))
 

@@ -30,7 +30,7 @@ def _target(run: epath.PathLike, out: epath.PathLike | None, *, overwrite: bool)
     return target
 
 
-def _with_image(data: RunData, image: epath.PathLike) -> RunData:
+def with_image(data: RunData, image: epath.PathLike) -> RunData:
     """The run with members compared on this image in place of its own."""
     if data.results is None:
         raise InputError(f"image {os.fspath(image)!r}: the run is not finished and has no members")
@@ -70,7 +70,7 @@ def write_report(
     """
     data = read_run(run, switch=switch, steady=steady)
     target = _target(run, out, overwrite=overwrite)
-    page = render(_with_image(data, image) if image is not None else data)
+    page = render(with_image(data, image) if image is not None else data)
     try:
         with replacing(target) as partial:
             partial.write_text(page, encoding="utf-8")
