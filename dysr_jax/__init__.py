@@ -35,6 +35,7 @@ from dysr_jax.model.compact import compact, kept_branches
 from dysr_jax.model.supernet import Supernet, init_params
 from dysr_jax.model.upsamplers import UPSAMPLERS
 from dysr_jax.report.html.write import write_report
+from dysr_jax.report.paper.write import write_figures
 from dysr_jax.report.rundata import RunData, read_run
 from dysr_jax.run import run_search
 from dysr_jax.runtime.adaptive import AdaptivePolicy
@@ -123,5 +124,6 @@ __all__ = [
     "uniform",
     "upscale_files",
     "upscale_image",
+    "write_figures",
     "write_report",
 ]

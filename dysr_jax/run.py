@@ -19,12 +19,13 @@ from dysr_jax.data.sources import Pair
 from dysr_jax.data.stream import Stream
 from dysr_jax.data.training import TrainingImages
 from dysr_jax.device import device_name, memory_bytes
+from dysr_jax.errors import InputError
 from dysr_jax.model.programs import compute_dtype, make_supernet
 from dysr_jax.model.supernet import Params, Supernet, init_params
 from dysr_jax.model.weights import SUPERNET, load_supernet, to_bytes
 from dysr_jax.report.comparison import compare, write_comparison
 from dysr_jax.report.html.write import write_report
-from dysr_jax.report.results import pareto_json, write_figures
+from dysr_jax.report.results import pareto_json, write_run_figures
 from dysr_jax.report.summary import format_count, summarise
 from dysr_jax.rundir import agree, open_run
 from dysr_jax.runtime.bundle import Bundle, load_bundle, save_bundle
@@ -135,7 +136,9 @@ def _write_results(job: _Job, params: Params, table: LatencyTable, records: list
     weights = sorted({*WEIGHTS, sharing})
     points = front(feasible(records, config))
     curve = sharing_curve(space, points, members=config.members, weights=weights)
-    write_figures(job.run / "figures", bundle, records, job.validation[0], curve, sharing=sharing)
+    write_run_figures(
+        job.run / "figures", bundle, records, job.validation[0], curve, sharing=sharing
+    )
     write_comparison(job.run, compare(bundle, job.validation[0]))
     write_json(job.run / "pareto.json", pareto_json(bundle, records, table, curve))
 
@@ -200,7 +203,10 @@ def _train_and_search(job: _Job) -> None:
 def _tell(job: _Job, bundle: Bundle) -> None:
     """What was found, on the terminal and as a page."""
     summarise(job.run, bundle, job.validation[0], job.say)
-    job.say(f"  {write_report(job.run)}")
+    try:
+        job.say(f"  {write_report(job.run)}")
+    except InputError as error:  # such as a finished run in a folder that is only read
+        job.say(f"no report: {error}")
 
 
 def run_search(config: RunConfig, out: epath.PathLike, *, say: Say = print) -> Bundle:

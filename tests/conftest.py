@@ -58,6 +58,40 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+SMOKE = (
+    "data/builders/test_prepare.py",  # TFDS, array_record
+    "data/test_stream.py",  # Grain
+    "model/test_weights.py",  # safetensors
+    "report/html/test_page.py",  # plotly
+    "report/paper/test_write.py",  # Matplotlib
+    "report/test_report.py",  # a whole run: Flax, Optax, Orbax
+    "runtime/test_executables.py",  # JAX's serialisation
+    "runtime/test_images.py",  # Pillow
+    "runtime/test_pretrained.py",
+    "search/test_latency.py",  # SciPy
+    "search/test_sorting.py",
+    "test_cli.py",  # tyro
+    "test_metrics.py",  # dm-pix, scikit-image
+    "test_remote.py",  # etils
+    "train/test_loop.py",  # Orbax, tensorboardX
+    "video/test_reader.py",  # PyAV
+    "video/test_writer.py",
+)
+"""What has to work with every version that setup.cfg allows: a part for each package at least."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of those files `smoke`."""
+    here = pathlib.Path(__file__).parent
+    files = {here / name for name in SMOKE}
+    gone = [str(file) for file in files if not file.is_file()]
+    if gone:
+        raise pytest.UsageError(f"SMOKE names files that are not there: {', '.join(gone)}")
+    for item in items:
+        if item.path in files:
+            item.add_marker(pytest.mark.smoke)
+
+
 class Run(NamedTuple):
     """A finished run of TINY."""
 

@@ -116,7 +116,10 @@ def test_the_usage_says_what_every_command_is_for(capsys):
     )
     benchmarks = {f"bench {name}" for name in names}
     data = {"data prepare", "data list"}
-    assert set(listed) == {"search", "upscale", "stream", "eval", "profile"} | benchmarks | data
+    assert (
+        set(listed)
+        == {"search", "upscale", "stream", "eval", "report", "profile"} | benchmarks | data
+    )
     assert len({*listed.values()}) == len(listed)
 
 
@@ -136,6 +139,7 @@ def test_help_of_a_command_names_its_options(capsys, command):
     own = {
         "upscale": "--member",
         "eval": "--json",
+        "report": "--steady",
         "stream": "--real-time",
         "bench fps": "--limit-s",
         "bench front": "--figure",

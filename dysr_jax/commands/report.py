@@ -7,6 +7,7 @@ from typing import Annotated
 import tyro
 
 from dysr_jax.report.html.write import write_report
+from dysr_jax.report.paper.write import write_figures
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,6 +22,10 @@ class Report:
     """A file of dysr bench switch --json; without it switch.json of the run, if it is there."""
     steady: pathlib.Path | None = None
     """A file of dysr stream --json or of experiments/steady_fps.py; without it steady.json of the run."""
+    image: pathlib.Path | None = None
+    """An HR image to compare the members on, in place of the validation image that the run kept."""
+    figures: str | None = None
+    """A folder for figures of the same data for papers, PNG and SVG; made where it is missing."""
     overwrite: bool = False
     """Replace the file that --out names."""
 
@@ -32,6 +37,22 @@ class Report:
                 self.out,
                 switch=self.switch,
                 steady=self.steady,
+                image=self.image,
                 overwrite=self.overwrite,
             )
         )
+        if self.figures is not None:
+            _draw(self, self.figures)
+
+
+def _draw(command: Report, folder: str) -> None:
+    """Write the figures, and say what the run has none for."""
+    drawn = write_figures(
+        command.run,
+        folder,
+        switch=command.switch,
+        steady=command.steady,
+        image=command.image,
+    )
+    for line in [*drawn.paths, *(f"no figure of {line}" for line in drawn.missing)]:
+        print(line)

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
@@ -10,7 +11,8 @@ from etils import epath
 
 from dysr_jax.atomic import replacing_directory, write_json
 from dysr_jax.data.degradation import upscale
-from dysr_jax.data.sources import Pair
+from dysr_jax.data.images import read_image
+from dysr_jax.data.pairs import Pair, degrade
 from dysr_jax.errors import InputError
 from dysr_jax.metrics import psnr_y
 from dysr_jax.report.figures import busiest_corner
@@ -21,6 +23,8 @@ FOLDER: Final = "comparison"
 INDEX: Final = "comparison.json"
 SIDE: Final = 480
 """Of the detail, in HR pixels, at most."""
+LEAST: Final = 3
+"""LR pixels a side: PSNR-Y cuts one off each."""
 MEMBERS: Final = 6
 """That are shown, at most: both ends and some between them."""
 
@@ -65,6 +69,21 @@ def compare(bundle: Bundle, pair: Pair) -> Comparison:
     made = {"bicubic": upscale(part.lr, scale)} | {name: bank(part.lr, name) for name in names}
     quality = {name: float(psnr_y(image, part.hr, scale)) for name, image in made.items()}
     return Comparison(pair.name, scale, {"LR": part.lr, **made, "HR": part.hr}, quality)
+
+
+def compare_on(bundle: Bundle, image: epath.PathLike) -> Comparison:
+    """The same on an HR image of the user's, whose LR image is made by bicubic.
+
+    Raises:
+        InputError: the file is no image that can be read, or smaller than three LR pixels.
+    """
+    scale, hr = bundle.space.scale, read_image(image)
+    if min(hr.shape[:2]) < LEAST * scale:
+        raise InputError(
+            f"image {os.fspath(image)!r} of {hr.shape[1]}x{hr.shape[0]} pixels: allowed are {LEAST * scale} "
+            f"or more a side"
+        )
+    return compare(bundle, degrade(epath.Path(image).name, hr, scale))
 
 
 def write_comparison(run: epath.PathLike, found: Comparison) -> None:

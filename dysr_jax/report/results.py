@@ -95,7 +95,7 @@ def _samples(bundle: Bundle, pair: Pair) -> dict[str, np.ndarray]:
     return {f"LR, {pair.name}\nx{scale}": pair.lr, **titled, "HR\n": pair.hr}
 
 
-def write_figures(
+def write_run_figures(
     folder: epath.PathLike,
     bundle: Bundle,
     records: Sequence[Record],

@@ -171,7 +171,10 @@ def read_run(
         f"the run is not finished; {_stage(config, training or {}, candidates)}",
     )
     comparison = reader.part(
-        "images", FOLDER, lambda: read_comparison(run), f"none are kept with the run ({FOLDER}/)"
+        "images",
+        FOLDER,
+        lambda: read_comparison(run),
+        "none were kept (dysr report RUN --image FILE compares on an HR image)",
     )
     if switch is None:
         reader.missing.append(

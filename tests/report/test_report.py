@@ -288,7 +288,7 @@ def test_the_run_ends_with_its_results(tiny_run, results):
     assert f"{results['evaluated']} of 32 archs evaluated" in after[1]
     assert f"{union / 1e3:.0f} KB, as separate models {ensemble / 1e3:.0f} KB" in after[1]
     names = [*(f"figures/{name}" for name in ("pareto.png", "sharing.png", "samples.png"))]
-    names += ["pareto.json", "bundle"]
+    names += ["pareto.json", "bundle", "report.html"]
     assert [line.strip() for line in after[2:]] == [str(tiny_run.path / name) for name in names]
     assert all((tiny_run.path / name).exists() for name in names)
 

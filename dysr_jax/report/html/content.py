@@ -78,7 +78,7 @@ def _predictions_json(data: RunData) -> dict[str, Any] | None:
     if data.table is None:
         return None
     found = predictions(data.space, data.table, data.results)
-    kinds = {}
+    kinds: dict[str, Any] = {}
     for kind in dict.fromkeys(point.kind for point in found):
         points = [point._asdict() for point in found if point.kind == kind]
         guess, true = (

@@ -1,15 +1,19 @@
 """Writes a run's report."""
 
+import dataclasses
 import os
+from typing import Final
 
 from etils import epath
 
 from dysr_jax.atomic import is_remote, replacing
 from dysr_jax.errors import InputError
+from dysr_jax.report.comparison import compare_on
 from dysr_jax.report.html.page import render
-from dysr_jax.report.rundata import read_run
+from dysr_jax.report.rundata import RunData, read_run
+from dysr_jax.runtime.bundle import load_bundle
 
-REPORT = "report.html"
+REPORT: Final = "report.html"
 
 
 def _target(run: epath.PathLike, out: epath.PathLike | None, *, overwrite: bool) -> epath.Path:
@@ -26,12 +30,22 @@ def _target(run: epath.PathLike, out: epath.PathLike | None, *, overwrite: bool)
     return target
 
 
+def with_image(data: RunData, image: epath.PathLike) -> RunData:
+    """The run with members compared on this image in place of its own."""
+    if data.results is None:
+        raise InputError(f"image {os.fspath(image)!r}: the run is not finished and has no members")
+    found = compare_on(load_bundle(epath.Path(data.path) / "bundle"), image)
+    missing = [line for line in data.missing if not line.startswith("images:")]
+    return dataclasses.replace(data, comparison=found, missing=missing)
+
+
 def write_report(
     run: epath.PathLike,
     out: epath.PathLike | None = None,
     *,
     switch: epath.PathLike | None = None,
     steady: epath.PathLike | None = None,
+    image: epath.PathLike | None = None,
     overwrite: bool = False,
 ) -> epath.Path:
     """Write everything that there is of a run as one HTML file, which needs no network and no other file.
@@ -43,21 +57,26 @@ def write_report(
         switch: a file of `dysr bench switch --json`; without it `switch.json` of the run, if it is there.
         steady: a file of `dysr stream --json` or of `experiments/steady_fps.py`; without it
             `steady.json` of the run, if it is there.
+        image: an HR image; members of the run's bundle upscale what bicubic made of it. Without it the
+            report shows what the run kept of a validation image.
         overwrite: replace `out`.
 
     Returns:
         The file.
 
     Raises:
-        InputError: see `dysr_jax.report.rundata.read_run`; or `out` cannot be, exists, or cannot be written.
+        InputError: see `dysr_jax.report.rundata.read_run`; `out` cannot be, exists, or cannot be written;
+            or `image` cannot be read, or the run has no members.
     """
     data = read_run(run, switch=switch, steady=steady)
     target = _target(run, out, overwrite=overwrite)
-    page = render(data)
+    page = render(with_image(data, image) if image is not None else data)
     try:
         with replacing(target) as partial:
             partial.write_text(page, encoding="utf-8")
-    except OSError as error:
-        reason = error.strerror or error
+    except Exception as error:  # whatever a store raises
+        if not is_remote(target) and not isinstance(error, OSError):
+            raise
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
         raise InputError(f"out {os.fspath(target)!r} cannot be written: {reason}") from None
     return target

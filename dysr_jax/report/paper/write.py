@@ -1,5 +1,6 @@
 """All figures for papers that a run has the data for."""
 
+import contextlib
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -8,7 +9,9 @@ from typing import Any, NamedTuple
 
 from etils import epath
 
+from dysr_jax.atomic import is_remote
 from dysr_jax.errors import InputError
+from dysr_jax.report.html.write import with_image
 from dysr_jax.report.measured import predictions
 from dysr_jax.report.paper.members import comparison_figure, members_figure, memory_figure
 from dysr_jax.report.paper.page import page, save_pair
@@ -58,12 +61,25 @@ def _of_device(run: RunData) -> Iterator[tuple[str, Draw]]:
             yield name, partial(timeline_figure, stream)
 
 
+@contextlib.contextmanager
+def _refused(folder: str) -> Iterator[None]:
+    """What a disk or a store refuses becomes one line."""
+    try:
+        yield
+    except Exception as error:  # whatever a store raises
+        if not is_remote(folder) and not isinstance(error, OSError):
+            raise
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+        raise InputError(f"figures {folder!r} cannot be written: {reason}") from None
+
+
 def write_figures(
     run: epath.PathLike,
     folder: epath.PathLike,
     *,
     switch: epath.PathLike | None = None,
     steady: epath.PathLike | None = None,
+    image: epath.PathLike | None = None,
 ) -> Figures:
     """Draw everything that a run holds, for papers: each figure as PNG (300 pixels an inch) and SVG.
 
@@ -76,18 +92,18 @@ def write_figures(
         switch: a file of `dysr bench switch --json`; without it the run's own `switch.json`.
         steady: a file of `dysr stream --json` or of `experiments/steady_fps.py`; without it the run's own
             `steady.json`.
+        image: an HR image to compare members on, in place of the one that the run kept.
 
     Raises:
-        InputError: `run`, `switch` or `steady` cannot be read, or `folder` cannot be made.
+        InputError: `run`, `image`, `switch` or `steady` cannot be read, or `folder` cannot be written.
     """
-    data, place = read_run(run, switch=switch, steady=steady), epath.Path(folder)
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        name = os.fspath(folder)
-        raise InputError(f"figures {name!r} cannot be made: {error.strerror or error}") from None
+    data = read_run(run, switch=switch, steady=steady)
+    if image is not None:
+        data = with_image(data, image)
     paths = []
-    with page():
+    with page(), _refused(os.fspath(folder)):
+        place = epath.Path(folder)
+        place.mkdir(parents=True, exist_ok=True)
         for part in (_of_search, _of_members, _of_device):
             for name, draw in part(data):
                 paths += save_pair(draw(), place, name)

@@ -23,7 +23,7 @@ function showGrowth(report) {
         marker: { size: 5 },
       },
     ],
-    layout(axis("generation"), axis("hypervolume, ms·dB")),
+    layout(axis("generation", { rangemode: "nonnegative" }), axis("hypervolume, ms·dB")),
   ]);
 }
 

@@ -76,17 +76,24 @@ function frontTraces(report, state) {
       name: `members (${marked.length})`,
       marker: { symbol: "diamond-open", color: colour("member"), size: 13, line: { width: 2 } },
     },
-    {
-      ...pick(found, state.selected === null ? [] : [state.selected], state.text),
-      type: state.kind,
-      mode: "markers",
-      name: "selected",
-      hoverinfo: "skip",
-      hovertemplate: undefined,
-      showlegend: state.selected !== null,
-      marker: { symbol: "circle-open", color: colour("accent"), size: 20, line: { width: 4 } },
-    },
   ];
+}
+
+// A frame around the selected candidate, above all points; to move it nothing else is drawn again.
+function selectedMark(found, state, log) {
+  if (state.selected === null) return [];
+  const x = found.latency_ms[state.selected];
+  return [{
+    x: log ? Math.log10(x) : x,
+    y: found.psnr_y[state.selected],
+    text: " ",
+    width: 14,
+    height: 14,
+    borderpad: 0,
+    borderwidth: 4,
+    bordercolor: colour("accent"),
+    showarrow: false,
+  }];
 }
 
 function showSelected(report, state) {

@@ -7,11 +7,12 @@ function showFront(report) {
   byId("front").hidden = false;
   const state = { generation: found.generations - 1, selected: null, kind: scatterKind(found.count), text: [] };
   for (let row = 0; row < found.count; row += 1) state.text.push(candidateText(report, row));
+  const log = () => byId("front-log").checked;
   const form = () =>
     layout(
-      axis("predicted latency, ms a frame", byId("front-log").checked ? logarithmic : { rangemode: "tozero" }),
+      axis("predicted latency, ms a frame", log() ? decades : { rangemode: "tozero" }),
       axis("PSNR-Y on validation patches, dB"),
-      { uirevision: String(byId("front-log").checked) },
+      { uirevision: String(log()), annotations: selectedMark(found, state, log()) },
     );
   const summary =
     `Scatter plot of ${found.evaluated} candidates and their front of ${found.front.length}: ` +
@@ -21,7 +22,7 @@ function showFront(report) {
   report.select = (row) => {
     state.selected = row;
     showSelected(report, state);
-    draw();
+    Plotly.relayout("front-plot", { annotations: selectedMark(found, state, log()) });
   };
   byId("front-plot").on("plotly_click", (event) => report.select(event.points[0].customdata));
   byId("front-log").addEventListener("change", draw);

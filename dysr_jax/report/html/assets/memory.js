@@ -20,6 +20,7 @@ function showMemory(report) {
         x: [separate / 1e6, resident / 1e6],
         text: [separate, resident].map((bytes) => scaled(bytes, "B")),
         textposition: "auto",
+        textangle: 0,
         hoverinfo: "skip",
         marker: { color: [colour("soft"), colour("accent")] },
       },

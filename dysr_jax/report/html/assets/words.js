@@ -16,13 +16,22 @@ function fill(node, ...children) {
   node.replaceChildren(...children);
 }
 
+// Making a formatter takes longer than using it a hundred times.
+const FORMATS = new Map();
+
+function formatter(digits) {
+  if (!FORMATS.has(digits)) {
+    const options = digits ? { minimumSignificantDigits: digits, maximumSignificantDigits: digits } : {};
+    FORMATS.set(digits, new Intl.NumberFormat("en-US", options));
+  }
+  return FORMATS.get(digits);
+}
+
 // Three significant digits, thousands apart: 0.0833, 12.0, 4,554; whole numbers as they are.
 function number(value, digits = 3) {
   if (value === null || value === undefined || !Number.isFinite(value)) return "–";
   if (Math.abs(value) >= 1e9) return value.toExponential(2).replace("e+", "e");
-  if (Number.isInteger(value)) return value.toLocaleString("en-US");
-  const shown = Math.max(digits, countDigits(value));
-  return value.toLocaleString("en-US", { minimumSignificantDigits: shown, maximumSignificantDigits: shown });
+  return formatter(Number.isInteger(value) ? 0 : Math.max(digits, countDigits(value))).format(value);
 }
 
 const countDigits = (value) => String(Math.trunc(Math.abs(value))).length;

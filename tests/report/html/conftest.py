@@ -1,0 +1,170 @@
+"""A Chromium without a window, and pages to open in it."""
+
+import json
+import pathlib
+import re
+import shutil
+import time
+
+import numpy as np
+import pytest
+
+from dysr_jax import write_report
+from dysr_jax.config import PRESETS, to_dict
+from dysr_jax.space import arch_names
+
+RESULTS = pathlib.Path(__file__).parents[3] / "experiments" / "results"
+SWITCH, STEADY = RESULTS / "switch_quickstart_cpu.json", RESULTS / "steady_quickstart_cpu.json"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+class Page:
+    """A page as a reader has it."""
+
+    def __init__(self, driver, path):
+        self.driver = driver
+        self.path = path
+
+    def open(self, *, width=1280, height=900, dark=False, touch=False):
+        """Load the page and wait until everything is drawn."""
+        self.driver.get_log("browser"), self.driver.get_log("performance")
+        screen = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": touch}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+        self.driver.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": touch})
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
+        self.driver.get(self.path.as_uri())
+        self.wait(
+            "document.documentElement.dataset.ready || !document.getElementById('failure').hidden"
+        )
+        assert self.js("document.getElementById('failure').textContent") == ""
+        return self
+
+    def reset(self):
+        """As it was when it was opened, but for what is selected."""
+        if self.driver.current_url != self.path.as_uri():
+            return
+        self.driver.execute_script(
+            "const set = (id, value) => { const node = document.getElementById(id); node.value = value;"
+            "  for (const kind of ['input', 'change']) node.dispatchEvent(new Event(kind)); };"
+            "set('generation', document.getElementById('generation').max); set('stream', 0);"
+            "moveDivider(50); window.scrollTo(0, 0);"
+        )
+
+    def js(self, expression, *arguments):
+        return self.driver.execute_script(f"return {expression}", *arguments)
+
+    def wait(self, expression, seconds=60.0):
+        end = time.monotonic() + seconds
+        while not (found := self.js(expression)):
+            assert time.monotonic() < end, f"never came: {expression}"
+            time.sleep(0.02)
+        return found
+
+    def by_id(self, name):
+        return self.driver.find_element("id", name)
+
+    def text(self, name):
+        return self.js("document.getElementById(arguments[0]).textContent", name)
+
+    def errors(self):
+        return [entry for entry in self.driver.get_log("browser") if entry["level"] == "SEVERE"]
+
+    def requests(self):
+        """Addresses that were asked for, the page's own apart."""
+        messages = [json.loads(e["message"])["message"] for e in self.driver.get_log("performance")]
+        asked = [m["params"] for m in messages if m["method"] == "Network.requestWillBeSent"]
+        urls = [params["request"]["url"] for params in asked]
+        return [url for url in urls if url != self.path.as_uri()]
+
+
+@pytest.fixture(scope="session")
+def driver():
+    """Chromium and its driver, where the machine has them."""
+    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
+    chromedriver = shutil.which("chromedriver")
+    if not browser or not chromedriver:
+        pytest.skip("no Chromium with its driver here (apt-get install chromium chromium-driver)")
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = browser
+    # Software stands in for the graphics card; a container has little shared memory.
+    for flag in (
+        "headless=new",
+        "no-sandbox",
+        "disable-dev-shm-usage",
+        "enable-unsafe-swiftshader",
+    ):
+        options.add_argument(f"--{flag}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    service = webdriver.ChromeService(executable_path=chromedriver)
+    found = webdriver.Chrome(options=options, service=service)
+    yield found
+    found.quit()
+
+
+@pytest.fixture(scope="session")
+def report(tiny_run, tmp_path_factory):
+    """Of a finished run, with everything that was measured elsewhere."""
+    out = tmp_path_factory.mktemp("report") / "report.html"
+    return pathlib.Path(write_report(tiny_run.path, out, switch=SWITCH, steady=STEADY))
+
+
+@pytest.fixture(scope="session")
+def long_run(tmp_path_factory):
+    """A search of many candidates that was interrupted: no members, no training."""
+    run, config = tmp_path_factory.mktemp("long") / "run", PRESETS["base"]
+    run.mkdir()
+    (run / "config.json").write_text(json.dumps(to_dict(config)))
+    rng = np.random.default_rng(0)
+    space = config.space.build()
+    genes = rng.integers(0, 5, (4_000, len(space.slots)))
+    genes[:, -1] %= 2
+    cost = genes.sum(1)
+    lines = [
+        {
+            "name": name,
+            "arch": arch.tolist(),
+            "psnr_y": 28 + 0.04 * float(total) + float(rng.normal(0, 0.1)),
+            "latency_ms": 0.03 * float(total),
+            "generation": number // 500,
+            "seconds": 0.001,
+        }
+        for number, (name, arch, total) in enumerate(
+            zip(arch_names(space, genes), genes, cost, strict=True)
+        )
+    ]
+    (run / "archive.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return run
+
+
+@pytest.fixture
+def packed():
+    """Page to content, by Python: what the script reads, with the arrays in their places."""
+    return unpack
+
+
+def unpack(page):
+    import base64
+    import gzip
+
+    text = re.search(r'id="data-packed"[^>]*>([^<]*)<', page)[1]
+    content = gzip.decompress(base64.b64decode(text))
+    length = int.from_bytes(content[:4], "little")
+    head = json.loads(content[4 : 4 + length])
+    arrays = [
+        np.frombuffer(content, entry["kind"], entry["length"], 4 + length + entry["offset"])
+        for entry in head["arrays"]
+    ]
+
+    def resolve(value):
+        if isinstance(value, list):
+            return [resolve(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        if set(value) == {"array"}:
+            return arrays[value["array"]]
+        return {key: resolve(item) for key, item in value.items()}
+
+    return resolve(head["content"])
