@@ -60,7 +60,7 @@ def test_a_video_at_a_frame_rate(blocks, tiny_run, tmp_path, monkeypatch, capsys
     assert capsys.readouterr().out.endswith("on time\n")
     with dysr_jax.open_video("big.mp4") as reader:
         scale = tiny_run.bundle.space.scale
-        shapes = [image.shape for image, _ in reader]
+        shapes = [frame.image.shape for frame in reader.frames()]
     assert shapes == 4 * [(16 * scale, 24 * scale, 3)]
 
 

@@ -49,6 +49,11 @@ class Trace:
         return sum(frame.late for frame in self.frames)
 
     @property
+    def on_time(self) -> float:
+        """Share of the frames that were not late; 1 of none."""
+        return 1.0 - self.late / len(self.frames) if self.frames else 1.0
+
+    @property
     def switches(self) -> int:
         """Frames that another member made than the one before."""
         return sum(a.member != b.member for a, b in itertools.pairwise(self.frames))
@@ -85,7 +90,7 @@ class Trace:
             "seconds": self.seconds,
             "frames_per_second": count / self.seconds if self.seconds else 0.0,
             "late": self.late,
-            "on_time": 1.0 - self.late / count if count else 1.0,
+            "on_time": self.on_time,
             "switches": self.switches,
             "interruptions": self.interruptions,
             "longest_gap_ms": max(self.gaps_ms, default=0.0),
