@@ -18,7 +18,7 @@ from dysr_jax.runtime.bundle import Bundle
 from dysr_jax.runtime.policy import Rung
 from dysr_jax.runtime.rungs import measure_rungs
 
-SCHEDULE: Final = ((0.0, 0), (1 / 6, 2), (1 / 3, 0), (1 / 2, 4), (2 / 3, 2), (5 / 6, 0))
+SCHEDULE: Final = ((0.0, 0), (1 / 6, 2), (1 / 3, 0), (1 / 2, 4), (2 / 3, 1), (5 / 6, 0))
 """Busy processes from these parts of the time on: the machine is free half of it."""
 
 FREE: Final = 0.7
@@ -31,7 +31,7 @@ class SteadyOptions:
 
     source: str = "embedded"
     """HR images over whose last one (the held-out one of `embedded`) the frames wander, as `data.source`."""
-    frame: tuple[int, int] = (124, 124)
+    frame: tuple[int, int] = (116, 124)
     """LR rows and columns."""
     fps: float = 30.0
     """Frames a second."""
