@@ -130,3 +130,12 @@ def test_adding_a_branch_and_searching_with_it(blocks, monkeypatch):
         assert dysr_jax.parse_arch(space, "p1-u1") == (1, 0)
     finally:
         BODY.pop("p1", None)
+
+
+@pytest.mark.parametrize("page", ["README.md", "experiments/README.md", "experiments/FIGURES.md"])
+def test_links_lead_to_files_that_are_there(page):
+    path = README.parent / page
+    text = re.sub("```.*?```", "", path.read_text(), flags=re.DOTALL)
+    links = re.findall(r"\]\(([^)#:]+)\)", text)
+    assert links
+    assert [link for link in links if not (path.parent / link).exists()] == []
