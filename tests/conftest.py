@@ -71,6 +71,7 @@ SMOKE = (
     "search/test_latency.py",  # SciPy
     "search/test_sorting.py",
     "test_cli.py",  # tyro
+    "test_distributed.py",  # Orbax between processes
     "test_metrics.py",  # dm-pix, scikit-image
     "test_remote.py",  # etils
     "train/test_loop.py",  # Orbax, tensorboardX
