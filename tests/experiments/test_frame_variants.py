@@ -131,7 +131,7 @@ def test_the_table_says_what_failed():
     lines = table(
         [good | {"bias conv": 38}, {"variant": "NCHW", "error": "no such thing"}]
     ).splitlines()
-    assert lines[2].split() == ["as", "it", "is", "1.250", "40", "0", "2.0", "38", *"00000"]
+    assert lines[2].split() == ["XLA's", "defaults", "1.250", "40", "0", "2.0", "38", *"00000"]
     assert lines[-1] == "NCHW: no such thing"
 
 

@@ -1,6 +1,7 @@
 """Videos through a bundle: every frame by some member, with its time; what goes wrong is said in a line."""
 
 import json
+import threading
 from fractions import Fraction
 
 import av
@@ -161,11 +162,22 @@ def test_an_interrupted_command_leaves_its_trace_and_exits_with_130(
 
 def test_a_background_that_finds_no_room_says_so(bundle, clip, tmp_path):
     weights = sum(leaf.nbytes for leaf in jax.tree.leaves(bundle.params))
-    said = []
-    options = VideoOptions(at_once=True, budget=weights + 1)
-    trace = stream_video(bundle, clip, tmp_path / "out.mkv", options, say=said.append)
+    found = threading.Event()
+
+    def say(line):
+        if "stays chained: budget" in line:
+            found.set()
+
+    trace = stream_video(
+        bundle,
+        clip,
+        tmp_path / "out.mkv",
+        VideoOptions(at_once=True, budget=weights + 1),
+        watch=lambda record: found.wait(60),  # the video may end before the first one is compiled
+        say=say,
+    )
     assert len(trace.frames) == FRAMES
-    assert any("stays chained: budget" in line for line in said)
+    assert found.is_set()
 
 
 @pytest.mark.parametrize(
