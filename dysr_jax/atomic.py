@@ -5,12 +5,16 @@ is copied file by file, so a kill in that moment leaves a part of it; the run wr
 """
 
 import contextlib
+import hashlib
 import json
 import os
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from etils import epath
+
+_LONGEST: Final = 200
+"""Bytes of a name that leave room for a suffix; file systems take 255."""
 
 
 def is_remote(path: epath.PathLike) -> bool:
@@ -18,11 +22,19 @@ def is_remote(path: epath.PathLike) -> bool:
     return "://" in os.fspath(path)
 
 
+def beside(path: epath.PathLike, suffix: str) -> epath.Path:
+    """A hidden name in the folder of `path`: its own with a suffix, or a digest where it is too long."""
+    place = epath.Path(path)
+    encoded = os.fsencode(place.name)
+    name = place.name if len(encoded) <= _LONGEST else hashlib.sha256(encoded).hexdigest()
+    return place.parent / f".{name}.{suffix}"
+
+
 @contextlib.contextmanager
 def replacing(path: epath.PathLike) -> Iterator[epath.Path]:
     """Yield a path to write to; on success it becomes `path`, after an exception it is removed."""
     target = epath.Path(path)
-    partial = target.parent / f".{target.name}.{os.getpid()}.partial"
+    partial = beside(target, f"{os.getpid()}.partial")
     try:
         yield partial
         partial.replace(target)
@@ -34,7 +46,7 @@ def replacing(path: epath.PathLike) -> Iterator[epath.Path]:
 def replacing_directory(path: epath.PathLike) -> Iterator[epath.Path]:
     """Like `replacing`, for a directory and all that is written into it."""
     target = epath.Path(path)
-    partial, old = (target.parent / f".{target.name}.{kind}" for kind in ("partial", "old"))
+    partial, old = beside(target, "partial"), beside(target, "old")
     _tidy(target, partial, old)  # what a kill left
     partial.mkdir()
     try:
