@@ -59,7 +59,8 @@ def _locked(lock: pathlib.Path, output: str) -> int | None:
         except BlockingIOError:
             os.close(descriptor)
             raise InputError(
-                f"output {output!r} is being written by another dysr command; wait for it, or name another output"
+                f"output {output!r} is being written by another dysr command; wait for it, or name "
+                f"another output"
             ) from None
         except OSError:
             os.close(descriptor)

@@ -35,9 +35,11 @@ def other(path) -> subprocess.Popen[str]:
 
 def test_the_second_is_refused_and_the_next_is_not(tmp_path):
     with exclusive(tmp_path / "out.mp4"):
-        with pytest.raises(InputError, match=r"out\.mp4' is being written by another dysr command"):
-            with exclusive(tmp_path / "out.mp4"):
-                pass
+        told = pytest.raises(
+            InputError, match=r"out\.mp4' is being written by another dysr command"
+        )
+        with told, exclusive(tmp_path / "out.mp4"):
+            pass
         with exclusive(tmp_path / "other.mp4"):
             pass
     with exclusive(tmp_path / "out.mp4"):
