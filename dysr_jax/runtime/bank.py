@@ -151,7 +151,7 @@ class Bank:
                 f"member {member!r} is not prepared for a frame of {program.size}; ready are "
                 f"{ready or 'none'}"
             )
-        return executable.run(self._resident.read[member], frame)
+        return executable(self._resident.read[member], frame)
 
     def __call__(self, frame: chex.Array, member: str) -> np.ndarray:
         """Upscale a frame, or several at once: as `dispatch`, on the host."""

@@ -2,11 +2,11 @@
 
 A serialised executable is a pickle, and loading one runs code. So this is a cache and no format to pass on:
 only files that this user alone can have written are read, and only what has the right digest is loaded.
-Whatever is wrong with a file (another version or device, damage, an owner), the executable is compiled again.
+Whatever is wrong with a file (another version or device, damage, an owner), the executable is compiled again;
+so is one that loads and fails when it runs.
 """
 
 import contextlib
-import dataclasses
 import hashlib
 import json
 import pathlib
@@ -22,7 +22,7 @@ from dysr_jax.runtime.compilations import LOADED
 from dysr_jax.runtime.fingerprint import Parts, environment, shapes
 from dysr_jax.runtime.memory import generated_bytes
 from dysr_jax.runtime.private_files import read_private, trim, write_private
-from dysr_jax.runtime.serialisation import deserialised, runs, serialised
+from dysr_jax.runtime.serialisation import deserialised, serialised
 
 LIMIT: Final = 2**30
 """Bytes on disk; what was not used for longest goes first."""
@@ -32,13 +32,43 @@ SUFFIX: Final = ".executable"
 _MAGIC: Final = b"dysr_jax executable 1\n"
 
 
-@dataclasses.dataclass(frozen=True)
 class Executable:
-    """A program that is ready to run on positional arguments."""
+    """A program that is ready to run: called with its arguments, by position.
 
-    run: jax.stages.Compiled
-    code_bytes: int
-    """Of its generated code; where the backend does not tell (the CPU), of the serialised executable."""
+    Args:
+        compiled: the program.
+        code_bytes: of its generated code; where the backend does not tell (the CPU), of the serialised
+            executable.
+        replacement: compiles the program anew. Given for a program that came from disk, which is not
+            trusted before its first call returns: that call waits for its result.
+    """
+
+    def __init__(
+        self,
+        compiled: jax.stages.Compiled,
+        code_bytes: int,
+        replacement: Callable[[], jax.stages.Compiled] | None = None,
+    ) -> None:
+        self.compiled = compiled
+        self.code_bytes = code_bytes
+        self._replacement = replacement
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Start to compute; the result is ready later."""
+        if self._replacement is None:
+            return self.compiled(*arguments)
+        return self._first_call(self._replacement, arguments)
+
+    def _first_call(
+        self, replacement: Callable[[], jax.stages.Compiled], arguments: tuple[Any, ...]
+    ) -> Any:
+        try:
+            result = jax.block_until_ready(self.compiled(*arguments))
+        except RuntimeError:  # JAX's own errors are of this kind
+            self.compiled = replacement()
+            result = self.compiled(*arguments)
+        self._replacement = None
+        return result
 
 
 class ExecutableCache:
@@ -56,6 +86,8 @@ class ExecutableCache:
         """How many came from disk."""
         self.compiled = 0
         """How many were compiled."""
+        self.failed = 0
+        """How many of those from disk failed when they ran; they were compiled too."""
         self._counting = threading.Lock()
 
     @property
@@ -83,11 +115,26 @@ class ExecutableCache:
         parts = {"key": key, "arguments": shapes(arguments), **environment(default_device())}
         text = json.dumps(parts, sort_keys=True).encode()
         path = self.folder / (hashlib.sha256(text).hexdigest() + SUFFIX)
-        executable = _load(path, text, arguments, result)
+        loaded = _load(path, text, arguments, result)
+        if loaded is None:
+            self._count(compiled=1)
+            return self._store(path, text, arguments, result, build())
+
+        def replacement() -> jax.stages.Compiled:
+            self._count(compiled=1, failed=1)
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)  # also where what is compiled now cannot be written
+            return self._store(path, text, arguments, result, build()).compiled
+
+        self._count(loaded=1)
+        compiled, payload_bytes = loaded
+        return Executable(compiled, generated_bytes(compiled) or payload_bytes, replacement)
+
+    def _count(self, *, loaded: int = 0, compiled: int = 0, failed: int = 0) -> None:
         with self._counting:
-            self.loaded += executable is not None
-            self.compiled += executable is None
-        return executable or self._store(path, text, arguments, result, build())
+            self.loaded += loaded
+            self.compiled += compiled
+            self.failed += failed
 
     def _store(
         self,
@@ -95,24 +142,27 @@ class ExecutableCache:
         key: bytes,
         arguments: tuple[Any, ...],
         result: Any,
-        run: jax.stages.Compiled,
+        compiled: jax.stages.Compiled,
     ) -> Executable:
-        """Write what can be loaded again; whatever prevents it, the executable is good."""
-        payload = serialised(run)
-        if payload is not None and runs(payload, arguments, result):
+        """Write what can be loaded again; whatever prevents it, the executable is good.
+
+        On the CPU what JAX took from its own cache cannot be loaded: functions are missing.
+        """
+        payload = serialised(compiled)
+        if payload is not None and deserialised(payload, arguments, result) is not None:
             with contextlib.suppress(OSError):
                 write_private(path, _packed(key, payload))
                 trim(self.folder, SUFFIX, self.limit)
-        return Executable(run, generated_bytes(run) or len(payload or b""))
+        return Executable(compiled, generated_bytes(compiled) or len(payload or b""))
 
 
 DEFAULT_CACHE: Final = ExecutableCache()
 """The user's."""
 
 
-def compiled_executable(run: jax.stages.Compiled) -> Executable:
+def compiled_executable(compiled: jax.stages.Compiled) -> Executable:
     """An executable that was compiled without a cache."""
-    return Executable(run, generated_bytes(run) or len(serialised(run) or b""))
+    return Executable(compiled, generated_bytes(compiled) or len(serialised(compiled) or b""))
 
 
 def _packed(key: bytes, payload: bytes) -> bytes:
@@ -122,8 +172,8 @@ def _packed(key: bytes, payload: bytes) -> bytes:
 
 def _load(
     path: pathlib.Path, key: bytes, arguments: tuple[Any, ...], result: Any
-) -> Executable | None:
-    """None: there is none, or none that may and can be loaded."""
+) -> tuple[jax.stages.Compiled, int] | None:
+    """The program and its bytes on disk; None: there is none, or none that may and can be loaded."""
     start = time.perf_counter()
     try:
         file = read_private(path)
@@ -132,8 +182,8 @@ def _load(
     payload = file[len(_packed(key, b"")) :]
     if _packed(key, payload) != file:
         return None
-    run = deserialised(payload, arguments, result)
-    if run is None:
+    compiled = deserialised(payload, arguments, result)
+    if compiled is None:
         return None
     jax.monitoring.record_event_duration_secs(LOADED, time.perf_counter() - start)
-    return Executable(run, generated_bytes(run) or len(payload))
+    return compiled, len(payload)

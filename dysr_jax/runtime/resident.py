@@ -54,10 +54,10 @@ class Resident:
             compile_lowered=compile_lowered,
         )
         self.read.setdefault(program.member, read)
-        return Entry(executable, workspace_bytes(executable.run, tree_bytes(read)))
+        return Entry(executable, workspace_bytes(executable.compiled, tree_bytes(read)))
 
     def warm_up(self, program: Program, executable: Executable) -> None:
         """Run it once, on a black frame: some backends finish their work at the first run."""
         spec = frame_spec(program.shape, program.batch)
         blank = np.zeros(spec.shape, spec.dtype)
-        executable.run(self.read[program.member], blank).block_until_ready()
+        executable(self.read[program.member], blank).block_until_ready()

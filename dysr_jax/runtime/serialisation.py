@@ -3,7 +3,6 @@
 from typing import Any
 
 import jax
-import numpy as np
 from jax.experimental import serialize_executable
 
 from dysr_jax.device import default_device
@@ -40,19 +39,3 @@ def deserialised(
         )
     except Exception:  # it depends on the backend what it raises
         return None
-
-
-def runs(payload: bytes, arguments: tuple[Any, ...], result: Any) -> bool:
-    """Whether what was serialised is whole.
-
-    On the CPU it is not, and fails when it runs, where JAX took the executable from its own cache.
-    """
-    run = deserialised(payload, arguments, result)
-    if run is None:
-        return False
-    zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), arguments)
-    try:
-        jax.block_until_ready(run(*zeros))
-    except Exception:  # it depends on the backend what it raises
-        return False
-    return True

@@ -40,11 +40,11 @@ class Stages:
 
     def _entry(self, part: Part) -> Entry:
         executable = stage_executable(self._net, part, output=self._output, cache=self._cache)
-        return Entry(executable, workspace_bytes(executable.run, tree_bytes(part.kernels)))
+        return Entry(executable, workspace_bytes(executable.compiled, tree_bytes(part.kernels)))
 
     def link(self, part: Part) -> Link:
         """The executable of a part that was added, over the part's kernels."""
-        return Link(self._entries[part.key].executable.run, part.kernels)
+        return Link(self._entries[part.key].executable, part.kernels)
 
     def memory(self, weights: int) -> Memory:
         """Bytes of the executables and of the largest workspace, beside those of the weights."""

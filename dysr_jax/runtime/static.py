@@ -1,12 +1,14 @@
 """Static programs, whole or a stage, as executables: from the cache where they are there, else compiled."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from dysr_jax.device import default_device
 from dysr_jax.model.branches import Branch
 from dysr_jax.model.programs import Output, compiler_options, frame_spec, lower_static
 from dysr_jax.model.stages import Part
@@ -92,6 +94,7 @@ def _executable(
     result: Any = 0,
 ) -> Executable:
     """Loaded by key and code, so that nothing is traced; by the lowered program where code is not known."""
+    _start_convolutions(default_device())
     if cache is None:
         return compiled_executable(compile_lowered(lower()))
     code = branches_digest(branches)
@@ -101,3 +104,19 @@ def _executable(
     lowered = lower()
     key = key | {"lowered": lowered_digest(lowered)}
     return cache.get(key, arguments, lambda: compile_lowered(lowered), result=result)
+
+
+@functools.cache
+def _start_convolutions(device: jax.Device) -> None:
+    """Run one convolution outside of any CUDA graph, once per process.
+
+    cuDNN cannot initialise itself while a graph is captured: the first executable fails there with
+    CUDNN_STATUS_EXECUTION_FAILED if it was not compiled, and so autotuned, in the same process.
+    """
+    if compiler_options():
+        image, kernel = jnp.zeros((1, 8, 8, 8)), jnp.zeros((3, 3, 8, 8))
+        layout = ("NHWC", "HWIO", "NHWC")
+        convolved = jax.lax.conv_general_dilated(
+            image, kernel, (1, 1), "SAME", dimension_numbers=layout
+        )
+        convolved.block_until_ready()

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from jax.experimental import serialize_executable
 
-from dysr_jax.runtime import executables, private_files, serialisation
+from dysr_jax.runtime import executables, private_files
 from dysr_jax.runtime.compilations import count_compilations
 from dysr_jax.runtime.executables import SUFFIX, ExecutableCache, compiled_executable
 
@@ -32,7 +32,7 @@ def get(cache, power=2, **key):
 
 
 def run(executable):
-    return np.asarray(executable.run(WEIGHTS, np.float32(0.5)))
+    return np.asarray(executable(WEIGHTS, np.float32(0.5)))
 
 
 def files(cache):
@@ -231,14 +231,46 @@ def test_what_the_backend_cannot_serialise_is_compiled(cache, monkeypatch, step)
     assert not cache.folder.exists()
 
 
-def test_what_fails_when_it_runs_is_not_kept(cache, monkeypatch):
-    class Broken:
-        def __call__(self, *args):
-            raise RuntimeError("a function is missing")
+class Broken:
+    """What was loaded and is not whole."""
 
-    monkeypatch.setattr(serialisation, "deserialised", lambda *_: Broken())
-    assert run(get(cache)).shape == (3,)
-    assert not cache.folder.exists()
+    def __call__(self, *args):
+        raise RuntimeError("a function is missing")
+
+    def memory_analysis(self):
+        return None
+
+
+def test_what_fails_when_it_runs_is_compiled_again_once(cache, monkeypatch):
+    cold = run(get(cache))
+    (path,) = files(cache)
+    with monkeypatch.context() as broken:
+        broken.setattr(executables, "deserialised", lambda *_: Broken())
+        loaded = get(cache)
+    assert (cache.loaded, cache.compiled, cache.failed) == (1, 1, 0)
+    path.write_bytes(b"to be replaced")
+    for _ in range(2):
+        np.testing.assert_array_equal(run(loaded), cold)
+        assert (cache.loaded, cache.compiled, cache.failed) == (1, 2, 1)
+    np.testing.assert_array_equal(run(get(cache)), cold)
+    assert (cache.loaded, cache.compiled, cache.failed) == (2, 2, 1)
+
+
+def test_what_fails_is_gone_even_where_nothing_can_be_written(cache, monkeypatch):
+    cold = run(get(cache))
+    (path,) = files(cache)
+    monkeypatch.setattr(executables, "deserialised", lambda *_: Broken())
+    monkeypatch.setattr(serialize_executable, "serialize", None)
+    np.testing.assert_array_equal(run(get(cache)), cold)
+    assert not path.exists()
+
+
+def test_a_mistaken_call_is_not_the_executable_that_fails(cache):
+    get(cache)
+    loaded = get(cache)
+    with pytest.raises(TypeError):
+        loaded(WEIGHTS)
+    assert (cache.compiled, cache.failed) == (1, 0)
 
 
 def test_another_jax_device_or_option_is_another_executable(cache, monkeypatch):
@@ -249,9 +281,9 @@ def test_another_jax_device_or_option_is_another_executable(cache, monkeypatch):
     get(cache)
     with jax.default_device(jax.devices()[1]):
         there = get(cache)
-        assert there.run(WEIGHTS, np.float32(0)).device == jax.devices()[1]
+        assert there(WEIGHTS, np.float32(0)).device == jax.devices()[1]
         again = get(cache)
-        assert again.run(WEIGHTS, np.float32(0)).device == jax.devices()[1]
+        assert again(WEIGHTS, np.float32(0)).device == jax.devices()[1]
     assert counts(cache) == (1, 4)
     cache.get({"power": 2}, (ARGUMENTS[0],), jax.jit(lambda p: p["w"]).lower(ARGUMENTS[0]).compile)
     assert counts(cache) == (1, 5)

@@ -40,7 +40,7 @@ class Ensemble:
     def dispatch(self, frame: chex.Array, member: str) -> jax.Array:
         """Run the member's executable over its own weights."""
         model = self._models[member]
-        return model.executable.run(model.params, frame)
+        return model.executable(model.params, frame)
 
     def memory(self) -> Memory:
         """All weights and all executables, and the largest workspace: one frame at a time."""

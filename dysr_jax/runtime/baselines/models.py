@@ -21,7 +21,7 @@ class Model(NamedTuple):
     def memory(self) -> Memory:
         """Of this model alone."""
         weights = tree_bytes(self.params)
-        workspace = workspace_bytes(self.executable.run, weights)
+        workspace = workspace_bytes(self.executable.compiled, weights)
         return Memory(weights, self.executable.code_bytes, workspace)
 
 

@@ -48,14 +48,14 @@ class LaxSwitch:
     def dispatch(self, frame: chex.Array, member: str) -> jax.Array:
         """Run the executable with the member's number."""
         assert self._executable is not None, "prepare comes first"
-        return self._executable.run(self._params, frame, self._numbers[member])
+        return self._executable(self._params, frame, self._numbers[member])
 
     def memory(self) -> Memory:
         """Of the shared weights and the one executable."""
         weights = tree_bytes(self._params)
         if self._executable is None:
             return Memory(weights, 0, 0)
-        workspace = workspace_bytes(self._executable.run, weights)
+        workspace = workspace_bytes(self._executable.compiled, weights)
         return Memory(weights, self._executable.code_bytes, workspace)
 
 

@@ -58,7 +58,7 @@ class ReloadCompiled:
         if self._held is None or self._held[0] != member:
             raise InputError(f"member {member!r}: allowed is the one that was switched to last")
         params, executable = self._held[1]
-        return executable.run(params, frame)
+        return executable(params, frame)
 
     def memory(self) -> Memory:
         """The most that any member takes, of each kind; reads every one to find it."""
@@ -71,7 +71,7 @@ class ReloadCompiled:
 
     def _memory(self, member: str) -> Memory:
         params, executable = self._read(member)
-        return Model(params, compiled_executable(executable.run)).memory()
+        return Model(params, compiled_executable(executable.compiled)).memory()
 
 
 class ReloadCached(ReloadCompiled):
