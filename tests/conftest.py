@@ -1,23 +1,28 @@
-"""Shared by all tests: several fake CPU devices, one small run."""
+"""Shared by all tests: several fake CPU devices, one small run.
 
+With DYSR_TEST_ACCELERATOR=1 JAX takes the GPU or TPU that it finds, and compiles as it does for users.
+"""
+
+import functools
 import os
 import pathlib
 import signal
 
-# Before JAX is imported: devices are counted once.
-os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=4"
-os.environ["JAX_PLATFORMS"] = "cpu"
+if os.environ.get("DYSR_TEST_ACCELERATOR") != "1":
+    # Before JAX is imported: devices are counted once.
+    os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=4"
+    os.environ["JAX_PLATFORMS"] = "cpu"
+    # Programs of tests run for milliseconds and are compiled for seconds. XLA's own passes run as always;
+    # LLVM does not optimise the machine code. With 0 it does, as it does for users.
+    os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+    # Workers and later runs share what they compiled; where the cache never hits, tests are only slower.
+    os.environ.setdefault(
+        "JAX_COMPILATION_CACHE_DIR",
+        str(pathlib.Path(__file__).parents[1] / ".pytest_cache" / "compiled"),
+    )
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.3"
+    os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "0"
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
-# Programs of tests run for milliseconds and are compiled for seconds. XLA's own passes run as always; LLVM
-# does not optimise the machine code. With 0 it does, as it does for users.
-os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
-# Workers and later runs share what they compiled; where the cache never hits, tests are only slower.
-os.environ.setdefault(
-    "JAX_COMPILATION_CACHE_DIR",
-    str(pathlib.Path(__file__).parents[1] / ".pytest_cache" / "compiled"),
-)
-os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.3"
-os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "0"
 
 from typing import NamedTuple
 
@@ -81,8 +86,12 @@ SMOKE = (
 """What has to work with every version that setup.cfg allows: a part for each package at least."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of those files `smoke`."""
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="run the tests marked long too")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark the tests of those files `smoke`; skip what is not asked for or cannot run here."""
     here = pathlib.Path(__file__).parent
     files = {here / name for name in SMOKE}
     gone = [str(file) for file in files if not file.is_file()]
@@ -91,6 +100,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path in files:
             item.add_marker(pytest.mark.smoke)
+        if item.get_closest_marker("long") and not config.getoption("long"):
+            item.add_marker(pytest.mark.skip(reason="takes long: pytest --long"))
+        if item.get_closest_marker("accelerator") and (reason := _no_accelerator()):
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@functools.cache
+def _no_accelerator() -> str:
+    """Why tests of an accelerator cannot run; empty where they can."""
+    if os.environ.get("DYSR_TEST_ACCELERATOR") != "1":
+        return "needs a GPU or TPU: make test-accelerator"
+    return "JAX finds no GPU or TPU here" if jax.default_backend() == "cpu" else ""
 
 
 class Run(NamedTuple):
