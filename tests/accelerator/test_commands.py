@@ -1,0 +1,88 @@
+"""Commands on an accelerator: a video twice, a search that is killed, the benchmarks in their smallest setting."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from fractions import Fraction
+
+import pytest
+
+from dysr_jax.video.reader import open_video
+from dysr_jax.video.writer import open_writer
+
+RATE, FRAMES = Fraction(25), 20
+
+SMALL = (
+    *("--config", "quickstart", "--space.slots", "3", "--space.width", "16"),
+    *("--train.chunk", "20", "--train.checkpoint-chunks", "1"),
+    *("--search.population", "16", "--search.generations", "4", "--search.members", "3"),
+    *("--search.frame", "48", "64", "--search.patches", "4", "--search.rounds", "3"),
+)
+"""Options of a search that takes seconds."""
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory, photograph):
+    path = tmp_path_factory.mktemp("film") / "film.mp4"
+    rows, columns, _ = photograph.shape
+    with open_writer(path, width=columns, height=rows, rate=RATE) as writer:
+        for number in range(FRAMES):
+            writer.write(photograph, number / RATE)
+    return path
+
+
+def test_a_video_goes_through_a_first_and_a_second_time(python, film, photograph, tmp_path):
+    for number in range(2):
+        out, trace = tmp_path / f"{number}.mp4", tmp_path / f"{number}.json"
+        python("-m", "dysr_jax.cli", "stream", film, out, "--json", trace)
+        with open_video(out) as reader:
+            frames = [frame.image for frame in reader.frames()]
+        assert {frame.shape for frame in frames} == {(360, 640, 3)}
+        assert len(frames) == len(json.loads(trace.read_text())["frames"]) == FRAMES
+        # What was decoded again is the photograph: the codec and the network change little of it.
+        apart = frames[-1][1::4, 1::4].astype(int) - photograph
+        assert abs(apart).mean() < 12
+
+
+def test_a_search_that_is_killed_goes_on_and_ends(python, environ, tmp_path):
+    run = tmp_path / "run"
+    command = ["-m", "dysr_jax.cli", "search", "--out", run, "--train.steps", "400", *SMALL]
+    first = subprocess.Popen(
+        [sys.executable, *map(str, command)],
+        env=environ,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    checkpoints, end = run / "checkpoints", time.monotonic() + 120
+    while not list(checkpoints.glob("[0-9]*")) and time.monotonic() < end:
+        assert first.poll() is None, "it ended before its first checkpoint"
+        time.sleep(0.05)
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    assert not (run / "pareto.json").exists()
+    done = python(*command)
+    assert (run / "report.html").stat().st_size > 100_000, done.stdout
+    results = json.loads((run / "pareto.json").read_text())
+    assert 1 <= len(results["members"]) <= 3
+    assert len((run / "archive.jsonl").read_text().splitlines()) >= 16
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("fps", "--members", "fastest", "--outputs", "360", "--rounds", "2", "--seconds", "0.2"),
+        ("switch", "--switches", "12", "--frame", "48", "64", "--strategies", "bank", "chained"),
+        ("search", *SMALL, "--populations", "16", "--rounds", "2", "--compiled", "1"),
+    ],
+    ids=lambda command: command[0],
+)
+def test_benchmarks_run(python, tmp_path, command):
+    figures = tmp_path / "figures.json"
+    done = python("-m", "dysr_jax.cli", "bench", *command, "--json", figures)
+    assert done.stdout.strip()
+    found = json.loads(figures.read_text())
+    assert "cpu" not in found["device"].lower()
+    rows = next(value for value in found.values() if isinstance(value, list) and value)
+    assert all("failed" not in row and "error" not in row for row in rows), rows
