@@ -1,4 +1,4 @@
-"""Commands on an accelerator: a video twice, a search that is killed, the benchmarks in their smallest setting."""
+"""Commands on an accelerator: a video twice, a search that is killed, the smallest benchmarks."""
 
 import json
 import signal
@@ -73,7 +73,7 @@ def test_a_search_that_is_killed_goes_on_and_ends(python, environ, tmp_path):
     "command",
     [
         ("fps", "--members", "fastest", "--outputs", "360", "--rounds", "2", "--seconds", "0.2"),
-        ("switch", "--switches", "12", "--frame", "48", "64", "--strategies", "bank", "chained"),
+        ("switch", "--switches", "12", "--frame", "48", "64", "--strategies", "fused", "chained"),
         ("search", *SMALL, "--populations", "16", "--rounds", "2", "--compiled", "1"),
     ],
     ids=lambda command: command[0],
