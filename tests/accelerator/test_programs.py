@@ -14,7 +14,7 @@ from dysr_jax.model.programs import make_supernet
 from dysr_jax.model.supernet import init_params
 from dysr_jax.search.evaluator import Evaluator
 from dysr_jax.search.patches import grid_patches
-from dysr_jax.space import sample, to_archs, uniform
+from dysr_jax.space import sample, uniform
 from dysr_jax.train.state import init_state
 from dysr_jax.train.step import make_train_chunk
 
@@ -42,12 +42,12 @@ def params():
     ("dtype", "precision", "most_db"), [("float32", "highest", 2e-3), ("bfloat16", None, 0.1)]
 )
 def test_a_population_is_worth_what_the_cpu_says(params, pairs, host, dtype, precision, most_db):
-    genes = to_archs(sample(jax.random.key(1), SPACE, 24))
+    genes = np.asarray(sample(jax.random.key(1), SPACE, (24,)))
     patches = grid_patches(pairs, 4, 24)
 
     def evaluated(mesh, dtype):
         evaluate = Evaluator(make_supernet(SPACE, dtype), patches, mesh)
-        return evaluate(parallel.replicate(params, mesh), np.asarray(genes, np.int32))
+        return evaluate(parallel.replicate(params, mesh), genes)
 
     with jax.default_matmul_precision(precision):
         found = evaluated(parallel.device_mesh(1), dtype)
