@@ -11,6 +11,7 @@ from dysr_jax.video.colour import BT709, LIMITED, assumed_matrix, from_rgb
 from dysr_jax.video.copied import Copied
 from dysr_jax.video.formats import Encoder, Format, choose_encoder, muxer_options
 from dysr_jax.video.pacing import Pacer
+from dysr_jax.video.pyav import open_av
 from dysr_jax.video.reader import Reader
 from dysr_jax.video.sink import Sink
 
@@ -56,7 +57,6 @@ class Encoding:
         like: Reader | None,
         crf: int | None,
     ) -> None:
-        import av
         from av.video.reformatter import VideoReformatter
 
         self.notes: list[str] = []
@@ -67,7 +67,7 @@ class Encoding:
         self._pad = tuple(side % 2 if self._encoder.even else 0 for side in size)
         self._pacer = None if form.tagged else Pacer(rate)
         self._reformatter = VideoReformatter()
-        self._container = av.open(sink, "w", format=form.muxer, options=muxer_options(form))
+        self._container = open_av(sink, "w", format=form.muxer, options=muxer_options(form))
         self._stream = self._add_stream(size, crf)
         self._last: tuple[int, av.VideoFrame] | None = None
         self._copied: Copied | None = None

@@ -13,8 +13,9 @@ from dysr_jax.video import colour
 from dysr_jax.video.clock import Clock
 from dysr_jax.video.decode import Decoder
 from dysr_jax.video.findings import Findings, declared_end
-from dysr_jax.video.orientation import display_matrix, oriented, swaps_sides
+from dysr_jax.video.orientation import Matrix, display_matrix, oriented, swaps_sides
 from dysr_jax.video.prefetch import Prefetched
+from dysr_jax.video.pyav import fraction
 from dysr_jax.video.source import name_of, open_container, refuse, video_stream
 
 if TYPE_CHECKING:
@@ -47,11 +48,13 @@ class Reader:
         if self._first is None:
             refuse(name, "no frame of it can be decoded")
         self._matrix = display_matrix(self._first)
+        self.pixel_aspect = _aspect(stream, self._matrix)
+        """Width of a pixel by its height, as it is shown."""
         self.rate: Fraction = _rate(stream)
         """Frames a second, on average."""
         self.start = _start(container, stream)
         """The time of the file, in seconds, that is time 0 here."""
-        self.tick: Fraction = stream.time_base or 1 / self.rate
+        self.tick: Fraction = fraction(stream.time_base) or 1 / self.rate
         """Seconds of which the file's times are multiples."""
         self.duration = declared_end(stream, self.start)
         """When the last frame ends, in seconds, as the file declares it; `None` if it does not."""
@@ -81,12 +84,6 @@ class Reader:
     def transfer(self) -> int:
         """H.273 number of the colours' transfer; 2 if the file does not say."""
         return self._findings.transfer
-
-    @property
-    def pixel_aspect(self) -> Fraction:
-        """Width of a pixel by its height, as it is shown."""
-        aspect = self._decoder.stream.sample_aspect_ratio or Fraction(1)
-        return 1 / aspect if swaps_sides(self._matrix) else aspect
 
     @property
     def variable(self) -> bool:
@@ -173,13 +170,22 @@ class Reader:
 
 def _rate(stream: "VideoStream") -> Fraction:
     rates = (stream.average_rate, stream.guessed_rate, stream.base_rate)
-    return next((Fraction(rate) for rate in rates if rate), Fraction(25))
+    return next((rate for rate in map(fraction, rates) if rate and rate > 0), Fraction(25))
+
+
+def _aspect(stream: "VideoStream", matrix: Matrix) -> Fraction:
+    aspect = fraction(stream.sample_aspect_ratio) or Fraction(1)
+    return 1 / aspect if swaps_sides(matrix) else aspect
 
 
 def _start(container: "InputContainer", stream: "VideoStream") -> Fraction:
-    """The least time stamp of all streams; what lies before 0 is the run-up of an audio decoder."""
-    start = Fraction(max(container.start_time or 0, 0), 1_000_000)
-    mine = (stream.start_time or 0) * (stream.time_base or Fraction(0))
+    """The least time stamp of all streams; what lies before 0 is the run-up of an audio decoder.
+
+    Unless pictures lie there too.
+    """
+    mine = (stream.start_time or 0) * (fraction(stream.time_base) or Fraction(0))
+    start = Fraction(container.start_time or 0, 1_000_000)
+    start = start if mine < 0 else max(start, Fraction(0))
     return mine if abs(mine - start) < Fraction(1, 500_000) else start  # without the rounding
 
 

@@ -6,6 +6,8 @@ import sys
 from typing import TYPE_CHECKING, NoReturn
 
 from dysr_jax.errors import InputError
+from dysr_jax.video.packets import is_cover
+from dysr_jax.video.pyav import open_av
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -51,7 +53,7 @@ def open_container(name: str) -> "InputContainer":
     try:
         # The default size of reads is for seeking in files; raw frames in a pipe are larger.
         place, size = ("pipe:0", 1 << 20) if name == STANDARD else (f"file:{name}", 1 << 15)
-        container = av.open(place, "r", buffer_size=size, metadata_errors="replace")
+        container = open_av(place, "r", buffer_size=size)
     except av.error.InvalidDataError:
         refuse(name, "it is no video, or it is cut off before its index")
     except (av.error.FFmpegError, OSError, ValueError) as error:
@@ -74,10 +76,8 @@ def video_stream(name: str, container: "InputContainer") -> "VideoStream":
     Raises:
         InputError: no such stream, or one that FFmpeg has no decoder for.
     """
-    from av.stream import Disposition
-
     _check_kind(name, container)
-    streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+    streams = [stream for stream in container.streams.video if not is_cover(stream)]
     if not streams:
         refuse(name, "it has no video stream")
     if streams[0].codec_context is None:
