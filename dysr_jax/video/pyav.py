@@ -11,10 +11,12 @@ class Rational(Protocol):
     """A fraction of PyAV: until version 18 `Fraction`, then `AVRational`, whose denominator may be 0."""
 
     @property
-    def numerator(self) -> int: ...
+    def numerator(self) -> int:
+        """Above the line."""
 
     @property
-    def denominator(self) -> int: ...
+    def denominator(self) -> int:
+        """Below the line."""
 
 
 def fraction(value: Rational | None) -> Fraction | None:

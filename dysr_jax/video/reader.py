@@ -17,6 +17,7 @@ from dysr_jax.video.orientation import Matrix, display_matrix, oriented, swaps_s
 from dysr_jax.video.prefetch import Prefetched
 from dysr_jax.video.pyav import fraction
 from dysr_jax.video.source import name_of, open_container, refuse, video_stream
+from dysr_jax.video.tags import film_tags, head_of
 
 if TYPE_CHECKING:
     import av
@@ -58,7 +59,13 @@ class Reader:
         """Seconds of which the file's times are multiples."""
         self.duration = declared_end(stream, self.start)
         """When the last frame ends, in seconds, as the file declares it; `None` if it does not."""
-        self.metadata: dict[str, str] = dict(container.metadata)
+        self.index = stream.index
+        """Of its stream in the file."""
+        self.head = head_of(container, self.start)
+        """Its tags and chapters."""
+        self.tags, self.disposition = film_tags(stream.metadata), stream.disposition
+        self.accompanied = len(container.streams) > 1
+        """Whether there is more in the file than these frames."""
         self._clock = Clock(self.rate, self.tick, self.start)
         self._findings = Findings(self._first, self._decoder, self._clock, self.duration)
         self.image_shape = self._shape(self._first)
@@ -94,6 +101,11 @@ class Reader:
     def ended(self) -> bool:
         """Whether all frames were given."""
         return self._decoder.ended
+
+    @property
+    def end(self) -> Fraction:
+        """When the last frame so far ends, in seconds."""
+        return self._clock.end
 
     @property
     def skipped(self) -> int:

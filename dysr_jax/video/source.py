@@ -22,6 +22,11 @@ def name_of(path: str | os.PathLike[str]) -> str:
     return os.fspath(path)
 
 
+def is_pipe(name: str) -> bool:
+    """Whether what a path names can be read once only: standard input, or a pipe with a name."""
+    return name == STANDARD or not pathlib.Path(name).is_file()
+
+
 def refuse(name: str, reason: object) -> NoReturn:
     """Raise the one line that says why a video cannot be read."""
     raise InputError(f"video {name!r} cannot be read: {reason}") from None

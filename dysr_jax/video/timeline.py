@@ -1,13 +1,13 @@
 """The time stamps of a file that was joined from several, as one film.
 
-Recordings of broadcasts are cut and joined byte by byte, and their clocks wrap; so time stamps jump. FFmpeg and
-players go on where the last packet ended, and keep pictures and sound together. The thresholds are those of
-`ffmpeg` (`dts_delta_threshold`, `dts_error_threshold`).
+Recordings of broadcasts are cut and joined byte by byte, and their clocks wrap; so time stamps jump. FFmpeg
+and players go on where the last packet ended, and keep pictures and sound together. Thresholds are those of
+`ffmpeg` (`dts_delta_threshold`).
 """
 
 import dataclasses
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from dysr_jax.video.pyav import fraction
 
@@ -56,7 +56,7 @@ class Timeline:
     def __init__(self, container: "InputContainer") -> None:
         from av.format import Flags
 
-        self._jumps = bool(int(container.format.flags) & Flags.ts_discont.value)
+        self._jumps = bool(container.format.flags & cast(Any, Flags.ts_discont).value)
         end = (container.start_time or 0) + (container.duration or 0)
         self._longest = max(Fraction(end, 1_000_000), Fraction(0)) + LONGEST
         self._parts = [_Part(0, Fraction(0))]
