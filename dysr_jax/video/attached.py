@@ -56,6 +56,11 @@ class Covers:
             packet.stream = added
             output.mux_one(packet)
 
+    @property
+    def streams(self) -> tuple[int, ...]:
+        """Numbers of the output's streams that are covers."""
+        return tuple(added.index for _, added in self._packets)
+
     def close(self) -> None:
         """Let go of the file."""
         self._source.close()

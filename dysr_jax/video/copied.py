@@ -62,6 +62,11 @@ class Copied:
         else:
             self._open(like.path)
 
+    @property
+    def covers(self) -> tuple[int, ...]:
+        """Numbers of the output's streams that are covers, until `begin`."""
+        return () if self._covers is None else self._covers.streams
+
     def begin(self) -> None:
         """Copy what belongs to the head; call it when that is written."""
         if self._covers is not None:

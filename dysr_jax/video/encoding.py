@@ -12,6 +12,7 @@ from dysr_jax.video.aspect import ROOM, display_size, matroska_head, y4m_head
 from dysr_jax.video.colour import BT709, LIMITED, assumed_matrix, from_rgb
 from dysr_jax.video.copied import Copied
 from dysr_jax.video.formats import Encoder, Format, choose_encoder, muxer_options
+from dysr_jax.video.moov import mend, seconds_of
 from dysr_jax.video.pacing import Pacer
 from dysr_jax.video.pyav import open_av
 from dysr_jax.video.reader import Reader
@@ -76,7 +77,7 @@ class Encoding:
         self._last: tuple[Fraction, int, av.VideoFrame] | None = None
         self._copied: Copied | None = None
         if like is not None:
-            self._add_others(like, options)
+            self._add_others(like, options, sink)
         self._shape(sink)
         self._start(size)
 
@@ -106,7 +107,7 @@ class Encoding:
         self._container.close()
         self._note_pace()
 
-    def _add_others(self, like: Reader, options: dict[str, str]) -> None:
+    def _add_others(self, like: Reader, options: dict[str, str], sink: Sink) -> None:
         """What is in the source beside its frames, as far as the container takes it."""
         if not self._form.tagged:
             if like.accompanied or like.head != Head():
@@ -117,13 +118,19 @@ class Encoding:
         self._container.set_chapters(list(head.chapters))
         self._stream.metadata.update(like.tags)
         self._stream.disposition = like.disposition
-        self._copied = Copied(like, self._container, self._form.muxer)
-        left = [*self._copied.left, *left]
+        copied = self._copied = Copied(like, self._container, self._form.muxer)
+        self._note_left([*copied.left, *left])
+        created = None
+        if "use_metadata_tags" in options.get("movflags", ""):
+            created = seconds_of(self._container.metadata.pop("creation_time", ""))
+        if copied.covers or created is not None:
+            sink.after = functools.partial(mend, covers=copied.covers, created=created)
+
+    def _note_left(self, left: list[str]) -> None:
         if left:
             verb, them = ("is", "it") if len(left) == 1 else ("are", "them")
-            self.notes.append(
-                f"{', '.join(left)} {verb} left out: {self._form.muxer} does not take {them}"
-            )
+            muxer = self._form.muxer
+            self.notes.append(f"{', '.join(left)} {verb} left out: {muxer} does not take {them}")
 
     def _shape(self, sink: Sink) -> None:
         """Say the shape of pixels where the encoder does not."""

@@ -24,6 +24,8 @@ class Sink:
         self._descriptor, self._seekable = descriptor, seekable
         self.edit: Callable[[bytes], bytes | None] | None = None
         """Changes the head of the file, or a patch of it; gives None while it needs more of the head."""
+        self.after: Callable[[int], None] | None = None
+        """Called with the descriptor when all is written."""
         self._head: bytes | None = b""
         self._position = self._end = 0
         self._patches: list[tuple[int, bytes]] = []
@@ -63,6 +65,11 @@ class Sink:
             if self.error is None:
                 os.lseek(self._descriptor, position, os.SEEK_SET)
                 self._try_to_write(data)
+        try:
+            if self.after is not None and self.error is None:
+                self.after(self._descriptor)
+        except OSError as error:
+            self.error = error
         try:
             os.close(self._descriptor)
         except OSError as error:  # network file systems say it here that the disk is full

@@ -22,8 +22,12 @@ TECHNICAL = re.compile(
 
 
 def film_tags(metadata: Mapping[str, str]) -> dict[str, str]:
-    """The tags that belong to the film."""
-    return {key: value for key, value in metadata.items() if not TECHNICAL.fullmatch(key)}
+    """The tags that belong to the film.
+
+    FFmpeg gives two times of creation, one behind the other, where a file has it in two places.
+    """
+    kept = {key: value for key, value in metadata.items() if not TECHNICAL.fullmatch(key)}
+    return {k: v.split(";")[0] if k == "creation_time" else v for k, v in kept.items()}
 
 
 @dataclasses.dataclass(frozen=True)

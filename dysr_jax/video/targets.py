@@ -55,7 +55,7 @@ def open_target(name: str) -> int:
     try:
         return os.open(
             partial_of(name),
-            os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0),
+            os.O_RDWR | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0),
             0o666,
         )
     except OSError as error:

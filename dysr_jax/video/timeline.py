@@ -123,6 +123,8 @@ class Timeline:
             if other is not mine and abs(other.expected - time) <= GAP
             if other.part.number > mine.part.number or (forward and other.part is mine.part)
         ]
+        if not near and not self._jumps:  # a second file begins where all of the first has ended
+            expected = max(s.expected + s.part.shift for s in self._streams.values())
         if not near:
             return self._begun(expected - time)
         part = max(near, key=lambda part: part.number)
