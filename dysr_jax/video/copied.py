@@ -11,7 +11,7 @@ from dysr_jax.video.packets import Packets, is_cover
 from dysr_jax.video.pyav import fraction, open_av
 from dysr_jax.video.reader import Reader
 from dysr_jax.video.source import is_pipe, open_container
-from dysr_jax.video.tags import film_tags, is_of_head
+from dysr_jax.video.tags import is_of_head, stream_tags
 
 if TYPE_CHECKING:
     from av.bitstream import BitStreamFilterContext
@@ -125,7 +125,7 @@ class Copied:
         added = self._output.add_stream_from_template(stream)
         if stream.type != "attachment":  # their names are among their tags
             added.metadata.clear()
-            added.metadata.update(film_tags(stream.metadata))
+            added.metadata.update(stream_tags(stream.metadata))
         added.disposition = stream.disposition
         self._streams[stream.index] = added
         if _needs_header(stream, self._muxer):

@@ -17,7 +17,7 @@ from dysr_jax.video.orientation import Matrix, display_matrix, oriented, swaps_s
 from dysr_jax.video.prefetch import Prefetched
 from dysr_jax.video.pyav import fraction
 from dysr_jax.video.source import name_of, open_container, refuse, video_stream
-from dysr_jax.video.tags import film_tags, head_of
+from dysr_jax.video.tags import head_of, stream_tags
 
 if TYPE_CHECKING:
     import av
@@ -63,7 +63,7 @@ class Reader:
         """Of its stream in the file."""
         self.head = head_of(container, self.start)
         """Its tags and chapters."""
-        self.tags, self.disposition = film_tags(stream.metadata), stream.disposition
+        self.tags, self.disposition = stream_tags(stream.metadata), stream.disposition
         self.accompanied = len(container.streams) > 1
         """Whether there is more in the file than these frames."""
         self._clock = Clock(self.rate, self.tick, self.start)

@@ -38,8 +38,12 @@ def _check_place(name: str) -> None:
             refuse(name, "standard input is a terminal; allowed is a pipe or a file")
         return
     place = pathlib.Path(name)
-    if not place.exists():
-        raise InputError(f"video {name!r} does not exist")
+    try:
+        place.stat()
+    except FileNotFoundError:
+        raise InputError(f"video {name!r} does not exist") from None
+    except (OSError, ValueError) as error:  # such as a name that is too long
+        refuse(name, getattr(error, "strerror", None) or error)
     if place.is_dir():
         refuse(name, "it is a folder")
     if place.is_file() and not place.stat().st_size:

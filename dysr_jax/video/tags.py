@@ -30,6 +30,13 @@ def film_tags(metadata: Mapping[str, str]) -> dict[str, str]:
     return {k: v.split(";")[0] if k == "creation_time" else v for k, v in kept.items()}
 
 
+def stream_tags(metadata: Mapping[str, str]) -> dict[str, str]:
+    """The tags of a stream that belong to the film; MP4 calls its title its name."""
+    tags = film_tags(metadata)
+    name = tags.pop("name", None)
+    return tags if name is None else {"title": name, **tags}
+
+
 @dataclasses.dataclass(frozen=True)
 class Head:
     """What the head of a file says."""
