@@ -3,6 +3,9 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from dysr_jax.video.packets import Packets
+from dysr_jax.video.stamps import Stamps
+
 if TYPE_CHECKING:
     import av
     from av.container import InputContainer
@@ -17,7 +20,10 @@ class Decoder:
     """The frames of a stream. Packets that cannot be decoded are left out and counted."""
 
     def __init__(self, container: "InputContainer", stream: "VideoStream") -> None:
-        self.container, self.stream = container, stream
+        self.stream = stream
+        self.packets = Packets(container)
+        self._first_dts: int | None = None
+        self._stamps = Stamps()
         self.skipped = 0
         """Packets that could not be decoded."""
         self.concealed = 0
@@ -33,6 +39,7 @@ class Decoder:
         for packet in self._packets():
             for frame in self._decoded(packet):
                 self.concealed += frame.is_corrupt
+                frame.pts = self._stamps(frame.pts, frame.dts, self._first_dts)
                 yield frame
         self.ended = True
 
@@ -40,21 +47,15 @@ class Decoder:
         import av
 
         self.stream.thread_type = "AUTO"  # frames in parallel, where the codec can
-        packets = self.container.demux(self.stream)
-        while True:
-            try:
-                packet = next(packets)
-            except StopIteration:
-                return
-            except av.error.FFmpegError as error:
-                self.failure = error.strerror or str(error)
-                yield from self._last()
-                return
-            if packet.size:
-                self.cut = packet.is_corrupt
-                yield packet
-            else:
-                yield from self._last()
+        try:
+            for packet in self.packets:
+                if packet.stream.index == self.stream.index:
+                    self.cut = packet.is_corrupt
+                    self._first_dts = packet.dts if self._first_dts is None else self._first_dts
+                    yield packet
+        except av.error.FFmpegError as error:
+            self.failure = error.strerror or str(error)
+        yield from self._last()
 
     def _last(self) -> Iterator["Packet"]:
         """Empty packets, for what the decoder still holds; each damaged frame in it takes one more."""

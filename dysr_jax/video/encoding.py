@@ -1,5 +1,6 @@
 """Frames into a container: colours, time stamps, encoder and muxer."""
 
+import functools
 import math
 from fractions import Fraction
 from typing import TYPE_CHECKING, cast
@@ -7,12 +8,16 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from dysr_jax.errors import InputError
+from dysr_jax.video.aspect import ROOM, display_size, matroska_head, y4m_head
 from dysr_jax.video.colour import BT709, LIMITED, assumed_matrix, from_rgb
 from dysr_jax.video.copied import Copied
 from dysr_jax.video.formats import Encoder, Format, choose_encoder, muxer_options
+from dysr_jax.video.moov import mend, seconds_of
 from dysr_jax.video.pacing import Pacer
+from dysr_jax.video.pyav import open_av
 from dysr_jax.video.reader import Reader
 from dysr_jax.video.sink import Sink
+from dysr_jax.video.tags import Head, fitting, needs_keys
 
 if TYPE_CHECKING:
     import av
@@ -56,7 +61,6 @@ class Encoding:
         like: Reader | None,
         crf: int | None,
     ) -> None:
-        import av
         from av.video.reformatter import VideoReformatter
 
         self.notes: list[str] = []
@@ -67,36 +71,76 @@ class Encoding:
         self._pad = tuple(side % 2 if self._encoder.even else 0 for side in size)
         self._pacer = None if form.tagged else Pacer(rate)
         self._reformatter = VideoReformatter()
-        self._container = av.open(sink, "w", format=form.muxer, options=muxer_options(form))
+        options = muxer_options(form, keys=like is not None and needs_keys(like.head))
+        self._container = open_av(sink, "w", format=form.muxer, options=options)
         self._stream = self._add_stream(size, crf)
-        self._last: tuple[int, av.VideoFrame] | None = None
+        self._last: tuple[Fraction, int, av.VideoFrame] | None = None
         self._copied: Copied | None = None
-        if like is not None and form.tagged:
-            kept = {k: v for k, v in like.metadata.items() if k.lower() not in TECHNICAL}
-            self._container.metadata.update(kept)
-            self._copied = Copied(like, self._container, form.muxer)
+        if like is not None:
+            self._add_others(like, options, sink)
+        self._shape(sink)
         self._start(size)
 
     def add(self, image: np.ndarray, time: Fraction) -> None:
-        """Encode a frame, and copy what is heard and read until then."""
+        """Encode the frame before this one, and copy what is heard and read until then."""
         if self._pacer is not None:
             self._add_paced(self._pacer, image, time)
             return
-        self._encode(self._frame(image), round(time / self._tick))
+        stamp = round(time / self._tick)
+        if self._last is not None:
+            stamp = max(stamp, self._last[1] + 1)
+            self._encode(self._last[2], stamp - self._last[1])
+        frame = self._frame(image)
+        frame.pts, self._last = stamp, (time, stamp, frame)
         if self._copied is not None:
             self._copied.until(time)
 
     def finish(self) -> None:
         """Encode what the encoder still holds, copy the rest, and write the end of the file."""
+        end = self._encode_last()
         self._container.mux(self._stream.encode(None))
         if self._copied is not None:
             whole = self._like is not None and self._like.ended and not self._like.damaged
-            end = Fraction(0) if self._last is None else (self._last[0] + 1) * self._tick
             self._copied.until(None if whole else end)
             self._copied.close()
             self.notes += self._copied.notes
         self._container.close()
         self._note_pace()
+
+    def _add_others(self, like: Reader, options: dict[str, str], sink: Sink) -> None:
+        """What is in the source beside its frames, as far as the container takes it."""
+        if not self._form.tagged:
+            if like.accompanied or like.head != Head():
+                self.notes.append("sound, subtitles and metadata are left out: Y4M has none")
+            return
+        head, left = fitting(like.head, self._form.muxer, options, self._encoder.name, self._rate)
+        self._container.metadata.update(head.tags)
+        self._container.set_chapters(list(head.chapters))
+        self._stream.metadata.update(like.tags)
+        self._stream.disposition = like.disposition
+        copied = self._copied = Copied(like, self._container, self._form.muxer)
+        self._note_left([*copied.left, *left])
+        created = None
+        if "use_metadata_tags" in options.get("movflags", ""):
+            created = seconds_of(self._container.metadata.pop("creation_time", ""))
+        if copied.covers or created is not None:
+            sink.after = functools.partial(mend, covers=copied.covers, created=created)
+
+    def _note_left(self, left: list[str]) -> None:
+        if left:
+            verb, them = ("is", "it") if len(left) == 1 else ("are", "them")
+            muxer = self._form.muxer
+            self.notes.append(f"{', '.join(left)} {verb} left out: {muxer} does not take {them}")
+
+    def _shape(self, sink: Sink) -> None:
+        """Say the shape of pixels where the encoder does not."""
+        aspect = self._like.pixel_aspect if self._like else Fraction(1)
+        if self._pacer is not None:
+            sink.edit = functools.partial(y4m_head, aspect=aspect)
+        elif self._form.muxer in ("matroska", "webm") and aspect != 1:
+            size = self._stream.width, self._stream.height
+            sink.edit = functools.partial(matroska_head, shown=display_size(size, aspect))
+            self._stream.metadata["title"] = self._stream.metadata.get("title", "") + ROOM
 
     def _add_stream(self, size: tuple[int, int], crf: int | None) -> "VideoStream":
         options = dict(self._encoder.options)
@@ -132,6 +176,8 @@ class Encoding:
                 f"{columns}x{rows} at {self._rate} frames a second cannot be encoded with "
                 f"{self._encoder.name}: {reason}"
             ) from None
+        if self._copied is not None:
+            self._copied.begin()
         if self._encoder is not self._form.encoders[0]:
             self.notes.append(f"encoded with {self._encoder.name}: this FFmpeg has no better one")
         if any(self._pad):
@@ -145,21 +191,43 @@ class Encoding:
         return from_rgb(image, self._reformatter, "yuv420p", self._matrix)
 
     def _add_paced(self, pacer: Pacer, image: np.ndarray, time: Fraction) -> None:
-        """Frames are numbered; `_encode` takes the next number."""
+        """Frames are numbered, and shown at a constant rate."""
         repeats, fits = pacer.place(time)
-        for _ in range(repeats):
-            if self._last is not None:
-                self._encode(self._last[1], 0)
+        self._repeat(repeats)
         if fits:
-            self._encode(self._frame(image), 0)
+            number = 0 if self._last is None else self._last[1] + 1
+            self._last = time, number, self._frame(image)
+            self._encode_numbered()
 
-    def _encode(self, frame: "av.VideoFrame", stamp: int) -> None:
+    def _repeat(self, times: int) -> None:
+        for _ in range(times):
+            if self._last is not None:
+                self._last = self._last[0], self._last[1] + 1, self._last[2]
+                self._encode_numbered()
+
+    def _encode_numbered(self) -> None:
+        if self._last is not None:
+            self._last[2].pts = self._last[1]
+            self._encode(self._last[2], 1)
+
+    def _encode_last(self) -> Fraction:
+        """Encode the last frame, which may stand long; says when it ends."""
+        if self._last is None:
+            return Fraction(0)
+        time, stamp, frame = self._last
+        end = time + 1 / self._rate
+        if self._like is not None and self._like.ended:
+            end = max(end, self._like.end)
+        if self._pacer is not None:
+            self._repeat(self._pacer.fill(end))
+        else:
+            self._encode(frame, max(1, round(end / self._tick) - stamp))
+        return end
+
+    def _encode(self, frame: "av.VideoFrame", duration: int) -> None:
         from av.video.frame import PictureType
 
-        stamp = stamp if self._last is None else max(stamp, self._last[0] + 1)
-        self._last = stamp, frame
-        frame.pts, frame.time_base = stamp, self._stream.codec_context.time_base
-        frame.duration = round(1 / (self._rate * frame.time_base))
+        frame.time_base, frame.duration = self._stream.codec_context.time_base, duration
         frame.pict_type = PictureType.NONE  # the encoder chooses
         self._container.mux(self._stream.encode(frame))
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from dysr_jax.video import colour
 from dysr_jax.video.clock import Clock
 from dysr_jax.video.decode import Decoder
+from dysr_jax.video.pyav import fraction
 
 if TYPE_CHECKING:
     import av
@@ -19,8 +20,9 @@ TOLERANCE_S = Fraction(1, 2)
 
 def declared_end(stream: "VideoStream", start: Fraction) -> Fraction | None:
     """When the last frame ends, as the container says it: in the stream, or in Matroska's tag."""
-    if stream.duration and stream.time_base:
-        return ((stream.start_time or 0) + stream.duration) * stream.time_base - start
+    tick = fraction(stream.time_base)
+    if stream.duration and tick:
+        return ((stream.start_time or 0) + stream.duration) * tick - start
     parts = stream.metadata.get("DURATION", "").split(":")
     try:
         hours, minutes, seconds = map(Fraction, parts)
@@ -63,8 +65,9 @@ class Findings:
         end, slack = self._clock.end, max(TOLERANCE_S, 2 / self._clock.rate)
         if self._decoder.failure:
             return f"it cannot be read after {float(end):.2f} s: {self._decoder.failure}"
-        if self._declared is not None and self._declared - end > slack:
-            return f"it ends at {float(end):.2f} s of the {float(self._declared):.2f} s it declares"
+        declared = self._declared if self._decoder.packets.timeline.trusted else None
+        if declared is not None and declared - end > slack:
+            return f"it ends at {float(end):.2f} s of the {float(declared):.2f} s it declares"
         return f"its last packet, at {float(end):.2f} s, is cut off" if self._decoder.cut else None
 
     def notes(self) -> tuple[str, ...]:

@@ -75,12 +75,20 @@ def format_of(name: str) -> Format:
     return FORMATS[suffix]
 
 
-def muxer_options(form: Format) -> dict[str, str]:
-    """The options of a format's container, for the FFmpeg that is there."""
+def muxer_options(form: Format, *, keys: bool = False) -> dict[str, str]:
+    """The options of a format's container, for the FFmpeg that is there.
+
+    Args:
+        form: of the output.
+        keys: tags of MP4 and MOV stand under their full names, as those that phones write.
+    """
     import av
 
     old = av.library_versions["libavformat"] < (62, 12)
-    return dict(ONLY_FRAGMENTS if form.options is FRAGMENTS and old else form.options)
+    options = dict(ONLY_FRAGMENTS if form.options is FRAGMENTS and old else form.options)
+    if keys and "movflags" in options:
+        options["movflags"] += "+use_metadata_tags"
+    return options
 
 
 def choose_encoder(form: Format) -> Encoder:

@@ -28,3 +28,10 @@ class Pacer:
         self.dropped += gap < 0
         self.written += gap + 1 if gap >= 0 else 0
         return max(gap, 0), gap >= 0
+
+    def fill(self, end: Fraction) -> int:
+        """How often the last frame is repeated so that it is shown until `end`, in seconds."""
+        gap = 0 if self._first is None else round((end - self._first) * self.rate) - self.written
+        self.repeated += max(gap, 0)
+        self.written += max(gap, 0)
+        return max(gap, 0)

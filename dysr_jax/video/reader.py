@@ -13,9 +13,11 @@ from dysr_jax.video import colour
 from dysr_jax.video.clock import Clock
 from dysr_jax.video.decode import Decoder
 from dysr_jax.video.findings import Findings, declared_end
-from dysr_jax.video.orientation import display_matrix, oriented, swaps_sides
+from dysr_jax.video.orientation import Matrix, display_matrix, oriented, swaps_sides
 from dysr_jax.video.prefetch import Prefetched
+from dysr_jax.video.pyav import fraction
 from dysr_jax.video.source import name_of, open_container, refuse, video_stream
+from dysr_jax.video.tags import head_of, stream_tags
 
 if TYPE_CHECKING:
     import av
@@ -47,15 +49,23 @@ class Reader:
         if self._first is None:
             refuse(name, "no frame of it can be decoded")
         self._matrix = display_matrix(self._first)
+        self.pixel_aspect = _aspect(stream, self._matrix)
+        """Width of a pixel by its height, as it is shown."""
         self.rate: Fraction = _rate(stream)
         """Frames a second, on average."""
         self.start = _start(container, stream)
         """The time of the file, in seconds, that is time 0 here."""
-        self.tick: Fraction = stream.time_base or 1 / self.rate
+        self.tick: Fraction = fraction(stream.time_base) or 1 / self.rate
         """Seconds of which the file's times are multiples."""
         self.duration = declared_end(stream, self.start)
         """When the last frame ends, in seconds, as the file declares it; `None` if it does not."""
-        self.metadata: dict[str, str] = dict(container.metadata)
+        self.index = stream.index
+        """Of its stream in the file."""
+        self.head = head_of(container, self.start)
+        """Its tags and chapters."""
+        self.tags, self.disposition = stream_tags(stream.metadata), stream.disposition
+        self.accompanied = len(container.streams) > 1
+        """Whether there is more in the file than these frames."""
         self._clock = Clock(self.rate, self.tick, self.start)
         self._findings = Findings(self._first, self._decoder, self._clock, self.duration)
         self.image_shape = self._shape(self._first)
@@ -83,12 +93,6 @@ class Reader:
         return self._findings.transfer
 
     @property
-    def pixel_aspect(self) -> Fraction:
-        """Width of a pixel by its height, as it is shown."""
-        aspect = self._decoder.stream.sample_aspect_ratio or Fraction(1)
-        return 1 / aspect if swaps_sides(self._matrix) else aspect
-
-    @property
     def variable(self) -> bool:
         """Whether the intervals of the frames so far differ."""
         return self._clock.variable
@@ -97,6 +101,11 @@ class Reader:
     def ended(self) -> bool:
         """Whether all frames were given."""
         return self._decoder.ended
+
+    @property
+    def end(self) -> Fraction:
+        """When the last frame so far ends, in seconds."""
+        return self._clock.end
 
     @property
     def skipped(self) -> int:
@@ -173,13 +182,22 @@ class Reader:
 
 def _rate(stream: "VideoStream") -> Fraction:
     rates = (stream.average_rate, stream.guessed_rate, stream.base_rate)
-    return next((Fraction(rate) for rate in rates if rate), Fraction(25))
+    return next((rate for rate in map(fraction, rates) if rate and rate > 0), Fraction(25))
+
+
+def _aspect(stream: "VideoStream", matrix: Matrix) -> Fraction:
+    aspect = fraction(stream.sample_aspect_ratio) or Fraction(1)
+    return 1 / aspect if swaps_sides(matrix) else aspect
 
 
 def _start(container: "InputContainer", stream: "VideoStream") -> Fraction:
-    """The least time stamp of all streams; what lies before 0 is the run-up of an audio decoder."""
-    start = Fraction(max(container.start_time or 0, 0), 1_000_000)
-    mine = (stream.start_time or 0) * (stream.time_base or Fraction(0))
+    """The least time stamp of all streams; what lies before 0 is the run-up of an audio decoder.
+
+    Unless pictures lie there too.
+    """
+    mine = (stream.start_time or 0) * (fraction(stream.time_base) or Fraction(0))
+    start = Fraction(container.start_time or 0, 1_000_000)
+    start = start if mine < 0 else max(start, Fraction(0))
     return mine if abs(mine - start) < Fraction(1, 500_000) else start  # without the rounding
 
 

@@ -6,6 +6,10 @@ a stream, which plays.
 """
 
 import os
+from collections.abc import Callable
+
+HEAD = 1 << 20
+"""Bytes within which a head ends."""
 
 
 class Sink:
@@ -18,6 +22,11 @@ class Sink:
 
     def __init__(self, descriptor: int, *, seekable: bool) -> None:
         self._descriptor, self._seekable = descriptor, seekable
+        self.edit: Callable[[bytes], bytes | None] | None = None
+        """Changes the head of the file, or a patch of it; gives None while it needs more of the head."""
+        self.after: Callable[[int], None] | None = None
+        """Called with the descriptor when all is written."""
+        self._head: bytes | None = b""
         self._position = self._end = 0
         self._patches: list[tuple[int, bytes]] = []
         self.error: OSError | None = None
@@ -30,9 +39,10 @@ class Sink:
     def write(self, data: bytes) -> int:
         """Append, or keep for later what lies before the end."""
         if self._position < self._end:
-            self._patches.append((self._position, data))
+            edited = None if self.edit is None else self.edit(data)
+            self._patches.append((self._position, edited or data))
         else:
-            self._try_to_write(data)
+            self._append(data)
             self._end += len(data)
         self._position += len(data)
         return len(data)
@@ -49,14 +59,30 @@ class Sink:
 
     def finish(self) -> None:
         """Write the patches, if all else was written, and close the file."""
+        if self._head:
+            self._try_to_write(self._head)
         for position, data in self._patches:
             if self.error is None:
                 os.lseek(self._descriptor, position, os.SEEK_SET)
                 self._try_to_write(data)
         try:
+            if self.after is not None and self.error is None:
+                self.after(self._descriptor)
+        except OSError as error:
+            self.error = error
+        try:
             os.close(self._descriptor)
         except OSError as error:  # network file systems say it here that the disk is full
             self.error = self.error or error
+
+    def _append(self, data: bytes) -> None:
+        """Write data; the head of the file waits until it is edited."""
+        if self.edit is not None and self._head is not None:
+            beginning = self._head + data
+            edited = self.edit(beginning)
+            self._head = beginning if edited is None and len(beginning) < HEAD else None
+            data = (edited or beginning) if self._head is None else b""
+        self._try_to_write(data)
 
     def _try_to_write(self, data: bytes) -> None:
         left = memoryview(data)

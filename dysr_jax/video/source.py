@@ -6,6 +6,8 @@ import sys
 from typing import TYPE_CHECKING, NoReturn
 
 from dysr_jax.errors import InputError
+from dysr_jax.video.packets import is_cover
+from dysr_jax.video.pyav import open_av
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -20,6 +22,11 @@ def name_of(path: str | os.PathLike[str]) -> str:
     return os.fspath(path)
 
 
+def is_pipe(name: str) -> bool:
+    """Whether what a path names can be read once only: standard input, or a pipe with a name."""
+    return name == STANDARD or not pathlib.Path(name).is_file()
+
+
 def refuse(name: str, reason: object) -> NoReturn:
     """Raise the one line that says why a video cannot be read."""
     raise InputError(f"video {name!r} cannot be read: {reason}") from None
@@ -31,8 +38,12 @@ def _check_place(name: str) -> None:
             refuse(name, "standard input is a terminal; allowed is a pipe or a file")
         return
     place = pathlib.Path(name)
-    if not place.exists():
-        raise InputError(f"video {name!r} does not exist")
+    try:
+        place.stat()
+    except FileNotFoundError:
+        raise InputError(f"video {name!r} does not exist") from None
+    except (OSError, ValueError) as error:  # such as a name that is too long
+        refuse(name, getattr(error, "strerror", None) or error)
     if place.is_dir():
         refuse(name, "it is a folder")
     if place.is_file() and not place.stat().st_size:
@@ -51,7 +62,7 @@ def open_container(name: str) -> "InputContainer":
     try:
         # The default size of reads is for seeking in files; raw frames in a pipe are larger.
         place, size = ("pipe:0", 1 << 20) if name == STANDARD else (f"file:{name}", 1 << 15)
-        container = av.open(place, "r", buffer_size=size, metadata_errors="replace")
+        container = open_av(place, "r", buffer_size=size)
     except av.error.InvalidDataError:
         refuse(name, "it is no video, or it is cut off before its index")
     except (av.error.FFmpegError, OSError, ValueError) as error:
@@ -74,10 +85,8 @@ def video_stream(name: str, container: "InputContainer") -> "VideoStream":
     Raises:
         InputError: no such stream, or one that FFmpeg has no decoder for.
     """
-    from av.stream import Disposition
-
     _check_kind(name, container)
-    streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+    streams = [stream for stream in container.streams.video if not is_cover(stream)]
     if not streams:
         refuse(name, "it has no video stream")
     if streams[0].codec_context is None:

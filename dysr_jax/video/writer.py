@@ -1,20 +1,24 @@
 """Write a video: `open_writer` gives a `Writer`, which takes RGB images with their times.
 
 A file is written beside its place, as `NAME.partial.EXT`, and renamed when it is closed. Its beginning plays
-at any moment: after a kill, or on a full disk, `NAME.partial.EXT` is what was encoded until then.
+at any moment: after a kill, or on a full disk, `NAME.partial.EXT` is what was encoded until then; it is
+replaced where that is allowed alone. Two commands never write to one place.
 """
 
 import concurrent.futures
+import contextlib
 import os
 import pathlib
 from fractions import Fraction
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 
 from dysr_jax.errors import InputError
+from dysr_jax.exclusive import exclusive
 from dysr_jax.video.encoding import Encoding
-from dysr_jax.video.formats import format_of
+from dysr_jax.video.formats import Format, format_of
 from dysr_jax.video.reader import Reader
 from dysr_jax.video.sink import Sink
 from dysr_jax.video.source import STANDARD, name_of
@@ -32,8 +36,15 @@ class Writer:
     keeps its partial name.
     """
 
-    def __init__(self, name: str, sink: Sink, encoding: Encoding, size: tuple[int, int]) -> None:
-        self.path = name
+    def __init__(
+        self,
+        name: str,
+        sink: Sink,
+        encoding: Encoding,
+        size: tuple[int, int],
+        held: contextlib.ExitStack,
+    ) -> None:
+        self.path, self._held = name, held
         self.frames = 0
         """Frames that were handed over."""
         self._sink, self._encoding, self._size = sink, encoding, size
@@ -79,19 +90,21 @@ class Writer:
         """
         if self._closed:
             return
-        interrupted = self._end()
-        self._check()
-        if not self.frames:
-            raise InputError(f"video {self.path!r} is not written: it has no frame")
-        if self.partial is not None:
-            pathlib.Path(self.partial).replace(self.path)
+        with self._held:
+            interrupted = self._end()
+            self._check()
+            if not self.frames:
+                raise InputError(f"video {self.path!r} is not written: it has no frame")
+            if self.partial is not None:
+                pathlib.Path(self.partial).replace(self.path)
         if interrupted:
             raise KeyboardInterrupt
 
     def abandon(self) -> None:
         """End the file, and leave it under its partial name; a file without a frame is removed."""
         if not self._closed:
-            self._end()
+            with self._held:
+                self._end()
 
     def __enter__(self) -> "Writer":
         return self
@@ -173,13 +186,14 @@ def open_writer(
         width: columns of the frames.
         height: rows of the frames.
         rate: frames a second, on average; times say when each is shown.
-        like: the source. Its audio and subtitles are copied, its metadata and the shape of its pixels kept.
-        overwrite: replace a file that is there.
+        like: the source. Its audio and subtitles are copied; its tags, chapters, covers, attachments and the
+            shape of its pixels are kept.
+        overwrite: replace a file that is there, or what is left of one.
         crf: constant rate factor of H.264 or VP9, 0 to 51, smaller is better; by default 18 and 20.
 
     Raises:
-        InputError: an unknown suffix, a file that is there or is the source, a place that cannot be
-            written to, or a size that cannot be encoded.
+        InputError: an unknown suffix, a file that is there, is the source or is being written by another
+            command, a place that cannot be written to, or a size that cannot be encoded.
     """
     name = name_of(path)
     form = format_of(name)
@@ -187,12 +201,21 @@ def open_writer(
         raise InputError(f"crf is {crf}; allowed are 0 to 51")
     if rate <= 0:
         raise InputError(f"rate is {rate}; allowed are frames a second above 0")
-    check_target(name, like, overwrite=overwrite)
-    # Containers hold the terms of a fraction in 32 bits.
-    rate = Fraction(rate).limit_denominator(100_000)
-    sink = Sink(open_target(name), seekable=name != STANDARD)
+    with contextlib.ExitStack() as held:
+        if name != STANDARD:
+            held.enter_context(exclusive(name))
+        check_target(name, like, overwrite=overwrite)
+        # Containers hold the terms of a fraction in 32 bits.
+        rate = Fraction(rate).limit_denominator(100_000)
+        sink = Sink(open_target(name), seekable=name != STANDARD)
+        encoding = _encoding(name, sink, form, (width, height), rate, like, crf)
+        return Writer(name, sink, encoding, (width, height), held.pop_all())
+
+
+def _encoding(name: str, sink: Sink, form: Format, *others: Any) -> Encoding:
+    """An `Encoding` of these arguments; nothing is left of it where it cannot be."""
     try:
-        encoding = Encoding(sink, form, (width, height), rate, like, crf)
+        return Encoding(sink, form, *others)
     except BaseException as error:
         sink.finish()
         if name != STANDARD:
@@ -200,4 +223,3 @@ def open_writer(
         if isinstance(error, InputError):
             raise InputError(f"video {name!r}: {error}") from None
         raise
-    return Writer(name, sink, encoding, (width, height))

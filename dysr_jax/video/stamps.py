@@ -1,0 +1,34 @@
+"""The time stamp of a frame, where the file has none for it or a wrong one."""
+
+
+class Stamps:
+    """Chooses between what a file says of presentation and what follows from the order of decoding.
+
+    Decoders give frames in the order in which they are shown. Where times of presentation go back more often
+    than those of decoding, or are missing, the latter count, less the delay between decoding and showing
+    (FFmpeg's `guess_correct_pts` chooses so).
+    """
+
+    def __init__(self) -> None:
+        self._delay: int | None = None
+        self._last: list[int | None] = [None, None]
+        self._faulty = [0, 0]
+
+    def __call__(self, pts: int | None, dts: int | None, first: int | None) -> int | None:
+        """The time stamp of the next frame; None where nothing is known.
+
+        Args:
+            pts: what the file says of its presentation.
+            dts: when the packet that it came with was to be decoded.
+            first: `dts` of the first packet of all.
+        """
+        if self._delay is None and dts is not None and first is not None:
+            self._delay = max(dts - first, 0)
+        for kind, stamp in enumerate((pts, dts)):
+            last = self._last[kind]
+            if stamp is not None:
+                self._faulty[kind] += last is not None and stamp <= last
+                self._last[kind] = stamp
+        if pts is not None and self._faulty[0] <= self._faulty[1]:
+            return pts
+        return None if dts is None else dts - (self._delay or 0)
