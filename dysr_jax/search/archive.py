@@ -28,7 +28,8 @@ class Record(NamedTuple):
 class Archive:
     """The records of a run by arch, on disk before they are used.
 
-    A line that a kill cut short is dropped when the file is opened again.
+    A line that a kill cut short is dropped when the file is opened again. Of several lines of one arch the
+    first counts: two searches that once wrote into one file left such.
 
     Args:
         path: the file; made by the first `append`. Object storage (`gs://...`) cannot append, so there
@@ -48,7 +49,7 @@ class Archive:
         self.records: dict[Arch, Record] = {}
         for number, line in enumerate(content.splitlines(), 1):
             record = self._parse(number, line)
-            self.records[record.arch] = record
+            self.records.setdefault(record.arch, record)
 
     def _whole_lines(self) -> bytes:
         content = self._path.read_bytes() if self._path.exists() else b""
