@@ -1,7 +1,6 @@
-"""Fields of dataclasses: values of the annotated types, however they were given, or one line that names one."""
+"""Fields of dataclasses: values of the annotated types, however they were given, or a line that names one."""
 
 import dataclasses
-import functools
 import os
 import types
 import typing
@@ -10,11 +9,6 @@ from typing import Any, Literal, TypeVar
 from dysr_jax.errors import InputError
 
 T = TypeVar("T")
-
-
-@functools.cache
-def _hints(kind: type[Any]) -> dict[str, Any]:
-    return typing.get_type_hints(kind)
 
 
 def normalise(config: Any, prefix: str = "") -> None:
@@ -30,7 +24,7 @@ def normalise(config: Any, prefix: str = "") -> None:
     Raises:
         InputError: names the field, its value and its type.
     """
-    for name, hint in _hints(type(config)).items():
+    for name, hint in typing.get_type_hints(type(config)).items():
         value = getattr(config, name)
         object.__setattr__(config, name, _value(hint, value, f"{prefix}{name}"))
 
@@ -41,7 +35,7 @@ def from_dict(kind: type[T], fields: Any, where: str | os.PathLike[str]) -> T:
     Raises:
         InputError: an unknown key, or a value of another type than the field's.
     """
-    hints = _hints(kind)
+    hints = typing.get_type_hints(kind)
     if not isinstance(fields, dict):
         raise InputError(f"{where}: expected an object with {', '.join(hints)}, not {fields!r}")
     for key in fields:

@@ -83,7 +83,10 @@ def test_a_config_is_the_same_whoever_made_it(config):
     [
         (lambda: DataConfig(rescale=0.9), r"data\.rescale: 0\.9 is not tuple\[float, \.\.\.\]"),
         (lambda: DataConfig(rescale=["0.9"]), r"data\.rescale: '0\.9' is not float"),
-        (lambda: DataConfig(rescale=(x for x in [0.9])), r"data\.rescale: <generator .* is not tuple"),
+        (
+            lambda: DataConfig(rescale=(x for x in [0.9])),
+            r"data\.rescale: <generator .* is not tuple",
+        ),
         (lambda: DataConfig(patch=24.0), r"data\.patch: 24\.0 is not int"),
         (lambda: DataConfig(small="drop"), r"data\.small: 'drop' is not .*error.*skip"),
         (lambda: TrainConfig(steps=True), r"train\.steps: True is not int"),
@@ -193,7 +196,9 @@ def test_unknown_presets_are_named(name):
 
 @pytest.mark.parametrize("name", [None, 3, b"quickstart", RunConfig(), ["quickstart"]])
 def test_what_is_no_name_is_no_config(name):
-    with pytest.raises(InputError, match=r"^config .*: allowed are quickstart, .* or a \.json file"):
+    with pytest.raises(
+        InputError, match=r"^config .*: allowed are quickstart, .* or a \.json file"
+    ):
         load_config(name)
 
 

@@ -19,7 +19,7 @@ from dysr_jax.train.config import TrainConfig
 CHARBONNIER_EPSILON = 1e-3
 
 Losses = tuple[chex.Array, dict[str, chex.Array]]
-"""What is minimised, and L1 to the HR image of each kind of arch that is trained: largest, smallest, random."""
+"""What is minimised, and L1 to the HR image of each kind of arch that is trained, by name."""
 
 
 def l1(output: chex.Array, target: chex.Array) -> chex.Array:

@@ -199,7 +199,9 @@ def test_a_single_patch_passes_its_random_archs_too(count, case, archs):
         run = jax.value_and_grad(group_loss, has_aux=True)
         found, grad = run(params, net, lr[:1], hr[:1], drawn, DISTILLED)
         grads.append((found, grad))
-    assert float(jnp.abs(grads[0][1]["slot00"]["depthwise"]).max()) > 0  # only a random one reads it
+    assert (
+        float(jnp.abs(grads[0][1]["slot00"]["depthwise"]).max()) > 0
+    )  # only a random one reads it
     for group, patch in zip(*map(jax.tree.leaves, grads), strict=True):
         limit = 1e-5 * float(jnp.abs(group).max())
         np.testing.assert_allclose(patch, group, rtol=1e-5, atol=limit)
