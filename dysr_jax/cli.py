@@ -4,12 +4,14 @@ This module imports next to nothing, so that what the packages take long to impo
 """
 
 import importlib.metadata
+import logging
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 from typing import Final
 
-from dysr_jax.failures import describe
+from dysr_jax.failures import describe, quiet_threads
 from dysr_jax.signals import Received, TerminatedError, interruptible
 from dysr_jax.terminal import output
 
@@ -39,7 +41,9 @@ def _begin(args: Sequence[str]) -> int:
 
     from dysr_jax.commands.parsing import command, usage
 
-    absl.logging.set_verbosity(absl.logging.ERROR)  # Orbax tells of every kill it mends
+    absl.logging.set_verbosity(
+        absl.logging.FATAL
+    )  # Orbax prints traces of errors that it raises too
     asks = args[1:] if args[:1] in (["bench"], ["data"]) else args
     if not args or asks[:1] in (["-h"], ["--help"]):
         print(usage())
@@ -82,21 +86,23 @@ def main(args: Sequence[str] | None = None) -> int:
     process; 130 for Ctrl-C and 143 for SIGTERM. A pipe that its reader closes changes nothing: the work goes
     on to its end.
     """
-    with output() as out, interruptible() as received:
+    with output() as out, quiet_threads(), interruptible() as received:
         code = _end(list(sys.argv[1:] if args is None else args), received)
         out.flush()
         if out.refused and not code:
             reason = out.refused.strerror or out.refused
             print(f"dysr: error: standard output cannot be written: {reason}", file=sys.stderr)
             code = 1
-    if args is None and code in (130, 143):
-        _hurry()
+    if args is None and code:
+        _shut_down()
     return code
 
 
-def _hurry() -> None:
-    """A second Ctrl-C, while Python shuts down, ends the process without a trace."""
+def _shut_down() -> None:
+    """All is said: what is torn down after a failure fails again in silence, and Ctrl-C ends at once."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    logging.disable()
+    sys.unraisablehook = sys.excepthook = threading.excepthook = lambda *_: None
 
 
 if __name__ == "__main__":

@@ -1,10 +1,13 @@
 """How a command fails: one line and an exit code for everything that is no fault of the program."""
 
+import contextlib
 import errno
 import os
 import pathlib
 import re
 import sys
+import threading
+from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 from dysr_jax.errors import InputError, LostProcessError
@@ -25,7 +28,7 @@ _DISK: Final = re.compile(
     r"No space left on device|Disk quota exceeded|File too large|Read-only file system|"
     r"Permission denied|Too many open files|Input/output error"
 )
-"""What libraries that wrap the system's errors in their own repeat of them."""
+"""What tensorstore, which wraps the system's errors in its own, repeats of them."""
 
 _LESS: Final = {
     "search": "a smaller train.batch, search.population, search.patches or data.pool_share",
@@ -46,23 +49,28 @@ def describe(error: BaseException, command: str = "") -> Failure | None:
         return Failure(str(error), 2)
     if isinstance(error, LostProcessError):
         return Failure(str(error), 1)
+    if isinstance(error, (RuntimeError, ValueError)) and (reason := _DISK.search(str(error))):
+        return Failure(_quoted(str(error)) + reason[0], 1)
     if isinstance(error, MemoryError) or _is_of_memory(error):
         less = _LESS.get(command, "less work at once")
-        disk = _DISK.search(str(error))  # of tensorstore's words for a full disk
-        return Failure(disk[0] if disk else f"not enough memory; what takes less is {less}", 1)
+        return Failure(f"not enough memory; what takes less is {less}", 1)
     if isinstance(error, OSError):
         return Failure(_system(error), 1)
     if isinstance(error, (RuntimeError, AssertionError)) and (missing := _platform(error)):
         return missing
     if isinstance(error, RuntimeError) and "can't start new thread" in str(error):
         return Failure("the system starts no more threads (see ulimit -u)", 1)
-    if isinstance(error, (RuntimeError, ValueError)) and (disk := _DISK.search(str(error))):
-        return Failure(_first_line(error), 1)
     return None
 
 
+def _quoted(text: str) -> str:
+    """The first file that a text names in quotes, as the beginning of a line."""
+    name = re.search(r"[\"']([^\"'\n]*/[^\"'\n]*)[\"']", text)
+    return f"{name[1]!r}: " if name else ""
+
+
 def _is_of_memory(error: BaseException) -> bool:
-    """XLA's and tensorstore's are such."""
+    """XLA's own, beside Python's."""
     return isinstance(error, (RuntimeError, ValueError)) and bool(_NO_MEMORY.search(str(error)))
 
 
@@ -85,6 +93,31 @@ def _is_homeless() -> bool:
     return False
 
 
+@contextlib.contextmanager
+def quiet_threads() -> Iterator[None]:
+    """Threads of libraries print no trace of what has a line here, or of what the main thread raises too."""
+    before = threading.excepthook, sys.excepthook
+
+    def in_thread(told: Any) -> None:
+        failure = describe(told.exc_value) if told.exc_value else None
+        if failure is None:
+            before[0](told)
+        else:
+            print(f"dysr: error: {failure.line}", file=sys.stderr)
+
+    def in_callback(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+        if (
+            str(error) != "Event loop is closed"
+        ):  # tensorstore's words after a write of Orbax's failed
+            before[1](kind, error, trace)
+
+    threading.excepthook, sys.excepthook = in_thread, in_callback
+    try:
+        yield
+    finally:
+        threading.excepthook, sys.excepthook = before
+
+
 def _platform(error: BaseException) -> Failure | None:
     """Of a device that JAX does not find; None where it finds what it was told to use."""
     jax = sys.modules.get("jax")
@@ -96,7 +129,8 @@ def _platform(error: BaseException) -> Failure | None:
         return None
     except (RuntimeError, AssertionError):
         found = _platforms_found(jax)
-    reason = f" ({_first_line(error)})" if str(error) else ""
+    told = _first_line(error).partition(" (set JAX_PLATFORMS")[0] if str(error) else ""
+    reason = f" ({told.partition(': ')[2] or told})" if told else ""
     return Failure(
         f"JAX_PLATFORMS {asked!r}: JAX finds no such device{reason}; there is {found}", 2
     )

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from etils import epath
 
-from dysr_jax.atomic import is_remote, replacing
+from dysr_jax.atomic import is_remote, naming, replacing
 from dysr_jax.errors import InputError
 from dysr_jax.space import Arch
 
@@ -78,7 +78,7 @@ class Archive:
         self.records |= {record.arch: record for record in records}
 
     def _append(self, lines: bytes) -> None:
-        with self._path.open("ab") as file:
+        with naming(self._path), self._path.open("ab") as file:
             file.write(lines)
             file.flush()
             os.fsync(file.fileno())
