@@ -31,13 +31,24 @@ def beside(path: epath.PathLike, suffix: str) -> epath.Path:
 
 
 @contextlib.contextmanager
+def naming(path: epath.PathLike) -> Iterator[None]:
+    """A refusal of the system to write, such as a full disk, names the file."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or os.fspath(path)
+        raise
+
+
+@contextlib.contextmanager
 def replacing(path: epath.PathLike) -> Iterator[epath.Path]:
     """Yield a path to write to; on success it becomes `path`, after an exception it is removed."""
     target = epath.Path(path)
     partial = beside(target, f"{os.getpid()}.partial")
     try:
-        yield partial
-        partial.replace(target)
+        with naming(target):
+            yield partial
+            partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
 

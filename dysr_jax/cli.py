@@ -1,172 +1,108 @@
-"""The command line `dysr`: finds the command, parses its options, tells errors in one line."""
+"""The command line `dysr`: whatever happens ends in an exit code and at most one line.
 
-import argparse
-import contextlib
-import dataclasses
-import difflib
-import functools
+This module imports next to nothing, so that what the packages take long to import can be interrupted too.
+"""
+
 import importlib.metadata
-import io
-import re
+import logging
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Final
 
-import absl.logging
-import tyro
+from dysr_jax.failures import describe, quiet_threads
+from dysr_jax.signals import Received, TerminatedError, interruptible
+from dysr_jax.terminal import output
 
-from dysr_jax.commands import COMMANDS
-from dysr_jax.config import PRESETS, load_config
-from dysr_jax.errors import InputError, LostProcessError
-from dysr_jax.processes import abandon
-
-
-def _usage() -> str:
-    lines = [
-        "usage: dysr COMMAND [OPTIONS]",
-        "",
-        "DySR in JAX: a searched super-resolution supernet.",
-        "",
-    ]
-    for name, kind in COMMANDS.items():
-        lines.append(f"  dysr {name:<17} {(kind.__doc__ or '').splitlines()[0]}")
-    lines += [
-        "",
-        "`dysr COMMAND --help` lists the options of a command; `dysr --version` the version.",
-    ]
-    return "\n".join(lines)
+_LEFT: Final = {
+    "search": "; the same command goes on from here",
+    "stream": "; what was encoded until then is kept",
+    "data": "; nothing half is left",
+}
+"""What an interruption leaves, by command."""
 
 
-def _printed(parse: Callable[[], Any]) -> tuple[str, str]:
-    """What tyro prints to stdout and stderr, drawn alike whatever the terminal's encoding is."""
-    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
-    with (
-        contextlib.redirect_stdout(out),
-        contextlib.redirect_stderr(err),
-        contextlib.suppress(SystemExit),
-    ):
-        parse()
-    out.seek(0), err.seek(0)
-    return out.read(), err.read()
+def abandon(code: int) -> int:
+    """Leave a job of several processes; the exit code, where this is none."""
+    if "jax" not in sys.modules:
+        return code
+    from dysr_jax import processes
+
+    return processes.abandon(code)
 
 
-def _first_line(box: str) -> str:
-    """What went wrong, out of tyro's boxed message: the text above its first rule, in one line."""
-    words: list[str] = []
-    for line in box.splitlines():
-        inner = line.strip("╭╮╰╯│ ")
-        if inner and not set(inner) - {"─"} and words:
-            break
-        if not line.lstrip().startswith("╭"):
-            words += inner.split()
-    return " ".join(words)
+def _begin(args: Sequence[str]) -> int:
+    """Do what the words say; the exit code, unless it fails."""
+    if args[:1] == ["--version"]:
+        print(f"dysr_jax {importlib.metadata.version('dysr_jax')}")
+        return 0
+    import absl.logging
+
+    from dysr_jax.commands.parsing import command, usage
+
+    absl.logging.set_verbosity(
+        absl.logging.FATAL
+    )  # Orbax prints traces of errors that it raises too
+    asks = args[1:] if args[:1] in (["bench"], ["data"]) else args
+    if not args or asks[:1] in (["-h"], ["--help"]):
+        print(usage())
+        return 0 if args else 2
+    command(args)()
+    return 0
 
 
-def _parse(kind: type[Any], name: str, args: Sequence[str], default: Any | None) -> Any:
-    """Parse a command's options; what is wrong with them becomes one line."""
-    start = tyro.MISSING_NONPROP if default is None else default
-    parse = functools.partial(
-        tyro.cli, kind, args=args, prog=f"dysr {name}", default=start, return_unknown_args=True
-    )
+def _end(args: Sequence[str], received: Received) -> int:
+    """Begin, and make of each failure a line and its code."""
+    first = args[0] if args else ""
     try:
-        with contextlib.redirect_stderr(io.StringIO()):
-            command, unknown = parse()
-    except SystemExit as stop:
-        if stop.code in (0, None):
+        return _begin(args)
+    except SystemExit as stop:  # of --help
+        if stop.code not in (0, None):
             raise
-        raise InputError(f"{_first_line(_printed(parse)[1])} (see dysr {name} --help)") from None
-    if unknown:
-        listed = re.findall(r"--[\w.-]+", _printed(functools.partial(parse, args=["--help"]))[0])
-        close = difflib.get_close_matches(unknown[0], listed, n=1)
-        hint = f", did you mean {close[0]}?" if close else ","
-        raise InputError(f"unknown option {unknown[0]!r}{hint} see dysr {name} --help")
-    return command
+        return 0
+    except (KeyboardInterrupt, TerminatedError):
+        return _interrupted(first, received)
+    except Exception as error:
+        if received.number:  # a library made an error of its own of it
+            return _interrupted(first, received)
+        failure = describe(error, first)
+        if failure is None:
+            raise
+        print(f"dysr: error: {failure.line}", file=sys.stderr)
+        return abandon(failure.code) if failure.code == 1 else failure.code
 
 
-def _default(kind: type[Any], args: Sequence[str]) -> Any:
-    """The command with the config that `--config` names, which other options then change."""
-    fields = {field.name for field in dataclasses.fields(kind)}
-    if "config" not in fields:
-        return None
-    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    first.add_argument("--config", default="quickstart", nargs="?")
-    known, _ = first.parse_known_args(list(args))
-    if known.config is None:
-        raise InputError(f"--config needs a value: {', '.join(PRESETS)} or a .json file")
-    given = {"config": known.config, "run": load_config(known.config)}
-    return kind(**given, **({"out": tyro.MISSING} if "out" in fields else {}))
-
-
-def _command(args: Sequence[str]) -> tuple[str, Sequence[str]]:
-    for length in (2, 1):
-        name = " ".join(args[:length])
-        if name in COMMANDS:
-            return name, args[length:]
-    allowed = ", ".join(COMMANDS)
-    raise InputError(f"unknown command {' '.join(args[:2])!r}; allowed are {allowed}")
-
-
-@contextlib.contextmanager
-def _interruptible() -> Iterator[None]:
-    """Ctrl-C raises here, at once, wherever it comes.
-
-    Python's own handler does too, but asyncio replaces it while Orbax waits for its files, and loses an
-    interruption that comes just as it is done. It leaves other handlers alone.
-    """
-    before = signal.getsignal(signal.SIGINT)
-    here = threading.current_thread() is threading.main_thread()
-    if not here or before is not signal.default_int_handler:
-        yield
-        return
-    signal.signal(signal.SIGINT, _interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def _interrupt(number: int, frame: Any) -> None:
-    raise KeyboardInterrupt
+def _interrupted(first: str, received: Received) -> int:
+    name, code = ("terminated", 143) if received.number == signal.SIGTERM else ("interrupted", 130)
+    print(f"\ndysr: {name}{_LEFT.get(first, '')}", file=sys.stderr)
+    return abandon(code)
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """The entry point of `dysr`: returns the exit code, 2 for bad input, 1 for a job that
-    lost a process and 130 for Ctrl-C.
+    """The entry point of `dysr`: returns the exit code.
+
+    It is 2 for bad input; 1 for what the machine refuses, such as a full disk, and for a job that lost a
+    process; 130 for Ctrl-C and 143 for SIGTERM. A pipe that its reader closes changes nothing: the work goes
+    on to its end.
     """
-    args = list(sys.argv[1:] if args is None else args)
-    if (
-        not args
-        or args[0] in ("-h", "--help")
-        or (args[0] in ("bench", "data") and args[1:2] in (["-h"], ["--help"]))
-    ):
-        print(_usage())
-        return 0 if args else 2
-    if args[0] == "--version":
-        print(f"dysr_jax {importlib.metadata.version('dysr_jax')}")
-        return 0
-    absl.logging.set_verbosity(absl.logging.ERROR)  # Orbax tells of every kill it mends
-    try:
-        name, rest = _command(args)
-        kind = COMMANDS[name]
-        with _interruptible():
-            _parse(kind, name, rest, _default(kind, rest))()
-    except InputError as error:
-        print(f"dysr: error: {error}", file=sys.stderr)
-        return 2
-    except LostProcessError as error:
-        print(f"dysr: error: {error}", file=sys.stderr)
-        return abandon(1)
-    except KeyboardInterrupt:
-        more = {
-            "search": "; the same command goes on from here",
-            "stream": "; what was encoded until then is kept",
-            "data": "; nothing half is left",
-        }
-        print(f"\ndysr: interrupted{more.get(args[0], '')}", file=sys.stderr)
-        return abandon(130)
-    return 0
+    with output() as out, quiet_threads(), interruptible() as received:
+        code = _end(list(sys.argv[1:] if args is None else args), received)
+        out.flush()
+        if out.refused and not code:
+            reason = out.refused.strerror or out.refused
+            print(f"dysr: error: standard output cannot be written: {reason}", file=sys.stderr)
+            code = 1
+    if args is None and code:
+        _shut_down()
+    return code
+
+
+def _shut_down() -> None:
+    """All is said: what is torn down after a failure fails again in silence, and Ctrl-C ends at once."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    logging.disable()
+    sys.unraisablehook = sys.excepthook = threading.excepthook = lambda *_: None
 
 
 if __name__ == "__main__":

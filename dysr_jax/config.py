@@ -3,20 +3,19 @@
 import dataclasses
 import json
 import os
-import pathlib
-import types
-import typing
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
+from etils import epath
+
+from dysr_jax.atomic import is_remote
 from dysr_jax.data.config import DataConfig, check_pipeline
 from dysr_jax.errors import InputError
+from dysr_jax.fields import from_dict, normalise
 from dysr_jax.search.config import SearchConfig
 from dysr_jax.search.config import check_config as check_search
 from dysr_jax.space import SearchSpace, uniform
 from dysr_jax.train.config import TrainConfig
 from dysr_jax.train.config import check_config as check_train
-
-T = TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +32,9 @@ class SpaceConfig:
     """Branches of each body slot."""
     upsamplers: tuple[str, ...] = ("u1", "u2")
     """Branches of the upsampler's slot."""
+
+    def __post_init__(self) -> None:
+        normalise(self, "space.")
 
     def build(self) -> SearchSpace:
         """The space.
@@ -68,6 +70,9 @@ class RunConfig:
     """Devices to use, 0 for all."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """Compute dtype; `auto` is bfloat16 on accelerators and float32 on the CPU."""
+
+    def __post_init__(self) -> None:
+        normalise(self)
 
 
 _LARGE_SEARCH = SearchConfig(
@@ -163,62 +168,36 @@ def with_groups(config: RunConfig, devices: int) -> RunConfig:
     return dataclasses.replace(config, train=train)
 
 
-def load_config(name: str) -> RunConfig:
-    """A preset by name, or a `.json` file as a run writes it.
+def load_config(name: epath.PathLike) -> RunConfig:
+    """A preset by name, or a `.json` file as a run writes it; the file may lie in a bucket (`gs://`).
 
     Raises:
         InputError: no such preset or file, or a file with an unknown key or a value of another type.
     """
-    if name in PRESETS:
+    if isinstance(name, str) and name in PRESETS:
         return PRESETS[name]
-    if not name.endswith(".json"):
-        raise InputError(f"config {name!r}: allowed are {', '.join(PRESETS)} or a .json file")
+    allowed = f"{', '.join(PRESETS)} or a .json file"
+    if not isinstance(name, (str, os.PathLike)):
+        raise InputError(f"config {name!r}: allowed are {allowed}")
+    path = os.fspath(name)
+    if not path.endswith(".json"):
+        raise InputError(f"config {path!r}: allowed are {allowed}")
     try:
-        fields = json.loads(pathlib.Path(name).read_text())
-    except OSError:
-        raise InputError(f"config {name!r}: the file cannot be read") from None
-    except ValueError as error:
-        raise InputError(f"config {name!r} is not JSON: {error}") from None
-    return from_dict(RunConfig, fields, name)
+        fields = json.loads(_read(path))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"config {path!r} is not JSON: {error}") from None
+    return from_dict(RunConfig, fields, path)
 
 
-def from_dict(kind: type[T], fields: Any, where: str | os.PathLike[str]) -> T:
-    """A config dataclass from what JSON holds of it; missing keys keep their defaults.
-
-    Raises:
-        InputError: an unknown key, or a value of another type than the field's.
-    """
-    hints = typing.get_type_hints(kind)
-    if not isinstance(fields, dict):
-        raise InputError(f"{where}: expected an object with {', '.join(hints)}, not {fields!r}")
-    for key in fields:
-        if key not in hints:
-            raise InputError(f"{where}: unknown key {key!r}; allowed are {', '.join(hints)}")
-    return kind(**{key: _value(hints[key], fields[key], f"{where}: {key}") for key in fields})
-
-
-def _value(hint: Any, value: Any, where: str) -> Any:
-    if dataclasses.is_dataclass(hint):
-        return from_dict(hint, value, where)  # type: ignore[arg-type]
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin is Literal:
-        if value in arguments:
-            return value
-    elif origin is tuple and isinstance(value, list):
-        kinds = arguments[:1] * len(value) if arguments[-1] is Ellipsis else arguments
-        if len(kinds) == len(value):
-            pairs = zip(kinds, value, strict=True)
-            return tuple(_value(kind, item, where) for kind, item in pairs)
-    elif hint is float and type(value) is int:
-        return float(value)
-    elif isinstance(hint, type) and type(value) is hint:
-        return value
-    name = (
-        hint.__name__
-        if isinstance(hint, type) and not isinstance(hint, types.GenericAlias)
-        else hint
-    )
-    raise InputError(f"{where}: {value!r} is not {name}")
+def _read(path: str) -> str:
+    try:
+        return epath.Path(path).read_text(encoding="utf-8")
+    except ValueError:
+        raise
+    except Exception as error:  # whatever a store raises
+        if not is_remote(path) and not isinstance(error, OSError):
+            raise
+        raise InputError(f"config {path!r}: the file cannot be read") from None
 
 
 def to_dict(config: RunConfig) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """The whole way of the data, once: images, training, search, selection, bundle, frames, report."""
 
+import contextlib
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import jax
@@ -20,6 +21,7 @@ from dysr_jax.data.stream import Stream
 from dysr_jax.data.training import TrainingImages
 from dysr_jax.device import device_name, memory_bytes
 from dysr_jax.errors import InputError
+from dysr_jax.exclusive import exclusive
 from dysr_jax.model.programs import compute_dtype, make_supernet
 from dysr_jax.model.supernet import Params, Supernet, init_params
 from dysr_jax.model.weights import SUPERNET, load_supernet, to_bytes
@@ -209,6 +211,14 @@ def _tell(job: _Job, bundle: Bundle) -> None:
         job.say(f"no report: {error}")
 
 
+@contextlib.contextmanager
+def _alone(run: epath.Path) -> Iterator[None]:
+    """Hold the run's folder for this job: process 0 does, and a refusal is raised in every process."""
+    with contextlib.ExitStack() as held:
+        parallel.from_main(lambda: held.enter_context(exclusive(run)))
+        yield
+
+
 def run_search(config: RunConfig, out: epath.PathLike, *, say: Say = print) -> Bundle:
     """Train a supernet, search it, and leave a front whose executables switch.
 
@@ -229,15 +239,16 @@ def run_search(config: RunConfig, out: epath.PathLike, *, say: Say = print) -> B
         The bundle, as loaded from `out/bundle`.
 
     Raises:
-        InputError: anything in the config or the folder that cannot be, nothing is written then; or no
-            evaluated arch that satisfies the search's constraints. It is raised in every process,
-            whichever met it.
+        InputError: anything in the config or the folder that cannot be, nothing is written then; another
+            search that runs there now; or no evaluated arch that satisfies the search's constraints. It
+            is raised in every process, whichever met it.
     """
     job = _begin(config, out, say if parallel.is_main() else _silent)
-    if parallel.from_main((job.run / "pareto.json").exists):
-        job.say(f"{job.run} is finished")
-    else:
-        _train_and_search(job)
-    bundle = load_bundle(job.run / "bundle")
-    parallel.from_main(lambda: _tell(job, bundle))
+    with _alone(job.run):
+        if parallel.from_main((job.run / "pareto.json").exists):
+            job.say(f"{job.run} is finished")
+        else:
+            _train_and_search(job)
+        bundle = load_bundle(job.run / "bundle")
+        parallel.from_main(lambda: _tell(job, bundle))
     return bundle

@@ -82,11 +82,11 @@ def _holds_run(run: epath.Path, config: RunConfig) -> bool:
     if path.is_file():
         try:
             fields = json.loads(path.read_text())
-        except ValueError:
+        except (ValueError, RecursionError):
             raise InputError(f"out {str(run)!r}: its config.json is damaged") from None
-        found = from_dict(RunConfig, fields, path)
-        if found != config:
-            name, old, new = _difference(to_dict(found), to_dict(config))
+        found, asked = to_dict(from_dict(RunConfig, fields, path)), to_dict(config)
+        if found != asked:
+            name, old, new = _difference(found, asked)
             raise InputError(
                 f"out {str(run)!r} holds a run of another config ({name} {old}, not {new}); allowed "
                 f"are the same config, to go on, or a new folder"

@@ -3,13 +3,17 @@
 import dataclasses
 import json
 
+import numpy as np
 import pytest
+from etils import epath
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dysr_jax.bench.steady_case import SteadyOptions
 from dysr_jax.config import PRESETS, RunConfig, SpaceConfig, from_dict, load_config, to_dict
 from dysr_jax.data.sources import DataConfig
 from dysr_jax.errors import InputError
+from dysr_jax.rundir import open_run
 from dysr_jax.search.config import OBJECTIVES, SearchConfig
 from dysr_jax.train.config import TrainConfig
 
@@ -24,6 +28,7 @@ configs = st.builds(
         source=st.text(),
         boundary=st.sampled_from(("replicate", "symmetric")),
         small=st.sampled_from(("error", "skip")),
+        rescale=st.lists(fractions, max_size=3).map(tuple),
     ),
     train=st.builds(TrainConfig, steps=numbers, distill=fractions, learning_rate=fractions),
     search=st.builds(
@@ -45,12 +50,84 @@ def test_json_round_trip(config):
     assert from_dict(RunConfig, json.loads(json.dumps(to_dict(config))), "x") == config
 
 
+def lists(fields):
+    """Fields of a config with every tuple as a list, and every number as NumPy's."""
+    if isinstance(fields, (list, tuple)):
+        return [lists(item) for item in fields]
+    if isinstance(fields, float):
+        return np.float64(fields)
+    is_int = isinstance(fields, int) and not isinstance(fields, bool)
+    return np.int64(fields) if is_int else fields
+
+
+@settings(deadline=None, derandomize=True, database=None)
+@given(configs)
+def test_a_config_is_the_same_whoever_made_it(config):
+    """From lists and NumPy's numbers as from tuples: equal, hashable, and JSON in the same way."""
+    parts = {}
+    for field in dataclasses.fields(config):
+        part = getattr(config, field.name)
+        if dataclasses.is_dataclass(part):
+            values = {f.name: lists(getattr(part, f.name)) for f in dataclasses.fields(part)}
+            part = type(part)(**values)
+        parts[field.name] = lists(part)
+    made = RunConfig(**parts)
+    assert made == config
+    assert hash(made) == hash(config)
+    assert to_dict(made) == to_dict(config)
+    assert from_dict(RunConfig, to_dict(made), "x") == config
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: DataConfig(rescale=0.9), r"data\.rescale: 0\.9 is not tuple\[float, \.\.\.\]"),
+        (lambda: DataConfig(rescale=["0.9"]), r"data\.rescale: '0\.9' is not float"),
+        (
+            lambda: DataConfig(rescale=(x for x in [0.9])),
+            r"data\.rescale: <generator .* is not tuple",
+        ),
+        (lambda: DataConfig(patch=24.0), r"data\.patch: 24\.0 is not int"),
+        (lambda: DataConfig(small="drop"), r"data\.small: 'drop' is not .*error.*skip"),
+        (lambda: TrainConfig(steps=True), r"train\.steps: True is not int"),
+        (lambda: TrainConfig(steps=np.float32(3)), r"train\.steps: 3\.0 is not int"),
+        (lambda: TrainConfig(clip=10**400), r"train\.clip: 1000+ is not float"),
+        (lambda: TrainConfig(ema=None), r"train\.ema: None is not float"),
+        (lambda: SearchConfig(frame=[180]), r"search\.frame: \[180\] is not tuple\[int, int\]"),
+        (lambda: SearchConfig(frame=180), r"search\.frame: 180 is not tuple\[int, int\]"),
+        (lambda: SpaceConfig(branches="id"), r"space\.branches: 'id' is not tuple"),
+        (lambda: RunConfig(train={"step": 3}), r"train: unknown key 'step'; allowed are steps, "),
+        (lambda: RunConfig(train=SearchConfig()), r"train: expected an object with steps"),
+        (lambda: RunConfig(seed="1"), r"seed: '1' is not int"),
+        (lambda: SteadyOptions(frame=[1]), r"frame: \[1\] is not tuple\[int, int\]"),
+    ],
+)
+def test_a_field_of_another_type_is_named_where_it_is_given(make, message):
+    with pytest.raises(InputError, match=f"^{message}"):
+        make()
+
+
+def test_paths_are_text(tmp_path):
+    config = RunConfig(data={"directory": tmp_path}, weights=tmp_path / "supernet.safetensors")
+    assert config.data.directory == str(tmp_path)
+    assert config.weights == str(tmp_path / "supernet.safetensors")
+
+
+def test_a_run_begun_with_lists_is_gone_on_with(tmp_path):
+    lists_, tuples = (RunConfig(data=DataConfig(rescale=kind([0.9]))) for kind in (list, tuple))
+    for config in (lists_, lists_, tuples):
+        assert open_run(tmp_path / "run", config) == tmp_path / "run"
+    other = dataclasses.replace(lists_, seed=1)
+    with pytest.raises(InputError, match=r"run of another config \(seed 0, not 1\)"):
+        open_run(tmp_path / "run", other)
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_load_by_name_and_survive_json(name, tmp_path):
     config = load_config(name)
     path = tmp_path / "config.json"
     path.write_text(json.dumps(to_dict(config)))
-    assert load_config(str(path)) == config
+    assert load_config(str(path)) == load_config(path) == load_config(epath.Path(path)) == config
     # A preset whose space cannot be built would be of no use.
     assert config.space.build().scale == 4
 
@@ -117,10 +194,28 @@ def test_unknown_presets_are_named(name):
         load_config(name)
 
 
+@pytest.mark.parametrize("name", [None, 3, b"quickstart", RunConfig(), ["quickstart"]])
+def test_what_is_no_name_is_no_config(name):
+    with pytest.raises(
+        InputError, match=r"^config .*: allowed are quickstart, .* or a \.json file"
+    ):
+        load_config(name)
+
+
+def test_a_config_in_a_bucket(bucket):
+    epath.Path(f"{bucket}/c.json").write_text(json.dumps(to_dict(RunConfig(seed=3))))
+    assert load_config(f"{bucket}/c.json") == load_config(epath.Path(bucket) / "c.json")
+    assert load_config(f"{bucket}/c.json") == RunConfig(seed=3)
+    for name in (f"{bucket}/missing.json", "foo://c.json"):
+        with pytest.raises(InputError, match=f"config '{name}': the file cannot be read"):
+            load_config(name)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         (b"", "is not JSON"),
+        (b"[" * 200_000, "is not JSON"),
         (b'{"seed": 1', "is not JSON"),
         (b"\xff\xfe{}", "is not JSON"),
         (b'{"spice": 1}', "unknown key 'spice'"),

@@ -9,7 +9,9 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 from dysr_jax.atomic import write_json
 from dysr_jax.cli import main
@@ -129,10 +131,15 @@ def test_started_again_it_ends_as_one_process_does(killed, resumed, tiny_run):
     assert len(names) == len(set(names)) > 8
     for key in ("name", "arch", "latency_ms", "generation"):
         assert [r[key] for r in found] == [r[key] for r in expected]
-    # The sum of gradients over processes has another order.
+    # Sums over processes have another order: weights differ in their last bits, and with them a few of
+    # some 20,000 rounded values, each of which is worth some 1e-4 dB.
+    mine, theirs = (load_file(path / "supernet.safetensors") for path in (run, tiny_run.path))
+    assert {*mine} == {*theirs}
+    for name, weights in theirs.items():
+        np.testing.assert_allclose(mine[name], weights, rtol=1e-3, atol=2e-5, err_msg=name)
     psnr = [record["psnr_y"] for record in expected]
-    assert max(psnr) - min(psnr) > 1e-3
-    assert [r["psnr_y"] for r in found] == pytest.approx(psnr, abs=1e-4)
+    assert max(psnr) - min(psnr) > 5e-3
+    assert [r["psnr_y"] for r in found] == pytest.approx(psnr, abs=1e-3)
 
 
 def test_process_0_alone_speaks_and_writes(killed, resumed):

@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+import dysr_jax
+
 LEFT = (
     *("IPython", "array_record", "av", "dm_pix", "gcsfs", "grain", "hypothesis", "ipywidgets"),
     *("matplotlib", "moocore", "pandas", "plotly", "pymoo", "scipy", "selenium", "skimage"),
@@ -30,7 +32,8 @@ def imported(code: str) -> set[str]:
 
 @pytest.fixture(scope="module")
 def after():
-    return imported("import dysr_jax")
+    """All that the package offers; it is imported when it is first used."""
+    return imported("import dysr_jax\nfor name in dysr_jax.__all__: getattr(dysr_jax, name)")
 
 
 @pytest.mark.parametrize("name", LEFT)
@@ -39,6 +42,19 @@ def test_what_is_not_needed_at_once_is_not_imported(after, name):
     assert name not in after
 
 
+def test_the_package_alone_takes_no_time():
+    """So that Ctrl-C ends the command line in a line though it comes while JAX is imported."""
+    assert not {"jax", "numpy", "dysr_jax.run"} & imported("import dysr_jax, dysr_jax.cli")
+
+
+def test_what_is_offered_is_listed():
+    code = "import dysr_jax; assert set(dysr_jax.__all__) <= set(dir(dysr_jax))"
+    assert "dysr_jax" in imported(code)
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        dysr_jax.nothing  # noqa: B018
+
+
 def test_no_device_is_touched():
-    code = "import dysr_jax, jax._src.xla_bridge as bridge\nassert not bridge.backends_are_initialized()"
+    code = "from dysr_jax import *; import jax._src.xla_bridge as bridge"
+    code += "\nassert not bridge.backends_are_initialized()"
     assert "dysr_jax" in imported(code)

@@ -12,6 +12,7 @@ from dysr_jax.bench.burners import Schedule
 from dysr_jax.data.degradation import crop_to_scale, downscale
 from dysr_jax.data.sources import load_source
 from dysr_jax.errors import InputError
+from dysr_jax.fields import normalise
 from dysr_jax.metrics import MOST_DB, psnr_y
 from dysr_jax.runtime.bank import Bank
 from dysr_jax.runtime.bundle import Bundle
@@ -39,6 +40,9 @@ class SteadyOptions:
     """Of each stream; the schedule of busy processes is stretched to it."""
     frames: int = 48
     """Different frames, which are repeated."""
+
+    def __post_init__(self) -> None:
+        normalise(self)
 
 
 @dataclasses.dataclass(frozen=True)

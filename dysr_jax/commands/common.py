@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import tempfile
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -15,10 +16,20 @@ JsonPath = Annotated[pathlib.Path | None, tyro.conf.arg(name="json")]
 
 def check_json(path: pathlib.Path | None, option: str = "json") -> None:
     """Before the work, and not after it."""
-    if path and (path.is_dir() or not path.parent.is_dir()):
+    if path is None:
+        return
+    try:
+        usable = path.parent.is_dir() and not path.is_dir()
+    except OSError as error:  # such as a name that is too long
+        raise InputError(f"{option} {str(path)!r} cannot be written: {error.strerror}") from None
+    if not usable:
         raise InputError(f"{option} {str(path)!r}: allowed is a file in a folder that exists")
-    if path and not os.access(path.parent, os.W_OK):
-        raise InputError(f"{option} {str(path)!r}: allowed is a folder that can be written to")
+    try:
+        tempfile.TemporaryFile(dir=path.parent).close()  # permissions do not tell root
+    except OSError:
+        raise InputError(
+            f"{option} {str(path)!r}: allowed is a folder that can be written to"
+        ) from None
 
 
 def check_folder(path: pathlib.Path, option: str) -> None:

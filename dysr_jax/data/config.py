@@ -6,6 +6,7 @@ from typing import Literal
 from dysr_jax.data.degradation import Boundary
 from dysr_jax.data.files import Duplicates
 from dysr_jax.errors import InputError
+from dysr_jax.fields import normalise
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +41,9 @@ class DataConfig:
     """Crops that Grain cuts from an image each time it decodes one; they go to different steps."""
     workers: int = 0
     """Processes in which Grain decodes; 0 decodes in threads of this one. The patches are the same."""
+
+    def __post_init__(self) -> None:
+        normalise(self, "data.")
 
 
 def check_pipeline(config: DataConfig) -> None:

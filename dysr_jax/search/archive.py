@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from etils import epath
 
-from dysr_jax.atomic import is_remote, replacing
+from dysr_jax.atomic import is_remote, naming, replacing
 from dysr_jax.errors import InputError
 from dysr_jax.space import Arch
 
@@ -28,7 +28,8 @@ class Record(NamedTuple):
 class Archive:
     """The records of a run by arch, on disk before they are used.
 
-    A line that a kill cut short is dropped when the file is opened again.
+    A line that a kill cut short is dropped when the file is opened again. Of several lines of one arch the
+    first counts: two searches that once wrote into one file left such.
 
     Args:
         path: the file; made by the first `append`. Object storage (`gs://...`) cannot append, so there
@@ -48,7 +49,7 @@ class Archive:
         self.records: dict[Arch, Record] = {}
         for number, line in enumerate(content.splitlines(), 1):
             record = self._parse(number, line)
-            self.records[record.arch] = record
+            self.records.setdefault(record.arch, record)
 
     def _whole_lines(self) -> bytes:
         content = self._path.read_bytes() if self._path.exists() else b""
@@ -77,7 +78,7 @@ class Archive:
         self.records |= {record.arch: record for record in records}
 
     def _append(self, lines: bytes) -> None:
-        with self._path.open("ab") as file:
+        with naming(self._path), self._path.open("ab") as file:
             file.write(lines)
             file.flush()
             os.fsync(file.fileno())

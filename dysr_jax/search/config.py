@@ -6,6 +6,7 @@ import typing
 from typing import Literal
 
 from dysr_jax.errors import InputError
+from dysr_jax.fields import normalise
 from dysr_jax.space import SearchSpace, size
 
 MAX_POPULATION = 16_384
@@ -61,6 +62,9 @@ class SearchConfig:
     """How much it counts, in choosing members, that neighbours share weights: 0 is hypervolume alone."""
     remeasure: bool = False
     """Measure this device's latency table anew, though an earlier run left one."""
+
+    def __post_init__(self) -> None:
+        normalise(self, "search.")
 
 
 def check_config(config: SearchConfig, space: SearchSpace) -> None:

@@ -5,6 +5,7 @@ import math
 from typing import Literal
 
 from dysr_jax.errors import InputError
+from dysr_jax.fields import normalise
 from dysr_jax.train.sampling import Sampling
 
 
@@ -60,6 +61,9 @@ class TrainConfig:
     """Updates in one dispatch to the device."""
     checkpoint_chunks: int = 8
     """Dispatches from one checkpoint to the next."""
+
+    def __post_init__(self) -> None:
+        normalise(self, "train.")
 
 
 def check_config(config: TrainConfig, devices: int) -> None:

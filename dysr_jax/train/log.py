@@ -3,13 +3,14 @@
 import contextlib
 import pathlib
 import tempfile
+import time
 from typing import Any
 
 import numpy as np
 from etils import epath
 from tqdm import tqdm
 
-from dysr_jax.atomic import is_remote
+from dysr_jax.atomic import is_remote, naming
 from dysr_jax.errors import InputError
 from dysr_jax.train.config import TrainConfig
 from dysr_jax.train.step import Metrics
@@ -18,8 +19,8 @@ from dysr_jax.train.step import Metrics
 class Log:
     """The progress bar and TensorBoard's scalars; metrics are fetched one dispatch late.
 
-    Events of a remote directory are written to a temporary folder and copied at every checkpoint and at the
-    end; a kill loses the scalars since then.
+    Scalars are on disk at every checkpoint and at the end; a kill loses those since then, which the restart
+    tells again. Those of a remote directory are written to a temporary folder and copied then.
     """
 
     def __init__(
@@ -35,7 +36,7 @@ class Log:
         self._local: pathlib.Path | None = None
         if write and is_remote(directory):
             self._local = pathlib.Path(self._files.enter_context(tempfile.TemporaryDirectory()))
-        self._writer = _writer(self._local or directory, start) if write else None
+        self._events = _Events(self._local or directory, start) if write else None
 
     def push(self, step: int, metrics: Metrics) -> None:
         """Take the metrics of the dispatch that ended at `step`; those of the one before are told."""
@@ -49,6 +50,8 @@ class Log:
             InputError: the loss became infinite or no number.
         """
         self._tell()
+        if self._events is not None:
+            self._events.flush()
         self._copy()
 
     def _copy(self) -> None:
@@ -69,9 +72,8 @@ class Log:
                 f"training diverged before step {step} (loss {means['loss']}): allowed is a "
                 f"train.learning_rate under {self._config.learning_rate}, or a smaller train.clip"
             )
-        if self._writer is not None:
-            for name, value in means.items():
-                self._writer.add_scalar(f"train/{name}", value, step)
+        if self._events is not None:
+            self._events.add(step, {f"train/{name}": value for name, value in means.items()})
         self._bar.set_postfix(loss=f"{means['loss']:.4f}", refresh=False)
         self._bar.update(self._config.chunk)
 
@@ -82,14 +84,50 @@ class Log:
                 self._tell()
             finally:
                 self._bar.close()
-                if self._writer is not None:
-                    self._writer.close()  # waits until all events are on disk
+                if self._events is not None:
+                    self._events.close()
                 self._copy()
 
 
-def _writer(directory: epath.PathLike, start: int) -> Any:
-    from tensorboardX import SummaryWriter
+class _Events:
+    """TensorBoard's scalars, written by the thread that trains.
 
-    # The suffix keeps a restart within a second from writing into the older file.
-    suffix = f".from{start}"
-    return SummaryWriter(str(directory), purge_step=start + 1, filename_suffix=suffix)
+    tensorboardX's `SummaryWriter` has a thread of its own: a full disk ends it, and whoever trains would wait
+    for it for ever.
+    """
+
+    def __init__(self, directory: epath.PathLike, start: int) -> None:
+        from tensorboardX.event_file_writer import EventsWriter
+        from tensorboardX.proto.event_pb2 import Event, SessionLog
+
+        self._directory = pathlib.Path(directory)
+        with naming(self._directory):
+            self._directory.mkdir(parents=True, exist_ok=True)
+            # The suffix keeps a restart within a second from writing into the older file.
+            prefix, suffix = self._directory / "events", f".from{start}"
+            self._writer = EventsWriter(str(prefix), filename_suffix=suffix)
+        again = SessionLog(status=SessionLog.START)  # what older files have of later steps is void
+        self._write(Event(step=start + 1, session_log=again))
+
+    def add(self, step: int, values: dict[str, float]) -> None:
+        """Write scalars by name."""
+        from tensorboardX.proto.event_pb2 import Event
+        from tensorboardX.summary import scalar
+
+        for name, value in values.items():
+            self._write(Event(step=step, summary=scalar(name, value)))
+
+    def _write(self, event: Any) -> None:
+        event.wall_time = time.time()
+        with naming(self._directory):
+            self._writer.write_event(event)
+
+    def flush(self) -> None:
+        """Wait until all events are on disk."""
+        with naming(self._directory):
+            self._writer.flush()
+
+    def close(self) -> None:
+        """Let go of the file; all events are on disk."""
+        with naming(self._directory):
+            self._writer.close()

@@ -9,16 +9,17 @@ from collections.abc import Callable
 import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from dysr_jax.model.supernet import Params, Supernet
-from dysr_jax.space import Arch, largest, smallest
+from dysr_jax.space import Arch, SearchSpace, largest, smallest
 from dysr_jax.train.config import TrainConfig
 
 CHARBONNIER_EPSILON = 1e-3
 
 Losses = tuple[chex.Array, dict[str, chex.Array]]
-"""What is minimised, and L1 to the HR image of the largest, the smallest and the random archs."""
+"""What is minimised, and L1 to the HR image of each kind of arch that is trained, by name."""
 
 
 def l1(output: chex.Array, target: chex.Array) -> chex.Array:
@@ -62,8 +63,7 @@ def largest_alone(
 ) -> Losses:
     """Loss of the largest arch. See `group_loss`."""
     out = net.apply({"params": params}, lr, largest(net.space))
-    error = l1(out, hr)
-    return image_loss(config)(out, hr), {"largest": error, "smallest": error, "random": error}
+    return image_loss(config)(out, hr), {"largest": l1(out, hr)}
 
 
 def group_loss(
@@ -105,8 +105,7 @@ def _by_group(
 
     if not config.sandwich:
         losses, errors = lax.map(lambda arch: _both(loss, output(arch), hr), archs)
-        mean = jnp.mean(errors)
-        return jnp.mean(losses), {"largest": mean, "smallest": mean, "random": mean}
+        return jnp.mean(losses), {"random": jnp.mean(errors)}
     first, last = output(largest(net.space)), output(smallest(net.space))
     teacher = lax.stop_gradient(first)
 
@@ -126,6 +125,28 @@ def _both(
     return loss(out, hr), lax.stop_gradient(l1(out, hr))
 
 
+def _students(space: SearchSpace, archs: chex.Array) -> tuple[chex.Array, np.ndarray]:
+    """The passages beside those of the largest arch, and which of them the sandwich gives the smallest.
+
+    One patch in eight passes the smallest arch instead of its first random one: a whole passage would cost
+    as much as that of the largest. A single patch has a passage for it, or else no random arch were left.
+
+    Args:
+        space: of the archs.
+        archs: the random archs, int32 `[R, B, slots]`.
+
+    Returns:
+        Archs `[P, B, slots]` and bool `[P, B]`, with as many random passages as others or more.
+    """
+    least = jnp.asarray(smallest(space), jnp.int32)
+    batch = archs.shape[1]
+    if batch == 1:
+        archs = jnp.concatenate([least[None, None], archs])
+    given = np.zeros(archs.shape[:2], bool)
+    given[0, : max(1, batch // 8)] = True
+    return jnp.where(given[..., None], least, archs), given
+
+
 def _by_patch(
     params: Params,
     net: Supernet,
@@ -134,17 +155,12 @@ def _by_patch(
     archs: chex.Array,
     config: TrainConfig,
 ) -> Losses:
-    """All passages of all patches as one batch of the blended program.
-
-    With the sandwich, one patch in eight passes the smallest arch instead of its first random one: a whole
-    passage would cost as much as that of the largest.
-    """
+    """All passages of all patches as one batch of the blended program."""
     loss = image_loss(config)
-    smalls = max(1, lr.shape[0] // 8)
     if config.sandwich:
-        ends = [jnp.asarray(arch(net.space), jnp.int32) for arch in (largest, smallest)]
-        archs = archs.at[0, :smalls].set(ends[1])
-        archs = jnp.concatenate([jnp.broadcast_to(ends[0], archs[:1].shape), archs])
+        students, given = _students(net.space, archs)
+        first = jnp.asarray(largest(net.space), jnp.int32)
+        archs = jnp.concatenate([jnp.broadcast_to(first, students[:1].shape), students])
     passages = archs.shape[0]
     flat: chex.Array = net.apply(
         {"params": params}, jnp.tile(lr, (passages, 1, 1, 1)), archs.reshape(-1, archs.shape[-1])
@@ -152,12 +168,11 @@ def _by_patch(
     out = flat.reshape(passages, *hr.shape)
     errors = lax.stop_gradient(jnp.mean(jnp.abs(out - hr), (2, 3, 4)))
     if not config.sandwich:
-        return loss(out, hr), dict.fromkeys(("largest", "smallest", "random"), errors.mean())
+        return loss(out, hr), {"random": errors.mean()}
     metrics = {
         "largest": errors[0].mean(),
-        "smallest": errors[1, :smalls].mean(),
-        "random": errors[1:].mean(),
+        "smallest": errors[1:][given].mean(),
+        "random": errors[1:][~given].mean(),
     }
-    teacher, students = lax.stop_gradient(out[0]), out[1:]
-    taught = _taught(config, students, hr, teacher)
+    taught = _taught(config, out[1:], hr, lax.stop_gradient(out[0]))
     return (loss(out[0], hr) + (passages - 1) * taught) / passages, metrics

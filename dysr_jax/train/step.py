@@ -129,7 +129,7 @@ def train_step(
         unravel: makes the pytree of parameters.
 
     Returns:
-        The new state, and scalars: the loss, the L1 of each kind of arch, the gradient's norm.
+        The new state, and scalars: the loss, the L1 of each kind of arch trained, the gradient's norm.
     """
     params = unravel(state.params)
 

@@ -10,7 +10,14 @@ import pytest
 from dysr_jax.model.supernet import Supernet
 from dysr_jax.space import largest, sample, smallest, uniform
 from dysr_jax.train.config import TrainConfig
-from dysr_jax.train.losses import charbonnier, frequency_l1, group_loss, image_loss, l1
+from dysr_jax.train.losses import (
+    _students,
+    charbonnier,
+    frequency_l1,
+    group_loss,
+    image_loss,
+    l1,
+)
 from dysr_jax.train.losses import largest_alone as loss_of_largest
 
 PATCHES, PASSAGES = 16, 2
@@ -156,12 +163,13 @@ def test_the_metrics_are_l1_of_each_kind(mode, case, archs, outputs):
     outs = np.stack(outputs(params))
     errors = np.abs(outs - hr).mean((2, 3, 4))  # [arch, patch]
     students = passages(net.space, archs[mode])
-    drawn = students[1:] if mode == "group" else students
+    drawn = np.ones(students.shape, bool)
+    drawn[0, : PATCHES if mode == "group" else SMALLS] = False
     small = errors[smallest(net.space)[0]]
     expected = {
         "largest": errors[largest(net.space)[0]].mean(),
         "smallest": small.mean() if mode == "group" else small[:SMALLS].mean(),
-        "random": np.mean([errors[row, np.arange(PATCHES)] for row in drawn]),
+        "random": np.take_along_axis(errors, students, 0)[drawn].mean(),
     }
     assert {*metrics} == {*expected}
     for name, value in expected.items():
@@ -177,7 +185,45 @@ def test_without_the_sandwich_only_random_archs_count(mode, case, archs, outputs
     rows = np.broadcast_to(archs[mode][..., 0].reshape(PASSAGES, -1), (PASSAGES, PATCHES))
     expected = np.mean([errors[row, np.arange(PATCHES)] for row in rows])
     np.testing.assert_allclose(loss, expected, rtol=1e-5)
-    np.testing.assert_allclose(list(metrics.values()), expected, rtol=1e-5)
+    assert {*metrics} == {"random"}  # no other kind was trained
+    np.testing.assert_allclose(metrics["random"], expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_single_patch_passes_its_random_archs_too(count, case, archs):
+    """There both ways are the same sandwich: the largest, the smallest and every random arch once."""
+    net, params, lr, hr = case
+    own = archs["group"][:count]
+    grads = []
+    for drawn in (own, own[:, None]):
+        run = jax.value_and_grad(group_loss, has_aux=True)
+        found, grad = run(params, net, lr[:1], hr[:1], drawn, DISTILLED)
+        grads.append((found, grad))
+    assert (
+        float(jnp.abs(grads[0][1]["slot00"]["depthwise"]).max()) > 0
+    )  # only a random one reads it
+    for group, patch in zip(*map(jax.tree.leaves, grads), strict=True):
+        limit = 1e-5 * float(jnp.abs(group).max())
+        np.testing.assert_allclose(patch, group, rtol=1e-5, atol=limit)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize("batch", [1, 2, 3, 7, 8, 16, 24])
+def test_random_archs_pass_at_least_as_often_as_the_smallest(space, batch, count):
+    """Whatever the recipe: over many steps every arch of the space is trained as a random one."""
+    rng = np.random.default_rng(batch)
+    branches = [rng.integers(0, 3, (count, batch, 1), np.int32) for _ in range(40)]
+    drawn = [np.concatenate([branch, np.zeros_like(branch)], 2) for branch in branches]
+    passed = [_students(space, one) for one in drawn]
+    given = passed[0][1]
+    assert given.sum() == max(1, batch // 8) <= (~given).sum()
+    assert {tuple(arch) for archs, _ in passed for arch in np.asarray(archs)[~given]} == {
+        (i, 0) for i in range(3)
+    }
+    for (archs, _), one in zip(passed, drawn, strict=True):
+        np.testing.assert_array_equal(np.asarray(archs)[given], [smallest(space)] * given.sum())
+        kept = one[given[-count:] == 0] if batch > 1 else one.reshape(-1, 2)
+        np.testing.assert_array_equal(np.asarray(archs)[~given], kept)
 
 
 @pytest.mark.parametrize(("mode", "share"), [("group", 3), ("patch", 2)])
@@ -202,4 +248,5 @@ def test_the_largest_alone(case, outputs):
     out = np.asarray(outputs(params)[largest(net.space)[0]])
     expected = np_charbonnier(out, hr) + 0.1 * np_frequency(out, np.asarray(hr))
     np.testing.assert_allclose(loss, expected, rtol=1e-5)
-    np.testing.assert_allclose(list(metrics.values()), np_l1(out, hr), rtol=1e-5)
+    assert {*metrics} == {"largest"}
+    np.testing.assert_allclose(metrics["largest"], np_l1(out, hr), rtol=1e-5)

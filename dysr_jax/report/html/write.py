@@ -8,6 +8,7 @@ from etils import epath
 
 from dysr_jax.atomic import is_remote, replacing
 from dysr_jax.errors import InputError
+from dysr_jax.exclusive import exclusive
 from dysr_jax.report.comparison import compare_on
 from dysr_jax.report.html.page import render
 from dysr_jax.report.rundata import RunData, read_run
@@ -70,7 +71,12 @@ def write_report(
     """
     data = read_run(run, switch=switch, steady=steady)
     target = _target(run, out, overwrite=overwrite)
-    page = render(with_image(data, image) if image is not None else data)
+    with exclusive(target):
+        _write(target, render(with_image(data, image) if image is not None else data))
+    return target
+
+
+def _write(target: epath.Path, page: str) -> None:
     try:
         with replacing(target) as partial:
             partial.write_text(page, encoding="utf-8")
@@ -79,4 +85,3 @@ def write_report(
             raise
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())
         raise InputError(f"out {os.fspath(target)!r} cannot be written: {reason}") from None
-    return target

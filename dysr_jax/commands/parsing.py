@@ -1,0 +1,115 @@
+"""The words of a command line as a command: finds it, parses its options, says what is wrong in one line."""
+
+import argparse
+import contextlib
+import dataclasses
+import difflib
+import functools
+import io
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import tyro
+
+from dysr_jax.commands import COMMANDS
+from dysr_jax.config import PRESETS, load_config
+from dysr_jax.errors import InputError
+
+
+def usage() -> str:
+    """The commands, a line each."""
+    lines = [
+        "usage: dysr COMMAND [OPTIONS]",
+        "",
+        "DySR in JAX: a searched super-resolution supernet.",
+        "",
+    ]
+    for name, kind in COMMANDS.items():
+        lines.append(f"  dysr {name:<17} {(kind.__doc__ or '').splitlines()[0]}")
+    lines += [
+        "",
+        "`dysr COMMAND --help` lists the options of a command; `dysr --version` the version.",
+    ]
+    return "\n".join(lines)
+
+
+def _printed(parse: Callable[[], Any]) -> tuple[str, str]:
+    """What tyro prints to stdout and stderr, drawn alike whatever the terminal's encoding is."""
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
+    with (
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        contextlib.suppress(SystemExit),
+    ):
+        parse()
+    out.seek(0), err.seek(0)
+    return out.read(), err.read()
+
+
+def _first_line(box: str) -> str:
+    """What went wrong, out of tyro's boxed message: the text above its first rule, in one line."""
+    words: list[str] = []
+    for line in box.splitlines():
+        inner = line.strip("╭╮╰╯│ ")
+        if inner and not set(inner) - {"─"} and words:
+            break
+        if not line.lstrip().startswith("╭"):
+            words += inner.split()
+    return " ".join(words)
+
+
+def _parse(kind: type[Any], name: str, args: Sequence[str], default: Any | None) -> Any:
+    """Parse a command's options; what is wrong with them becomes one line."""
+    start = tyro.MISSING_NONPROP if default is None else default
+    parse = functools.partial(
+        tyro.cli, kind, args=args, prog=f"dysr {name}", default=start, return_unknown_args=True
+    )
+    try:
+        with contextlib.redirect_stderr(io.StringIO()):
+            command, unknown = parse()
+    except SystemExit as stop:
+        if stop.code in (0, None):
+            raise
+        raise InputError(f"{_first_line(_printed(parse)[1])} (see dysr {name} --help)") from None
+    if unknown:
+        listed = re.findall(r"--[\w.-]+", _printed(functools.partial(parse, args=["--help"]))[0])
+        close = difflib.get_close_matches(unknown[0], listed, n=1)
+        hint = f", did you mean {close[0]}?" if close else ","
+        raise InputError(f"unknown option {unknown[0]!r}{hint} see dysr {name} --help")
+    return command
+
+
+def _default(kind: type[Any], args: Sequence[str]) -> Any:
+    """The command with the config that `--config` names, which other options then change."""
+    fields = {field.name for field in dataclasses.fields(kind)}
+    if "config" not in fields:
+        return None
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    first.add_argument("--config", default="quickstart", nargs="?")
+    known, _ = first.parse_known_args(list(args))
+    if known.config is None:
+        raise InputError(f"--config needs a value: {', '.join(PRESETS)} or a .json file")
+    given = {"config": known.config, "run": load_config(known.config)}
+    return kind(**given, **({"out": tyro.MISSING} if "out" in fields else {}))
+
+
+def _find(args: Sequence[str]) -> tuple[str, Sequence[str]]:
+    for length in (2, 1):
+        name = " ".join(args[:length])
+        if name in COMMANDS:
+            return name, args[length:]
+    allowed = ", ".join(COMMANDS)
+    raise InputError(f"unknown command {' '.join(args[:2])!r}; allowed are {allowed}")
+
+
+def command(args: Sequence[str]) -> Callable[[], None]:
+    """The command with its options, to be called.
+
+    Raises:
+        InputError: no such command, or options that it does not have or that cannot be.
+        SystemExit: `--help` was printed.
+    """
+    name, rest = _find(args)
+    kind = COMMANDS[name]
+    return _parse(kind, name, rest, _default(kind, rest))

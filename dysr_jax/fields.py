@@ -1,0 +1,68 @@
+"""Fields of dataclasses: values of the annotated types, however they were given, or a line that names one."""
+
+import dataclasses
+import os
+import types
+import typing
+from typing import Any, Literal, TypeVar
+
+from dysr_jax.errors import InputError
+
+T = TypeVar("T")
+
+
+def normalise(config: Any, prefix: str = "") -> None:
+    """Give each field the type of its annotation: for `__post_init__` of frozen dataclasses.
+
+    Lists become tuples, NumPy's scalars Python's, whole numbers floats where floats are meant, and paths text
+    where text is meant. So equal configs are equal whoever made them, and all are hashable.
+
+    Args:
+        config: the dataclass; it is changed.
+        prefix: of the field's name in errors, such as `train.`.
+
+    Raises:
+        InputError: names the field, its value and its type.
+    """
+    for name, hint in typing.get_type_hints(type(config)).items():
+        value = getattr(config, name)
+        object.__setattr__(config, name, _value(hint, value, f"{prefix}{name}"))
+
+
+def from_dict(kind: type[T], fields: Any, where: str | os.PathLike[str]) -> T:
+    """A config dataclass from what JSON holds of it; missing keys keep their defaults.
+
+    Raises:
+        InputError: an unknown key, or a value of another type than the field's.
+    """
+    hints = typing.get_type_hints(kind)
+    if not isinstance(fields, dict):
+        raise InputError(f"{where}: expected an object with {', '.join(hints)}, not {fields!r}")
+    for key in fields:
+        if key not in hints:
+            raise InputError(f"{where}: unknown key {key!r}; allowed are {', '.join(hints)}")
+    return kind(**{key: _value(hints[key], fields[key], f"{where}: {key}") for key in fields})
+
+
+def _value(hint: Any, value: Any, where: str) -> Any:
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+        return value if isinstance(value, hint) else from_dict(hint, value, where)
+    if hasattr(value, "tolist"):  # of NumPy or JAX
+        value = value.tolist()
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Literal:
+        if value in arguments:
+            return value
+    elif origin is tuple and isinstance(value, (list, tuple)):
+        kinds = arguments[:1] * len(value) if arguments[-1] is Ellipsis else arguments
+        if len(kinds) == len(value):
+            pairs = zip(kinds, value, strict=True)
+            return tuple(_value(kind, item, where) for kind, item in pairs)
+    elif hint is float and type(value) is int and abs(value) <= 2**1023:
+        return float(value)
+    elif hint is str and isinstance(value, os.PathLike):
+        return os.fspath(value)
+    elif isinstance(hint, type) and type(value) is hint:
+        return value
+    plain = isinstance(hint, type) and not isinstance(hint, types.GenericAlias)
+    raise InputError(f"{where}: {value!r} is not {hint.__name__ if plain else hint}")
