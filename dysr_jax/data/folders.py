@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from dysr_jax.data.examples import Example, check_fit, fit, unusable
 from dysr_jax.data.files import Duplicates, distinct, image_shape, image_shapes
-from dysr_jax.data.images import list_images, read_image
+from dysr_jax.data.images import read_image
+from dysr_jax.data.listing import list_images
 from dysr_jax.data.pairing import pair_files
 from dysr_jax.errors import InputError
 

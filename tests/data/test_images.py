@@ -11,12 +11,12 @@ from PIL import Image, ImageCms
 
 from dysr_jax.data.files import image_shape
 from dysr_jax.data.images import (
-    list_images,
     read_grey_or_rgb,
     read_image,
     read_picture,
     write_image,
 )
+from dysr_jax.data.listing import list_images
 from dysr_jax.errors import InputError
 
 
