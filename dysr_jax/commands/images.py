@@ -12,6 +12,7 @@ from dysr_jax.commands.common import JsonPath, check_json
 from dysr_jax.commands.told import end_with, notes_on, quiet_pillow
 from dysr_jax.data.benchmarks import find_sets
 from dysr_jax.data.formats import MAX_PIXELS
+from dysr_jax.data.listing import is_there
 from dysr_jax.errors import InputError
 from dysr_jax.report.scores import scores_json, scores_table
 from dysr_jax.runtime.evaluation import evaluate_set
@@ -111,5 +112,5 @@ class Eval:
 
 def _check_input(path: pathlib.Path) -> None:
     """A bundle in the place of images is what used to be named there."""
-    if (path / MANIFEST).is_file():
+    if is_there(path / MANIFEST):
         raise InputError(f"{str(path)!r} is a bundle; allowed are images (--bundle names a bundle)")

@@ -1,5 +1,6 @@
 """What is said at the end of a command that went through many images."""
 
+import logging
 import sys
 import warnings
 from collections.abc import Sequence
@@ -9,7 +10,8 @@ from dysr_jax.runtime.files import Written
 
 
 def quiet_pillow() -> None:
-    """No warnings of Pillow on stderr: what matters in them is in our own notes and errors."""
+    """No warnings of Pillow and tifffile on stderr: what matters is in our own notes and errors."""
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", module=r"PIL\.")
 
 

@@ -11,7 +11,7 @@ from typing import Final, Literal, NamedTuple
 
 from dysr_jax.data.examples import unusable
 from dysr_jax.data.files import Failed, image_shape
-from dysr_jax.data.listing import list_folder, list_images, no_images
+from dysr_jax.data.listing import is_folder, list_folder, list_images, no_images
 from dysr_jax.data.pairing import pair_files
 from dysr_jax.errors import InputError
 
@@ -63,13 +63,13 @@ def find_set(
             HR files that do not pair by name or size.
     """
     place = pathlib.Path(folder)
-    inside = (place / HR).is_dir()
+    inside = is_folder(place / HR)
     listing = list_folder(place / HR if inside else place)
     if not listing.images:
         raise no_images(place / HR if inside else place, listing)
     hr = list(listing.images)
     known = [place / layout.format(scale) for layout in LR_LAYOUTS] if inside else []
-    small = pathlib.Path(lr) if lr else next((path for path in known if path.is_dir()), None)
+    small = pathlib.Path(lr) if lr else next((path for path in known if is_folder(path)), None)
     files: Iterable[tuple[pathlib.Path, pathlib.Path | None]] = ((path, None) for path in hr)
     if small:
         files = pair_files(hr, list_images(small), scale)

@@ -131,7 +131,8 @@ def write_image(
     pixels = on_white(image) if has_alpha and form in OPAQUE else image
     kept, notes = fitted(metadata or Metadata(), form, (image.shape[1], image.shape[0]))
     options = save_options(kept, form, pixels.nbytes)
-    if pathlib.Path(path).suffix.lower() == ".j2k":
+    suffix = pathlib.Path(path).suffix.lower()
+    if suffix == ".j2k":
         options["no_jp2"] = True  # the bare stream
     try:
         with replacing(path) as partial:
@@ -142,5 +143,5 @@ def write_image(
         raise InputError(
             f"image {os.fspath(path)!r} cannot be written: {reason_of(error)}"
         ) from None
-    lost = f"its transparency is laid on white, because {form} holds none"
+    lost = f"its transparency is laid on white, because {suffix} holds none"
     return (lost, *notes) if pixels is not image else notes

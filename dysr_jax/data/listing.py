@@ -34,6 +34,16 @@ class Listing:
         return f"left out: {', '.join(kinds[:_SHOWN] + more)}{hint}"
 
 
+def is_folder(path: str | os.PathLike[str]) -> bool:
+    """Whether a folder is there; `Path.is_dir` of Python 3.11 raises for names that are too long."""
+    return os.path.isdir(path)  # noqa: PTH112
+
+
+def is_there(path: str | os.PathLike[str]) -> bool:
+    """Whether there is anything, a broken link too; likewise."""
+    return os.path.lexists(path)
+
+
 def list_folder(folder: str | os.PathLike[str]) -> Listing:
     """Look through a folder. Names that begin with a dot are hidden, those of macOS's `._a.png` too.
 
@@ -41,7 +51,7 @@ def list_folder(folder: str | os.PathLike[str]) -> Listing:
         InputError: no such folder, or one that cannot be read.
     """
     place = pathlib.Path(folder)
-    if not place.is_dir():
+    if not is_folder(place):
         raise InputError(f"folder {os.fspath(folder)!r} does not exist")
     try:
         entries = sorted(path for path in place.iterdir() if not path.name.startswith("."))

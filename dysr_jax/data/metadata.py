@@ -24,6 +24,9 @@ _KEPT: Final = frozenset(
 )
 """Tags of an image's first directory that are about the picture, not about how the file stores it."""
 
+_LAYOUTS: Final = ('{"shape"', "ImageJ=")
+"""Descriptions by which programs find their own arrays again."""
+
 _SIZE: Final = (ExifTags.Base.ExifImageWidth, ExifTags.Base.ExifImageHeight)
 
 
@@ -58,7 +61,7 @@ def read_metadata(image: Image.Image) -> tuple[Metadata, tuple[str, ...]]:
         exif=exif,
         xmp=_upright_xmp(image.info.get("xmp") or b""),
         iptc=_iptc(image),
-        dpi=_dpi(image.info.get("dpi")),
+        dpi=_dpi(image.info),
         comment=comment if isinstance(comment, bytes) else str(comment).encode(errors="replace"),
     )
     return found, notes
@@ -68,7 +71,8 @@ def plain_exif(exif: Image.Exif) -> bytes:
     """EXIF data as bytes, without orientation, thumbnails and the layout of the file's own pixels."""
     kept = Image.Exif()
     for tag in _KEPT & set(exif):
-        kept[tag] = exif[tag]
+        if not str(exif[tag]).startswith(_LAYOUTS):
+            kept[tag] = exif[tag]
     for directory in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
         if found := exif.get_ifd(directory):
             kept[directory] = dict(found)
@@ -99,9 +103,12 @@ def _iptc(image: Image.Image) -> bytes:
     return found if isinstance(found, bytes) else b""
 
 
-def _dpi(dpi: Any) -> tuple[float, float] | None:
+def _dpi(info: Mapping[Any, Any]) -> tuple[float, float] | None:
+    """What the file says; of a JPEG file that says nothing Pillow says 72."""
+    if info.get("jfif_unit") == 0 and info.get("dpi") == (72, 72):
+        return None
     try:
-        along, down = (float(side) for side in dpi)
+        along, down = (float(side) for side in info.get("dpi") or ())
     except (TypeError, ValueError, ZeroDivisionError):
         return None
     usable = all(math.isfinite(side) and 1 <= side < 65_536 for side in (along, down))
@@ -123,7 +130,7 @@ def _resized_exif(exif: bytes, size: tuple[int, int]) -> bytes:
         return b""
     data = Image.Exif()
     data.load(exif)
-    directory = data.get_ifd(ExifTags.IFD.Exif)
+    directory = data.get_ifd(ExifTags.IFD.Exif) if ExifTags.IFD.Exif in data else {}
     for tag, side in zip(_SIZE, size, strict=True):
         if tag in directory:
             directory[tag] = side

@@ -18,6 +18,7 @@ from dysr_jax.data.sixteen_bit import is_sixteen_bit_colour, read_levels
 from dysr_jax.data.tiff import grey_range, is_tiff, read_odd_tiff
 
 _DEEP: Final = "its 16 bits a channel are rounded to 8"
+_ZEROS: Final = 64
 _SECOND: Final = "its second picture, a preview or a gain map, is left out"
 
 
@@ -42,7 +43,7 @@ def decode(source: str | os.PathLike[str] | IO[bytes], max_pixels: int = MAX_PIX
     if not isinstance(source, (str, os.PathLike)):
         return _decode(source, "", max_pixels)
     place = pathlib.Path(source)
-    if place.exists() and not place.is_file():
+    if place.exists() and not place.is_file():  # opening a pipe would wait for its writer
         raise ValueError(f"it is {'a folder' if place.is_dir() else 'a pipe or a device'}")
     with place.open("rb") as file:
         return _decode(file, place.suffix, max_pixels)
@@ -81,6 +82,7 @@ def _shown(
     image = open_image(file, suffix)
     check_pixels(image.size, max_pixels)
     _check_frames(image)
+    _check_end(file, image.format)
     if is_sixteen_bit_colour(image):
         levels = read_levels(image, lambda: open_image(file, suffix))
         deep = from_levels(levels, image.info.get("transparency"))
@@ -100,6 +102,14 @@ def _check_frames(image: Image.Image) -> None:
     if getattr(image, "is_animated", False) and image.format not in ("MPO", "PSD"):
         frames = getattr(image, "n_frames", "several")
         raise ValueError(f"it has {frames} frames or pages; allowed are images of one")
+
+
+def _check_end(file: IO[bytes], form: str | None) -> None:
+    """Compressed data do not end in many zeros: such a file was given its length and never its content."""
+    if form in ("WEBP", "AVIF", "HEIF"):
+        file.seek(max(0, file.seek(0, os.SEEK_END) - _ZEROS))
+        if file.read() == bytes(_ZEROS):
+            raise ValueError("its end is missing (there are only zeros)")
 
 
 def picture_of(image: Image.Image, deep: bool = False) -> Picture:

@@ -53,12 +53,22 @@ def _chunks(file: IO[bytes]) -> Iterator[Chunk]:
         stop = start + 12 + length
         if stop > end or not kind.isalpha():
             return
-        data = b"" if kind in _PIXELS or length > _LARGEST else file.read(length)
-        checksum = int.from_bytes(file.read(4), "big") if data else 0
-        yield Chunk(kind, start, stop, data, not data or zlib.crc32(kind + data) == checksum)
+        kept = kind not in _PIXELS and length <= _LARGEST
+        data = file.read(length) if kept else b""
+        checksum = zlib.crc32(data, zlib.crc32(kind)) if kept else _checksum(file, kind, length)
+        sound = checksum == int.from_bytes(file.read(4), "big")
+        yield Chunk(kind, start, stop, data, sound)
         start = stop
         if kind == b"IEND":
             return
+
+
+def _checksum(file: IO[bytes], kind: bytes, length: int) -> int:
+    """Of what comes next in the file, a megabyte at a time."""
+    checksum = zlib.crc32(kind)
+    for start in range(0, length, 2**20):
+        checksum = zlib.crc32(file.read(min(2**20, length - start)), checksum)
+    return checksum
 
 
 def _is_left_out(chunk: Chunk) -> bool:
@@ -110,8 +120,14 @@ def is_png(file: IO[bytes]) -> bool:
 
 
 def split(file: IO[bytes]) -> PngParts:
-    """Take a PNG file apart; what is damaged beside the pixels is left out and told."""
+    """Take a PNG file apart; what is damaged beside the pixels is left out and told.
+
+    Raises:
+        ValueError: the checksum of pixels is wrong. Pillow would show what it makes of them.
+    """
     found = list(_chunks(file))
+    if any(not chunk.sound for chunk in found if chunk.kind in _PIXELS):
+        raise ValueError("its pixels are damaged (a checksum is wrong)")
     out = [chunk for chunk in found if _is_left_out(chunk)]
     sound = [chunk for chunk in found if chunk.sound]
     texts = [(c.kind, c.data) for c in sound if c.kind in TEXTS and not _is_orientation(c)]

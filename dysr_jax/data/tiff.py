@@ -11,7 +11,7 @@ from dysr_jax.data.metadata import IPTC_TAG, XMP_TAG, plain_exif
 from dysr_jax.data.pixels import from_levels
 from dysr_jax.data.sixteen_bit import raw_modes
 
-_BITS, _PHOTOMETRIC, _ORIENTATION, _PLANAR, _FORMAT = 258, 262, 274, 284, 339
+_BITS, _PHOTOMETRIC, _ORIENTATION, _SAMPLES, _PLANAR, _FORMAT = 258, 262, 274, 277, 284, 339
 _INFO: Final = {"icc_profile": 34675, "xmp": XMP_TAG, "iptc": IPTC_TAG}
 """Tags."""
 
@@ -66,10 +66,11 @@ def _is_odd(image: Image.Image) -> bool:
     tags: Any = getattr(image, "tag_v2", {})
     if set(tags.get(_FORMAT, (_UNSIGNED,))) == {2} and max(tags.get(_BITS, (1,))) <= 16:
         raise ValueError("its pixels are signed integers; allowed are 8-bit and 16-bit images")
-    if max(tags.get(_BITS, (1,))) <= 8 or image.mode == "F" or image.mode.startswith("I"):
-        return False
-    plain = all(mode.startswith(("RGB;", "RGBA;", "RGBX;")) for mode in raw_modes(image))
-    return tags.get(_PLANAR, 1) == 2 or not plain
+    deep = max(tags.get(_BITS, (1,))) > 8
+    if tags.get(_PLANAR, 1) == 2 and tags.get(_SAMPLES, 1) > 1:
+        return deep or image.mode in ("LA", "La", "PA")
+    known = ("I", "F", "RGB;", "RGBA;", "RGBX;")
+    return deep and not all(mode.startswith(known) for mode in raw_modes(image))
 
 
 def _read(file: IO[bytes], max_pixels: int) -> tuple[Image.Image, bool]:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from dysr_jax.data.files import Failed
 from dysr_jax.data.formats import MAX_PIXELS
 from dysr_jax.data.images import check_size, read_picture, reason_of, write_image
-from dysr_jax.data.listing import Listing, list_folder, no_images
+from dysr_jax.data.listing import is_folder, is_there, list_folder, no_images
 from dysr_jax.errors import InputError
 from dysr_jax.exclusive import exclusive
 from dysr_jax.runtime.bank import Bank
@@ -85,9 +85,9 @@ def upscale_files(
         raise InputError(f"max_pixels {max_pixels}: must be at least 1")
     work = _Work(Bank(bundle, keep=KEPT), name, max_pixels, progress)
     goal = None if target is None else pathlib.Path(target)
-    if not os.path.exists(place):  # noqa: PTH110 - Path's raises for names that are too long
+    if not is_there(place):
         raise InputError(f"image {str(place)!r} does not exist")
-    if place.is_dir():
+    if is_folder(place):
         return _folder(work, place, goal, overwrite, skip_existing, on_written)
     task = one_task(place, goal, bundle.space.scale)
     with exclusive(task.write):
@@ -106,7 +106,7 @@ def _folder(
     skip_existing: bool,
     on_written: Callable[[Written], None],
 ) -> Upscaled:
-    listing: Listing = list_folder(source)
+    listing = list_folder(source)
     if not listing.images:
         raise no_images(source, listing)
     place, tasks = tasks_of_folder(listing.images, source, target, work.bank.bundle.space.scale)
@@ -126,7 +126,7 @@ def _folder(
 
 def _missing(tasks: list[Task], overwrite: bool, skip_existing: bool) -> list[Task]:
     """The tasks whose outputs have to be written; outputs that are there are refused, or left out."""
-    there = [task.write for task in tasks if os.path.lexists(task.write)]
+    there = [task.write for task in tasks if is_there(task.write)]
     if there and not (overwrite or skip_existing):
         more = f" and {len(there) - 1} more" if len(there) > 1 else ""
         raise InputError(

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 from dysr_jax.data.formats import writable
 from dysr_jax.data.images import check_suffix
+from dysr_jax.data.listing import is_folder, is_there
 from dysr_jax.errors import InputError
 
 _LONGEST_NAME: Final = 255
@@ -30,13 +31,18 @@ def one_task(source: pathlib.Path, target: pathlib.Path | None, scale: int) -> T
     if target is None:
         write = _named(source.parent, source.stem, f"_x{scale}.png")
     else:
-        write = target / _own_name(source) if target.is_dir() else target
+        write = target / _own_name(source) if is_folder(target) else target
     check_suffix(write)
     if os.path.realpath(write) == os.path.realpath(source):
         raise InputError(f"output {str(write)!r} is the input; allowed is another file")
-    if not write.parent.is_dir():
+    if not is_folder(write.parent):
         raise InputError(
             f"image {str(write)!r} cannot be written: {str(write.parent)!r} is no folder"
+        )
+    longest = _longest_name(write.parent)
+    if len(os.fsencode(write.name)) > longest:
+        raise InputError(
+            f"image {str(write)!r} cannot be written: its name must be at most {longest} bytes long"
         )
     return Task(source, write)
 
@@ -54,7 +60,7 @@ def tasks_of_folder(
     """
     named = source if source.name not in ("", "..") else source.resolve()
     place = target or _named(named.parent, named.name, f"_x{scale}")
-    if os.path.lexists(place) and not place.is_dir():
+    if is_there(place) and not is_folder(place):
         raise InputError(
             f"output {str(place)!r} is a file; for a folder of images a folder is allowed"
         )
@@ -89,10 +95,14 @@ def _unused(name: str, place: pathlib.Path, taken: set[str]) -> str:
 
 def _named(folder: pathlib.Path, stem: str, ending: str) -> pathlib.Path:
     """A file of this name; the stem is cut where the file system takes no name as long."""
-    try:
-        longest = os.pathconf(folder, "PC_NAME_MAX")
-    except (OSError, ValueError, AttributeError):  # it does not exist yet; Windows
-        longest = _LONGEST_NAME
+    longest = _longest_name(folder)
     while stem and len(os.fsencode(stem + ending)) > longest:
         stem = stem[:-1]
     return folder / f"{stem}{ending}"
+
+
+def _longest_name(folder: pathlib.Path) -> int:
+    try:
+        return os.pathconf(folder, "PC_NAME_MAX")
+    except (OSError, ValueError, AttributeError):  # it does not exist yet; Windows
+        return _LONGEST_NAME
