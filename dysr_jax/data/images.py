@@ -137,7 +137,8 @@ def write_image(
     try:
         with replacing(path) as partial:
             shown = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
-            with pathlib.Path(partial).open("w+b") as file:  # Pillow cannot encode every name
+            # By bytes, because Pillow encodes a name that is text, and not every name can be.
+            with open(os.fsencode(partial), "w+b") as file:  # noqa: PTH123
                 shown.save(file, format=form, **options)
     except Exception as error:  # an encoder may raise anything; a full disk, OSError
         raise InputError(

@@ -4,13 +4,14 @@ The pixels are upright when they are read, and others in number when they are wr
 orientation, size and thumbnails is left out.
 """
 
+import contextlib
 import dataclasses
 import math
 import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, ImageOps
 
 IPTC_TAG: Final = 33723
 XMP_TAG: Final = 700
@@ -65,6 +66,13 @@ def read_metadata(image: Image.Image) -> tuple[Metadata, tuple[str, ...]]:
         comment=comment if isinstance(comment, bytes) else str(comment).encode(errors="replace"),
     )
     return found, notes
+
+
+def turn_upright(image: Image.Image) -> None:
+    """Turn an image in place as its EXIF data say; damaged ones say nothing."""
+    image.load()  # what is wrong with the pixels is raised here
+    with contextlib.suppress(Exception):
+        ImageOps.exif_transpose(image, in_place=True)
 
 
 def plain_exif(exif: Image.Exif) -> bytes:

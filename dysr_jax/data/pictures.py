@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from typing import IO, Final
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from dysr_jax.data import png
 from dysr_jax.data.formats import MAX_PIXELS, check_pixels, open_image
-from dysr_jax.data.metadata import Metadata, read_metadata
+from dysr_jax.data.metadata import Metadata, read_metadata, turn_upright
 from dysr_jax.data.pixels import from_image, from_levels
 from dysr_jax.data.profiles import check_range, container_colours, inks_to_screen, usable_profile
 from dysr_jax.data.sixteen_bit import is_sixteen_bit_colour, read_levels
@@ -88,7 +88,7 @@ def _shown(
         deep = from_levels(levels, image.info.get("transparency"))
         picture = _with_metadata(image, deep, profile or image.info.get("icc_profile"), (_DEEP,))
     else:
-        ImageOps.exif_transpose(image, in_place=True)
+        turn_upright(image)
         if profile:
             image.info["icc_profile"] = profile
         picture = picture_of(image)

@@ -8,7 +8,9 @@ import sys
 from collections.abc import Callable
 
 import numpy as np
-from PIL import Image, ImageFile, ImageOps
+from PIL import Image, ImageFile
+
+from dysr_jax.data.metadata import turn_upright
 
 _SWAPPED = {
     f"{bands};16{order}": f"{bands};16{other}"
@@ -75,4 +77,5 @@ def read_levels(
 
 
 def _upright(image: Image.Image) -> np.ndarray:
-    return np.asarray(ImageOps.exif_transpose(image), np.uint16)
+    turn_upright(image)
+    return np.asarray(image, np.uint16)

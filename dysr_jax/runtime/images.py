@@ -5,10 +5,11 @@ from typing import Final, TypeAlias, overload
 
 import jax
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from dysr_jax.data.degradation import upscale
 from dysr_jax.data.images import read_picture, reason_of, to_rgb
+from dysr_jax.data.metadata import turn_upright
 from dysr_jax.data.pictures import Picture, picture_of
 from dysr_jax.data.pixels import as_grey, filled
 from dysr_jax.data.saving import info_of
@@ -80,8 +81,9 @@ def upscale_image(
 
 def _picture_of(image: Image.Image) -> Picture:
     try:
-        turned = ImageOps.exif_transpose(image)
+        turned = image.copy()
         turned.format = image.format
+        turn_upright(turned)
         return picture_of(turned)
     except Exception as error:  # an image that is opened and not loaded yet may be damaged
         raise InputError(f"image of Pillow cannot be read: {reason_of(error)}") from None

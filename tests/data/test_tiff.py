@@ -153,7 +153,7 @@ def test_orientation(path, tmp_path, orientation, planar):
 @pytest.mark.parametrize("channels", [1, 3])
 def test_samples_that_are_no_levels(path, dtype, message, channels):
     write(path, samples(channels, 7).astype(dtype), photometric="rgb" if channels == 3 else None)
-    with pytest.raises(InputError, match=rf"image\.tif' cannot be read: (?!.*\n)"):
+    with pytest.raises(InputError, match=r"image\.tif' cannot be read: (?!.*\n)"):
         read_picture(path)
     if channels == 1:
         with pytest.raises(InputError, match=f"its pixels are {message}"):
