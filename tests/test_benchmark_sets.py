@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from dysr_jax.data.degradation import crop_to_scale, downscale, upscale
-from dysr_jax.data.images import list_images, read_grey_or_rgb
+from dysr_jax.data.images import read_grey_or_rgb
+from dysr_jax.data.listing import list_images
 from dysr_jax.metrics import psnr_y, ssim_y
 from dysr_jax.model.programs import make_supernet
 from dysr_jax.model.supernet import init_params

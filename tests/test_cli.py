@@ -600,14 +600,26 @@ def test_upscale_a_folder(bundle, photos, tmp_path, capsys):
         assert read_image(out / name).shape == (SCALE * rows, SCALE * columns, 3)
 
 
-def test_a_bad_image_in_a_folder_is_found_before_anything_is_written(
-    refused, bundle, photos, tmp_path
-):
+def test_a_bad_image_does_not_stop_its_folder(bundle, photos, tmp_path, capsys):
     folder, out = tmp_path / "in", tmp_path / "out"
     shutil.copytree(photos, folder)
-    (folder / "9.png").write_text("no image")
-    assert "9.png" in refused("upscale", "--bundle", bundle, folder, out)
-    assert not out.exists()
+    for name in ("0bad.png", "9.png"):
+        (folder / name).write_text("no image")
+    (folder / "notes.txt").write_text("")
+    with pytest.raises(SystemExit) as stop:
+        dysr("upscale", "--bundle", bundle, folder, out)
+    assert stop.value.code == 1
+    names = ["0.png", "1.png", "2.png"]
+    printed = capsys.readouterr()
+    assert printed.out.splitlines() == [str(out / name) for name in names]
+    assert sorted(path.name for path in out.iterdir()) == names
+    said = [line for line in printed.err.splitlines() if line.startswith("dysr: ")]
+    assert [line.partition(" cannot be read")[0] for line in said] == [
+        f"dysr: note: '{folder}': left out: 1 .txt",
+        f"dysr: error: image '{folder / '0bad.png'}'",
+        f"dysr: error: image '{folder / '9.png'}'",
+        "dysr: 2 of 5 images failed, 3 are done",
+    ]
 
 
 def test_upscale_an_image_into_a_folder(bundle, image, tmp_path):
@@ -708,6 +720,28 @@ def test_folders_that_cannot_be_evaluated(refused, bundle, tmp_path):
     assert "a.png' of (14, 40)" in line
     (tmp_path / "a.png").write_text("no image")
     assert "a.png' cannot be read" in refused("eval", "--bundle", bundle, tmp_path)
+
+
+def test_eval_goes_on_past_a_damaged_image(bundle, photos, tmp_path, capsys):
+    folder, path = tmp_path / "in", tmp_path / "scores.json"
+    shutil.copytree(photos, folder)
+    content = (folder / "0.png").read_bytes()
+    (folder / "8.png").write_bytes(content[: len(content) // 2])  # its header is whole
+    (folder / "9.png").write_text("no image")
+    (folder / "._9.png").write_text("no image")
+    options = ["--bundle", bundle, "--members", "fastest", "--json", path]
+    with pytest.raises(SystemExit) as stop:
+        dysr("eval", folder, *options)
+    assert stop.value.code == 1
+    printed = capsys.readouterr()
+    assert printed.out.splitlines()[-1].startswith("in: 3 images, LR generated")
+    assert printed.out.splitlines()[-1].endswith("; 2 more cannot be read")
+    for name in ("8.png", "9.png"):
+        assert f"dysr: error: image '{folder / name}' cannot be read" in printed.err
+    found = json.loads(path.read_text())["sets"]["in"]
+    assert (found["images"], len(found["failed"])) == (3, 2)
+    assert dysr("eval", photos, *options) == 0
+    assert json.loads(path.read_text())["sets"][photos.name]["scores"] == found["scores"]
 
 
 def test_eval_of_several_sets_and_some_members(tiny_run, bundle, photos, tmp_path, capsys):

@@ -9,7 +9,10 @@ import tyro
 
 from dysr_jax.atomic import write_json
 from dysr_jax.commands.common import JsonPath, check_json
+from dysr_jax.commands.told import end_with, notes_on, quiet_pillow
 from dysr_jax.data.benchmarks import find_sets
+from dysr_jax.data.formats import MAX_PIXELS
+from dysr_jax.data.listing import is_there
 from dysr_jax.errors import InputError
 from dysr_jax.report.scores import scores_json, scores_table
 from dysr_jax.runtime.evaluation import evaluate_set
@@ -38,23 +41,29 @@ class Upscale:
     """Replace files that are there already."""
     skip_existing: bool = False
     """Leave files that are there as they are: an interrupted folder goes on."""
+    max_pixels: int = MAX_PIXELS
+    """Larger inputs are refused."""
 
     def __call__(self) -> None:
         """Run it."""
         _check_input(self.source)
-        written = upscale_files(
+        quiet_pillow()
+        done = upscale_files(
             find_bundle(self.bundle, self.scale),
             self.source,
             self.target,
             self.member,
             overwrite=self.overwrite,
             skip_existing=self.skip_existing,
+            max_pixels=self.max_pixels,
             progress=True,
+            on_written=lambda written: print(written.path, flush=True),
         )
-        for path, notes in written:
-            print(path, flush=True)
-            for note in notes:
-                print(f"dysr: note: {path}: {note}", file=sys.stderr)
+        for line in notes_on(done.written):
+            print(f"dysr: note: {line}", file=sys.stderr)
+        if done.note:
+            print(f"dysr: note: {str(self.source)!r}: {done.note}", file=sys.stderr)
+        end_with(done.failed, len(done.written) + len(done.failed))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,6 +93,7 @@ class Eval:
             raise InputError("Missing FOLDER (see dysr eval --help)")
         for folder in self.folders:
             _check_input(folder)
+        quiet_pillow()
         bundle = find_bundle(self.bundle, self.scale)
         sets = find_sets(self.folders, bundle.space.scale, self.lr)
         members = [bundle.member(name) for name in self.members] or list(bundle.members)
@@ -93,9 +103,14 @@ class Eval:
         if self.json_path:
             place = self.bundle or f"pretrained x{bundle.space.scale}"
             write_json(self.json_path, scores_json(place, bundle, members, found))
+        for one in sets:
+            if one.note:
+                print(f"dysr: note: {one.name}: {one.note}", file=sys.stderr)
+        failed = [failure for one in found for failure in one.failed]
+        end_with(failed, sum(one.images for one in found) + len(failed))
 
 
 def _check_input(path: pathlib.Path) -> None:
     """A bundle in the place of images is what used to be named there."""
-    if (path / MANIFEST).is_file():
+    if is_there(path / MANIFEST):
         raise InputError(f"{str(path)!r} is a bundle; allowed are images (--bundle names a bundle)")

@@ -9,8 +9,9 @@ import pathlib
 from collections.abc import Iterable, Sequence
 from typing import Final, Literal, NamedTuple
 
-from dysr_jax.data.files import image_shape
-from dysr_jax.data.images import list_images
+from dysr_jax.data.examples import unusable
+from dysr_jax.data.files import Failed, image_shape
+from dysr_jax.data.listing import is_folder, list_folder, list_images, no_images
 from dysr_jax.data.pairing import pair_files
 from dysr_jax.errors import InputError
 
@@ -36,6 +37,10 @@ class BenchmarkSet(NamedTuple):
 
     name: str
     images: tuple[Images, ...]
+    failed: tuple[Failed, ...] = ()
+    """Images that cannot be read."""
+    note: str = ""
+    """What the folder of HR images holds that is no image; empty where there is nothing."""
 
     @property
     def lr(self) -> Literal["given", "generated"]:
@@ -54,20 +59,45 @@ def find_set(
         lr: folder of LR images, if it is not beside the HR ones.
 
     Raises:
-        InputError: a missing or empty folder, files that are no images or too small, LR and HR files that
-            do not pair by name or size.
+        InputError: a missing or empty folder, no image that can be read, images that are too small, LR and
+            HR files that do not pair by name or size.
     """
     place = pathlib.Path(folder)
-    inside = (place / HR).is_dir()
-    hr = list_images(place / HR if inside else place)
+    inside = is_folder(place / HR)
+    listing = list_folder(place / HR if inside else place)
+    if not listing.images:
+        raise no_images(place / HR if inside else place, listing)
+    hr = list(listing.images)
     known = [place / layout.format(scale) for layout in LR_LAYOUTS] if inside else []
-    small = pathlib.Path(lr) if lr else next((path for path in known if path.is_dir()), None)
+    small = pathlib.Path(lr) if lr else next((path for path in known if is_folder(path)), None)
     files: Iterable[tuple[pathlib.Path, pathlib.Path | None]] = ((path, None) for path in hr)
     if small:
         files = pair_files(hr, list_images(small), scale)
     whole = place.resolve()
     name = (whole.parent if whole.name == "HR" else whole).name or str(place)
-    return BenchmarkSet(name, tuple(_sized(hr, lr, scale) for hr, lr in files))
+    images, failed = _readable(files, scale)
+    return BenchmarkSet(name, images, failed, listing.note)
+
+
+def _readable(
+    files: Iterable[tuple[pathlib.Path, pathlib.Path | None]], scale: int
+) -> tuple[tuple[Images, ...], tuple[Failed, ...]]:
+    """The scenes whose files can be read, and the files that cannot."""
+    images: list[Images] = []
+    errors: list[tuple[pathlib.Path, InputError]] = []
+    for hr, lr in files:
+        shapes = []
+        for path in (hr, lr) if lr else (hr,):
+            try:
+                shapes.append(image_shape(path))
+            except InputError as error:
+                errors.append((path, error))
+                break
+        else:
+            images.append(_sized(hr, lr, shapes, scale))
+    if not images:
+        raise unusable([(path.name, error) for path, error in errors], len(errors))
+    return tuple(images), tuple(Failed(path, str(error)) for path, error in errors)
 
 
 def find_sets(
@@ -89,16 +119,18 @@ def find_sets(
     ]
 
 
-def _sized(hr: pathlib.Path, lr: pathlib.Path | None, scale: int) -> Images:
+def _sized(
+    hr: pathlib.Path, lr: pathlib.Path | None, shapes: Sequence[tuple[int, int]], scale: int
+) -> Images:
     """With the LR image's size, which is that of the HR image over the scale, rounded down."""
-    rows, columns = image_shape(hr)
+    rows, columns = shapes[0]
     least = SSIM_WINDOW + 3 * scale  # less than a scale is cropped, a scale a side is shaved
     if min(rows, columns) < least:
         raise InputError(
             f"image {str(hr)!r} of {(rows, columns)}: allowed is {least} or more a side"
         )
     wanted = rows // scale, columns // scale
-    found = image_shape(lr) if lr else wanted
+    found = shapes[-1] if lr else wanted
     if found != wanted:
         raise InputError(
             f"images {str(hr)!r} of {rows}x{columns} and {str(lr)!r} of {found[0]}x{found[1]} do not pair: "

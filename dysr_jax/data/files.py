@@ -2,15 +2,13 @@
 
 import hashlib
 import pathlib
-import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Final, Literal
-
-from PIL import Image
+from typing import Final, Literal, NamedTuple
 
 from dysr_jax.data.examples import listed, unusable
-from dysr_jax.data.images import UNREADABLE, read_image
+from dysr_jax.data.formats import check_pixels, open_image
+from dysr_jax.data.images import read_image
 from dysr_jax.errors import InputError
 
 Duplicates = Literal["error", "skip"]
@@ -20,6 +18,14 @@ _LYING: Final = 5
 """EXIF orientations from this one on swap rows and columns."""
 
 
+class Failed(NamedTuple):
+    """An image of a folder that was left out of the work."""
+
+    path: pathlib.Path
+    error: str
+    """Why, in one line that names the file."""
+
+
 def image_shape(path: pathlib.Path) -> tuple[int, int]:
     """Rows and columns that `read_image` will give, from the file's header where that says them.
 
@@ -27,20 +33,23 @@ def image_shape(path: pathlib.Path) -> tuple[int, int]:
         InputError: the file cannot be read.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
-                columns, rows = image.size
-                # Of a PNG, `getexif` would decode all to look for EXIF data behind the pixels; the size
-                # of a TIFF is turned already.
-                plain = image.format == "TIFF" or (
-                    image.format == "PNG" and "exif" not in image.info
-                )
-                lying = not plain and image.getexif().get(_ORIENTATION, 1) >= _LYING
-    except UNREADABLE:
+        columns, rows, lying = _header(path)
+    except Exception:  # of damaged files Pillow's plugins raise anything
         rows, columns = read_image(path).shape[:2]  # it says what is wrong
         return rows, columns
     return (columns, rows) if lying else (rows, columns)
+
+
+def _header(path: pathlib.Path) -> tuple[int, int, bool]:
+    """Columns, rows, and whether the image has to be turned to lie as it is seen."""
+    with path.open("rb") as file:
+        image = open_image(file, path.suffix)
+        check_pixels(image.size)
+        # Of a PNG, `getexif` would decode all to look for EXIF data behind the pixels; the size of a TIFF
+        # is turned already.
+        plain = image.format == "TIFF" or (image.format == "PNG" and "exif" not in image.info)
+        lying = not plain and image.getexif().get(_ORIENTATION, 1) >= _LYING
+        return *image.size, lying
 
 
 def image_shapes(paths: Sequence[pathlib.Path]) -> list[tuple[int, int]]:

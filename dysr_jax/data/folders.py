@@ -2,11 +2,14 @@
 
 import dataclasses
 import pathlib
+import sys
 from collections.abc import Sequence
 
+from dysr_jax import parallel
 from dysr_jax.data.examples import Example, check_fit, fit, unusable
 from dysr_jax.data.files import Duplicates, distinct, image_shape, image_shapes
-from dysr_jax.data.images import list_images, read_image
+from dysr_jax.data.images import read_image
+from dysr_jax.data.listing import list_folder, no_images
 from dysr_jax.data.pairing import pair_files
 from dysr_jax.errors import InputError
 
@@ -60,13 +63,23 @@ class PairedImages:
         return rows * self.scale, columns * self.scale
 
 
+def _images(folder: str) -> list[pathlib.Path]:
+    """The images of a folder; what else it holds is told on stderr, once for all processes."""
+    listing = list_folder(folder)
+    if not listing.images:
+        raise no_images(folder, listing)
+    if listing.note and parallel.is_main():
+        print(f"dysr: note: {folder!r}: {listing.note}", file=sys.stderr)
+    return list(listing.images)
+
+
 def open_folder(path: str, duplicates: Duplicates) -> FolderImages:
     """The images of a folder, after a look at all of them.
 
     Raises:
         InputError: no such folder, none in it, files that cannot be read, files that are the same.
     """
-    files = list_images(path)
+    files = _images(path)
     image_shapes(files)
     return FolderImages(tuple(distinct(files, duplicates)))
 
@@ -80,7 +93,7 @@ def open_paired(path: str, scale: int, duplicates: Duplicates) -> PairedImages:
     hr, _, lr = path.partition(",")
     if not hr or not lr:
         raise InputError(f"data source 'paired:{path}': allowed is paired:HR,LR with two folders")
-    pairs = pair_files(list_images(hr), list_images(lr), scale)
+    pairs = pair_files(_images(hr), _images(lr), scale)
     high, low = (image_shapes([pair[side] for pair in pairs]) for side in (0, 1))
     errors: list[tuple[str, InputError]] = []
     for (_, file), hr_shape, lr_shape in zip(pairs, high, low, strict=True):

@@ -3,11 +3,10 @@
 C is 1 for grey, 2 for grey and alpha, 3 for RGB, 4 for RGBA.
 """
 
-import io
 from typing import Any, Final
 
 import numpy as np
-from PIL import Image, ImageCms
+from PIL import Image
 
 SIXTEEN: Final = 257
 """16-bit levels in one of 8 bits: 65535 / 255."""
@@ -22,15 +21,20 @@ def from_levels(levels: np.ndarray, transparent: Any = None) -> np.ndarray:
     return np.concatenate([pixels, np.where(opaque, np.uint8(255), np.uint8(0))], 2)
 
 
-def from_image(image: Image.Image) -> np.ndarray:
-    """The pixels of an image that has 8 bits a channel or fewer, or 16 bits of grey.
+def from_image(image: Image.Image, *, white: int = 65535, inverted: bool = False) -> np.ndarray:
+    """The pixels of an image that has 8 bits a channel or fewer, or 16 bits of grey; of CMYK none.
+
+    Args:
+        image: of Pillow.
+        white: the level of white where it has 16 bits of grey.
+        inverted: whether white is 0 there.
 
     Raises:
         ValueError: a mode that has no such pixels.
     """
-    if image.mode.startswith("I;16") or (image.mode == "I" and image.format != "TIFF"):
-        levels = np.asarray(image, np.int64)[:, :, None]
-        return from_levels(np.clip(levels, 0, 65535), image.info.get("transparency"))
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format not in (None, "TIFF")):
+        levels = np.clip(np.asarray(image, np.int64)[:, :, None], 0, white) * 65535 // white
+        return from_levels(65535 - levels if inverted else levels, image.info.get("transparency"))
     if image.mode in ("F", "I"):
         kind = "floats" if image.mode == "F" else "32-bit integers"
         raise ValueError(f"its pixels are {kind}; allowed are 8-bit and 16-bit images")
@@ -42,23 +46,7 @@ def _plain(image: Image.Image) -> Image.Image:
     """In mode L, LA, RGB or RGBA."""
     if image.mode in ("1", "L", "LA", "La"):
         return image.convert("LA" if image.has_transparency_data else "L")
-    if image.mode == "CMYK":
-        return _inks(image)
     return image.convert("RGBA" if image.has_transparency_data else "RGB")
-
-
-def _inks(image: Image.Image) -> Image.Image:
-    """CMYK to sRGB by its profile, without one by the inks' complements."""
-    profile = image.info.get("icc_profile")
-    if not profile:
-        return image.convert("RGB")
-    try:
-        inks, screen = ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
-        converted = ImageCms.profileToProfile(image, inks, screen, outputMode="RGB")
-    except (ImageCms.PyCMSError, OSError) as error:
-        raise ValueError(f"its colour profile cannot be used ({error})") from None
-    assert converted is not None  # a new image, because it was not asked to work in place
-    return converted
 
 
 def on_white(pixels: np.ndarray) -> np.ndarray:

@@ -66,10 +66,9 @@ class RecordImages:
 
 
 def _decoded(encoded: bytes, name: str) -> Any:
-    file: Any = io.BytesIO(encoded)
     try:
-        return read_image(file)
-    except (InputError, TypeError) as error:  # its message would name a path
+        return read_image(io.BytesIO(encoded))
+    except InputError as error:
         raise InputError(f"image {name!r} cannot be read from its record: {error}") from None
 
 

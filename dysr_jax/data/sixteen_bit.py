@@ -5,22 +5,28 @@ raw mode names. Decoded a second time with the other order, the same file gives 
 """
 
 import sys
+from collections.abc import Callable
 
 import numpy as np
-from PIL import Image, ImageFile, ImageOps
+from PIL import Image, ImageFile
+
+from dysr_jax.data.metadata import turn_upright
 
 _SWAPPED = {
     f"{bands};16{order}": f"{bands};16{other}"
-    for bands in ("RGB", "RGBA")
+    for bands in ("RGB", "RGBA", "RGBX")
     for order, other in (("B", "L"), ("L", "B"), ("N", "B" if sys.byteorder == "little" else "L"))
 }
 """Pillow's raw modes that keep the upper byte, and those that keep the lower one of the same samples."""
 
-_BITS_PER_SAMPLE = 258
-"""TIFF tag."""
+_GREY_ALPHA = "LA;16B"
+"""As PNG has it; its four bytes a pixel are had as those of another mode."""
+
+_CODECS = frozenset(("zip", "raw", "libtiff"))
+"""Decoders that unpack by the raw mode; others may turn the samples themselves."""
 
 
-def _raw_modes(image: Image.Image) -> set[str]:
+def raw_modes(image: Image.Image) -> set[str]:
     """How the decoder is told that samples lie in the file; empty for formats without such tiles."""
     tiles = getattr(image, "tile", None) or []
     args = [tile[3] if isinstance(tile[3], tuple) else (tile[3],) for tile in tiles]
@@ -35,35 +41,41 @@ def is_sixteen_bit_colour(image: Image.Image) -> bool:
     """
     if image.mode == "F" or image.mode.startswith("I"):
         return False
-    found = _raw_modes(image)
-    if found and found <= _SWAPPED.keys():
+    deep = {mode for mode in raw_modes(image) if ";16" in mode and not mode.startswith("BGR")}
+    if not deep:
+        return False
+    codecs = {tile[0] for tile in getattr(image, "tile", ())}
+    if deep <= _SWAPPED.keys() | {_GREY_ALPHA} and codecs <= _CODECS:
         return True
-    bits = getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE, (8,))
-    if max(bits) > 8 or any(";16" in mode for mode in found):
-        raise ValueError(
-            f"it has 16 bits a channel as {', '.join(sorted(found))}; allowed are 8 bits, 16-bit grey "
-            f"and 16-bit RGB or RGBA with interleaved samples"
-        )
-    return False
+    raise ValueError(f"it has 16 bits a channel in a layout that is not known ({min(deep)})")
 
 
-def _lower(image: ImageFile.ImageFile) -> Image.Image:
-    """The lower bytes of a file that is opened and not loaded."""
+def _with_raw_modes(image: ImageFile.ImageFile, modes: dict[str, str]) -> ImageFile.ImageFile:
+    """A file that is opened and not loaded, to be unpacked by other raw modes."""
     for number, tile in enumerate(image.tile):
         codec, extents, offset, args = tile
-        swapped = (_SWAPPED[args[0]], *args[1:]) if isinstance(args, tuple) else _SWAPPED[str(args)]
-        image.tile[number] = type(tile)(codec, extents, offset, swapped)
+        given = (modes[args[0]], *args[1:]) if isinstance(args, tuple) else modes[str(args)]
+        image.tile[number] = type(tile)(codec, extents, offset, given)
     return image
 
 
-def read_levels(first: ImageFile.ImageFile, second: ImageFile.ImageFile) -> np.ndarray:
-    """`[H, W, 3 or 4]` uint16 of a 16-bit colour file, turned as its EXIF orientation says.
+def read_levels(
+    image: ImageFile.ImageFile, reopened: Callable[[], ImageFile.ImageFile]
+) -> np.ndarray:
+    """`[H, W, 2, 3 or 4]` uint16 of a 16-bit colour file, turned as its EXIF orientation says.
 
     Args:
-        first: the file, opened and not loaded.
-        second: the same file, opened once more.
+        image: the file, opened and not loaded.
+        reopened: opens it once more.
     """
-    upper, lower = (
-        np.asarray(ImageOps.exif_transpose(x), np.uint16) for x in (first, _lower(second))
-    )
-    return upper * 256 + lower
+    if _GREY_ALPHA in raw_modes(image):
+        image._mode = "RGBA"
+        pairs = _upright(_with_raw_modes(image, {_GREY_ALPHA: "RGBA"}))
+        return pairs.astype(np.uint8).view(">u2").astype(np.uint16)
+    upper = _upright(image)
+    return upper * 256 + _upright(_with_raw_modes(reopened(), _SWAPPED))
+
+
+def _upright(image: Image.Image) -> np.ndarray:
+    turn_upright(image)
+    return np.asarray(image, np.uint16)

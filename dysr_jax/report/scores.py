@@ -27,8 +27,15 @@ def scores_table(members: Sequence[Member], sets: Sequence[SetScores]) -> str:
                 *(cell for s in scores for cell in (f"{s.psnr_y:.2f}", f"{s.ssim_y:.4f}")),
             ]
         )
-    lines = [f"{found.name}: {found.images} images, LR {_origin(found)}" for found in sets]
+    lines = [
+        f"{found.name}: {found.images} images, LR {_origin(found)}{_failures(found)}"
+        for found in sets
+    ]
     return "\n".join([format_table(header, rows), *lines])
+
+
+def _failures(found: SetScores) -> str:
+    return f"; {len(found.failed)} more cannot be read" if found.failed else ""
 
 
 def _origin(found: SetScores) -> str:
@@ -55,6 +62,7 @@ def scores_json(
             found.name: {
                 "images": found.images,
                 "lr": found.lr,
+                "failed": [str(failure.path) for failure in found.failed],
                 "scores": {name: score._asdict() for name, score in found.scores.items()},
             }
             for found in sets

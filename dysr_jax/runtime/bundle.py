@@ -8,7 +8,7 @@ the files and of itself).
 import dataclasses
 import functools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, overload
 
 import jax
 import jax.numpy as jnp
@@ -27,7 +27,10 @@ from dysr_jax.runtime.manifest import read_file, read_manifest, write_manifest
 from dysr_jax.space import Arch, SearchSpace, arch_name, mult_adds, parameters, parse_arch
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from dysr_jax.runtime.bank import Bank
+    from dysr_jax.runtime.images import PictureLike
 
 WEIGHTS: Final = "weights.safetensors"
 LATENCY: Final = "latency.json"
@@ -124,18 +127,29 @@ class Bundle:
             except InputError:
                 raise error from None
 
-    def upscale(self, image: np.ndarray, member: str | None = None) -> np.ndarray:
+    @overload
+    def upscale(self, image: "PictureLike", member: str | None = None) -> "Image.Image": ...
+
+    @overload
+    def upscale(self, image: np.ndarray | jax.Array, member: str | None = None) -> np.ndarray: ...
+
+    def upscale(
+        self, image: "np.ndarray | jax.Array | PictureLike", member: str | None = None
+    ) -> "np.ndarray | Image.Image":
         """Upscale an image of any size; what is compiled for its shape is kept for the next ones.
 
         Args:
-            image: `[H, W]` grey, or `[H, W, C]`, C 1 grey, 2 grey and alpha, 3 RGB, 4 RGBA; uint8.
+            image: a NumPy or JAX array `[H, W]` grey, or `[H, W, C]`, C 1 grey, 2 grey and alpha, 3 RGB,
+                4 RGBA, uint8; an image of Pillow; or the path of an image file.
             member: a member's name, `fastest` or `best` (the default).
 
         Returns:
-            uint8, as many channels, both sides `s` times as long.
+            Of an array a NumPy array, uint8, as many channels, both sides `s` times as long; of an image of
+            Pillow or a path an image of Pillow.
 
         Raises:
-            InputError: no such member, or an array that is no such image.
+            InputError: no such member, an image of another type, an array that is no such image, or a file
+                that cannot be read.
         """
         from dysr_jax.runtime.images import upscale_image
 

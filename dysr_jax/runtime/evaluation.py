@@ -16,8 +16,11 @@ from tqdm import tqdm
 
 from dysr_jax.data.benchmarks import BenchmarkSet, Images, find_set
 from dysr_jax.data.degradation import crop_to_scale, downscale, upscale
+from dysr_jax.data.examples import unusable
+from dysr_jax.data.files import Failed
 from dysr_jax.data.images import read_grey_or_rgb, to_rgb
 from dysr_jax.data.pixels import as_grey
+from dysr_jax.errors import InputError
 from dysr_jax.metrics import MOST_DB, psnr_y, ssim_y
 from dysr_jax.runtime.bank import Bank
 from dysr_jax.runtime.bundle import Bundle
@@ -43,6 +46,8 @@ class SetScores(NamedTuple):
     """Whether the set's own LR images were used."""
     scores: dict[str, Score]
     """By member, `bicubic` first."""
+    failed: tuple[Failed, ...] = ()
+    """Images that cannot be read: no score counts them."""
 
 
 def _both(output: chex.Array, hr: chex.Array, scale: int) -> tuple[jax.Array, jax.Array]:
@@ -75,18 +80,24 @@ def evaluate_set(
 ) -> SetScores:
     """Scores of bicubic and of members (default: all) on a set; images of one shape go together.
 
-    Only the executables of one shape are held at a time.
+    Only the executables of one shape are held at a time. Images that cannot be read are left out and named.
 
     Raises:
-        InputError: no such member, or an image that cannot be read.
+        InputError: no such member, or no image that can be read.
     """
     names = [bundle.member(name).name for name in members or [m.name for m in bundle.members]]
     bank, scale = Bank(bundle, keep=len(names)), bundle.space.scale
     scores: dict[str, list[Score]] = {name: [] for name in [BICUBIC, *names]}
+    failed = list(benchmark.failed)
     steps = len(benchmark.images) * len(scores)
     with tqdm(total=steps, desc=benchmark.name, unit="frame", disable=not progress) as bar:
         for images in sorted(benchmark.images, key=lambda images: images.lr_shape):
-            lr, hr = _load(images, scale)
+            try:
+                lr, hr = _load(images, scale)
+            except InputError as error:
+                failed.append(Failed(images.hr, str(error)))
+                bar.update(len(scores))
+                continue
             scores[BICUBIC].append(_measured(upscale(lr, scale), hr, scale))
             bar.update()
             prepare_tiles(bank, images.lr_shape, names)
@@ -94,8 +105,10 @@ def evaluate_set(
                 scores[name].append(_measured(upscale_frame(bank, to_rgb(lr), name), hr, scale))
                 bar.update()
     _metrics.clear_cache()  # an executable a shape
+    if not scores[BICUBIC]:
+        raise unusable([(one.path.name, InputError(one.error)) for one in failed], len(failed))
     means = {name: Score(*np.mean(each, 0).tolist()) for name, each in scores.items()}
-    return SetScores(benchmark.name, len(benchmark.images), benchmark.lr, means)
+    return SetScores(benchmark.name, len(scores[BICUBIC]), benchmark.lr, means, tuple(failed))
 
 
 def evaluate_folder(
@@ -116,6 +129,9 @@ def evaluate_folder(
             makes them.
         members: their names (default: all).
         progress: draw a bar on stderr.
+
+    Returns:
+        The scores over what could be read; `failed` names the images that could not.
 
     Raises:
         InputError: no such member, or a folder that `dysr_jax.data.benchmarks.find_set` refuses.

@@ -1,24 +1,21 @@
 """Image files and folders of them through a bundle's members."""
 
+import dataclasses
 import os
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-import numpy as np
-
-from dysr_jax.data.images import (
-    OPAQUE,
-    check_size,
-    check_suffix,
-    list_images,
-    read_picture,
-    write_image,
-)
+from dysr_jax.data.files import Failed
+from dysr_jax.data.formats import MAX_PIXELS
+from dysr_jax.data.images import check_size, read_picture, reason_of, write_image
+from dysr_jax.data.listing import is_folder, is_there, list_folder, no_images
 from dysr_jax.errors import InputError
+from dysr_jax.exclusive import exclusive
 from dysr_jax.runtime.bank import Bank
 from dysr_jax.runtime.bundle import Bundle
 from dysr_jax.runtime.images import KEPT, upscale_image
+from dysr_jax.runtime.targets import Task, one_task, tasks_of_folder
 from dysr_jax.runtime.tiles import cut_for
 
 
@@ -30,50 +27,21 @@ class Written(NamedTuple):
     """What the source has and this file has not, a sentence each."""
 
 
-def _beside(source: pathlib.Path, scale: int) -> pathlib.Path:
-    """`photo_x4.png` for `photo.jpg`, and a folder `photos_x4` for `photos`."""
-    place = source if source.name not in ("", "..") else source.resolve()
-    return place.with_name(
-        f"{place.stem}_x{scale}.png" if not place.is_dir() else f"{place.name}_x{scale}"
-    )
+@dataclasses.dataclass(frozen=True)
+class Upscaled:
+    """What became of an image or of a folder; iterating gives the files that were written."""
 
+    written: tuple[Written, ...]
+    failed: tuple[Failed, ...] = ()
+    """Images that were left, because they cannot be read or their outputs cannot be written."""
+    note: str = ""
+    """What the folder holds that is no image; empty where there is nothing."""
 
-def _one(source: pathlib.Path, target: pathlib.Path) -> pathlib.Path:
-    """Where the output of one image is written."""
-    write = target / source.name if target.is_dir() else target
-    check_suffix(write)
-    if write.resolve() == source.resolve():
-        raise InputError(f"output {str(write)!r} is the input; allowed is another file")
-    if not write.parent.is_dir():
-        raise InputError(
-            f"image {str(write)!r} cannot be written: {str(write.parent)!r} is no folder"
-        )
-    return write
+    def __iter__(self) -> Iterator[Written]:
+        return iter(self.written)
 
-
-def _many(source: pathlib.Path, target: pathlib.Path) -> list[tuple[pathlib.Path, pathlib.Path]]:
-    """What is read and where it is written, for a folder."""
-    if target.is_file():
-        raise InputError(
-            f"output {str(target)!r} is a file; for a folder of images a folder is allowed"
-        )
-    if target.resolve() == source.resolve():
-        raise InputError(f"output {str(target)!r} is the input folder; allowed is another one")
-    return [(file, target / file.name) for file in list_images(source)]
-
-
-def _pairs(
-    source: pathlib.Path, target: pathlib.Path, *, overwrite: bool, skip_existing: bool
-) -> list[tuple[pathlib.Path, pathlib.Path]]:
-    """What is read and where it is written; files that are there already are refused, or left out."""
-    pairs = _many(source, target) if source.is_dir() else [(source, _one(source, target))]
-    there = [write for _, write in pairs if write.exists()]
-    if there and not (overwrite or skip_existing):
-        more = f" and {len(there) - 1} more" if len(there) > 1 else ""
-        raise InputError(
-            f"output {str(there[0])!r}{more} exists; allowed with --overwrite or --skip-existing"
-        )
-    return [(read, write) for read, write in pairs if not (skip_existing and write.exists())]
+    def __len__(self) -> int:
+        return len(self.written)
 
 
 def upscale_files(
@@ -84,11 +52,15 @@ def upscale_files(
     *,
     overwrite: bool = False,
     skip_existing: bool = False,
+    max_pixels: int = MAX_PIXELS,
     progress: bool = False,
-) -> Iterator[Written]:
-    """Upscale an image file, or every image of a folder into a folder; yields each file written.
+    on_written: Callable[[Written], None] = lambda written: None,
+) -> Upscaled:
+    """Upscale an image file, or every image of a folder into a folder.
 
-    Grey stays grey, transparency and ICC profiles are kept where the format of the output holds them.
+    Grey stays grey; transparency, ICC profiles and metadata are kept where the format of the output holds
+    them. The output is held for this call alone. An image of a folder that cannot be read does not stop the
+    others.
 
     Args:
         bundle: the members.
@@ -97,29 +69,71 @@ def upscale_files(
         member: a member's name, `fastest` or `best` (the default).
         overwrite: replace files that are there.
         skip_existing: leave files that are there as they are, so that an interrupted folder goes on.
+        max_pixels: of an input; larger ones are refused.
         progress: draw a bar on stderr.
+        on_written: is called with each file as soon as it is written.
+
+    Returns:
+        The files written, and for a folder those that failed.
 
     Raises:
         InputError: no such member, a missing file or folder, a file that is no image, a target that
-            exists or cannot be written. Of a folder, all files are looked at before the first is written.
+            exists, cannot be written or is being written by another command.
     """
-    bank, name = Bank(bundle, keep=KEPT), bundle.member(member).name
-    source, scale = pathlib.Path(source), bundle.space.scale
-    if not source.exists():
-        raise InputError(f"image {str(source)!r} does not exist")
-    place = _beside(source, scale) if target is None else pathlib.Path(target)
-    pairs = _pairs(source, place, overwrite=overwrite, skip_existing=skip_existing)
-    for read, write in pairs:
-        rows, columns = read_picture(read).pixels.shape[:2]
-        check_size(write, (rows * scale, columns * scale))
-    if source.is_dir():
-        _make_folder(place)
-    for read, write in pairs:
-        picture = read_picture(read)
-        output = upscale_image(bank, picture.pixels, name, progress=progress)
-        write_image(write, output, profile=picture.profile)
-        notes = (*_lost(picture.pixels, write), *_approximated(bank, picture.pixels, name))
-        yield Written(write, (*picture.notes, *notes))
+    name, place = bundle.member(member).name, pathlib.Path(source)
+    if max_pixels < 1:
+        raise InputError(f"max_pixels {max_pixels}: must be at least 1")
+    work = _Work(Bank(bundle, keep=KEPT), name, max_pixels, progress)
+    goal = None if target is None else pathlib.Path(target)
+    if not is_there(place):
+        raise InputError(f"image {str(place)!r} does not exist")
+    if is_folder(place):
+        return _folder(work, place, goal, overwrite, skip_existing, on_written)
+    task = one_task(place, goal, bundle.space.scale)
+    with exclusive(task.write):
+        if not _missing([task], overwrite, skip_existing):
+            return Upscaled(())
+        written = work.done(task)
+    on_written(written)
+    return Upscaled((written,))
+
+
+def _folder(
+    work: "_Work",
+    source: pathlib.Path,
+    target: pathlib.Path | None,
+    overwrite: bool,
+    skip_existing: bool,
+    on_written: Callable[[Written], None],
+) -> Upscaled:
+    listing = list_folder(source)
+    if not listing.images:
+        raise no_images(source, listing)
+    place, tasks = tasks_of_folder(listing.images, source, target, work.bank.bundle.space.scale)
+    _make_folder(place)
+    written: list[Written] = []
+    failed: list[Failed] = []
+    with exclusive(place):
+        for task in _missing(tasks, overwrite, skip_existing):
+            try:
+                written.append(work.done(task))
+            except InputError as error:
+                failed.append(Failed(task.read, str(error)))
+            else:
+                on_written(written[-1])
+    return Upscaled(tuple(written), tuple(failed), listing.note)
+
+
+def _missing(tasks: list[Task], overwrite: bool, skip_existing: bool) -> list[Task]:
+    """The tasks whose outputs have to be written; outputs that are there are refused, or left out."""
+    there = [task.write for task in tasks if is_there(task.write)]
+    if there and not (overwrite or skip_existing):
+        more = f" and {len(there) - 1} more" if len(there) > 1 else ""
+        raise InputError(
+            f"output {str(there[0])!r}{more} exists; allowed with --overwrite or --skip-existing"
+        )
+    left = set(there) if skip_existing else set()
+    return [task for task in tasks if task.write not in left]
 
 
 def _make_folder(place: pathlib.Path) -> None:
@@ -129,16 +143,40 @@ def _make_folder(place: pathlib.Path) -> None:
         raise InputError(f"output {str(place)!r} cannot be made: {error.strerror}") from None
 
 
-def _lost(pixels: np.ndarray, write: pathlib.Path) -> tuple[str, ...]:
-    """What of the pixels the format of the output cannot hold."""
-    if pixels.shape[2] in (2, 4) and write.suffix.lower() in OPAQUE:
-        return (f"its transparency is laid on white, because {write.suffix} holds none",)
-    return ()
+class _Work(NamedTuple):
+    """What is done with every image."""
+
+    bank: Bank
+    member: str
+    max_pixels: int
+    progress: bool
+
+    def done(self, task: Task) -> Written:
+        """Read, upscale and write one image.
+
+        Raises:
+            InputError: it cannot be read, or the output cannot be written; for a lack of memory too.
+        """
+        try:
+            return self._done(task)
+        except MemoryError as error:
+            raise InputError(
+                f"image {str(task.read)!r} needs more memory than there is: {reason_of(error)}"
+            ) from None
+
+    def _done(self, task: Task) -> Written:
+        scale = self.bank.bundle.space.scale
+        picture = read_picture(task.read, max_pixels=self.max_pixels)
+        rows, columns, channels = picture.pixels.shape
+        check_size(task.write, (rows * scale, columns * scale, channels))
+        output = upscale_image(self.bank, picture.pixels, self.member, progress=self.progress)
+        lost = write_image(task.write, output, picture.metadata)
+        means = _approximated(self.bank, (rows, columns), self.member)
+        return Written(task.write, (*picture.notes, *lost, *means))
 
 
-def _approximated(bank: Bank, pixels: np.ndarray, member: str) -> tuple[str, ...]:
+def _approximated(bank: Bank, shape: tuple[int, int], member: str) -> tuple[str, ...]:
     """What is not as in the whole image at once."""
-    shape = pixels.shape[0], pixels.shape[1]
     cut = cut_for(bank, shape, member)
     if not cut.fade or cut.tile == shape:
         return ()

@@ -95,10 +95,26 @@ def test_folders_that_are_no_sets(tmp_path):
         find_set(tmp_path / "missing", SCALE)
     with pytest.raises(InputError, match=re.escape(f"{tmp_path}' holds no .png")):
         find_set(tmp_path, SCALE)
-    write(tmp_path / "a.png", HR)
     (tmp_path / "b.png").write_text("no image")
     with pytest.raises(InputError, match=r"b.png' cannot be read"):
         find_set(tmp_path, SCALE)
+
+
+def test_what_cannot_be_read_is_left_out_of_a_set(place):
+    hr = place / "HR"
+    (hr / "c.png").write_text("no image")
+    (hr / "._a.png").write_text("no image")
+    (hr / "readme.txt").write_text("")
+    for name in ("a", "b", "c"):
+        write(place / "LR_bicubic_x4" / f"{name}.png", LR)
+    (place / "LR_bicubic_x4" / "b.png").write_text("no image")
+    found = find_set(place, SCALE)
+    assert [images.hr.name for images in found.images] == ["a.png"]
+    assert [failed.path for failed in found.failed] == [
+        place / "LR_bicubic_x4" / "b.png",
+        hr / "c.png",
+    ]
+    assert found.note == "left out: 1 .txt"
 
 
 def test_sets_of_one_name_are_told_apart(place):

@@ -67,6 +67,17 @@ def test_a_header_says_the_size_as_it_is_read(tmp_path, suffix, orientation):
     assert image_shape(tmp_path / f"a{suffix}") == read_image(tmp_path / f"a{suffix}").shape[:2]
 
 
+def test_hidden_files_are_no_images_and_others_are_told(folder, paired, noise, capsys):
+    for place in (folder, paired / "hr", paired / "lr"):
+        (place / "._0.png").write_text("no image")
+    assert len(open_source(f"folder:{folder}", 4)) == 6
+    assert len(open_source(f"paired:{paired}/hr,{paired}/lr", 2)) == 3
+    assert capsys.readouterr().err == ""
+    (folder / "notes.txt").write_text("")
+    assert len(open_source(f"folder:{folder}", 4)) == 6
+    assert capsys.readouterr().err == f"dysr: note: '{folder}': left out: 1 .txt\n"
+
+
 def test_unreadable_files_are_named_and_counted(folder):
     for number in (0, 2, 3, 5):
         (folder / f"{number}.png").write_text("text")

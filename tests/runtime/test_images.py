@@ -6,6 +6,7 @@ from PIL import Image, ImageCms
 
 from dysr_jax.data.degradation import upscale
 from dysr_jax.data.images import read_image, read_picture, write_image
+from dysr_jax.data.metadata import Metadata
 from dysr_jax.errors import InputError
 from dysr_jax.model.programs import make_supernet
 from dysr_jax.runtime import files, tiles
@@ -155,7 +156,7 @@ def test_a_bundle_does_not_keep_executables_of_all_shapes(bundle):
 
 def test_grey_transparency_and_profile_come_through(bundle, tmp_path):
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    write_image(tmp_path / "in.png", random_image(4), profile=profile)
+    write_image(tmp_path / "in.png", random_image(4), Metadata(profile=profile))
     ((path, notes),) = upscale_files(bundle, tmp_path / "in.png")
     assert (path, notes) == (tmp_path / "in_x3.png", ())
     picture = read_picture(path)
@@ -179,9 +180,9 @@ def test_an_output_that_its_format_cannot_hold_is_refused_before_the_work(
     monkeypatch.setattr(files, "upscale_image", lambda *_, **__: pytest.fail("it went on"))
     write_image(tmp_path / "wide.png", np.zeros((1, 6000, 3), np.uint8))
     with pytest.raises(InputError, match=r"out\.webp' cannot be written: 18000x3 is more than"):
-        list(upscale_files(bundle, tmp_path / "wide.png", tmp_path / "out.webp"))
+        upscale_files(bundle, tmp_path / "wide.png", tmp_path / "out.webp")
     with pytest.raises(InputError, match=r"missing' is no folder"):
-        list(upscale_files(bundle, tmp_path / "wide.png", tmp_path / "missing" / "out.png"))
+        upscale_files(bundle, tmp_path / "wide.png", tmp_path / "missing" / "out.png")
     assert [path.name for path in tmp_path.iterdir()] == ["wide.png"]
 
 
@@ -191,7 +192,7 @@ def test_means_over_tiles_are_told(bundle, tmp_path, monkeypatch):
     monkeypatch.setattr(tiles, "FADE", 3)
     write_image(tmp_path / "in.png", random_image(3, (12, 40)))
     found = {
-        name: next(upscale_files(bundle, tmp_path / "in.png", tmp_path / f"{name}.png", name))
+        name: upscale_files(bundle, tmp_path / "in.png", tmp_path / f"{name}.png", name).written[0]
         for name in NAMES
     }
     assert [bool(written.notes) for written in found.values()] == [False, False, True]

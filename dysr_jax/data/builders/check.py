@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import warnings
 from collections.abc import Iterator
 from multiprocessing.pool import ThreadPool
 from typing import NamedTuple
@@ -58,8 +57,7 @@ def check_images(tree: Tree, scale: int, duplicates: Duplicates = "error") -> Tr
 
 def _look_at(tree: Tree, scale: int) -> Iterator[_Found]:
     tasks = [(split, item, scale) for split, items in tree.items() for item in items]
-    # Each reading sets the filters of warnings, which threads share: here they are put back at last.
-    with warnings.catch_warnings(), ThreadPool(os.cpu_count()) as pool:
+    with ThreadPool(os.cpu_count()) as pool:
         done = pool.imap(_see, tasks, chunksize=4)
         yield from tqdm(done, desc="check", total=len(tasks), unit="image")
 

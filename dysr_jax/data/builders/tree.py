@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from dysr_jax.data.builders.datasets import Group, Place
 from dysr_jax.data.examples import listed
-from dysr_jax.data.images import list_images
+from dysr_jax.data.listing import list_images
 from dysr_jax.data.pairing import pair_files
 from dysr_jax.errors import InputError
 

@@ -1,0 +1,171 @@
+"""What an image file holds beside its pixels: EXIF, XMP, IPTC, resolution, text, colours.
+
+The pixels are upright when they are read, and others in number when they are written: what the data say of
+orientation, size and thumbnails is left out.
+"""
+
+import contextlib
+import dataclasses
+import math
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from PIL import ExifTags, Image, ImageOps
+
+IPTC_TAG: Final = 33723
+XMP_TAG: Final = 700
+_IPTC_RESOURCE: Final = 0x0404
+
+_KEPT: Final = frozenset(
+    (
+        *(270, 271, 272, 282, 283, 296, 305, 306, 315, 316, 33432),
+        *(18246, 18249, 40091, 40092, 40093, 40094, 40095),
+    )
+)
+"""Tags of an image's first directory that are about the picture, not about how the file stores it."""
+
+_LAYOUTS: Final = ('{"shape"', "ImageJ=")
+"""Descriptions by which programs find their own arrays again."""
+
+_SIZE: Final = (ExifTags.Base.ExifImageWidth, ExifTags.Base.ExifImageHeight)
+
+
+@dataclasses.dataclass(frozen=True)
+class Metadata:
+    """What goes from one file to the next."""
+
+    profile: bytes | None = None
+    """ICC profile of the pixels' colours."""
+    exif: bytes = b""
+    """A TIFF structure without orientation and thumbnails, after `Exif\\0\\0`."""
+    xmp: bytes = b""
+    iptc: bytes = b""
+    dpi: tuple[float, float] | None = None
+    """Pixels per inch, along and down."""
+    comment: bytes = b""
+    texts: tuple[tuple[bytes, bytes], ...] = ()
+    """PNG's chunks with text, as they are."""
+    colours: Mapping[bytes, bytes] = dataclasses.field(default_factory=dict)
+    """PNG's chunks that declare colours: `cHRM`, `gAMA`, `sRGB`, `cICP`."""
+
+
+def read_metadata(image: Image.Image) -> tuple[Metadata, tuple[str, ...]]:
+    """What Pillow knows of an image, without colours and PNG's texts; and notes on what cannot be read."""
+    notes: tuple[str, ...] = ()
+    try:
+        exif = plain_exif(image.getexif())
+    except Exception:  # of damaged data Pillow raises anything
+        exif, notes = b"", ("its EXIF data are damaged and are left out",)
+    comment = image.info.get("comment") or b""
+    found = Metadata(
+        exif=exif,
+        xmp=_upright_xmp(image.info.get("xmp") or b""),
+        iptc=_iptc(image),
+        dpi=_dpi(image.info),
+        comment=comment if isinstance(comment, bytes) else str(comment).encode(errors="replace"),
+    )
+    return found, notes
+
+
+def turn_upright(image: Image.Image) -> None:
+    """Turn an image in place as its EXIF data say; damaged ones say nothing."""
+    image.load()  # what is wrong with the pixels is raised here
+    with contextlib.suppress(Exception):
+        ImageOps.exif_transpose(image, in_place=True)
+
+
+def plain_exif(exif: Image.Exif) -> bytes:
+    """EXIF data as bytes, without orientation, thumbnails and the layout of the file's own pixels."""
+    kept = Image.Exif()
+    for tag in _KEPT & set(exif):
+        if not str(exif[tag]).startswith(_LAYOUTS):
+            kept[tag] = exif[tag]
+    for directory in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
+        if found := exif.get_ifd(directory):
+            kept[directory] = dict(found)
+    if ExifTags.IFD.Exif in kept and ExifTags.IFD.Interop in kept[ExifTags.IFD.Exif]:
+        kept[ExifTags.IFD.Exif][ExifTags.IFD.Interop] = exif.get_ifd(ExifTags.IFD.Interop)
+    return kept.tobytes() if len(kept) else b""
+
+
+def _upright_xmp(xmp: Any) -> bytes:
+    """With orientation 1."""
+    text = xmp if isinstance(xmp, bytes) else str(xmp).encode(errors="replace")
+    return _replaced(text, "tiff:Orientation", 1)
+
+
+def _replaced(xmp: bytes, name: str, value: int) -> bytes:
+    """A number of XMP, as an attribute or as an element, where it is there."""
+    pattern = rb"(" + name.encode() + rb"\s*(?:=\s*[\"']|>)\s*)\d+"
+    return re.sub(pattern, rb"\g<1>%d" % value, xmp)
+
+
+def _iptc(image: Image.Image) -> bytes:
+    """IPTC data of a JPEG or a TIFF file."""
+    resources, found = image.info.get("photoshop"), image.info.get("iptc")
+    if isinstance(resources, dict):
+        found = resources.get(_IPTC_RESOURCE)
+    if found is None:
+        found = getattr(image, "tag_v2", {}).get(IPTC_TAG)
+    return found if isinstance(found, bytes) else b""
+
+
+def _dpi(info: Mapping[Any, Any]) -> tuple[float, float] | None:
+    """What the file says; of a JPEG file that says nothing Pillow says 72."""
+    if info.get("jfif_unit") == 0 and info.get("dpi") == (72, 72):
+        return None
+    try:
+        along, down = (float(side) for side in info.get("dpi") or ())
+    except (TypeError, ValueError, ZeroDivisionError):
+        return None
+    usable = all(math.isfinite(side) and 1 <= side < 65_536 for side in (along, down))
+    return (along, down) if usable else None
+
+
+def resized(metadata: Metadata, size: tuple[int, int]) -> Metadata:
+    """With the columns and rows of the image that they are written with."""
+    xmp = metadata.xmp
+    for kind in ("tiff:Image{}", "exif:Pixel{}Dimension"):
+        axes = ("Width", "Length") if kind.startswith("tiff") else ("X", "Y")
+        for axis, side in zip(axes, size, strict=True):
+            xmp = _replaced(xmp, kind.format(axis), side)
+    return dataclasses.replace(metadata, exif=_resized_exif(metadata.exif, size), xmp=xmp)
+
+
+def _resized_exif(exif: bytes, size: tuple[int, int]) -> bytes:
+    if not exif:
+        return b""
+    data = Image.Exif()
+    data.load(exif)
+    directory = data.get_ifd(ExifTags.IFD.Exif) if ExifTags.IFD.Exif in data else {}
+    for tag, side in zip(_SIZE, size, strict=True):
+        if tag in directory:
+            directory[tag] = side
+    return data.tobytes()
+
+
+def with_resolution(exif: bytes, dpi: tuple[float, float]) -> bytes:
+    """EXIF data that say the resolution, for formats that have no other place for it."""
+    data = Image.Exif()
+    data.load(exif)
+    data[ExifTags.Base.XResolution], data[ExifTags.Base.YResolution] = dpi
+    data[ExifTags.Base.ResolutionUnit] = 2
+    return data.tobytes()
+
+
+def with_tags(exif: bytes, tags: Mapping[int, bytes]) -> bytes:
+    """EXIF data with more tags of the first directory, for TIFF."""
+    data = Image.Exif()
+    data.load(exif)
+    for tag, value in tags.items():
+        data[tag] = value
+    return data.tobytes()
+
+
+def without_maker_note(exif: bytes) -> bytes:
+    """EXIF data without what the camera's maker adds, which may be most of them."""
+    data = Image.Exif()
+    data.load(exif)
+    data.get_ifd(ExifTags.IFD.Exif).pop(ExifTags.Base.MakerNote, None)
+    return data.tobytes()
