@@ -16,7 +16,8 @@ from dysr_jax.video.writer import open_writer
 RATE, FRAMES = Fraction(25), 20
 
 SMALL = (
-    *("--config", "quickstart", "--space.slots", "3", "--space.width", "16"),
+    *("--config", "quickstart", "--space.slots", "2", "--space.width", "16"),
+    *("--space.branches", "id", "s3", "c3", "r1"),
     *("--train.chunk", "20", "--train.checkpoint-chunks", "1"),
     *("--search.population", "16", "--search.generations", "4", "--search.members", "3"),
     *("--search.frame", "48", "64", "--search.patches", "4", "--search.rounds", "3"),
@@ -71,19 +72,44 @@ def test_a_search_that_is_killed_goes_on_and_ends(python, environ, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "command",
+    ("rows", "command"),
     [
-        ("fps", "--members", "fastest", "--outputs", "360", "--rounds", "2", "--seconds", "0.2"),
-        ("switch", "--switches", "12", "--frame", "48", "64", "--strategies", "fused", "chained"),
-        ("search", *SMALL, "--populations", "16", "--rounds", "2", "--compiled", "1"),
+        (
+            "rows",
+            (
+                "fps",
+                "--members",
+                "fastest",
+                "--outputs",
+                "360",
+                "--rounds",
+                "2",
+                "--seconds",
+                "0.2",
+            ),
+        ),
+        (
+            "strategies",
+            (
+                "switch",
+                "--switches",
+                "12",
+                "--frame",
+                "48",
+                "64",
+                "--strategies",
+                "fused",
+                "chained",
+            ),
+        ),
+        ("methods", ("search", *SMALL, "--populations", "16", "--rounds", "2", "--compiled", "1")),
     ],
-    ids=lambda command: command[0],
+    ids=["fps", "switch", "search"],
 )
-def test_benchmarks_run(python, tmp_path, command):
+def test_benchmarks_run(python, tmp_path, rows, command):
     figures = tmp_path / "figures.json"
     done = python("-m", "dysr_jax.cli", "bench", *command, "--json", figures)
     assert done.stdout.strip()
     found = json.loads(figures.read_text())
     assert "cpu" not in found["device"].lower()
-    rows = next(value for value in found.values() if isinstance(value, list) and value)
-    assert all("failed" not in row and "error" not in row for row in rows), rows
+    assert found[rows] and all("failed" not in row for row in found[rows]), found

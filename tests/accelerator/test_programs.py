@@ -18,7 +18,7 @@ from dysr_jax.space import sample, uniform
 from dysr_jax.train.state import init_state
 from dysr_jax.train.step import make_train_chunk
 
-SPACE = uniform(slots=3, width=16, scale=2)
+SPACE = uniform(slots=2, width=16, scale=2)
 """Every registered branch in every slot."""
 
 
