@@ -11,7 +11,8 @@ from dysr_jax.data.metadata import IPTC_TAG, XMP_TAG, plain_exif
 from dysr_jax.data.pixels import from_levels
 from dysr_jax.data.sixteen_bit import raw_modes
 
-_BITS, _PHOTOMETRIC, _ORIENTATION, _SAMPLES, _PLANAR, _FORMAT = 258, 262, 274, 277, 284, 339
+_BITS, _PHOTOMETRIC, _ORIENTATION, _SAMPLES, _PLANAR = 258, 262, 274, 277, 284
+_EXTRA, _FORMAT = 338, 339
 _INFO: Final = {"icc_profile": 34675, "xmp": XMP_TAG, "iptc": IPTC_TAG}
 """Tags."""
 
@@ -68,7 +69,7 @@ def _is_odd(image: Image.Image) -> bool:
         raise ValueError("its pixels are signed integers; allowed are 8-bit and 16-bit images")
     deep = max(tags.get(_BITS, (1,))) > 8
     if tags.get(_PLANAR, 1) == 2 and tags.get(_SAMPLES, 1) > 1:
-        return deep or image.mode in ("LA", "La", "PA")
+        return deep or _EXTRA in tags  # Pillow has no raw modes for more planes
     known = ("I", "F", "RGB;", "RGBA;", "RGBX;")
     return deep and not all(mode.startswith(known) for mode in raw_modes(image))
 
