@@ -47,8 +47,8 @@ def grey_range(image: Image.Image) -> tuple[int, bool]:
     return 2 ** (bits[0] if bits[0] in (12, 16) else 16) - 1, tags.get(_PHOTOMETRIC) == 0
 
 
-def read_odd_tiff(file: IO[bytes], max_pixels: int) -> tuple[Image.Image, bool] | None:
-    """A TIFF file that Pillow opens wrongly or not at all, and whether it has more than 8 bits a channel.
+def read_odd_tiff(file: IO[bytes], max_pixels: int) -> tuple[Image.Image, int] | None:
+    """A TIFF file that Pillow opens wrongly or not at all, and how many bits a channel it has.
 
     Returns:
         The image, upright, in 8 bits; mode L, LA, RGB, RGBA or CMYK. None where Pillow reads it as it is.
@@ -74,7 +74,7 @@ def _is_odd(image: Image.Image) -> bool:
     return deep and not all(mode.startswith(known) for mode in raw_modes(image))
 
 
-def _read(file: IO[bytes], max_pixels: int) -> tuple[Image.Image, bool]:
+def _read(file: IO[bytes], max_pixels: int) -> tuple[Image.Image, int]:
     import tifffile
 
     file.seek(0)
@@ -89,7 +89,7 @@ def _read(file: IO[bytes], max_pixels: int) -> tuple[Image.Image, bool]:
         image.info |= {name: page.tags.valueof(tag) for name, tag in _INFO.items()}
         bits = page.bitspersample
     image.info["exif"] = _exif(file)
-    return image, bits > 8
+    return image, bits
 
 
 def _exif(file: IO[bytes]) -> bytes:
