@@ -20,11 +20,13 @@ def bits_of(image: Image.Image, file: IO[bytes]) -> int:
         file.seek(0)
         head = file.read(_HEAD)
         return _in_stream(head) if image.format == "JPEG2000" else _in_container(head)
+    if image.mode.startswith("I"):
+        return 16
     if image.format == "PPM":
         tiles = getattr(image, "tile", None) or [(None, None, None, None)]
         args = tiles[0][3]
         return 16 if isinstance(args, tuple) and isinstance(args[-1], int) and args[-1] > 255 else 8
-    return 16 if image.mode.startswith("I") else 8
+    return 8
 
 
 def _in_stream(head: bytes) -> int:

@@ -12,6 +12,9 @@ SIXTEEN: Final = 257
 """16-bit levels in one of 8 bits: 65535 / 255."""
 
 
+_SIXTEEN_AS_I: Final = ("PNG", "PPM", "JPEG2000")
+"""Formats whose 16 bits of grey Pillow may give in its mode of 32."""
+
 _BAND: Final = 256
 """Rows at once."""
 
@@ -39,7 +42,7 @@ def from_image(image: Image.Image, *, white: int = 65535, inverted: bool = False
     Raises:
         ValueError: a mode that has no such pixels.
     """
-    if image.mode.startswith("I;16") or (image.mode == "I" and image.format not in (None, "TIFF")):
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format in _SIXTEEN_AS_I):
         levels = np.clip(np.asarray(image)[:, :, None], 0, white)
         if white != 65535:
             levels = levels.astype(np.uint32) * 65535 // white

@@ -8,6 +8,7 @@ from PIL import ExifTags, Image, ImageCms
 
 from dysr_jax.data.images import read_picture, write_image
 from dysr_jax.data.metadata import Metadata
+from dysr_jax.data.saving import save_options
 
 XMP = (
     b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6" '
@@ -177,3 +178,10 @@ def test_programs_agree_on_what_was_written(photo, tmp_path):
         write_image(path, BIG, read_picture(photo).metadata)
         assert not re.search(rb'tiff:Orientation="[2-8]"', path.read_bytes())
         assert read_picture(path).pixels.shape == BIG.shape
+
+
+def test_a_tiff_file_of_more_than_4_gb_is_a_big_one():
+    sizes = {2**30: False, 2**32 - 1: True, 5 * 2**30: True}
+    for size, big in sizes.items():
+        assert save_options(Metadata(), "TIFF", size).get("big_tiff", False) == big
+    assert "big_tiff" not in save_options(Metadata(), "PNG", 5 * 2**30)
