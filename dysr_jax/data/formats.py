@@ -49,8 +49,8 @@ def readable() -> dict[str, str]:
         import pillow_heif
 
         pillow_heif.register_heif_opener()
-    known = Image.registered_extensions().items()
-    return {s: form for s, form in known if form in Image.OPEN and form not in _NO_PIXELS}
+    opened = {*Image.OPEN, "MPO"} - _NO_PIXELS  # JPEG's plugin opens MPO
+    return {s: form for s, form in Image.registered_extensions().items() if form in opened}
 
 
 @functools.cache

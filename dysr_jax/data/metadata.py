@@ -55,6 +55,7 @@ def read_metadata(image: Image.Image) -> tuple[Metadata, tuple[str, ...]]:
     notes: tuple[str, ...] = ()
     try:
         exif = plain_exif(image.getexif())
+        _resized_exif(exif, image.size)  # it has to be written, too
     except Exception:  # of damaged data Pillow raises anything
         exif, notes = b"", ("its EXIF data are damaged and are left out",)
     comment = image.info.get("comment") or b""

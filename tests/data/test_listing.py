@@ -19,7 +19,7 @@ RGB = np.random.default_rng(0).integers(0, 256, (16, 24, 3), dtype=np.uint8)
 
 SUFFIXES = (
     *(".png", ".jfif", ".JPE", ".webp", ".bmp", ".tif", ".avif", ".jp2", ".j2k", ".tga", ".ppm"),
-    *(".pcx", ".sgi", ".dib", ".gif", ".dds"),
+    *(".pcx", ".sgi", ".dib", ".gif", ".dds", ".mpo"),
 )
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageCms
 
+from dysr_jax.data.files import image_shape
 from dysr_jax.data.images import read_picture, write_image
 from dysr_jax.data.metadata import Metadata
 from dysr_jax.data.saving import save_options
@@ -105,6 +106,18 @@ def test_nothing_is_told_where_nothing_is_lost(tmp_path):
             write_image(tmp_path / "b.png", BIG, read_picture(tmp_path / f"a{suffix}").metadata)
             == ()
         )
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
+def test_an_orientation_in_xmp_alone_counts(tmp_path, suffix):
+    path = tmp_path / f"in{suffix}"
+    write_image(path, BIG, Metadata(xmp=XMP))
+    picture = read_picture(path)
+    with Image.open(path) as image:
+        expected = image.getexif().get(ExifTags.Base.Orientation, 1)
+    assert picture.pixels.shape == ((36, 24, 3) if expected == 6 else BIG.shape)
+    assert image_shape(path) == picture.pixels.shape[:2]
+    assert b'Orientation="6"' not in picture.metadata.xmp
 
 
 def test_thumbnails_go(tmp_path):
