@@ -16,6 +16,8 @@ def bits_of(image: Image.Image, file: IO[bytes]) -> int:
     if image.format == "TIFF":
         tags: Any = getattr(image, "tag_v2", {})
         return max(tags.get(_BITS_PER_SAMPLE, (8,)))
+    if image.format == "HEIF":
+        return int(image.info.get("bit_depth", 8))
     if image.format in ("JPEG2000", "AVIF"):
         file.seek(0)
         head = file.read(_HEAD)
