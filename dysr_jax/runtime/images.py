@@ -83,6 +83,8 @@ def _picture_of(image: Image.Image) -> Picture:
     try:
         turned = image.copy()
         turned.format = image.format
+        if hasattr(image, "tag_v2"):
+            setattr(turned, "tag_v2", image.tag_v2)  # noqa: B010 - says whether zero is white
         turn_upright(turned)
         return picture_of(turned)
     except Exception as error:  # an image that is opened and not loaded yet may be damaged
