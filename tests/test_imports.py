@@ -9,7 +9,17 @@ import dysr_jax
 
 LEFT = (
     *("IPython", "array_record", "av", "dm_pix", "gcsfs", "grain", "hypothesis", "ipywidgets"),
-    *("matplotlib", "moocore", "pandas", "plotly", "pymoo", "scipy", "selenium", "skimage"),
+    *(
+        "matplotlib",
+        "moocore",
+        "pandas",
+        "pillow_heif",
+        "plotly",
+        "pymoo",
+        "scipy",
+        "selenium",
+        "skimage",
+    ),
     *(
         "tensorboard",
         "tensorboardX",

@@ -47,7 +47,8 @@ def _header(path: pathlib.Path) -> tuple[int, int, bool]:
         check_pixels(image.size)
         # Of a PNG, `getexif` would decode all to look for EXIF data behind the pixels; the size of a TIFF
         # is turned already.
-        plain = image.format == "TIFF" or (image.format == "PNG" and "exif" not in image.info)
+        said = image.info.keys() & {"exif", "xmp", "Raw profile type exif"}
+        plain = image.format == "TIFF" or (image.format == "PNG" and not said)
         lying = not plain and image.getexif().get(_ORIENTATION, 1) >= _LYING
         return *image.size, lying
 

@@ -49,8 +49,8 @@ def readable() -> dict[str, str]:
         import pillow_heif
 
         pillow_heif.register_heif_opener()
-    known = Image.registered_extensions().items()
-    return {s: form for s, form in known if form in Image.OPEN and form not in _NO_PIXELS}
+    opened = {*Image.OPEN, "MPO"} - _NO_PIXELS  # JPEG's plugin opens MPO
+    return {s: form for s, form in Image.registered_extensions().items() if form in opened}
 
 
 @functools.cache
@@ -83,7 +83,7 @@ def open_image(file: IO[bytes], suffix: str = "") -> ImageFile.ImageFile:
         UnidentifiedImageError: no image of a known format. A plugin may raise anything of a damaged one.
     """
     file.seek(0)
-    prefix = file.read(16)
+    prefix = file.read(16).ljust(16, b"\0")  # some plugins look further than a short file goes
     reasons = []
     for form in _candidates(prefix, suffix):
         file.seek(0)
@@ -95,8 +95,8 @@ def open_image(file: IO[bytes], suffix: str = "") -> ImageFile.ImageFile:
 
 
 def _unknown(prefix: bytes) -> str:
-    if not prefix:
-        return "it is empty"
+    if not any(prefix):
+        return "it is empty or begins with zeros"
     if prefix[4:8] == b"ftyp" and prefix[8:11] in (b"hei", b"hev", b"mif") and not has_heic():
         return "it is HEIC, which needs the package pillow-heif (pip install 'dysr_jax[heic]')"
     return "it is no image of a known format"

@@ -27,7 +27,7 @@ class Listing:
         """A line on what is left out; empty where nothing is."""
         if not self.left:
             return ""
-        kinds = [f"{count} {suffix}" for suffix, count in self.left.most_common()]
+        kinds = [_counted(kind, count) for kind, count in self.left.most_common()]
         more = [f"{len(kinds) - _SHOWN} other kinds"] if len(kinds) > _SHOWN else []
         heic = any(suffix in HEIC for suffix in self.left)
         hint = " (HEIC needs pillow-heif: pip install 'dysr_jax[heic]')" if heic else ""
@@ -89,7 +89,12 @@ def _suffix(path: pathlib.Path) -> str:
 
 def _kind(path: pathlib.Path) -> str:
     if path.is_dir():
-        return "folders"
+        return "folder"
     if not path.is_file():
-        return "broken links, pipes or devices"
-    return _suffix(path) or "without a suffix"
+        return "special file"  # a pipe, a device, a link to nothing
+    return _suffix(path) or "file"
+
+
+def _counted(kind: str, count: int) -> str:
+    plural = count > 1 and not kind.startswith(".")
+    return f"{count} {kind}{'s' if plural else ''}"

@@ -4,7 +4,6 @@ The pixels are upright when they are read, and others in number when they are wr
 orientation, size and thumbnails is left out.
 """
 
-import contextlib
 import dataclasses
 import math
 import re
@@ -55,6 +54,7 @@ def read_metadata(image: Image.Image) -> tuple[Metadata, tuple[str, ...]]:
     notes: tuple[str, ...] = ()
     try:
         exif = plain_exif(image.getexif())
+        _resized_exif(exif, image.size)  # it has to be written, too
     except Exception:  # of damaged data Pillow raises anything
         exif, notes = b"", ("its EXIF data are damaged and are left out",)
     comment = image.info.get("comment") or b""
@@ -71,8 +71,12 @@ def read_metadata(image: Image.Image) -> tuple[Metadata, tuple[str, ...]]:
 def turn_upright(image: Image.Image) -> None:
     """Turn an image in place as its EXIF data say; damaged ones say nothing."""
     image.load()  # what is wrong with the pixels is raised here
-    with contextlib.suppress(Exception):
+    try:
         ImageOps.exif_transpose(image, in_place=True)
+    except MemoryError:
+        raise
+    except Exception:  # of damaged EXIF data; where they say an orientation, it was applied before
+        return
 
 
 def plain_exif(exif: Image.Exif) -> bytes:

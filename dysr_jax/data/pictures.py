@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from dysr_jax.data import png
+from dysr_jax.data.depths import bits_of, depth_note
 from dysr_jax.data.formats import MAX_PIXELS, check_pixels, open_image
 from dysr_jax.data.metadata import Metadata, read_metadata, turn_upright
 from dysr_jax.data.pixels import from_image, from_levels
@@ -17,7 +18,6 @@ from dysr_jax.data.profiles import check_range, container_colours, inks_to_scree
 from dysr_jax.data.sixteen_bit import is_sixteen_bit_colour, read_levels
 from dysr_jax.data.tiff import grey_range, is_tiff, read_odd_tiff
 
-_DEEP: Final = "its 16 bits a channel are rounded to 8"
 _ZEROS: Final = 64
 _SECOND: Final = "its second picture, a preview or a gain map, is left out"
 
@@ -58,7 +58,8 @@ def _decode(file: IO[bytes], suffix: str, max_pixels: int) -> Picture:
     if is_tiff(file):
         found = read_odd_tiff(file, max_pixels)
         if found:
-            return picture_of(*found)
+            image, bits = found
+            return picture_of(image, depth_note(bits))
     return _shown(file, suffix, max_pixels, container_colours(file))
 
 
@@ -83,15 +84,17 @@ def _shown(
     check_pixels(image.size, max_pixels)
     _check_frames(image)
     _check_end(file, image.format)
+    deep = depth_note(bits_of(image, file))
     if is_sixteen_bit_colour(image):
         levels = read_levels(image, lambda: open_image(file, suffix))
-        deep = from_levels(levels, image.info.get("transparency"))
-        picture = _with_metadata(image, deep, profile or image.info.get("icc_profile"), (_DEEP,))
+        pixels = from_levels(levels, image.info.get("transparency"))
+        icc = profile or image.info.get("icc_profile")
+        picture = _with_metadata(image, pixels, icc, depth_note(16))
     else:
         turn_upright(image)
         if profile:
             image.info["icc_profile"] = profile
-        picture = picture_of(image)
+        picture = picture_of(image, deep)
     more = (_SECOND,) if image.format == "MPO" else ()
     metadata = dataclasses.replace(picture.metadata, colours=colours)
     return Picture(picture.pixels, metadata, (*picture.notes, *more))
@@ -112,24 +115,23 @@ def _check_end(file: IO[bytes], form: str | None) -> None:
             raise ValueError("its end is missing (there are only zeros)")
 
 
-def picture_of(image: Image.Image, deep: bool = False) -> Picture:
+def picture_of(image: Image.Image, notes: tuple[str, ...] = ()) -> Picture:
     """What an upright image of Pillow shows.
 
     Args:
         image: in any mode.
-        deep: whether it was made of more bits a channel.
+        notes: on what it was made of.
 
     Raises:
         ValueError: a mode that has no levels.
     """
-    profile, notes = image.info.get("icc_profile"), (_DEEP,) if deep else ()
+    profile = image.info.get("icc_profile")
     if image.mode == "CMYK":
-        usable, more = usable_profile(profile, "CMYK")
+        usable, unfit = usable_profile(profile, "CMYK")
         pixels = np.asarray(inks_to_screen(image, usable))
-        return _with_metadata(image, pixels, None, (*notes, *more))
+        return _with_metadata(image, pixels, None, (*notes, *unfit))
     white, inverted = grey_range(image)
     pixels = from_image(image, white=white, inverted=inverted)
-    notes = (_DEEP,) if deep or image.mode.startswith("I") else ()
     return _with_metadata(image, pixels, None if image.mode == "LAB" else profile, notes)
 
 

@@ -12,9 +12,19 @@ SIXTEEN: Final = 257
 """16-bit levels in one of 8 bits: 65535 / 255."""
 
 
+_SIXTEEN_AS_I: Final = ("PNG", "PPM", "JPEG2000")
+"""Formats whose 16 bits of grey Pillow may give in its mode of 32."""
+
+_BAND: Final = 256
+"""Rows at once."""
+
+
 def from_levels(levels: np.ndarray, transparent: Any = None) -> np.ndarray:
     """16-bit levels `[H, W, C]` to 8-bit pixels, rounded; the colour `transparent` gets alpha 0."""
-    pixels = ((levels.astype(np.uint32) + SIXTEEN // 2) // SIXTEEN).astype(np.uint8)
+    pixels = np.empty(levels.shape, np.uint8)
+    for start in range(0, len(levels), _BAND):  # a sum needs four bytes a level
+        band = levels[start : start + _BAND].astype(np.uint32)
+        pixels[start : start + _BAND] = (band + SIXTEEN // 2) // SIXTEEN
     if transparent is None or levels.shape[2] not in (1, 3):
         return pixels
     opaque = (levels != np.asarray(transparent)).any(2, keepdims=True)
@@ -32,8 +42,10 @@ def from_image(image: Image.Image, *, white: int = 65535, inverted: bool = False
     Raises:
         ValueError: a mode that has no such pixels.
     """
-    if image.mode.startswith("I;16") or (image.mode == "I" and image.format not in (None, "TIFF")):
-        levels = np.clip(np.asarray(image, np.int64)[:, :, None], 0, white) * 65535 // white
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format in _SIXTEEN_AS_I):
+        levels = np.clip(np.asarray(image)[:, :, None], 0, white)
+        if white != 65535:
+            levels = levels.astype(np.uint32) * 65535 // white
         return from_levels(65535 - levels if inverted else levels, image.info.get("transparency"))
     if image.mode in ("F", "I"):
         kind = "floats" if image.mode == "F" else "32-bit integers"
@@ -43,7 +55,11 @@ def from_image(image: Image.Image, *, white: int = 65535, inverted: bool = False
 
 
 def _plain(image: Image.Image) -> Image.Image:
-    """In mode L, LA, RGB or RGBA."""
+    """In mode L, LA, RGB or RGBA; as it is where it is in one of them, because a copy may be large."""
+    if image.mode in ("LA", "RGBA") or (
+        image.mode in ("L", "RGB") and not image.has_transparency_data
+    ):
+        return image
     if image.mode in ("1", "L", "LA", "La"):
         return image.convert("LA" if image.has_transparency_data else "L")
     return image.convert("RGBA" if image.has_transparency_data else "RGB")

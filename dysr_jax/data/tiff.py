@@ -11,7 +11,8 @@ from dysr_jax.data.metadata import IPTC_TAG, XMP_TAG, plain_exif
 from dysr_jax.data.pixels import from_levels
 from dysr_jax.data.sixteen_bit import raw_modes
 
-_BITS, _PHOTOMETRIC, _ORIENTATION, _SAMPLES, _PLANAR, _FORMAT = 258, 262, 274, 277, 284, 339
+_BITS, _PHOTOMETRIC, _ORIENTATION, _SAMPLES, _PLANAR = 258, 262, 274, 277, 284
+_EXTRA, _FORMAT = 338, 339
 _INFO: Final = {"icc_profile": 34675, "xmp": XMP_TAG, "iptc": IPTC_TAG}
 """Tags."""
 
@@ -46,8 +47,8 @@ def grey_range(image: Image.Image) -> tuple[int, bool]:
     return 2 ** (bits[0] if bits[0] in (12, 16) else 16) - 1, tags.get(_PHOTOMETRIC) == 0
 
 
-def read_odd_tiff(file: IO[bytes], max_pixels: int) -> tuple[Image.Image, bool] | None:
-    """A TIFF file that Pillow opens wrongly or not at all, and whether it has more than 8 bits a channel.
+def read_odd_tiff(file: IO[bytes], max_pixels: int) -> tuple[Image.Image, int] | None:
+    """A TIFF file that Pillow opens wrongly or not at all, and how many bits a channel it has.
 
     Returns:
         The image, upright, in 8 bits; mode L, LA, RGB, RGBA or CMYK. None where Pillow reads it as it is.
@@ -68,12 +69,12 @@ def _is_odd(image: Image.Image) -> bool:
         raise ValueError("its pixels are signed integers; allowed are 8-bit and 16-bit images")
     deep = max(tags.get(_BITS, (1,))) > 8
     if tags.get(_PLANAR, 1) == 2 and tags.get(_SAMPLES, 1) > 1:
-        return deep or image.mode in ("LA", "La", "PA")
+        return deep or _EXTRA in tags  # Pillow has no raw modes for more planes
     known = ("I", "F", "RGB;", "RGBA;", "RGBX;")
     return deep and not all(mode.startswith(known) for mode in raw_modes(image))
 
 
-def _read(file: IO[bytes], max_pixels: int) -> tuple[Image.Image, bool]:
+def _read(file: IO[bytes], max_pixels: int) -> tuple[Image.Image, int]:
     import tifffile
 
     file.seek(0)
@@ -88,7 +89,7 @@ def _read(file: IO[bytes], max_pixels: int) -> tuple[Image.Image, bool]:
         image.info |= {name: page.tags.valueof(tag) for name, tag in _INFO.items()}
         bits = page.bitspersample
     image.info["exif"] = _exif(file)
-    return image, bits > 8
+    return image, bits
 
 
 def _exif(file: IO[bytes]) -> bytes:

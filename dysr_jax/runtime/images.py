@@ -8,10 +8,10 @@ import numpy as np
 from PIL import Image
 
 from dysr_jax.data.degradation import upscale
-from dysr_jax.data.images import read_picture, reason_of, to_rgb
+from dysr_jax.data.images import read_picture, reason_of
 from dysr_jax.data.metadata import turn_upright
 from dysr_jax.data.pictures import Picture, picture_of
-from dysr_jax.data.pixels import as_grey, filled
+from dysr_jax.data.pixels import filled
 from dysr_jax.data.saving import info_of
 from dysr_jax.errors import InputError
 from dysr_jax.runtime.bank import Bank
@@ -83,6 +83,8 @@ def _picture_of(image: Image.Image) -> Picture:
     try:
         turned = image.copy()
         turned.format = image.format
+        if hasattr(image, "tag_v2"):
+            setattr(turned, "tag_v2", image.tag_v2)  # noqa: B010 - says whether zero is white
         turn_upright(turned)
         return picture_of(turned)
     except Exception as error:  # an image that is opened and not loaded yet may be damaged
@@ -108,9 +110,7 @@ def _upscale_array(bank: Bank, image: np.ndarray, member: str | None, progress: 
         raise InputError(f"image of {image.dtype}: allowed is uint8")
     name, has_alpha = bank.bundle.member(member).name, pixels.shape[2] in (2, 4)
     colour = filled(pixels) if has_alpha else pixels
-    output = upscale_frame(bank, to_rgb(colour), name, progress=progress)
-    if colour.shape[2] == 1:
-        output = as_grey(output)
+    output = upscale_frame(bank, colour, name, progress=progress)
     if has_alpha:
         alpha = _upscale_alpha(pixels[:, :, -1:], bank.bundle.space.scale)
         output = np.concatenate([output, alpha], 2)

@@ -15,6 +15,8 @@ from typing import Final, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
+from dysr_jax.data.images import to_rgb
+from dysr_jax.data.pixels import as_grey
 from dysr_jax.runtime.bank import Bank
 from dysr_jax.space import Arch, SearchSpace
 
@@ -116,23 +118,26 @@ def upscale_frame(
 
     Args:
         bank: the members' executables.
-        frame: `[H, W, 3]` uint8.
+        frame: `[H, W, 3]` uint8, or `[H, W, 1]` grey: it is repeated, and the output averaged.
         member: a member's name.
         progress: draw a bar on stderr where there is more than one tile.
 
     Returns:
-        `[s H, s W, 3]` uint8.
+        `[s H, s W, 3]` or `[s H, s W, 1]` uint8.
 
     Raises:
-        InputError: no such member, or no uint8 RGB frame.
+        InputError: no such member, or no uint8 frame of grey or RGB.
     """
     cut = cut_for(bank, (frame.shape[0], frame.shape[1]), member)
     prepare_tiles(bank, (frame.shape[0], frame.shape[1]), [member])
+
+    def enlarge(tile: np.ndarray) -> np.ndarray:
+        output = bank(to_rgb(tile), member)
+        return as_grey(output) if tile.shape[2] == 1 else output
+
     if cut.tile == frame.shape[:2]:
-        return bank(frame, member)
-    return in_tiles(
-        lambda tile: bank(tile, member), frame, cut, bank.bundle.space.scale, progress=progress
-    )
+        return enlarge(frame)
+    return in_tiles(enlarge, frame, cut, bank.bundle.space.scale, progress=progress)
 
 
 def in_tiles(

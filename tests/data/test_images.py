@@ -1,5 +1,6 @@
 """Image files of every kind to RGB and back, and what is said of files that cannot be used."""
 
+import io
 import struct
 import zlib
 
@@ -8,6 +9,7 @@ import pytest
 import tifffile
 from PIL import Image, ImageCms
 
+from dysr_jax.data.depths import bits_of
 from dysr_jax.data.files import image_shape
 from dysr_jax.data.images import (
     read_grey_or_rgb,
@@ -491,3 +493,24 @@ def test_the_size_of_what_is_no_image(path):
     path.write_text("text")
     with pytest.raises(InputError, match=r"image\.png' cannot be read"):
         image_shape(path)
+
+
+# --- bits that are told ------------------------------------------------------------------------------
+
+
+def test_more_bits_than_eight_are_told_of_every_format(tmp_path):
+    deep = np.linspace(0, 65535, 64 * 64).reshape(64, 64).astype(np.uint16)
+    Image.fromarray(deep).save(tmp_path / "a.jp2")
+    (tmp_path / "b.ppm").write_bytes(b"P6 2 1 65535\n" + bytes(range(12)))
+    (tmp_path / "c.pgm").write_bytes(b"P5 2 1 4095\n\x0f\xff\x00\x00")
+    Image.fromarray(deep.astype(np.uint8)).save(tmp_path / "d.avif")
+    content = bytearray((tmp_path / "d.avif").read_bytes())
+    content[content.index(b"av1C") + 6] |= 64  # ten bits, says the container
+    for name in ("a.jp2", "b.ppm", "c.pgm"):
+        (note,) = read_picture(tmp_path / name).notes
+        assert note == "its 16 bits a channel are rounded to 8"
+    np.testing.assert_array_equal(read_picture(tmp_path / "c.pgm").pixels.ravel(), [255, 0])
+    np.testing.assert_allclose(read_picture(tmp_path / "a.jp2").pixels[:, :, 0], deep / 257, atol=1)
+    with Image.open(tmp_path / "d.avif") as image:
+        assert bits_of(image, io.BytesIO(bytes(content))) == 10
+    assert read_picture(tmp_path / "d.avif").notes == ()

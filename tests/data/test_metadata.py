@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageCms
 
+from dysr_jax.data.files import image_shape
 from dysr_jax.data.images import read_picture, write_image
 from dysr_jax.data.metadata import Metadata
+from dysr_jax.data.saving import save_options
 
 XMP = (
     b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6" '
@@ -106,6 +108,18 @@ def test_nothing_is_told_where_nothing_is_lost(tmp_path):
         )
 
 
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
+def test_an_orientation_in_xmp_alone_counts(tmp_path, suffix):
+    path = tmp_path / f"in{suffix}"
+    write_image(path, BIG, Metadata(xmp=XMP))
+    picture = read_picture(path)
+    with Image.open(path) as image:
+        expected = image.getexif().get(ExifTags.Base.Orientation, 1)
+    assert picture.pixels.shape == ((36, 24, 3) if expected == 6 else BIG.shape)
+    assert image_shape(path) == picture.pixels.shape[:2]
+    assert b'Orientation="6"' not in picture.metadata.xmp
+
+
 def test_thumbnails_go(tmp_path):
     exif = Image.Exif()
     exif[ExifTags.Base.Make] = "Maker"
@@ -177,3 +191,10 @@ def test_programs_agree_on_what_was_written(photo, tmp_path):
         write_image(path, BIG, read_picture(photo).metadata)
         assert not re.search(rb'tiff:Orientation="[2-8]"', path.read_bytes())
         assert read_picture(path).pixels.shape == BIG.shape
+
+
+def test_a_tiff_file_of_more_than_4_gb_is_a_big_one():
+    sizes = {2**30: False, 2**32 - 1: True, 5 * 2**30: True}
+    for size, big in sizes.items():
+        assert save_options(Metadata(), "TIFF", size).get("big_tiff", False) == big
+    assert "big_tiff" not in save_options(Metadata(), "PNG", 5 * 2**30)

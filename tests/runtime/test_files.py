@@ -2,21 +2,26 @@
 
 import contextlib
 import os
+import pathlib
 import warnings
 
+import hypothesis
+import hypothesis.strategies as st
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import tifffile
 from PIL import ExifTags, Image, ImageCms
 
 from dysr_jax.cli import main
-from dysr_jax.data.images import read_image
+from dysr_jax.data.images import check_suffix, read_image
 from dysr_jax.errors import InputError
 from dysr_jax.exclusive import exclusive
 from dysr_jax.runtime import files
 from dysr_jax.runtime.bundle import Bundle, save_bundle
 from dysr_jax.runtime.files import upscale_files
 from dysr_jax.runtime.images import upscale_image
+from dysr_jax.runtime.targets import tasks_of_folder
 
 RGB = np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype=np.uint8)
 SCALE = 2
@@ -131,6 +136,29 @@ def test_images_that_would_have_one_name(bundle, quick, folder, tmp_path):
     assert len(done) == 8
     again = upscale_files(bundle, folder, tmp_path / "out", skip_existing=True)
     assert len(again) == 0
+
+
+LETTERS = st.text("ab\u00e9\U0001f600", min_size=1, max_size=3)
+SUFFIXES = st.lists(
+    st.sampled_from([".png", ".gif", ".PNG", ".jpg", ".pcx"]), min_size=1, max_size=2
+)
+
+
+@hypothesis.given(
+    st.lists(st.builds(lambda *x: x[0] + "".join(x[1]), LETTERS, SUFFIXES), unique=True)
+)
+def test_every_image_of_a_folder_has_an_output_of_its_own(given):
+    images = [pathlib.Path("in") / name for name in given]
+    place, tasks = tasks_of_folder(images, pathlib.Path("in"), None, 3)
+    assert place == pathlib.Path("in_x3")
+    assert [task.read for task in tasks] == images
+    assert len({task.write for task in tasks}) == len(images)
+    for task in tasks:
+        assert check_suffix(task.write) in ("PNG", "JPEG")
+        if task.read.suffix.lower() in (".png", ".jpg"):
+            assert task.write == place / task.read.name
+        else:
+            assert task.write.name.startswith(task.read.stem)
 
 
 @pytest.mark.parametrize("letter", ["a", "é", "\U0001f600"])
@@ -260,6 +288,15 @@ def test_what_cannot_be_upscaled_is_named(bundle, image, kind):
         bundle.upscale(image)
     with pytest.raises(InputError, match=message):
         upscale_image(bundle._bank, image)
+
+
+def test_a_negative_of_16_bits_is_one_from_pillow_too(bundle, tmp_path):
+    path, grey = tmp_path / "a.tif", RGB[:, :, 0]
+    tifffile.imwrite(path, (255 - grey.astype(np.uint16)) * 257, photometric="miniswhite")
+    expected = bundle.upscale(grey, "fastest")
+    with Image.open(path) as image:
+        for given in (path, image):
+            np.testing.assert_array_equal(np.asarray(bundle.upscale(given, "fastest")), expected)
 
 
 def test_images_of_pillow_that_cannot_be_upscaled(bundle, tmp_path):
