@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from av.stream import Stream
 
+REORDERED = 600
+"""Seconds between decoding and showing a picture, at most."""
+
 
 class Packets:
     """An iterator over the packets of all streams of pictures, sound and text, and of further ones.
@@ -55,6 +58,13 @@ class Packets:
         last = self._last.get(packet.stream.index)
         self._last[packet.stream.index] = content
         return content == last
+
+
+def _far_apart(packet: "Packet") -> bool:
+    """Whether it is shown longer after its decoding than any order of pictures needs."""
+    if packet.pts is None or packet.dts is None:
+        return False
+    return abs(packet.pts - packet.dts) * packet.time_base > REORDERED
 
 
 def is_cover(stream: "Stream") -> bool:

@@ -2,7 +2,7 @@
 
 Recordings of broadcasts are cut and joined byte by byte, and their clocks wrap; so time stamps jump. FFmpeg
 and players go on where the last packet ended, and keep pictures and sound together. Thresholds are those of
-`ffmpeg` (`dts_delta_threshold`).
+`ffmpeg` (`dts_delta_threshold`, `dts_error_threshold`).
 """
 
 import dataclasses
@@ -20,6 +20,9 @@ GAP = Fraction(10)
 
 LONGEST = Fraction(3600)
 """Seconds by which a time of another format may lie after the end that the file declares."""
+
+EVER = Fraction(30 * 3600)
+"""Seconds that nothing may come in any format."""
 
 BACK = Fraction(1, 10)
 """Seconds that a stream may go back without a jump."""
@@ -103,7 +106,8 @@ class Timeline:
         # Elsewhere times are what the file wants, but for what cannot be: those of a second file behind the
         # first, and those of a damaged one.
         back = max(5 * BACK, 8 * (mine.expected - mine.last))
-        return time + back < mine.last or time > max(self._longest, mine.last + GAP)
+        beyond = max(self._longest, mine.last + GAP)
+        return time + back < mine.last or time > min(beyond, mine.last + EVER)
 
     def _first(self, time: Fraction) -> _Part:
         """The part of a stream's first packet."""
