@@ -23,14 +23,24 @@ SPARSE = Fraction(1, 2)
 """Seconds before the first picture of what is not shown but needed to decode what is heard then."""
 
 
-def _fits(stream: "Stream", muxer: str) -> bool:
-    """Whether a container takes a stream: the head of a file with it alone can be written."""
+def _fits(stream: "Stream", muxer: str, packet: "Packet | None" = None) -> bool:
+    """Whether a container takes a stream: a file with it alone, or with a packet of it, can be written."""
     import av
+    from av.packet import Packet
 
     try:
         with open_av(io.BytesIO(), "w", format=muxer) as trial:
-            trial.add_stream_from_template(stream)
+            added = trial.add_stream_from_template(stream)
             trial.start_encoding()
+            if packet is not None:
+                copy: Packet = Packet(bytes(packet))
+                copy.stream, copy.time_base, copy.duration = (
+                    added,
+                    packet.time_base,
+                    packet.duration,
+                )
+                copy.pts = copy.dts = 0
+                trial.mux_one(copy)
     except (av.error.FFmpegError, ValueError):
         return False
     return True
@@ -151,10 +161,20 @@ class Copied:
             return
         try:
             for ready in self._filtered(packet):
-                self._output.mux_one(self._ordered(ready, source.index))
+                if self._writable(source, ready):
+                    self._output.mux_one(self._ordered(ready, source.index))
         except av.error.FFmpegError as error:
             del self._streams[source.index]
             self.notes.append(f"{_described(source)} ends early: {error.strerror}")
+
+    def _writable(self, source: "Stream", packet: "Packet") -> bool:
+        """Whether the output takes the stream's first packet: an error would come up with a picture."""
+        index = source.index
+        if index in self._last or index in self._filters or _fits(source, self._muxer, packet):
+            return index in self._streams
+        del self._streams[index]
+        self.notes.append(f"{_described(source)} is left out: its first packet cannot be written")
+        return False
 
     def _filtered(self, packet: "Packet") -> list["Packet"]:
         """With the times of the output, and in the form that it takes."""

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from dysr_jax.video.packets import Packets
-from dysr_jax.video.stamps import Stamps
+from dysr_jax.video.pyav import fraction
+from dysr_jax.video.stamps import Stamps, settled
 
 if TYPE_CHECKING:
     import av
@@ -36,6 +37,9 @@ class Decoder:
         """Whether all that can be decoded was given."""
 
     def __iter__(self) -> Iterator["av.VideoFrame"]:
+        return settled(self._frames(), round(1 / (fraction(self.stream.time_base) or 1)))
+
+    def _frames(self) -> Iterator["av.VideoFrame"]:
         for packet in self._packets():
             for frame in self._decoded(packet):
                 self.concealed += frame.is_corrupt
@@ -74,6 +78,9 @@ class Decoder:
             return self.stream.decode(packet if packet.size else None)
         except av.error.EOFError:
             return []
-        except av.error.FFmpegError:
+        except (
+            av.error.FFmpegError,
+            ValueError,
+        ):  # PyAV's own: the codec changed to an unknown one
             self.skipped += 1
             return []

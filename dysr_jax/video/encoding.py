@@ -75,6 +75,7 @@ class Encoding:
         self._container = open_av(sink, "w", format=form.muxer, options=options)
         self._stream = self._add_stream(size, crf)
         self._last: tuple[Fraction, int, av.VideoFrame] | None = None
+        self._durations: dict[int, int] = {}
         self._copied: Copied | None = None
         if like is not None:
             self._add_others(like, options, sink)
@@ -98,7 +99,7 @@ class Encoding:
     def finish(self) -> None:
         """Encode what the encoder still holds, copy the rest, and write the end of the file."""
         end = self._encode_last()
-        self._container.mux(self._stream.encode(None))
+        self._mux(None)
         if self._copied is not None:
             whole = self._like is not None and self._like.ended and not self._like.damaged
             self._copied.until(None if whole else end)
@@ -229,7 +230,16 @@ class Encoding:
 
         frame.time_base, frame.duration = self._stream.codec_context.time_base, duration
         frame.pict_type = PictureType.NONE  # the encoder chooses
-        self._container.mux(self._stream.encode(frame))
+        if frame.pts is not None:
+            self._durations[frame.pts] = duration
+        self._mux(frame)
+
+    def _mux(self, frame: "av.VideoFrame | None") -> None:
+        """Write what the encoder gives; where it reorders frames it knows no durations."""
+        for packet in self._stream.encode(frame):
+            duration = None if packet.pts is None else self._durations.pop(packet.pts, None)
+            packet.duration = packet.duration if duration is None else duration
+            self._container.mux_one(packet)
 
     def _note_pace(self) -> None:
         if self._pacer is not None and (self._pacer.repeated or self._pacer.dropped):

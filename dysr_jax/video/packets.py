@@ -4,12 +4,18 @@ import zlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from dysr_jax.video.timeline import Timeline
+from dysr_jax.video.timeline import GAP, Timeline
 
 if TYPE_CHECKING:
     from av.container import InputContainer
     from av.packet import Packet
     from av.stream import Stream
+
+SOUND = 60
+"""Seconds of a packet of sound, at most."""
+
+REORDERED = 60
+"""Seconds between decoding and showing a picture, at most."""
 
 
 class Packets:
@@ -27,6 +33,7 @@ class Packets:
 
     def __init__(self, container: "InputContainer", further: "tuple[Stream, ...]" = ()) -> None:
         self.timeline = Timeline(container)
+        # AVI has no times of presentation: FFmpeg guesses, wrongly where pictures are reordered.
         self._unstamped = container.format.name == "avi"
         kinds = ("video", "audio", "subtitle")
         streams = [s for s in container.streams if s.type in kinds and not is_cover(s)]
@@ -40,10 +47,12 @@ class Packets:
         packet = next(self._packets)
         while not packet.size or self._repeated(packet):
             packet = next(self._packets)
-        if self._unstamped and packet.stream.type == "video":
-            packet.pts = (
-                None  # the file has none: FFmpeg guesses, wrongly where pictures are reordered
-            )
+        video = packet.stream.type == "video"
+        if (video and self._unstamped) or self._far_apart(packet):
+            packet.pts = None if video else packet.dts
+        longest = SOUND if packet.stream.type == "audio" else self.timeline.longest
+        if (packet.duration or 0) * packet.time_base > longest:
+            packet.duration = 0  # unknown
         self.timeline(packet)
         return packet
 
@@ -55,6 +64,13 @@ class Packets:
         last = self._last.get(packet.stream.index)
         self._last[packet.stream.index] = content
         return content == last
+
+    def _far_apart(self, packet: "Packet") -> bool:
+        """Whether it is shown longer after its decoding than any order of pictures needs."""
+        if packet.pts is None or packet.dts is None:
+            return False
+        longest = GAP if self.timeline.jumps else REORDERED
+        return abs(packet.pts - packet.dts) * packet.time_base > longest
 
 
 def is_cover(stream: "Stream") -> bool:

@@ -26,6 +26,7 @@ class Prefetched(Generic[T]):
         self._queue: queue.Queue[tuple[str, T | BaseException | None]] = queue.Queue(max(1, ahead))
         self._closed = threading.Event()
         self._over = False
+        self._made = self._taken = 0
         self._thread = threading.Thread(target=self._run, name="prefetch", daemon=True)
         self._thread.start()
 
@@ -37,6 +38,7 @@ class Prefetched(Generic[T]):
             raise StopIteration
         kind, value = self._queue.get()
         if kind == "item":
+            self._taken += 1
             return value  # type: ignore[return-value]
         self._over = True
         if isinstance(value, BaseException):
@@ -45,8 +47,8 @@ class Prefetched(Generic[T]):
 
     @property
     def waiting(self) -> int:
-        """Items that wait now."""
-        return self._queue.qsize()
+        """Items that wait now; the end and an error are none."""
+        return self._made - self._taken
 
     def close(self) -> bool:
         """End the thread and drop what waits; says whether the thread has ended."""
@@ -58,6 +60,7 @@ class Prefetched(Generic[T]):
     def _run(self) -> None:
         try:
             for item in self._items:
+                self._made += 1  # before it can be taken
                 if not self._put("item", item):
                     return
             self._put("end", None)

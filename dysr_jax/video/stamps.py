@@ -1,5 +1,11 @@
 """The time stamp of a frame, where the file has none for it or a wrong one."""
 
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import av
+
 
 class Stamps:
     """Chooses between what a file says of presentation and what follows from the order of decoding.
@@ -32,3 +38,28 @@ class Stamps:
         if pts is not None and self._faulty[0] <= self._faulty[1]:
             return pts
         return None if dts is None else dts - (self._delay or 0)
+
+
+def settled(frames: "Iterable[av.VideoFrame]", gap: int) -> "Iterator[av.VideoFrame]":
+    """The frames; one that comes after a gap, and after the time of the next one, loses its time stamp.
+
+    Args:
+        frames: in the order in which they are shown.
+        gap: ticks after which a frame waits for the next one.
+    """
+    last: int | None = None
+    held: av.VideoFrame | None = None
+    for frame in frames:
+        if held is not None:
+            if held.pts is not None and frame.pts is not None and frame.pts <= held.pts:
+                held.pts = None
+            last = last if held.pts is None else held.pts
+            yield held
+            held = None
+        if frame.pts is not None and last is not None and frame.pts - last > gap:
+            held = frame
+            continue
+        last = last if frame.pts is None else frame.pts
+        yield frame
+    if held is not None:
+        yield held

@@ -36,6 +36,8 @@ def check_target(name: str, like: Reader | None, *, overwrite: bool) -> None:
             is there, or is the source, or has no folder.
     """
     if name == STANDARD:
+        if sys.stdout is None:
+            raise InputError("output '-' is closed; it must be a pipe or a file")
         if os.isatty(1):
             raise InputError("output '-' is a terminal; it must be a pipe or a file")
         return

@@ -2,7 +2,7 @@
 
 Recordings of broadcasts are cut and joined byte by byte, and their clocks wrap; so time stamps jump. FFmpeg
 and players go on where the last packet ended, and keep pictures and sound together. Thresholds are those of
-`ffmpeg` (`dts_delta_threshold`).
+`ffmpeg` (`dts_delta_threshold`, `dts_error_threshold`).
 """
 
 import dataclasses
@@ -20,6 +20,9 @@ GAP = Fraction(10)
 
 LONGEST = Fraction(3600)
 """Seconds by which a time of another format may lie after the end that the file declares."""
+
+EVER = Fraction(30 * 3600)
+"""Seconds that nothing may come in any format."""
 
 BACK = Fraction(1, 10)
 """Seconds that a stream may go back without a jump."""
@@ -56,9 +59,12 @@ class Timeline:
     def __init__(self, container: "InputContainer") -> None:
         from av.format import Flags
 
-        self._jumps = bool(container.format.flags & cast(Any, Flags.ts_discont).value)
+        self.jumps = bool(container.format.flags & cast(Any, Flags.ts_discont).value)
+        """Whether it is a format whose clock may jump."""
         end = (container.start_time or 0) + (container.duration or 0)
-        self._longest = max(Fraction(end, 1_000_000), Fraction(0)) + LONGEST
+        self.longest = max(Fraction(end, 1_000_000), Fraction(0)) + LONGEST
+        """Seconds after which there can be nothing, by what the file declares."""
+        self._start = Fraction(container.start_time or 0, 1_000_000)
         self._parts = [_Part(0, Fraction(0))]
         self._streams: dict[int, _Progress] = {}
 
@@ -70,7 +76,7 @@ class Timeline:
     @property
     def trusted(self) -> bool:
         """Whether the file declares its length: where clocks may jump it is guessed from them."""
-        return not self._jumps and not self.joined
+        return not self.jumps and not self.joined
 
     def __call__(self, packet: "Packet") -> None:
         """Correct the time stamps of the next packet."""
@@ -98,18 +104,21 @@ class Timeline:
         return part
 
     def _jumped(self, mine: _Progress, time: Fraction) -> bool:
-        if self._jumps:
+        if self.jumps:
             return abs(time - mine.expected) > GAP or time + BACK < mine.last
         # Elsewhere times are what the file wants, but for what cannot be: those of a second file behind the
         # first, and those of a damaged one.
         back = max(5 * BACK, 8 * (mine.expected - mine.last))
-        return time + back < mine.last or time > max(self._longest, mine.last + GAP)
+        beyond = max(self.longest, mine.last + GAP)
+        return time + back < mine.last or time > min(beyond, mine.last + EVER)
 
     def _first(self, time: Fraction) -> _Part:
         """The part of a stream's first packet."""
         newest = self._parts[-1]
         others = [other for other in self._streams.values() if other.part is newest]
-        if not self._jumps or not others or any(abs(o.expected - time) <= GAP for o in others):
+        if not others and time < self._start - GAP:  # before the start: it is damaged
+            return self._begun(self._start - time)
+        if not self.jumps or not others or any(abs(o.expected - time) <= GAP for o in others):
             return newest
         return self._begun(max(other.expected for other in others) + newest.shift - time)
 
@@ -123,7 +132,7 @@ class Timeline:
             if other is not mine and abs(other.expected - time) <= GAP
             if other.part.number > mine.part.number or (forward and other.part is mine.part)
         ]
-        if not near and not self._jumps:  # a second file begins where all of the first has ended
+        if not near and not self.jumps:  # a second file begins where all of the first has ended
             expected = max(s.expected + s.part.shift for s in self._streams.values())
         if not near:
             return self._begun(expected - time)

@@ -9,6 +9,9 @@ import av
 import numpy as np
 import pytest
 
+from dysr_jax.video.reader import open_video
+from dysr_jax.video.writer import open_writer
+
 
 @dataclasses.dataclass(frozen=True)
 class Film:
@@ -93,6 +96,7 @@ class Films:
 
     decoded = staticmethod(lambda path: decoded(path))
     packets = staticmethod(lambda path, kind: packets(path, kind))
+    upscaled = staticmethod(lambda source, target, **options: upscaled(source, target, **options))
     raw = staticmethod(lambda **film: raw_frames(Film(**film)))
 
 
@@ -132,3 +136,21 @@ def packets(path, kind: str) -> list[tuple[Fraction, bytes]]:
     with av.open(str(path)) as container:
         stream = next(stream for stream in container.streams if stream.type == kind)
         return [(p.pts * p.time_base, bytes(p)) for p in container.demux(stream) if p.size]
+
+
+def upscaled(source, target, **options):
+    """Every pixel twice; what a stream does."""
+    with (
+        open_video(source) as reader,
+        open_writer(
+            target,
+            width=2 * reader.width,
+            height=2 * reader.height,
+            rate=reader.rate,
+            like=reader,
+            **options,
+        ) as writer,
+    ):
+        for image, time in reader.frames():
+            writer.write(image.repeat(2, 0).repeat(2, 1), time)
+    return writer

@@ -32,24 +32,6 @@ def write(path, frames: int = 10, times=None, **options) -> tuple:
     return writer.notes
 
 
-def upscaled(source, target, **options):
-    """Every pixel twice; what a stream does."""
-    with (
-        open_video(source) as reader,
-        open_writer(
-            target,
-            width=2 * reader.width,
-            height=2 * reader.height,
-            rate=reader.rate,
-            like=reader,
-            **options,
-        ) as writer,
-    ):
-        for image, time in reader.frames():
-            writer.write(image.repeat(2, 0).repeat(2, 1), time)
-    return writer
-
-
 def psnr(a: np.ndarray, b: np.ndarray) -> float:
     return 10 * np.log10(255**2 / np.mean((a.astype(float) - b) ** 2))
 
@@ -92,7 +74,7 @@ def test_colours_are_tagged_and_matched(films, tmp_path):
 
 def test_primaries_and_transfer_of_the_source_are_kept(films, tmp_path):
     tags = (("color_primaries", 12), ("color_trc", 13), ("colorspace", 6))
-    upscaled(films.make("a.mkv", tags=tags), tmp_path / "b.mkv")
+    films.upscaled(films.make("a.mkv", tags=tags), tmp_path / "b.mkv")
     frame = films.decoded(tmp_path / "b.mkv")[0]
     assert (frame.color_primaries, frame.color_trc, frame.colorspace) == (12, 13, 1)
 
@@ -101,14 +83,14 @@ def test_primaries_and_transfer_of_the_source_are_kept(films, tmp_path):
 def test_times_of_a_variable_rate_are_kept(films, tmp_path, suffix):
     times = tuple(Fraction(ms, 1000) for ms in (0, 40, 50, 200, 240, 1000))
     source = films.make("a.mkv", frames=6, times=times)
-    upscaled(source, tmp_path / f"b{suffix}")
+    films.upscaled(source, tmp_path / f"b{suffix}")
     frames = films.decoded(tmp_path / f"b{suffix}")
     assert [frame.pts * frame.time_base for frame in frames] == list(times)
 
 
 def test_times_of_an_ntsc_rate_are_exact_in_mp4(films, tmp_path):
     rate = Fraction(30000, 1001)
-    upscaled(films.make("a.mp4", rate=rate), tmp_path / "b.mp4")
+    films.upscaled(films.make("a.mp4", rate=rate), tmp_path / "b.mp4")
     times = [frame.pts * frame.time_base for frame in films.decoded(tmp_path / "b.mp4")]
     assert times == [n / rate for n in range(10)]
 
@@ -118,7 +100,7 @@ def test_times_of_an_ntsc_rate_are_exact_in_mp4(films, tmp_path):
 )
 def test_sound_is_copied_packet_by_packet(films, tmp_path, source, target):
     path = films.make(source, audio="aac", frames=30)
-    assert upscaled(path, tmp_path / target).notes == ()
+    assert films.upscaled(path, tmp_path / target).notes == ()
     expected, copied = (films.packets(p, "audio") for p in (path, tmp_path / target))
     assert len(expected) > 40
     assert [content for _, content in copied] == [content for _, content in expected]
@@ -127,7 +109,7 @@ def test_sound_is_copied_packet_by_packet(films, tmp_path, source, target):
 
 def test_sound_of_a_broadcast_goes_into_mp4(films, tmp_path):
     path = films.make("a.ts", codec="mpeg2video", audio="aac", frames=30)
-    assert upscaled(path, tmp_path / "b.mp4").notes == ()
+    assert films.upscaled(path, tmp_path / "b.mp4").notes == ()
     with av.open(str(path)) as a, av.open(str(tmp_path / "b.mp4")) as b:
         sounds = [np.concatenate([f.to_ndarray() for f in c.decode(audio=0)], 1) for c in (a, b)]
     np.testing.assert_array_equal(*sounds)
@@ -135,7 +117,7 @@ def test_sound_of_a_broadcast_goes_into_mp4(films, tmp_path):
 
 def test_sound_that_a_container_does_not_take_is_left_out_and_said(films, tmp_path):
     path = films.make("a.mp4", audio="aac")
-    (note,) = upscaled(path, tmp_path / "b.webm").notes
+    (note,) = films.upscaled(path, tmp_path / "b.webm").notes
     assert note == "audio stream 1 (aac) is left out: webm does not take it"
     assert len(films.decoded(tmp_path / "b.webm")) == 10
 
@@ -169,20 +151,20 @@ def test_subtitles_are_copied(tmp_path, films):
                 if packet.size:
                     packet.stream = into
                     both.mux(packet)
-    assert upscaled(source, tmp_path / "b.mkv").notes == ()
+    assert films.upscaled(source, tmp_path / "b.mkv").notes == ()
     assert films.packets(tmp_path / "b.mkv", "subtitle") == films.packets(source, "subtitle")
 
 
 def test_metadata_and_the_shape_of_pixels_are_kept(films, tmp_path):
     path = films.make("a.mp4", metadata=(("title", "A film"),), aspect=Fraction(4, 3))
-    upscaled(path, tmp_path / "b.mp4")
+    films.upscaled(path, tmp_path / "b.mp4")
     with av.open(str(tmp_path / "b.mp4")) as container:
         assert container.metadata["title"] == "A film"
         assert container.streams.video[0].sample_aspect_ratio == Fraction(4, 3)
 
 
 def test_a_turned_video_is_written_upright(films, tmp_path):
-    upscaled(films.make("a.mp4", rotation=90), tmp_path / "b.mp4")
+    films.upscaled(films.make("a.mp4", rotation=90), tmp_path / "b.mp4")
     frame = films.decoded(tmp_path / "b.mp4")[0]
     assert (frame.rotation, frame.width, frame.height) == (0, 48, 64)
 
@@ -328,7 +310,7 @@ def test_the_source_is_never_written_over(films, tmp_path, name):
     path = films.make(name)
     content = path.read_bytes()
     with pytest.raises(InputError, match="is the input"):
-        upscaled(path, tmp_path / "a.mkv", overwrite=True)
+        films.upscaled(path, tmp_path / "a.mkv", overwrite=True)
     assert path.read_bytes() == content
 
 
