@@ -1,6 +1,5 @@
 """What the commands share."""
 
-import os
 import pathlib
 import tempfile
 from collections.abc import Callable
