@@ -102,7 +102,8 @@ def _shut_down() -> None:
     """All is said: what is torn down after a failure fails again in silence, and Ctrl-C ends at once."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     logging.disable()
-    sys.unraisablehook = sys.excepthook = threading.excepthook = lambda *_: None
+    for module, name in ((sys, "unraisablehook"), (sys, "excepthook"), (threading, "excepthook")):
+        setattr(module, name, lambda *_: None)
 
 
 if __name__ == "__main__":
