@@ -56,16 +56,19 @@ def test_a_population_is_worth_what_the_cpu_says(params, pairs, host, dtype, pre
     np.testing.assert_allclose(found, expected, atol=most_db)
 
 
+TRAINED = uniform(slots=2, width=16, scale=2, branches=("id", "s3", "c3", "r1", "bq", "a1"))
+
+
 @pytest.mark.parametrize("archs", ["group", "patch"])
 def test_training_steps_are_the_cpus(pairs, host, archs):
     recipe = load_config("quickstart").train
     config = dataclasses.replace(
         recipe, archs=archs, steps=4, chunk=2, batch=4, warmup=1, groups=1, random_archs=2
     )
-    net, pool = make_supernet(SPACE, "float32"), build_pool(pairs, patch=12)
+    net, pool = make_supernet(TRAINED, "float32"), build_pool(pairs, patch=12)
 
     def trained(mesh):
-        state = parallel.replicate(init_state(jax.random.key(0), SPACE, config), mesh)
+        state = parallel.replicate(init_state(jax.random.key(0), TRAINED, config), mesh)
         data = parallel.replicate(jax.tree.map(np.asarray, pool), mesh)
         state, metrics = make_train_chunk(net, config, mesh)(state, data, jax.random.key(1))
         return jax.device_get((state.params, metrics))
