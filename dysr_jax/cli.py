@@ -5,7 +5,6 @@ import contextlib
 import dataclasses
 import difflib
 import functools
-import importlib.metadata
 import io
 import re
 import signal
@@ -21,6 +20,7 @@ from dysr_jax.commands import COMMANDS
 from dysr_jax.config import PRESETS, load_config
 from dysr_jax.errors import InputError, LostProcessError
 from dysr_jax.processes import abandon
+from dysr_jax.version import package_version
 
 
 def _usage() -> str:
@@ -144,7 +144,7 @@ def main(args: Sequence[str] | None = None) -> int:
         print(_usage())
         return 0 if args else 2
     if args[0] == "--version":
-        print(f"dysr_jax {importlib.metadata.version('dysr_jax')}")
+        print(f"dysr_jax {package_version()}")
         return 0
     absl.logging.set_verbosity(absl.logging.ERROR)  # Orbax tells of every kill it mends
     try:

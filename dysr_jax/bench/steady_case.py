@@ -41,7 +41,7 @@ class SteadyOptions:
     """Different frames, which are repeated."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Case:
     """What all streams share."""
 

@@ -10,7 +10,7 @@ from dysr_jax.data.pixels import from_image, from_levels
 from dysr_jax.data.sixteen_bit import is_sixteen_bit_colour, read_levels
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Picture:
     """What an image file shows."""
 

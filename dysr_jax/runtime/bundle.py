@@ -7,6 +7,7 @@ the files and of itself).
 
 import dataclasses
 import functools
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,7 +25,16 @@ from dysr_jax.model.supernet import Kept, Params, Supernet, init_params
 from dysr_jax.model.weights import from_bytes, to_bytes
 from dysr_jax.runtime.ladder import Step, steps
 from dysr_jax.runtime.manifest import read_file, read_manifest, write_manifest
-from dysr_jax.space import Arch, SearchSpace, arch_name, mult_adds, parameters, parse_arch
+from dysr_jax.space import (
+    Arch,
+    SearchSpace,
+    arch_name,
+    canonical_name,
+    mult_adds,
+    parameters,
+    parse_arch,
+    validate,
+)
 
 if TYPE_CHECKING:
     from dysr_jax.runtime.bank import Bank
@@ -35,7 +45,11 @@ LATENCY: Final = "latency.json"
 
 @dataclasses.dataclass(frozen=True)
 class Member:
-    """A sub-graph of the front, with the figures that were measured of it."""
+    """A sub-graph of the front, with the figures that were measured of it.
+
+    Raises:
+        InputError: no name, or a latency that no frame has.
+    """
 
     name: str
     arch: Arch
@@ -50,9 +64,25 @@ class Member:
     macs: int
     """Multiply-adds for a 1280x720 output."""
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name:
+            raise InputError(f"member {self.name!r}: must have a name")
+        if not 0.0 < self.latency_ms < math.inf:
+            raise InputError(
+                f"member {self.name!r}: latency_ms {self.latency_ms!r}: must be finite and above 0"
+            )
+        object.__setattr__(self, "arch", tuple(self.arch))
+
 
 def make_member(space: SearchSpace, arch: Arch, psnr_y: float, latency_ms: float) -> Member:
-    """A member from its two measured figures."""
+    """A member from its two measured figures.
+
+    Raises:
+        InputError: an arch that the space does not have, or a latency that no frame has.
+    """
+    arch = validate(space, arch)
+    if not latency_ms > 0.0:
+        raise InputError(f"latency_ms {latency_ms!r}: must be above 0")
     return Member(
         name=arch_name(space, arch),
         arch=arch,
@@ -64,9 +94,13 @@ def make_member(space: SearchSpace, arch: Arch, psnr_y: float, latency_ms: float
     )
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Bundle:
-    """Members, fastest first, over one compacted parameter pytree."""
+    """Members, fastest first, over one compacted parameter pytree. Equal to itself alone, and hashable.
+
+    Raises:
+        InputError: no members.
+    """
 
     space: SearchSpace
     members: tuple[Member, ...]
@@ -78,6 +112,10 @@ class Bundle:
     """LR rows and columns that the latencies are for."""
     bicubic_psnr_y: float
     """Of bicubic upscaling, on the images of the members' PSNR-Y."""
+
+    def __post_init__(self) -> None:
+        if not self.members:
+            raise InputError("members (): a bundle must have at least one")
 
     @property
     def kept(self) -> Kept:
@@ -96,22 +134,24 @@ class Bundle:
         return make_supernet(self.space, dtype, self.kept)
 
     def member(self, name: str | None = None) -> Member:
-        """The member of this name; `fastest` or `best`, which is the default.
+        """The member of this name, however it is spelled; `fastest` or `best`, which is the default.
 
         Raises:
             InputError: no member has that name.
         """
-        ends = {None: self.members[-1], "best": self.members[-1], "fastest": self.members[0]}
-        if name in ends:
-            return ends[name]
-        for member in self.members:
-            if member.name == name:
-                return member
+        if name is None or name == "best":
+            return self.members[-1]
+        if name == "fastest":
+            return self.members[0]
+        for asked in (name, canonical_name(name)):
+            for member in self.members:
+                if member.name == asked:
+                    return member
         names = ", ".join(member.name for member in self.members)
         raise InputError(f"member {name!r}: the bundle has {names}; fastest and best name its ends")
 
     def arch(self, name: str) -> Arch:
-        """The arch of a member, or the one that has this name in the space.
+        """The arch of a member, or the one that a name means in the space, however it is spelled.
 
         Raises:
             InputError: neither has it.
@@ -123,6 +163,14 @@ class Bundle:
                 return parse_arch(self.space, name)
             except InputError:
                 raise error from None
+
+    def canonical(self, name: str) -> str:
+        """The one spelling of a name: `arch_name` of the arch that `arch` finds by it.
+
+        Raises:
+            InputError: neither a member nor an arch has it.
+        """
+        return arch_name(self.space, self.arch(name))
 
     def upscale(self, image: np.ndarray, member: str | None = None) -> np.ndarray:
         """Upscale an image of any size; what is compiled for its shape is kept for the next ones.
@@ -179,7 +227,12 @@ def save_bundle(
         bundle: what to write.
         latency: content of the device's latency table, for `latency.json`.
         dtype: of the stored weights; float16 halves the file.
+
+    Raises:
+        InputError: another dtype.
     """
+    if dtype not in ("float32", "float16"):
+        raise InputError(f"dtype {dtype!r}: must be float32 or float16")
     manifest = {
         "space": dataclasses.asdict(bundle.space),
         "dtype": bundle.dtype,
@@ -201,7 +254,11 @@ def _space(fields: dict[str, Any]) -> SearchSpace:
 
 
 def _members(space: SearchSpace, fields: list[dict[str, Any]]) -> tuple[Member, ...]:
-    return tuple(Member(**{**m, "arch": parse_arch(space, m["name"])}) for m in fields)
+    archs = [parse_arch(space, m["name"]) for m in fields]
+    return tuple(
+        Member(**{**m, "arch": arch, "name": arch_name(space, arch)})
+        for m, arch in zip(fields, archs, strict=True)
+    )
 
 
 def _params(content: bytes, space: SearchSpace, members: tuple[Member, ...]) -> Params:

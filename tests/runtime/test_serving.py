@@ -69,7 +69,7 @@ def test_a_sub_graph_is_served_at_once_and_fused_as_soon_as_it_is_compiled(bundl
     assert not any(serving.bank.is_ready(name, SHAPE) for name in chained)
     gate.set()
     for name, image in chained.items():
-        serving._asked[name, SHAPE].result(60)
+        serving._asked.last((name, SHAPE)).result(60)
         assert serving.bank.is_ready(name, SHAPE)
         assert levels(serving.dispatch(frame, name), image) <= 1
     assert levels(chained[NAMES[0]], chained[NAMES[1]]) > 5
