@@ -37,8 +37,8 @@ class SearchSpace:
 
     Raises:
         InputError: no slot, an empty one, a branch that is not registered or that its slot names twice,
-            branches that cannot share a kernel, a width that is no integer of at least 1, or a scale other than
-            2, 3 or 4.
+            branches that cannot share a kernel, a width that is no integer of at least 1, or a scale other
+            than 2, 3 or 4.
     """
 
     body: tuple[tuple[str, ...], ...]

@@ -2,7 +2,8 @@
 
 A sub-graph runs fused where its executable is ready. Where it is not, it is served chained, from the next
 frame on, while its own executable is compiled in the background. One that the budget let go of is compiled
-again when frames ask for it; a compilation that failed is tried again after a pause (`dysr_jax.runtime.asked`).
+again when frames ask for it; a compilation that failed is tried again after a pause
+(`dysr_jax.runtime.asked`).
 """
 
 import contextlib

@@ -142,7 +142,8 @@ def leave_one_out(table: LatencyTable, space: SearchSpace) -> Fidelity:
 def _code(net: Supernet, frame: tuple[int, int]) -> list[str]:
     """What tells apart the programs that a table is measured of: a cache must not outlive their code.
 
-    The package's own code is told by its sources, without a trace; that of other branches by the probes' programs.
+    The package's own code is told by its sources, without a trace; that of other branches by
+    the probes' programs.
     """
     space = net.space
     branches = [branch for slot in range(len(space.slots)) for branch in space.branches(slot)]
