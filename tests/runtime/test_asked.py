@@ -1,6 +1,7 @@
 """When a background job starts, and when again."""
 
 import concurrent.futures
+import itertools
 import threading
 
 import pytest
@@ -66,7 +67,7 @@ def test_what_is_asked_for_again_starts_after_a_pause_that_doubles(asked, jobs, 
             begun.append(clock.now)
             jobs.end(error)
         clock.now += FIRST_PAUSE_S / 4
-    pauses = [round(b - a, 6) for a, b in zip(begun, begun[1:], strict=False)]
+    pauses = [round(b - a, 6) for a, b in itertools.pairwise(begun)]
     assert pauses[:7] == [FIRST_PAUSE_S * 2**i for i in range(7)]
     assert {*pauses[6:]} == {LONGEST_PAUSE_S}
 

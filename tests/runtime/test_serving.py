@@ -201,5 +201,5 @@ def test_frames_go_on_after_closing(bundle, frame):
 def test_what_is_no_frame_is_refused(bundle, frame):
     serving = Serving(bundle)
     for wrong in (frame.tolist(), None, frame.astype(float), frame[..., 0]):
-        with pytest.raises(InputError, match="^frame "):
+        with pytest.raises(InputError, match=r"^frame "):
             serving.dispatch(wrong, NAMES[0])
