@@ -21,9 +21,9 @@ def dataclasses_of_the_package():
             continue
         for kind in vars(importlib.import_module(module.name)).values():
             own = inspect.isclass(kind) and kind.__module__ == module.name
-            if own and dataclasses.is_dataclass(kind) and kind.__dataclass_params__.frozen:
-                if not kind.__name__.startswith("_"):
-                    yield kind
+            named = own and dataclasses.is_dataclass(kind) and not kind.__name__.startswith("_")
+            if named and kind.__dataclass_params__.frozen:
+                yield kind
 
 
 KINDS = sorted(dataclasses_of_the_package(), key=lambda kind: (kind.__module__, kind.__qualname__))
