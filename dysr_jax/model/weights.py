@@ -44,6 +44,15 @@ def from_bytes(content: bytes) -> Params:
     return params
 
 
+def same_params(first: Params, second: Params) -> bool:
+    """Whether two pytrees hold the same kernels, value by value; NaN equals NaN."""
+    if first is second:
+        return True
+    (leaves, tree), (others, other) = jax.tree.flatten(first), jax.tree.flatten(second)
+    pairs = zip(leaves, others, strict=False)
+    return tree == other and all(np.array_equal(a, b, equal_nan=True) for a, b in pairs)
+
+
 def load_supernet(path: epath.PathLike, space: SearchSpace) -> Params:
     """The weights of all archs of a space, as a run leaves them in `supernet.safetensors`.
 

@@ -22,7 +22,7 @@ from dysr_jax.errors import InputError
 from dysr_jax.model.compact import compact, kept_branches
 from dysr_jax.model.programs import compute_dtype, make_supernet
 from dysr_jax.model.supernet import Kept, Params, Supernet, init_params
-from dysr_jax.model.weights import from_bytes, to_bytes
+from dysr_jax.model.weights import from_bytes, same_params, to_bytes
 from dysr_jax.runtime.ladder import Step, steps
 from dysr_jax.runtime.manifest import read_file, read_manifest, write_manifest
 from dysr_jax.space import (
@@ -94,9 +94,11 @@ def make_member(space: SearchSpace, arch: Arch, psnr_y: float, latency_ms: float
     )
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True)
 class Bundle:
-    """Members, fastest first, over one compacted parameter pytree. Equal to itself alone, and hashable.
+    """Members, fastest first, over one compacted parameter pytree.
+
+    Two are equal whose fields and weights are; the hash leaves the weights out.
 
     Raises:
         InputError: no members.
@@ -104,7 +106,7 @@ class Bundle:
 
     space: SearchSpace
     members: tuple[Member, ...]
-    params: Params = dataclasses.field(repr=False)
+    params: Params = dataclasses.field(repr=False, hash=False)
     dtype: str
     """Compute dtype of the members' figures."""
     device: str
@@ -116,6 +118,13 @@ class Bundle:
     def __post_init__(self) -> None:
         if not self.members:
             raise InputError("members (): a bundle must have at least one")
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Bundle):
+            return NotImplemented
+        names = [field.name for field in dataclasses.fields(self) if field.name != "params"]
+        alike = all(getattr(self, name) == getattr(other, name) for name in names)
+        return alike and same_params(self.params, other.params)
 
     @property
     def kept(self) -> Kept:
