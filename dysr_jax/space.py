@@ -10,7 +10,6 @@ import math
 import operator
 import re
 from collections.abc import Iterable
-from typing import Any
 
 import chex
 import jax
@@ -18,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dysr_jax.errors import InputError
+from dysr_jax.given import as_integer, as_names, as_tuple
 from dysr_jax.model.branches import BODY, Branch, mult_adds_per_pixel, parameter_count
 from dysr_jax.model.kernels import check_kernels
 from dysr_jax.model.upsamplers import UPSAMPLERS
@@ -56,11 +56,11 @@ class SearchSpace:
             raise InputError(f"scale {self.scale!r}: allowed are 2, 3 and 4")
         if width is None or width < 1:
             raise InputError(f"width {self.width!r}: a trunk has at least 1 channel, an integer")
-        slots = _tuple(self.body, "body", "one list of branch names per slot")
+        slots = as_tuple(self.body, "body", "one list of branch names per slot")
         if not slots:
             raise InputError(f"body {self.body!r}: must have at least one slot")
-        body = tuple(_names(names, f"slot {index}") for index, names in enumerate(slots))
-        upsamplers = _names(self.upsamplers, "upsamplers")
+        body = tuple(as_names(names, f"slot {index}") for index, names in enumerate(slots))
+        upsamplers = as_names(self.upsamplers, "upsamplers")
         checked = {"body": body, "upsamplers": upsamplers, "width": width, "scale": scale}
         for name, value in checked.items():
             object.__setattr__(self, name, value)
@@ -83,31 +83,6 @@ class SearchSpace:
         """The branches of a slot, in the order of their indices."""
         registry = UPSAMPLERS if slot == len(self.body) else BODY
         return tuple(registry[name] for name in self.slots[slot])
-
-
-def as_integer(value: Any) -> int | None:
-    """A Python int of an integer; None for anything else, truth values among it."""
-    if isinstance(value, bool | np.bool_):
-        return None
-    try:
-        return operator.index(value)
-    except TypeError:
-        return None
-
-
-def _tuple(value: Any, what: str, needed: str) -> tuple[Any, ...]:
-    """A sequence as a tuple; a string is none."""
-    if isinstance(value, str) or not isinstance(value, Iterable):
-        raise InputError(f"{what} {value!r}: must be {needed}")
-    return tuple(value)
-
-
-def _names(value: Any, what: str) -> tuple[str, ...]:
-    names = _tuple(value, what, "a list of branch names")
-    for name in names:
-        if not isinstance(name, str):
-            raise InputError(f"{what}: branch {name!r}: must be the name of a registered branch")
-    return names
 
 
 def _check_slot(index: int, names: tuple[str, ...], registry: dict[str, Branch]) -> None:

@@ -48,9 +48,12 @@ def same_params(first: Params, second: Params) -> bool:
     """Whether two pytrees hold the same kernels, value by value; NaN equals NaN."""
     if first is second:
         return True
-    (leaves, tree), (others, other) = jax.tree.flatten(first), jax.tree.flatten(second)
-    pairs = zip(leaves, others, strict=False)
-    return tree == other and all(np.array_equal(a, b, equal_nan=True) for a, b in pairs)
+    names = [{slot: sorted(kernels) for slot, kernels in p.items()} for p in (first, second)]
+    return names[0] == names[1] and all(
+        np.array_equal(kernel, second[slot][name], equal_nan=True)
+        for slot, kernels in first.items()
+        for name, kernel in kernels.items()
+    )
 
 
 def load_supernet(path: epath.PathLike, space: SearchSpace) -> Params:

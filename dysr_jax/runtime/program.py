@@ -8,8 +8,8 @@ import jax
 import numpy as np
 
 from dysr_jax.errors import InputError
+from dysr_jax.given import as_integer
 from dysr_jax.runtime.bundle import Bundle
-from dysr_jax.space import as_integer
 
 
 class Program(NamedTuple):

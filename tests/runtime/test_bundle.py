@@ -341,11 +341,15 @@ def test_a_failed_move_leaves_the_older_bundle(saved, bundle, better, monkeypatc
 # --- what may be compared, and what cannot be -----------------------------------------------------------
 
 
-def test_a_bundle_equals_itself_and_can_be_a_key(bundle):
-    other = dataclasses.replace(bundle)
-    assert bundle == bundle
-    assert bundle != other
-    assert len({bundle, bundle, other}) == 2
+def test_bundles_of_the_same_members_and_weights_are_equal_and_one_key(bundle):
+    copied = dataclasses.replace(bundle, params=jax.tree.map(lambda x: x + 0, bundle.params))
+    moved = dataclasses.replace(bundle, params=jax.tree.map(lambda x: x + 1, bundle.params))
+    fewer = dataclasses.replace(bundle, params={})
+    renamed = dataclasses.replace(bundle, device="another")
+    assert copied == bundle
+    assert len({bundle, copied, moved, fewer, renamed}) == 4
+    for other in (moved, fewer, renamed, None, "bundle"):
+        assert bundle != other
 
 
 def test_members_of_a_manifest_have_the_one_spelling(saved):
