@@ -3,7 +3,6 @@
 This module imports next to nothing, so that what the packages take long to import can be interrupted too.
 """
 
-import importlib.metadata
 import logging
 import signal
 import sys
@@ -14,6 +13,7 @@ from typing import Final
 from dysr_jax.failures import describe, quiet_threads
 from dysr_jax.signals import Received, TerminatedError, interruptible
 from dysr_jax.terminal import output
+from dysr_jax.version import package_version
 
 _LEFT: Final = {
     "search": "; the same command goes on from here",
@@ -35,7 +35,7 @@ def abandon(code: int) -> int:
 def _begin(args: Sequence[str]) -> int:
     """Do what the words say; the exit code, unless it fails."""
     if args[:1] == ["--version"]:
-        print(f"dysr_jax {importlib.metadata.version('dysr_jax')}")
+        print(f"dysr_jax {package_version()}")
         return 0
     import absl.logging
 

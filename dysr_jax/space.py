@@ -9,6 +9,7 @@ import itertools
 import math
 import operator
 import re
+from collections.abc import Iterable
 
 import chex
 import jax
@@ -16,7 +17,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from dysr_jax.errors import InputError
+from dysr_jax.given import as_integer, as_names, as_tuple
 from dysr_jax.model.branches import BODY, Branch, mult_adds_per_pixel, parameter_count
+from dysr_jax.model.kernels import check_kernels
 from dysr_jax.model.upsamplers import UPSAMPLERS
 
 Arch = tuple[int, ...]
@@ -30,9 +33,12 @@ HEAD_INPUTS = 27
 class SearchSpace:
     """Slots, the branches of each by registered name, the trunk's width and the scale. Hashable.
 
+    Lists of names become tuples, and NumPy's integers Python's.
+
     Raises:
-        InputError: a branch that is not registered, a repeated one, an empty slot, a width below 1 or
-            a scale other than 2, 3 or 4.
+        InputError: no slot, an empty one, a branch that is not registered or that its slot names twice,
+            branches that cannot share a kernel, a width that is no integer of at least 1, or a scale other
+            than 2, 3 or 4.
     """
 
     body: tuple[tuple[str, ...], ...]
@@ -45,13 +51,28 @@ class SearchSpace:
     """Side of the output over side of the input."""
 
     def __post_init__(self) -> None:
-        if self.scale not in SCALES:
+        scale, width = as_integer(self.scale), as_integer(self.width)
+        if scale not in SCALES:
             raise InputError(f"scale {self.scale!r}: allowed are 2, 3 and 4")
-        if self.width < 1:
-            raise InputError(f"width {self.width!r}: a trunk has at least 1 channel")
+        if width is None or width < 1:
+            raise InputError(f"width {self.width!r}: a trunk has at least 1 channel, an integer")
+        slots = as_tuple(self.body, "body", "one list of branch names per slot")
+        if not slots:
+            raise InputError(f"body {self.body!r}: must have at least one slot")
+        body = tuple(as_names(names, f"slot {index}") for index, names in enumerate(slots))
+        upsamplers = as_names(self.upsamplers, "upsamplers")
+        checked = {"body": body, "upsamplers": upsamplers, "width": width, "scale": scale}
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
         for index, names in enumerate(self.slots):
             registry = UPSAMPLERS if index == len(self.body) else BODY
             _check_slot(index, names, registry)
+        offered = {name: BODY[name] for names in body for name in names}
+        for where, branches in (
+            ("body", offered),
+            ("upsamplers", {name: UPSAMPLERS[name] for name in upsamplers}),
+        ):
+            check_kernels({k: branch.reads(width, scale) for k, branch in branches.items()}, where)
 
     @property
     def slots(self) -> tuple[tuple[str, ...], ...]:
@@ -204,23 +225,46 @@ def arch_names(space: SearchSpace, genes: chex.Array) -> list[str]:
 
 
 def _spell(slots: tuple[tuple[str, ...], ...], arch: Arch) -> str:
-    names = [branches[index] for branches, index in zip(slots, arch, strict=True)]
+    return _joined(branches[index] for branches, index in zip(slots, arch, strict=True))
+
+
+def _joined(names: Iterable[str]) -> str:
+    """Branch names joined by `-`, runs counted."""
     runs = [(name, len(list(group))) for name, group in itertools.groupby(names)]
     return "-".join([f"{length}{name}" if length > 1 else name for name, length in runs])
 
 
-def parse_arch(space: SearchSpace, name: str) -> Arch:
-    """The arch that `arch_name` calls `name`.
+def canonical_name(name: str) -> str:
+    """An arch name as `arch_name` spells it: `id-id-u1` and `1id-id-u1` become `2id-u1`.
 
-    Raises:
-        InputError: no arch of this space has that name.
+    Whatever is spelled like no arch name is returned as it is.
     """
+    try:
+        return _joined(_branch_names(name))
+    except InputError:
+        return name
+
+
+def _branch_names(name: str) -> list[str]:
+    """The branch of every slot that an arch name names."""
+    if not isinstance(name, str):
+        raise InputError(f"arch name {name!r}: must be text, such as 2c3-u1")
     names: list[str] = []
     for token in name.split("-"):
         match = re.fullmatch(r"([1-9][0-9]{0,3})?([a-z][a-z0-9]*)", token)
         if match is None:
             raise InputError(f"arch name {name!r}: {token!r} is not [count]branch, such as 2c3")
         names += [match[2]] * int(match[1] or 1)
+    return names
+
+
+def parse_arch(space: SearchSpace, name: str) -> Arch:
+    """The arch that a name means, however it is spelled: `2id-u1` and `id-id-u1` are the same.
+
+    Raises:
+        InputError: no arch of this space has that name.
+    """
+    names = _branch_names(name)
     if len(names) != len(space.slots):
         raise InputError(f"arch name {name!r} names {len(names)} of {len(space.slots)} slots")
     for slot, (branch, allowed) in enumerate(zip(names, space.slots, strict=True)):

@@ -25,6 +25,7 @@ import tyro
 
 from dysr_jax import parallel
 from dysr_jax.atomic import write_json
+from dysr_jax.compiling import jit
 from dysr_jax.config import RunConfig, check, load_config
 from dysr_jax.data.pool import build_pool
 from dysr_jax.data.sources import load_pairs
@@ -132,7 +133,7 @@ def patches_psnr_y(net: Supernet, params: Params, arch: Arch, patches: Patches) 
     """PSNR-Y of an arch as the search computes it: of each photograph's patches together."""
     program = frame_program(net)
 
-    @jax.jit
+    @jit
     def errors(params: Params) -> jax.Array:
         return mse_y(program(params, patches.lr, arch), patches.hr, net.space.scale)
 

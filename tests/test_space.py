@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import math
 
 import jax
 import jax.numpy as jnp
@@ -15,12 +16,13 @@ from dysr_jax.errors import InputError
 from dysr_jax.model.branches import BODY, Branch, KernelSpec, register
 from dysr_jax.model.compact import compact
 from dysr_jax.model.conv import pointwise
-from dysr_jax.model.supernet import Supernet, init_params
+from dysr_jax.model.supernet import Supernet, init_params, stored_kernels
 from dysr_jax.space import (
     SearchSpace,
     alone,
     arch_name,
     arch_names,
+    canonical_name,
     counts,
     crossover,
     largest,
@@ -385,3 +387,118 @@ def test_a_space_of_one_arch():
     assert found.slots == (("s3",), ("c3",), ("u2",))
     assert (found.width, found.scale) == (space.width, space.scale)
     assert size(found) == 1
+
+
+# --- what a space is given -----------------------------------------------------------------------------
+
+
+def test_lists_and_numpy_integers_make_the_same_space():
+    made = SearchSpace([["id", "c3"], ["id"]], ["u1"], np.int64(4), np.int32(2))
+    assert made == SearchSpace((("id", "c3"), ("id",)), ("u1",), 4, 2)
+    assert len({made, SearchSpace((("id", "c3"), ("id",)), ("u1",), 4, 2)}) == 1
+    assert [type(value) for value in (made.width, made.scale)] == [int, int]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"body": ()}, "body (): must have at least one slot"),
+        ({"body": []}, "body []: must have at least one slot"),
+        ({"body": "id"}, "body 'id': must be one list of branch names per slot"),
+        ({"body": None}, "body None: must be one list"),
+        ({"body": ("id", "c3")}, "slot 0 'id': must be a list of branch names"),
+        ({"body": ((3,),)}, "slot 0: branch 3: must be the name of a registered branch"),
+        ({"upsamplers": "u1"}, "upsamplers 'u1': must be a list of branch names"),
+        ({"upsamplers": None}, "upsamplers None: must be"),
+        ({"width": 4.0}, "width 4.0: a trunk has at least 1 channel, an integer"),
+        ({"width": True}, "width True: a trunk"),
+        ({"width": "4"}, "width '4': a trunk"),
+        ({"width": -1}, "width -1: a trunk"),
+        ({"scale": 4.0}, "scale 4.0: allowed are 2, 3 and 4"),
+        ({"scale": "4"}, "scale '4': allowed are"),
+        ({"scale": None}, "scale None: allowed are"),
+    ],
+)
+def test_a_space_that_cannot_be_is_refused_at_once(change, says):
+    right = {"body": (("id",),), "upsamplers": ("u1",), "width": 4, "scale": 2}
+    with pytest.raises(InputError) as error:
+        SearchSpace(**(right | change))
+    assert says in str(error.value)
+
+
+class Reads(Branch):
+    """Reads one kernel."""
+
+    def __init__(self, spec):
+        self.spec = spec
+
+    def reads(self, width, scale):
+        return {"conv": self.spec}
+
+    def __call__(self, kernels, x):
+        return x
+
+
+@pytest.mark.parametrize(
+    ("spec", "says"),
+    [
+        (KernelSpec((3, 3, 4, 4), 2.0), "share kernel 'conv', but gain is 0.1 and 2.0"),
+        (KernelSpec((3, 3, 4), 0.1), "shapes (5, 5, 4, 4) and (3, 3, 4) differ in rank"),
+        (KernelSpec((3, 3, 4, 4), 0.1, per_pixel=False), "per_pixel is True and False"),
+        (KernelSpec((3, 3, 4, 0), 0.1), "shape (3, 3, 4, 0) must be 1 to 4 integers"),
+        (KernelSpec((), 0.1), "shape () must be"),
+        (KernelSpec((3, 3, 4.0, 4), 0.1), "must be 1 to 4 integers"),
+        (KernelSpec((3, 3, 4, 4), -1.0), "gain -1.0 must be finite"),
+        (KernelSpec((3, 3, 4, 4), math.nan), "gain nan must be finite"),
+    ],
+)
+@pytest.mark.parametrize("body", [(("c5", "mine"),), (("c5",), ("mine",))])
+def test_branches_that_cannot_share_a_kernel_are_named(monkeypatch, spec, says, body):
+    """In one slot, which stores one array, or in two, whose arrays a population stacks."""
+    monkeypatch.setitem(BODY, "mine", Reads(spec))
+    with pytest.raises(InputError) as error:
+        SearchSpace(body, ("u1",), 4, 2)
+    message = str(error.value)
+    assert message.startswith("body: branch")
+    assert "'mine'" in message and "'conv'" in message and says in message
+    assert "\n" not in message
+
+
+def test_branches_that_can_share_a_kernel_do(monkeypatch):
+    monkeypatch.setitem(BODY, "mine", Reads(KernelSpec((7, 7, 4, 4), 0.1)))
+    space = SearchSpace((("c3", "mine"),), ("u1",), 4, 2)
+    assert stored_kernels(space, 0)["conv"] == KernelSpec((7, 7, 4, 4), 0.1)
+
+
+@pytest.mark.parametrize("branch", [Reads, None, "c3"])
+def test_only_instances_of_branches_are_registered(branch):
+    registry = {}
+    with pytest.raises(InputError, match="must be an instance of a subclass of Branch"):
+        register(registry, "mine", branch)
+    with pytest.raises(InputError, match="branch name 3: must be text"):
+        register(registry, 3, Reads(KernelSpec((1,))))
+    assert registry == {}
+
+
+# --- spellings ------------------------------------------------------------------------------------------
+
+
+@given(st.data())
+def test_every_spelling_of_an_arch_is_the_same_name(data):
+    space = uniform(slots=6, width=4, scale=2, branches=("id", "c3", "r1"))
+    arch = tuple(data.draw(st.integers(0, len(names) - 1)) for names in space.slots)
+    tokens, left = [], [space.slots[slot][index] for slot, index in enumerate(arch)]
+    while left:  # a run in pieces, with or without their counts
+        run = next((i for i, name in enumerate(left) if name != left[0]), len(left))
+        piece = data.draw(st.integers(1, run))
+        counted = piece > 1 or data.draw(st.booleans())
+        tokens.append(f"{piece if counted else ''}{left[0]}")
+        left = left[piece:]
+    spelled = "-".join(tokens)
+    assert canonical_name(spelled) == arch_name(space, arch)
+    assert parse_arch(space, spelled) == arch
+
+
+@pytest.mark.parametrize("name", ["fastest", "best", "", "2", "no such-thing", "C3-u1", "0id-u1"])
+def test_what_is_no_other_spelling_stays(name):
+    assert canonical_name(name) == name

@@ -13,6 +13,7 @@ from jax.sharding import Mesh
 
 from dysr_jax import parallel
 from dysr_jax.bench.rows import describe_space
+from dysr_jax.compiling import jit
 from dysr_jax.config import RunConfig, check
 from dysr_jax.data.choice import choose_pipeline, describe, pool_need
 from dysr_jax.data.pool import Pool, build_pool, draw
@@ -86,7 +87,7 @@ def _draws(pool: Pool, recipe: TrainConfig) -> Callable[[], Any]:
     def drawn(pool: Pool, keys: jax.Array) -> Any:
         return lax.map(lambda key: draw(key, pool, recipe.batch), keys)
 
-    keys, run = jax.random.split(jax.random.key(2), recipe.chunk), jax.jit(drawn)
+    keys, run = jax.random.split(jax.random.key(2), recipe.chunk), jit(drawn)
     return lambda: run(pool, keys)
 
 

@@ -14,7 +14,7 @@ from dysr_jax.bench.screens import OUTPUTS, output_size, photograph
 from dysr_jax.bench.torch_presence import torch_device, without_torch
 from dysr_jax.device import device_name, host_memory
 from dysr_jax.errors import InputError
-from dysr_jax.model.programs import compile_static, compute_dtype
+from dysr_jax.model.programs import compile_static, served_dtype
 from dysr_jax.model.supernet import arch_params
 from dysr_jax.runtime.bundle import Bundle, Member
 
@@ -65,7 +65,7 @@ def _torch(case: Case, mode: str) -> "Served":
 
     bundle, device = case.bundle, torch_device()
     assert device is not None
-    dtype = compute_dtype(bundle.dtype)
+    dtype = np.dtype(bundle.net.dtype).name
     module = FrameModule(bundle.space, bundle.params, case.member.arch, device=device, dtype=dtype)
     return serve(module, case.frame, mode, device)
 
@@ -141,7 +141,8 @@ def bench_fps(
         rounds: of a measurement; medians count.
         seconds: of a measurement, over all its rounds.
         limit_s: leave out sizes at which a frame would take longer, going by the size before.
-        dtype: compute dtype of both; `auto` is bfloat16 on accelerators and float32 on the CPU.
+        dtype: compute dtype of both; `auto` is bfloat16 on accelerators and float32 on the CPU, which
+            takes no other.
         torch: measure PyTorch where it can be imported.
         torch_mode: of `torch.compile`, or `eager`.
 
@@ -157,7 +158,7 @@ def bench_fps(
     if not outputs:
         raise InputError("outputs (): allowed is one or more")
     sizes = sorted({output_size(height, scale) for height in outputs})
-    served = dataclasses.replace(bundle, dtype=compute_dtype(dtype))
+    served = dataclasses.replace(bundle, dtype=served_dtype(dtype))
     chosen = [served.member(name) for name in members] or list(served.members)
     reason = without_torch() if torch else "left out, as asked"
     mode = _torch_mode(torch_mode)
@@ -181,7 +182,7 @@ def bench_fps(
     return {
         "device": device_name(),
         "scale": scale,
-        "dtype": served.dtype,
+        "dtype": np.dtype(served.net.dtype).name,
         "in_flight": DEPTH if jax.default_backend() != "cpu" else 1,
         "output_memory": "pinned_host" if host_memory() else "device",
         "pytorch": reason or "; ".join(ways),

@@ -32,9 +32,9 @@ class FrontCheck:
 
     device: str
     space: SearchSpace
-    every: list[Record]
+    every: list[Record] = dataclasses.field(hash=False)
     """Every arch of the space that satisfies the search's constraints."""
-    found: list[Record]
+    found: list[Record] = dataclasses.field(hash=False)
     """Those that the search evaluated, in its order."""
     seconds: float
     """Of evaluating the whole space, compilation apart."""

@@ -6,6 +6,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from dysr_jax.compiling import jit
 from dysr_jax.config import RunConfig, check
 from dysr_jax.data.sources import Pair, load_pairs
 from dysr_jax.errors import InputError
@@ -54,4 +55,4 @@ def compile_evaluation(net: Supernet, params: Params, patches: Patches, arch: Ar
     def static(params: Params, patches: Patches) -> chex.Array:
         return jnp.mean(mse_y(program(params, patches.lr, arch), patches.hr, net.space.scale))
 
-    return jax.jit(static).lower(params, patches).compile()
+    return jit(static).lower(params, patches).compile()

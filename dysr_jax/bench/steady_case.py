@@ -45,7 +45,7 @@ class SteadyOptions:
         normalise(self)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Case:
     """What all streams share."""
 

@@ -12,6 +12,7 @@ from jax.flatten_util import ravel_pytree
 
 from dysr_jax.bench.rows import Row, describe_space, median_ratio
 from dysr_jax.bench.setup import make_setup
+from dysr_jax.compiling import jit
 from dysr_jax.config import RunConfig
 from dysr_jax.data.pool import build_pool, draw
 from dysr_jax.device import device_name
@@ -61,7 +62,7 @@ def bench_step(config: RunConfig, *, archs: int = 4, rounds: int = 15) -> dict[s
     state, unravel = to_vectors(init_state(key_init, net.space, recipe))
     pool = build_pool(setup.training, config.data.patch)
     keys = jax.random.split(key_draw, SCANNED_STEPS)
-    batches = jax.jit(jax.vmap(lambda key: draw(key, pool, recipe.batch)))(keys)
+    batches = jit(jax.vmap(lambda key: draw(key, pool, recipe.batch)))(keys)
     batch = jax.tree.map(lambda leaf: leaf[0], batches)
 
     def update(state: TrainState, batch: Batch, arch: Arch | chex.Array) -> TrainState:
@@ -73,9 +74,9 @@ def bench_step(config: RunConfig, *, archs: int = 4, rounds: int = 15) -> dict[s
         grads = jax.grad(loss)(unravel(state.params))
         return apply_gradients(state, ravel_pytree(grads)[0], recipe)
 
-    searched = jax.jit(_scanned(update))
-    alone = jax.jit(update, static_argnums=2)
-    scanned = jax.jit(_scanned(update), static_argnums=2)
+    searched = jit(_scanned(update))
+    alone = jit(update, static_argnums=2)
+    scanned = jit(_scanned(update), static_argnums=2)
     calls: dict[str, Callable[[], object]] = {}
     for arch in setup.archs:
         genes = jnp.asarray(arch, jnp.int32)

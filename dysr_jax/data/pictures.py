@@ -22,7 +22,7 @@ _ZEROS: Final = 64
 _SECOND: Final = "its second picture, a preview or a gain map, is left out"
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Picture:
     """What an image file shows."""
 

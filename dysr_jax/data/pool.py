@@ -16,7 +16,7 @@ from dysr_jax.errors import InputError
 MAX_CROPS = 2**31 - 1
 
 
-@flax.struct.dataclass
+@flax.struct.dataclass(eq=False)
 class Pool:
     """LR/HR images padded to one shape; all crops of all images are equally likely."""
 

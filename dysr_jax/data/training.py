@@ -12,7 +12,7 @@ from dysr_jax.data.sources import split_source
 from dysr_jax.errors import InputError
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class TrainingImages:
     """Images that stay where they are until they are asked for."""
 

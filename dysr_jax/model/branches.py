@@ -324,8 +324,12 @@ def register(registry: dict[str, Branch], name: str, branch: Branch) -> None:
     """Name a branch. Arch names are made of these, so a name is a letter, then letters or digits.
 
     Raises:
-        InputError: the name is taken or cannot stand in an arch name.
+        InputError: the name is taken or cannot stand in an arch name, or `branch` is no instance of `Branch`.
     """
+    if not isinstance(branch, Branch):
+        raise InputError(f"branch {branch!r}: must be an instance of a subclass of Branch")
+    if not isinstance(name, str):
+        raise InputError(f"branch name {name!r}: must be text")
     if not (name.isascii() and name.isalnum() and name.islower() and name[0].isalpha()):
         raise InputError(
             f"branch name {name!r}: allowed are lower-case letters and digits, a letter first"

@@ -1,10 +1,14 @@
 """Shared kernels: what a slot stores so that each of its branches can cut out what it reads."""
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import chex
 import jax.numpy as jnp
+import numpy as np
+
+from dysr_jax.errors import InputError
 
 Kernels = dict[str, chex.Array]
 
@@ -25,14 +29,66 @@ def union(reads: Iterable[dict[str, KernelSpec]]) -> dict[str, KernelSpec]:
 
     The shapes that this package's branches read of one kernel are nested, so nothing is stored that
     no branch reads.
+
+    Raises:
+        InputError: specs that cannot share a kernel (`check_kernels`).
     """
     stored: dict[str, KernelSpec] = {}
     for specs in reads:
         for name, spec in specs.items():
             first = stored.get(name, spec)
+            if problem := _differ(first, spec):
+                raise InputError(f"kernel {name!r}: {problem}")
             shape = tuple(max(a, b) for a, b in zip(first.shape, spec.shape, strict=True))
             stored[name] = first._replace(shape=shape)
     return stored
+
+
+def _differ(first: KernelSpec, second: KernelSpec) -> str:
+    """Why two specs cannot share a kernel; empty where they can."""
+    if len(first.shape) != len(second.shape):
+        return f"shapes {first.shape} and {second.shape} differ in rank"
+    for field in ("gain", "per_pixel"):
+        values = getattr(first, field), getattr(second, field)
+        if values[0] != values[1]:
+            return f"{field} is {values[0]} and {values[1]}"
+    return ""
+
+
+def _wrong(spec: KernelSpec) -> str:
+    """What no kernel can be like; empty where it can."""
+    sides = [isinstance(side, int | np.integer) and side >= 1 for side in spec.shape]
+    if not 1 <= len(sides) <= 4 or not all(sides):
+        return f"shape {spec.shape!r} must be 1 to 4 integers of at least 1"
+    if not 0.0 <= spec.gain < math.inf:
+        return f"gain {spec.gain!r} must be finite, and at least 0"
+    return ""
+
+
+def check_kernels(reads: Mapping[str, dict[str, KernelSpec]], where: str) -> None:
+    """Refuse kernels that cannot be, and branches that name the same kernel and mean another one.
+
+    One array is stored for both, so it has one rank, one gain to start from, and is applied in one way. That
+    counts across slots: a population's kernels are stacked over them.
+
+    Args:
+        reads: what each branch reads, by the branch's name.
+        where: begins the message: `body` or `upsamplers`.
+
+    Raises:
+        InputError: names the branches and the kernel.
+    """
+    first: dict[str, tuple[str, KernelSpec]] = {}
+    for branch, specs in reads.items():
+        for kernel, spec in specs.items():
+            if problem := _wrong(spec):
+                raise InputError(f"{where}: branch {branch!r}, kernel {kernel!r}: {problem}")
+            other, shared = first.setdefault(kernel, (branch, spec))
+            if problem := _differ(shared, spec):
+                raise InputError(
+                    f"{where}: branches {other!r} and {branch!r} share kernel {kernel!r}, but {problem}; "
+                    f"give one of them another name"
+                )
 
 
 def cut(kernel: chex.Array, shape: tuple[int, ...]) -> chex.Array:

@@ -5,12 +5,13 @@ so that a quarter of the bytes cross to the host.
 """
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, get_args
 
 import chex
 import jax
 import jax.numpy as jnp
 
+from dysr_jax.compiling import Options, exact_options
 from dysr_jax.device import default_device, host_memory
 from dysr_jax.errors import InputError
 from dysr_jax.metrics import to_uint8
@@ -19,6 +20,17 @@ from dysr_jax.space import Arch, SearchSpace, validate
 
 Output = Literal["device", "host"]
 """The memory where a result lies."""
+
+
+def check_output(output: str) -> None:
+    """Refuse another place for results than those of `Output`.
+
+    Raises:
+        InputError: names it.
+    """
+    if output not in get_args(Output):
+        raise InputError(f"output {output!r}: must be device or host")
+
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
@@ -34,6 +46,18 @@ def compute_dtype(name: str) -> str:
     if name not in DTYPES:
         raise InputError(f"dtype {name!r}: allowed are auto, {', '.join(DTYPES)}")
     return name
+
+
+def served_dtype(name: str) -> str:
+    """`compute_dtype` of what frames are served in: on a CPU float32 alone, because CPUs lack bfloat16.
+
+    Raises:
+        InputError: another name, or bfloat16 on a CPU.
+    """
+    dtype = compute_dtype(name)
+    if dtype == "bfloat16" and jax.default_backend() == "cpu":
+        raise InputError("dtype 'bfloat16': a CPU serves float32; must be auto or float32 here")
+    return dtype
 
 
 def make_supernet(space: SearchSpace, dtype: str, kept: Kept | None = None) -> Supernet:
@@ -64,12 +88,13 @@ _COMMAND_BUFFERS = "FUSION,CUBLAS,CUBLASLT,CUSTOM_CALL,CUDNN,CONVOLUTION"
 """XLA's own, and cuDNN's convolutions, which the host else launches one by one."""
 
 
-def compiler_options() -> dict[str, str | int]:
+def compiler_options() -> Options:
     """What XLA is told beyond its defaults for a static program on the default device.
 
-    On NVIDIA GPUs of compute capability 9 and later: a frame is one CUDA graph. On an H200 the host then
-    needs about a third of the time to send one (`experiments/frame_variants.py`), and it has videos to
-    decode. Others were not tried and keep the defaults.
+    On the CPU: `dysr_jax.compiling.exact_options`. On NVIDIA GPUs of compute capability 9 and later: a frame
+    is one CUDA graph. On an H200 the host then needs about a third of the time to send one
+    (`experiments/frame_variants.py`), and it has videos to decode. Others were not tried and keep the
+    defaults.
     """
     capability = str(getattr(default_device(), "compute_capability", "0"))
     if capability.split(".")[0].isdigit() and float(capability) >= 9.0:
@@ -77,7 +102,7 @@ def compiler_options() -> dict[str, str | int]:
             "xla_gpu_enable_command_buffer": _COMMAND_BUFFERS,
             "xla_gpu_graph_min_graph_size": 1,
         }
-    return {}
+    return exact_options()
 
 
 def lower_static(

@@ -12,6 +12,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from dysr_jax.compiling import Jitted, jit
 from dysr_jax.device import host_memory
 from dysr_jax.metrics import to_uint8
 from dysr_jax.model.branches import Branch, Identity
@@ -82,7 +83,7 @@ class Part(NamedTuple):
     key: Key
     branch: Branch | None
     """None: the head."""
-    program: jax.stages.Wrapped
+    program: Jitted
     arguments: tuple[Any, ...]
     """The kernels, whole as the slot stores them and not copied, and the shapes of what follows them."""
     result: Any = 0
@@ -103,7 +104,7 @@ def head_part(net: Supernet, params: Params, frame: Shape) -> Part:
     kernels = params["head"]
     arguments = (kernels, jax.ShapeDtypeStruct(frame, jnp.uint8))
     key = _key("head", kernels, frame)
-    return Part(key, None, jax.jit(head_stage(net)), arguments, result=(0, 0))
+    return Part(key, None, jit(head_stage(net)), arguments, result=(0, 0))
 
 
 def branch_part(
@@ -136,7 +137,7 @@ def branch_part(
     if slot == len(space.body):
         return _upsampler_part(net, space.slots[slot][index], branch, arguments, frame, output)
     # The output takes the place of the trunk, which is donated to it.
-    program = jax.jit(branch_stage(net, branch), donate_argnums=1)
+    program = jit(branch_stage(net, branch), donate_argnums=1)
     return Part(_key(space.slots[slot][index], kernels, trunk), branch, program, arguments)
 
 
@@ -150,7 +151,7 @@ def _upsampler_part(
 ) -> Part:
     """Nothing is donated: the result is not of the trunk's shape."""
     memory = host_memory() if output == "host" else None
-    program = jax.jit(upsampler_stage(net, branch), out_shardings=memory)
+    program = jit(upsampler_stage(net, branch), out_shardings=memory)
     arguments = (*arguments, jax.ShapeDtypeStruct(frame, jnp.uint8))
     return Part(_key(name, arguments[0], frame), branch, program, arguments)
 

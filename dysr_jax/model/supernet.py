@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from dysr_jax.compiling import jit
 from dysr_jax.errors import InputError
 from dysr_jax.model.branches import Branch, blend
 from dysr_jax.model.conv import patches3x3
@@ -205,4 +206,4 @@ def init_params(key: chex.PRNGKey, space: SearchSpace) -> Params:
     """Fresh float32 parameters of the whole supernet: `{"head", "slot00", ..., "upsampler"}`."""
     first = (0,) * len(space.slots)
     frame = jnp.zeros((1, 4, 4, 3))
-    return jax.jit(Supernet(space).init, static_argnums=2)(key, frame, first)["params"]
+    return jit(Supernet(space).init, static_argnums=2)(key, frame, first)["params"]

@@ -44,6 +44,18 @@ def from_bytes(content: bytes) -> Params:
     return params
 
 
+def same_params(first: Params, second: Params) -> bool:
+    """Whether two pytrees hold the same kernels, value by value; NaN equals NaN."""
+    if first is second:
+        return True
+    names = [{slot: sorted(kernels) for slot, kernels in p.items()} for p in (first, second)]
+    return names[0] == names[1] and all(
+        np.array_equal(kernel, second[slot][name], equal_nan=True)
+        for slot, kernels in first.items()
+        for name, kernel in kernels.items()
+    )
+
+
 def load_supernet(path: epath.PathLike, space: SearchSpace) -> Params:
     """The weights of all archs of a space, as a run leaves them in `supernet.safetensors`.
 

@@ -29,7 +29,7 @@ STEADY: Final = "steady.json"
 """Where a run's own measurements of switches and streams are looked for."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class RunData:
     """What there is of a run. A part that is not there is None or empty, and `missing` says why."""
 

@@ -20,8 +20,17 @@ class Background:
         self._closed = threading.Event()
 
     def submit(self, job: Callable[[], None]) -> concurrent.futures.Future[None]:
-        """Run a job after those before it; what it raises is in the future."""
-        return self._jobs.submit(job)
+        """Run a job after those before it; what it raises is in the future.
+
+        After `close`, and when the interpreter ends, the future is cancelled at once.
+        """
+        try:
+            return self._jobs.submit(job)
+        except RuntimeError:  # the pool takes no more
+            refused: concurrent.futures.Future[None] = concurrent.futures.Future()
+            refused.cancel()
+            refused.set_running_or_notify_cancel()
+            return refused
 
     def compile_lowered(self, lowered: jax.stages.Lowered) -> jax.stages.Compiled:
         """Compile for a job.

@@ -5,6 +5,7 @@ nothing is compiled, copied or loaded.
 """
 
 import concurrent.futures
+import functools
 from collections.abc import Sequence
 
 import chex
@@ -12,13 +13,13 @@ import jax
 import numpy as np
 
 from dysr_jax.errors import InputError
-from dysr_jax.model.programs import Output
+from dysr_jax.model.programs import Output, check_output
 from dysr_jax.runtime.background import Background
 from dysr_jax.runtime.bundle import Bundle
 from dysr_jax.runtime.executables import DEFAULT_CACHE, ExecutableCache
 from dysr_jax.runtime.held import Held
 from dysr_jax.runtime.memory import Memory
-from dysr_jax.runtime.program import Program, asked_programs, program_of
+from dysr_jax.runtime.program import Program, asked_programs, check_shape, program_of
 from dysr_jax.runtime.resident import Resident
 from dysr_jax.threads import in_threads
 
@@ -40,7 +41,7 @@ class Bank:
         output: where results lie; `host` is pinned host memory, where the device has it.
 
     Raises:
-        InputError: the weights alone are more than the budget.
+        InputError: the weights alone are more than the budget, `keep` is below 1, or `output` is another.
     """
 
     def __init__(
@@ -53,7 +54,9 @@ class Bank:
         output: Output = "device",
     ) -> None:
         self.bundle = bundle
-        self._ends = {end: bundle.member(end).name for end in ("fastest", "best")}
+        # A hit is a look-up; the names of archs that a stream can go through are few.
+        self._name = functools.lru_cache(maxsize=4096)(self._find_name)
+        check_output(output)
         self._resident = Resident(bundle, cache=cache, output=output)
         self._held = Held(weights=self._resident.weights, keep=keep, budget=budget)
         self._background = Background()
@@ -119,10 +122,17 @@ class Bank:
 
     def is_ready(self, member: str, shape: FrameShape, *, batch: int | None = None) -> bool:
         """Whether frames of this shape can be sent to a member."""
-        return Program(self._name(member), shape, batch) in self._held
+        return Program(self._name(member), check_shape(shape), batch) in self._held
 
-    def _name(self, member: str) -> str:
-        return self._ends.get(member, member)
+    def canonical(self, member: str) -> str:
+        """The one spelling of a name (`Bundle.canonical`); one that means nothing here stays as it is."""
+        return self._name(member)
+
+    def _find_name(self, member: str) -> str:
+        try:
+            return self.bundle.canonical(member)
+        except InputError:
+            return member
 
     def memory(self) -> Memory:
         """What is held: bytes of weights, executables and workspace."""
@@ -133,7 +143,8 @@ class Bank:
 
         Args:
             frame: `[H, W, 3]` or `[N, H, W, 3]` uint8, on the host or on the device.
-            member: a member's name, `fastest` or `best`, or the name of an arch that was prepared.
+            member: a member's name, `fastest` or `best`, or the name of an arch that was prepared; however it
+                is spelled.
 
         Returns:
             `[s H, s W, 3]` or `[N, s H, s W, 3]` uint8.

@@ -21,10 +21,12 @@ from dysr_jax.errors import InputError
 from dysr_jax.model.compact import compact, kept_branches
 from dysr_jax.model.programs import compute_dtype, make_supernet
 from dysr_jax.model.supernet import Kept, Params, Supernet, init_params
-from dysr_jax.model.weights import from_bytes, to_bytes
+from dysr_jax.model.weights import from_bytes, same_params, to_bytes
 from dysr_jax.runtime.ladder import Step, steps
 from dysr_jax.runtime.manifest import read_file, read_manifest, write_manifest
-from dysr_jax.space import Arch, SearchSpace, arch_name, mult_adds, parameters, parse_arch
+from dysr_jax.runtime.member import Member
+from dysr_jax.runtime.member import make_member as make_member
+from dysr_jax.space import Arch, SearchSpace, arch_name, canonical_name, parse_arch
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -37,43 +39,18 @@ LATENCY: Final = "latency.json"
 
 
 @dataclasses.dataclass(frozen=True)
-class Member:
-    """A sub-graph of the front, with the figures that were measured of it."""
-
-    name: str
-    arch: Arch
-    psnr_y: float
-    """dB, mean over the whole validation images."""
-    latency_ms: float
-    """A frame of the size in the manifest, on the device in the manifest; the output stays there. On an
-    accelerator frames are in flight one behind the other, so this is throughput."""
-    fps: float
-    """1000 / latency_ms."""
-    params: int
-    macs: int
-    """Multiply-adds for a 1280x720 output."""
-
-
-def make_member(space: SearchSpace, arch: Arch, psnr_y: float, latency_ms: float) -> Member:
-    """A member from its two measured figures."""
-    return Member(
-        name=arch_name(space, arch),
-        arch=arch,
-        psnr_y=psnr_y,
-        latency_ms=latency_ms,
-        fps=1e3 / latency_ms,
-        params=parameters(space, arch),
-        macs=mult_adds(space, arch),
-    )
-
-
-@dataclasses.dataclass(frozen=True)
 class Bundle:
-    """Members, fastest first, over one compacted parameter pytree."""
+    """Members, fastest first, over one compacted parameter pytree.
+
+    Two are equal whose fields and weights are; the hash leaves the weights out.
+
+    Raises:
+        InputError: no members.
+    """
 
     space: SearchSpace
     members: tuple[Member, ...]
-    params: Params = dataclasses.field(repr=False)
+    params: Params = dataclasses.field(repr=False, hash=False)
     dtype: str
     """Compute dtype of the members' figures."""
     device: str
@@ -81,6 +58,17 @@ class Bundle:
     """LR rows and columns that the latencies are for."""
     bicubic_psnr_y: float
     """Of bicubic upscaling, on the images of the members' PSNR-Y."""
+
+    def __post_init__(self) -> None:
+        if not self.members:
+            raise InputError("members (): a bundle must have at least one")
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Bundle):
+            return NotImplemented
+        names = [field.name for field in dataclasses.fields(self) if field.name != "params"]
+        alike = all(getattr(self, name) == getattr(other, name) for name in names)
+        return alike and same_params(self.params, other.params)
 
     @property
     def kept(self) -> Kept:
@@ -99,22 +87,24 @@ class Bundle:
         return make_supernet(self.space, dtype, self.kept)
 
     def member(self, name: str | None = None) -> Member:
-        """The member of this name; `fastest` or `best`, which is the default.
+        """The member of this name, however it is spelled; `fastest` or `best`, which is the default.
 
         Raises:
             InputError: no member has that name.
         """
-        ends = {None: self.members[-1], "best": self.members[-1], "fastest": self.members[0]}
-        if name in ends:
-            return ends[name]
-        for member in self.members:
-            if member.name == name:
-                return member
+        if name is None or name == "best":
+            return self.members[-1]
+        if name == "fastest":
+            return self.members[0]
+        for asked in (name, canonical_name(name)):
+            for member in self.members:
+                if member.name == asked:
+                    return member
         names = ", ".join(member.name for member in self.members)
         raise InputError(f"member {name!r}: the bundle has {names}; fastest and best name its ends")
 
     def arch(self, name: str) -> Arch:
-        """The arch of a member, or the one that has this name in the space.
+        """The arch of a member, or the one that a name means in the space, however it is spelled.
 
         Raises:
             InputError: neither has it.
@@ -126,6 +116,14 @@ class Bundle:
                 return parse_arch(self.space, name)
             except InputError:
                 raise error from None
+
+    def canonical(self, name: str) -> str:
+        """The one spelling of a name: `arch_name` of the arch that `arch` finds by it.
+
+        Raises:
+            InputError: neither a member nor an arch has it.
+        """
+        return arch_name(self.space, self.arch(name))
 
     @overload
     def upscale(self, image: "PictureLike", member: str | None = None) -> "Image.Image": ...
@@ -193,7 +191,12 @@ def save_bundle(
         bundle: what to write.
         latency: content of the device's latency table, for `latency.json`.
         dtype: of the stored weights; float16 halves the file.
+
+    Raises:
+        InputError: another dtype.
     """
+    if dtype not in ("float32", "float16"):
+        raise InputError(f"dtype {dtype!r}: must be float32 or float16")
     manifest = {
         "space": dataclasses.asdict(bundle.space),
         "dtype": bundle.dtype,
@@ -215,7 +218,11 @@ def _space(fields: dict[str, Any]) -> SearchSpace:
 
 
 def _members(space: SearchSpace, fields: list[dict[str, Any]]) -> tuple[Member, ...]:
-    return tuple(Member(**{**m, "arch": parse_arch(space, m["name"])}) for m in fields)
+    archs = [parse_arch(space, m["name"]) for m in fields]
+    return tuple(
+        Member(**{**m, "arch": arch, "name": arch_name(space, arch)})
+        for m, arch in zip(fields, archs, strict=True)
+    )
 
 
 def _params(content: bytes, space: SearchSpace, members: tuple[Member, ...]) -> Params:

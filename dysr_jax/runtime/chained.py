@@ -16,14 +16,14 @@ import numpy as np
 
 from dysr_jax.errors import InputError
 from dysr_jax.model.compact import held_branches
-from dysr_jax.model.programs import Output, frame_spec
+from dysr_jax.model.programs import Output, check_output, frame_spec
 from dysr_jax.model.stages import Shape, branch_part, head_part
 from dysr_jax.model.supernet import Params, not_kept
 from dysr_jax.runtime.bundle import Bundle
 from dysr_jax.runtime.executables import DEFAULT_CACHE, ExecutableCache
 from dysr_jax.runtime.memory import Memory, tree_bytes
 from dysr_jax.runtime.plan import Plan, changed
-from dysr_jax.runtime.program import check_batch, check_frame
+from dysr_jax.runtime.program import check_batch, check_frame, check_shape
 from dysr_jax.runtime.stages import Stages
 from dysr_jax.space import Arch, validate
 
@@ -50,6 +50,7 @@ class Chain:
         cache: ExecutableCache | None = DEFAULT_CACHE,
         output: Output = "device",
     ) -> None:
+        check_output(output)
         self.bundle = bundle
         self.net = bundle.net
         self._output = output
@@ -92,10 +93,9 @@ class Chain:
             warm_up: run each executable once, so that its first frame is as fast as the next.
 
         Raises:
-            InputError: a batch below 1.
+            InputError: no rows and columns, or a batch below 1.
         """
-        check_batch(batch)
-        frame = frame_spec(shape, batch).shape
+        frame = frame_spec(check_shape(shape), check_batch(batch)).shape
         if frame in self._plans:
             return
         plan = self._plan(frame)

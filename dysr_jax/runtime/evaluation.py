@@ -7,13 +7,14 @@ image is turned, padded or averaged over.
 
 import os
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import chex
 import jax
 import numpy as np
 from tqdm import tqdm
 
+from dysr_jax.compiling import jit
 from dysr_jax.data.benchmarks import BenchmarkSet, Images, find_set
 from dysr_jax.data.degradation import crop_to_scale, downscale, upscale
 from dysr_jax.data.examples import unusable
@@ -54,7 +55,7 @@ def _both(output: chex.Array, hr: chex.Array, scale: int) -> tuple[jax.Array, ja
     return psnr_y(output, hr, scale), ssim_y(output, hr, scale)
 
 
-_metrics: Any = jax.jit(_both, static_argnums=2)
+_metrics = jit(_both, static_argnums=2)
 
 
 def _measured(output: np.ndarray, hr: np.ndarray, scale: int) -> Score:

@@ -31,10 +31,12 @@ class Held:
         budget: bytes of weights, executables and the largest workspace together; None: no limit.
 
     Raises:
-        InputError: the weights alone are more than the budget.
+        InputError: the weights alone are more than the budget, or `keep` is below 1.
     """
 
     def __init__(self, *, weights: int, keep: int | None, budget: int | None) -> None:
+        if keep is not None and keep < 1:
+            raise InputError(f"keep {keep!r}: must be at least 1, or None for all")
         if budget is not None and weights > budget:
             raise InputError(f"budget {budget} bytes: the weights alone are {weights} bytes")
         self._weights = weights

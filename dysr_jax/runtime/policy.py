@@ -21,6 +21,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
 from dysr_jax.errors import InputError
+from dysr_jax.space import canonical_name
 
 S = TypeVar("S")
 """A policy's state. JSON of `dataclasses.asdict` goes into traces where it is a dataclass."""
@@ -99,17 +100,26 @@ class FixedPolicy:
     """Always the same member, whatever it takes."""
 
     member: str
-    """A member's name, `fastest` or `best`."""
+    """A member's name, however it is spelled; `fastest` or `best`."""
 
     def start(self, rungs: Sequence[Rung], deadline_ms: float) -> tuple[str, str]:
         """The state is the member's name."""
         best = max(rungs, key=lambda rung: rung.psnr_y)
-        name = {"fastest": rungs[0].name, "best": best.name}.get(self.member, self.member)
+        ends = {"fastest": rungs[0].name, "best": best.name}
+        name = ends.get(self.member) or find_name(self.member, [rung.name for rung in rungs])
         return name, name
 
     def __call__(self, state: str, observation: Observation, /) -> tuple[str, str]:
         """As at the start."""
         return state, state
+
+
+def find_name(name: str, names: Sequence[str]) -> str:
+    """The one of `names` that a name means, however an arch is spelled; else the name itself."""
+    if name in names:
+        return name
+    canonical = canonical_name(name)
+    return canonical if canonical in names else name
 
 
 def sort_rungs(rungs: Iterable[Rung]) -> tuple[Rung, ...]:
@@ -158,9 +168,10 @@ class CheckedPolicy(Generic[S]):
         if not (isinstance(answer, tuple) and len(answer) == 2):
             raise InputError(f"{self._who} returned {answer!r}: expected (state, member)")
         names = [rung.name for rung in self.rungs]
-        if answer[1] not in names:
+        name = find_name(answer[1], names)
+        if name not in names:
             raise InputError(f"{self._who}: member {answer[1]!r}: allowed are {', '.join(names)}")
-        return answer
+        return answer[0], name
 
     @property
     def _who(self) -> str:

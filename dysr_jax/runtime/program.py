@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import chex
+import jax
 import numpy as np
 
 from dysr_jax.errors import InputError
+from dysr_jax.given import as_integer
 from dysr_jax.runtime.bundle import Bundle
-from dysr_jax.space import arch_name
 
 
 class Program(NamedTuple):
@@ -31,14 +32,32 @@ class Program(NamedTuple):
         return f"{self.member} at {self.size}"
 
 
-def check_batch(batch: int | None) -> None:
-    """Refuse a number of frames at once that is none.
+def check_batch(batch: int | None) -> int | None:
+    """A number of frames at once as a Python int, or None.
 
     Raises:
-        InputError: it is below 1.
+        InputError: it is no integer of at least 1.
     """
-    if batch is not None and batch < 1:
-        raise InputError(f"batch {batch}: at least 1 frame at once, or None")
+    if batch is None:
+        return None
+    count = as_integer(batch)
+    if count is None or count < 1:
+        raise InputError(f"batch {batch!r}: at least 1 frame at once, or None")
+    return count
+
+
+def check_shape(shape: Sequence[int]) -> tuple[int, int]:
+    """Rows and columns as Python ints.
+
+    Raises:
+        InputError: they are not two integers of at least 1.
+    """
+    sides = [as_integer(side) for side in shape] if isinstance(shape, Sequence) else []
+    if len(sides) != 2 or any(side is None or side < 1 for side in sides):
+        raise InputError(
+            f"shape {shape!r}: must be LR rows and columns, two integers of at least 1"
+        )
+    return sides[0], sides[1]  # type: ignore[return-value]
 
 
 def check_frame(frame: chex.Array) -> None:
@@ -47,6 +66,8 @@ def check_frame(frame: chex.Array) -> None:
     Raises:
         InputError: names its shape and type.
     """
+    if not isinstance(frame, np.ndarray | jax.Array):
+        raise InputError(f"frame {type(frame).__name__}: must be an array, [H, W, 3] uint8")
     if frame.ndim not in (3, 4) or frame.shape[-1] != 3 or frame.dtype != np.uint8:
         raise InputError(
             f"frame of {frame.shape} {frame.dtype}: allowed is [H, W, 3] uint8, or [N, H, W, 3]"
@@ -59,11 +80,13 @@ def asked_programs(
     """Programs of members (default: all), each once.
 
     Raises:
-        InputError: neither a member nor an arch has that name, or a batch of no frames.
+        InputError: neither a member nor an arch has that name, or a shape or batch of no frames.
     """
-    check_batch(batch)
+    shape, batch = check_shape(shape), check_batch(batch)
+    if isinstance(members, str):
+        raise InputError(f"members {members!r}: must be a list of names")
     names = [member.name for member in bundle.members] if members is None else members
-    found = [arch_name(bundle.space, bundle.arch(name)) for name in names]
+    found = [bundle.canonical(name) for name in names]
     return [Program(name, shape, batch) for name in dict.fromkeys(found)]
 
 

@@ -14,9 +14,9 @@ from dysr_jax.runtime.compilations import count_compilations
 class SwitchReport:
     """Medians over the rounds, and the number of compilations in all of them."""
 
-    steady_ms: dict[str, float]
+    steady_ms: dict[str, float] = dataclasses.field(hash=False)
     """Frame to frame, by member, the output on the host."""
-    first_ms: dict[str, float]
+    first_ms: dict[str, float] = dataclasses.field(hash=False)
     """The first frame after the switch to this member."""
     switches: int
     compilations: int

@@ -37,7 +37,7 @@ class Trace:
     """To be held."""
     real_time: bool
     """Whether frames came at that rate; else as fast as they were taken."""
-    psnr_y: Mapping[str, float]
+    psnr_y: Mapping[str, float] = dataclasses.field(hash=False)
     """dB of each member, as its bundle has it."""
     frames: Sequence[FrameRecord]
     interrupted: bool = False

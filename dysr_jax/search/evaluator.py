@@ -8,6 +8,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from dysr_jax import parallel
+from dysr_jax.compiling import jit
 from dysr_jax.device import memory_bytes
 from dysr_jax.metrics import MOST_DB, PEAK
 from dysr_jax.model.supernet import Params, Supernet
@@ -83,7 +84,7 @@ class Evaluator:
             schedules = self._schedules(plan, [])
             program = population_program(self._net, plan)
             mapped = parallel.per_device(program, self._mesh, in_axes=(None, 0, None), out_axes=0)
-            lowered = jax.jit(mapped).lower(params, schedules, self._patches)
+            lowered = jit(mapped).lower(params, schedules, self._patches)
             self._executables[plan] = lowered.compile()
         return self._executables[plan]
 

@@ -30,14 +30,14 @@ FORMAT_VERSION = 1
 class LatencyTable:
     """Milliseconds of a frame by branch, on one device for one frame shape."""
 
-    key: dict[str, Any]
+    key: dict[str, Any] = dataclasses.field(hash=False)
     """Device, versions, dtype, frame, trunk width and scale that the table is for."""
     intercept_ms: float
-    body_ms: dict[str, float]
+    body_ms: dict[str, float] = dataclasses.field(hash=False)
     """What one slot with this branch adds, by branch name."""
-    upsampler_ms: dict[str, float]
+    upsampler_ms: dict[str, float] = dataclasses.field(hash=False)
     """What this upsampler adds, by name."""
-    measured_ms: dict[str, float]
+    measured_ms: dict[str, float] = dataclasses.field(hash=False)
     """The executables that the terms were fitted to, by arch name."""
     measured_at: str
     """UTC, ISO 8601."""

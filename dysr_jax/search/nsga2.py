@@ -12,6 +12,7 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
+from dysr_jax.compiling import jit
 from dysr_jax.search.sorting import crowding_distance, nondominated_rank
 from dysr_jax.space import SearchSpace, crossover, largest, mutate, sample, sample_plain, smallest
 
@@ -19,7 +20,7 @@ OVERSAMPLE = 4
 """Children drawn for each one wanted, so that duplicates can be dropped."""
 
 
-@flax.struct.dataclass
+@flax.struct.dataclass(eq=False)
 class State:
     """The population and what selection needs of it."""
 
@@ -95,7 +96,7 @@ def _tournament(key: chex.PRNGKey, state: State, count: int) -> chex.Array:
     return state.genes[jnp.where(second, pair[1], pair[0])]
 
 
-@functools.partial(jax.jit, static_argnames="operators")
+@functools.partial(jit, static_argnames="operators")
 def ask(state: State, operators: Operators) -> tuple[chex.Array, State]:
     """Children to evaluate, int32 `[P, slots]`, and the state to `tell`.
 
@@ -114,7 +115,7 @@ def ask(state: State, operators: Operators) -> tuple[chex.Array, State]:
     return children[order][: len(state.genes)], dataclasses.replace(state, key=key)
 
 
-@jax.jit
+@jit
 def tell(
     state: State,
     genes: chex.Array,

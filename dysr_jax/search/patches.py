@@ -11,7 +11,7 @@ from dysr_jax.data.sources import Pair
 from dysr_jax.errors import InputError
 
 
-@flax.struct.dataclass
+@flax.struct.dataclass(eq=False)
 class Patches:
     """Validation patches; `image` says which photograph each is from."""
 

@@ -3,7 +3,6 @@
 import contextlib
 import functools
 import hashlib
-import importlib.metadata
 import json
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -15,8 +14,9 @@ import numpy as np
 
 from dysr_jax.device import cache_directory
 from dysr_jax.errors import InputError
-from dysr_jax.model.programs import compile_static
-from dysr_jax.model.supernet import Params, Supernet, arch_params
+from dysr_jax.model.programs import compile_static, lower_static
+from dysr_jax.model.supernet import Params, Supernet, arch_params, init_params
+from dysr_jax.runtime.fingerprint import branches_digest, lowered_digest
 from dysr_jax.search.latency import (
     LatencyTable,
     fit_table,
@@ -139,19 +139,19 @@ def leave_one_out(table: LatencyTable, space: SearchSpace) -> Fidelity:
     )
 
 
-def _programs(space: SearchSpace) -> list[str]:
-    """What the branches compute, as far as can be told without running them: a cache must not outlive it."""
+def _code(net: Supernet, frame: tuple[int, int]) -> list[str]:
+    """What tells apart the programs that a table is measured of: a cache must not outlive their code.
+
+    The package's own code is told by its sources, without a trace; that of other branches by
+    the probes' programs.
+    """
+    space = net.space
     branches = [branch for slot in range(len(space.slots)) for branch in space.branches(slot)]
-    kinds = {
-        f"{type(b).__qualname__} {b.__call__.__code__.co_code.hex()} {sorted(vars(b).items())} "
-        f"{b.reads(space.width, space.scale)}"
-        for b in branches
-    }
-    try:
-        version = importlib.metadata.version("dysr_jax")
-    except importlib.metadata.PackageNotFoundError:  # a checkout that is not installed
-        version = "not installed"
-    return [version, *sorted(kinds)]
+    code = branches_digest(branches)
+    if code is not None:
+        return [code]
+    params = jax.eval_shape(lambda: init_params(jax.random.key(0), space))
+    return [lowered_digest(lower_static(net, arch, params, frame)) for arch in probes(space)]
 
 
 def device_table(
@@ -171,7 +171,7 @@ def device_table(
         The table, and whether it was measured now.
     """
     key = table_key(net.space, jnp.dtype(net.dtype).name, frame)
-    content = json.dumps([key, drawn, rounds, _programs(net.space)], sort_keys=True)
+    content = json.dumps([key, drawn, rounds, _code(net, frame)], sort_keys=True)
     digest = hashlib.sha256(content.encode()).hexdigest()[:16]
     path = cache_directory() / "latency" / f"{digest}.json"
     if path.exists() and not remeasure:

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from dysr_jax.compiling import jit
 from dysr_jax.data.degradation import upscale
 from dysr_jax.data.sources import Pair
 from dysr_jax.metrics import MOST_DB, psnr_y
@@ -30,7 +31,7 @@ def archs_psnr_y(
     program = frame_program(net)
     scale = net.space.scale
 
-    @jax.jit
+    @jit
     def quality(params: Params, arch: jax.Array, lr: jax.Array, hr: jax.Array) -> jax.Array:
         return jnp.minimum(psnr_y(program(params, lr[None], arch)[0], hr, scale), MOST_DB)
 

@@ -17,7 +17,7 @@ from dysr_jax.model.branches import BODY, Identity
 from dysr_jax.space import SearchSpace, branch_mult_adds, counts
 
 
-@flax.struct.dataclass
+@flax.struct.dataclass(eq=False)
 class Tiles:
     """Work items of one kind; those from `count` on are padding of the arrays."""
 
@@ -33,7 +33,7 @@ class Tiles:
     """int32 `[]`: tiles that are work."""
 
 
-@flax.struct.dataclass
+@flax.struct.dataclass(eq=False)
 class Schedule:
     """The work of one population on one device. Row 0 holds the head's output at the start."""
 

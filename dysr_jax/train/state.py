@@ -15,7 +15,7 @@ from dysr_jax.space import SearchSpace
 from dysr_jax.train.config import TrainConfig
 
 
-@flax.struct.dataclass
+@flax.struct.dataclass(eq=False)
 class TrainState:
     """All that a checkpoint holds. Randomness is a function of the seed and `step`.
 

@@ -14,6 +14,7 @@ from jax.flatten_util import ravel_pytree
 from jax.sharding import Mesh
 
 from dysr_jax import parallel
+from dysr_jax.compiling import jit
 from dysr_jax.data.augment import prepare, vary_batch
 from dysr_jax.data.pool import Pool, draw
 from dysr_jax.model.supernet import Params, Supernet
@@ -203,4 +204,4 @@ def make_train_chunk(
 
     in_axes = (None, 0 if streamed else None, None)
     mapped = parallel.per_device(chunk, mesh, in_axes=in_axes, out_axes=None)
-    return jax.jit(mapped, donate_argnums=0)
+    return jit(mapped, donate_argnums=0)

@@ -1,5 +1,6 @@
 """What `bench_fps` reports hangs together, its frames are the members', and what it refuses."""
 
+import dataclasses
 import json
 
 import jax
@@ -172,3 +173,21 @@ def test_the_command(bundle, tmp_path, capsys):
     error = capsys.readouterr().err
     assert error.startswith("dysr: error: outputs 17: allowed are ")
     assert error.count("\n") == 1
+
+
+def test_what_is_asked_is_what_runs_and_what_runs_is_reported(bundle, monkeypatch):
+    """A CPU serves float32, whatever the bundle was searched in."""
+    seen = []
+    monkeypatch.setattr(
+        bench, "_measure", lambda case, mode: (seen.append(case), ({"device_fps": 1.0}, ""))[1]
+    )
+    asked = {"members": ("best",), "outputs": (18,), "torch": False}
+    with pytest.raises(InputError, match=r"^dtype 'bfloat16': a CPU serves float32; must be auto"):
+        bench_fps(bundle, dtype="bfloat16", **asked)
+    halves = dataclasses.replace(bundle, dtype="bfloat16")
+    for dtype in ("auto", "float32"):
+        assert bench_fps(halves, dtype=dtype, **asked)["dtype"] == "float32"
+        assert seen[-1].bundle.net.dtype == jax.numpy.float32
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert bench_fps(bundle, dtype="bfloat16", **asked)["dtype"] == "bfloat16"
+    assert seen[-1].bundle.net.dtype == jax.numpy.bfloat16

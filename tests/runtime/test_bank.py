@@ -15,6 +15,7 @@ from dysr_jax.model.programs import make_supernet
 from dysr_jax.runtime.background import Background
 from dysr_jax.runtime.bank import Bank
 from dysr_jax.runtime.bundle import make_bundle, make_member
+from dysr_jax.runtime.chained import Chain
 from dysr_jax.runtime.compilations import count_compilations
 from dysr_jax.runtime.switching import measure_switching
 from dysr_jax.space import uniform
@@ -359,3 +360,73 @@ def test_threads_may_prepare_and_send_frames_at_once(bundle, frame, expected, ca
         sender.join()
     assert not errors
     assert frames
+
+
+# --- names, shapes and options as they are given -----------------------------------------------------
+
+
+@pytest.mark.parametrize("spelled", ["id-id-u1", "1id-id-u1", "1id-1id-1u1", "2id-1u1"])
+def test_every_spelling_is_the_same_member(bundle, bank, frame, spelled):
+    fresh = Bank(bundle)
+    with count_compilations() as compilations:
+        fresh.prepare(SHAPE, [spelled, NAMES[0]])
+    assert compilations.value == 1
+    for name in (spelled, NAMES[0], "fastest"):
+        assert fresh.is_ready(name, SHAPE)
+        np.testing.assert_array_equal(fresh(frame, name), bank(frame, NAMES[0]))
+    assert bundle.member(spelled) is bundle.members[0]
+    assert bundle.canonical(spelled) == NAMES[0]
+
+
+def test_names_that_are_none_stay_as_they_are(bank, frame):
+    assert not bank.is_ready("nobody", SHAPE)
+    with pytest.raises(InputError, match="member 'nobody' is not prepared"):
+        bank(frame, "nobody")
+
+
+def test_shapes_may_be_lists_and_numpy_s(bank):
+    for shape in (list(SHAPE), np.int64(SHAPE), tuple(map(np.int32, SHAPE))):
+        if isinstance(shape, np.ndarray):
+            shape = shape.tolist()
+        bank.prepare(shape, ["best"])
+        assert bank.is_ready("best", shape)
+
+
+@pytest.mark.parametrize(
+    "shape", [(0, 8), (6, -1), (6,), (6, 8, 3), (6.0, 8), (True, 8), "68", 6, None]
+)
+def test_shapes_that_cannot_be(bundle, bank, shape):
+    asked = (
+        lambda: bank.prepare(shape),
+        lambda: bank.is_ready("best", shape),
+        lambda: Chain(bundle).prepare(shape),
+    )
+    for ask in asked:
+        with pytest.raises(InputError, match=r"^shape .* must be LR rows and columns"):
+            ask()
+
+
+@pytest.mark.parametrize("batch", [0, 2.0, True, "2"])
+def test_batches_that_cannot_be(bank, batch):
+    with pytest.raises(InputError, match=r"^batch "):
+        bank.prepare(SHAPE, batch=batch)
+
+
+def test_options_that_cannot_be(bundle, bank, frame):
+    with pytest.raises(InputError, match=r"^output 'pinned': must be device or host$"):
+        Bank(bundle, output="pinned")
+    with pytest.raises(InputError, match=r"^output 'pinned': must be device or host$"):
+        Chain(bundle, output="pinned")
+    with pytest.raises(InputError, match=r"^keep 0: must be at least 1"):
+        Bank(bundle, keep=0)
+    with pytest.raises(InputError, match=r"^members 'best': must be a list of names$"):
+        bank.prepare(SHAPE, "best")
+    for wrong in (frame.tolist(), None, "frame"):
+        with pytest.raises(InputError, match=r"^frame .*: must be an array"):
+            bank(wrong, "best")
+
+
+def test_a_closed_bank_prepares_nothing_more_and_says_so(bundle):
+    closed = Bank(bundle)
+    closed.close()
+    assert closed.prepare_soon(SHAPE).cancelled()

@@ -336,3 +336,42 @@ def test_a_failed_move_leaves_the_older_bundle(saved, bundle, better, monkeypatc
     with pytest.raises(FullDiskError):
         save_bundle(saved, better, table_json(TABLE))
     assert_equal(load_bundle(saved), bundle)
+
+
+# --- what may be compared, and what cannot be -----------------------------------------------------------
+
+
+def test_bundles_of_the_same_members_and_weights_are_equal_and_one_key(bundle):
+    copied = dataclasses.replace(bundle, params=jax.tree.map(lambda x: x + 0, bundle.params))
+    moved = dataclasses.replace(bundle, params=jax.tree.map(lambda x: x + 1, bundle.params))
+    fewer = dataclasses.replace(bundle, params={})
+    renamed = dataclasses.replace(bundle, device="another")
+    assert copied == bundle
+    assert len({bundle, copied, moved, fewer, renamed}) == 4
+    for other in (moved, fewer, renamed, None, "bundle"):
+        assert bundle != other
+
+
+def test_members_of_a_manifest_have_the_one_spelling(saved):
+    manifest = json.loads((saved / "manifest.json").read_text())
+    assert module._members(SPACE, [{**manifest["members"][0], "name": "id-s3-1u1"}])[0].name == (
+        "id-s3-u1"
+    )
+
+
+@pytest.mark.parametrize("latency", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_latency_that_no_frame_has(latency):
+    with pytest.raises(InputError, match=r"latency_ms .*: must be "):
+        make_member(SPACE, (0, 0, 0), 30.0, latency)
+
+
+def test_a_bundle_has_members(bundle):
+    with pytest.raises(InputError, match="a bundle must have at least one"):
+        dataclasses.replace(bundle, members=())
+
+
+@pytest.mark.parametrize("dtype", ["int8", "bfloat16", "float64", ""])
+def test_weights_are_not_stored_in_what_cannot_hold_them(tmp_path, bundle, dtype):
+    with pytest.raises(InputError, match="must be float32 or float16"):
+        save_bundle(tmp_path / "bundle", bundle, {}, dtype=dtype)
+    assert not (tmp_path / "bundle").exists()

@@ -112,3 +112,20 @@ def test_an_answer_that_is_no_pair(answer):
 def test_a_deadline_that_is_none(deadline):
     with pytest.raises(InputError, match="deadline_ms"):
         checked(FixedPolicy("fast"), RUNGS).start(deadline)
+
+
+@pytest.mark.parametrize("spelled", ["2id-u1", "id-id-u1", "1id-id-1u1"])
+def test_members_are_named_however_they_are_spelled(spelled):
+    rungs = [Rung("2id-u1", 1.0, 30.0), Rung("c3-id-u1", 2.0, 31.0)]
+
+    class Own:
+        def start(self, rungs, deadline_ms):
+            return None, spelled
+
+        def __call__(self, state, seen):
+            return state, spelled
+
+    for policy in (FixedPolicy(spelled), Own()):
+        state, name = checked(policy, rungs).start(10.0)
+        assert name == "2id-u1"
+        assert checked(policy, rungs)(state, Observation(1.0, name, 10.0))[1] == "2id-u1"

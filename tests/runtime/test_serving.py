@@ -9,6 +9,7 @@ import pytest
 from dysr_jax.errors import InputError
 from dysr_jax.model.programs import make_supernet
 from dysr_jax.model.supernet import init_params
+from dysr_jax.runtime.asked import Asked
 from dysr_jax.runtime.bundle import make_bundle, make_member
 from dysr_jax.runtime.compilations import count_compilations
 from dysr_jax.runtime.serving import Serving
@@ -69,7 +70,7 @@ def test_a_sub_graph_is_served_at_once_and_fused_as_soon_as_it_is_compiled(bundl
     assert not any(serving.bank.is_ready(name, SHAPE) for name in chained)
     gate.set()
     for name, image in chained.items():
-        serving._asked[name, SHAPE].result(60)
+        serving._asked.last((name, SHAPE)).result(60)
         assert serving.bank.is_ready(name, SHAPE)
         assert levels(serving.dispatch(frame, name), image) <= 1
     assert levels(chained[NAMES[0]], chained[NAMES[1]]) > 5
@@ -113,3 +114,92 @@ def test_the_ends_have_names_of_their_own(bundle, frame):
     assert serving.bank.is_ready("fastest", SHAPE)
     assert serving.bank.is_ready(NAMES[0], SHAPE)
     assert levels(serving.dispatch(frame, "fastest"), serving.dispatch(frame, NAMES[0])) == 0
+
+
+SPELLED = {"2id-u1": "id-1id-u1", "c3-s3-u1": "1c3-1s3-1u1", "id-s3-u1": "1id-s3-u1"}
+
+
+def test_one_executable_serves_every_spelling(bundle, frame, gate):
+    serving = Serving(bundle)
+    serving.prepare_soon(SHAPE, [SPELLED[name] for name in NAMES])
+    chained = {name: np.asarray(serving.dispatch(frame, SPELLED[name])) for name in SPELLED}
+    gate.set()
+    for name, other in SPELLED.items():
+        serving._asked.last((name, SHAPE)).result(60)
+        assert serving.bank.is_ready(other, SHAPE)
+        assert levels(serving.dispatch(frame, other), chained[name]) <= 1
+    assert len(serving.bank._held.programs()) == len(SPELLED)
+
+
+@pytest.fixture
+def clocked(monkeypatch):
+    """A clock that tests set."""
+    from dysr_jax.runtime import serving as module
+
+    now = [0.0]
+    monkeypatch.setattr(module, "Asked", lambda: Asked(lambda: now[0]))
+    return now
+
+
+def test_what_the_budget_let_go_of_is_compiled_again(bundle, frame, clocked):
+    probe = Serving(bundle)
+    probe.prepare(SHAPE)
+    serving = Serving(bundle, budget=probe.bank.memory().total - 1)  # one of the two, not both
+    serving.chain.prepare(SHAPE)
+    for name, other in (NAMES, NAMES[::-1], NAMES):
+        serving.dispatch(frame, name)
+        serving._asked.last((name, SHAPE)).result(60)
+        assert serving.bank.is_ready(name, SHAPE)
+        assert not serving.bank.is_ready(other, SHAPE)
+        clocked[0] += 100.0
+
+
+def test_what_failed_is_said_and_tried_again(bundle, frame, clocked, monkeypatch):
+    said = []
+    serving = Serving(bundle, say=said.append)
+    serving.chain.prepare(SHAPE)
+    entry = serving.bank._resident.entry
+
+    def fail(*_):
+        raise RuntimeError("RESOURCE_EXHAUSTED")
+
+    monkeypatch.setattr(serving.bank._resident, "entry", fail)
+    for _ in range(3):  # one attempt, whatever the number of frames
+        serving.dispatch(frame, OTHER)
+        assert isinstance(serving._asked.last((OTHER, SHAPE)).exception(60), RuntimeError)
+    assert said == [f"{OTHER} is chained for now: RESOURCE_EXHAUSTED"]
+    monkeypatch.setattr(serving.bank._resident, "entry", entry)
+    clocked[0] += 2.0
+    serving.dispatch(frame, OTHER)
+    serving._asked.last((OTHER, SHAPE)).result(60)
+    assert serving.bank.is_ready(OTHER, SHAPE)
+
+
+def test_what_never_fits_stays_chained(bundle, frame, clocked):
+    said = []
+    weights = Serving(bundle).bank.memory().weights
+    serving = Serving(bundle, budget=weights, say=said.append)
+    serving.chain.prepare(SHAPE)
+    for _ in range(3):
+        serving.dispatch(frame, NAMES[1])
+        assert isinstance(serving._asked.last((NAMES[1], SHAPE)).exception(60), InputError)
+        clocked[0] += 1000.0
+    assert len(said) == 1
+    assert said[0].startswith(f"{NAMES[1]} stays chained: budget {weights} bytes")
+
+
+def test_frames_go_on_after_closing(bundle, frame):
+    serving = Serving(bundle)
+    serving.chain.prepare(SHAPE)
+    serving.close()
+    for _ in range(2):
+        assert serving.dispatch(frame, OTHER).shape == (12, 16, 3)
+    assert not serving.bank.is_ready(OTHER, SHAPE)
+    assert serving.bank.prepare_soon(SHAPE).cancelled()
+
+
+def test_what_is_no_frame_is_refused(bundle, frame):
+    serving = Serving(bundle)
+    for wrong in (frame.tolist(), None, frame.astype(float), frame[..., 0]):
+        with pytest.raises(InputError, match=r"^frame "):
+            serving.dispatch(wrong, NAMES[0])

@@ -1,6 +1,7 @@
 """The latency table: planted costs come back, and a cached table is used only where it fits."""
 
 import dataclasses
+import importlib.metadata
 import itertools
 import json
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from dysr_jax.errors import InputError
+from dysr_jax.model.branches import BODY, Branch
 from dysr_jax.model.programs import make_supernet
 from dysr_jax.model.supernet import init_params
 from dysr_jax.search import probing
@@ -23,6 +25,7 @@ from dysr_jax.search.latency import (
 )
 from dysr_jax.search.probing import device_table, drawn_archs, leave_one_out, measure_table, probes
 from dysr_jax.space import SearchSpace, arch_name, counts, parse_arch, smallest, uniform, validate
+from dysr_jax.version import package_version
 
 PLANTED = {"id": 0.0, "s3": 0.25, "c3": 0.5, "r1": 1.0, "u1": 0.0, "u2": 0.125}
 
@@ -328,3 +331,65 @@ def test_noise_shows_in_the_fidelity():
 def test_a_table_of_probes_alone_cannot_be_checked():
     with pytest.raises(InputError, match=r"0 random archs: allowed is 2 or more"):
         leave_one_out(planted_table(SPACE, 0.5), SPACE)
+
+
+# --- what a table is kept for: the code of the branches ----------------------------------------------
+
+
+class Own(Branch):
+    """A user's branch: what it computes stands in another function."""
+
+    def __init__(self, function):
+        self.function = function
+
+    def reads(self, width, scale):
+        return {}
+
+    def __call__(self, kernels, x):
+        return self.function(x)
+
+
+def closure(constant):
+    return lambda x: x * constant
+
+
+def calls_first(x):
+    return jnp.sin(x)
+
+
+def calls_second(x):
+    return jnp.cos(x)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [(calls_first, calls_second), (closure(2.0), closure(3.0)), (lambda x: x + 1, lambda x: x - 1)],
+)
+def test_branches_that_compute_other_things_have_tables_of_their_own(
+    measurements, monkeypatch, first, second
+):
+    monkeypatch.setitem(BODY, "c3", Own(first))
+    table, _ = device_table(NET, {}, FRAME, 3)
+    assert device_table(NET, {}, FRAME, 3) == (table, False)
+    monkeypatch.setitem(BODY, "c3", Own(second))
+    other, measured = device_table(NET, {}, FRAME, 3)
+    assert measured
+    assert other != table
+    monkeypatch.setitem(BODY, "c3", Own(first))
+    assert device_table(NET, {}, FRAME, 3) == (table, False)
+
+
+def test_no_metadata_of_packages_is_needed(measurements, monkeypatch):
+    def missing(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", missing)
+    assert package_version() == "unknown"
+    assert device_table(NET, {}, FRAME, 3)[1]
+
+
+def test_a_table_can_be_a_key(measurements):
+    table, _ = device_table(NET, {}, FRAME, 3)
+    same = dataclasses.replace(table)
+    assert {table: 1}[same] == 1
+    assert table != dataclasses.replace(table, intercept_ms=table.intercept_ms + 1)

@@ -2,7 +2,6 @@
 
 import functools
 import html
-import importlib.metadata
 import importlib.resources
 import re
 from collections.abc import Mapping
@@ -11,6 +10,7 @@ from typing import Final
 from dysr_jax.report.html.content import content
 from dysr_jax.report.html.packing import Packer, squeeze
 from dysr_jax.report.rundata import RunData
+from dysr_jax.version import package_version
 
 SCRIPTS: Final = (
     "data",
@@ -55,7 +55,7 @@ def render(data: RunData) -> str:
         _asset("page.html"),
         {
             "title": html.escape(f"DySR run {fields['name']}"),
-            "generator": html.escape(f"dysr_jax {importlib.metadata.version('dysr_jax')}"),
+            "generator": html.escape(f"dysr_jax {package_version()}"),
             "style": _asset("style.css"),
             "plotly": _plotly(),
             "data": packer.pack(fields),

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from dysr_jax.compiling import exact_options, jit
 from dysr_jax.model.programs import frame_program
 from dysr_jax.model.supernet import Params
 from dysr_jax.runtime.bank import FrameShape
@@ -77,7 +78,7 @@ def _executable(
     arguments = params, frame, jax.ShapeDtypeStruct((), jnp.int32)
 
     def lower() -> jax.stages.Lowered:
-        return jax.jit(upscale_frame).lower(*arguments)
+        return jit(upscale_frame).lower(*arguments)
 
     used = [net.space.branches(slot)[i] for arch in archs for slot, i in enumerate(arch)]
     code = branches_digest(used) or lowered_digest(lower())
@@ -86,6 +87,7 @@ def _executable(
         "space": dataclasses.asdict(net.space),
         "archs": archs,
         "dtype": jnp.dtype(net.dtype).name,
+        "options": exact_options(),
         "code": code,
     }
     return cache.get(key, arguments, lambda: lower().compile())

@@ -1,0 +1,81 @@
+"""What XLA is told beyond its defaults, so that a program computes what it says.
+
+Since jaxlib 0.10.2 XLA's CPU backend fuses matrix products and sums with what surrounds them and hands them
+to YNNPACK ("YNN fusions"). In 0.10.2 some of these return wrong numbers: a product that is squared and summed
+over its channels (jax-ml/jax#39103), and the sum of a broadcast array, which differs from call to call
+(tensorflow/tensorflow#126812). Later versions had faults of the same kind. Without these fusions a frame
+takes as long or less, so they are off in every version.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any, Final
+
+import jax
+import numpy as np
+
+from dysr_jax.device import default_device
+
+Options = dict[str, Any]
+"""XLA's options by name."""
+
+WITHOUT_YNN: Final[Options] = {"xla_cpu_experimental_ynn_fusion_type": ""}
+"""The empty list of what YNN fusions start from."""
+
+
+def exact_options() -> Options:
+    """Options without which the default device may return wrong numbers; none on accelerators."""
+    return dict(WITHOUT_YNN) if default_device().platform == "cpu" and _is_known() else {}
+
+
+@functools.cache
+def _is_known() -> bool:
+    """Whether this XLA has the option: it is an experimental one."""
+    try:
+        jax.jit(lambda x: x, compiler_options=WITHOUT_YNN).lower(np.float32(0)).compile()
+    except jax.errors.JaxRuntimeError:
+        return False
+    return True
+
+
+class Jitted:
+    """`jax.jit` of a function, told `exact_options`; they are looked up at its calls and not before.
+
+    Args:
+        function: what is compiled.
+        options: as of `jax.jit`, but for `compiler_options`.
+    """
+
+    def __init__(self, function: Callable[..., Any], **options: Any) -> None:
+        functools.update_wrapper(self, function)
+        self._function = function
+        self._options = options
+        self._by_told: dict[frozenset[tuple[str, Any]], Any] = {}
+
+    def _told(self, options: Options) -> Any:
+        key = frozenset(options.items())
+        if key not in self._by_told:
+            self._by_told[key] = jax.jit(
+                self._function, compiler_options=options or None, **self._options
+            )
+        return self._by_told[key]
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run it. Inside another program it is a part of that one, whose options count."""
+        leaves = jax.tree.leaves((args, kwargs))
+        inside = any(isinstance(leaf, jax.core.Tracer) for leaf in leaves)
+        return self._told({} if inside else exact_options())(*args, **kwargs)
+
+    def lower(self, *args: Any, **kwargs: Any) -> jax.stages.Lowered:
+        """As of `jax.jit`."""
+        return self._told(exact_options()).lower(*args, **kwargs)
+
+    def clear_cache(self) -> None:
+        """Forget what was compiled."""
+        for jitted in self._by_told.values():
+            jitted.clear_cache()
+
+
+def jit(function: Callable[..., Any], **options: Any) -> Jitted:
+    """`Jitted`, for all programs of this package that XLA compiles for more than one call."""
+    return Jitted(function, **options)
