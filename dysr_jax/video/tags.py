@@ -69,10 +69,20 @@ def _shifted(chapter: Any, start: Fraction) -> dict[str, Any] | None:
 
 
 def is_of_head(stream: "Stream", head: Head) -> bool:
-    """Whether a stream of data is but a part of the head: chapters and time codes of QuickTime."""
-    return stream.type == "data" and (
-        "timecode" in stream.metadata or bool(head.chapters and stream.name == "bin_data")
-    )
+    """Whether a stream is but a part of the head: chapters and time codes of QuickTime."""
+    if stream.type == "data":
+        return "timecode" in stream.metadata or bool(head.chapters and stream.name == "bin_data")
+    return stream.type == "subtitle" and _are_chapters(stream, head)
+
+
+def _are_chapters(stream: "Stream", head: Head) -> bool:
+    """Whether subtitles are the titles of the chapters, which FFmpeg 8.0 takes them for beside a time code."""
+    context, tick = stream.codec_context, fraction(stream.time_base)
+    if not head.chapters or context is None or context.name != "mov_text" or tick is None:
+        return False
+    end = head.chapters[-1]["end"] * head.chapters[-1]["time_base"]
+    lasts = (stream.duration or 0) * tick
+    return stream.frames == len(head.chapters) and abs(lasts - end) < Fraction(1, 100)
 
 
 def needs_keys(head: Head) -> bool:
