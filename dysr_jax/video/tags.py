@@ -26,8 +26,18 @@ def film_tags(metadata: Mapping[str, str]) -> dict[str, str]:
 
     FFmpeg gives two times of creation, one behind the other, where a file has it in two places.
     """
-    kept = {key: value for key, value in metadata.items() if not TECHNICAL.fullmatch(key)}
+    texts = {_text(key): _text(value) for key, value in metadata.items()}
+    kept = {key: value for key, value in texts.items() if not TECHNICAL.fullmatch(key)}
     return {k: v.split(";")[0] if k == "creation_time" else v for k, v in kept.items()}
+
+
+def _text(value: str) -> str:
+    """With bytes that are not UTF-8 as old programs for Windows mean them."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return value.encode(errors="surrogateescape").decode("cp1252", "replace")
+    return value
 
 
 def stream_tags(metadata: Mapping[str, str]) -> dict[str, str]:
@@ -65,7 +75,8 @@ def _shifted(chapter: Any, start: Fraction) -> dict[str, Any] | None:
     first, end = (round(chapter[name] - start / tick) for name in ("start", "end"))
     if end < 0:
         return None
-    return {**chapter, "start": max(first, 0), "end": end, "time_base": tick}
+    tags = film_tags(chapter["metadata"])
+    return {**chapter, "metadata": tags, "start": max(first, 0), "end": end, "time_base": tick}
 
 
 def is_of_head(stream: "Stream", head: Head) -> bool:
@@ -76,7 +87,7 @@ def is_of_head(stream: "Stream", head: Head) -> bool:
 
 
 def _are_chapters(stream: "Stream", head: Head) -> bool:
-    """Whether subtitles are the titles of the chapters, which FFmpeg 8.0 takes them for beside a time code."""
+    """Whether subtitles are the titles of the chapters, which FFmpeg 8.0 gives as such."""
     context, tick = stream.codec_context, fraction(stream.time_base)
     if not head.chapters or context is None or context.name != "mov_text" or tick is None:
         return False

@@ -167,6 +167,13 @@ def test_a_second_video_stream_is_said(films, tmp_path):
     assert note == "video stream 1 (h264) is left out: one video stream is upscaled"
 
 
+def test_tags_that_are_not_utf8_are_read_as_old_programs_wrote_them(films, tmp_path):
+    path = films.make("a.avi", codec="mpeg4", metadata=(("title", "Cafe au lait"),))
+    path.write_bytes(path.read_bytes().replace(b"Cafe", b"Caf\xe9"))
+    films.upscaled(path, tmp_path / "out.mkv")
+    assert shown(tmp_path / "out.mkv")["tags"]["title"] == "Café au lait"
+
+
 def test_tags_of_the_file_are_not_those_of_the_film():
     tags = {"MAJOR_BRAND": "isom", "BPS-eng": "1", "title": "A", "_STATISTICS_TAGS": "x"}
     assert film_tags(tags) == {"title": "A"}
