@@ -120,18 +120,15 @@ class Encoding:
         self._stream.metadata.update(like.tags)
         self._stream.disposition = like.disposition
         copied = self._copied = Copied(like, self._container, self._form.muxer)
-        self._note_left([*copied.left, *left])
+        if left := [*copied.left, *left]:
+            verb, them = ("is", "it") if len(left) == 1 else ("are", "them")
+            named = ", ".join(left)
+            self.notes.append(f"{named} {verb} left out: {self._form.muxer} does not take {them}")
         created = None
         if "use_metadata_tags" in options.get("movflags", ""):
             created = seconds_of(self._container.metadata.pop("creation_time", ""))
         if copied.covers or created is not None:
             sink.after = functools.partial(mend, covers=copied.covers, created=created)
-
-    def _note_left(self, left: list[str]) -> None:
-        if left:
-            verb, them = ("is", "it") if len(left) == 1 else ("are", "them")
-            muxer = self._form.muxer
-            self.notes.append(f"{', '.join(left)} {verb} left out: {muxer} does not take {them}")
 
     def _shape(self, sink: Sink) -> None:
         """Say the shape of pixels where the encoder does not."""

@@ -26,8 +26,18 @@ def film_tags(metadata: Mapping[str, str]) -> dict[str, str]:
 
     FFmpeg gives two times of creation, one behind the other, where a file has it in two places.
     """
-    kept = {key: value for key, value in metadata.items() if not TECHNICAL.fullmatch(key)}
+    texts = {_text(key): _text(value) for key, value in metadata.items()}
+    kept = {key: value for key, value in texts.items() if not TECHNICAL.fullmatch(key)}
     return {k: v.split(";")[0] if k == "creation_time" else v for k, v in kept.items()}
+
+
+def _text(value: str) -> str:
+    """With bytes that are not UTF-8 as old programs for Windows mean them."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return value.encode(errors="surrogateescape").decode("cp1252", "replace")
+    return value
 
 
 def stream_tags(metadata: Mapping[str, str]) -> dict[str, str]:
@@ -65,14 +75,25 @@ def _shifted(chapter: Any, start: Fraction) -> dict[str, Any] | None:
     first, end = (round(chapter[name] - start / tick) for name in ("start", "end"))
     if end < 0:
         return None
-    return {**chapter, "start": max(first, 0), "end": end, "time_base": tick}
+    tags = film_tags(chapter["metadata"])
+    return {**chapter, "metadata": tags, "start": max(first, 0), "end": end, "time_base": tick}
 
 
 def is_of_head(stream: "Stream", head: Head) -> bool:
-    """Whether a stream of data is but a part of the head: chapters and time codes of QuickTime."""
-    return stream.type == "data" and (
-        "timecode" in stream.metadata or bool(head.chapters and stream.name == "bin_data")
-    )
+    """Whether a stream is but a part of the head: chapters and time codes of QuickTime."""
+    if stream.type == "data":
+        return "timecode" in stream.metadata or bool(head.chapters and stream.name == "bin_data")
+    return stream.type == "subtitle" and _are_chapters(stream, head)
+
+
+def _are_chapters(stream: "Stream", head: Head) -> bool:
+    """Whether subtitles are the titles of the chapters, which FFmpeg 8.0 gives as such."""
+    context, tick = stream.codec_context, fraction(stream.time_base)
+    if not head.chapters or context is None or context.name != "mov_text" or tick is None:
+        return False
+    end = head.chapters[-1]["end"] * head.chapters[-1]["time_base"]
+    lasts = (stream.duration or 0) * tick
+    return stream.frames == len(head.chapters) and abs(lasts - end) < Fraction(1, 100)
 
 
 def needs_keys(head: Head) -> bool:

@@ -197,6 +197,8 @@ def open_writer(
     """
     name = name_of(path)
     form = format_of(name)
+    if "\0" in name:
+        raise InputError(f"video {name!r} cannot be written: its name has a null in it")
     if crf is not None and not 0 <= crf <= 51:
         raise InputError(f"crf is {crf}; allowed are 0 to 51")
     if rate <= 0:

@@ -61,6 +61,12 @@ def test_every_frame_comes_out_once_and_in_order(count, in_flight):
     assert {frame.member for frame in trace.frames} <= {"best"}
 
 
+def test_after_the_last_frame_none_waits():
+    """The end of the source is no frame."""
+    trace, _ = run(twice, FixedPolicy("best"), 3, fps=20.0, real_time=True)
+    assert trace.frames[-1].queued == 0
+
+
 @pytest.mark.parametrize("in_flight", [1, 3])
 def test_the_policy_hears_of_every_frame_and_chooses_the_next(in_flight):
     members, policy = [], Alternate()

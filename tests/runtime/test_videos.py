@@ -204,6 +204,20 @@ def test_options_that_cannot_be_are_refused_in_a_line(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_second_stream_of_one_output_and_a_rescued_one_are_refused(place, clip, tmp_path, capsys):
+    """Before anything is compiled."""
+    out, partial = tmp_path / "out.mp4", tmp_path / "out.partial.mp4"
+    words = ["stream", str(clip), str(out), "--bundle", str(place)]
+    writer = open_writer(out, width=COLUMNS, height=ROWS, rate=RATE)
+    assert main(words) == 2
+    assert "out.mp4' is being written by another" in capsys.readouterr().err.splitlines()[-1]
+    writer.abandon()
+    partial.write_bytes(b"rescued")
+    assert main(words) == 2
+    assert "out.partial.mp4' is there" in capsys.readouterr().err.splitlines()[-1]
+    assert partial.read_bytes() == b"rescued" and not out.exists()
+
+
 def test_a_source_that_is_no_video_and_an_output_that_is_there(bundle, clip, tmp_path):
     (tmp_path / "text.mp4").write_text("no video")
     with pytest.raises(InputError, match=r"text\.mp4"):

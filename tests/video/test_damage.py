@@ -1,5 +1,6 @@
 """Videos that are cut off or overwritten in the middle give their frames, and say what is wrong."""
 
+import av
 import numpy as np
 import pytest
 
@@ -101,3 +102,34 @@ def test_raw_frames_with_noise_between_them(films):
     reader, frames = read(path)
     assert len(frames) == 3
     assert reader.damaged is not None and "cannot be read after 0.12 s" in reader.damaged
+
+
+MADE = {
+    "a.mp4": {"audio": "aac"},
+    "a.mkv": {"audio": "aac"},
+    "a.ts": {"audio": "aac", "codec": "mpeg2video"},
+    "a.avi": {"audio": "mp3"},
+    "a.flv": {"audio": "aac", "codec": "flv"},
+    "a.y4m": {"codec": "rawvideo"},
+}
+
+
+@pytest.mark.parametrize("name", list(MADE))
+def test_damage_is_a_line_or_a_film_of_its_length(films, tmp_path, name):
+    """Bits that are wrong, anywhere: no other error, and no film of hours."""
+    options = {"codec": "mpeg4", "frames": 12} | MADE[name]
+    content = films.make(name, **options).read_bytes()
+    rng = np.random.default_rng(0)
+    for number in range(12):
+        bad = bytearray(content)
+        for at in rng.integers(0, len(bad) if number % 2 else 800, 1 + number % 4):
+            bad[at] ^= 1 << rng.integers(8)
+        source, target = tmp_path / f"bad_{name}", tmp_path / "out.mkv"
+        source.write_bytes(bad if number % 3 else bad[: len(bad) // 2])
+        try:
+            films.upscaled(source, target, overwrite=True)
+        except InputError as error:
+            assert "\n" not in str(error)
+            continue
+        with av.open(str(target)) as container:
+            assert container.duration / 1e6 < 12

@@ -1,6 +1,8 @@
 """Frames, times and sizes of videos, and what cannot be read."""
 
+import os
 import shutil
+import threading
 from fractions import Fraction
 
 import av
@@ -137,10 +139,60 @@ def test_what_is_no_video_is_refused_in_a_line(tmp_path, name):
     assert "\n" not in str(caught.value)
 
 
-def test_an_image_is_refused(tmp_path):
-    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+@pytest.mark.parametrize("suffix", ["png", "jpg", "gif", "webp", "bmp", "tif", "ico", "avif"])
+def test_an_image_is_refused(tmp_path, suffix):
+    Image.new("RGB", (16, 16)).save(tmp_path / f"a.{suffix}")
     with pytest.raises(InputError, match="is an image"):
-        open_video(tmp_path / "a.png")
+        open_video(tmp_path / f"a.{suffix}")
+
+
+@pytest.mark.parametrize("suffix", ["gif", "avif"])
+def test_images_that_move_are_a_video(tmp_path, suffix):
+    images = [Image.new("RGB", (16, 16), (90 * n, 0, 0)) for n in range(3)]
+    images[0].save(tmp_path / f"a.{suffix}", save_all=True, append_images=images[1:], duration=100)
+    assert len(read(tmp_path / f"a.{suffix}")[1]) == 3
+
+
+def test_music_with_a_cover_is_refused(tmp_path):
+    with av.open(str(tmp_path / "a.mp3"), "w") as output:
+        output.add_stream("mp3", rate=48000)
+        output.start_encoding()
+    (tmp_path / "empty.mkv").touch()
+    for name in ("a.mp3", "empty.mkv"):
+        with pytest.raises(InputError, match="cannot be read"):
+            open_video(tmp_path / name)
+
+
+def test_a_size_that_cannot_be_is_refused_before_it_takes_memory(films, tmp_path):
+    """The head says 60000x60000; so many pixels were never written."""
+    path = films.make("a.y4m", codec="rawvideo", frames=1)
+    content = path.read_bytes().replace(b"W32 H24", b"W60000 H60000", 1)
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="cannot be read"):
+        open_video(path)
+
+
+def test_a_pipe_with_a_name_is_read_once(films, tmp_path):
+    path, source = tmp_path / "pipe.mkv", films.make("a.mkv", audio="aac")
+    os.mkfifo(path)
+    thread = threading.Thread(target=lambda: path.write_bytes(source.read_bytes()))
+    thread.start()
+    (note,) = films.upscaled(path, tmp_path / "out.mkv").notes
+    thread.join()
+    assert note == "audio, subtitles and attachments of standard input are not copied"
+    assert len(films.decoded(tmp_path / "out.mkv")) == 10
+
+
+def test_names_that_cannot_be_opened(tmp_path):
+    for name in ("a" * 300 + ".mp4", "a\0b.mp4"):
+        with pytest.raises(InputError, match="cannot be read"):
+            open_video(tmp_path / name)
+
+
+def test_a_closed_standard_input_is_refused(monkeypatch):
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(InputError, match="standard input is closed"):
+        open_video("-")
 
 
 def test_music_is_refused(tmp_path):

@@ -48,6 +48,14 @@ def test_prefetching_is_bounded_and_ends_when_closed():
     assert list(ahead) == []
 
 
+def test_the_end_is_no_item_that_waits():
+    ahead = Prefetched(iter([1]), 4)
+    ahead._thread.join()
+    assert ahead.waiting == 1
+    assert next(ahead) == 1 and ahead.waiting == 0
+    assert list(ahead) == []
+
+
 def test_a_worker_does_all_in_order_before_it_is_finished():
     done: list[int] = []
     worker = Worker(done.append, 2)
