@@ -74,6 +74,7 @@ def _end(args: Sequence[str], received: Received) -> int:
 
 
 def _interrupted(first: str, received: Received) -> int:
+    received.told = True
     name, code = ("terminated", 143) if received.number == signal.SIGTERM else ("interrupted", 130)
     print(f"\ndysr: {name}{_LEFT.get(first, '')}", file=sys.stderr)
     return abandon(code)

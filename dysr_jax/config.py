@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import os
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from etils import epath
 
@@ -16,6 +16,9 @@ from dysr_jax.search.config import check_config as check_search
 from dysr_jax.space import SearchSpace, uniform
 from dysr_jax.train.config import TrainConfig
 from dysr_jax.train.config import check_config as check_train
+
+MOST: Final = 9999
+"""Slots and channels: names of archs count slots in four digits."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,8 +45,9 @@ class SpaceConfig:
         Raises:
             InputError: names what cannot be.
         """
-        if self.slots < 1:
-            raise InputError(f"space.slots {self.slots}: allowed is 1 or more")
+        for name, value in (("slots", self.slots), ("width", self.width)):
+            if not 1 <= value <= MOST:
+                raise InputError(f"space.{name} {value}: allowed is 1 to {MOST}")
         return uniform(
             slots=self.slots,
             width=self.width,

@@ -106,9 +106,8 @@ def quiet_threads() -> Iterator[None]:
             print(f"dysr: error: {failure.line}", file=sys.stderr)
 
     def in_callback(kind: type[BaseException], error: BaseException, trace: Any) -> None:
-        if (
-            str(error) != "Event loop is closed"
-        ):  # tensorstore's words after a write of Orbax's failed
+        # tensorstore's words after a write of Orbax's failed; and what NumPy's import replaces
+        if str(error) != "Event loop is closed" and issubclass(kind, Exception):
             before[1](kind, error, trace)
 
     threading.excepthook, sys.excepthook = in_thread, in_callback

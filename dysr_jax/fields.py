@@ -26,7 +26,7 @@ def normalise(config: Any, prefix: str = "") -> None:
     """
     for name, hint in typing.get_type_hints(type(config)).items():
         value = getattr(config, name)
-        object.__setattr__(config, name, _value(hint, value, f"{prefix}{name}"))
+        object.__setattr__(config, name, typed(hint, value, f"{prefix}{name}"))
 
 
 def from_dict(kind: type[T], fields: Any, where: str | os.PathLike[str]) -> T:
@@ -41,10 +41,15 @@ def from_dict(kind: type[T], fields: Any, where: str | os.PathLike[str]) -> T:
     for key in fields:
         if key not in hints:
             raise InputError(f"{where}: unknown key {key!r}; allowed are {', '.join(hints)}")
-    return kind(**{key: _value(hints[key], fields[key], f"{where}: {key}") for key in fields})
+    return kind(**{key: typed(hints[key], fields[key], f"{where}: {key}") for key in fields})
 
 
-def _value(hint: Any, value: Any, where: str) -> Any:
+def typed(hint: Any, value: Any, where: str) -> Any:
+    """A value of an annotated type.
+
+    Raises:
+        InputError: it is of another one; begins with `where`.
+    """
     if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         return value if isinstance(value, hint) else from_dict(hint, value, where)
     if hasattr(value, "tolist"):  # of NumPy or JAX
@@ -57,7 +62,7 @@ def _value(hint: Any, value: Any, where: str) -> Any:
         kinds = arguments[:1] * len(value) if arguments[-1] is Ellipsis else arguments
         if len(kinds) == len(value):
             pairs = zip(kinds, value, strict=True)
-            return tuple(_value(kind, item, where) for kind, item in pairs)
+            return tuple(typed(kind, item, where) for kind, item in pairs)
     elif hint is float and type(value) is int and abs(value) <= 2**1023:
         return float(value)
     elif hint is str and isinstance(value, os.PathLike):

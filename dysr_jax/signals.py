@@ -9,6 +9,9 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
+SOON_S: Final = 0.01
+"""Until an interruption comes again that a destructor lost."""
+
 
 class TerminatedError(BaseException):
     """SIGTERM came: batch systems, `timeout` and `kill` send it."""
@@ -25,6 +28,8 @@ class Received:
 
     number: int = 0
     """Of the first signal, 0 before one."""
+    told: bool = False
+    """The user knows, or the work is done: what is left is not interrupted."""
 
 
 def _handler(received: Received) -> Callable[[int, Any], None]:
@@ -36,7 +41,8 @@ def _handler(received: Received) -> Callable[[int, Any], None]:
             os.kill(os.getpid(), number)
             return
         received.number = received.number or number
-        raise _RAISED[number]
+        if not received.told:
+            raise _RAISED[number]
 
     return handle
 
@@ -59,21 +65,26 @@ def interruptible() -> Iterator[Received]:
     for number in replaced:
         signal.signal(number, handle)
     try:
-        with _none_lost():
+        with _none_lost(received):
             yield received
     finally:
+        received.told = True
         for number in replaced:
             signal.signal(number, expected[number])
 
 
 @contextlib.contextmanager
-def _none_lost() -> Iterator[None]:
+def _none_lost(received: Received) -> Iterator[None]:
     """An interruption of a destructor, which Python would print and pass over, comes again after it."""
     before = sys.unraisablehook
 
+    def again() -> None:
+        if not received.told:
+            _thread.interrupt_main(signal.Signals(received.number))
+
     def hook(unraisable: Any) -> None:
         if issubclass(unraisable.exc_type, tuple(_RAISED.values())):
-            _thread.interrupt_main()
+            threading.Timer(SOON_S, again).start()
         else:
             before(unraisable)
 

@@ -238,5 +238,11 @@ def test_missing_files_and_folders_are_named(tmp_path):
 
 
 def test_a_space_needs_slots():
-    with pytest.raises(InputError, match=r"space\.slots 0: allowed is 1 or more"):
+    with pytest.raises(InputError, match=r"space\.slots 0: allowed is 1 to 9999"):
         SpaceConfig(slots=0).build()
+
+
+@pytest.mark.parametrize("name", ["slots", "width"])
+def test_a_space_has_a_size_that_can_be_named(name):
+    with pytest.raises(InputError, match=rf"space\.{name} 10{{30}}: allowed is 1 to 9999"):
+        SpaceConfig(**{name: 10**30}).build()

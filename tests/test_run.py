@@ -37,6 +37,28 @@ def test_an_unknown_place_is_said_by_name_though_a_table_is_named(tiny, tmp_path
         run._begin(dataclasses.replace(tiny, search=search), "foo://run", print)
 
 
+def test_two_searches_in_one_folder(tiny, tmp_path):
+    """The second is refused in a line while the first runs, wherever it runs, and not after it."""
+    out = tmp_path / "new" / "run"
+
+    class StopError(Exception):
+        pass
+
+    def work(job):
+        assert job.run == out
+        with pytest.raises(InputError, match=r"run' is being written by another dysr command"):
+            run.run_search(tiny, out, say=lambda _: None)
+        with pytest.raises(InputError, match=r"another dysr command"):
+            run.run_search(tiny, out / ".." / "run", say=lambda _: None)
+        raise StopError
+
+    for _ in range(2):
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(StopError):
+            patch.setattr(run, "_train_and_search", work)
+            run.run_search(tiny, out, say=lambda _: None)
+    assert [path.name for path in out.parent.iterdir()] == ["run"]
+
+
 def begun(config, out, **changes):
     """What a run starts to train on, and what it says."""
     config = dataclasses.replace(config, data=dataclasses.replace(config.data, **changes))

@@ -1,7 +1,6 @@
 """One detail of a validation image as LR, bicubic, members and HR, kept with the run."""
 
 import io
-import json
 import os
 from collections.abc import Mapping
 from typing import Final, NamedTuple
@@ -14,8 +13,10 @@ from dysr_jax.data.degradation import upscale
 from dysr_jax.data.images import read_image
 from dysr_jax.data.pairs import Pair, degrade
 from dysr_jax.errors import InputError
-from dysr_jax.metrics import psnr_y
+from dysr_jax.fields import typed
+from dysr_jax.metrics import MOST_DB, psnr_y
 from dysr_jax.report.figures import busiest_corner
+from dysr_jax.report.measured import read_json
 from dysr_jax.runtime.bank import Bank
 from dysr_jax.runtime.bundle import Bundle
 
@@ -67,7 +68,9 @@ def compare(bundle: Bundle, pair: Pair) -> Comparison:
     bank = Bank(bundle)
     bank.prepare((part.lr.shape[0], part.lr.shape[1]), names)
     made = {"bicubic": upscale(part.lr, scale)} | {name: bank(part.lr, name) for name in names}
-    quality = {name: float(psnr_y(image, part.hr, scale)) for name, image in made.items()}
+    quality = {
+        name: min(float(psnr_y(image, part.hr, scale)), MOST_DB) for name, image in made.items()
+    }
     return Comparison(pair.name, scale, {"LR": part.lr, **made, "HR": part.hr}, quality)
 
 
@@ -111,11 +114,19 @@ def read_comparison(run: epath.PathLike) -> Comparison:
 
     folder = epath.Path(run) / FOLDER
     try:
-        fields = json.loads((folder / INDEX).read_text())
+        fields = read_json(folder / INDEX)
         pictures = {
             name: np.asarray(Image.open(io.BytesIO((folder / file).read_bytes())).convert("RGB"))
             for name, file in fields["pictures"].items()
         }
-        return Comparison(fields["image"], fields["scale"], pictures, fields["psnr_y"])
+        quality = {
+            name: typed(float, fields["psnr_y"][name], "psnr_y")
+            for name in pictures
+            if name not in ("LR", "HR")
+        }
+        if len(quality) < 2 or "bicubic" not in quality or len(pictures) != len(quality) + 2:
+            raise ValueError("pictures are missing")
+        image = typed(str, fields["image"], "image")
+        return Comparison(image, typed(int, fields["scale"], "scale"), pictures, quality)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{FOLDER}/ is damaged ({type(error).__name__})") from None

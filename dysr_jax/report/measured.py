@@ -1,5 +1,6 @@
 """The measured members of a finished run, and the latency model held against measurements."""
 
+import dataclasses
 import json
 from typing import Any, Literal, NamedTuple
 
@@ -7,9 +8,10 @@ import numpy as np
 from etils import epath
 
 from dysr_jax.errors import InputError
+from dysr_jax.fields import from_dict, typed
 from dysr_jax.runtime.bundle import Member
 from dysr_jax.search.latency import LatencyTable, predict
-from dysr_jax.space import SearchSpace, parse_arch
+from dysr_jax.space import Arch, SearchSpace, parse_arch
 
 
 class Results(NamedTuple):
@@ -39,6 +41,38 @@ class Prediction(NamedTuple):
     measured_ms: float
 
 
+@dataclasses.dataclass(frozen=True)
+class _Point:
+    """`dysr_jax.search.select.SharingPoint` with the types of its values checked."""
+
+    weight: float
+    hypervolume_share: float
+    resident_bytes: int
+    ensemble_bytes: int
+    changed_slots: int
+    step_cost: float
+
+
+def _with_arch(member: Member, arch: Arch) -> Member:
+    """Indices are of the space that the run was begun with, names of any that has the branches."""
+    return dataclasses.replace(member, arch=arch)
+
+
+def read_json(path: epath.Path) -> Any:
+    """The value of a JSON file, with finite numbers alone.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it holds something else.
+    """
+    try:
+        found = json.loads(path.read_text())
+        json.dumps(found, allow_nan=False)
+    except RecursionError:
+        raise ValueError("too many brackets") from None
+    return found
+
+
 def read_results(run: epath.Path, space: SearchSpace) -> Results:
     """The content of `pareto.json`.
 
@@ -46,23 +80,23 @@ def read_results(run: epath.Path, space: SearchSpace) -> Results:
         InputError: it is damaged, or of another space.
     """
     try:
-        found = json.loads((run / "pareto.json").read_text())
-        members = tuple(
-            Member(**{**fields, "arch": parse_arch(space, fields["name"])})
-            for fields in found["members"]
-        )
+        found = read_json(run / "pareto.json")
+        members = [from_dict(Member, fields, "member") for fields in found["members"]]
+        archs = [parse_arch(space, member.name) for member in members]
         return Results(
-            members=members,
-            device=found["device"],
-            bicubic_psnr_y=found["bicubic_psnr_y"],
-            space_size=found["space_size"],
-            resident_bytes=found["union_weight_bytes"],
-            ensemble_bytes=found["ensemble_weight_bytes"],
-            sharing=found["sharing"],
+            members=tuple(map(_with_arch, members, archs)),
+            device=typed(str, found["device"], "device"),
+            bicubic_psnr_y=typed(float, found["bicubic_psnr_y"], "bicubic_psnr_y"),
+            space_size=typed(int, found["space_size"], "space_size"),
+            resident_bytes=typed(int, found["union_weight_bytes"], "union_weight_bytes"),
+            ensemble_bytes=typed(int, found["ensemble_weight_bytes"], "ensemble_weight_bytes"),
+            sharing=[
+                dict(from_dict(_Point, fields, "sharing").__dict__) for fields in found["sharing"]
+            ],
         )
     except InputError as error:
         raise InputError(f"pareto.json: {error}") from None
-    except (ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"pareto.json is damaged ({type(error).__name__}: {error})") from None
 
 

@@ -25,6 +25,8 @@ TABLE, ARCHIVE, RESULTS = "latency.json", "archive.jsonl", "pareto.json"
 FORMAT_VERSIONS: Final = {RESULTS: 1, TABLE: 1, "bundle/manifest.json": 1}
 """That this version reads."""
 SWITCH: Final = "switch.json"
+DAMAGE: Final = (OSError, ValueError, TypeError, LookupError, ArithmeticError, RecursionError)
+"""What a file of another content makes of its reader."""
 STEADY: Final = "steady.json"
 """Where a run's own measurements of switches and streams are looked for."""
 
@@ -69,6 +71,8 @@ class _Reader:
             self.missing.append(f"{name}: {why}")
         except InputError as error:
             self.missing.append(f"{name}: {error}")
+        except DAMAGE as error:
+            self.missing.append(f"{name}: {file} is damaged ({type(error).__name__})")
         return None
 
 
@@ -77,7 +81,7 @@ def _open(path: epath.PathLike) -> tuple[epath.Path, RunConfig]:
     name = os.fspath(path)
     try:
         file = epath.Path(path) / "config.json"
-        content = file.read_text() if file.is_file() else None
+        content = file.read_bytes() if file.is_file() else None
     except Exception as error:  # whatever a store raises
         if not is_remote(name) and not isinstance(error, OSError):
             raise
@@ -89,7 +93,7 @@ def _open(path: epath.PathLike) -> tuple[epath.Path, RunConfig]:
         )
     try:
         fields = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise InputError(f"run {name!r}: its config.json is damaged") from None
     return epath.Path(path), from_dict(RunConfig, fields, file)
 
@@ -98,7 +102,7 @@ def _check_versions(run: epath.Path) -> None:
     for name, known in FORMAT_VERSIONS.items():
         try:
             version = json.loads((run / name).read_text())["format_version"]
-        except (OSError, ValueError, KeyError, TypeError):
+        except DAMAGE:
             continue  # whoever reads the file says what is wrong with it
         if version != known:
             raise InputError(

@@ -29,7 +29,7 @@ def _json(path: epath.PathLike, option: str) -> Any:
         return json.loads(epath.Path(path).read_text())
     except OSError:
         raise InputError(f"{option} {name!r}: the file cannot be read") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{option} {name!r} is not JSON: {error}") from None
 
 
@@ -69,7 +69,7 @@ def read_steady(path: epath.PathLike) -> tuple[Streamed, ...]:
         if "trace" in found:
             return (_streamed(found, "stream"),)
         return tuple(_streamed(fields, fields["name"]) for fields in found["strategies"])
-    except (TypeError, KeyError, ValueError, AttributeError):
+    except (TypeError, LookupError, ValueError, AttributeError):
         raise InputError(
             f"steady {os.fspath(path)!r}: allowed is a file that dysr stream --json or "
             f"experiments/steady_fps.py wrote"

@@ -1,6 +1,8 @@
 """Every candidate ever evaluated, one JSON line each, append-only."""
 
 import json
+import math
+import operator
 import os
 from typing import NamedTuple
 
@@ -63,8 +65,11 @@ class Archive:
             fields = json.loads(line)
             arch = tuple(int(index) for index in fields["arch"])
             numbers = {k: float(fields[k]) for k in ("psnr_y", "latency_ms", "seconds")}
-            return Record(**{**fields, **numbers, "arch": arch})
-        except (ValueError, TypeError, KeyError):
+            generation = operator.index(fields["generation"])
+            if any(map(math.isnan, numbers.values())) or not 0 <= generation < 2**31:
+                raise ValueError
+            return Record(**{**fields, **numbers, "arch": arch, "generation": generation})
+        except (ValueError, TypeError, KeyError, RecursionError, OverflowError):
             path = os.fspath(self._path)
             raise InputError(f"archive {path!r}: line {number} is damaged") from None
 

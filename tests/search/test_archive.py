@@ -84,6 +84,35 @@ def test_a_damaged_line_is_named(written, damage):
         Archive(written)
 
 
+def test_what_two_searches_once_wrote_counts_once(written):
+    """Each wrote every candidate; the first line of an arch is the one that was searched with."""
+    again = [record._replace(generation=9, seconds=9.0) for record in RECORDS]
+    lines = b"".join(json.dumps(record._asdict()).encode() + b"\n" for record in again)
+    content = written.read_bytes() + lines
+    written.write_bytes(content)
+    archive = Archive(written)
+    assert list(archive.records.values()) == RECORDS
+    new = RECORDS[0]._replace(name="id-c3-u1", arch=(0, 2, 0))
+    archive.append([new])
+    assert list(Archive(written).records.values()) == [*RECORDS, new]
+    assert written.read_bytes().startswith(content)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *(("generation", value) for value in (None, "x", [], 0.5, -1, 1e400, 2**40)),
+        *(("arch", value) for value in ([1e400], [None], 3)),
+        *((key, float("nan")) for key in ("psnr_y", "latency_ms", "seconds")),
+    ],
+)
+def test_values_that_no_candidate_has_are_damage(written, key, value):
+    with written.open("a") as file:
+        file.write(json.dumps(RECORDS[0]._asdict() | {key: value}) + "\n")
+    with pytest.raises(InputError, match="line 4 is damaged"):
+        Archive(written)
+
+
 def test_an_unknown_field_is_damage(written):
     record = RECORDS[0]._asdict() | {"ssim": 0.9}
     with written.open("a") as file:

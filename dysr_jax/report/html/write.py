@@ -72,8 +72,18 @@ def write_report(
     data = read_run(run, switch=switch, steady=steady)
     target = _target(run, out, overwrite=overwrite)
     with exclusive(target):
-        _write(target, render(with_image(data, image) if image is not None else data))
+        _write(target, _rendered(with_image(data, image) if image is not None else data))
     return target
+
+
+def _rendered(data: RunData) -> str:
+    """The page; files that are whole, each by itself, and contradict each other are the run's fault."""
+    try:
+        return render(data)
+    except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
+        raise InputError(
+            f"run {data.path!r} is damaged: its files do not fit together ({type(error).__name__}: {error})"
+        ) from error
 
 
 def _write(target: epath.Path, page: str) -> None:
