@@ -10,6 +10,7 @@ from dysr_jax.bench.profile import profile
 from dysr_jax.commands.common import check_json
 from dysr_jax.config import RunConfig
 from dysr_jax.errors import InputError
+from dysr_jax.exclusive import exclusive
 from dysr_jax.processes import OPTIONS, job
 from dysr_jax.report.latency import latency_figure
 from dysr_jax.report.tables import profile_table
@@ -70,8 +71,9 @@ class Profile:
         check_json(self.out, "out")
         if self.out.suffix != ".json":
             raise InputError(f"out {str(self.out)!r}: allowed is a .json file")
-        found = profile(self.run, archs=self.archs)
-        save_table(self.out, found.table)
         figure = self.out.with_suffix(".png")
-        latency_figure(figure, found)
+        with exclusive(self.out):
+            found = profile(self.run, archs=self.archs)
+            save_table(self.out, found.table)
+            latency_figure(figure, found)
         print(f"{profile_table(found)}\n  {self.out}\n  {figure}")

@@ -28,7 +28,8 @@ class TrainConfig:
     sampling: Sampling = "uniform"
     """How random archs are drawn (`dysr_jax.train.sampling.draw`)."""
     sandwich: bool = True
-    """Train the largest and the smallest arch at every step (the sandwich rule)."""
+    """Train the largest and the smallest arch at every step (the sandwich rule). With `archs` patch the
+    smallest takes the place of one random arch in eight; of a batch of one it is a passage more."""
     largest_steps: int = 0
     """Updates at the start that train the largest arch alone; a multiple of `chunk`."""
     distill: float = 0.5

@@ -34,7 +34,7 @@ def train(
     """Train the supernet, or go on from the newest checkpoint of `run`.
 
     The result depends on the arguments only: a run that was killed ends with the same bits (on the CPU)
-    as one that was not.
+    as one that was not. Over more processes or devices sums have another order, and last bits differ.
 
     Args:
         key: initial weights and all draws come from it.

@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 from pymoo.indicators.hv import HV
 
+from dysr_jax.data.sources import Pair
 from dysr_jax.errors import InputError
+from dysr_jax.metrics import MOST_DB
 from dysr_jax.report.candidates import growth
+from dysr_jax.report.comparison import compare
 from dysr_jax.report.measured import predictions
 from dysr_jax.report.rundata import read_run
 from dysr_jax.runtime.trace import FrameRecord, Trace
@@ -152,6 +155,9 @@ def test_a_run_with_given_weights_says_that_nothing_was_trained(run):
         ("latency.json", "{", "latency table", "missing or damaged"),
         ("pareto.json", "{", "members", "damaged"),
         ("pareto.json", "[]", "members", "damaged"),
+        ("pareto.json", "[" * 100_000, "members", "damaged"),
+        ("latency.json", "[" * 100_000, "latency table", "damaged"),
+        ("comparison/comparison.json", '{"pictures": {}}', "images", "damaged"),
         ("comparison/comparison.json", "{", "images", "damaged"),
         ("comparison/00.png", "no picture", "images", "damaged"),
     ],
@@ -161,6 +167,25 @@ def test_a_damaged_part_is_said_and_the_others_are_read(run, name, content, part
     data = read_run(run)
     assert said in absent(data)[part]
     assert set(absent(data)) == {part, "switch latencies", "steady rate"}
+
+
+@pytest.mark.parametrize("value", [None, "x", [], {}, True, 1e400])
+def test_a_member_with_a_value_of_another_type_is_damage(run, value):
+    """Each of them once ended in a trace while the page was made."""
+    whole = json.loads((run / "pareto.json").read_text())
+    for key in ("name", "psnr_y", "latency_ms", "fps", "params"):
+        if key == "name" and value == "x":
+            continue
+        members = [{**whole["members"][0], key: value}, *whole["members"][1:]]
+        (run / "pareto.json").write_text(json.dumps({**whole, "members": members}))
+        assert absent(read_run(run))["members"].startswith("members: pareto.json")
+
+
+def test_an_exact_picture_has_a_finite_psnr(tiny_run):
+    """JSON has no infinity, and a flat image is upscaled exactly."""
+    hr = np.zeros((24, 32, 3), np.uint8)
+    found = compare(tiny_run.bundle, Pair("black", hr[::2, ::2], hr))
+    assert found.psnr_y["bicubic"] == MOST_DB
 
 
 def test_records_of_another_space(run):
