@@ -17,7 +17,8 @@ def display_matrix(frame: "av.VideoFrame") -> Matrix:
     """What turns and mirrors a frame for display; `UPRIGHT` without such metadata."""
     from av.sidedata.sidedata import Type
 
-    data: Any = frame.side_data.get(Type.DISPLAYMATRIX)  # type: ignore[call-overload]
+    side_data: Any = frame.side_data  # PyAV 18 and 19 annotate it differently
+    data = side_data.get(Type.DISPLAYMATRIX)
     if data is None:
         return UPRIGHT
     # Rows of three in 16.16 fixed point (the last column in 2.30); translations do not matter here.

@@ -9,6 +9,7 @@ from fractions import Fraction
 
 import pytest
 
+from dysr_jax.cli import main
 from dysr_jax.runtime.trace import trace_from_json
 from dysr_jax.video.reader import open_video
 from dysr_jax.video.writer import open_writer
@@ -35,24 +36,28 @@ def film(tmp_path_factory, photograph):
     return path
 
 
-def test_a_video_goes_through_a_first_and_a_second_time(python, film, photograph, tmp_path):
+def test_a_video_goes_through_here_and_in_a_second_process(python, film, photograph, tmp_path):
+    def command(number):
+        files = (film, tmp_path / f"{number}.mp4", "--json", tmp_path / f"{number}.json")
+        return ["stream", *map(str, files)]
+
+    assert main(command(0)) == 0
+    python("-m", "dysr_jax.cli", *command(1))
     for number in range(2):
-        out, trace = tmp_path / f"{number}.mp4", tmp_path / f"{number}.json"
-        python("-m", "dysr_jax.cli", "stream", film, out, "--json", trace)
-        with open_video(out) as reader:
+        with open_video(tmp_path / f"{number}.mp4") as reader:
             frames = [frame.image for frame in reader.frames()]
+        trace = trace_from_json(json.loads((tmp_path / f"{number}.json").read_text()))
         assert {frame.shape for frame in frames} == {(360, 640, 3)}
-        assert len(frames) == len(trace_from_json(json.loads(trace.read_text())).frames) == FRAMES
+        assert len(frames) == len(trace.frames) == FRAMES
         # What was decoded again is the photograph: the codec and the network change little of it.
-        apart = frames[-1][1::4, 1::4].astype(int) - photograph
-        assert abs(apart).mean() < 12
+        assert abs(frames[-1][1::4, 1::4].astype(int) - photograph).mean() < 12
 
 
-def test_a_search_that_is_killed_goes_on_and_ends(python, environ, tmp_path):
+def test_a_search_that_is_killed_goes_on_and_ends(environ, tmp_path):
     run = tmp_path / "run"
-    command = ["-m", "dysr_jax.cli", "search", "--out", run, "--train.steps", "200", *SMALL]
+    command = ["search", "--out", str(run), "--train.steps", "200", *SMALL]
     first = subprocess.Popen(
-        [sys.executable, *map(str, command)],
+        [sys.executable, "-m", "dysr_jax.cli", *command],
         env=environ,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -64,52 +69,28 @@ def test_a_search_that_is_killed_goes_on_and_ends(python, environ, tmp_path):
     first.send_signal(signal.SIGKILL)
     first.wait()
     assert not (run / "pareto.json").exists()
-    done = python(*command)
-    assert (run / "report.html").stat().st_size > 100_000, done.stdout
-    results = json.loads((run / "pareto.json").read_text())
-    assert 1 <= len(results["members"]) <= 3
+    assert main(command) == 0
+    assert (run / "report.html").stat().st_size > 100_000
+    assert 1 <= len(json.loads((run / "pareto.json").read_text())["members"]) <= 3
     assert len((run / "archive.jsonl").read_text().splitlines()) >= 16
 
 
+BENCHMARKS = {
+    "fps": ("--members", "fastest", "--outputs", "360", "--rounds", "2", "--seconds", "0.2")
+    + ("--no-torch",),
+    "switch": ("--switches", "12", "--frame", "48", "64", "--members", "fastest", "best")
+    + ("--strategies", "fused", "chained"),
+    "search": (*SMALL, "--populations", "16", "--rounds", "2", "--compiled", "1"),
+}
+
+
 @pytest.mark.parametrize(
-    ("rows", "command"),
-    [
-        (
-            "rows",
-            (
-                "fps",
-                "--members",
-                "fastest",
-                "--outputs",
-                "360",
-                "--rounds",
-                "2",
-                "--seconds",
-                "0.2",
-            ),
-        ),
-        (
-            "strategies",
-            (
-                "switch",
-                "--switches",
-                "12",
-                "--frame",
-                "48",
-                "64",
-                "--strategies",
-                "fused",
-                "chained",
-            ),
-        ),
-        ("methods", ("search", *SMALL, "--populations", "16", "--rounds", "2", "--compiled", "1")),
-    ],
-    ids=["fps", "switch", "search"],
+    ("name", "rows"), [("fps", "rows"), ("switch", "strategies"), ("search", "methods")]
 )
-def test_benchmarks_run(python, tmp_path, rows, command):
+def test_benchmarks_run(tmp_path, capsys, name, rows):
     figures = tmp_path / "figures.json"
-    done = python("-m", "dysr_jax.cli", "bench", *command, "--json", figures)
-    assert done.stdout.strip()
+    assert main(["bench", name, *BENCHMARKS[name], "--json", str(figures)]) == 0
+    assert capsys.readouterr().out.strip()
     found = json.loads(figures.read_text())
     assert "cpu" not in found["device"].lower()
     assert found[rows] and all("failed" not in row for row in found[rows]), found
