@@ -70,6 +70,10 @@ class Jitted:
         """As of `jax.jit`."""
         return self._told(exact_options()).lower(*args, **kwargs)
 
+    def trace(self, *args: Any, **kwargs: Any) -> Any:
+        """As of `jax.jit`; `jax.export` asks for it."""
+        return self._told(exact_options()).trace(*args, **kwargs)
+
     def clear_cache(self) -> None:
         """Forget what was compiled."""
         for jitted in self._by_told.values():

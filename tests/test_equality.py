@@ -35,12 +35,15 @@ def filled(kind):
     for field in dataclasses.fields(kind):
         text = str(field.type)
         value = 1
+        nested = "dict[str, dict" in text
         if any(name in text for name in ("Array", "ndarray", "Params")) or text == "typing.Any":
             value = jnp.arange(3.0) if "Array" in text else np.arange(3.0)
         elif "dict" in text or "Mapping" in text:
             value = {"a": 1.0}
         elif "list" in text:
             value = [1.0]
+        if nested:  # parameters
+            value = {"slot00": {"conv": np.arange(3.0)}}
         object.__setattr__(made, field.name, value)
     return made
 

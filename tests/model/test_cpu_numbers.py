@@ -104,6 +104,7 @@ def test_a_jitted_function_can_be_a_part_of_another():
     assert jax.jit(lambda x: doubled(x) + 1)(1.0) == 3.0
     assert jax.grad(doubled)(1.0) == 2.0
     assert jax.eval_shape(doubled, 1.0).shape == ()
+    assert isinstance(doubled, jax.stages.Wrapped)
 
 
 def fused(text):
