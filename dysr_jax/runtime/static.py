@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from dysr_jax.compiling import exact_options
 from dysr_jax.device import default_device
 from dysr_jax.model.branches import Branch
 from dysr_jax.model.programs import Output, compiler_options, frame_spec, lower_static
@@ -76,6 +77,7 @@ def stage_executable(
         "scale": net.space.scale,
         "dtype": jnp.dtype(net.dtype).name,
         "output": output,
+        "options": exact_options(),
     }
     branches = [] if part.branch is None else [part.branch]
     return _executable(
@@ -113,7 +115,7 @@ def _start_convolutions(device: jax.Device) -> None:
     cuDNN cannot initialise itself while a graph is captured: the first executable fails there with
     CUDNN_STATUS_EXECUTION_FAILED if it was not compiled, and so autotuned, in the same process.
     """
-    if compiler_options():
+    if "xla_gpu_enable_command_buffer" in compiler_options():
         image, kernel = jnp.zeros((1, 8, 8, 8)), jnp.zeros((3, 3, 8, 8))
         layout = ("NHWC", "HWIO", "NHWC")
         convolved = jax.lax.conv_general_dilated(

@@ -75,12 +75,12 @@ def test_a_search_that_is_killed_goes_on_and_ends(environ, tmp_path):
     assert len((run / "archive.jsonl").read_text().splitlines()) >= 16
 
 
+FPS = "--members fastest --outputs 360 --rounds 2 --seconds 0.2 --no-torch"
+SWITCH = "--members fastest best --switches 12 --frame 48 64 --strategies fused chained"
 BENCHMARKS = {
-    "fps": ("--members", "fastest", "--outputs", "360", "--rounds", "2", "--seconds", "0.2")
-    + ("--no-torch",),
-    "switch": ("--switches", "12", "--frame", "48", "64", "--members", "fastest", "best")
-    + ("--strategies", "fused", "chained"),
-    "search": (*SMALL, "--populations", "16", "--rounds", "2", "--compiled", "1"),
+    "fps": FPS.split(),
+    "switch": SWITCH.split(),
+    "search": [*SMALL, "--populations", "16", "--rounds", "2", "--compiled", "1"],
 }
 
 
