@@ -3,9 +3,12 @@
 With DYSR_TEST_ACCELERATOR=1 JAX takes the GPU or TPU that it finds, and compiles as it does for users.
 """
 
+import fcntl
 import functools
+import json
 import os
 import pathlib
+import shutil
 import signal
 
 if os.environ.get("DYSR_TEST_ACCELERATOR") != "1":
@@ -34,12 +37,13 @@ import pytest
 from etils.epath import backend
 from fsspec.implementations.memory import MemoryFileSystem
 
+from dysr_jax.atomic import write_json
 from dysr_jax.config import RunConfig, SpaceConfig
 from dysr_jax.data.sources import DataConfig
 from dysr_jax.model.programs import make_supernet
 from dysr_jax.model.supernet import init_params
 from dysr_jax.run import run_search
-from dysr_jax.runtime.bundle import Bundle, make_bundle, make_member
+from dysr_jax.runtime.bundle import Bundle, load_bundle, make_bundle, make_member
 from dysr_jax.search.config import SearchConfig
 from dysr_jax.space import SearchSpace, uniform
 from dysr_jax.train.config import TrainConfig
@@ -134,12 +138,24 @@ def tiny() -> RunConfig:
 
 
 @pytest.fixture(scope="session")
-def tiny_run(tmp_path_factory) -> Run:
-    """TINY, run once for all tests of a worker; tests must not change its files."""
-    path = tmp_path_factory.mktemp("run") / "tiny"
-    lines: list[str] = []
-    bundle = run_search(TINY, path, say=lines.append)
-    return Run(path, bundle, lines)
+def tiny_run(tmp_path_factory, worker_id) -> Run:
+    """TINY, run once for the tests of all workers; tests must not change its files.
+
+    What it left in the cache, the latency table above all, is then in that of each worker.
+    """
+    base = tmp_path_factory.getbasetemp()
+    shared = (base if worker_id == "master" else base.parent) / "tiny"
+    path, said, cache = shared / "run", shared / "said.json", shared / "cache"
+    shared.mkdir(exist_ok=True)
+    with (shared / "lock").open("w") as lock, pytest.MonkeyPatch.context() as patch:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not said.exists():
+            patch.setenv("DYSR_CACHE_DIR", str(cache))
+            lines: list[str] = []
+            run_search(TINY, path, say=lines.append)
+            write_json(said, lines)
+    shutil.copytree(cache, os.environ["DYSR_CACHE_DIR"], dirs_exist_ok=True)
+    return Run(path, load_bundle(path / "bundle"), json.loads(said.read_text()))
 
 
 @pytest.fixture(scope="session")

@@ -70,6 +70,6 @@ def test_the_same_command_trains_nothing_again(finished, run, module, monkeypatc
 
 def test_an_arch_that_is_none_is_refused_before_training(run, tmp_path):
     with pytest.raises(SystemExit) as error:
-        run("--out", tmp_path / "none", "--archs", "2c3-u1", "9zz-u1")
+        run("--out", tmp_path / "none", "--archs", "c3-u1", "9zz-u1")
     assert "arch name '9zz-u1'" in str(error.value)
     assert not (tmp_path / "none").exists()
