@@ -58,6 +58,8 @@ def typed(hint: Any, value: Any, where: str) -> Any:
     if origin is Literal:
         if value in arguments:
             return value
+        known = ", ".join(map(str, arguments))
+        raise InputError(f"{where}: {value!r} is not one of {known}")
     elif origin is tuple and isinstance(value, (list, tuple)):
         kinds = arguments[:1] * len(value) if arguments[-1] is Ellipsis else arguments
         if len(kinds) == len(value):

@@ -30,7 +30,7 @@ _LAYOUTS: Final = ('{"shape"', "ImageJ=")
 _SIZE: Final = (ExifTags.Base.ExifImageWidth, ExifTags.Base.ExifImageHeight)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Metadata:
     """What goes from one file to the next."""
 

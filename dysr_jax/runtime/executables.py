@@ -22,7 +22,7 @@ from dysr_jax.runtime.compilations import LOADED
 from dysr_jax.runtime.fingerprint import Parts, environment, shapes
 from dysr_jax.runtime.memory import generated_bytes
 from dysr_jax.runtime.private_files import read_private, trim, write_private
-from dysr_jax.runtime.serialisation import deserialised, serialised
+from dysr_jax.runtime.serialisation import deserialised, is_whole, serialised
 
 LIMIT: Final = 2**30
 """Bytes on disk; what was not used for longest goes first."""
@@ -144,12 +144,9 @@ class ExecutableCache:
         result: Any,
         compiled: jax.stages.Compiled,
     ) -> Executable:
-        """Write what can be loaded again; whatever prevents it, the executable is good.
-
-        On the CPU what JAX took from its own cache cannot be loaded: functions are missing.
-        """
+        """Write what can be loaded again; whatever prevents it, the executable is good."""
         payload = serialised(compiled)
-        if payload is not None and deserialised(payload, arguments, result) is not None:
+        if payload is not None and is_whole(payload, arguments, result):
             with contextlib.suppress(OSError):
                 write_private(path, _packed(key, payload))
                 trim(self.folder, SUFFIX, self.limit)

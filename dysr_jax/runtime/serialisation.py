@@ -3,6 +3,7 @@
 from typing import Any
 
 import jax
+import numpy as np
 from jax.experimental import serialize_executable
 
 from dysr_jax.device import default_device
@@ -39,3 +40,20 @@ def deserialised(
         )
     except Exception:  # it depends on the backend what it raises
         return None
+
+
+def is_whole(payload: bytes, arguments: tuple[Any, ...], result: Any) -> bool:
+    """Whether what was serialised can be loaded, and runs.
+
+    On the CPU functions are missing where JAX took the executable from its own cache: where it has one,
+    the program runs once to know.
+    """
+    loaded = deserialised(payload, arguments, result)
+    if loaded is None or not jax.config.jax_compilation_cache_dir:
+        return loaded is not None
+    zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), arguments)
+    try:
+        jax.block_until_ready(loaded(*zeros))
+    except RuntimeError:  # JAX's own errors are of this kind
+        return False
+    return True

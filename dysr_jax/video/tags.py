@@ -47,7 +47,7 @@ def stream_tags(metadata: Mapping[str, str]) -> dict[str, str]:
     return tags if name is None else {"title": name, **tags}
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Head:
     """What the head of a file says."""
 

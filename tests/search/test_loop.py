@@ -181,7 +181,6 @@ def test_a_population_as_large_as_the_space(problem, tmp_path, monkeypatch):
         ("objectives", ("psnr_y",)),
         ("objectives", ("latency_ms", "params")),
         ("objectives", ("psnr_y", "latency_ms", "psnr_y")),
-        ("objectives", ("psnr_y", "latency_ms", "fps")),
     ],
 )
 def test_check_config_names_field_and_value(field, value):
@@ -189,6 +188,13 @@ def test_check_config_names_field_and_value(field, value):
     with pytest.raises(InputError) as caught:
         check_config(wrong, SPACE)
     assert str(caught.value).startswith(f"search.{field} {value}: allowed ")
+
+
+def test_an_unknown_objective_is_named():
+    with pytest.raises(
+        InputError, match=r"^search\.objectives: 'fps' is not one of psnr_y, "
+    ):
+        dataclasses.replace(CONFIG, objectives=("psnr_y", "latency_ms", "fps"))
 
 
 @pytest.mark.parametrize(
