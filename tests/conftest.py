@@ -23,7 +23,7 @@ if os.environ.get("DYSR_TEST_ACCELERATOR") != "1":
         "JAX_COMPILATION_CACHE_DIR",
         str(pathlib.Path(__file__).parents[1] / ".pytest_cache" / "compiled"),
     )
-    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.3"
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
     os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "0"
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
 

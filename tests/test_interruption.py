@@ -84,6 +84,7 @@ def committed_steps(run: pathlib.Path) -> list[int]:
     return [int(path.parent.name) for path in found if path.parent.name.isdigit()]
 
 
+@pytest.mark.long
 def test_sigkill_in_training_and_in_the_search(config, uninterrupted, tmp_path):
     run, config_file = tmp_path / "run", tmp_path / "config.json"
     write_json(config_file, to_dict(config))

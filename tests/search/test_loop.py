@@ -191,9 +191,7 @@ def test_check_config_names_field_and_value(field, value):
 
 
 def test_an_unknown_objective_is_named():
-    with pytest.raises(
-        InputError, match=r"^search\.objectives: 'fps' is not one of psnr_y, "
-    ):
+    with pytest.raises(InputError, match=r"^search\.objectives: 'fps' is not one of psnr_y, "):
         dataclasses.replace(CONFIG, objectives=("psnr_y", "latency_ms", "fps"))
 
 

@@ -17,8 +17,12 @@ from dysr_jax.train.losses import (
     group_loss,
     image_loss,
     l1,
+    largest_alone,
 )
-from dysr_jax.train.losses import largest_alone as loss_of_largest
+
+# One program each: operations that are called one by one are compiled one by one.
+loss_of_group = jax.jit(group_loss, static_argnames=("net", "config"))
+loss_of_largest = jax.jit(largest_alone, static_argnames=("net", "config"))
 
 PATCHES, PASSAGES = 16, 2
 SMALLS = 2
@@ -53,7 +57,7 @@ def archs(space):
 def outputs(case):
     """The static programs: `(params) -> [3, B, ...]`, the archs in the order of their branches."""
     net, _, lr, _ = case
-    return lambda params: [net.apply({"params": params}, lr, (i, 0)) for i in range(3)]
+    return jax.jit(lambda params: [net.apply({"params": params}, lr, (i, 0)) for i in range(3)])
 
 
 # --- images against images --------------------------------------------------------------------------
@@ -159,7 +163,7 @@ def test_the_sandwich_is_the_mean_over_all_passages(mode, config, case, archs, o
 @pytest.mark.parametrize("mode", ["group", "patch"])
 def test_the_metrics_are_l1_of_each_kind(mode, case, archs, outputs):
     net, params, lr, hr = case
-    _, metrics = group_loss(params, net, lr, hr, archs[mode], DISTILLED)
+    _, metrics = loss_of_group(params, net, lr, hr, archs[mode], DISTILLED)
     outs = np.stack(outputs(params))
     errors = np.abs(outs - hr).mean((2, 3, 4))  # [arch, patch]
     students = passages(net.space, archs[mode])
@@ -180,7 +184,7 @@ def test_the_metrics_are_l1_of_each_kind(mode, case, archs, outputs):
 def test_without_the_sandwich_only_random_archs_count(mode, case, archs, outputs):
     net, params, lr, hr = case
     config = dataclasses.replace(DISTILLED, sandwich=False)
-    loss, metrics = group_loss(params, net, lr, hr, archs[mode], config)
+    loss, metrics = loss_of_group(params, net, lr, hr, archs[mode], config)
     errors = np.abs(np.stack(outputs(params)) - hr).mean((2, 3, 4))
     rows = np.broadcast_to(archs[mode][..., 0].reshape(PASSAGES, -1), (PASSAGES, PATCHES))
     expected = np.mean([errors[row, np.arange(PATCHES)] for row in rows])
@@ -234,8 +238,12 @@ def test_the_teacher_is_not_trained_towards_its_students(mode, share, case):
     if mode == "patch":
         only = jnp.broadcast_to(only, (1, PATCHES, 2))
     config = TrainConfig(distill=1.0)
-    grads = jax.grad(lambda p: group_loss(p, net, lr, hr, only, config)[0])(params)
-    alone = jax.grad(lambda p: l1(net.apply({"params": p}, lr, largest(net.space)), hr))(params)
+
+    def own(params):
+        return l1(net.apply({"params": params}, lr, largest(net.space)), hr)
+
+    grads = jax.jit(jax.grad(lambda p: group_loss(p, net, lr, hr, only, config)[0]))(params)
+    alone = jax.jit(jax.grad(own))(params)
     mine = grads["slot00"]["pair_in"]
     assert float(jnp.abs(mine).max()) > 0
     np.testing.assert_allclose(mine, alone["slot00"]["pair_in"] / share, rtol=1e-4, atol=1e-8)

@@ -1,6 +1,7 @@
 """The training step on several devices, and what a chunk does to the state."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -37,9 +38,16 @@ BY_PATCH = dataclasses.replace(
 """Every patch with an arch of its own, and all that is done to patches."""
 
 
+@functools.cache
+def fresh_state(space, config):
+    return jax.device_get(
+        init_state(jax.random.key(0), space, config)
+    )  # a chunk takes what it is given
+
+
 def run_chunk(space, pool, config, devices, **options):
     mesh = parallel.device_mesh(devices)
-    state = parallel.replicate(init_state(jax.random.key(0), space, config), mesh)
+    state = parallel.replicate(fresh_state(space, config), mesh)
     chunk = make_train_chunk(Supernet(space), config, mesh, **options)
     return chunk(state, parallel.replicate(pool, mesh), jax.random.key(1))
 
@@ -86,7 +94,7 @@ def test_n_devices_make_the_step_of_one(space, pool, mode, request):
 
 def test_the_largest_only_moves_what_the_largest_reads(space, pool, one_device_by_patch):
     """In a space where it reads a part: with other archs, more moves."""
-    before = init_state(jax.random.key(0), space, BY_PATCH).params
+    before = fresh_state(space, BY_PATCH).params
     read = arch_params(before, space, largest(space))
     others = {"depthwise", "pointwise", "pointwise_bias", "conv", "conv_bias"}
     assert read["slot00"].keys() == before["slot00"].keys() - others
@@ -108,7 +116,7 @@ def test_the_largest_only_moves_what_the_largest_reads(space, pool, one_device_b
 
 
 def test_a_chunk_moves_every_kernel_and_counts_steps(space, one_device):
-    before = init_state(jax.random.key(0), space, CONFIG)
+    before = fresh_state(space, CONFIG)
     after, metrics = one_device
     assert int(after.step) == CONFIG.chunk
     assert metrics["loss"].shape == (CONFIG.chunk,)
@@ -127,7 +135,7 @@ def test_the_same_key_gives_the_same_bits(space, pool, one_device):
 
 def test_the_moving_average_is_of_the_weights(space):
     """Three updates by hand: decays 1/10, 2/11 and 3/12 until the configured one is reached."""
-    state, _ = to_vectors(init_state(jax.random.key(0), space, CONFIG))
+    state, _ = to_vectors(fresh_state(space, CONFIG))
     expected, grads = state.params, jnp.ones_like(state.params)
     update = jax.jit(apply_gradients, static_argnums=2)
     for step in range(3):
@@ -149,11 +157,15 @@ SPREAD = uniform(slots=6, width=4, scale=2, branches=("id", "s3", "c3", "a1"), u
 COSTS = np.array([[0.0, 1.0, 3.0, 10.0]] * 6 + [[0.0] * 4])
 
 
+def archs_of_300_steps(costs):
+    keys = jax.random.split(jax.random.key(7), 300)
+    return np.asarray(jax.jit(jax.vmap(lambda key: draw_archs(key, SPREAD, 4, 2, costs)))(keys))
+
+
 @pytest.fixture(scope="module")
 def stratified():
     """Archs of 300 steps of 4 groups, `[300, 4, 2, slots]`."""
-    keys = jax.random.split(jax.random.key(7), 300)
-    return np.asarray(jax.vmap(lambda key: draw_archs(key, SPREAD, 4, 2, COSTS))(keys))
+    return archs_of_300_steps(COSTS)
 
 
 def test_archs_of_a_step_cost_alike(stratified):
@@ -161,9 +173,7 @@ def test_archs_of_a_step_cost_alike(stratified):
         cost = COSTS[np.arange(7), archs].sum(-1)
         return np.mean(cost.max(1) - cost.min(1))
 
-    keys = jax.random.split(jax.random.key(7), 300)
-    alone = jax.vmap(lambda key: draw_archs(key, SPREAD, 4, 2, None))(keys)
-    assert spread(stratified) < 0.25 * spread(np.asarray(alone))
+    assert spread(stratified) < 0.25 * spread(archs_of_300_steps(None))
 
 
 def test_stratified_archs_are_uniform_over_the_space(stratified):
