@@ -162,8 +162,14 @@ def tiny_run(tmp_path_factory, worker_id) -> Run:
 def three_members() -> Bundle:
     """A small bundle that nobody trained; with noise on all weights its members differ by many levels."""
     space = uniform(slots=2, width=4, scale=2, branches=("id", "s3", "c3", "r1"))
-    fresh = init_params(jax.random.key(0), space)
-    params = jax.tree.map(lambda x: x + 0.1 * jax.random.normal(jax.random.key(1), x.shape), fresh)
+
+    @jax.jit  # one program, not one for each shape
+    def noisy(params):
+        return jax.tree.map(
+            lambda x: x + 0.1 * jax.random.normal(jax.random.key(1), x.shape), params
+        )
+
+    params = noisy(init_params(jax.random.key(0), space))
     archs = [(0, 0, 0), (1, 2, 0), (3, 3, 1)]
     members = [make_member(space, arch, 30.0 + i, 1.0 + i) for i, arch in enumerate(archs)]
     net = make_supernet(space, "float32")

@@ -1,7 +1,9 @@
 """The quality table: members beside published models, as Markdown, CSV and a picture."""
 
+import contextlib
 import csv
 import importlib.util
+import io
 import json
 import pathlib
 import sys
@@ -43,13 +45,16 @@ def module():
     return found
 
 
-@pytest.fixture
-def written(module, tmp_path, monkeypatch, capsys):
-    (tmp_path / "recorded.json").write_text(json.dumps(RESULT))
-    options = ["--out", str(tmp_path), "--recorded", str(tmp_path / "recorded.json")]
-    monkeypatch.setattr(sys, "argv", ["quality.py", *options])
-    module.main()
-    return tmp_path, capsys.readouterr().out
+@pytest.fixture(scope="module")
+def written(module, tmp_path_factory):
+    """The folder that it leaves, and what it prints."""
+    out, printed = tmp_path_factory.mktemp("quality"), io.StringIO()
+    (out / "recorded.json").write_text(json.dumps(RESULT))
+    options = ["--out", str(out), "--recorded", str(out / "recorded.json")]
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(printed):
+        patch.setattr(sys, "argv", ["quality.py", *options])
+        module.main()
+    return out, printed.getvalue()
 
 
 def test_members_go_by_mult_adds_and_groups_apart(written):

@@ -24,7 +24,7 @@ OTHER = "id-s3-u1"
 
 @pytest.fixture(scope="module")
 def bundle():
-    params = jax.tree.map(lambda x: 3 * x, init_params(jax.random.key(0), SPACE))
+    params = jax.tree.map(lambda x: 3 * x, jax.device_get(init_params(jax.random.key(0), SPACE)))
     members = [
         make_member(SPACE, parse_arch(SPACE, n), 30.0 + i, 1.0 + i) for i, n in enumerate(NAMES)
     ]
