@@ -59,7 +59,7 @@ def is_duplicate(genes: chex.Array, population: chex.Array) -> chex.Array:
     return duplicate[len(population) :]
 
 
-@functools.partial(jax.jit, static_argnames=("operators", "population", "objectives"))
+@functools.partial(jit, static_argnames=("operators", "population", "objectives"))
 def init(key: chex.PRNGKey, operators: Operators, population: int, objectives: int = 2) -> State:
     """A state whose `genes` are the first generation.
 
