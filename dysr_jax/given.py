@@ -1,6 +1,7 @@
 """What callers give, as the types that are kept of it."""
 
 import operator
+import os
 from collections.abc import Iterable
 from typing import Any
 
@@ -17,6 +18,18 @@ def as_integer(value: Any) -> int | None:
         return operator.index(value)
     except TypeError:
         return None
+
+
+def as_path(value: Any, what: str) -> str:
+    """A path as text.
+
+    Raises:
+        InputError: it is something else.
+    """
+    path = os.fspath(value) if isinstance(value, (str, os.PathLike)) else None
+    if not isinstance(path, str):
+        raise InputError(f"{what} {value!r}: must be a path")
+    return path
 
 
 def as_tuple(value: Any, what: str, needed: str) -> tuple[Any, ...]:

@@ -1,7 +1,6 @@
 """The directory of a run: one config, begun once, gone on with after an interruption."""
 
 import json
-import os
 from typing import Any
 
 from etils import epath
@@ -10,6 +9,7 @@ from dysr_jax import parallel
 from dysr_jax.atomic import is_remote, write_json
 from dysr_jax.config import RunConfig, from_dict, to_dict
 from dysr_jax.errors import InputError
+from dysr_jax.given import as_path
 
 
 def open_run(out: epath.PathLike, config: RunConfig) -> epath.Path:
@@ -29,7 +29,7 @@ def open_run(out: epath.PathLike, config: RunConfig) -> epath.Path:
     def see() -> None:
         if not (run / "config.json").exists():
             raise InputError(
-                f"out {os.fspath(out)!r} is not what process 0 sees; allowed is a folder that all "
+                f"out {str(out)!r} is not what process 0 sees; allowed is a folder that all "
                 f"processes share, or gs://BUCKET/RUN"
             )
 
@@ -55,7 +55,7 @@ def agree(config: RunConfig) -> None:
 
 def _begin(out: epath.PathLike, config: RunConfig) -> None:
     """Find or make the directory, with an error of one line whatever kind of place it is."""
-    name = os.fspath(out)
+    name = as_path(out, "out")
     try:
         run = epath.Path(out)
     except KeyError:  # what epath says of `foo://`

@@ -530,7 +530,7 @@ def test_files_that_are_there_are_kept_unless_told(refused, bundle, photos, imag
     folder.mkdir()
     for name in ("0.png", "2.png"):
         (folder / name).write_bytes(b"mine")
-    assert "0.png' and 1 more exists" in refused("upscale", "--bundle", bundle, photos, folder)
+    assert "0.png' and 1 more exist;" in refused("upscale", "--bundle", bundle, photos, folder)
     assert dysr("upscale", "--bundle", bundle, photos, folder, "--skip-existing") == 0
     assert [path.read_bytes() == b"mine" for path in sorted(folder.iterdir())] == [
         True,

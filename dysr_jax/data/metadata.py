@@ -116,14 +116,14 @@ def _iptc(image: Image.Image) -> bytes:
 
 
 def _dpi(info: Mapping[Any, Any]) -> tuple[float, float] | None:
-    """What the file says; of a JPEG file that says nothing Pillow says 72."""
+    """What the file says; of a JPEG file that says nothing Pillow says 72, of a TIFF file 1."""
     if info.get("jfif_unit") == 0 and info.get("dpi") == (72, 72):
         return None
     try:
         along, down = (float(side) for side in info.get("dpi") or ())
     except (TypeError, ValueError, ZeroDivisionError):
         return None
-    usable = all(math.isfinite(side) and 1 <= side < 65_536 for side in (along, down))
+    usable = all(math.isfinite(side) and 1 < side < 65_536 for side in (along, down))
     return (along, down) if usable else None
 
 

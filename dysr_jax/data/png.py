@@ -12,6 +12,7 @@ from typing import IO, Final, NamedTuple
 MAGIC: Final = b"\x89PNG\r\n\x1a\n"
 TEXTS: Final = (b"tEXt", b"zTXt", b"iTXt")
 COLOURS: Final = (b"cHRM", b"gAMA", b"sRGB", b"cICP")
+_LENGTHS: Final = {b"cHRM": 32, b"gAMA": 4, b"sRGB": 1, b"cICP": 4, b"pHYs": 9}
 _PIXELS: Final = (b"IHDR", b"PLTE", b"IDAT", b"fdAT", b"IEND")
 _LARGEST: Final = 64 * 2**20
 """Bytes that a text or a profile may have."""
@@ -26,7 +27,7 @@ class Chunk(NamedTuple):
     data: bytes
     """Empty for pixels, which stay in the file."""
     sound: bool
-    """Whether it has the checksum that it says."""
+    """Whether it has the checksum that it says, and the length of its kind."""
 
 
 class PngParts(NamedTuple):
@@ -57,6 +58,7 @@ def _chunks(file: IO[bytes]) -> Iterator[Chunk]:
         data = file.read(length) if kept else b""
         checksum = zlib.crc32(data, zlib.crc32(kind)) if kept else _checksum(file, kind, length)
         sound = checksum == int.from_bytes(file.read(4), "big")
+        sound = sound and length == _LENGTHS.get(kind, length)
         yield Chunk(kind, start, stop, data, sound)
         start = stop
         if kind == b"IEND":
@@ -134,7 +136,7 @@ def split(file: IO[bytes]) -> PngParts:
     profile = next((_profile(chunk.data) for chunk in sound if chunk.kind == b"iCCP"), None)
     notes = []
     if any(not c.sound for c in out) or any(c in out for c in sound if _is_orientation(c)):
-        notes.append("a damaged part that is no pixels is left out")
+        notes.append("a damaged part beside its pixels is left out")
     if profile is None and any(chunk.kind == b"iCCP" for chunk in found):
         notes.append("its colour profile is damaged and is left out")
     colours = {chunk.kind: chunk.data for chunk in sound if chunk.kind in COLOURS}

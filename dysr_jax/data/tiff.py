@@ -122,7 +122,7 @@ def _check(page: Any, file: IO[bytes]) -> None:
 
 def _levels(page: Any) -> np.ndarray:
     """16-bit levels `[H, W, C]` of the colours, and of alpha where there is such."""
-    samples, photometric = page.asarray(), int(page.photometric)
+    samples, photometric = _samples(page), int(page.photometric)
     samples = samples[:, :, None] if samples.ndim == 2 else samples
     if page.planarconfig == 2 and page.samplesperpixel > 1:
         samples = np.moveaxis(samples, 0, 2)
@@ -137,6 +137,18 @@ def _levels(page: Any) -> np.ndarray:
     if kind == _ASSOCIATED:
         colour = np.minimum((colour * 65_535 + rest // 2) // np.maximum(rest, 1), 65_535)
     return np.concatenate([colour, rest], 2).astype(np.uint16)
+
+
+def _samples(page: Any) -> np.ndarray:
+    """As they are in the file; tifffile decodes some compressions by another package."""
+    try:
+        return page.asarray()
+    except (ImportError, ValueError) as error:
+        if isinstance(error, ImportError) or "imagecodecs" in str(error):
+            name = getattr(page.compression, "name", page.compression)
+            needed = "the package imagecodecs (pip install imagecodecs)"
+            raise ValueError(f"its compression {name} needs {needed} at this depth") from None
+        raise
 
 
 def _as_image(levels: np.ndarray, inks: bool) -> Image.Image:

@@ -18,6 +18,7 @@ from etils import epath
 from dysr_jax.atomic import replacing_directory, write_json
 from dysr_jax.device import device_name
 from dysr_jax.errors import InputError
+from dysr_jax.given import as_path
 from dysr_jax.model.compact import compact, kept_branches
 from dysr_jax.model.programs import compute_dtype, make_supernet
 from dysr_jax.model.supernet import Kept, Params, Supernet, init_params
@@ -246,7 +247,7 @@ def load_bundle(path: epath.PathLike) -> Bundle:
         InputError: a missing, truncated or altered file, another format version, or a branch that is
             not registered here.
     """
-    folder = epath.Path(path)
+    folder = epath.Path(as_path(path, "bundle"))
     manifest = read_manifest(folder)
     read_file(folder, manifest, LATENCY)
     weights = read_file(folder, manifest, WEIGHTS)

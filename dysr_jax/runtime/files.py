@@ -12,6 +12,7 @@ from dysr_jax.data.images import check_size, read_picture, reason_of, write_imag
 from dysr_jax.data.listing import is_folder, is_there, list_folder, no_images
 from dysr_jax.errors import InputError
 from dysr_jax.exclusive import exclusive
+from dysr_jax.given import as_path
 from dysr_jax.runtime.bank import Bank
 from dysr_jax.runtime.bundle import Bundle
 from dysr_jax.runtime.images import KEPT, upscale_image
@@ -80,11 +81,12 @@ def upscale_files(
         InputError: no such member, a missing file or folder, a file that is no image, a target that
             exists, cannot be written or is being written by another command.
     """
-    name, place = bundle.member(member).name, pathlib.Path(source)
+    place = pathlib.Path(as_path(source, "source"))
+    goal = None if target is None else pathlib.Path(as_path(target, "target"))
+    name = bundle.member(member).name
     if max_pixels < 1:
         raise InputError(f"max_pixels {max_pixels}: must be at least 1")
     work = _Work(Bank(bundle, keep=KEPT), name, max_pixels, progress)
-    goal = None if target is None else pathlib.Path(target)
     if not is_there(place):
         raise InputError(f"image {str(place)!r} does not exist")
     if is_folder(place):
@@ -128,9 +130,9 @@ def _missing(tasks: list[Task], overwrite: bool, skip_existing: bool) -> list[Ta
     """The tasks whose outputs have to be written; outputs that are there are refused, or left out."""
     there = [task.write for task in tasks if is_there(task.write)]
     if there and not (overwrite or skip_existing):
-        more = f" and {len(there) - 1} more" if len(there) > 1 else ""
+        more = f" and {len(there) - 1} more exist" if len(there) > 1 else " exists"
         raise InputError(
-            f"output {str(there[0])!r}{more} exists; allowed with --overwrite or --skip-existing"
+            f"output {str(there[0])!r}{more}; allowed with --overwrite or --skip-existing"
         )
     left = set(there) if skip_existing else set()
     return [task for task in tasks if task.write not in left]

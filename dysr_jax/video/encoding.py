@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 UNKNOWN = (0, 2, 3)
 """Numbers of H.273 that say nothing about primaries and transfer."""
 
-TECHNICAL = ("major_brand", "minor_version", "compatible_brands", "encoder", "rotate", "duration")
-"""What a container's metadata say about the file and not about the film."""
-
 
 def fine_tick(tick: Fraction, encoder: Encoder) -> Fraction:
     """A unit of which times on `tick` are multiples, of at most 1/10000 s where the encoder allows it."""

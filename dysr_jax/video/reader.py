@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from dysr_jax.errors import InputError
+from dysr_jax.given import as_path
 from dysr_jax.video import colour
 from dysr_jax.video.clock import Clock
 from dysr_jax.video.decode import Decoder
@@ -16,13 +17,16 @@ from dysr_jax.video.findings import Findings, declared_end
 from dysr_jax.video.orientation import Matrix, display_matrix, oriented, swaps_sides
 from dysr_jax.video.prefetch import Prefetched
 from dysr_jax.video.pyav import fraction
-from dysr_jax.video.source import name_of, open_container, refuse, video_stream
+from dysr_jax.video.source import open_container, refuse, video_stream
 from dysr_jax.video.tags import head_of, stream_tags
 
 if TYPE_CHECKING:
     import av
     from av.container import InputContainer
     from av.video.stream import VideoStream
+
+FASTEST = 120
+"""Frames a second; what is guessed above is the unit of the time stamps."""
 
 
 class VideoFrame(NamedTuple):
@@ -53,6 +57,8 @@ class Reader:
         """Width of a pixel by its height, as it is shown."""
         self.rate: Fraction = _rate(stream)
         """Frames a second, on average."""
+        self.densest: Fraction = _densest(stream, self.rate)
+        """Frames a second where they follow each other fastest, as far as FFmpeg can tell."""
         self.start = _start(container, stream)
         """The time of the file, in seconds, that is time 0 here."""
         self.tick: Fraction = fraction(stream.time_base) or 1 / self.rate
@@ -185,6 +191,12 @@ def _rate(stream: "VideoStream") -> Fraction:
     return next((rate for rate in map(fraction, rates) if rate and rate > 0), Fraction(25))
 
 
+def _densest(stream: "VideoStream", average: Fraction) -> Fraction:
+    """The average is less where the rate is variable, or a last frame stands long."""
+    guessed = fraction(stream.guessed_rate)
+    return max(average, guessed) if guessed and guessed <= FASTEST else average
+
+
 def _aspect(stream: "VideoStream", matrix: Matrix) -> Fraction:
     aspect = fraction(stream.sample_aspect_ratio) or Fraction(1)
     return 1 / aspect if swaps_sides(matrix) else aspect
@@ -214,7 +226,7 @@ def open_video(path: str | os.PathLike[str]) -> Reader:
     Raises:
         InputError: no such file, no video, none of its frames can be decoded, or HDR (PQ or HLG).
     """
-    name = name_of(path)
+    name = as_path(path, "video")
     container = open_container(name)
     try:
         return Reader(name, container, video_stream(name, container))

@@ -1,6 +1,5 @@
 """A video file, or standard input, as an open PyAV container with a stream that can be decoded."""
 
-import os
 import pathlib
 import sys
 from typing import TYPE_CHECKING, NoReturn
@@ -21,11 +20,6 @@ STILL = ("avif", "heic", "heix", "heim", "heis", "mif1")
 
 STANDARD = "-"
 """The path that stands for standard input or standard output."""
-
-
-def name_of(path: str | os.PathLike[str]) -> str:
-    """The path as it was given, `-` too."""
-    return os.fspath(path)
 
 
 def is_pipe(name: str) -> bool:

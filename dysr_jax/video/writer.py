@@ -17,11 +17,12 @@ import numpy as np
 
 from dysr_jax.errors import InputError
 from dysr_jax.exclusive import exclusive
+from dysr_jax.given import as_path
 from dysr_jax.video.encoding import Encoding
 from dysr_jax.video.formats import Format, format_of
 from dysr_jax.video.reader import Reader
 from dysr_jax.video.sink import Sink
-from dysr_jax.video.source import STANDARD, name_of
+from dysr_jax.video.source import STANDARD
 from dysr_jax.video.targets import check_target, open_target, partial_of
 from dysr_jax.video.worker import Worker
 
@@ -195,7 +196,7 @@ def open_writer(
         InputError: an unknown suffix, a file that is there, is the source or is being written by another
             command, a place that cannot be written to, or a size that cannot be encoded.
     """
-    name = name_of(path)
+    name = as_path(path, "video")
     form = format_of(name)
     if "\0" in name:
         raise InputError(f"video {name!r} cannot be written: its name has a null in it")
@@ -207,6 +208,8 @@ def open_writer(
         if name != STANDARD:
             held.enter_context(exclusive(name))
         check_target(name, like, overwrite=overwrite)
+        if like is not None and rate == like.rate and not form.tagged:
+            rate = like.densest  # at their average rate, frames of a variable rate were left out
         # Containers hold the terms of a fraction in 32 bits.
         rate = Fraction(rate).limit_denominator(100_000)
         sink = Sink(open_target(name), seekable=name != STANDARD)

@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import ExifTags, Image, ImageCms
 
 from dysr_jax.data.files import image_shape
@@ -198,3 +199,10 @@ def test_a_tiff_file_of_more_than_4_gb_is_a_big_one():
     for size, big in sizes.items():
         assert save_options(Metadata(), "TIFF", size).get("big_tiff", False) == big
     assert "big_tiff" not in save_options(Metadata(), "PNG", 5 * 2**30)
+
+
+def test_a_tiff_without_a_resolution_has_none(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", BIG, photometric="rgb", resolutionunit="none")
+    Image.fromarray(BIG).save(tmp_path / "b.tif")
+    for name in ("a.tif", "b.tif"):
+        assert read_picture(tmp_path / name).metadata.dpi is None

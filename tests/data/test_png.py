@@ -85,7 +85,15 @@ def test_a_large_profile_is_kept(write, tmp_path):
 def test_a_wrong_checksum_beside_the_pixels_is_told(write, kind):
     picture = read_picture(write(chunk(kind, b"Title\0text", damaged=True)))
     np.testing.assert_array_equal(picture.pixels, RGB)
-    assert picture.notes == ("a damaged part that is no pixels is left out",)
+    assert picture.notes == ("a damaged part beside its pixels is left out",)
+
+
+@pytest.mark.parametrize("kind", [b"gAMA", b"cHRM", b"sRGB", b"cICP", b"pHYs"])
+def test_a_wrong_length_beside_the_pixels_is_told(write, kind):
+    picture = read_picture(write(chunk(kind, b"")))
+    np.testing.assert_array_equal(picture.pixels, RGB)
+    assert picture.notes == ("a damaged part beside its pixels is left out",)
+    assert not picture.metadata.colours
 
 
 @pytest.mark.parametrize(

@@ -175,3 +175,19 @@ def test_pages(path):
     tifffile.imwrite(path, np.zeros((3, 2, 8, 9), np.uint16), photometric="minisblack")
     with pytest.raises(InputError, match=r"it has \d+ frames or pages"):
         read_picture(path)
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("<COMPRESSION.LZW: 5> requires the 'imagecodecs' package"), ImportError()]
+)
+def test_a_compression_that_needs_another_package(path, monkeypatch, error):
+    write(path, samples(4, 16), photometric="separated", compression="zlib")
+
+    def refuse(page):
+        raise error
+
+    monkeypatch.setattr(tifffile.TiffPage, "asarray", refuse)
+    with pytest.raises(
+        InputError, match="its compression ADOBE_DEFLATE needs the package imagecodecs"
+    ):
+        read_picture(path)

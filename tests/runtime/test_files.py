@@ -4,6 +4,7 @@ import contextlib
 import os
 import pathlib
 import warnings
+from fractions import Fraction
 
 import hypothesis
 import hypothesis.strategies as st
@@ -13,6 +14,7 @@ import pytest
 import tifffile
 from PIL import ExifTags, Image, ImageCms
 
+import dysr_jax
 from dysr_jax.cli import main
 from dysr_jax.data.images import check_suffix, read_image
 from dysr_jax.errors import InputError
@@ -288,6 +290,20 @@ def test_what_cannot_be_upscaled_is_named(bundle, image, kind):
         bundle.upscale(image)
     with pytest.raises(InputError, match=message):
         upscale_image(bundle._bank, image)
+
+
+@pytest.mark.parametrize("given", [None, 3, b"a.png", ["a.png"]])
+def test_what_is_no_path_is_named(bundle, given):
+    for call, name in (
+        (lambda: dysr_jax.upscale_files(bundle, given), "source"),
+        (lambda: dysr_jax.upscale_files(bundle, "a.png", given or 3), "target"),
+        (lambda: dysr_jax.load_bundle(given), "bundle"),
+        (lambda: dysr_jax.open_video(given), "video"),
+        (lambda: dysr_jax.open_writer(given, width=2, height=2, rate=Fraction(1)), "video"),
+        (lambda: dysr_jax.run_search(dysr_jax.RunConfig(), given), "out"),
+    ):
+        with pytest.raises(InputError, match=rf"^{name} .*: must be a path$"):
+            call()
 
 
 def test_a_negative_of_16_bits_is_one_from_pillow_too(bundle, tmp_path):

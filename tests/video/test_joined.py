@@ -222,6 +222,9 @@ def test_a_last_frame_that_stands_long(films, tmp_path, suffix):
     with av.open(str(tmp_path / f"out{suffix}")) as container:
         stream = container.streams.video[0]
         assert stream.duration * stream.time_base == Fraction(102, 25)
+    shown = [np.asarray(frame.planes[0]) for frame in films.decoded(tmp_path / f"out{suffix}")]
+    assert len(shown) == (102 if suffix == ".y4m" else 3)
+    assert not any(np.array_equal(a, b) for a, b in itertools.pairwise(shown[:3]))
 
 
 def test_sound_that_starts_late_stays_late(films, tmp_path):

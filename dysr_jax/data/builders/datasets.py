@@ -110,7 +110,8 @@ def _vid4(root: pathlib.Path, scale: int) -> Iterator[Group]:
     high = next(
         (root / name for name in ("GT", "HR", "original") if (root / name).is_dir()), root / "GT"
     )
-    clips = sorted(path.name for path in high.iterdir() if path.is_dir()) if high.is_dir() else []
+    folders = [path for path in high.iterdir() if path.is_dir()] if high.is_dir() else []
+    clips = sorted(path.name for path in folders if not path.name.startswith("."))
     for clip in clips or ("calendar", "city", "foliage", "walk"):
         yield Group(
             "test", Place(high / clip), Place(root / f"BIx{scale}" / clip) if scale else None, clip

@@ -16,6 +16,7 @@ from dysr_jax.data.builders.prepared import find_prepared, make_builder, needs_t
 from dysr_jax.data.builders.tree import Tree, find_images
 from dysr_jax.data.files import Duplicates
 from dysr_jax.errors import InputError
+from dysr_jax.exclusive import exclusive
 
 PathLike = str | os.PathLike[str]
 
@@ -46,7 +47,8 @@ def prepare_dataset(
 
     Raises:
         InputError: no such data set, no such folder; folders that miss or do not pair; images that cannot be
-            read, do not fit or are there twice; a place that cannot be written to. Images are named (the
+            read, do not fit or are there twice; a place that cannot be written to, or that another command
+            writes to. Images are named (the
             first few) and counted.
     """
     builder = make_builder(name, directory)
@@ -86,9 +88,12 @@ def _checked_tree(name: str, builder: Any, source: PathLike | None, duplicates: 
 def _build(builder: Any, path: pathlib.Path) -> None:
     builder.terminal = sys.stderr
     try:
-        for leftover in path.parent.glob(f"incomplete.*_{path.name}"):  # of builds that were killed
-            shutil.rmtree(leftover)
-        with tempfile.TemporaryDirectory() as downloads, _quiet():
+        path.parent.mkdir(parents=True, exist_ok=True)  # the lock lies in it
+        with exclusive(path), tempfile.TemporaryDirectory() as downloads, _quiet():
+            for leftover in path.parent.glob(
+                f"incomplete.*_{path.name}"
+            ):  # of builds that were killed
+                shutil.rmtree(leftover)
             builder.download_and_prepare(download_dir=downloads, file_format="array_record")
     except OSError as error:
         raise InputError(f"{str(path)!r} cannot be written: {error.strerror or error}") from None

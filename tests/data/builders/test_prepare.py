@@ -77,6 +77,21 @@ def test_an_interrupted_build_leaves_nothing_that_counts(div2k, prepared, monkey
     }
 
 
+def test_a_build_that_runs_is_left_alone(div2k, prepared, monkeypatch):
+    from dysr_jax.data.builders.tfds_builders import BUILDERS
+
+    generate = BUILDERS["dysr_div2k"]._generate_examples
+
+    def meanwhile(builder, items):
+        with pytest.raises(InputError, match="is being written by another dysr command"):
+            prepare_div2k(div2k)
+        yield from generate(builder, items)
+
+    monkeypatch.setattr(BUILDERS["dysr_div2k"], "_generate_examples", meanwhile)
+    prepare_div2k(div2k)
+    assert [found.name for found in list_prepared()] == [NAME]
+
+
 def test_what_a_killed_build_left_is_removed(div2k, prepared):
     # Killed outright, TFDS leaves a folder of this name, which may even hold all of its files.
     finished = prepare_div2k(div2k)
