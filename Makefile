@@ -43,7 +43,7 @@ test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -n 2
 
 test-accelerator:
-	DYSR_TEST_ACCELERATOR=1 $(ACCELERATOR_PYTHON) -m pytest tests/accelerator --durations=5
+	DYSR_TEST_ACCELERATOR=1 $(ACCELERATOR_PYTHON) -m pytest tests/accelerator --dist no --durations=5
 
 notebooks: $(VENV)/.installed-test
 	$(BIN)/python notebooks/execute.py $(NOTEBOOKS)
