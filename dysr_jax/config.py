@@ -188,6 +188,8 @@ def load_config(name: epath.PathLike) -> RunConfig:
         raise InputError(f"config {path!r}: allowed are {allowed}")
     try:
         fields = json.loads(_read(path))
+    except InputError:
+        raise
     except (ValueError, RecursionError) as error:
         raise InputError(f"config {path!r} is not JSON: {error}") from None
     return from_dict(RunConfig, fields, path)

@@ -1,6 +1,7 @@
 """The directory of a run: one config, begun once, gone on with after an interruption."""
 
 import json
+import os
 from typing import Any
 
 from etils import epath
@@ -56,6 +57,7 @@ def agree(config: RunConfig) -> None:
 def _begin(out: epath.PathLike, config: RunConfig) -> None:
     """Find or make the directory, with an error of one line whatever kind of place it is."""
     name = as_path(out, "out")
+    _check_name(name)
     try:
         run = epath.Path(out)
     except KeyError:  # what epath says of `foo://`
@@ -74,6 +76,15 @@ def _begin(out: epath.PathLike, config: RunConfig) -> None:
         hint = "; pip install 'dysr_jax[gcs]'" if isinstance(error, ImportError) else ""
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"out {name!r} cannot be reached: {reason}{hint}") from None
+
+
+def _check_name(name: str) -> None:
+    """Checkpoints are written by a library that takes absolute names in UTF-8 alone."""
+    place = name if is_remote(name) else os.path.abspath(name)  # noqa: PTH100 - of any text
+    try:
+        place.encode()
+    except UnicodeEncodeError:
+        raise InputError(f"out {place!r}: must be a name in UTF-8") from None
 
 
 def _holds_run(run: epath.Path, config: RunConfig) -> bool:

@@ -186,12 +186,15 @@ def test_the_installed_command():
         (["search", "--out", "OUT", "--dtype", "f8"], ["--dtype", "'f8'", "bfloat16"]),
         (["upscale"], ["Missing", "IN", "upscale --help"]),
         (["upscale", "a", "b", "c"], ["unknown option 'c'"]),
+        (["upscale", "a", "--foo"], ["unknown option '--foo'"]),
+        (["upscale", "a", "--overwrit"], ["unknown option '--overwrit'", "--overwrite?"]),
         (["upscale", "a", "--scale", "x"], ["--scale", "'x'", "int"]),
         (["eval"], ["Missing", "eval"]),
         (["bench", "step", "--rounds", "x"], ["--rounds", "'x'", "int"]),
         (["bench", "search", "--populations", "x"], ["--populations", "'x'"]),
         (["bench", "scaling", "--steps", "1.5"], ["--steps", "'1.5'", "int"]),
         (["profile"], ["Missing", "--out"]),
+        (["profile", "caf\udce9"], ["Missing", "--out"]),
     ],
 )
 def test_arguments_that_cannot_be(refused, tmp_path, args, words):
@@ -370,6 +373,12 @@ def test_a_run_needs_a_folder(refused, small, tmp_path, place):
     (tmp_path / "file").write_text("mine")
     assert f"{place}' cannot be made" in refused("search", "--out", tmp_path / place, *small)
     assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_run_needs_a_name_in_utf_8(refused, small, tmp_path):
+    out = tmp_path / "caf\udce9"
+    assert "must be a name in UTF-8" in refused("search", "--out", out, *small)
+    assert not out.exists()
 
 
 def test_ctrl_c_exits_with_130(monkeypatch, small, tmp_path, capsys):

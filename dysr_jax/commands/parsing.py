@@ -36,7 +36,7 @@ def usage() -> str:
 
 def _printed(parse: Callable[[], Any]) -> tuple[str, str]:
     """What tyro prints to stdout and stderr, drawn alike whatever the terminal's encoding is."""
-    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
+    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", "backslashreplace") for _ in range(2))
     with (
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
@@ -71,13 +71,25 @@ def _parse(kind: type[Any], name: str, args: Sequence[str], default: Any | None)
     except SystemExit as stop:
         if stop.code in (0, None):
             raise
-        raise InputError(f"{_first_line(_printed(parse)[1])} (see dysr {name} --help)") from None
+        reason, listed = _first_line(_printed(parse)[1]), _options(parse)
+        # Of an unknown option tyro makes a list for an optional argument that is not there.
+        odd = [arg for arg in args if arg.startswith("--") and arg.partition("=")[0] not in listed]
+        if odd and reason.startswith("Error parsing ["):
+            raise _unknown(odd[0], listed, name) from None
+        raise InputError(f"{reason} (see dysr {name} --help)") from None
     if unknown:
-        listed = re.findall(r"--[\w.-]+", _printed(functools.partial(parse, args=["--help"]))[0])
-        close = difflib.get_close_matches(unknown[0], listed, n=1)
-        hint = f", did you mean {close[0]}?" if close else ","
-        raise InputError(f"unknown option {unknown[0]!r}{hint} see dysr {name} --help")
+        raise _unknown(unknown[0], _options(parse), name)
     return command
+
+
+def _options(parse: Callable[..., Any]) -> list[str]:
+    return re.findall(r"--[\w.-]+", _printed(functools.partial(parse, args=["--help"]))[0])
+
+
+def _unknown(option: str, listed: list[str], name: str) -> InputError:
+    close = difflib.get_close_matches(option, listed, n=1)
+    hint = f", did you mean {close[0]}?" if close else ","
+    return InputError(f"unknown option {option!r}{hint} see dysr {name} --help")
 
 
 def _default(kind: type[Any], args: Sequence[str]) -> Any:

@@ -117,7 +117,7 @@ class Copied:
                 continue
             if stream.type == "video":
                 self._note_further(stream)
-            elif _is_copied(stream) and _fits(stream, self._muxer):
+            elif _is_copied(stream, self._muxer) and _fits(stream, self._muxer):
                 self._add(stream)
                 data += [stream] if stream.type == "data" else []
             else:
@@ -199,11 +199,14 @@ class Copied:
         return packet
 
 
-def _is_copied(stream: "Stream") -> bool:
-    """Whether the package knows how: sound and text whose codec it knows, and files and data as they are."""
+def _is_copied(stream: "Stream", muxer: str) -> bool:
+    """Whether the package knows how: sound and text whose codec it knows, and files and data as they are.
+
+    FFmpeg writes WebM without attached files and says nothing.
+    """
     if stream.type in ("audio", "subtitle"):
         return stream.codec_context is not None
-    return stream.type in ("attachment", "data")
+    return stream.type == "data" or (stream.type == "attachment" and muxer == "matroska")
 
 
 def _before_all(packet: "Packet", start: Fraction) -> bool:

@@ -105,6 +105,8 @@ def test_what_the_head_cannot_hold_is_said_in_one_note(films, tmp_path, jpeg):
     (note,) = films.upscaled(source, tmp_path / "out.mp4").notes
     assert note == "attachment stream 2, tag 'MOOD' are left out: mp4 does not take them"
     assert shown(tmp_path / "out.mp4")["tags"]["title"] == "My Film"
+    (note,) = films.upscaled(source, tmp_path / "out.webm").notes
+    assert "attachment stream 2" in note and note.endswith("webm does not take them")
     assert films.upscaled(source, tmp_path / "out.mkv").notes == ()
     found = shown(tmp_path / "out.mkv")
     assert found["fonts"] == [b"font" * 9] and found["tags"]["mood"] == "sad"

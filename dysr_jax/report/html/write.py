@@ -89,7 +89,8 @@ def _rendered(data: RunData) -> str:
 def _write(target: epath.Path, page: str) -> None:
     try:
         with replacing(target) as partial:
-            partial.write_text(page, encoding="utf-8")
+            # The path of a run is among it, which need not be UTF-8.
+            partial.write_bytes(page.encode(errors="backslashreplace"))
     except Exception as error:  # whatever a store raises
         if not is_remote(target) and not isinstance(error, OSError):
             raise

@@ -199,6 +199,11 @@ def test_the_command(begun, capsys):
     assert out.read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
+def test_a_run_whose_name_is_not_utf_8(begun):
+    odd = begun.rename(begun.with_name("caf\udce9"))
+    assert r"caf\udce9" in write_report(odd).read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     ("out", "said"),
     [("page.png", r"allowed is a \.html file"), ("gone/page.html", "a folder that exists")],
