@@ -3,7 +3,7 @@
 Since jaxlib 0.10.2 XLA's CPU backend fuses matrix products and sums with what surrounds them and hands them
 to YNNPACK ("YNN fusions"). In 0.10.2 some of these return wrong numbers: a product that is squared and summed
 over its channels (jax-ml/jax#39103), and the sum of a broadcast array, which differs from call to call
-(tensorflow/tensorflow#126812). Faults of the same kind were reported of later versions, so they are off in all.
+(tensorflow/tensorflow#126812). Faults of the same kind were reported of later versions: they are off in all.
 """
 
 import functools

@@ -16,7 +16,7 @@ from dysr_jax.device import device_name, host_memory
 from dysr_jax.errors import InputError
 from dysr_jax.model.programs import compile_static, served_dtype
 from dysr_jax.model.supernet import arch_params
-from dysr_jax.runtime.bundle import Bundle, Member
+from dysr_jax.runtime.bundle import Bundle, Member, check_bundle
 
 if TYPE_CHECKING:
     from dysr_jax.bench.torch_frames import Served
@@ -153,6 +153,7 @@ def bench_fps(
     Raises:
         InputError: no such member or dtype, a size that the scale does not divide, or a number out of range.
     """
+    check_bundle(bundle)
     _check(rounds, seconds, limit_s)
     scale = bundle.space.scale
     if not outputs:

@@ -15,7 +15,7 @@ import numpy as np
 from dysr_jax.errors import InputError
 from dysr_jax.model.programs import Output, check_output
 from dysr_jax.runtime.background import Background
-from dysr_jax.runtime.bundle import Bundle
+from dysr_jax.runtime.bundle import Bundle, check_bundle
 from dysr_jax.runtime.executables import DEFAULT_CACHE, ExecutableCache
 from dysr_jax.runtime.held import Held
 from dysr_jax.runtime.memory import Memory
@@ -53,6 +53,7 @@ class Bank:
         cache: ExecutableCache | None = DEFAULT_CACHE,
         output: Output = "device",
     ) -> None:
+        check_bundle(bundle)
         self.bundle = bundle
         # A hit is a look-up; the names of archs that a stream can go through are few.
         self._name = functools.lru_cache(maxsize=4096)(self._find_name)

@@ -162,6 +162,18 @@ class Bundle:
         return Bank(self, keep=KEPT)
 
 
+def check_bundle(bundle: Any) -> None:
+    """Refuse what is no bundle.
+
+    Raises:
+        InputError: says what makes one of a path.
+    """
+    if not isinstance(bundle, Bundle):
+        raise InputError(
+            f"bundle {bundle!r}: must be a Bundle, as load_bundle(PATH) and load_pretrained(NAME) return it"
+        )
+
+
 def make_bundle(
     params: Params,
     members: Sequence[Member],

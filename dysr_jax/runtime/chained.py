@@ -19,7 +19,7 @@ from dysr_jax.model.compact import held_branches
 from dysr_jax.model.programs import Output, check_output, frame_spec
 from dysr_jax.model.stages import Shape, branch_part, head_part
 from dysr_jax.model.supernet import Params, not_kept
-from dysr_jax.runtime.bundle import Bundle
+from dysr_jax.runtime.bundle import Bundle, check_bundle
 from dysr_jax.runtime.executables import DEFAULT_CACHE, ExecutableCache
 from dysr_jax.runtime.memory import Memory, tree_bytes
 from dysr_jax.runtime.plan import Plan, changed
@@ -51,6 +51,7 @@ class Chain:
         output: Output = "device",
     ) -> None:
         check_output(output)
+        check_bundle(bundle)
         self.bundle = bundle
         self.net = bundle.net
         self._output = output

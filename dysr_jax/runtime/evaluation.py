@@ -24,7 +24,7 @@ from dysr_jax.data.pixels import as_grey
 from dysr_jax.errors import InputError
 from dysr_jax.metrics import MOST_DB, psnr_y, ssim_y
 from dysr_jax.runtime.bank import Bank
-from dysr_jax.runtime.bundle import Bundle
+from dysr_jax.runtime.bundle import Bundle, check_bundle
 from dysr_jax.runtime.tiles import prepare_tiles, upscale_frame
 
 BICUBIC = "bicubic"
@@ -137,5 +137,6 @@ def evaluate_folder(
     Raises:
         InputError: no such member, or a folder that `dysr_jax.data.benchmarks.find_set` refuses.
     """
+    check_bundle(bundle)
     benchmark = find_set(folder, bundle.space.scale, lr)
     return evaluate_set(bundle, benchmark, members, progress=progress)

@@ -14,7 +14,7 @@ from dysr_jax.errors import InputError
 from dysr_jax.exclusive import exclusive
 from dysr_jax.given import as_path
 from dysr_jax.runtime.bank import Bank
-from dysr_jax.runtime.bundle import Bundle
+from dysr_jax.runtime.bundle import Bundle, check_bundle
 from dysr_jax.runtime.images import KEPT, upscale_image
 from dysr_jax.runtime.targets import Task, one_task, tasks_of_folder
 from dysr_jax.runtime.tiles import cut_for
@@ -83,6 +83,7 @@ def upscale_files(
     """
     place = pathlib.Path(as_path(source, "source"))
     goal = None if target is None else pathlib.Path(as_path(target, "target"))
+    check_bundle(bundle)
     name = bundle.member(member).name
     if max_pixels < 1:
         raise InputError(f"max_pixels {max_pixels}: must be at least 1")

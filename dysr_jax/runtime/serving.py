@@ -19,7 +19,7 @@ from dysr_jax.errors import InputError
 from dysr_jax.model.programs import Output
 from dysr_jax.runtime.asked import Asked, Job, failure
 from dysr_jax.runtime.bank import Bank, FrameShape
-from dysr_jax.runtime.bundle import Bundle
+from dysr_jax.runtime.bundle import Bundle, check_bundle
 from dysr_jax.runtime.chained import Chain
 from dysr_jax.runtime.executables import DEFAULT_CACHE, ExecutableCache
 from dysr_jax.runtime.memory import Memory
@@ -47,6 +47,7 @@ class Serving:
         say: Callable[[str], Any] = lambda line: None,
     ) -> None:
         self._say = say
+        check_bundle(bundle)
         resident = dataclasses.replace(bundle, params=jax.device_put(bundle.params))
         self.bank = Bank(resident, budget=budget, cache=cache, output=output)
         self.chain = Chain(resident, cache=cache, output=output)

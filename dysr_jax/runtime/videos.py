@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from dysr_jax.runtime.adaptive import AdaptivePolicy
-from dysr_jax.runtime.bundle import Bundle, Member
+from dysr_jax.runtime.bundle import Bundle, Member, check_bundle
 from dysr_jax.runtime.policy import FixedPolicy, Policy, Rung
 from dysr_jax.runtime.rungs import measure_rungs
 from dysr_jax.runtime.serving import Serving
@@ -71,6 +71,7 @@ def stream_video(
         InputError: a source that is no video, an output that is there or cannot be written, options that
             cannot be, a policy that names an unknown member, too little memory for the members.
     """
+    check_bundle(bundle)
     named = {bundle.member(name).name: bundle.member(name) for name in options.members}
     chosen = list(named.values()) or list(bundle.members)
     if isinstance(policy, FixedPolicy):

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from etils import epath
 
+import dysr_jax
 from dysr_jax.errors import InputError
 from dysr_jax.model.compact import union_weight_bytes
 from dysr_jax.model.programs import make_supernet
@@ -375,3 +376,21 @@ def test_weights_are_not_stored_in_what_cannot_hold_them(tmp_path, bundle, dtype
     with pytest.raises(InputError, match="must be float32 or float16"):
         save_bundle(tmp_path / "bundle", bundle, {}, dtype=dtype)
     assert not (tmp_path / "bundle").exists()
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        dysr_jax.Bank,
+        dysr_jax.Chain,
+        dysr_jax.Serving,
+        dysr_jax.bench_fps,
+        lambda bundle: dysr_jax.upscale_files(bundle, "a.png"),
+        lambda bundle: dysr_jax.stream_video(bundle, "a.mp4", "b.mp4"),
+        lambda bundle: dysr_jax.evaluate_folder(bundle, "folder"),
+    ],
+)
+@pytest.mark.parametrize("wrong", ["runs/mine/bundle", None])
+def test_what_is_no_bundle_is_named(use, wrong):
+    with pytest.raises(InputError, match=f"^bundle {wrong!r}: must be a Bundle, as load_bundle"):
+        use(wrong)
