@@ -124,6 +124,7 @@ def test_a_killed_process_ends_the_job_with_one_line(killed, tiny):
     assert seconds < 60
 
 
+@pytest.mark.long
 def test_started_again_it_ends_as_one_process_does(killed, resumed, tiny_run):
     run = killed[0]
     for code, _, errors in resumed:
@@ -140,6 +141,7 @@ def test_started_again_it_ends_as_one_process_does(killed, resumed, tiny_run):
         np.testing.assert_allclose(mine[name], weights, rtol=1e-3, atol=2e-5, err_msg=name)
 
 
+@pytest.mark.long
 def test_with_its_weights_one_process_finds_the_same(killed, resumed, tiny, tmp_path):
     """A rounded pixel is worth some 1e-4 dB, so qualities are compared where the weights are the same."""
     run = killed[0]
@@ -153,6 +155,7 @@ def test_with_its_weights_one_process_finds_the_same(killed, resumed, tiny, tmp_
     assert [r["psnr_y"] for r in found] == pytest.approx(psnr, abs=1e-4)
 
 
+@pytest.mark.long
 def test_process_0_alone_speaks_and_writes(killed, resumed):
     run = killed[0]
     (_, said, bars), (_, silent, no_bars) = resumed

@@ -113,6 +113,7 @@ def archive(run):
     return [{**record, "seconds": None} for record in records]
 
 
+@pytest.mark.long
 def test_a_whole_run(store, monkeypatch, tiny, tiny_run, tmp_path_factory):
     """All but the checkpoints, which Orbax writes to `gs://` by itself and not through this store."""
     local, real = tmp_path_factory.mktemp("checkpoints"), ocp.CheckpointManager

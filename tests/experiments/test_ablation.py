@@ -74,6 +74,7 @@ def test_places_differ(module):
     assert len({module.place(options, name) for name in module.VARIANTS}) == len(module.VARIANTS)
 
 
+@pytest.mark.long
 def test_the_table_has_a_row_for_each_variant(module, run, finished, capsys):
     found = json.loads((finished / "supernet" / "ablation.json").read_text())["variants"]
     assert [result["name"] for result in found] == list(ONLY)
@@ -94,6 +95,7 @@ def test_the_table_has_a_row_for_each_variant(module, run, finished, capsys):
     assert rows[-2:] == [f"{first:.2f}", f"{other - first:+.2f}"]
 
 
+@pytest.mark.long
 def test_a_variant_that_is_missing_is_trained(module, run, finished, monkeypatch):
     (finished / "supernet" / "the_recipe" / "result.json").unlink()
     trained = []
@@ -103,6 +105,7 @@ def test_a_variant_that_is_missing_is_trained(module, run, finished, monkeypatch
     assert trained == ["the recipe"]
 
 
+@pytest.mark.long
 def test_the_largest_alone_is_trained_and_compared_on_training_images(
     module, run, tmp_path, capsys, training_options
 ):

@@ -204,6 +204,7 @@ def test_report_counts_the_seeds_that_reach_99_percent(module, four):
     assert found["exhaustive_candidates_per_second"] == 8
 
 
+@pytest.mark.long
 def test_main_leaves_json_csv_and_a_figure(module, tiny, tmp_path, monkeypatch, capsys):
     # The preset's frames and its step, on several devices, would take most of the time.
     mesh = parallel.device_mesh(1)

@@ -38,6 +38,7 @@ def finished(run, tmp_path_factory):
     return out
 
 
+@pytest.mark.long
 def test_each_arch_is_compared(finished):
     result = json.loads((finished / "rank_fidelity.json").read_text())
     rows = result["archs"]
@@ -53,6 +54,7 @@ def test_each_arch_is_compared(finished):
     assert (finished / "rank_fidelity.png").read_bytes().startswith(b"\x89PNG\r\n")
 
 
+@pytest.mark.long
 def test_the_same_command_trains_nothing_again(finished, run, module, monkeypatch, capsys):
     scores = {file: file.stat().st_mtime_ns for file in finished.glob("*/psnr_y.json")}
     assert len(scores) == 3
