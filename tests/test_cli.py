@@ -948,6 +948,7 @@ def planted(tmp_path, tiny):
     return path, table, space
 
 
+@pytest.mark.long
 def test_a_search_uses_the_table_that_is_named(planted, small, tmp_path, monkeypatch, capsys):
     def interrupted(*_):
         raise KeyboardInterrupt

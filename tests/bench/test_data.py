@@ -21,6 +21,7 @@ def config(tiny):
     return dataclasses.replace(tiny, space=space, train=train, search=search)
 
 
+@pytest.mark.long
 def test_every_pipeline_is_measured(config):
     result = bench_data(config, workers=(0,), steps=STEPS, rounds=1, seconds=0.01)
     rows = result.pop("pipelines")

@@ -27,6 +27,7 @@ def config(tiny):
     return dataclasses.replace(tiny, space=space, search=recipe, train=train)
 
 
+@pytest.mark.long
 def test_rows_of_what_is_measured(config):
     result = bench_scaling(dataclasses.replace(config, devices=2), steps=STEPS, rounds=1)
     assert set(result) == {"device", "space", "batch", "population", "dtype", "scaling"}

@@ -14,6 +14,7 @@ from dysr_jax.report.steady import gain
 from dysr_jax.runtime.policy import Rung
 
 
+@pytest.mark.long
 def test_all_four_streams_run_beside_the_load(tiny_run, tmp_path, capsys):
     options = ["--bundle", tiny_run.path / "bundle", "--json", tmp_path / "steady.json"]
     options += ["--frame", 60, 64, "--fps", 20, "--seconds", 2, "--frames", 5]

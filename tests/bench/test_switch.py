@@ -139,6 +139,7 @@ def left(bundle, tmp_path_factory):
     return result
 
 
+@pytest.mark.long
 def test_what_was_measured(left):
     assert set(left) == {
         *("device", "frame", "scale", "dtype", "fps", "members", "left_out", "strategies")
@@ -149,6 +150,7 @@ def test_what_was_measured(left):
     assert json.loads(json.dumps(left)) == left
 
 
+@pytest.mark.long
 def test_a_killed_child_is_told_and_the_others_go_on(left):
     rows = {row["name"]: row for row in left["strategies"]}
     assert list(rows) == ["fused", "ensemble", "reload_compiled"]
@@ -167,6 +169,7 @@ def test_a_killed_child_is_told_and_the_others_go_on(left):
         assert row["device_bytes"] == sum(parts)
 
 
+@pytest.mark.long
 def test_only_a_reload_compiles_while_it_is_timed(left):
     fused, _, reload = left["strategies"]
     assert (fused["compilations"], reload["compilations"]) == (0, SWITCHES)
@@ -175,6 +178,7 @@ def test_only_a_reload_compiles_while_it_is_timed(left):
     assert fused["weight_bytes"] > reload["weight_bytes"]
 
 
+@pytest.mark.long
 def test_only_what_has_a_cache_starts_from_it(left):
     fused, _, reload = left["strategies"]
     assert 0 < fused["ready_warm_s"] < fused["ready_s"]

@@ -173,6 +173,7 @@ def test_grain_cuts_from_copies_too(config, workers):
     assert all(cut & places for name, places in real.items() if "*" in name and len(places) > 4)
 
 
+@pytest.mark.long
 def test_a_training_on_copies(config, tmp_path):
     """Both pipelines, to the end."""
     space = uniform(slots=1, width=4, scale=SCALE, branches=("id", "c3"), upsamplers=("u1",))

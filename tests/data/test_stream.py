@@ -81,6 +81,7 @@ def test_the_seed_and_the_groups_determine_the_patches(images):
     assert (first[0][0] != first[0][1]).any()
 
 
+@pytest.mark.long
 def test_workers_change_nothing(images):
     config = dataclasses.replace(images.config, workers=2)
     whole, _ = take(images, 3)

@@ -135,6 +135,7 @@ def test_the_table_says_what_failed():
     assert lines[-1] == "NCHW: no such thing"
 
 
+@pytest.mark.long
 def test_the_script(saved, tmp_path):
     out = tmp_path / "variants.json"
     command = [sys.executable, frame_variants.__file__, f"--bundle={saved}", "--output=36"]

@@ -57,6 +57,7 @@ def written(module, tmp_path_factory):
     return out, printed.getvalue()
 
 
+@pytest.mark.long
 def test_members_go_by_mult_adds_and_groups_apart(written):
     lines = (written[0] / "quality.md").read_text().splitlines()
     names = [line.split("|")[1].strip() for line in lines if line.startswith("| ")]
@@ -68,6 +69,7 @@ def test_members_go_by_mult_adds_and_groups_apart(written):
     assert lines.index(titles[2]) < lines.index(next(x for x in lines if "CARN-M" in x))
 
 
+@pytest.mark.long
 def test_the_csv_holds_every_figure(written):
     with (written[0] / "quality.csv").open() as file:
         rows = {row["model"]: row for row in csv.DictReader(file)}
@@ -77,12 +79,14 @@ def test_the_csv_holds_every_figure(written):
     assert rows["bicubic"]["params"] == ""
 
 
+@pytest.mark.long
 def test_the_picture_is_drawn(written):
     image = np.asarray(Image.open(written[0] / "quality.png").convert("RGB"))
     assert min(image.shape[:2]) > 500
     assert len(np.unique(image.reshape(-1, 3), axis=0)) > 50
 
 
+@pytest.mark.long
 def test_it_says_where_lr_images_came_from(written):
     assert "Set5: 5 images, LR given; measured on a device" in written[1]
 

@@ -42,12 +42,14 @@ def shipped(request, tiny_run, tmp_path_factory):
     return request.param, out / "pretrained"
 
 
+@pytest.mark.long
 def test_the_bundle_loads_and_its_weights_are_rounded(shipped):
     bundle = load_bundle(shipped[1] / "x2")
     for leaf in jax.tree.leaves(bundle.params):
         np.testing.assert_array_equal(leaf, np.asarray(leaf, np.float16))
 
 
+@pytest.mark.long
 def test_members_are_a_front_of_the_cost_that_is_named(shipped, tiny_run):
     by, place = shipped
     members = load_bundle(place / "x2").members
@@ -61,6 +63,7 @@ def test_members_are_a_front_of_the_cost_that_is_named(shipped, tiny_run):
     assert found == sorted(found)
 
 
+@pytest.mark.long
 def test_the_card_says_what_is_shipped(shipped):
     card = (shipped[1] / "README.md").read_text()
     for words in (

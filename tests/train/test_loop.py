@@ -143,6 +143,7 @@ def test_an_interrupted_run_by_patches_ends_with_the_same_bits(pool, tmp_path, l
 
 
 @pytest.mark.parametrize("devices", [1, 4])
+@pytest.mark.long
 def test_an_interrupted_stream_ends_with_the_same_bits(stream, tmp_path, devices):
     config = dataclasses.replace(CONFIG, groups=devices, steps=9)
     whole = train(stream, tmp_path / "whole", config, devices)
