@@ -497,7 +497,7 @@ def sixteen_bit(rgb: np.ndarray) -> Image.Image:
     [
         (Image.fromarray, "RGB", ""),
         (lambda rgb: Image.fromarray(rgb).convert("L"), "L", ""),
-        (lambda rgb: Image.fromarray(rgb[:, :, :2], "LA"), "LA", ""),
+        (lambda rgb: Image.fromarray(rgb[:, :, :2]), "LA", ""),
         (lambda rgb: Image.fromarray(np.dstack([rgb, rgb[:, :, :1]])), "RGBA", ""),
         (lambda rgb: Image.fromarray(rgb).quantize(9), "RGB", ""),
         (sixteen_bit, "L", "16 bits a channel are rounded to 8"),
