@@ -17,50 +17,48 @@ dysr_jax.stream_video(bundle, "film.mp4", "big.mp4")  # at the film's frame rate
 from etils import epy
 
 with epy.lazy_api_imports(globals()):  # each is imported when it is first used
-    from dysr_jax.bench.candidates import bench_candidates
+    from dysr_jax.apps.evaluation import evaluate_folder
+    from dysr_jax.apps.files import upscale_files
+    from dysr_jax.apps.upscaler import upscale_image
+    from dysr_jax.apps.videos import VideoOptions, stream_video
     from dysr_jax.bench.data import bench_data
     from dysr_jax.bench.fps import bench_fps
     from dysr_jax.bench.front import bench_front
     from dysr_jax.bench.profile import profile
     from dysr_jax.bench.scaling import bench_scaling
     from dysr_jax.bench.search import bench_search
-    from dysr_jax.bench.steady import bench_steady
-    from dysr_jax.bench.steady_case import SteadyOptions
-    from dysr_jax.bench.step import bench_step
-    from dysr_jax.bench.switch import bench_switch
+    from dysr_jax.bench.steady import SteadyOptions, bench_steady
+    from dysr_jax.bench.step import bench_candidates, bench_step
+    from dysr_jax.bench.switch.bench import bench_switch
+    from dysr_jax.bundle.bundle import Bundle, Member, load_bundle
+    from dysr_jax.bundle.pretrained import load_pretrained, pretrained_names
+    from dysr_jax.bundle.steps import Step
     from dysr_jax.config import RunConfig, load_config
     from dysr_jax.data.builders.datasets import Dataset, Group, Place, register_dataset
     from dysr_jax.data.builders.prepare import prepare_dataset
-    from dysr_jax.data.clips import Clips
+    from dysr_jax.data.records import Clips
     from dysr_jax.data.sources import open_source
     from dysr_jax.errors import InputError
     from dysr_jax.model.branches import BODY, Branch, KernelSpec, register
-    from dysr_jax.model.compact import compact, kept_branches
+    from dysr_jax.model.sharing import compact, kept_branches
+    from dysr_jax.model.space import SearchSpace, arch_name, parse_arch, uniform
     from dysr_jax.model.supernet import Supernet, init_params
     from dysr_jax.model.upsamplers import UPSAMPLERS
     from dysr_jax.report.html.write import write_report
-    from dysr_jax.report.paper.write import write_figures
+    from dysr_jax.report.paper_figures import write_figures
     from dysr_jax.report.rundata import RunData, read_run
     from dysr_jax.run import run_search
-    from dysr_jax.runtime.adaptive import AdaptivePolicy
+    from dysr_jax.runtime.aot.compilations import count_compilations
     from dysr_jax.runtime.bank import Bank
-    from dysr_jax.runtime.bundle import Bundle, Member, load_bundle
-    from dysr_jax.runtime.chained import Chain
-    from dysr_jax.runtime.compilations import count_compilations
-    from dysr_jax.runtime.evaluation import evaluate_folder
-    from dysr_jax.runtime.files import upscale_files
-    from dysr_jax.runtime.images import upscale_image
-    from dysr_jax.runtime.ladder import Step
-    from dysr_jax.runtime.policy import FixedPolicy, Observation, Policy, Rung
-    from dysr_jax.runtime.policy_loader import load_policy
-    from dysr_jax.runtime.pretrained import load_pretrained, pretrained_names
+    from dysr_jax.runtime.chain import Chain
+    from dysr_jax.runtime.policy.adaptive import AdaptivePolicy
+    from dysr_jax.runtime.policy.base import FixedPolicy, Observation, Policy, Rung
+    from dysr_jax.runtime.policy.load import load_policy
+    from dysr_jax.runtime.policy.simulation import recorded_loads, score, simulate
     from dysr_jax.runtime.serving import Serving
-    from dysr_jax.runtime.simulation import recorded_loads, score, simulate
     from dysr_jax.runtime.stream import Stream, StreamOptions
     from dysr_jax.runtime.trace import Trace
-    from dysr_jax.runtime.videos import VideoOptions, stream_video
     from dysr_jax.search.select import sharing_curve
-    from dysr_jax.space import SearchSpace, arch_name, parse_arch, uniform
     from dysr_jax.video.reader import open_video
     from dysr_jax.video.writer import open_writer
 

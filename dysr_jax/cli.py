@@ -10,10 +10,10 @@ import threading
 from collections.abc import Sequence
 from typing import Final
 
-from dysr_jax.failures import describe, quiet_threads
-from dysr_jax.signals import Received, TerminatedError, interruptible
-from dysr_jax.terminal import output
-from dysr_jax.version import package_version
+from dysr_jax.commands.failures import describe, quiet_threads
+from dysr_jax.commands.signals import Received, TerminatedError, interruptible
+from dysr_jax.commands.terminal import output
+from dysr_jax.device import package_version
 
 _LEFT: Final = {
     "search": "; the same command goes on from here",
@@ -27,7 +27,7 @@ def abandon(code: int) -> int:
     """Leave a job of several processes; the exit code, where this is none."""
     if "jax" not in sys.modules:
         return code
-    from dysr_jax import processes
+    from dysr_jax import distributed as processes
 
     return processes.abandon(code)
 
@@ -41,9 +41,7 @@ def _begin(args: Sequence[str]) -> int:
 
     from dysr_jax.commands.parsing import command, usage
 
-    absl.logging.set_verbosity(
-        absl.logging.FATAL
-    )  # Orbax prints traces of errors that it raises too
+    absl.logging.set_verbosity(absl.logging.FATAL)  # Orbax prints traces of errors that it raises too
     asks = args[1:] if args[:1] in (["bench"], ["data"]) else args
     if not args or asks[:1] in (["-h"], ["--help"]):
         print(usage())

@@ -54,9 +54,7 @@ class Jitted:
     def _told(self, options: Options) -> Any:
         key = frozenset(options.items())
         if key not in self._by_told:
-            self._by_told[key] = jax.jit(
-                self._function, compiler_options=options or None, **self._options
-            )
+            self._by_told[key] = jax.jit(self._function, compiler_options=options or None, **self._options)
         return self._by_told[key]
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:

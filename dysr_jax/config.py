@@ -11,9 +11,9 @@ from dysr_jax.atomic import is_remote
 from dysr_jax.data.config import DataConfig, check_pipeline
 from dysr_jax.errors import InputError
 from dysr_jax.fields import from_dict, normalise
+from dysr_jax.model.space import SearchSpace, uniform
 from dysr_jax.search.config import SearchConfig
 from dysr_jax.search.config import check_config as check_search
-from dysr_jax.space import SearchSpace, uniform
 from dysr_jax.train.config import TrainConfig
 from dysr_jax.train.config import check_config as check_train
 

@@ -1,5 +1,9 @@
-"""What the program runs on: names for reports, keys for what was measured, where caches live."""
+"""What the program runs on: names for reports, keys for what was measured, where caches live.
 
+The version of this package, as it was installed.
+"""
+
+import importlib.metadata
 import os
 import pathlib
 import platform
@@ -91,3 +95,11 @@ def _home() -> pathlib.Path:
         return pathlib.Path.home()
     except RuntimeError:
         return pathlib.Path(tempfile.gettempdir())
+
+
+def package_version() -> str:
+    """Such as `0.1.0`; `unknown` for a checkout that is not installed."""
+    try:
+        return importlib.metadata.version("dysr_jax")
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"

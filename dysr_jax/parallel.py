@@ -3,7 +3,7 @@ are made here and nowhere else.
 
 A per-device program is written for one device and mapped over a one-dimensional mesh, with the semantics
 of `jax.pmap` (which since JAX 0.10 is itself a wrapper over `jit(shard_map)`). With several processes
-(`dysr_jax.processes` starts them) the mesh spans all of them, and every process runs the same program:
+(`dysr_jax.distributed` starts them) the mesh spans all of them, and every process runs the same program:
 what it computes on the host is the same everywhere, and process 0 alone writes, prints and measures.
 """
 

@@ -11,26 +11,25 @@ from etils import epath
 from jax.sharding import Mesh
 
 from dysr_jax import parallel
-from dysr_jax.atomic import replacing, write_json
+from dysr_jax.atomic import exclusive, replacing, write_json
+from dysr_jax.bundle.bundle import Bundle, load_bundle, save_bundle
 from dysr_jax.config import RunConfig, check, with_groups
-from dysr_jax.data.choice import Need, describe
-from dysr_jax.data.hosts import load_everywhere, open_everywhere, with_pipeline
+from dysr_jax.data.choice import Need, describe, load_everywhere, open_everywhere, with_pipeline
+from dysr_jax.data.grain_stream import Stream
 from dysr_jax.data.pool import Pool, build_pool
 from dysr_jax.data.sources import Pair
-from dysr_jax.data.stream import Stream
 from dysr_jax.data.training import TrainingImages
 from dysr_jax.device import device_name, memory_bytes
 from dysr_jax.errors import InputError
-from dysr_jax.exclusive import exclusive
 from dysr_jax.model.programs import compute_dtype, make_supernet
+from dysr_jax.model.space import size
 from dysr_jax.model.supernet import Params, Supernet, init_params
 from dysr_jax.model.weights import SUPERNET, load_supernet, to_bytes
 from dysr_jax.report.comparison import compare, write_comparison
 from dysr_jax.report.html.write import write_report
-from dysr_jax.report.results import pareto_json, write_run_figures
-from dysr_jax.report.summary import format_count, summarise
+from dysr_jax.report.tables import format_count, summarise
+from dysr_jax.results import pareto_json, write_run_figures
 from dysr_jax.rundir import agree, open_run
-from dysr_jax.runtime.bundle import Bundle, load_bundle, save_bundle
 from dysr_jax.search.archive import Record
 from dysr_jax.search.latency import (
     LatencyTable,
@@ -46,7 +45,6 @@ from dysr_jax.search.objectives import feasible
 from dysr_jax.search.patches import Patches, grid_patches
 from dysr_jax.search.probing import device_table
 from dysr_jax.search.select import WEIGHTS, sharing_curve
-from dysr_jax.space import size
 from dysr_jax.train.loop import train
 
 Say = Callable[[str], None]
@@ -138,9 +136,7 @@ def _write_results(job: _Job, params: Params, table: LatencyTable, records: list
     weights = sorted({*WEIGHTS, sharing})
     points = front(feasible(records, config))
     curve = sharing_curve(space, points, members=config.members, weights=weights)
-    write_run_figures(
-        job.run / "figures", bundle, records, job.validation[0], curve, sharing=sharing
-    )
+    write_run_figures(job.run / "figures", bundle, records, job.validation[0], curve, sharing=sharing)
     write_comparison(job.run, compare(bundle, job.validation[0]))
     write_json(job.run / "pareto.json", pareto_json(bundle, records, table, curve))
 

@@ -10,7 +10,7 @@ from dysr_jax import parallel
 from dysr_jax.atomic import is_remote, write_json
 from dysr_jax.config import RunConfig, from_dict, to_dict
 from dysr_jax.errors import InputError
-from dysr_jax.given import as_path
+from dysr_jax.fields import as_path
 
 
 def open_run(out: epath.PathLike, config: RunConfig) -> epath.Path:
@@ -108,9 +108,7 @@ def _holds_run(run: epath.Path, config: RunConfig) -> bool:
     return False
 
 
-def _difference(
-    found: dict[str, Any], asked: dict[str, Any], prefix: str = ""
-) -> tuple[str, Any, Any]:
+def _difference(found: dict[str, Any], asked: dict[str, Any], prefix: str = "") -> tuple[str, Any, Any]:
     """The first field in which two configs differ: its name, as `train.steps`, and both values."""
     key = next(key for key in found if found[key] != asked[key])
     if isinstance(found[key], dict):

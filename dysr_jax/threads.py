@@ -1,9 +1,18 @@
-"""Getting many executables ready: in threads, which XLA compiles in beside each other."""
+"""Getting many executables ready: in threads, which XLA compiles in beside each other.
+
+An iterator that runs ahead in a thread, by a bounded number of items.
+
+A thread that works off a bounded queue, so that what feeds it does not wait.
+
+An interruption from the keyboard reaches the main thread only: what runs here is never left half done.
+"""
 
 import concurrent.futures
 import os
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+import queue
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Generic, TypeVar
 
 import jax
 
@@ -27,3 +36,108 @@ def in_threads(make: Callable[[T], R], items: Sequence[T]) -> list[R]:
         done = [make(last)]
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as threads:
         return [*threads.map(make, items), *done]
+
+
+PATIENCE_S = 2.0
+"""How long closing waits for the thread; one that hangs in a pipe is left to the end of the process."""
+
+
+class Prefetched(Generic[T]):
+    """What `items` yields, computed ahead.
+
+    What it raises is raised here, after all that came before it.
+
+    Args:
+        items: runs in a thread of its own from now on.
+        ahead: items that wait at most.
+    """
+
+    def __init__(self, items: Iterator[T], ahead: int) -> None:
+        self._items = items
+        self._queue: queue.Queue[tuple[str, T | BaseException | None]] = queue.Queue(max(1, ahead))
+        self._closed = threading.Event()
+        self._over = False
+        self._made = self._taken = 0
+        self._thread = threading.Thread(target=self._run, name="prefetch", daemon=True)
+        self._thread.start()
+
+    def __iter__(self) -> "Prefetched[T]":
+        return self
+
+    def __next__(self) -> T:
+        if self._over:
+            raise StopIteration
+        kind, value = self._queue.get()
+        if kind == "item":
+            self._taken += 1
+            return value  # type: ignore[return-value]
+        self._over = True
+        if isinstance(value, BaseException):
+            raise value
+        raise StopIteration
+
+    @property
+    def waiting(self) -> int:
+        """Items that wait now; the end and an error are none."""
+        return self._made - self._taken
+
+    def close(self) -> bool:
+        """End the thread and drop what waits; says whether the thread has ended."""
+        self._over = True
+        self._closed.set()
+        self._thread.join(PATIENCE_S)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            for item in self._items:
+                self._made += 1  # before it can be taken
+                if not self._put("item", item):
+                    return
+            self._put("end", None)
+        except BaseException as error:
+            self._put("error", error)
+
+    def _put(self, kind: str, value: T | BaseException | None) -> bool:
+        while not self._closed.is_set():
+            try:
+                self._queue.put((kind, value), timeout=0.05)
+                return True
+            except queue.Full:
+                continue
+        return False
+
+
+class Worker(Generic[T]):
+    """Calls `work` on each item in turn. After its first error, items are dropped.
+
+    Args:
+        work: runs in the thread.
+        room: items that may wait.
+    """
+
+    def __init__(self, work: Callable[[T], None], room: int) -> None:
+        self._work = work
+        self._queue: queue.Queue[T | None] = queue.Queue(room)
+        self.error: BaseException | None = None
+        """What `work` raised first."""
+        self._thread = threading.Thread(target=self._run, name="encode", daemon=True)
+        self._thread.start()
+
+    def put(self, item: T) -> None:
+        """Hand over an item; waits while the queue is full."""
+        self._queue.put(item)
+
+    def finish(self) -> None:
+        """Wait until all items are done."""
+        if self._thread.is_alive():
+            self._queue.put(None)
+            self._thread.join()
+
+    def _run(self) -> None:
+        while (item := self._queue.get()) is not None:
+            if self.error is None:
+                try:
+                    self._work(item)
+                except BaseException as error:
+                    self.error = error

@@ -54,9 +54,7 @@ def samples_ms(
     return samples
 
 
-def median_ms(
-    calls: Mapping[str, Callable[[], object]], rounds: int, warmup: int = 2
-) -> dict[str, float]:
+def median_ms(calls: Mapping[str, Callable[[], object]], rounds: int, warmup: int = 2) -> dict[str, float]:
     """The medians of `samples_ms`."""
     return {k: statistics.median(v) for k, v in samples_ms(calls, rounds, warmup).items()}
 

@@ -37,11 +37,7 @@ from dysr_jax.device import device_name
 from dysr_jax.model.branches import register
 from dysr_jax.model.kernels import KernelSpec
 from dysr_jax.model.programs import make_supernet
-from dysr_jax.model.upsamplers import UPSAMPLERS, SubPixel
-from dysr_jax.report.tables import format_table
-from dysr_jax.search.evaluator import Evaluator
-from dysr_jax.search.patches import grid_patches
-from dysr_jax.space import (
+from dysr_jax.model.space import (
     SearchSpace,
     alone,
     arch_name,
@@ -51,6 +47,10 @@ from dysr_jax.space import (
     smallest,
     to_archs,
 )
+from dysr_jax.model.upsamplers import UPSAMPLERS, SubPixel
+from dysr_jax.report.tables import format_table
+from dysr_jax.search.evaluator import Evaluator
+from dysr_jax.search.patches import grid_patches
 from dysr_jax.train.loop import train
 from dysr_jax.train.sampling import draw
 
@@ -75,9 +75,7 @@ VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
     "no warm-up": {"train": {"warmup": 0}},
     "no clipping": {"train": {"clip": 1e9}},
     "rate x4": {"train": {"learning_rate": 4e-3}},
-    "rate x4, no clipping, no warm-up": {
-        "train": {"clip": 1e9, "warmup": 0, "learning_rate": 4e-3}
-    },
+    "rate x4, no clipping, no warm-up": {"train": {"clip": 1e9, "warmup": 0, "learning_rate": 4e-3}},
     "rate x2": {"train": {"learning_rate": 2e-3}},
     "rate / 2": {"train": {"learning_rate": 5e-4}},
     "Charbonnier": {"train": {"loss": "charbonnier"}},
@@ -234,9 +232,7 @@ def front_at(space: SearchSpace, genes: np.ndarray, quality: np.ndarray) -> dict
     for budget in BUDGETS:
         within = np.flatnonzero(cost <= budget)
         i = within[np.argmax(quality[within])]
-        best.append(
-            {"budget": budget, "psnr_y": float(quality[i]), "arch": arch_name(space, archs[i])}
-        )
+        best.append({"budget": budget, "psnr_y": float(quality[i]), "arch": arch_name(space, archs[i])})
     return {"front": best, "largest": float(quality[archs.index(largest(space))])}
 
 

@@ -10,8 +10,9 @@ from collections.abc import Iterable
 import jax
 import numpy as np
 
-from dysr_jax.model.compact import kept_branches
 from dysr_jax.model.kernels import KernelSpec, cut
+from dysr_jax.model.sharing import kept_branches
+from dysr_jax.model.space import Arch
 from dysr_jax.model.supernet import (
     Params,
     Supernet,
@@ -20,7 +21,6 @@ from dysr_jax.model.supernet import (
     slot_name,
     stored_kernels,
 )
-from dysr_jax.space import Arch
 
 
 class CastWeights:

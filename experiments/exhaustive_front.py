@@ -21,18 +21,18 @@ import tyro
 
 from dysr_jax import parallel
 from dysr_jax.atomic import replacing, write_json
+from dysr_jax.bench.front import evaluate_space
 from dysr_jax.config import PRESETS, SpaceConfig, check
 from dysr_jax.data.pool import build_pool
 from dysr_jax.data.sources import load_pairs
 from dysr_jax.device import device_name
 from dysr_jax.model.programs import make_supernet
-from dysr_jax.report.figures import BLUE, GREY, ORANGE, save_figure
+from dysr_jax.model.space import SearchSpace, counts, size
+from dysr_jax.report.plots.front import BLUE, GREY, ORANGE, save_figure
 from dysr_jax.report.tables import format_table
 from dysr_jax.search import nsga2, pareto
-from dysr_jax.search.exhaustive import evaluate_space
 from dysr_jax.search.patches import grid_patches
 from dysr_jax.search.probing import device_table
-from dysr_jax.space import SearchSpace, counts, size
 from dysr_jax.train.loop import train
 
 
@@ -169,10 +169,7 @@ def curve(truth: Truth, batches: Iterator[np.ndarray], budget: int) -> np.ndarra
         if len(seen) >= budget or idle > 200:  # a search that finds nothing new has ended
             break
     order = np.array(list(seen))[:budget]
-    shares = [
-        pareto.hypervolume(truth.objectives[order[: n + 1]], corner) / whole
-        for n in range(len(order))
-    ]
+    shares = [pareto.hypervolume(truth.objectives[order[: n + 1]], corner) / whole for n in range(len(order))]
     return np.pad(shares, (0, budget - len(shares)), mode="edge")
 
 
@@ -186,10 +183,7 @@ def compare(truth: Truth, options: Options) -> dict[str, np.ndarray]:
     budget = _budget(truth, options)
     return {
         name: np.stack(
-            [
-                curve(truth, search(truth, options.population, seed), budget)
-                for seed in range(options.seeds)
-            ]
+            [curve(truth, search(truth, options.population, seed), budget) for seed in range(options.seeds)]
         )
         for name, search in METHODS.items()
     }
@@ -204,9 +198,7 @@ def draw(path: pathlib.Path, curves: dict[str, np.ndarray], title: str) -> None:
     for (name, values), colour in zip(curves.items(), (BLUE, ORANGE, GREY), strict=True):
         evaluations = np.arange(1, values.shape[1] + 1)
         axes.plot(evaluations, 100 * np.median(values, 0), color=colour, label=name)
-        axes.fill_between(
-            evaluations, 100 * values.min(0), 100 * values.max(0), color=colour, alpha=0.2
-        )
+        axes.fill_between(evaluations, 100 * values.min(0), 100 * values.max(0), color=colour, alpha=0.2)
     axes.axhline(99, color="black", linewidth=0.8, linestyle=":")
     axes.set_ylim(80, 100.3)
     axes.set_xlabel("archs evaluated")

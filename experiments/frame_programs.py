@@ -13,9 +13,9 @@ from dysr_jax.metrics import to_uint8
 from dysr_jax.model.branches import Branch, ResidualPair
 from dysr_jax.model.conv import conv2d
 from dysr_jax.model.kernels import Kernels, KernelSpec
+from dysr_jax.model.space import Arch
 from dysr_jax.model.supernet import Params, Supernet, add_skip, head, run_branch, slot_name
 from dysr_jax.model.upsamplers import pixel_shuffle
-from dysr_jax.space import Arch
 
 IN_GRAPHS = "FUSION,CUBLAS,CUBLASLT,CUSTOM_CALL,CUDNN"
 """XLA's default: cuDNN's convolutions are launched one by one by the host."""

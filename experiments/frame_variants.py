@@ -30,13 +30,12 @@ from hlo_counts import COLUMNS, counts
 from jax.experimental.layout import Format, Layout
 
 from dysr_jax.atomic import write_json
-from dysr_jax.bench.frames import Budget, Call, device_fps
-from dysr_jax.bench.screens import output_size, photograph
+from dysr_jax.bench.frames import Budget, Call, device_fps, output_size, photograph
+from dysr_jax.bundle.pretrained import find_bundle
 from dysr_jax.device import device_name
 from dysr_jax.model.programs import compute_dtype
 from dysr_jax.model.supernet import Params, Supernet, arch_params
 from dysr_jax.report.tables import format_table
-from dysr_jax.runtime.pretrained import find_bundle
 
 MARK = "variant: "
 """Before a line of a worker's output that is a result."""
@@ -73,9 +72,7 @@ class Case:
         found = find_bundle(options.bundle, options.scale)
         self.bundle = dataclasses.replace(found, dtype=compute_dtype("auto"))
         self.arch = self.bundle.member(options.member).arch
-        self.frame = photograph(
-            output_size(options.output, found.space.scale).over(found.space.scale)
-        )
+        self.frame = photograph(output_size(options.output, found.space.scale).over(found.space.scale))
         self.budget = Budget(options.rounds, 2.0)
         self.expected: np.ndarray | None = None
 

@@ -15,7 +15,7 @@ import tyro
 
 from dysr_jax.bench.profile import Profile
 from dysr_jax.config import load_config
-from dysr_jax.report.latency import latency_figure
+from dysr_jax.report.plots.latency import latency_figure
 from dysr_jax.report.tables import profile_table
 from dysr_jax.search.latency import load_table
 from dysr_jax.search.probing import leave_one_out

@@ -15,9 +15,9 @@ import numpy as np
 import tyro
 
 from dysr_jax.report.tables import format_table
-from dysr_jax.runtime.adaptive import AdaptivePolicy
-from dysr_jax.runtime.policy import FixedPolicy, Observation, Policy, Rung, sort_rungs
-from dysr_jax.runtime.simulation import score, simulate
+from dysr_jax.runtime.policy.adaptive import AdaptivePolicy
+from dysr_jax.runtime.policy.base import FixedPolicy, Observation, Policy, Rung, sort_rungs
+from dysr_jax.runtime.policy.simulation import score, simulate
 
 DEADLINE_MS = 1000 / 30
 
@@ -41,9 +41,7 @@ class Greedy:
         ladder = sort_rungs(rungs)
         return ladder, ladder[0].name
 
-    def __call__(
-        self, state: tuple[Rung, ...], seen: Observation, /
-    ) -> tuple[tuple[Rung, ...], str]:
+    def __call__(self, state: tuple[Rung, ...], seen: Observation, /) -> tuple[tuple[Rung, ...], str]:
         """Choose anew."""
         rest_ms = {rung.name: rung.frame_ms for rung in state}
         slowdown = seen.frame_ms / rest_ms[seen.member]
@@ -62,9 +60,7 @@ def walk(rng: np.random.Generator, frames: int) -> np.ndarray:
     return 1.0 + 3.0 * np.abs((steps / 3.0 + 1.0) % 2.0 - 1.0)
 
 
-def noisy(
-    rng: np.random.Generator, loads: np.ndarray, *, noise: float, spikes: float
-) -> list[float]:
+def noisy(rng: np.random.Generator, loads: np.ndarray, *, noise: float, spikes: float) -> list[float]:
     """Loads with log-normal noise, and with pauses of 2 to 5 times a frame now and then."""
     loads = loads * np.exp(rng.normal(0.0, noise, len(loads)))
     hit = rng.random(len(loads)) < spikes

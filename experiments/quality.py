@@ -22,12 +22,12 @@ from typing import Any, NamedTuple
 
 import tyro
 
+from dysr_jax.apps.evaluation import BICUBIC, evaluate_set
 from dysr_jax.atomic import replacing, write_json
+from dysr_jax.bundle.pretrained import find_bundle
 from dysr_jax.data.benchmarks import find_sets
-from dysr_jax.report.figures import BLUE, GREY, ORANGE, save_figure
-from dysr_jax.report.scores import scores_json
-from dysr_jax.runtime.evaluation import BICUBIC, evaluate_set
-from dysr_jax.runtime.pretrained import find_bundle
+from dysr_jax.report.plots.front import BLUE, GREY, ORANGE, save_figure
+from dysr_jax.report.tables import scores_json
 
 PUBLISHED = pathlib.Path(__file__).parent / "results" / "published_x4.csv"
 GROUPS = {
@@ -172,9 +172,7 @@ def draw(path: pathlib.Path, models: list[Model], sets: list[str]) -> None:
     save_figure(figure, path)
 
 
-def _draw_group(
-    axes: Any, models: list[Model], name: str, cost: str, unit: float, title: str
-) -> None:
+def _draw_group(axes: Any, models: list[Model], name: str, cost: str, unit: float, title: str) -> None:
     points = [
         (getattr(model, cost) / unit, model.psnr_y[name], model.name)
         for model in models
@@ -188,9 +186,7 @@ def _draw_group(
     axes.plot(x, y, marker, color=COLOURS[group], markersize=5, label=title)
     if group != "here":
         for point in zip(x, y, names, strict=True):
-            axes.annotate(
-                point[2], point[:2], xytext=(5, -3), textcoords="offset points", fontsize=7
-            )
+            axes.annotate(point[2], point[:2], xytext=(5, -3), textcoords="offset points", fontsize=7)
 
 
 def main() -> None:

@@ -33,13 +33,7 @@ from dysr_jax.device import device_name
 from dysr_jax.errors import InputError
 from dysr_jax.metrics import mse_y, psnr
 from dysr_jax.model.programs import frame_program, make_supernet
-from dysr_jax.model.supernet import Params, Supernet
-from dysr_jax.report.figures import BLUE, GREY, save_figure
-from dysr_jax.report.tables import format_table
-from dysr_jax.search.evaluator import Evaluator
-from dysr_jax.search.patches import Patches, grid_patches
-from dysr_jax.search.select import ladder
-from dysr_jax.space import (
+from dysr_jax.model.space import (
     Arch,
     SearchSpace,
     alone,
@@ -49,6 +43,12 @@ from dysr_jax.space import (
     sample,
     to_archs,
 )
+from dysr_jax.model.supernet import Params, Supernet
+from dysr_jax.report.plots.front import BLUE, GREY, save_figure
+from dysr_jax.report.tables import format_table
+from dysr_jax.search.evaluator import Evaluator
+from dysr_jax.search.patches import Patches, grid_patches
+from dysr_jax.search.select import ladder
 from dysr_jax.train.loop import train
 from dysr_jax.train.sampling import draw
 
@@ -146,8 +146,7 @@ def along_the_front(case: Case, net: Supernet, params: Params) -> list[str]:
     keys = jax.random.split(jax.random.key(0), 3)
     drawn = [sample(keys[0], case.space, (500,))]
     drawn += [
-        draw(key, case.space, 500, how)
-        for key, how in zip(keys[1:], ("spread", "nested"), strict=True)
+        draw(key, case.space, 500, how) for key, how in zip(keys[1:], ("spread", "nested"), strict=True)
     ]
     genes = np.unique(np.concatenate([np.asarray(d) for d in drawn]), axis=0)
     mesh = parallel.device_mesh(1)

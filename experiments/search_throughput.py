@@ -22,7 +22,7 @@ import tyro
 from dysr_jax.atomic import write_json
 from dysr_jax.bench.search import bench_search
 from dysr_jax.config import load_config
-from dysr_jax.report.figures import BLUE, GREY, ORANGE, save_figure
+from dysr_jax.report.plots.front import BLUE, GREY, ORANGE, save_figure
 from dysr_jax.report.tables import format_number
 
 STYLES = {
@@ -65,9 +65,7 @@ def draw(path: pathlib.Path, result: dict[str, Any]) -> None:
     from matplotlib.figure import Figure
 
     counts = sorted({row["patches"] for row in result["methods"]})
-    populations = sorted(
-        {row["population"] for row in result["methods"] if row["name"] == "search program"}
-    )
+    populations = sorted({row["population"] for row in result["methods"] if row["name"] == "search program"})
     figure = Figure(figsize=(4.6 * len(counts), 4.0))
     panels = figure.subplots(1, len(counts), sharey=True, squeeze=False)[0]
     for axes, count in zip(panels, counts, strict=True):

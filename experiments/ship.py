@@ -20,13 +20,13 @@ from typing import Any, Literal
 import tyro
 
 from dysr_jax.atomic import replacing
+from dysr_jax.bundle.bundle import LATENCY, Bundle, load_bundle, save_bundle
+from dysr_jax.bundle.pretrained import PLACE
 from dysr_jax.config import load_config
 from dysr_jax.data.sources import load_source, make_pair
 from dysr_jax.model.programs import make_supernet
 from dysr_jax.model.weights import SUPERNET, load_supernet
 from dysr_jax.report.tables import format_table, members_table
-from dysr_jax.runtime.bundle import LATENCY, Bundle, load_bundle, save_bundle
-from dysr_jax.runtime.pretrained import PLACE
 from dysr_jax.search.archive import Archive
 from dysr_jax.search.members import choose, measure
 from dysr_jax.search.objectives import costs
@@ -102,8 +102,7 @@ def scores_text(result: dict[str, Any]) -> str:
         cells = [(f"{score['psnr_y']:.2f}", f"{score['ssim_y']:.4f}") for score in each]
         rows.append([name, *(cell for pair in cells for cell in pair)])
     origins = [
-        f"{name}: {found['images']} images, LR {found['lr']}"
-        for name, found in result["sets"].items()
+        f"{name}: {found['images']} images, LR {found['lr']}" for name, found in result["sets"].items()
     ]
     return "\n".join([format_table(header, rows), *origins, f"measured on {result['device']}"])
 
@@ -126,9 +125,7 @@ def card(options: Options, bundles: list[Bundle]) -> str:
         config = json.loads((run / "config.json").read_text())
         rows, columns = bundle.frame
         recipe = {key: config[key] for key in ("space", "train")}
-        recipe["data"] = {
-            key: config["data"][key] for key in ("patch", "small", "rescale", "boundary")
-        }
+        recipe["data"] = {key: config["data"][key] for key in ("patch", "small", "rescale", "boundary")}
         parts += [
             f"## x{bundle.space.scale}",
             "",

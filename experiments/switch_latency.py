@@ -20,11 +20,11 @@ from typing import Any
 import tyro
 
 from dysr_jax.atomic import write_json
-from dysr_jax.bench.switch import bench_switch
+from dysr_jax.bench.switch.bench import bench_switch
 from dysr_jax.errors import InputError
-from dysr_jax.report.figures import save_figure
-from dysr_jax.report.switching import switch_tables
-from dysr_jax.report.switching_figure import finished, switching_figure
+from dysr_jax.report.bench_tables import switch_tables
+from dysr_jax.report.plots.front import save_figure
+from dysr_jax.report.plots.stream import finished, switching_figure
 from dysr_jax.report.tables import format_number
 
 
@@ -89,9 +89,7 @@ def ratios(result: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _line(
-    rows: Mapping[str, Mapping[str, Any]], what: str, key: str, name: str, other: str
-) -> list[str]:
+def _line(rows: Mapping[str, Mapping[str, Any]], what: str, key: str, name: str, other: str) -> list[str]:
     """Nothing where one of the two failed or was not measured."""
     if name not in rows or other not in rows or not rows[other][key]:
         return []

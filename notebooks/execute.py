@@ -57,9 +57,7 @@ def private(notebook: nbformat.NotebookNode, folder: str) -> str:
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     words = [str(output.get("text", "")) for output in outputs]
     for output in outputs:
-        words += [
-            str(value) for kind, value in output.get("data", {}).items() if kind.startswith("text/")
-        ]
+        words += [str(value) for kind, value in output.get("data", {}).items() if kind.startswith("text/")]
     names = [folder, str(pathlib.Path.home()), str(FOLDER.resolve().parent), platform.node()]
     pattern = "|".join(re.escape(name) for name in names if len(name) > 1)
     found = re.search(rf"(?<![\w/-])({pattern})(?![\w-])", "\n".join(words))

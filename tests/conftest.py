@@ -38,14 +38,14 @@ from etils.epath import backend
 from fsspec.implementations.memory import MemoryFileSystem
 
 from dysr_jax.atomic import write_json
+from dysr_jax.bundle.bundle import Bundle, load_bundle, make_bundle, make_member
 from dysr_jax.config import RunConfig, SpaceConfig
 from dysr_jax.data.sources import DataConfig
 from dysr_jax.model.programs import make_supernet
+from dysr_jax.model.space import SearchSpace, uniform
 from dysr_jax.model.supernet import init_params
 from dysr_jax.run import run_search
-from dysr_jax.runtime.bundle import Bundle, load_bundle, make_bundle, make_member
 from dysr_jax.search.config import SearchConfig
-from dysr_jax.space import SearchSpace, uniform
 from dysr_jax.train.config import TrainConfig
 
 # The same examples at every run; a first call compiles, so there is no deadline.
@@ -165,9 +165,7 @@ def three_members() -> Bundle:
 
     @jax.jit  # one program, not one for each shape
     def noisy(params):
-        return jax.tree.map(
-            lambda x: x + 0.1 * jax.random.normal(jax.random.key(1), x.shape), params
-        )
+        return jax.tree.map(lambda x: x + 0.1 * jax.random.normal(jax.random.key(1), x.shape), params)
 
     params = noisy(init_params(jax.random.key(0), space))
     archs = [(0, 0, 0), (1, 2, 0), (3, 3, 1)]

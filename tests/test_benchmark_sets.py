@@ -7,15 +7,15 @@ import jax
 import numpy as np
 import pytest
 
+from dysr_jax.apps.evaluation import evaluate_folder
+from dysr_jax.bundle.bundle import make_bundle, make_member
 from dysr_jax.data.degradation import crop_to_scale, downscale, upscale
-from dysr_jax.data.images import read_grey_or_rgb
-from dysr_jax.data.listing import list_images
+from dysr_jax.data.files import list_images
+from dysr_jax.data.images.read import read_grey_or_rgb
 from dysr_jax.metrics import psnr_y, ssim_y
 from dysr_jax.model.programs import make_supernet
+from dysr_jax.model.space import uniform
 from dysr_jax.model.supernet import init_params
-from dysr_jax.runtime.bundle import make_bundle, make_member
-from dysr_jax.runtime.evaluation import evaluate_folder
-from dysr_jax.space import uniform
 
 SCALE = 4
 IMAGES = {"Set5": 5, "Set14": 14, "BSD100": 100}

@@ -27,10 +27,10 @@ from dysr_jax.cli import main
 from dysr_jax.commands import COMMANDS
 from dysr_jax.config import to_dict
 from dysr_jax.data.degradation import downscale, upscale
-from dysr_jax.data.images import read_image, write_image
+from dysr_jax.data.images.read import read_image, write_image
+from dysr_jax.model.space import uniform
 from dysr_jax.rundir import open_run
 from dysr_jax.search.latency import LatencyTable, load_table, save_table, table_key
-from dysr_jax.space import uniform
 
 SCALE, ROWS, COLUMNS = 2, 20, 24
 """The tiny run's scale; images of one size, so that its members compile few times."""
@@ -117,10 +117,7 @@ def test_the_usage_says_what_every_command_is_for(capsys):
     )
     benchmarks = {f"bench {name}" for name in names}
     data = {"data prepare", "data list"}
-    assert (
-        set(listed)
-        == {"search", "upscale", "stream", "eval", "report", "profile"} | benchmarks | data
-    )
+    assert set(listed) == {"search", "upscale", "stream", "eval", "report", "profile"} | benchmarks | data
     assert len({*listed.values()}) == len(listed)
 
 
@@ -776,10 +773,7 @@ def test_eval_of_several_sets_and_some_members(tiny_run, bundle, photos, tmp_pat
 
 def test_eval_says_that_its_json_cannot_be_written(bundle, photos, tmp_path, capsys):
     # The table may have been printed by then.
-    assert (
-        dysr("eval", "--bundle", bundle, photos, "--json", tmp_path / "missing" / "scores.json")
-        == 2
-    )
+    assert dysr("eval", "--bundle", bundle, photos, "--json", tmp_path / "missing" / "scores.json") == 2
     error = capsys.readouterr().err
     assert error.startswith("dysr: error: ")
     assert "scores.json" in error

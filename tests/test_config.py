@@ -9,7 +9,7 @@ from etils import epath
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dysr_jax.bench.steady_case import SteadyOptions
+from dysr_jax.bench.steady import SteadyOptions
 from dysr_jax.config import PRESETS, RunConfig, SpaceConfig, from_dict, load_config, to_dict
 from dysr_jax.data.sources import DataConfig
 from dysr_jax.errors import InputError
@@ -196,9 +196,7 @@ def test_unknown_presets_are_named(name):
 
 @pytest.mark.parametrize("name", [None, 3, b"quickstart", RunConfig(), ["quickstart"]])
 def test_what_is_no_name_is_no_config(name):
-    with pytest.raises(
-        InputError, match=r"^config .*: allowed are quickstart, .* or a \.json file"
-    ):
+    with pytest.raises(InputError, match=r"^config .*: allowed are quickstart, .* or a \.json file"):
         load_config(name)
 
 

@@ -24,8 +24,8 @@ TIMEOUT_S = 240
 
 IMPATIENT = """
 import sys
-import dysr_jax.processes
-dysr_jax.processes.BEAT_S, dysr_jax.processes.PATIENCE_S = 1, 8
+import dysr_jax.distributed
+dysr_jax.distributed.BEAT_S, dysr_jax.distributed.PATIENCE_S = 1, 8
 from dysr_jax.cli import main
 sys.exit(main())
 """
@@ -117,9 +117,7 @@ def test_a_killed_process_ends_the_job_with_one_line(killed, tiny):
     assert signalled == -signal.SIGKILL
     assert code == 1, errors
     assert "dysr: error: another process of the job ended or cannot be reached" in errors
-    assert errors.rstrip().endswith(
-        "start all of them again with the same command, the run goes on"
-    )
+    assert errors.rstrip().endswith("start all of them again with the same command, the run goes on")
     assert "Traceback" not in errors
     assert seconds < 60
 

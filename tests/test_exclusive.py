@@ -8,12 +8,12 @@ import sys
 
 import pytest
 
+from dysr_jax.atomic import exclusive
 from dysr_jax.errors import InputError
-from dysr_jax.exclusive import exclusive
 
 HOLD = """
 import sys
-from dysr_jax.exclusive import exclusive
+from dysr_jax.atomic import exclusive
 with exclusive(sys.argv[1]):
     print("held", flush=True)
     sys.stdin.read()
@@ -35,9 +35,7 @@ def other(path) -> subprocess.Popen[str]:
 
 def test_the_second_is_refused_and_the_next_is_not(tmp_path):
     with exclusive(tmp_path / "out.mp4"):
-        told = pytest.raises(
-            InputError, match=r"out\.mp4' is being written by another dysr command"
-        )
+        told = pytest.raises(InputError, match=r"out\.mp4' is being written by another dysr command")
         with told, exclusive(tmp_path / "out.mp4"):
             pass
         with exclusive(tmp_path / "other.mp4"):

@@ -7,12 +7,12 @@ import jax
 import numpy as np
 import pytest
 
+from dysr_jax.bundle.bundle import load_bundle
 from dysr_jax.cli import main
 from dysr_jax.errors import InputError
+from dysr_jax.model.space import uniform
 from dysr_jax.model.weights import SUPERNET, load_supernet
 from dysr_jax.run import run_search
-from dysr_jax.runtime.bundle import load_bundle
-from dysr_jax.space import uniform
 
 
 @pytest.fixture(scope="module")

@@ -47,9 +47,7 @@ def gradient_step(weights, batch, factor):
 
 # One device at a time, without any mesh.
 each_gradient = jax.jit(
-    lambda weights, batches, factor: lax.map(
-        lambda batch: jax.grad(_loss)(weights, batch, factor), batches
-    )
+    lambda weights, batches, factor: lax.map(lambda batch: jax.grad(_loss)(weights, batch, factor), batches)
 )
 
 
@@ -85,9 +83,7 @@ def test_per_device_is_pmap(weights, batches, count, out_axes):
 
 def test_without_a_collective_each_device_answers_for_itself(weights, batches, mesh):
     in_axes = (None, 0, None)
-    ours = jax.jit(parallel.per_device(local_loss, mesh, in_axes=in_axes, out_axes=0))(
-        weights, batches, 0.5
-    )
+    ours = jax.jit(parallel.per_device(local_loss, mesh, in_axes=in_axes, out_axes=0))(weights, batches, 0.5)
     theirs = jax.pmap(local_loss, axis_name=parallel.AXIS, in_axes=in_axes)(weights, batches, 0.5)
     assert len(np.unique(ours[0])) == DEVICES
     np.testing.assert_allclose(ours[0], theirs[0], rtol=1e-5)

@@ -10,10 +10,10 @@ import PIL.Image
 import pytest
 
 import dysr_jax
+from dysr_jax.bench.switch.servers import STRATEGIES
 from dysr_jax.data.builders.datasets import DATASETS
 from dysr_jax.data.builders.tfds_builders import BUILDERS
 from dysr_jax.model.branches import BODY
-from dysr_jax.runtime.baselines.strategies import STRATEGIES
 
 README = pathlib.Path(__file__).parents[1] / "README.md"
 RESULTS = README.parent / "experiments" / "results"
@@ -67,9 +67,7 @@ def test_a_video_at_a_frame_rate(blocks, tiny_run, tmp_path, monkeypatch, capsys
 def test_a_data_set_of_ones_own(blocks, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "prepared"))
-    images = {
-        f"{n}.png": np.random.default_rng(n).integers(0, 256, (16, 24, 3), np.uint8) for n in (1, 2)
-    }
+    images = {f"{n}.png": np.random.default_rng(n).integers(0, 256, (16, 24, 3), np.uint8) for n in (1, 2)}
     for folder, shrink in (("large", 1), ("small_x4", 4)):
         (tmp_path / "photos" / folder).mkdir(parents=True)
         for name, image in images.items():
@@ -94,7 +92,7 @@ def test_a_policy_of_ones_own(blocks, capsys):
     exec(blocks[9], names)
     assert len(capsys.readouterr().out.splitlines()) == 2
     rungs = names["rungs"]
-    policy = dysr_jax.runtime.policy.checked(names["Cautious"](), rungs)
+    policy = dysr_jax.runtime.policy.base.checked(names["Cautious"](), rungs)
     state, member = policy.start(40.0)
     assert member == "small"
     assert policy(state, dysr_jax.Observation(8.0, "small", 40.0))[1] == "middle"

@@ -14,10 +14,10 @@ from fsspec.implementations.memory import MemoryFileSystem
 from fsspec.registry import _registry
 
 from dysr_jax.atomic import is_remote, replacing_directory, write_json
-from dysr_jax.checkpoint import Checkpoints
 from dysr_jax.errors import InputError
 from dysr_jax.run import run_search
 from dysr_jax.rundir import open_run
+from dysr_jax.train.checkpoint import Checkpoints
 from dysr_jax.train.log import Log
 
 RUN = "gs://bucket/runs/one"
@@ -107,9 +107,7 @@ def test_checkpoints_go_there(store, monkeypatch, tmp_path):
 
 
 def archive(run):
-    records = [
-        json.loads(line) for line in epath.Path(f"{run}/archive.jsonl").read_text().splitlines()
-    ]
+    records = [json.loads(line) for line in epath.Path(f"{run}/archive.jsonl").read_text().splitlines()]
     return [{**record, "seconds": None} for record in records]
 
 

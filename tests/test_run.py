@@ -9,8 +9,8 @@ import pytest
 
 from dysr_jax import run
 from dysr_jax.config import with_groups
+from dysr_jax.data.grain_stream import Stream
 from dysr_jax.data.pool import Pool
-from dysr_jax.data.stream import Stream
 from dysr_jax.errors import InputError
 from dysr_jax.rundir import open_run
 from dysr_jax.search.latency import LatencyTable

@@ -12,12 +12,12 @@ from jax import lax
 from jax.sharding import Mesh
 
 from dysr_jax import parallel
-from dysr_jax.bench.rows import describe_space
+from dysr_jax.bench.setup import describe_space
 from dysr_jax.compiling import jit
 from dysr_jax.config import RunConfig, check
 from dysr_jax.data.choice import choose_pipeline, describe, pool_need
+from dysr_jax.data.grain_stream import Stream
 from dysr_jax.data.pool import Pool, build_pool, draw
-from dysr_jax.data.stream import Stream
 from dysr_jax.data.training import TrainingImages, open_images
 from dysr_jax.device import device_name, memory_bytes
 from dysr_jax.errors import InputError
@@ -52,9 +52,7 @@ class Row(NamedTuple):
         }
 
 
-def _trainer(
-    net: Supernet, recipe: TrainConfig, mesh: Mesh, *, streamed: bool
-) -> Callable[[Any], Any]:
+def _trainer(net: Supernet, recipe: TrainConfig, mesh: Mesh, *, streamed: bool) -> Callable[[Any], Any]:
     """A call that trains one chunk on what it is given."""
     chunk = make_train_chunk(net, recipe, mesh, streamed=streamed)
     held = [parallel.replicate(init_state(jax.random.key(0), net.space, recipe), mesh)]

@@ -1,13 +1,18 @@
-"""Frames a second: of calls one behind the other, and of frames that go from the host and back to it."""
+"""Frames a second: of calls one behind the other, and of frames that go from the host and back to it.
+
+The frames that benchmarks upscale: sizes of screens, and a photograph to fill them.
+"""
 
 import collections
 import dataclasses
 import statistics
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
+
+from dysr_jax.errors import InputError
 
 SAMPLE_SECONDS = 0.05
 """With calls in flight, a sample is as many of them as fill this time: its end is a host's wait."""
@@ -64,9 +69,7 @@ def device_fps(call: Call, budget: Budget, *, in_flight: bool) -> float:
     if in_flight:
         frames = max(1, round(SAMPLE_SECONDS / _sample_s(call, 3)))
     samples: list[float] = []
-    while len(samples) < budget.rounds and (
-        not samples or time.perf_counter() - begin < budget.seconds
-    ):
+    while len(samples) < budget.rounds and (not samples or time.perf_counter() - begin < budget.seconds):
         samples.append(_sample_s(call, frames))
     return 1.0 / statistics.median(samples)
 
@@ -91,3 +94,51 @@ def end_to_end(call: Call, budget: Budget, *, depth: int) -> EndToEnd:
     intervals = np.diff(times) * 1e3
     p50, p99 = np.quantile(intervals, [0.5, 0.99]).tolist()
     return EndToEnd(1e3 / float(np.mean(intervals)), p50, p99)
+
+
+OUTPUTS: Final = (360, 720, 1080, 2160)
+"""Rows of output frames; columns by 16:9."""
+
+
+class Size(NamedTuple):
+    """Of a frame."""
+
+    rows: int
+    columns: int
+
+    def __str__(self) -> str:
+        return f"{self.columns}x{self.rows}"
+
+    @property
+    def pixels(self) -> int:
+        """Rows times columns."""
+        return self.rows * self.columns
+
+    def over(self, scale: int) -> "Size":
+        """The LR frame of an output of this size."""
+        return Size(self.rows // scale, self.columns // scale)
+
+
+def output_size(rows: int, scale: int) -> Size:
+    """The 16:9 frame of so many rows.
+
+    Raises:
+        InputError: it has no whole number of columns, or the scale does not divide it.
+    """
+    size = Size(rows, rows * 16 // 9)
+    if rows < 1 or rows * 16 % 9 or rows % scale or size.columns % scale:
+        raise InputError(
+            f"outputs {rows}: allowed are rows of 16:9 frames that x{scale} divides, such as "
+            f"{', '.join(map(str, OUTPUTS))}"
+        )
+    return size
+
+
+def photograph(size: Size) -> np.ndarray:
+    """`[H, W, 3]` uint8 of this size: an embedded photograph, mirrored where it ends."""
+    from dysr_jax.data.sources import EmbeddedImages
+
+    image = EmbeddedImages()[0].hr
+    more = [(0, max(0, side - have)) for side, have in zip(size, image.shape, strict=False)]
+    filled = np.pad(image, [*more, (0, 0)], mode="symmetric")
+    return np.ascontiguousarray(filled[: size.rows, : size.columns])

@@ -1,29 +1,80 @@
-"""How near a search came to the true front: its whole space, evaluated with its own weights."""
+"""How near a search came to the true front: its whole space, evaluated with its own weights.
+
+Every arch of a space that is small enough: what a search looks for, known beforehand.
+"""
 
 import dataclasses
 import json
 import os
-from typing import Any
+import time
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from etils import epath
+from jax.sharding import Mesh
 
 from dysr_jax import parallel
 from dysr_jax.config import RunConfig, from_dict
-from dysr_jax.data.pairs import make_pairs
+from dysr_jax.data.examples import make_pairs
 from dysr_jax.data.sources import split_source
 from dysr_jax.device import device_name
 from dysr_jax.errors import InputError
 from dysr_jax.model.programs import make_supernet
+from dysr_jax.model.space import SearchSpace, arch_names, counts, size, to_archs
+from dysr_jax.model.supernet import Params, Supernet
 from dysr_jax.model.weights import SUPERNET, load_supernet
 from dysr_jax.search import pareto
 from dysr_jax.search.archive import Archive, Record
-from dysr_jax.search.exhaustive import Everything, evaluate_space
-from dysr_jax.search.latency import load_table
+from dysr_jax.search.evaluator import Evaluator
+from dysr_jax.search.latency import LatencyTable, branch_ms, load_table, predict
 from dysr_jax.search.members import front
 from dysr_jax.search.objectives import feasible
-from dysr_jax.search.patches import grid_patches
-from dysr_jax.space import SearchSpace, arch_names, size, to_archs
+from dysr_jax.search.patches import Patches, grid_patches
+
+LIMIT: Final = 50_000
+"""Archs; on two CPU cores some 100 a second are evaluated."""
+
+
+class Everything(NamedTuple):
+    """All archs of a space with their figures."""
+
+    genes: np.ndarray
+    """int32 `[N, slots]`, in lexicographic order."""
+    psnr_y: np.ndarray
+    """`[N]` dB, on the validation patches."""
+    latency_ms: np.ndarray
+    """`[N]`, as the latency table predicts it."""
+    seconds: float
+    """Of evaluating all, compilation apart."""
+
+
+def evaluate_space(
+    net: Supernet, params: Params, patches: Patches, table: LatencyTable, mesh: Mesh
+) -> Everything:
+    """Evaluate every arch as the search does.
+
+    Args:
+        net: the supernet.
+        params: its trained weights.
+        patches: what quality is measured on.
+        table: this device's latencies.
+        mesh: the devices.
+
+    Raises:
+        InputError: the space has more than `LIMIT` archs.
+    """
+    space = net.space
+    if size(space) > LIMIT:
+        raise InputError(f"a space of {size(space):,} archs: allowed are up to {LIMIT:,}, to evaluate all")
+    limits = counts(space)
+    genes = np.indices(limits).reshape(len(limits), -1).T.astype(np.int32)
+    evaluate = Evaluator(net, patches, mesh, costs=branch_ms(table, space))
+    params = parallel.replicate(params, mesh)
+    evaluate.prepare(params, genes)
+    start = time.perf_counter()
+    quality = evaluate(params, genes)
+    seconds = time.perf_counter() - start
+    return Everything(genes, quality, np.asarray(predict(table, space, genes)), seconds)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,6 +182,5 @@ def _records(space: SearchSpace, found: Everything) -> dict[tuple[int, ...], Rec
         strict=True,
     )
     return {
-        arch: Record(name, arch, psnr_y, latency_ms, 0, share)
-        for name, arch, psnr_y, latency_ms in figures
+        arch: Record(name, arch, psnr_y, latency_ms, 0, share) for name, arch, psnr_y, latency_ms in figures
     }

@@ -10,19 +10,18 @@ import jax.numpy as jnp
 import numpy as np
 
 from dysr_jax import parallel
-from dysr_jax.bench.rows import describe_space
-from dysr_jax.bench.setup import Setup, make_setup
+from dysr_jax.bench.setup import Setup, describe_space, make_setup
 from dysr_jax.config import RunConfig
 from dysr_jax.data.pool import Pool, build_pool
 from dysr_jax.device import device_name
 from dysr_jax.errors import InputError
+from dysr_jax.model.space import largest, sample, smallest
 from dysr_jax.model.supernet import init_params
 from dysr_jax.search.evaluator import Evaluator
 from dysr_jax.search.latency import branch_ms
 from dysr_jax.search.patches import grid_patches
 from dysr_jax.search.probing import device_table
 from dysr_jax.search.schedule import computed_share
-from dysr_jax.space import largest, sample, smallest
 from dysr_jax.timing import median_ms
 from dysr_jax.train.config import TrainConfig
 from dysr_jax.train.state import init_state
@@ -52,9 +51,7 @@ def _population(setup: Setup, config: RunConfig, devices: int) -> np.ndarray:
     return np.asarray(sample(jax.random.key(1), setup.net.space, shape))
 
 
-def _evaluation(
-    setup: Setup, config: RunConfig, devices: int, costs: np.ndarray
-) -> Callable[[], object]:
+def _evaluation(setup: Setup, config: RunConfig, devices: int, costs: np.ndarray) -> Callable[[], object]:
     """A call that evaluates a population."""
     space, search = setup.net.space, config.search
     mesh = parallel.device_mesh(devices)
@@ -76,16 +73,12 @@ def _arch_wait(setup: Setup, recipe: TrainConfig, groups: int, costs: np.ndarray
         return 0.0
     space, count = setup.net.space, recipe.random_archs
     keys = jax.random.split(jax.random.key(2), 1000)
-    drawn = jax.vmap(lambda key: draw_archs(key, space, groups, count, costs, recipe.sampling))(
-        keys
-    )
+    drawn = jax.vmap(lambda key: draw_archs(key, space, groups, count, costs, recipe.sampling))(keys)
     slots = np.arange(len(space.slots))
     both = costs[slots, largest(space)].sum() + costs[slots, smallest(space)].sum()
     work = both + costs[slots, np.asarray(drawn)].sum((-1, -2))
     most = work.max(1)  # 0 where a table tells nothing of so little work
-    return float(
-        1.0 - np.mean(np.divide(work.mean(1), most, out=np.ones_like(most), where=most > 0))
-    )
+    return float(1.0 - np.mean(np.divide(work.mean(1), most, out=np.ones_like(most), where=most > 0)))
 
 
 def _device_counts(devices: int) -> list[int]:
@@ -124,10 +117,7 @@ def bench_scaling(config: RunConfig, *, steps: int = 20, rounds: int = 5) -> dic
         calls[f"step {count}"] = _training(setup, recipe, pool, count, costs)
         calls[f"candidates {count}"] = _evaluation(setup, config, count, costs)
     measured = median_ms(calls, rounds)
-    computed = {
-        count: computed_share(setup.net.space, _population(setup, config, count))
-        for count in counts
-    }
+    computed = {count: computed_share(setup.net.space, _population(setup, config, count)) for count in counts}
     rows = []
     for count in counts:
         step, population = measured[f"step {count}"] / steps, measured[f"candidates {count}"]
@@ -140,10 +130,7 @@ def bench_scaling(config: RunConfig, *, steps: int = 20, rounds: int = 5) -> dic
                 "arch_wait": _arch_wait(setup, recipe, count, costs),
                 "candidates_per_second": count * config.search.population / population * 1e3,
                 "computed": computed[count],
-                "candidate_efficiency": measured["candidates 1"]
-                / population
-                * computed[count]
-                / computed[1],
+                "candidate_efficiency": measured["candidates 1"] / population * computed[count] / computed[1],
             }
         )
     return {

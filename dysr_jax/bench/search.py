@@ -13,19 +13,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from dysr_jax import parallel
-from dysr_jax.bench.rates import matrix_flops
-from dysr_jax.bench.rows import describe_space
-from dysr_jax.bench.setup import Setup, compile_evaluation, make_setup
-from dysr_jax.bench.torch_presence import torch_device, without_torch
+from dysr_jax.bench.setup import Setup, compile_evaluation, describe_space, make_setup, matrix_flops
+from dysr_jax.bench.torch.frames import torch_device, without_torch
 from dysr_jax.config import RunConfig
 from dysr_jax.device import device_name
 from dysr_jax.errors import InputError
+from dysr_jax.model.space import Arch, SearchSpace, mult_adds, sample, size, to_archs
 from dysr_jax.model.supernet import Params, init_params
 from dysr_jax.search import nsga2
 from dysr_jax.search.evaluator import Evaluator
 from dysr_jax.search.patches import Patches, grid_patches
 from dysr_jax.search.schedule import computed_share
-from dysr_jax.space import Arch, SearchSpace, mult_adds, sample, size, to_archs
 from dysr_jax.timing import median_ms
 
 TORCH_POPULATION = 64
@@ -169,8 +167,7 @@ def _ratios(rows: Sequence[Row]) -> list[Row]:
             "patches": row["patches"],
             "population": row["population"],
             **{
-                f"over {other['name']}": row["candidates_per_second"]
-                / other["candidates_per_second"]
+                f"over {other['name']}": row["candidates_per_second"] / other["candidates_per_second"]
                 for other in others
                 if other["patches"] == row["patches"]
             },

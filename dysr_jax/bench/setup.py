@@ -1,5 +1,12 @@
-"""What benchmarks start from: a supernet, data, and archs drawn from the seed."""
+"""What benchmarks start from: a supernet, data, and archs drawn from the seed.
 
+What a device can do, as a yardstick: the rate of its matrix products.
+
+The rows of `bench step` and `bench candidates`: an arch by the search program and by its static one.
+"""
+
+import statistics
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import chex
@@ -12,9 +19,10 @@ from dysr_jax.data.sources import Pair, load_pairs
 from dysr_jax.errors import InputError
 from dysr_jax.metrics import mse_y
 from dysr_jax.model.programs import frame_program, make_supernet
+from dysr_jax.model.space import Arch, largest, sample, size, smallest, to_archs
 from dysr_jax.model.supernet import Params, Supernet
 from dysr_jax.search.patches import Patches
-from dysr_jax.space import Arch, largest, sample, smallest, to_archs
+from dysr_jax.timing import median_ms
 
 
 class Setup(NamedTuple):
@@ -56,3 +64,39 @@ def compile_evaluation(net: Supernet, params: Params, patches: Patches, arch: Ar
         return jnp.mean(mse_y(program(params, patches.lr, arch), patches.hr, net.space.scale))
 
     return jit(static).lower(params, patches).compile()
+
+
+def matrix_flops(dtype: Any, rounds: int = 7) -> float:
+    """FLOP/s of a large square matrix product in `dtype` on the first device, random operands."""
+    side = 1024 if jax.default_backend() == "cpu" else 8192
+    left, right = jax.random.normal(jax.random.key(0), (2, side, side), dtype)
+    product = jit(jnp.matmul)
+    return 2 * side**3 / median_ms({"": lambda: product(left, right)}, rounds)[""] * 1e3
+
+
+class Row(NamedTuple):
+    """Medians of one arch."""
+
+    arch: str
+    search_ms: float
+    static_ms: float
+
+    @property
+    def ratio(self) -> float:
+        """Time of the search program over that of the static program."""
+        return self.search_ms / self.static_ms
+
+    def to_json(self) -> dict[str, Any]:
+        """With the ratio."""
+        return {**self._asdict(), "ratio": self.ratio}
+
+
+def median_ratio(rows: Sequence[Row]) -> float:
+    """The ratios' median."""
+    return statistics.median(row.ratio for row in rows)
+
+
+def describe_space(net: Supernet) -> str:
+    """One line."""
+    space = net.space
+    return f"{len(space.body)} slots, width {space.width}, x{space.scale}, {size(space):.3g} archs"

@@ -6,17 +6,15 @@ from typing import Annotated
 
 import tyro
 
-from dysr_jax.bench.candidates import bench_candidates
 from dysr_jax.bench.data import bench_data
 from dysr_jax.bench.front import bench_front
 from dysr_jax.bench.scaling import bench_scaling
 from dysr_jax.bench.search import bench_search
-from dysr_jax.bench.step import bench_step
+from dysr_jax.bench.step import bench_candidates, bench_step
 from dysr_jax.commands.common import JsonPath, check_json, report
 from dysr_jax.config import RunConfig
-from dysr_jax.report.figures import save_figure
+from dysr_jax.report.plots.front import save_figure, truth_figure, truth_text
 from dysr_jax.report.tables import bench_table
-from dysr_jax.report.truth import truth_figure, truth_text
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,16 +7,14 @@ from typing import Annotated
 import tyro
 
 from dysr_jax.bench.fps import TorchMode, bench_fps
-from dysr_jax.bench.screens import OUTPUTS
-from dysr_jax.bench.steady import bench_steady
-from dysr_jax.bench.steady_case import SteadyOptions
-from dysr_jax.bench.switch import bench_switch
+from dysr_jax.bench.frames import OUTPUTS
+from dysr_jax.bench.steady import SteadyOptions, bench_steady
+from dysr_jax.bench.switch.bench import bench_switch
+from dysr_jax.bench.switch.servers import STRATEGIES
+from dysr_jax.bundle.pretrained import find_bundle
 from dysr_jax.commands.common import JsonPath, check_folder, check_json, report
-from dysr_jax.report.steady import steady_table, write_timelines
-from dysr_jax.report.switching import switch_tables
+from dysr_jax.report.bench_tables import steady_table, switch_tables, write_timelines
 from dysr_jax.report.tables import bench_table
-from dysr_jax.runtime.baselines.strategies import STRATEGIES
-from dysr_jax.runtime.pretrained import find_bundle
 
 
 @dataclasses.dataclass(frozen=True)

@@ -26,9 +26,7 @@ def check_json(path: pathlib.Path | None, option: str = "json") -> None:
     try:
         tempfile.TemporaryFile(dir=path.parent).close()  # permissions do not tell root
     except OSError:
-        raise InputError(
-            f"{option} {str(path)!r}: allowed is a folder that can be written to"
-        ) from None
+        raise InputError(f"{option} {str(path)!r}: allowed is a folder that can be written to") from None
 
 
 def check_folder(path: pathlib.Path, option: str) -> None:
@@ -36,14 +34,10 @@ def check_folder(path: pathlib.Path, option: str) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError:
-        raise InputError(
-            f"{option} {str(path)!r}: allowed is a folder, or where one can be made"
-        ) from None
+        raise InputError(f"{option} {str(path)!r}: allowed is a folder, or where one can be made") from None
 
 
-def report(
-    result: dict[str, Any], table: Callable[[dict[str, Any]], str], path: pathlib.Path | None
-) -> None:
+def report(result: dict[str, Any], table: Callable[[dict[str, Any]], str], path: pathlib.Path | None) -> None:
     """Print the table, and write the figures if that was asked for."""
     print(table(result))
     if path:

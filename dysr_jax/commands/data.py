@@ -6,10 +6,9 @@ from typing import Annotated
 
 import tyro
 
-from dysr_jax.data.builders.prepare import prepare_dataset
-from dysr_jax.data.builders.prepared import data_root, list_prepared
+from dysr_jax.data.builders.prepare import data_root, list_prepared, prepare_dataset
 from dysr_jax.data.files import Duplicates
-from dysr_jax.report.datasets import datasets_table
+from dysr_jax.report.tables import datasets_table
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Annotated
 import tyro
 
 from dysr_jax.report.html.write import write_report
-from dysr_jax.report.paper.write import write_figures
+from dysr_jax.report.paper_figures import write_figures
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,9 +10,8 @@ from collections.abc import Iterable, Sequence
 from typing import Final, Literal, NamedTuple
 
 from dysr_jax.data.examples import unusable
-from dysr_jax.data.files import Failed, image_shape
-from dysr_jax.data.listing import is_folder, list_folder, list_images, no_images
-from dysr_jax.data.pairing import pair_files
+from dysr_jax.data.files import Failed, image_shape, is_folder, list_folder, list_images, no_images
+from dysr_jax.data.folders import pair_files
 from dysr_jax.errors import InputError
 
 HR: Final = "HR"
@@ -126,9 +125,7 @@ def _sized(
     rows, columns = shapes[0]
     least = SSIM_WINDOW + 3 * scale  # less than a scale is cropped, a scale a side is shaved
     if min(rows, columns) < least:
-        raise InputError(
-            f"image {str(hr)!r} of {(rows, columns)}: allowed is {least} or more a side"
-        )
+        raise InputError(f"image {str(hr)!r} of {(rows, columns)}: allowed is {least} or more a side")
     wanted = rows // scale, columns // scale
     found = shapes[-1] if lr else wanted
     if found != wanted:

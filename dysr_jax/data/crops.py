@@ -58,9 +58,7 @@ class CropDrawer:
             if config.small == "error":
                 large_enough(config, images.scale, [example.name], size)  # raises
             image = int(rng.integers(len(images)))
-        raise InputError(
-            f"data.patch {config.patch}: no image of {config.source!r} is large enough"
-        )
+        raise InputError(f"data.patch {config.patch}: no image of {config.source!r} is large enough")
 
     def _cut(self, example: Example, rng: np.random.Generator) -> Crops:
         scale, config = self.images.scale, self.images.config

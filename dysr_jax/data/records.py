@@ -1,14 +1,19 @@
-"""Prepared data sets: records of encoded images, read at random through TFDS, without TensorFlow."""
+"""Prepared data sets: records of encoded images, read at random through TFDS, without TensorFlow.
+
+Clips of a source whose images are frames: those whose names differ after the last slash.
+"""
 
 import dataclasses
 import functools
 import io
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from dysr_jax.data.examples import Example, fit
-from dysr_jax.data.images import read_image
+import numpy as np
+
+from dysr_jax.data.examples import Example, ImageSource, fit
+from dysr_jax.data.images.read import read_image
 from dysr_jax.errors import InputError
 
 
@@ -34,14 +39,10 @@ class RecordImages:
     def __getitem__(self, index: int) -> Example:
         record, name = self._records[range(len(self))[index]], self.names[index]
         if "name" in record and record["name"].decode() != name:
-            raise InputError(
-                f"{str(self.path)!r}: record {index} is not {name!r}; prepare it again"
-            )
+            raise InputError(f"{str(self.path)!r}: record {index} is not {name!r}; prepare it again")
         hr = _decoded(record[self.hr], name)
         return (
-            fit(name, hr, _decoded(record[self.lr], name), self.scale)
-            if self.lr
-            else Example(name, hr, None)
+            fit(name, hr, _decoded(record[self.lr], name), self.scale) if self.lr else Example(name, hr, None)
         )
 
     def size(self, index: int) -> tuple[int, int]:
@@ -82,7 +83,7 @@ def open_records(spec: str, scale: int, directory: str = "") -> RecordImages:
         InputError: no such data set or split, or one that is not prepared, or whose LR images are of another
             scale.
     """
-    from dysr_jax.data.builders.prepared import find_prepared
+    from dysr_jax.data.builders.prepare import find_prepared
 
     name, _, split = spec.partition(":")
     builder = find_prepared(name, directory)
@@ -144,3 +145,48 @@ def _stored(builder: Any, split: str, name: str) -> tuple[Sequence[str], Sequenc
         names += metadata.get("names", {}).get(part.splitname, [])[taken] or numbered
         sizes += [(h, w) for h, w in metadata.get("sizes", {}).get(part.splitname, [])[taken]]
     return tuple(names), tuple(sizes)
+
+
+class Clip(NamedTuple):
+    """Frames that follow each other."""
+
+    name: str
+    hr: np.ndarray
+    """`[T, H, W, 3]` uint8."""
+    lr: np.ndarray | None
+    """`[T, h, w, 3]` uint8 as it was given, or None: it has to be made."""
+
+
+class Clips:
+    """The clips of a source by index, in its order: `Clips(open_source("tfds:dysr_vid4", 4))[0].hr`.
+
+    Picklable where the source is.
+    """
+
+    def __init__(self, source: ImageSource) -> None:
+        frames: dict[str, list[int]] = {}
+        for index, name in enumerate(source.names):
+            clip, slash, _ = name.rpartition("/")
+            if not slash:
+                raise InputError(f"image {name!r} is no frame of a clip: allowed is a set of clips")
+            frames.setdefault(clip, []).append(index)
+        self._source, self._frames = source, frames
+        self.names: Sequence[str] = tuple(frames)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index: int) -> Clip:
+        """Decode all frames of a clip.
+
+        Raises:
+            InputError: a frame cannot be read, or is of another size than the others.
+        """
+        name = self.names[index]
+        examples = [self._source[frame] for frame in self._frames[name]]
+        sizes = {example.hr.shape[:2] for example in examples}
+        if len(sizes) > 1:
+            raise InputError(f"clip {name!r} has frames of {sorted(sizes)}: allowed is one size")
+        lr = [example.lr for example in examples if example.lr is not None]
+        hr = np.stack([example.hr for example in examples])
+        return Clip(name, hr, np.stack(lr) if len(lr) == len(examples) else None)

@@ -3,23 +3,57 @@
 A source is `embedded` (colour photographs that scikit-image ships, for demonstration), `folder:PATH` with HR
 images, `paired:HR,LR` with HR and LR images, or `tfds:NAME[/CONFIG][:SPLIT]`, a data set that
 `dysr data prepare` prepared.
+
+Colour photographs that scikit-image ships, for demonstration.
 """
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import numpy as np
 
 from dysr_jax.data.config import DataConfig
-from dysr_jax.data.embedded import EMBEDDED, EmbeddedImages
-from dysr_jax.data.examples import Example, ImageSource, Subset, read_all
+from dysr_jax.data.examples import (
+    Example,
+    GivenPair,
+    ImageSource,
+    Pair,
+    Subset,
+    degrade,
+    make_pair,
+    make_pairs,
+    read_all,
+)
 from dysr_jax.data.files import Duplicates
 from dysr_jax.data.folders import open_folder, open_paired
-from dysr_jax.data.pairs import GivenPair, Pair, degrade, make_pair, make_pairs
 from dysr_jax.data.records import open_records
-from dysr_jax.data.rescaled import with_copies
-from dysr_jax.data.sizes import large_enough
+from dysr_jax.data.sizes import large_enough, with_copies
 from dysr_jax.errors import InputError
+
+EMBEDDED: Final = ("chelsea", "coffee", "motorcycle", "rocket", "astronaut")
+"""Names of the embedded photographs; the last is held out for validation."""
+
+
+class EmbeddedImages:
+    """The embedded photographs, in the order of `EMBEDDED`."""
+
+    names = EMBEDDED
+
+    def __len__(self) -> int:
+        return len(EMBEDDED)
+
+    def __getitem__(self, index: int) -> Example:
+        from skimage import data
+
+        name = EMBEDDED[index]
+        image = data.stereo_motorcycle()[0] if name == "motorcycle" else getattr(data, name)()
+        return Example(name, np.asarray(image), None)
+
+    def size(self, index: int) -> tuple[int, int]:
+        """Rows and columns of a photograph."""
+        rows, columns = self[index].hr.shape[:2]
+        return rows, columns
+
 
 __all__ = [
     "EMBEDDED",

@@ -5,8 +5,7 @@ import dataclasses
 import numpy as np
 
 from dysr_jax.data.config import DataConfig
-from dysr_jax.data.examples import ImageSource, Subset
-from dysr_jax.data.pairs import Pair, make_pairs
+from dysr_jax.data.examples import ImageSource, Pair, Subset, make_pairs
 from dysr_jax.data.sizes import known_sizes, large_enough
 from dysr_jax.data.sources import split_source
 from dysr_jax.errors import InputError

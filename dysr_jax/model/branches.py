@@ -63,9 +63,7 @@ class Branch(abc.ABC):
         Returns:
             `[N, H, W, C]`; zeros for an image that takes none of them.
         """
-        outputs = (
-            branch(cut_all(stored, branch.reads(x.shape[-1], scale)), x) for branch in branches
-        )
+        outputs = (branch(cut_all(stored, branch.reads(x.shape[-1], scale)), x) for branch in branches)
         columns = jnp.moveaxis(chosen, 1, 0)[..., None, None, None]
         return sum(column * out for column, out in zip(columns, outputs, strict=True))
 
@@ -203,9 +201,7 @@ class ResidualPair(Branch):
     ) -> chex.Array:
         """The widest pair, with hidden channels masked a image: a narrow one is its leading channels."""
         del scale
-        mask = _hidden_mask(
-            [hidden_width(branch.expand, x.shape[-1]) for branch in branches], chosen
-        )
+        mask = _hidden_mask([hidden_width(branch.expand, x.shape[-1]) for branch in branches], chosen)
         y = jax.nn.relu(conv2d(x, stored["pair_in"]) + stored["pair_in_bias"]) * mask
         taken = jnp.sum(chosen, 1)[:, None, None, None]
         # Where the family is not taken, all that is inside is masked: only the bias is left to mask.
@@ -257,9 +253,7 @@ class Bottleneck(Branch):
     ) -> chex.Array:
         """The widest, with hidden channels masked an image: a narrow one is its leading channels."""
         del scale
-        mask = _hidden_mask(
-            [hidden_width(branch.expand, x.shape[-1]) for branch in branches], chosen
-        )
+        mask = _hidden_mask([hidden_width(branch.expand, x.shape[-1]) for branch in branches], chosen)
         y = jax.nn.relu(pointwise(x, stored["shrink"]) + stored["shrink_bias"]) * mask
         y = jax.nn.relu(conv2d(y, stored["map"]) + stored["map_bias"]) * mask
         taken = jnp.sum(chosen, 1)[:, None, None, None]
@@ -331,9 +325,7 @@ def register(registry: dict[str, Branch], name: str, branch: Branch) -> None:
     if not isinstance(name, str):
         raise InputError(f"branch name {name!r}: must be text")
     if not (name.isascii() and name.isalnum() and name.islower() and name[0].isalpha()):
-        raise InputError(
-            f"branch name {name!r}: allowed are lower-case letters and digits, a letter first"
-        )
+        raise InputError(f"branch name {name!r}: allowed are lower-case letters and digits, a letter first")
     if name in registry:
         raise InputError(f"branch name {name!r} is taken; registered are {', '.join(registry)}")
     registry[name] = branch

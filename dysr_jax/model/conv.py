@@ -64,15 +64,11 @@ def conv2d(x: chex.Array, kernel: chex.Array) -> chex.Array:
     return _forward(x, kernel)
 
 
-def _conv2d_fwd(
-    x: chex.Array, kernel: chex.Array
-) -> tuple[chex.Array, tuple[chex.Array, chex.Array]]:
+def _conv2d_fwd(x: chex.Array, kernel: chex.Array) -> tuple[chex.Array, tuple[chex.Array, chex.Array]]:
     return _forward(x, kernel), (x, kernel)
 
 
-def _conv2d_bwd(
-    residuals: tuple[chex.Array, chex.Array], grad: chex.Array
-) -> tuple[chex.Array, chex.Array]:
+def _conv2d_bwd(residuals: tuple[chex.Array, chex.Array], grad: chex.Array) -> tuple[chex.Array, chex.Array]:
     x, kernel = residuals
     size = kernel.shape[0]
     kernel_grad = lax.platform_dependent(
@@ -122,9 +118,7 @@ def depthwise_conv2d(x: chex.Array, kernel: chex.Array) -> chex.Array:
     return _depthwise_forward(x, kernel)
 
 
-def _depthwise_fwd(
-    x: chex.Array, kernel: chex.Array
-) -> tuple[chex.Array, tuple[chex.Array, chex.Array]]:
+def _depthwise_fwd(x: chex.Array, kernel: chex.Array) -> tuple[chex.Array, tuple[chex.Array, chex.Array]]:
     return _depthwise_forward(x, kernel), (x, kernel)
 
 
@@ -135,10 +129,7 @@ def _depthwise_bwd(
     input_grad = _depthwise_forward(grad, jnp.flip(kernel, (0, 1)))
     rows = _shifts(x, kernel.shape[0])
     kernel_grad = jnp.stack(
-        [
-            jnp.stack([jnp.sum(view * grad, (0, 1, 2), dtype=jnp.float32) for view in row])
-            for row in rows
-        ]
+        [jnp.stack([jnp.sum(view * grad, (0, 1, 2), dtype=jnp.float32) for view in row]) for row in rows]
     )
     return input_grad, kernel_grad.astype(kernel.dtype)
 

@@ -15,8 +15,8 @@ from dysr_jax.compiling import Options, exact_options
 from dysr_jax.device import default_device, host_memory
 from dysr_jax.errors import InputError
 from dysr_jax.metrics import to_uint8
+from dysr_jax.model.space import Arch, SearchSpace, validate
 from dysr_jax.model.supernet import Kept, Params, Supernet, arch_params
-from dysr_jax.space import Arch, SearchSpace, validate
 
 Output = Literal["device", "host"]
 """The memory where a result lies."""
@@ -124,9 +124,7 @@ def lower_static(
 
     read = arch_params(params, net.space, validate(net.space, arch))
     memory = host_memory() if output == "host" else None
-    jitted = jax.jit(
-        upscale_frame, out_shardings=memory, compiler_options=compiler_options() or None
-    )
+    jitted = jax.jit(upscale_frame, out_shardings=memory, compiler_options=compiler_options() or None)
     return jitted.lower(read, frame_spec(shape, batch))
 
 

@@ -24,8 +24,8 @@ from dysr_jax.errors import InputError
 from dysr_jax.model.branches import Branch, blend
 from dysr_jax.model.conv import patches3x3
 from dysr_jax.model.kernels import Kernels, KernelSpec, cast, cut_all, union
+from dysr_jax.model.space import HEAD_INPUTS, Arch, SearchSpace, validate
 from dysr_jax.model.upsamplers import pixel_shuffle
-from dysr_jax.space import HEAD_INPUTS, Arch, SearchSpace, validate
 
 TRUNCATED_STD: Final = 0.87962566103423978
 """Standard deviation of a standard normal cut at two: what a truncated draw is divided by."""
@@ -40,9 +40,7 @@ def slot_name(space: SearchSpace, slot: int) -> str:
     return "upsampler" if slot == len(space.body) else f"slot{slot:02d}"
 
 
-def stored_kernels(
-    space: SearchSpace, slot: int, kept: Kept | None = None
-) -> dict[str, KernelSpec]:
+def stored_kernels(space: SearchSpace, slot: int, kept: Kept | None = None) -> dict[str, KernelSpec]:
     """The shared kernels of a slot: the union of what its (kept) branches read."""
     branches = space.branches(slot)
     indices = range(len(branches)) if kept is None else kept[slot]
@@ -79,9 +77,7 @@ def to_image(x: chex.Array, lr: chex.Array, scale: int) -> chex.Array:
 
 def not_kept(space: SearchSpace, slot: int, index: int) -> InputError:
     """What is raised for a branch whose weights compaction dropped."""
-    return InputError(
-        f"slot {slot}: the weights of branch {space.slots[slot][index]!r} were not kept"
-    )
+    return InputError(f"slot {slot}: the weights of branch {space.slots[slot][index]!r} were not kept")
 
 
 def read_names(space: SearchSpace, slot: int, arch: Arch) -> list[str]:
@@ -114,7 +110,7 @@ class Supernet(nn.Module):
     dtype: Any = jnp.float32
     """Compute dtype; parameters are float32 and the output is float32."""
     kept: Kept | None = None
-    """Set for compacted parameters (`dysr_jax.model.compact`): only these branches can be named."""
+    """Set for compacted parameters (`dysr_jax.model.sharing`): only these branches can be named."""
 
     @nn.compact
     def __call__(self, lr: chex.Array, arch: Arch | chex.Array) -> chex.Array:
@@ -158,9 +154,7 @@ class Supernet(nn.Module):
             return stored
         return {name: stored[name] for name in read_names(self.space, slot, arch) if name in stored}
 
-    def _slot(
-        self, slot: int, kernels: Kernels, x: chex.Array, index: int | chex.Array
-    ) -> chex.Array:
+    def _slot(self, slot: int, kernels: Kernels, x: chex.Array, index: int | chex.Array) -> chex.Array:
         branches = self.space.branches(slot)
         if isinstance(index, int):
             if self.kept is not None and index not in self.kept[slot]:
@@ -187,9 +181,7 @@ class _SharedKernels(nn.Module):
         if self.is_initializing() and self.specs:
             noise = jax.random.truncated_normal(self.make_rng("params"), -2, 2, noise.shape)
         kernels = {}
-        for (name, spec), start in zip(
-            self.specs, itertools.accumulate([0, *counts]), strict=False
-        ):
+        for (name, spec), start in zip(self.specs, itertools.accumulate([0, *counts]), strict=False):
             kernels[name] = self.param(name, functools.partial(_scaled, spec, noise, start))
         return kernels
 

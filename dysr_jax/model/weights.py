@@ -10,8 +10,8 @@ import safetensors.numpy
 from etils import epath
 
 from dysr_jax.errors import InputError
+from dysr_jax.model.space import SearchSpace
 from dysr_jax.model.supernet import Params, init_params
-from dysr_jax.space import SearchSpace
 
 SUPERNET: Final = "supernet.safetensors"
 """The file in which a run leaves the weights of all archs."""

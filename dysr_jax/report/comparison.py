@@ -9,16 +9,16 @@ import numpy as np
 from etils import epath
 
 from dysr_jax.atomic import replacing_directory, write_json
+from dysr_jax.bundle.bundle import Bundle
 from dysr_jax.data.degradation import upscale
-from dysr_jax.data.images import read_image
-from dysr_jax.data.pairs import Pair, degrade
+from dysr_jax.data.examples import Pair, degrade
+from dysr_jax.data.images.read import read_image
 from dysr_jax.errors import InputError
 from dysr_jax.fields import typed
 from dysr_jax.metrics import MOST_DB, psnr_y
-from dysr_jax.report.figures import busiest_corner
-from dysr_jax.report.measured import read_json
+from dysr_jax.report.plots.front import busiest_corner
+from dysr_jax.results import read_json
 from dysr_jax.runtime.bank import Bank
-from dysr_jax.runtime.bundle import Bundle
 
 FOLDER: Final = "comparison"
 INDEX: Final = "comparison.json"
@@ -68,9 +68,7 @@ def compare(bundle: Bundle, pair: Pair) -> Comparison:
     bank = Bank(bundle)
     bank.prepare((part.lr.shape[0], part.lr.shape[1]), names)
     made = {"bicubic": upscale(part.lr, scale)} | {name: bank(part.lr, name) for name in names}
-    quality = {
-        name: min(float(psnr_y(image, part.hr, scale)), MOST_DB) for name, image in made.items()
-    }
+    quality = {name: min(float(psnr_y(image, part.hr, scale)), MOST_DB) for name, image in made.items()}
     return Comparison(pair.name, scale, {"LR": part.lr, **made, "HR": part.hr}, quality)
 
 

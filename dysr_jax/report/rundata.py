@@ -1,24 +1,91 @@
-"""A run's directory as data: everything that a report shows, whatever state the run is in."""
+"""A run's directory as data: everything that a report shows, whatever state the run is in.
+
+What `dysr bench switch`, `dysr stream` and the steady-rate experiment left as JSON.
+"""
 
 import dataclasses
 import json
 import os
-from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NamedTuple, TypeVar
 
 from etils import epath
 
 from dysr_jax.atomic import is_remote
 from dysr_jax.config import RunConfig, from_dict
 from dysr_jax.errors import InputError
+from dysr_jax.model.space import SearchSpace
 from dysr_jax.report.candidates import Candidates, from_records
 from dysr_jax.report.comparison import FOLDER, Comparison, read_comparison
-from dysr_jax.report.measured import Results, read_results
-from dysr_jax.report.streamed import Streamed, read_steady, read_switch
+from dysr_jax.report.plots.stream import Load
+from dysr_jax.results import Results, read_results
+from dysr_jax.runtime.trace import Trace, trace_from_json
 from dysr_jax.search.archive import Archive
 from dysr_jax.search.latency import LatencyTable, load_table
-from dysr_jax.space import SearchSpace
-from dysr_jax.train.curves import Curve, read_curves
+from dysr_jax.train.log import Curve, read_curves
+
+
+class Streamed(NamedTuple):
+    """One stream of frames in time."""
+
+    name: str
+    trace: Trace
+    load: Sequence[Load]
+    """When other processes came and went; empty where it is not known."""
+    true_psnr_y: float | None
+    """dB, the mean over the frames, each against its HR frame; None where that was not measured."""
+
+
+def _json(path: epath.PathLike, option: str) -> Any:
+    name = os.fspath(path)
+    try:
+        return json.loads(epath.Path(path).read_text())
+    except OSError:
+        raise InputError(f"{option} {name!r}: the file cannot be read") from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{option} {name!r} is not JSON: {error}") from None
+
+
+def read_switch(path: epath.PathLike) -> dict[str, Any]:
+    """What `dysr bench switch --json FILE` wrote.
+
+    Raises:
+        InputError: the file cannot be read, or is something else.
+    """
+    found = _json(path, "switch")
+    columns = ("name", "switch_ms_p50", "switch_ms_p99", "steady_ms_p50", "steady_ms_p99")
+    try:
+        whole = all(name in row for row in found["strategies"] for name in columns)
+        whole = whole and {"device", "frame", "scale", "fps"} <= {*found}
+    except (TypeError, KeyError):
+        whole = False
+    if not whole:
+        raise InputError(f"switch {os.fspath(path)!r}: allowed is a file that dysr bench switch --json wrote")
+    return found
+
+
+def _streamed(fields: Mapping[str, Any], name: str) -> Streamed:
+    load = [(float(seconds), float(busy)) for seconds, busy in fields.get("load", [])]
+    return Streamed(name, trace_from_json(fields), load, fields.get("true_psnr_y"))
+
+
+def read_steady(path: epath.PathLike) -> tuple[Streamed, ...]:
+    """Streams: of `experiments/steady_fps.py --json FILE`, or the one of `dysr stream --json FILE`.
+
+    Raises:
+        InputError: the file cannot be read, or is something else.
+    """
+    found = _json(path, "steady")
+    try:
+        if "trace" in found:
+            return (_streamed(found, "stream"),)
+        return tuple(_streamed(fields, fields["name"]) for fields in found["strategies"])
+    except (TypeError, LookupError, ValueError, AttributeError):
+        raise InputError(
+            f"steady {os.fspath(path)!r}: allowed is a file that dysr stream --json or "
+            f"experiments/steady_fps.py wrote"
+        ) from None
+
 
 T = TypeVar("T")
 TABLE, ARCHIVE, RESULTS = "latency.json", "archive.jsonl", "pareto.json"
@@ -88,9 +155,7 @@ def _open(path: epath.PathLike) -> tuple[epath.Path, RunConfig]:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"run {name!r} cannot be read: {reason}") from None
     if content is None:
-        raise InputError(
-            f"run {name!r} has no config.json; allowed is a folder that dysr search wrote"
-        )
+        raise InputError(f"run {name!r} has no config.json; allowed is a folder that dysr search wrote")
     try:
         fields = json.loads(content)
     except (ValueError, RecursionError):
@@ -106,8 +171,7 @@ def _check_versions(run: epath.Path) -> None:
             continue  # whoever reads the file says what is wrong with it
         if version != known:
             raise InputError(
-                f"run {os.fspath(run)!r}: {name} has format {version}; this version of dysr_jax "
-                f"reads {known}"
+                f"run {os.fspath(run)!r}: {name} has format {version}; this version of dysr_jax reads {known}"
             )
 
 
@@ -129,9 +193,7 @@ def _stage(config: RunConfig, training: dict[str, Curve], found: Candidates | No
         done = int(found.generation.max()) + 1
         return f"it came to generation {done} of {config.search.generations}"
     if "loss" in training and not config.weights:
-        return (
-            f"it came to step {training['loss'].step[-1]} of {config.train.steps} of the training"
-        )
+        return f"it came to step {training['loss'].step[-1]} of {config.train.steps} of the training"
     return "neither training nor search left anything"
 
 
@@ -165,9 +227,7 @@ def read_run(
         "the weights were given, nothing was trained" if config.weights else "no tensorboard/",
     )
     table = reader.part("latency table", TABLE, lambda: load_table(run / TABLE, {}), f"no {TABLE}")
-    candidates = reader.part(
-        "candidates", ARCHIVE, lambda: _candidates(run, space, config), f"no {ARCHIVE}"
-    )
+    candidates = reader.part("candidates", ARCHIVE, lambda: _candidates(run, space, config), f"no {ARCHIVE}")
     results = reader.part(
         "members",
         RESULTS,
@@ -181,9 +241,7 @@ def read_run(
         "none were kept (dysr report RUN --image FILE compares on an HR image)",
     )
     if switch is None:
-        reader.missing.append(
-            f"switch latencies: not measured (dysr bench switch --json RUN/{SWITCH})"
-        )
+        reader.missing.append(f"switch latencies: not measured (dysr bench switch --json RUN/{SWITCH})")
     if steady is None:
         reader.missing.append(f"steady rate: not measured (dysr stream --json RUN/{STEADY})")
     return RunData(

@@ -2,26 +2,128 @@
 
 All weights are resident and all executables are ready, so a switch is the choice of another executable:
 nothing is compiled, copied or loaded.
+
+Compiling while frames go on: one job at a time, in one thread.
+
+The thread has the priority of all others on purpose. One that stands back is held up with the interpreter
+lock in its hands, and the frames with it: on a CPU that frames keep busy, the slowest took half as long
+again beside a thread of the lowest priority. Handing over the lock more often changed nothing.
+
+A bundle's weights on the device, and executables over them.
 """
 
 import concurrent.futures
 import functools
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 
 import chex
 import jax
 import numpy as np
 
+from dysr_jax.bundle.bundle import Bundle, check_bundle
 from dysr_jax.errors import InputError
-from dysr_jax.model.programs import Output, check_output
-from dysr_jax.runtime.background import Background
-from dysr_jax.runtime.bundle import Bundle, check_bundle
-from dysr_jax.runtime.executables import DEFAULT_CACHE, ExecutableCache
-from dysr_jax.runtime.held import Held
-from dysr_jax.runtime.memory import Memory
-from dysr_jax.runtime.program import Program, asked_programs, check_shape, program_of
-from dysr_jax.runtime.resident import Resident
+from dysr_jax.model.programs import Output, check_output, frame_spec
+from dysr_jax.model.supernet import Params, arch_params
+from dysr_jax.runtime.aot.executables import DEFAULT_CACHE, Executable, ExecutableCache
+from dysr_jax.runtime.aot.memory import Memory, tree_bytes, workspace_bytes
+from dysr_jax.runtime.aot.static import Compile, compile_now, static_executable
+from dysr_jax.runtime.executable_lru import (
+    Entry,
+    Held,
+    Program,
+    asked_programs,
+    check_shape,
+    program_of,
+)
 from dysr_jax.threads import in_threads
+
+
+class Background:
+    """A thread of jobs; it starts with the first one."""
+
+    def __init__(self) -> None:
+        self._jobs = concurrent.futures.ThreadPoolExecutor(1, "prepare")
+        self._closed = threading.Event()
+
+    def submit(self, job: Callable[[], None]) -> concurrent.futures.Future[None]:
+        """Run a job after those before it; what it raises is in the future.
+
+        After `close`, and when the interpreter ends, the future is cancelled at once.
+        """
+        try:
+            return self._jobs.submit(job)
+        except RuntimeError:  # the pool takes no more
+            refused: concurrent.futures.Future[None] = concurrent.futures.Future()
+            refused.cancel()
+            refused.set_running_or_notify_cancel()
+            return refused
+
+    def compile_lowered(self, lowered: jax.stages.Lowered) -> jax.stages.Compiled:
+        """Compile for a job.
+
+        Raises:
+            CancelledError: no more is wanted.
+        """
+        if self._closed.is_set():
+            raise concurrent.futures.CancelledError
+        return lowered.compile()
+
+    def close(self) -> None:
+        """Jobs that have not begun are cancelled; one that has compiles nothing more."""
+        self._closed.set()
+        self._jobs.shutdown(wait=False, cancel_futures=True)
+
+
+class Resident:
+    """The weights, once, and what of them each member reads.
+
+    Args:
+        bundle: the members and their weights.
+        cache: where executables are looked for and kept; None: all are compiled.
+        output: where results lie.
+    """
+
+    def __init__(self, bundle: Bundle, *, cache: ExecutableCache | None, output: Output) -> None:
+        self._bundle = bundle
+        self._cache = cache
+        self._output = output
+        self._params = jax.device_put(bundle.params)
+        self.read: dict[str, Params] = {}
+        """By arch's name, once it has an entry: the first argument of its executables."""
+
+    @property
+    def weights(self) -> int:
+        """Bytes of all weights, what several members read counted once."""
+        return tree_bytes(self._params)
+
+    def entry(self, program: Program, compile_lowered: Compile = compile_now) -> Entry:
+        """The executable of a program, from the cache or compiled by `compile_lowered`.
+
+        Raises:
+            InputError: weights that it reads were not kept.
+        """
+        arch = self._bundle.arch(program.member)
+        read = arch_params(self._params, self._bundle.space, arch)
+        executable = static_executable(
+            self._bundle.net,
+            arch,
+            self._params,
+            program.shape,
+            batch=program.batch,
+            output=self._output,
+            cache=self._cache,
+            compile_lowered=compile_lowered,
+        )
+        self.read.setdefault(program.member, read)
+        return Entry(executable, workspace_bytes(executable.compiled, tree_bytes(read)))
+
+    def warm_up(self, program: Program, executable: Executable) -> None:
+        """Run it once, on a black frame: some backends finish their work at the first run."""
+        spec = frame_spec(program.shape, program.batch)
+        blank = np.zeros(spec.shape, spec.dtype)
+        executable(self.read[program.member], blank).block_until_ready()
+
 
 FrameShape = tuple[int, int]
 """LR rows and columns."""

@@ -6,8 +6,8 @@ import time
 
 import chex
 
+from dysr_jax.runtime.aot.compilations import count_compilations
 from dysr_jax.runtime.bank import Bank
-from dysr_jax.runtime.compilations import count_compilations
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Literal
 
 from dysr_jax.errors import InputError
 from dysr_jax.fields import normalise
-from dysr_jax.space import SearchSpace, size
+from dysr_jax.model.space import SearchSpace, size
 
 MAX_POPULATION = 16_384
 """Domination is a matrix of `(2 population)^2`."""
@@ -98,8 +98,7 @@ def check_config(config: SearchConfig, space: SearchSpace) -> None:
     for name in ("max_latency_ms", "min_psnr_y"):
         if not 0.0 <= getattr(config, name) < math.inf:
             raise InputError(
-                f"search.{name} {getattr(config, name)}: allowed are finite values above 0, or 0 for "
-                f"no bound"
+                f"search.{name} {getattr(config, name)}: allowed are finite values above 0, or 0 for no bound"
             )
     _check_objectives(config.objectives)
 

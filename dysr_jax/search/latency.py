@@ -21,7 +21,7 @@ from etils import epath
 from dysr_jax.atomic import write_json
 from dysr_jax.device import device_key
 from dysr_jax.errors import InputError
-from dysr_jax.space import Arch, SearchSpace, parse_arch, smallest
+from dysr_jax.model.space import Arch, SearchSpace, parse_arch, smallest
 
 FORMAT_VERSION = 1
 
@@ -102,9 +102,7 @@ def branch_ms(table: LatencyTable, space: SearchSpace) -> np.ndarray:
 def predict(table: LatencyTable, space: SearchSpace, genes: chex.Array) -> chex.Array:
     """Milliseconds of archs: int32 `[N, slots]` to float32 `[N]`. Traceable in `genes`."""
     costs = branch_ms(table, space)
-    each = (jnp.asarray(costs) if isinstance(genes, jax.Array) else costs)[
-        np.arange(len(space.slots)), genes
-    ]
+    each = (jnp.asarray(costs) if isinstance(genes, jax.Array) else costs)[np.arange(len(space.slots)), genes]
     return np.float32(table.intercept_ms) + each.sum(-1)
 
 
@@ -130,8 +128,7 @@ def load_table(path: str | os.PathLike[str], key: dict[str, Any]) -> LatencyTabl
         version = fields.pop("format_version")
         if version != FORMAT_VERSION:
             raise InputError(
-                f"latency table {os.fspath(path)!r}: format {version}; this version reads "
-                f"{FORMAT_VERSION}"
+                f"latency table {os.fspath(path)!r}: format {version}; this version reads {FORMAT_VERSION}"
             )
         table = LatencyTable(**fields)
         found = {name: table.key.get(name) for name in key}

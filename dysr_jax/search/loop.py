@@ -13,6 +13,7 @@ from jax.sharding import Mesh
 from tqdm import tqdm
 
 from dysr_jax import parallel
+from dysr_jax.model.space import Arch, SearchSpace, arch_names, to_archs
 from dysr_jax.model.supernet import Params, Supernet
 from dysr_jax.search import nsga2, resume
 from dysr_jax.search.archive import Archive, Record
@@ -21,7 +22,6 @@ from dysr_jax.search.evaluator import Evaluator
 from dysr_jax.search.latency import LatencyTable, branch_ms, predict
 from dysr_jax.search.objectives import judge
 from dysr_jax.search.patches import Patches
-from dysr_jax.space import Arch, SearchSpace, arch_names, to_archs
 
 
 class _Evaluation(NamedTuple):
@@ -42,8 +42,7 @@ def _records(work: _Evaluation, archs: list[Arch], generation: int) -> list[Reco
     seconds = (time.perf_counter() - start) / len(archs)
     names = arch_names(work.space, rows)
     return [
-        Record(names[i], arch, quality[i], latency[i], generation, seconds)
-        for i, arch in enumerate(archs)
+        Record(names[i], arch, quality[i], latency[i], generation, seconds) for i, arch in enumerate(archs)
     ]
 
 
@@ -60,9 +59,7 @@ def _best(state: nsga2.State, archive: Archive) -> dict[str, str | int]:
 
 
 def _progress(generations: int, start: int, shown: bool) -> tqdm:
-    return tqdm(
-        total=generations, initial=start, desc="search", unit="generation", disable=not shown
-    )
+    return tqdm(total=generations, initial=start, desc="search", unit="generation", disable=not shown)
 
 
 def _digest(value: object) -> str:

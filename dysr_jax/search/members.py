@@ -7,17 +7,17 @@ import chex
 import jax
 import numpy as np
 
+from dysr_jax.bundle.bundle import Bundle, make_bundle, make_member
 from dysr_jax.data.sources import Pair
+from dysr_jax.model.space import Arch, SearchSpace
 from dysr_jax.model.supernet import Params, Supernet
 from dysr_jax.runtime.bank import Bank
-from dysr_jax.runtime.bundle import Bundle, make_bundle, make_member
 from dysr_jax.search import pareto
 from dysr_jax.search.archive import Record
 from dysr_jax.search.config import SearchConfig
 from dysr_jax.search.objectives import feasible
-from dysr_jax.search.quality import archs_psnr_y, bicubic_psnr_y
+from dysr_jax.search.patches import archs_psnr_y, bicubic_psnr_y
 from dysr_jax.search.select import ladder
-from dysr_jax.space import Arch, SearchSpace
 from dysr_jax.timing import undisturbed_ms
 
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from dysr_jax.errors import InputError
+from dysr_jax.model.space import Arch, SearchSpace, mult_adds, parameters, smallest
 from dysr_jax.search.archive import Record
 from dysr_jax.search.config import SearchConfig
-from dysr_jax.space import Arch, SearchSpace, mult_adds, parameters, smallest
 
 _COSTS = {"params": parameters, "mult_adds": mult_adds}
 
@@ -91,8 +91,7 @@ def feasible(records: Sequence[Record], config: SearchConfig) -> list[Record]:
     excluded = np.any([np.zeros(len(records), bool), *outside.values()], 0)
     if records and excluded.all():
         counts = ", ".join(
-            f"{constraint} excludes {np.sum(rows)} of {len(records)}"
-            for constraint, rows in outside.items()
+            f"{constraint} excludes {np.sum(rows)} of {len(records)}" for constraint, rows in outside.items()
         )
         raise InputError(f"no evaluated arch satisfies the constraints: {counts}")
     return list(itertools.compress(records, ~excluded))

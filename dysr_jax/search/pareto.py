@@ -55,9 +55,7 @@ def _volume(points: np.ndarray, corner: np.ndarray) -> float:
     points = points[np.argsort(points[:, -1])]
     thickness = np.diff(points[:, -1], append=corner[-1])
     slabs = (
-        depth * _volume(points[: i + 1, :-1], corner[:-1])
-        for i, depth in enumerate(thickness)
-        if depth > 0
+        depth * _volume(points[: i + 1, :-1], corner[:-1]) for i, depth in enumerate(thickness) if depth > 0
     )
     return float(sum(slabs))
 

@@ -15,10 +15,10 @@ from jax import lax
 from dysr_jax.metrics import luma, to_uint8
 from dysr_jax.model.branches import BODY
 from dysr_jax.model.kernels import Kernels, stack, union
+from dysr_jax.model.space import SearchSpace
 from dysr_jax.model.supernet import Params, Supernet, add_skip, head, run_branch, slot_name
 from dysr_jax.search.patches import Patches
 from dysr_jax.search.schedule import Plan, Schedule, Tiles, body_branches
-from dysr_jax.space import SearchSpace
 
 OVERHEAD_PIXELS = 83_000
 """What beginning a tile costs (launches, the conditional's index), in LR pixels of a mean branch's work:
@@ -44,9 +44,7 @@ def row_bytes(net: Supernet, patches: Patches) -> int:
     return patches.lr.size // 3 * net.space.width * jnp.dtype(net.dtype).itemsize
 
 
-def population_program(
-    net: Supernet, plan: Plan
-) -> Callable[[Params, Schedule, Patches], chex.Array]:
+def population_program(net: Supernet, plan: Plan) -> Callable[[Params, Schedule, Patches], chex.Array]:
     """`(params, schedule, patches) -> [population, P]`: the luma MSE of each candidate's patches."""
     space = net.space
 

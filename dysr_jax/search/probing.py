@@ -15,8 +15,17 @@ import numpy as np
 from dysr_jax.device import cache_directory
 from dysr_jax.errors import InputError
 from dysr_jax.model.programs import compile_static, lower_static
+from dysr_jax.model.space import (
+    Arch,
+    SearchSpace,
+    arch_name,
+    parse_arch,
+    sample,
+    smallest,
+    to_archs,
+)
 from dysr_jax.model.supernet import Params, Supernet, arch_params, init_params
-from dysr_jax.runtime.fingerprint import branches_digest, lowered_digest
+from dysr_jax.runtime.aot.fingerprint import branches_digest, lowered_digest
 from dysr_jax.search.latency import (
     LatencyTable,
     fit_table,
@@ -25,7 +34,6 @@ from dysr_jax.search.latency import (
     save_table,
     table_key,
 )
-from dysr_jax.space import Arch, SearchSpace, arch_name, parse_arch, sample, smallest, to_archs
 from dysr_jax.threads import in_threads
 from dysr_jax.timing import undisturbed_ms
 
@@ -73,9 +81,7 @@ def measure_archs(
     executables = in_threads(lambda arch: compile_static(net, arch, params, frame), archs)
     pixels = jnp.zeros((*frame, 3), jnp.uint8)
     calls = {
-        arch_name(net.space, arch): functools.partial(
-            run, arch_params(params, net.space, arch), pixels
-        )
+        arch_name(net.space, arch): functools.partial(run, arch_params(params, net.space, arch), pixels)
         for arch, run in zip(archs, executables, strict=True)
     }
     return undisturbed_ms(calls, rounds)
@@ -121,9 +127,7 @@ def leave_one_out(table: LatencyTable, space: SearchSpace) -> Fidelity:
     known = {arch_name(space, arch) for arch in probes(space)}
     drawn = [name for name in table.measured_ms if name not in known]
     if len(drawn) < 2:
-        raise InputError(
-            f"latency table with {len(drawn)} random archs: allowed is 2 or more, to be checked"
-        )
+        raise InputError(f"latency table with {len(drawn)} random archs: allowed is 2 or more, to be checked")
     predicted = []
     for name in drawn:
         others = {key: ms for key, ms in table.measured_ms.items() if key != name}

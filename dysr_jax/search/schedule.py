@@ -14,7 +14,7 @@ import flax.struct
 import numpy as np
 
 from dysr_jax.model.branches import BODY, Identity
-from dysr_jax.space import SearchSpace, branch_mult_adds, counts
+from dysr_jax.model.space import SearchSpace, branch_mult_adds, counts
 
 
 @flax.struct.dataclass(eq=False)

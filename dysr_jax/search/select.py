@@ -18,11 +18,15 @@ from typing import Final, TypedDict
 import numpy as np
 
 from dysr_jax.errors import InputError
-from dysr_jax.model.compact import ensemble_weight_bytes, union_weight_bytes
-from dysr_jax.model.sharing import changed_slots, step_costs
+from dysr_jax.model.sharing import (
+    changed_slots,
+    ensemble_weight_bytes,
+    step_costs,
+    union_weight_bytes,
+)
+from dysr_jax.model.space import Arch, SearchSpace
 from dysr_jax.search.archive import Record
 from dysr_jax.search.pareto import hypervolume
-from dysr_jax.space import Arch, SearchSpace
 
 WEIGHTS: Final = (0.0, 0.03, 0.1, 0.3, 1.0, 3.0)
 """Values of `search.sharing` that a run's report compares."""

@@ -79,9 +79,7 @@ def check_config(config: TrainConfig, devices: int) -> None:
     if config.steps % config.chunk:
         raise InputError(f"train.steps {config.steps}: allowed are multiples of {config.chunk}")
     if config.groups < 0 or config.groups % devices:
-        raise InputError(
-            f"train.groups {config.groups}: allowed are multiples of the {devices} devices"
-        )
+        raise InputError(f"train.groups {config.groups}: allowed are multiples of the {devices} devices")
     if config.largest_steps % config.chunk or not 0 <= config.largest_steps <= config.steps:
         raise InputError(
             f"train.largest_steps {config.largest_steps}: allowed are multiples of {config.chunk} up to "
@@ -91,9 +89,7 @@ def check_config(config: TrainConfig, devices: int) -> None:
         raise InputError(f"train.warmup {config.warmup}: allowed is 0 or more")
     for name in ("frequency", "weight_decay", "noise"):
         if not 0.0 <= getattr(config, name) < math.inf:
-            raise InputError(
-                f"train.{name} {getattr(config, name)}: allowed are finite values of 0 or more"
-            )
+            raise InputError(f"train.{name} {getattr(config, name)}: allowed are finite values of 0 or more")
     for name in ("learning_rate", "clip"):
         value = getattr(config, name)
         if not (value > 0 and math.isfinite(value)):

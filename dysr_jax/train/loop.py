@@ -11,10 +11,10 @@ from etils import epath
 from jax.sharding import Mesh
 
 from dysr_jax import parallel
-from dysr_jax.checkpoint import Checkpoints
+from dysr_jax.data.grain_stream import Stream
 from dysr_jax.data.pool import Pool
-from dysr_jax.data.stream import Stream
 from dysr_jax.model.supernet import Supernet
+from dysr_jax.train.checkpoint import Checkpoints
 from dysr_jax.train.config import TrainConfig, check_config
 from dysr_jax.train.log import Log
 from dysr_jax.train.state import TrainState, init_state

@@ -12,8 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from dysr_jax.model.space import Arch, SearchSpace, largest, smallest
 from dysr_jax.model.supernet import Params, Supernet
-from dysr_jax.space import Arch, SearchSpace, largest, smallest
 from dysr_jax.train.config import TrainConfig
 
 CHARBONNIER_EPSILON = 1e-3
@@ -43,14 +43,10 @@ def image_loss(config: TrainConfig) -> Callable[[chex.Array, chex.Array], chex.A
     pixels = {"l1": l1, "charbonnier": charbonnier}[config.loss]
     if not config.frequency:
         return pixels
-    return lambda output, target: (
-        pixels(output, target) + config.frequency * frequency_l1(output, target)
-    )
+    return lambda output, target: pixels(output, target) + config.frequency * frequency_l1(output, target)
 
 
-def _taught(
-    config: TrainConfig, out: chex.Array, hr: chex.Array, teacher: chex.Array
-) -> chex.Array:
+def _taught(config: TrainConfig, out: chex.Array, hr: chex.Array, teacher: chex.Array) -> chex.Array:
     """Loss of an arch that learns from the HR image and, with weight `distill`, from the largest's output."""
     loss = image_loss(config)
     if not config.distill:

@@ -17,8 +17,8 @@ from dysr_jax import parallel
 from dysr_jax.compiling import jit
 from dysr_jax.data.augment import prepare, vary_batch
 from dysr_jax.data.pool import Pool, draw
+from dysr_jax.model.space import SearchSpace
 from dysr_jax.model.supernet import Params, Supernet
-from dysr_jax.space import SearchSpace
 from dysr_jax.train import sampling
 from dysr_jax.train.config import TrainConfig
 from dysr_jax.train.losses import group_loss, largest_alone
@@ -91,9 +91,7 @@ def draw_groups(
         archs = draw_archs(key_archs, net.space, groups, count, None, config.sampling)
         archs = archs.reshape(groups, config.random_archs, config.batch, -1)
     else:
-        archs = draw_archs(
-            key_archs, net.space, groups, config.random_archs, costs, config.sampling
-        )
+        archs = draw_archs(key_archs, net.space, groups, config.random_archs, costs, config.sampling)
     fold = jax.vmap(jax.random.fold_in, (None, 0))
     keys = fold(key_data, numbers)
     if isinstance(data, Pool):
@@ -179,7 +177,7 @@ def make_train_chunk(
 
     `costs` makes the archs of all groups of a step alike in cost (see `draw_archs`). The returned
     function takes the state, the pool (or, if `streamed`, the crops of all its steps, as
-    `dysr_jax.data.stream` makes them) and the key; it gives the new state and, for every metric, its
+    `dysr_jax.data.grain_stream` makes them) and the key; it gives the new state and, for every metric, its
     `[chunk]` values.
     """
     devices = mesh.devices.size

@@ -3,8 +3,8 @@
 import itertools
 from typing import TYPE_CHECKING
 
-from dysr_jax.video.packets import is_cover
 from dysr_jax.video.source import open_container
+from dysr_jax.video.timeline import is_cover
 
 if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer
@@ -36,9 +36,7 @@ class Covers:
     def add(self, output: "OutputContainer") -> None:
         """Add them, before the output's head is written."""
         for packet in self._found():
-            kind = IMAGES.get(
-                packet.stream.codec_context.name if packet.stream.codec_context else ""
-            )
+            kind = IMAGES.get(packet.stream.codec_context.name if packet.stream.codec_context else "")
             if kind is not None and self._muxer == "matroska":
                 tags = packet.stream.metadata
                 name, mimetype = tags.get("filename", kind[0]), tags.get("mimetype", kind[1])

@@ -3,9 +3,11 @@
 The matrix is what the stream says. Where it says nothing, it is what players take: BT.709 for 1280 columns
 or more, or more than 576 rows, else BT.601; and limited range. Only the matrix and the range are undone:
 primaries and transfer are those of the video, and are passed on as tags.
+
+How a camera was held: the display matrix of a video, applied to its pixels.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +16,7 @@ from dysr_jax.errors import InputError
 if TYPE_CHECKING:
     import av
     from av.video.reformatter import VideoReformatter
+
 
 BT709, BT601, UNTAGGED = 1, 6, 2
 """Matrices, primaries and transfers as ITU-T H.273 numbers them; FFmpeg and the files do the same."""
@@ -100,9 +103,7 @@ def to_rgb(frame: "av.VideoFrame", reformatter: "VideoReformatter") -> np.ndarra
     return shown.to_ndarray()
 
 
-def from_rgb(
-    image: np.ndarray, reformatter: "VideoReformatter", form: str, matrix: int
-) -> "av.VideoFrame":
+def from_rgb(image: np.ndarray, reformatter: "VideoReformatter", form: str, matrix: int) -> "av.VideoFrame":
     """`[H, W, 3]` uint8 RGB as a frame in limited range of a matrix, in a pixel format such as `yuv420p`."""
     import av
     from av.video.reformatter import Interpolation
@@ -116,3 +117,39 @@ def from_rgb(
         dst_color_range=LIMITED,
         interpolation=Interpolation.BILINEAR | Interpolation.ACCURATE_RND,
     )
+
+
+Matrix = tuple[float, float, float, float]
+"""`(a, b, c, d)`: a pixel at column x and row y is shown at column `a x + c y`, row `b x + d y`."""
+
+UPRIGHT: Matrix = (1, 0, 0, 1)
+
+
+def display_matrix(frame: "av.VideoFrame") -> Matrix:
+    """What turns and mirrors a frame for display; `UPRIGHT` without such metadata."""
+    from av.sidedata.sidedata import Type
+
+    side_data: Any = frame.side_data  # PyAV 18 and 19 annotate it differently
+    data = side_data.get(Type.DISPLAYMATRIX)
+    if data is None:
+        return UPRIGHT
+    # Rows of three in 16.16 fixed point (the last column in 2.30); translations do not matter here.
+    fixed = np.frombuffer(data, np.int32)[:6].astype(float) / 65536
+    return fixed[0], fixed[1], fixed[3], fixed[4]
+
+
+def swaps_sides(matrix: Matrix) -> bool:
+    """Whether rows are shown as columns."""
+    a, b, c, d = map(abs, matrix)
+    return b + c > a + d
+
+
+def oriented(image: np.ndarray, matrix: Matrix) -> np.ndarray:
+    """`[H, W, C]` as it is shown, to the nearest quarter of a turn."""
+    if matrix == UPRIGHT:
+        return image
+    if swaps_sides(matrix):
+        image, across, down = image.swapaxes(0, 1), matrix[2], matrix[1]
+    else:
+        across, down = matrix[0], matrix[3]
+    return np.ascontiguousarray(image[:: -1 if down < 0 else 1, :: -1 if across < 0 else 1])

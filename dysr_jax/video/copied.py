@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 
 from dysr_jax.errors import InputError
 from dysr_jax.video.attached import Covers
-from dysr_jax.video.packets import Packets, is_cover
-from dysr_jax.video.pyav import fraction, open_av
 from dysr_jax.video.reader import Reader
-from dysr_jax.video.source import is_pipe, open_container
+from dysr_jax.video.source import fraction, is_pipe, open_av, open_container
 from dysr_jax.video.tags import is_of_head, stream_tags
+from dysr_jax.video.timeline import Packets, is_cover
 
 if TYPE_CHECKING:
     from av.bitstream import BitStreamFilterContext
@@ -218,9 +217,7 @@ def _before_all(packet: "Packet", start: Fraction) -> bool:
 def _needs_header(stream: "Stream", muxer: str) -> bool:
     """AAC of a broadcast has a header in each packet; MP4 wants one in the head of the file."""
     context = stream.codec_context
-    return (
-        muxer in ("mp4", "mov") and context.codec.canonical_name == "aac" and not context.extradata
-    )
+    return muxer in ("mp4", "mov") and context.codec.canonical_name == "aac" and not context.extradata
 
 
 def _to_header(stream: "Stream") -> "BitStreamFilterContext":

@@ -1,4 +1,7 @@
-"""Frames into a container: colours, time stamps, encoder and muxer."""
+"""Frames into a container: colours, time stamps, encoder and muxer.
+
+From frames with times to the constant rate of a format that has no times.
+"""
 
 import functools
 import math
@@ -8,20 +11,53 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from dysr_jax.errors import InputError
-from dysr_jax.video.aspect import ROOM, display_size, matroska_head, y4m_head
+from dysr_jax.video.aspect import ROOM, display_size, matroska_head, mend, seconds_of, y4m_head
 from dysr_jax.video.colour import BT709, LIMITED, assumed_matrix, from_rgb
 from dysr_jax.video.copied import Copied
 from dysr_jax.video.formats import Encoder, Format, choose_encoder, muxer_options
-from dysr_jax.video.moov import mend, seconds_of
-from dysr_jax.video.pacing import Pacer
-from dysr_jax.video.pyav import open_av
 from dysr_jax.video.reader import Reader
 from dysr_jax.video.sink import Sink
+from dysr_jax.video.source import open_av
 from dysr_jax.video.tags import Head, fitting, needs_keys
 
 if TYPE_CHECKING:
     import av
     from av.video.stream import VideoStream
+
+
+class Pacer:
+    """How often each frame is written, so that what is shown at any moment is the same.
+
+    Args:
+        rate: frames a second.
+    """
+
+    def __init__(self, rate: Fraction) -> None:
+        self.rate = rate
+        self.written = 0
+        self.repeated = 0
+        """Frames that were written again to fill a gap."""
+        self.dropped = 0
+        """Frames that came too soon after another."""
+        self._first: Fraction | None = None
+
+    def place(self, time: Fraction) -> tuple[int, bool]:
+        """For a frame: how often the last one is repeated before it, and whether it is written."""
+        if self._first is None:
+            self._first = time
+        gap = round((time - self._first) * self.rate) - self.written
+        self.repeated += max(gap, 0)
+        self.dropped += gap < 0
+        self.written += gap + 1 if gap >= 0 else 0
+        return max(gap, 0), gap >= 0
+
+    def fill(self, end: Fraction) -> int:
+        """How often the last frame is repeated so that it is shown until `end`, in seconds."""
+        gap = 0 if self._first is None else round((end - self._first) * self.rate) - self.written
+        self.repeated += max(gap, 0)
+        self.written += max(gap, 0)
+        return max(gap, 0)
+
 
 UNKNOWN = (0, 2, 3)
 """Numbers of H.273 that say nothing about primaries and transfer."""
@@ -143,9 +179,7 @@ class Encoding:
             options["crf"] = str(crf)
         added = self._container.add_stream(self._encoder.name, rate=self._rate, options=options)
         stream = cast("VideoStream", added)
-        stream.width, stream.height = (
-            side + pad for side, pad in zip(size, self._pad, strict=True)
-        )
+        stream.width, stream.height = (side + pad for side, pad in zip(size, self._pad, strict=True))
         stream.pix_fmt = "yuv420p"
         context, like = stream.codec_context, self._like
         # A raw frame's time stamp is its number.
@@ -176,9 +210,7 @@ class Encoding:
         if self._encoder is not self._form.encoders[0]:
             self.notes.append(f"encoded with {self._encoder.name}: this FFmpeg has no better one")
         if any(self._pad):
-            self.notes.append(
-                f"its last pixels are repeated: {self._encoder.name} takes even sizes"
-            )
+            self.notes.append(f"its last pixels are repeated: {self._encoder.name} takes even sizes")
 
     def _frame(self, image: np.ndarray) -> "av.VideoFrame":
         if any(self._pad):

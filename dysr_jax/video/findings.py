@@ -4,9 +4,8 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from dysr_jax.video import colour
-from dysr_jax.video.clock import Clock
-from dysr_jax.video.decode import Decoder
-from dysr_jax.video.pyav import fraction
+from dysr_jax.video.decode import Clock, Decoder
+from dysr_jax.video.source import fraction
 
 if TYPE_CHECKING:
     import av

@@ -31,9 +31,7 @@ class Format:
 
 
 X264 = Encoder("libx264", (("crf", "18"), ("preset", "veryfast")), even=True)
-MPEG4 = Encoder(
-    "mpeg4", (("flags", "+qscale"), ("global_quality", "236")), longest_denominator=60_000
-)
+MPEG4 = Encoder("mpeg4", (("flags", "+qscale"), ("global_quality", "236")), longest_denominator=60_000)
 VP9 = Encoder(
     "libvpx-vp9",
     (("crf", "20"), ("b", "0"), ("deadline", "realtime"), ("cpu-used", "7"), ("row-mt", "1")),

@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from dysr_jax.errors import InputError
-from dysr_jax.given import as_path
+from dysr_jax.fields import as_path
+from dysr_jax.threads import Prefetched
 from dysr_jax.video import colour
-from dysr_jax.video.clock import Clock
-from dysr_jax.video.decode import Decoder
+from dysr_jax.video.colour import Matrix, display_matrix, oriented, swaps_sides
+from dysr_jax.video.decode import Clock, Decoder
 from dysr_jax.video.findings import Findings, declared_end
-from dysr_jax.video.orientation import Matrix, display_matrix, oriented, swaps_sides
-from dysr_jax.video.prefetch import Prefetched
-from dysr_jax.video.pyav import fraction
-from dysr_jax.video.source import open_container, refuse, video_stream
+from dysr_jax.video.source import fraction, open_container, refuse, video_stream
 from dysr_jax.video.tags import head_of, stream_tags
 
 if TYPE_CHECKING:

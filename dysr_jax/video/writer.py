@@ -15,16 +15,15 @@ from typing import Any
 
 import numpy as np
 
+from dysr_jax.atomic import exclusive
 from dysr_jax.errors import InputError
-from dysr_jax.exclusive import exclusive
-from dysr_jax.given import as_path
+from dysr_jax.fields import as_path
+from dysr_jax.threads import Worker
 from dysr_jax.video.encoding import Encoding
 from dysr_jax.video.formats import Format, format_of
 from dysr_jax.video.reader import Reader
-from dysr_jax.video.sink import Sink
+from dysr_jax.video.sink import Sink, check_target, open_target, partial_of
 from dysr_jax.video.source import STANDARD
-from dysr_jax.video.targets import check_target, open_target, partial_of
-from dysr_jax.video.worker import Worker
 
 ROOM = 4
 """Frames that wait for the encoder at most."""
@@ -156,14 +155,10 @@ class Writer:
         error = self._sink.error or self._worker.error
         if error is None:
             return
-        if isinstance(error, BrokenPipeError) or not isinstance(
-            error, OSError | av.error.FFmpegError
-        ):
+        if isinstance(error, BrokenPipeError) or not isinstance(error, OSError | av.error.FFmpegError):
             raise error
         kept = f"; what was encoded until then is {self.partial!r}" if self.partial else ""
-        raise InputError(
-            f"video {self.path!r} cannot be written: {error.strerror or error}{kept}"
-        ) from None
+        raise InputError(f"video {self.path!r} cannot be written: {error.strerror or error}{kept}") from None
 
 
 def open_writer(

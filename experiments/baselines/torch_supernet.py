@@ -1,6 +1,6 @@
 """The supernet in eager PyTorch: what a search without compiled programs costs on the same device.
 
-The branches of `dysr_jax.bench.torch_layers` over the same weights: `torch.inference_mode`, cuDNN's autotuner
+The branches of `dysr_jax.bench.torch.layers` over the same weights: `torch.inference_mode`, cuDNN's autotuner
 on, weights of every branch cut and laid out beforehand, candidates one after the other.
 """
 
@@ -11,12 +11,12 @@ import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 
-from dysr_jax.bench.torch_layers import Place, head, layer
+from dysr_jax.bench.torch.layers import Place, head, layer
 from dysr_jax.metrics import MOST_DB
 from dysr_jax.model.branches import Branch
+from dysr_jax.model.space import Arch, SearchSpace
 from dysr_jax.model.supernet import Params
 from dysr_jax.search.patches import Patches
-from dysr_jax.space import Arch, SearchSpace
 
 Layer = Callable[[torch.Tensor], torch.Tensor]
 LUMA = (65.481, 128.553, 24.966)
@@ -46,9 +46,7 @@ class TorchSupernet:
         return array.permute(0, 3, 1, 2).float()
 
     def _layer(self, slot: int, branch: Branch, params: Params) -> Layer:
-        return functools.partial(
-            layer(branch), self._place.branch(self._space, params, slot, branch)
-        )
+        return functools.partial(layer(branch), self._place.branch(self._space, params, slot, branch))
 
     def _luma(self, rgb: torch.Tensor) -> torch.Tensor:
         """BT.601 luma of `[P, 3, H, W]` levels, `scale` pixels cut off each side."""

@@ -84,9 +84,7 @@ BENCHMARKS = {
 }
 
 
-@pytest.mark.parametrize(
-    ("name", "rows"), [("fps", "rows"), ("switch", "strategies"), ("search", "methods")]
-)
+@pytest.mark.parametrize(("name", "rows"), [("fps", "rows"), ("switch", "strategies"), ("search", "methods")])
 def test_benchmarks_run(tmp_path, capsys, name, rows):
     figures = tmp_path / "figures.json"
     assert main(["bench", name, *BENCHMARKS[name], "--json", str(figures)]) == 0

@@ -11,10 +11,10 @@ from dysr_jax.config import load_config
 from dysr_jax.data.pool import build_pool
 from dysr_jax.data.sources import Pair
 from dysr_jax.model.programs import make_supernet
+from dysr_jax.model.space import sample, uniform
 from dysr_jax.model.supernet import init_params
 from dysr_jax.search.evaluator import Evaluator
 from dysr_jax.search.patches import grid_patches
-from dysr_jax.space import sample, uniform
 from dysr_jax.train.state import init_state
 from dysr_jax.train.step import make_train_chunk
 
@@ -77,9 +77,7 @@ def test_training_steps_are_the_cpus(pairs, host, archs):
         params, metrics = trained(parallel.device_mesh(1))
     expected, expected_metrics = trained(host.mesh)
     np.testing.assert_allclose(metrics["loss"], expected_metrics["loss"], rtol=1e-4)
-    np.testing.assert_allclose(
-        metrics["gradient_norm"], expected_metrics["gradient_norm"], rtol=1e-3
-    )
+    np.testing.assert_allclose(metrics["gradient_norm"], expected_metrics["gradient_norm"], rtol=1e-3)
     # Adam divides by the gradient's size: tiny gradients may go another way, by two rates at most.
     most = 2 * config.learning_rate * config.chunk
     apart = [np.abs(a - b) for a, b in zip(*map(jax.tree.leaves, (params, expected)), strict=True)]

@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 
 from dysr_jax.bench import fps as bench
-from dysr_jax.bench import torch_presence
 from dysr_jax.bench.fps import bench_fps
-from dysr_jax.bench.screens import Size, output_size, photograph
+from dysr_jax.bench.frames import Size, output_size, photograph
+from dysr_jax.bench.torch import frames as torch_presence
+from dysr_jax.bundle.bundle import make_bundle, make_member, save_bundle
 from dysr_jax.cli import main
 from dysr_jax.device import host_memory
 from dysr_jax.errors import InputError
 from dysr_jax.model import programs
 from dysr_jax.model.programs import compile_static, make_supernet
+from dysr_jax.model.space import uniform
 from dysr_jax.model.supernet import arch_params, init_params
 from dysr_jax.report.tables import bench_table
-from dysr_jax.runtime.bundle import make_bundle, make_member, save_bundle
-from dysr_jax.space import uniform
 
 SPACE = uniform(slots=2, width=4, scale=2, branches=("id", "s3", "c3", "r1", "a1", "bh"))
 ARCHS = [(0, 5, 0), (4, 1, 1)]

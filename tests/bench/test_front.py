@@ -9,13 +9,13 @@ import pytest
 from pymoo.indicators.hv import HV
 
 from dysr_jax.atomic import write_json
+from dysr_jax.bench import front as exhaustive
 from dysr_jax.bench.front import bench_front
 from dysr_jax.cli import main
 from dysr_jax.config import to_dict
 from dysr_jax.errors import InputError
-from dysr_jax.search import exhaustive
+from dysr_jax.model.space import size
 from dysr_jax.search.archive import Archive
-from dysr_jax.space import size
 
 
 @pytest.fixture(scope="module")

@@ -15,10 +15,10 @@ from dysr_jax.bench.profile import profile
 from dysr_jax.cli import main
 from dysr_jax.config import SpaceConfig, to_dict
 from dysr_jax.errors import InputError
+from dysr_jax.model.space import arch_name, parse_arch
 from dysr_jax.search import probing
 from dysr_jax.search.latency import fit_table, load_table, predict, table_key
 from dysr_jax.search.probing import probes
-from dysr_jax.space import arch_name, parse_arch
 
 ARCHS = 6
 
@@ -99,9 +99,7 @@ def test_one_arch_is_no_check(tiny, monkeypatch, archs):
 
 def test_a_space_with_too_few_archs_for_the_check(tiny, monkeypatch):
     """Of its four archs three are probes."""
-    monkeypatch.setattr(
-        probing, "measure_archs", lambda net, params, archs, *_: _planted(net.space, archs)
-    )
+    monkeypatch.setattr(probing, "measure_archs", lambda net, params, archs, *_: _planted(net.space, archs))
     space = SpaceConfig(slots=1, width=4, scale=2, branches=("id", "c3"))
     recipe = dataclasses.replace(tiny.search, population=4)
     with pytest.raises(InputError, match="1 random archs: allowed is 2 or more"):

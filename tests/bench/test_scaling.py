@@ -12,7 +12,7 @@ from dysr_jax.bench.setup import Setup
 from dysr_jax.config import SpaceConfig
 from dysr_jax.errors import InputError
 from dysr_jax.model.programs import make_supernet
-from dysr_jax.space import uniform
+from dysr_jax.model.space import uniform
 from dysr_jax.train.config import TrainConfig
 
 POPULATION, STEPS = 2, 2

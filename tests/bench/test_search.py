@@ -14,8 +14,8 @@ from dysr_jax.bench import search
 from dysr_jax.bench.search import bench_search
 from dysr_jax.config import SpaceConfig
 from dysr_jax.errors import InputError
+from dysr_jax.model.space import mult_adds
 from dysr_jax.search.schedule import computed_share
-from dysr_jax.space import mult_adds
 
 POPULATIONS, COMPILED = (2, 6), 1
 PATCHES = (1, 4)
@@ -139,10 +139,7 @@ def test_only_the_search_program_shares_work(rows, config, archs):
 
 
 def test_ratios_are_those_of_the_rates(result, rows):
-    rate = {
-        (row["patches"], row["name"], row["population"]): row["candidates_per_second"]
-        for row in rows
-    }
+    rate = {(row["patches"], row["name"], row["population"]): row["candidates_per_second"] for row in rows}
     others = {"PyTorch eager": max(POPULATIONS), "compile each candidate": COMPILED}
     found = result["ratios"]
     assert [(row["patches"], row["population"]) for row in found] == [

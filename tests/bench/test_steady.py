@@ -6,12 +6,12 @@ import json
 import numpy as np
 import pytest
 
-from dysr_jax.bench import steady_case
-from dysr_jax.bench.steady_case import SteadyOptions, make_case, wander
+from dysr_jax.bench import steady as steady_case
+from dysr_jax.bench.steady import SteadyOptions, make_case, wander
 from dysr_jax.cli import main
 from dysr_jax.errors import InputError
-from dysr_jax.report.steady import gain
-from dysr_jax.runtime.policy import Rung
+from dysr_jax.report.bench_tables import gain
+from dysr_jax.runtime.policy.base import Rung
 
 
 @pytest.mark.long
@@ -30,9 +30,7 @@ def test_all_four_streams_run_beside_the_load(tiny_run, tmp_path, capsys):
         assert min(quality.values()) - 1 < row["true_psnr_y"] < max(quality.values()) + 1
     for row, end in zip(result["strategies"][1:3], (-1, 0), strict=True):  # every frame 8 times
         assert row["true_psnr_y"] == pytest.approx(quality[result["members"][end]["name"]])
-    members = {
-        name: set(result["strategies"][i]["trace"]["member"]) for i, name in enumerate(names)
-    }
+    members = {name: set(result["strategies"][i]["trace"]["member"]) for i, name in enumerate(names)}
     assert members["fixed smallest"] == {result["members"][0]["name"]}
     assert members["fixed largest"] == {result["members"][-1]["name"]}
     out = capsys.readouterr().out

@@ -51,9 +51,7 @@ def test_symmetries_make_eight_different_images():
 
 def test_both_patches_are_turned_alike():
     lr, hr = labelled(3), labelled(6)
-    made = jax.jit(jax.vmap(augment, (0, None, None)))(
-        jax.random.split(jax.random.key(0), 32), lr, hr
-    )
+    made = jax.jit(jax.vmap(augment, (0, None, None)))(jax.random.split(jax.random.key(0), 32), lr, hr)
     kinds = set()
     for small, large in zip(*map(np.asarray, made), strict=True):
         (flags,) = [f for f in SYMMETRIES if np.array_equal(turned(lr, f), small)]
@@ -93,9 +91,7 @@ def orders_of(before, after):
     found = []
     for old, new in zip(before, np.asarray(after), strict=True):
         (order,) = [
-            order
-            for order in itertools.permutations(range(3))
-            if np.array_equal(old[..., list(order)], new)
+            order for order in itertools.permutations(range(3)) if np.array_equal(old[..., list(order)], new)
         ]
         found.append(order)
     return found

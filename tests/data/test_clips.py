@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import dysr_jax
-from dysr_jax.data.clips import Clips
-from dysr_jax.data.images import read_image
+from dysr_jax.data.images.read import read_image
+from dysr_jax.data.records import Clips
 from dysr_jax.data.sources import open_source
 from dysr_jax.errors import InputError
 

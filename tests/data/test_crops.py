@@ -36,9 +36,7 @@ class LoadedImages:
 
 
 def make_images(source=None, *, sized=True, **changes) -> TrainingImages:
-    source = source or LoadedImages(
-        [(pair.name, image) for pair, image in zip(PAIRS, HR, strict=True)]
-    )
+    source = source or LoadedImages([(pair.name, image) for pair, image in zip(PAIRS, HR, strict=True)])
     sizes = np.array(SHAPES) // SCALE if sized else None
     config = DataConfig(patch=PATCH, **changes)
     return TrainingImages(source, np.arange(len(source)), sizes, config, SCALE)

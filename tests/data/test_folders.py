@@ -10,7 +10,7 @@ from PIL import Image
 from dysr_jax.data import folders
 from dysr_jax.data.degradation import downscale
 from dysr_jax.data.files import image_shape
-from dysr_jax.data.images import read_image
+from dysr_jax.data.images.read import read_image
 from dysr_jax.data.sources import DataConfig, load_pairs, load_source, open_source
 from dysr_jax.errors import InputError
 
@@ -81,9 +81,7 @@ def test_hidden_files_are_no_images_and_others_are_told(folder, paired, noise, c
 def test_unreadable_files_are_named_and_counted(folder):
     for number in (0, 2, 3, 5):
         (folder / f"{number}.png").write_text("text")
-    expected = (
-        r"4 of 6 images cannot be used: '0\.png', '2\.png', '3\.png' and 1 more; the first:.*0\.png"
-    )
+    expected = r"4 of 6 images cannot be used: '0\.png', '2\.png', '3\.png' and 1 more; the first:.*0\.png"
     with pytest.raises(InputError, match=expected) as error:
         open_source(f"folder:{folder}", 4)
     assert "\n" not in str(error.value)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dysr_jax.data.pairing import conventions, pair_files
+from dysr_jax.data.folders import conventions, pair_files
 from dysr_jax.errors import InputError
 
 HR, LR = pathlib.Path("hr"), pathlib.Path("lr")
@@ -60,9 +60,7 @@ def test_a_missing_lr_is_never_made_up_for(names, data):
 
 def test_files_without_a_partner_are_named_and_counted():
     hr, lr = files(HR, "abcdef"), files(LR, ["ax4", "fx4", "zx4"])
-    expected = (
-        r"4 HR without LR: 'b\.png', 'c\.png', 'd\.png' and 1 more; 1 LR without HR: 'zx4\.png'"
-    )
+    expected = r"4 HR without LR: 'b\.png', 'c\.png', 'd\.png' and 1 more; 1 LR without HR: 'zx4\.png'"
     with pytest.raises(InputError, match=expected):
         pair_files(hr, lr, 4)
 

@@ -82,9 +82,7 @@ def test_every_hr_crop_is_the_place_of_its_lr_crop(pool):
 def test_all_crops_and_symmetries_are_equally_likely(pool):
     batches = [compiled(key, pool, BATCH)[0] for key in jax.random.split(jax.random.key(1), 60)]
     count = 60 * BATCH
-    cells = {
-        crop.tobytes(): n for crop, n in zip(*unique_crops(np.concatenate(batches)), strict=True)
-    }
+    cells = {crop.tobytes(): n for crop, n in zip(*unique_crops(np.concatenate(batches)), strict=True)}
     places = collections.Counter()
     turns = collections.Counter()
     for content, number in cells.items():

@@ -42,9 +42,7 @@ def test_percents_and_sums(place):
 
 @pytest.mark.parametrize("split", ["test", "train[", "1.0.0", "train[a:b]"])
 def test_splits_that_are_none(place, split):
-    with pytest.raises(
-        InputError, match=r"allowed are the splits \['train'\] and TFDS's slices"
-    ) as error:
+    with pytest.raises(InputError, match=r"allowed are the splits \['train'\] and TFDS's slices") as error:
         open_source(f"tfds:dysr_flickr2k:{split}", 4)
     assert "\n" not in str(error.value)
 
@@ -100,9 +98,7 @@ def test_frames_are_not_held_out_of_their_clips(tmp_path, noise, monkeypatch):
     dysr_jax.prepare_dataset("dysr_vid4/hr", tmp_path, say=lambda line: None)
     with pytest.raises(InputError, match=r"data\.validation ''.*frames of clips"):
         load_pairs(DataConfig(source="tfds:dysr_vid4/hr", patch=2, holdout=1), 4)
-    config = DataConfig(
-        source="tfds:dysr_vid4/hr:test[:3]", validation="tfds:dysr_vid4/hr:test[3:]", patch=2
-    )
+    config = DataConfig(source="tfds:dysr_vid4/hr:test[:3]", validation="tfds:dysr_vid4/hr:test[3:]", patch=2)
     training, validation = load_pairs(config, 4)
     assert [pair.name for pair in training] == ["a/0.png", "a/1.png", "a/2.png"]
     assert all(pair.generated for pair in training)

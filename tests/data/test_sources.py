@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from dysr_jax.data import sources
 from dysr_jax.data.degradation import downscale
-from dysr_jax.data.images import write_image
+from dysr_jax.data.images.read import write_image
 from dysr_jax.data.sources import (
     EMBEDDED,
     DataConfig,
@@ -93,9 +93,7 @@ def test_as_many_images_are_held_out_as_asked(data):
 
 @pytest.mark.parametrize("holdout", [-1, 0, 20, 21])
 def test_holdout_outside_the_folder(folder, holdout):
-    with pytest.raises(
-        InputError, match=rf"data\.holdout {holdout}:.*20 images; allowed are 1 to 19"
-    ):
+    with pytest.raises(InputError, match=rf"data\.holdout {holdout}:.*20 images; allowed are 1 to 19"):
         load_pairs(config_of(folder, holdout=holdout), 2)
 
 
@@ -105,9 +103,7 @@ def test_one_image_cannot_be_split(tmp_path):
         load_pairs(config_of(folder, holdout=1), 2)
 
 
-@pytest.mark.parametrize(
-    "source", ["", "folder", "folder:", "paired", "tfds:", "Embedded", "embedded:x"]
-)
+@pytest.mark.parametrize("source", ["", "folder", "folder:", "paired", "tfds:", "Embedded", "embedded:x"])
 def test_unknown_source(source):
     with pytest.raises(InputError, match=rf"'{source}': allowed are embedded, folder:PATH, paired"):
         open_source(source, 4)

@@ -8,7 +8,7 @@ import pytest
 from dysr_jax.data import folders
 from dysr_jax.data.choice import Need, choose_pipeline, describe, pool_need
 from dysr_jax.data.examples import Example, Subset
-from dysr_jax.data.images import write_image
+from dysr_jax.data.images.read import write_image
 from dysr_jax.data.pool import MAX_CROPS, build_pool
 from dysr_jax.data.records import RecordImages
 from dysr_jax.data.sources import DataConfig, load_pairs
@@ -147,8 +147,7 @@ def test_auto_takes_the_pool_where_it_fits(asked, need, chosen):
 def test_the_choice_is_said_with_its_bytes():
     need = Need(12_345_678, 9, True)
     pool, grain = (
-        describe(DataConfig(pipeline=name, pool_share=0.3), need, 8 * GB)
-        for name in ("pool", "grain")
+        describe(DataConfig(pipeline=name, pool_share=0.3), need, 8 * GB) for name in ("pool", "grain")
     )
     for said in (pool, grain):
         assert "12.3 MB" in said

@@ -12,9 +12,9 @@ import pytest
 import tyro
 
 from dysr_jax.config import PRESETS, check, load_config
+from dysr_jax.model.space import largest, mult_adds, parameters, parse_arch, smallest, uniform
 from dysr_jax.model.supernet import Supernet, init_params
 from dysr_jax.model.upsamplers import UPSAMPLERS
-from dysr_jax.space import largest, mult_adds, parameters, parse_arch, smallest, uniform
 
 PATH = pathlib.Path(__file__).parents[2] / "experiments" / "ablation.py"
 LARGEST_FIRST = "largest first (a quarter of the updates)"

@@ -15,7 +15,7 @@ from PIL import Image
 
 from dysr_jax import parallel
 from dysr_jax.config import PRESETS
-from dysr_jax.space import counts, largest, size, smallest, uniform
+from dysr_jax.model.space import counts, largest, size, smallest, uniform
 
 PATH = pathlib.Path(__file__).parents[2] / "experiments" / "exhaustive_front.py"
 

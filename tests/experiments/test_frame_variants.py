@@ -12,10 +12,10 @@ from frame_programs import VARIANTS
 from frame_variants import Case, Options, measure, table
 from hlo_counts import counts
 
+from dysr_jax.bundle.bundle import make_bundle, make_member, save_bundle
 from dysr_jax.model.programs import make_supernet
+from dysr_jax.model.space import uniform
 from dysr_jax.model.supernet import init_params
-from dysr_jax.runtime.bundle import make_bundle, make_member, save_bundle
-from dysr_jax.space import uniform
 
 HLO = """\
 HloModule jit_run
@@ -128,9 +128,7 @@ def test_behind_a_variant_that_ends_its_process(monkeypatch):
 
 def test_the_table_says_what_failed():
     good = {"variant": "XLA's defaults", "ms": 1.25, "host_us": 40.0, "levels": 0, "compile_s": 2.0}
-    lines = table(
-        [good | {"bias conv": 38}, {"variant": "NCHW", "error": "no such thing"}]
-    ).splitlines()
+    lines = table([good | {"bias conv": 38}, {"variant": "NCHW", "error": "no such thing"}]).splitlines()
     assert lines[2].split() == ["XLA's", "defaults", "1.250", "40", "0", "2.0", "38", *"00000"]
     assert lines[-1] == "NCHW: no such thing"
 

@@ -3,7 +3,7 @@
 import pytest
 from policy_rivals import DEADLINE_MS, RUNGS, clairvoyant, rivals, scenarios
 
-from dysr_jax.runtime.simulation import score, simulate
+from dysr_jax.runtime.policy.simulation import score, simulate
 
 FRAMES = 3000
 
@@ -17,9 +17,7 @@ def _scores(loads):
     return {n: score(simulate(p, RUNGS, DEADLINE_MS, loads)) for n, p in rivals().items()}
 
 
-@pytest.mark.parametrize(
-    "name", ["square x1 x2, 10 s", "square x1 x4, 10 s", "random walk x1 to x4"]
-)
+@pytest.mark.parametrize("name", ["square x1 x2, 10 s", "square x1 x4, 10 s", "random walk x1 to x4"])
 def test_a_load_that_changes(loads, name):
     found = _scores(loads[name])
     adaptive = found["adaptive"]

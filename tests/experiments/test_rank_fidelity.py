@@ -60,9 +60,7 @@ def test_the_same_command_trains_nothing_again(finished, run, module, monkeypatc
     assert len(scores) == 3
     before = json.loads((finished / "rank_fidelity.json").read_text())
     trained, real = [], module.trained
-    monkeypatch.setattr(
-        module, "trained", lambda case, name: trained.append(name) or real(case, name)
-    )
+    monkeypatch.setattr(module, "trained", lambda case, name: trained.append(name) or real(case, name))
     run("--out", finished, "--count", "3")
     assert trained == ["supernet"]  # restored, not trained
     assert {file: file.stat().st_mtime_ns for file in scores} == scores

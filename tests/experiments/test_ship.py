@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import pytest
 
-from dysr_jax.runtime.bundle import load_bundle
+from dysr_jax.bundle.bundle import load_bundle
 
 PATH = pathlib.Path(__file__).parents[2] / "experiments" / "ship.py"
 SCORES = {

@@ -11,10 +11,10 @@ from dysr_jax import parallel
 from dysr_jax.bench import search
 from dysr_jax.model.branches import BODY, Branch
 from dysr_jax.model.programs import make_supernet
+from dysr_jax.model.space import largest, smallest, to_archs, uniform
 from dysr_jax.model.supernet import init_params
 from dysr_jax.search.evaluator import Evaluator
 from dysr_jax.search.patches import Patches
-from dysr_jax.space import largest, smallest, to_archs, uniform
 
 pytest.importorskip("torch")
 HERE = pathlib.Path(__file__).parents[2]

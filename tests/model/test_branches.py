@@ -8,8 +8,8 @@ import pytest
 from dysr_jax.model.branches import BODY, Branch, ResidualPair, blend
 from dysr_jax.model.conv import conv2d
 from dysr_jax.model.kernels import KernelSpec, union
+from dysr_jax.model.space import uniform
 from dysr_jax.model.supernet import Supernet, init_params
-from dysr_jax.space import uniform
 
 WIDTH = 6
 X = np.random.default_rng(0).normal(size=(4, 5, 4, WIDTH)).astype(np.float32)
@@ -115,9 +115,7 @@ def test_a_registered_branch_of_one_s_own_is_trained_blended(monkeypatch):
     blended = jax.grad(loss)(params, jnp.asarray([[1, 0], [1, 0]]))
     static = jax.grad(loss)(params, (1, 0))
     assert np.abs(static["slot00"]["shift"]).min() > 0.01
-    jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), blended, static
-    )
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), blended, static)
 
 
 def test_what_another_image_takes_leaves_the_bits():

@@ -8,23 +8,21 @@ from hypothesis import strategies as st
 
 from dysr_jax.errors import InputError
 from dysr_jax.model.branches import BODY
-from dysr_jax.model.compact import (
+from dysr_jax.model.kernels import cut_all
+from dysr_jax.model.sharing import (
     compact,
     ensemble_weight_bytes,
     held_branches,
     kept_branches,
     union_weight_bytes,
 )
-from dysr_jax.model.kernels import cut_all
+from dysr_jax.model.space import arch_name, counts, parse_arch, uniform
 from dysr_jax.model.supernet import Supernet, init_params, slot_name
-from dysr_jax.space import arch_name, counts, parse_arch, uniform
 
 LR = np.random.default_rng(0).random((2, 6, 5, 3), np.float32)
 SPACE = uniform(slots=2, width=4, scale=2)
 
-arch_sets = st.lists(
-    st.tuples(*(st.integers(0, n - 1) for n in counts(SPACE))), min_size=1, max_size=5
-)
+arch_sets = st.lists(st.tuples(*(st.integers(0, n - 1) for n in counts(SPACE))), min_size=1, max_size=5)
 quick = settings(deadline=None, max_examples=50)
 
 

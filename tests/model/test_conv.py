@@ -22,9 +22,7 @@ close = functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5)
 
 def dense(x, kernel):
     """The oracle: `lax` computes and differentiates it."""
-    return lax.conv_general_dilated(
-        x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
-    )
+    return lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
 
 
 def depthwise(x, kernel):
@@ -100,9 +98,7 @@ def _with_gradients(run, x, kernels, picks, cotangent):
 
 
 def test_inside_switch_inside_scan():
-    x, dense_kernel, depthwise_kernel, cotangent = random(
-        (2, 6, 7, 4), (5, 5, 4, 4), (5, 5, 4), (2, 6, 7, 4)
-    )
+    x, dense_kernel, depthwise_kernel, cotangent = random((2, 6, 7, 4), (5, 5, 4, 4), (5, 5, 4), (2, 6, 7, 4))
     kernels = {"dense": 0.2 * dense_kernel, "depthwise": 0.2 * depthwise_kernel}
     ours, theirs = chain(conv.conv2d, conv.depthwise_conv2d), chain(dense, depthwise)
     outs = []
@@ -138,9 +134,7 @@ def test_bfloat16_stays_bfloat16_and_close(fn, kernel_shape, strict_dtypes):
     for half, full in zip(found, expected, strict=True):
         assert half.dtype == jnp.bfloat16
         # bfloat16 has 8 bits of mantissa; a sum of 9 to 60 products loses a few more.
-        np.testing.assert_allclose(
-            half.astype(jnp.float32), full, atol=0.05 * float(jnp.abs(full).max())
-        )
+        np.testing.assert_allclose(half.astype(jnp.float32), full, atol=0.05 * float(jnp.abs(full).max()))
 
 
 @pytest.mark.parametrize(("frames", "inputs", "outputs"), SHAPES)

@@ -16,11 +16,11 @@ from dysr_jax.compiling import Jitted, exact_options, jit
 from dysr_jax.data.augment import permute_colours
 from dysr_jax.metrics import mse_y
 from dysr_jax.model.programs import lower_static, make_supernet
+from dysr_jax.model.space import uniform
 from dysr_jax.model.stages import branch_part, head_part
 from dysr_jax.model.supernet import Supernet
 from dysr_jax.search.evaluator import Evaluator
 from dysr_jax.search.patches import Patches
-from dysr_jax.space import uniform
 from dysr_jax.train.config import TrainConfig
 from dysr_jax.train.losses import group_loss
 
@@ -204,9 +204,7 @@ def test_a_population(noisy_params):
     net = Supernet(WIDE, dtype=jnp.float64)
     for gene, value in zip(genes, found, strict=True):
         arch = tuple(gene.tolist())
-        output = in_float64(
-            lambda p, x, arch=arch: net.apply({"params": p}, x / 255.0, arch), params, lr
-        )
+        output = in_float64(lambda p, x, arch=arch: net.apply({"params": p}, x / 255.0, arch), params, lr)
         pixels = np.round(np.clip(output, 0, 1) * 255).astype(np.uint8)
         psnr = np.mean(10 * np.log10(255**2 / luma_mse(pixels, hr)))
         assert value == pytest.approx(psnr, abs=2e-4)

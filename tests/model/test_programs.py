@@ -9,8 +9,8 @@ import pytest
 from dysr_jax.compiling import exact_options
 from dysr_jax.model import programs
 from dysr_jax.model.programs import compile_static, compiler_options, make_supernet
+from dysr_jax.model.space import uniform
 from dysr_jax.model.supernet import init_params
-from dysr_jax.space import uniform
 
 
 @pytest.mark.parametrize(

@@ -10,20 +10,19 @@ from hypothesis import strategies as st
 
 from dysr_jax.errors import InputError
 from dysr_jax.model.branches import BODY, Branch, KernelSpec, register
-from dysr_jax.model.compact import compact, union_weight_bytes
 from dysr_jax.model.sharing import (
     changed_slots,
+    compact,
     shared_weight_bytes,
     step_costs,
+    union_weight_bytes,
     unshared_weight_bytes,
 )
+from dysr_jax.model.space import counts, parameters, parse_arch, uniform
 from dysr_jax.model.supernet import init_params
-from dysr_jax.space import counts, parameters, parse_arch, uniform
 
 SPACE = uniform(slots=3, width=4, scale=2)
-arch_lists = st.lists(
-    st.tuples(*(st.integers(0, n - 1) for n in counts(SPACE))), min_size=1, max_size=5
-)
+arch_lists = st.lists(st.tuples(*(st.integers(0, n - 1) for n in counts(SPACE))), min_size=1, max_size=5)
 
 
 def named(*names):

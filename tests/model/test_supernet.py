@@ -11,10 +11,10 @@ from flax import linen as nn
 
 from dysr_jax.errors import InputError
 from dysr_jax.model.branches import BODY
+from dysr_jax.model.space import SearchSpace, counts, uniform
 from dysr_jax.model.supernet import Supernet, init_params, slot_name, stored_kernels
 from dysr_jax.model.upsamplers import UPSAMPLERS, pixel_shuffle
-from dysr_jax.runtime.compilations import count_compilations
-from dysr_jax.space import SearchSpace, counts, uniform
+from dysr_jax.runtime.aot.compilations import count_compilations
 
 BRANCHES = [
     *((0, name) for name in BODY),
@@ -77,9 +77,7 @@ def params(full_space):
 def static(full_space, params):
     """Branch names to output and gradient, by the static program."""
     run = jax.jit(values_and_gradients(Supernet(full_space)), static_argnums=2)
-    return functools.cache(
-        lambda names: jax.device_get(run(params, LR, arch_of(full_space, names)))
-    )
+    return functools.cache(lambda names: jax.device_get(run(params, LR, arch_of(full_space, names))))
 
 
 @pytest.fixture(scope="module")
@@ -188,9 +186,7 @@ def assert_close(found, expected, tolerance, name=""):
 
 
 @pytest.mark.parametrize(("slot", "name"), BRANCHES)
-def test_the_gradient_reaches_what_the_branch_reads_and_nothing_else(
-    full_space, search, slot, name
-):
+def test_the_gradient_reaches_what_the_branch_reads_and_nothing_else(full_space, search, slot, name):
     branch = full_space.branches(slot)[full_space.slots[slot].index(name)]
     reads = branch.reads(full_space.width, full_space.scale)
     _, gradients = search(names_with(slot, name))
@@ -204,17 +200,13 @@ def test_the_gradient_reaches_what_the_branch_reads_and_nothing_else(
 
 def shared_part(full, part):
     """Written out for the shapes there are: the middle 3 of 5 rows and columns, the first channels."""
-    middle = [
-        slice(1, 4) if n == 5 and m == 3 else slice(m) for n, m in zip(full, part, strict=True)
-    ]
+    middle = [slice(1, 4) if n == 5 and m == 3 else slice(m) for n, m in zip(full, part, strict=True)]
     return tuple(middle)
 
 
 def conv(x, kernel, bias=None, groups=1):
     """The oracle: Flax's own layer."""
-    layer = nn.Conv(
-        kernel.shape[-1], kernel.shape[:2], feature_group_count=groups, use_bias=bias is not None
-    )
+    layer = nn.Conv(kernel.shape[-1], kernel.shape[:2], feature_group_count=groups, use_bias=bias is not None)
     weights = {"kernel": kernel} | ({} if bias is None else {"bias": bias})
     return layer.apply({"params": weights}, x)
 
@@ -335,9 +327,7 @@ def test_initial_weights_have_the_spread_of_variance_scaling():
         (upsampler["subpixel"], 9 * 32, 1e-4),
     ]:
         # The relative error of a variance is at most sqrt(2 / size); here five of them.
-        np.testing.assert_allclose(
-            np.mean(kernel**2) * fan_in, gain, rtol=5 * np.sqrt(2 / kernel.size)
-        )
+        np.testing.assert_allclose(np.mean(kernel**2) * fan_in, gain, rtol=5 * np.sqrt(2 / kernel.size))
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
@@ -368,9 +358,7 @@ def test_no_dtype_is_promoted_implicitly(full_space, params, dtype, strict_dtype
         assert out.dtype == jnp.float32
         assert {leaf.dtype for leaf in jax.tree.leaves(gradient)} == {jnp.dtype(jnp.float32)}
     for arch in SOME_ARCHS:
-        assert (
-            jax.eval_shape(static_program(full_space, arch, dtype), params, LR).dtype == "float32"
-        )
+        assert jax.eval_shape(static_program(full_space, arch, dtype), params, LR).dtype == "float32"
 
 
 def test_bfloat16_stays_close_to_float32(full_space, params, search):

@@ -6,9 +6,9 @@ import pytest
 import safetensors.numpy
 
 from dysr_jax.errors import InputError
+from dysr_jax.model.space import uniform
 from dysr_jax.model.supernet import init_params
 from dysr_jax.model.weights import SUPERNET, from_bytes, to_bytes
-from dysr_jax.space import uniform
 
 SPACE = uniform(slots=2, width=4, scale=2)
 

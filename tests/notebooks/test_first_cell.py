@@ -88,8 +88,7 @@ def test_without_a_network_one_line_says_so(pip):
         pip.run()
     said = str(stopped.value)
     assert (
-        said
-        == f"dysr_jax cannot be installed beside {', '.join(pip.constraints.split())}: {FATAL.strip()}"
+        said == f"dysr_jax cannot be installed beside {', '.join(pip.constraints.split())}: {FATAL.strip()}"
     )
 
 

@@ -10,22 +10,19 @@ from pymoo.indicators.hv import HV
 
 from dysr_jax.bench.front import bench_front
 from dysr_jax.metrics import psnr_y
-from dysr_jax.report.constraints import constraints_figure
-from dysr_jax.report.contributions import contributions_figure
-from dysr_jax.report.dealing import dealing_figure, scaling_figure
-from dysr_jax.report.details import cut_details, details_figure
-from dysr_jax.report.generations import generations_figure, generations_gif
-from dysr_jax.report.slider import front_slider
-from dysr_jax.report.switching_figure import switching_figure
-from dysr_jax.report.truth import truth_figure
-from dysr_jax.report.walk import walk_figure
+from dysr_jax.model.space import counts
+from dysr_jax.report.notebook import front_slider
+from dysr_jax.report.plots.front import constraints_figure, truth_figure
+from dysr_jax.report.plots.latency import dealing_figure, scaling_figure
+from dysr_jax.report.plots.members import contributions_figure, cut_details, details_figure
+from dysr_jax.report.plots.progress import generations_figure, generations_gif
+from dysr_jax.report.plots.stream import switching_figure, walk_figure
 from dysr_jax.runtime.bank import Bank
 from dysr_jax.runtime.switching import SwitchReport
 from dysr_jax.search.archive import Archive
 from dysr_jax.search.config import SearchConfig
 from dysr_jax.search.members import front
 from dysr_jax.search.schedule import computed_share, mult_add_costs
-from dysr_jax.space import counts
 
 
 @pytest.fixture(scope="module")
@@ -49,9 +46,7 @@ def texts(axes):
 
 def test_details_are_the_same_square_of_lr_and_hr():
     hr = np.zeros((64, 96, 3), np.uint8)
-    hr[36:60, 52:92] = np.random.default_rng(0).integers(
-        0, 256, (24, 40, 3)
-    )  # where there is detail
+    hr[36:60, 52:92] = np.random.default_rng(0).integers(0, 256, (24, 40, 3))  # where there is detail
     lr = hr[::4, ::4]
     squares = cut_details({"lr": lr, "other": 255 - hr, "hr": hr}, 4, 33)
     assert [square.shape for square in squares.values()] == [(8, 8, 3), (32, 32, 3), (32, 32, 3)]
@@ -191,9 +186,7 @@ def test_all_candidates_are_dealt_and_what_is_shared_is_less(full_space):
     genes = rng.integers(0, counts(full_space), (40, len(counts(full_space)))).astype(np.int32)
     left, right = dealing_figure(mult_add_costs(full_space), genes, 4).axes
     assert sum(bar.get_height() for bar in left.patches) == 40
-    alone, shared = (
-        np.array([bar.get_height() for bar in right.patches[i : i + 4]]) for i in (0, 4)
-    )
+    alone, shared = (np.array([bar.get_height() for bar in right.patches[i : i + 4]]) for i in (0, 4))
     assert alone.mean() == pytest.approx(1.0)
     assert np.all(shared <= alone + 1e-9)
     assert computed_share(full_space, genes) < 1.0

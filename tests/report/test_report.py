@@ -12,24 +12,24 @@ from pymoo.indicators.hv import HV
 from skimage.color import rgb2ycbcr
 from skimage.metrics import peak_signal_noise_ratio
 
+from dysr_jax.apps.upscaler import upscale_image
+from dysr_jax.bundle.steps import SlotChange, Step
 from dysr_jax.data.degradation import upscale
 from dysr_jax.data.sources import load_pairs
-from dysr_jax.report.results import pareto_json
+from dysr_jax.model.space import largest, mult_adds, parameters, parse_arch
 from dysr_jax.report.tables import (
     format_table,
     members_table,
     steps_table,
     switch_table,
 )
+from dysr_jax.results import pareto_json
 from dysr_jax.runtime.bank import Bank
-from dysr_jax.runtime.images import upscale_image
-from dysr_jax.runtime.ladder import SlotChange, Step
 from dysr_jax.runtime.switching import SwitchReport
 from dysr_jax.search.archive import Archive, Record
 from dysr_jax.search.latency import load_table, predict
 from dysr_jax.search.members import front
 from dysr_jax.search.select import WEIGHTS, sharing_curve
-from dysr_jax.space import largest, mult_adds, parameters, parse_arch
 
 KEYS = {
     "format_version",
@@ -189,9 +189,7 @@ def test_the_curve_of_sharing(tiny, results, records, tiny_run):
     assert {*WEIGHTS, tiny.search.sharing} == set(weights)
     points = [Record(**{**record, "arch": tuple(record["arch"])}) for record in records]
     space, members = tiny_run.bundle.space, tiny.search.members
-    assert results["sharing"] == sharing_curve(
-        space, front(points), members=members, weights=weights
-    )
+    assert results["sharing"] == sharing_curve(space, front(points), members=members, weights=weights)
 
 
 # --- the terminal -----------------------------------------------------------------------------------

@@ -11,14 +11,14 @@ from pymoo.indicators.hv import HV
 from dysr_jax.data.sources import Pair
 from dysr_jax.errors import InputError
 from dysr_jax.metrics import MOST_DB
+from dysr_jax.model.space import parse_arch
 from dysr_jax.report.candidates import growth
 from dysr_jax.report.comparison import compare
-from dysr_jax.report.measured import predictions
 from dysr_jax.report.rundata import read_run
+from dysr_jax.results import predictions
 from dysr_jax.runtime.trace import FrameRecord, Trace
 from dysr_jax.search.latency import load_table, predict
 from dysr_jax.search.members import front
-from dysr_jax.space import parse_arch
 
 RESULTS = pathlib.Path(__file__).parents[2] / "experiments" / "results"
 SWITCH, STEADY = RESULTS / "switch_quickstart_cpu.json", RESULTS / "steady_quickstart_cpu.json"

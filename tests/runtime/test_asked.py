@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from dysr_jax.errors import InputError
-from dysr_jax.runtime.asked import FIRST_PAUSE_S, LONGEST_PAUSE_S, Asked
+from dysr_jax.runtime.serving import FIRST_PAUSE_S, LONGEST_PAUSE_S, Asked
 
 
 class Clock:

@@ -9,16 +9,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from dysr_jax.bundle.bundle import make_bundle, make_member
 from dysr_jax.errors import InputError
 from dysr_jax.model import branches, programs
 from dysr_jax.model.programs import make_supernet
-from dysr_jax.runtime.background import Background
-from dysr_jax.runtime.bank import Bank
-from dysr_jax.runtime.bundle import make_bundle, make_member
-from dysr_jax.runtime.chained import Chain
-from dysr_jax.runtime.compilations import count_compilations
+from dysr_jax.model.space import uniform
+from dysr_jax.runtime.aot.compilations import count_compilations
+from dysr_jax.runtime.bank import Background, Bank
+from dysr_jax.runtime.chain import Chain
 from dysr_jax.runtime.switching import measure_switching
-from dysr_jax.space import uniform
 
 SPACE = uniform(slots=2, width=4, scale=2, branches=("id", "s3", "c3", "r1"))
 NET = make_supernet(SPACE, "float32")
@@ -184,9 +183,7 @@ def test_a_batch_is_its_frames_one_by_one(bundle, bank, frame):
         assert np.abs(found.astype(int) - one_by_one).max() <= 1  # sums in another order
     assert fresh.is_ready(NAMES[1], SHAPE, batch=3)
     assert not fresh.is_ready(NAMES[1], SHAPE)
-    with pytest.raises(
-        InputError, match=r"not prepared for a frame of 2x6x8; ready are s3-c3-u1 at 3x6x8"
-    ):
+    with pytest.raises(InputError, match=r"not prepared for a frame of 2x6x8; ready are s3-c3-u1 at 3x6x8"):
         fresh(frames[:2], NAMES[1])
     with pytest.raises(InputError, match="batch 0: at least 1"):
         fresh.prepare(SHAPE, batch=0)
@@ -250,9 +247,7 @@ def test_memory_and_budget(bundle, cache):
     tight.prepare(SHAPE, NAMES[2:])
     assert [tight.is_ready(name, SHAPE) for name in NAMES] == [False, True, True]
     assert tight.memory().total < memory.total
-    with pytest.raises(
-        InputError, match=rf"{memory.total} are needed .*what fits is 2id-u1 at 6x8, s3"
-    ):
+    with pytest.raises(InputError, match=rf"{memory.total} are needed .*what fits is 2id-u1 at 6x8, s3"):
         tight.prepare(SHAPE)
     with pytest.raises(InputError, match="the weights alone"):
         Bank(bundle, budget=10)
@@ -261,9 +256,7 @@ def test_memory_and_budget(bundle, cache):
 def test_results_can_lie_in_the_host_s_memory(bundle, bank, frame, monkeypatch):
     plain = Bank(bundle, output="host")
     plain.prepare(SHAPE, NAMES[:1])
-    assert (
-        plain.dispatch(frame, NAMES[0]).sharding.memory_kind == "device"
-    )  # all a CPU has is the host's
+    assert plain.dispatch(frame, NAMES[0]).sharding.memory_kind == "device"  # all a CPU has is the host's
     device = jax.devices()[0]
     if "pinned_host" not in {memory.kind for memory in device.addressable_memories()}:
         pytest.skip("this version's CPU has no kinds of memory")
@@ -392,9 +385,7 @@ def test_shapes_may_be_lists_and_numpy_s(bank):
         assert bank.is_ready("best", shape)
 
 
-@pytest.mark.parametrize(
-    "shape", [(0, 8), (6, -1), (6,), (6, 8, 3), (6.0, 8), (True, 8), "68", 6, None]
-)
+@pytest.mark.parametrize("shape", [(0, 8), (6, -1), (6,), (6, 8, 3), (6.0, 8), (True, 8), "68", 6, None])
 def test_shapes_that_cannot_be(bundle, bank, shape):
     asked = (
         lambda: bank.prepare(shape),

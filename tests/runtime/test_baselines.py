@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
+from dysr_jax.bench.switch.reload import Shelf, write_shelf
+from dysr_jax.bench.switch.servers import STRATEGIES
 from dysr_jax.errors import InputError
-from dysr_jax.model.compact import ensemble_weight_bytes, union_weight_bytes
+from dysr_jax.model.sharing import ensemble_weight_bytes, union_weight_bytes
+from dysr_jax.model.space import parameters
+from dysr_jax.runtime.aot.compilations import count_compilations
+from dysr_jax.runtime.aot.executables import ExecutableCache
 from dysr_jax.runtime.bank import Bank
-from dysr_jax.runtime.baselines.shelf import Shelf, write_shelf
-from dysr_jax.runtime.baselines.strategies import STRATEGIES
-from dysr_jax.runtime.compilations import count_compilations
-from dysr_jax.runtime.executables import ExecutableCache
-from dysr_jax.space import parameters
 
 SHAPE = (6, 8)
 NAMES = ["2id-u1", "s3-c3-u1", "2r1-u2"]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dysr_jax.runtime.plan import Link, Plan, changed
+from dysr_jax.runtime.chain import Link, Plan, changed
 
 
 class Counted(dict):

@@ -6,14 +6,13 @@ import jax
 import numpy as np
 import pytest
 
+from dysr_jax.bundle.bundle import make_bundle, make_member
 from dysr_jax.errors import InputError
 from dysr_jax.model.programs import make_supernet
+from dysr_jax.model.space import parse_arch, uniform
 from dysr_jax.model.supernet import init_params
-from dysr_jax.runtime.asked import Asked
-from dysr_jax.runtime.bundle import make_bundle, make_member
-from dysr_jax.runtime.compilations import count_compilations
-from dysr_jax.runtime.serving import Serving
-from dysr_jax.space import parse_arch, uniform
+from dysr_jax.runtime.aot.compilations import count_compilations
+from dysr_jax.runtime.serving import Asked, Serving
 
 SPACE = uniform(slots=2, width=4, scale=2, branches=("id", "c3", "s3"))
 SHAPE = (6, 8)
@@ -25,9 +24,7 @@ OTHER = "id-s3-u1"
 @pytest.fixture(scope="module")
 def bundle():
     params = jax.tree.map(lambda x: 3 * x, jax.device_get(init_params(jax.random.key(0), SPACE)))
-    members = [
-        make_member(SPACE, parse_arch(SPACE, n), 30.0 + i, 1.0 + i) for i, n in enumerate(NAMES)
-    ]
+    members = [make_member(SPACE, parse_arch(SPACE, n), 30.0 + i, 1.0 + i) for i, n in enumerate(NAMES)]
     net = make_supernet(SPACE, "float32")
     return make_bundle(params, members, net=net, frame=SHAPE, bicubic_psnr_y=29.0)
 
@@ -41,7 +38,7 @@ def frame():
 def gate(monkeypatch):
     """What the background compiles waits here."""
     opened = threading.Event()
-    from dysr_jax.runtime.background import Background
+    from dysr_jax.runtime.bank import Background
 
     submit = Background.submit
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dysr_jax.errors import InputError
-from dysr_jax.runtime.policy import FixedPolicy, Observation, Rung
+from dysr_jax.runtime.policy.base import FixedPolicy, Observation, Rung
 from dysr_jax.runtime.stream import Stream, StreamOptions
 from dysr_jax.runtime.trace import FrameRecord, Trace, trace_from_json
 

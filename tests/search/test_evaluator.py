@@ -14,13 +14,13 @@ from dysr_jax.data.sources import Pair
 from dysr_jax.errors import InputError
 from dysr_jax.metrics import mse_y, psnr
 from dysr_jax.model.programs import frame_program, make_supernet
+from dysr_jax.model.space import SearchSpace, sample, to_archs, uniform
 from dysr_jax.model.supernet import init_params
-from dysr_jax.runtime.compilations import count_compilations
+from dysr_jax.runtime.aot.compilations import count_compilations
 from dysr_jax.search import evaluator
 from dysr_jax.search.evaluator import MEMORY_SHARE, Evaluator
 from dysr_jax.search.patches import Patches, grid_patches
 from dysr_jax.search.population import row_bytes
-from dysr_jax.space import SearchSpace, sample, to_archs, uniform
 
 SPACE = uniform(slots=2, width=4, scale=2, branches=("id", "s3", "c3", "r1"))
 NET = make_supernet(SPACE, "float32")
@@ -52,9 +52,7 @@ def test_patches_are_where_they_say(count, scale):
     ):
         assert row + side <= sizes[number][0]
         assert column + side <= sizes[number][1]
-        np.testing.assert_array_equal(
-            lr, pairs[number].lr[row : row + side, column : column + side]
-        )
+        np.testing.assert_array_equal(lr, pairs[number].lr[row : row + side, column : column + side])
         np.testing.assert_array_equal(hr, lr.repeat(scale, 0).repeat(scale, 1))
     assert [number for _, _, number in corners(patches)] == patches.image.tolist()
     assert len(set(corners(patches))) == 2 * each

@@ -9,13 +9,13 @@ import pytest
 
 from dysr_jax import atomic, parallel
 from dysr_jax.model.programs import frame_program, make_supernet
+from dysr_jax.model.space import largest, uniform
 from dysr_jax.search import loop, nsga2, resume
 from dysr_jax.search.archive import Archive
 from dysr_jax.search.config import SearchConfig
 from dysr_jax.search.evaluator import Evaluator, Patches
 from dysr_jax.search.latency import LatencyTable
 from dysr_jax.search.members import front
-from dysr_jax.space import largest, uniform
 
 SPACE = uniform(slots=3, width=4, scale=2, branches=("id", "s3", "c3", "r1"))
 NET = make_supernet(SPACE, "float32")

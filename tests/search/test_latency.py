@@ -10,9 +10,19 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from dysr_jax.device import package_version
 from dysr_jax.errors import InputError
 from dysr_jax.model.branches import BODY, Branch
 from dysr_jax.model.programs import make_supernet
+from dysr_jax.model.space import (
+    SearchSpace,
+    arch_name,
+    counts,
+    parse_arch,
+    smallest,
+    uniform,
+    validate,
+)
 from dysr_jax.model.supernet import init_params
 from dysr_jax.search import probing
 from dysr_jax.search.latency import (
@@ -24,8 +34,6 @@ from dysr_jax.search.latency import (
     table_key,
 )
 from dysr_jax.search.probing import device_table, drawn_archs, leave_one_out, measure_table, probes
-from dysr_jax.space import SearchSpace, arch_name, counts, parse_arch, smallest, uniform, validate
-from dysr_jax.version import package_version
 
 PLANTED = {"id": 0.0, "s3": 0.25, "c3": 0.5, "r1": 1.0, "u1": 0.0, "u2": 0.125}
 
@@ -143,9 +151,7 @@ def edit(path, **fields):
 
 def test_save_and_load(saved):
     table = load_table(saved, KEY)
-    expected = dataclasses.replace(
-        planted_table(SPACE, 1 / 3), key=KEY, measured_at=table.measured_at
-    )
+    expected = dataclasses.replace(planted_table(SPACE, 1 / 3), key=KEY, measured_at=table.measured_at)
     assert table == expected
     assert list(saved.parent.iterdir()) == [saved]
 
@@ -312,9 +318,7 @@ def test_leave_one_out_does_not_see_the_arch_that_it_predicts():
     archs = list(dict.fromkeys([*probes(SPACE), *drawn_archs(jax.random.key(1), SPACE, 30)]))
     table = table_of(SPACE, archs)
     slow = arch_name(SPACE, archs[-1])
-    table = dataclasses.replace(
-        table, measured_ms={**table.measured_ms, slow: 10 * table.measured_ms[slow]}
-    )
+    table = dataclasses.replace(table, measured_ms={**table.measured_ms, slow: 10 * table.measured_ms[slow]})
     found = leave_one_out(table, SPACE)
     place = found.archs.index(slow)
     assert found.predicted_ms[place] == pytest.approx(cost(SPACE, archs[-1], 0.5), rel=1e-4)

@@ -11,6 +11,7 @@ import pytest
 from dysr_jax import parallel
 from dysr_jax.errors import InputError
 from dysr_jax.model.programs import make_supernet
+from dysr_jax.model.space import SearchSpace, arch_name, size, to_archs, uniform
 from dysr_jax.search import loop, nsga2, resume
 from dysr_jax.search.archive import Archive, Record
 from dysr_jax.search.config import SearchConfig
@@ -18,7 +19,6 @@ from dysr_jax.search.evaluator import Evaluator
 from dysr_jax.search.latency import LatencyTable, predict
 from dysr_jax.search.loop import candidates_per_second, check_config, search
 from dysr_jax.search.patches import Patches
-from dysr_jax.space import SearchSpace, arch_name, size, to_archs, uniform
 
 SPACE = uniform(slots=2, width=4, scale=2, branches=("id", "s3", "c3", "r1"))
 NET = make_supernet(SPACE, "float32")

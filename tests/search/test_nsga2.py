@@ -16,8 +16,8 @@ from pymoo.operators.survival.rank_and_crowding.classes import RankAndCrowding
 from pymoo.operators.survival.rank_and_crowding.metrics import calc_crowding_distance
 from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
 
+from dysr_jax.model.space import counts, largest, size, smallest, to_archs, uniform
 from dysr_jax.search import nsga2
-from dysr_jax.space import counts, largest, size, smallest, to_archs, uniform
 
 ROWS = 24
 duplicates_of = jax.jit(nsga2.is_duplicate)
@@ -169,9 +169,7 @@ def test_untold_rows_never_survive():
 # --- constraints ------------------------------------------------------------------------------------
 
 ALL = np.stack([axis.ravel() for axis in np.indices(counts(SPACE))], 1).astype(np.int32)
-survive = jax.jit(
-    lambda state, objectives, violation: nsga2.tell(state, ALL[:ROWS], objectives, violation)
-)
+survive = jax.jit(lambda state, objectives, violation: nsga2.tell(state, ALL[:ROWS], objectives, violation))
 
 
 class Constrained(Problem):

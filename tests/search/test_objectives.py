@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from dysr_jax.errors import InputError
+from dysr_jax.model.space import SearchSpace, mult_adds, parameters, sample, to_archs, uniform
 from dysr_jax.search.archive import Record
 from dysr_jax.search.config import OBJECTIVES, SearchConfig
 from dysr_jax.search.objectives import costs, excesses, feasible, judge, objectives, violation
-from dysr_jax.space import SearchSpace, mult_adds, parameters, sample, to_archs, uniform
 
 SPACES = {
     "x2": uniform(slots=3, width=5, scale=2),

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dysr_jax.model.branches import BODY, Identity
+from dysr_jax.model.space import SearchSpace, counts, uniform
 from dysr_jax.search.schedule import Plan, body_branches, deal, make_schedule, mult_add_costs
-from dysr_jax.space import SearchSpace, counts, uniform
 
 UNIFORM = uniform(slots=4, width=4, scale=2, branches=("id", "s3", "c3"))
 MIXED = SearchSpace((("c3", "id"), ("r1",), ("id", "c5", "s3"), ("id",)), ("u1", "u2"), 4, 2)
@@ -44,9 +44,7 @@ def execute(plan, schedule, size):
     found = {}
     for tile in range(int(schedule.tail.count)):
         name = plan.space.upsamplers[schedule.tail.branch[tile]]
-        for row, candidate in zip(
-            schedule.tail.source[tile], schedule.tail.target[tile], strict=True
-        ):
+        for row, candidate in zip(schedule.tail.source[tile], schedule.tail.target[tile], strict=True):
             if candidate < plan.population:
                 assert candidate not in found
                 found[candidate] = (*rows[row], (len(plan.space.body), name))

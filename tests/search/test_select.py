@@ -9,14 +9,12 @@ from hypothesis import strategies as st
 from pymoo.indicators.hv import HV
 
 from dysr_jax.errors import InputError
-from dysr_jax.model.compact import ensemble_weight_bytes, union_weight_bytes
+from dysr_jax.model.sharing import ensemble_weight_bytes, union_weight_bytes
+from dysr_jax.model.space import arch_name, uniform
 from dysr_jax.search.archive import Record
 from dysr_jax.search.select import WEIGHTS, ladder, sharing_curve
-from dysr_jax.space import arch_name, uniform
 
-SPACE = uniform(
-    slots=2, width=4, scale=2, branches=("id", "s3", "c3", "c5", "r1"), upsamplers=("u1",)
-)
+SPACE = uniform(slots=2, width=4, scale=2, branches=("id", "s3", "c3", "c5", "r1"), upsamplers=("u1",))
 ARCHS = [(*body, 0) for body in itertools.product(range(5), repeat=2)]
 ID, C3, C5, R1 = (0, 0, 0), (2, 2, 0), (3, 3, 0), (4, 4, 0)
 

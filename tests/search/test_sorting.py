@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pymoo.operators.survival.rank_and_crowding.metrics import calc_crowding_distance
 from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
 
-from dysr_jax.search import sorting
+from dysr_jax.search import nsga2 as sorting
 
 # One shape an objective count: hypothesis then compiles nothing after its first example.
 ROWS = 12
@@ -36,9 +36,7 @@ NARROW = st.integers(0, 3).map(float)
 
 def populations(objectives):
     shape = (ROWS, objectives)
-    return hnp.arrays(np.float32, shape, elements=WIDE) | hnp.arrays(
-        np.float32, shape, elements=NARROW
-    )
+    return hnp.arrays(np.float32, shape, elements=WIDE) | hnp.arrays(np.float32, shape, elements=NARROW)
 
 
 def pymoo_rank(values):
@@ -136,9 +134,7 @@ def test_constrained_rank_by_hand():
 
 
 def test_without_violations_all_are_feasible():
-    assert (
-        rank_of(LINE, np.zeros(ROWS, np.float32)).tolist() == rank_of(LINE).tolist() == [0] * ROWS
-    )
+    assert rank_of(LINE, np.zeros(ROWS, np.float32)).tolist() == rank_of(LINE).tolist() == [0] * ROWS
 
 
 # --- infinite objectives ----------------------------------------------------------------------------

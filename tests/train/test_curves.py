@@ -6,8 +6,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from dysr_jax.errors import InputError
 from dysr_jax.train.config import TrainConfig
-from dysr_jax.train.curves import read_curves
-from dysr_jax.train.log import Log
+from dysr_jax.train.log import Log, read_curves
 
 
 def write(folder, begin, end, offset, monkeypatch):

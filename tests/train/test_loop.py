@@ -8,16 +8,16 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from dysr_jax import parallel
-from dysr_jax.checkpoint import Checkpoints
 from dysr_jax.data.examples import Example
+from dysr_jax.data.grain_stream import Stream
 from dysr_jax.data.pool import build_pool
 from dysr_jax.data.sources import DataConfig, Pair
-from dysr_jax.data.stream import Stream
 from dysr_jax.data.training import TrainingImages
 from dysr_jax.errors import InputError
+from dysr_jax.model.space import uniform
 from dysr_jax.model.supernet import Supernet
-from dysr_jax.space import uniform
 from dysr_jax.train import loop
+from dysr_jax.train.checkpoint import Checkpoints
 from dysr_jax.train.config import TrainConfig
 from dysr_jax.train.state import init_state
 

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from dysr_jax.model.space import largest, sample, smallest, uniform
 from dysr_jax.model.supernet import Supernet
-from dysr_jax.space import largest, sample, smallest, uniform
 from dysr_jax.train.config import TrainConfig
 from dysr_jax.train.losses import (
     _students,
@@ -150,9 +150,7 @@ def test_the_sandwich_is_the_mean_over_all_passages(mode, config, case, archs, o
     assert min(np_l1(outs[i], outs[j]) for i in range(3) for j in range(i)) > 0.01
     run = jax.value_and_grad(group_loss, has_aux=True)
     (loss, _), grads = jax.jit(lambda p: run(p, net, lr, hr, archs[mode], config))(params)
-    expected, gradient = jax.jit(jax.value_and_grad(by_hand(config, case, archs[mode], outputs)))(
-        params
-    )
+    expected, gradient = jax.jit(jax.value_and_grad(by_hand(config, case, archs[mode], outputs)))(params)
     np.testing.assert_allclose(loss, expected, rtol=1e-5)
     for mine, theirs in zip(jax.tree.leaves(grads), jax.tree.leaves(gradient), strict=True):
         limit = 1e-4 * float(jnp.abs(theirs).max())
@@ -203,9 +201,7 @@ def test_a_single_patch_passes_its_random_archs_too(count, case, archs):
         run = jax.value_and_grad(group_loss, has_aux=True)
         found, grad = run(params, net, lr[:1], hr[:1], drawn, DISTILLED)
         grads.append((found, grad))
-    assert (
-        float(jnp.abs(grads[0][1]["slot00"]["depthwise"]).max()) > 0
-    )  # only a random one reads it
+    assert float(jnp.abs(grads[0][1]["slot00"]["depthwise"]).max()) > 0  # only a random one reads it
     for group, patch in zip(*map(jax.tree.leaves, grads), strict=True):
         limit = 1e-5 * float(jnp.abs(group).max())
         np.testing.assert_allclose(patch, group, rtol=1e-5, atol=limit)

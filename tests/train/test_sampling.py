@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dysr_jax.model.branches import BODY
+from dysr_jax.model.space import SearchSpace, counts, sample, smallest, to_archs, uniform
 from dysr_jax.model.upsamplers import UPSAMPLERS
-from dysr_jax.space import SearchSpace, counts, sample, smallest, to_archs, uniform
 from dysr_jax.train import sampling
 
 draw = jax.jit(sampling.draw, static_argnums=(1, 2, 3))
@@ -109,8 +109,6 @@ def test_the_costly_upsampler_goes_with_active_slots(drawn, how):
 
 
 def test_keys_differ():
-    first, again, other = (
-        np.asarray(draw(jax.random.key(s), SPACE, 9, "nested")) for s in (0, 0, 1)
-    )
+    first, again, other = (np.asarray(draw(jax.random.key(s), SPACE, 9, "nested")) for s in (0, 0, 1))
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()

@@ -9,7 +9,7 @@ import optax
 import pytest
 from jax.flatten_util import ravel_pytree
 
-from dysr_jax.space import uniform
+from dysr_jax.model.space import uniform
 from dysr_jax.train.config import TrainConfig
 from dysr_jax.train.state import (
     _schedule,
@@ -19,9 +19,7 @@ from dysr_jax.train.state import (
     to_vectors,
 )
 
-CONFIG = TrainConfig(
-    steps=8, warmup=2, clip=0.5, learning_rate=1e-2, schedule="constant", weight_decay=0.1
-)
+CONFIG = TrainConfig(steps=8, warmup=2, clip=0.5, learning_rate=1e-2, schedule="constant", weight_decay=0.1)
 
 
 @pytest.fixture(scope="module")
@@ -61,9 +59,7 @@ def test_an_update_of_vectors_is_optax_s_of_the_pytree(state):
         vectors = update(vectors, ravel_pytree(grads)[0], CONFIG)
     found = to_pytrees(vectors, unravel)
     assert int(found.step) == 4
-    jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6), found.params, expected
-    )
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6), found.params, expected)
     moved = jax.tree.map(lambda a, b: float(jnp.abs(a - b).max()), found.params, state.params)
     assert min(jax.tree.leaves(moved)) > 1e-3
 
@@ -88,6 +84,4 @@ def test_schedules(kind, steps, warmup):
         expected = 3e-3 * (step / warm if step < warm else decay(kind, share))
         np.testing.assert_allclose(schedule(step), expected, rtol=1e-4, atol=1e-9)
     np.testing.assert_allclose(schedule(warm), 3e-3, rtol=1e-5)
-    np.testing.assert_allclose(
-        schedule(steps), 3e-3 * (1 if kind == "constant" else 0.01), rtol=1e-3
-    )
+    np.testing.assert_allclose(schedule(steps), 3e-3 * (1 if kind == "constant" else 0.01), rtol=1e-3)

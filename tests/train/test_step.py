@@ -11,8 +11,8 @@ import pytest
 from dysr_jax import parallel
 from dysr_jax.data.pool import build_pool
 from dysr_jax.data.sources import Pair
+from dysr_jax.model.space import largest, uniform
 from dysr_jax.model.supernet import Supernet, arch_params
-from dysr_jax.space import largest, uniform
 from dysr_jax.train.config import TrainConfig
 from dysr_jax.train.state import apply_gradients, init_state, to_vectors
 from dysr_jax.train.step import draw_archs, draw_groups, make_train_chunk
@@ -40,9 +40,7 @@ BY_PATCH = dataclasses.replace(
 
 @functools.cache
 def fresh_state(space, config):
-    return jax.device_get(
-        init_state(jax.random.key(0), space, config)
-    )  # a chunk takes what it is given
+    return jax.device_get(init_state(jax.random.key(0), space, config))  # a chunk takes what it is given
 
 
 def run_chunk(space, pool, config, devices, **options):
@@ -54,9 +52,7 @@ def run_chunk(space, pool, config, devices, **options):
 
 def drawn(key, pool, net, config, numbers, costs=None):
     """What groups with these numbers, of four, are given; in one program, which compiles faster."""
-    draw = jax.jit(
-        lambda key, pool: draw_groups(key, pool, net, config, numbers, groups=4, costs=costs)
-    )
+    draw = jax.jit(lambda key, pool: draw_groups(key, pool, net, config, numbers, groups=4, costs=costs))
     return draw(key, pool)
 
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dysr_jax.video.clock import Clock
+from dysr_jax.video.decode import Clock
 
 STAMPS = st.lists(st.none() | st.integers(-1000, 1000), min_size=1, max_size=30)
 

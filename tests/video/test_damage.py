@@ -34,9 +34,7 @@ def overwritten(path, share: float, length: int):
 FASTSTART = (("movflags", "faststart"),)
 
 
-@pytest.mark.parametrize(
-    ("name", "ahead"), [("a.mp4", 0), ("a.mp4", 2), ("a.mkv", 0), ("a.webm", 0)]
-)
+@pytest.mark.parametrize(("name", "ahead"), [("a.mp4", 0), ("a.mp4", 2), ("a.mkv", 0), ("a.webm", 0)])
 def test_a_video_that_is_cut_off_gives_the_frames_before(films, name, ahead):
     codec = "libvpx-vp9" if name == "a.webm" else "mpeg4"
     options = (("deadline", "realtime"),) if name == "a.webm" else ()

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dysr_jax.video.decode import Stamps, settled
 from dysr_jax.video.reader import open_video
 from dysr_jax.video.source import open_container
-from dysr_jax.video.stamps import Stamps, settled
 from dysr_jax.video.timeline import Timeline
 
 SECOND = 90_000
@@ -116,9 +116,7 @@ def timeline(jumps=True, duration=None):
     from av.format import Flags
 
     flags = Flags.ts_discont.value if jumps else 0
-    return Timeline(
-        SimpleNamespace(format=SimpleNamespace(flags=flags), start_time=0, duration=duration)
-    )
+    return Timeline(SimpleNamespace(format=SimpleNamespace(flags=flags), start_time=0, duration=duration))
 
 
 def through(line, packets):
@@ -232,8 +230,7 @@ def test_sound_that_starts_late_stays_late(films, tmp_path):
     late = tmp_path / "late.mkv"
     with av.open(str(source)) as given, av.open(str(late), "w") as output:
         into = {
-            stream.index: output.add_stream_from_template(stream, opaque=True)
-            for stream in given.streams
+            stream.index: output.add_stream_from_template(stream, opaque=True) for stream in given.streams
         }
         for item in given.demux():
             if item.size:

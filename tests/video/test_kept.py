@@ -69,14 +69,10 @@ def shown(path):
         tags = {key.lower(): value for key, value in container.metadata.items()}
         codes = [s.metadata["timecode"] for s in container.streams if "timecode" in s.metadata]
         return {
-            "chapters": [
-                (c["metadata"]["title"], c["start"] * c["time_base"]) for c in container.chapters()
-            ],
+            "chapters": [(c["metadata"]["title"], c["start"] * c["time_base"]) for c in container.chapters()],
             "tags": tags,
             "timecode": tags.get("timecode", *codes[:1]),
-            "covers": sum(
-                bool(s.disposition & Disposition.attached_pic) for s in container.streams
-            ),
+            "covers": sum(bool(s.disposition & Disposition.attached_pic) for s in container.streams),
             "fonts": [s.data for s in container.streams if s.type == "attachment"],
             "videos": len(container.streams.video),
             "audio": [dict(s.metadata) for s in container.streams.audio],
@@ -86,9 +82,7 @@ def shown(path):
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".webm"])
 def test_chapters_tags_and_time_codes(films, tmp_path, suffix):
     tags = {"title": "My Film", "artist": "Me", "timecode": "01:00:00:00"}
-    source = with_head(
-        films, films.make("a.mp4", frames=25), tmp_path / "in.mp4", tags, chapters=CHAPTERS
-    )
+    source = with_head(films, films.make("a.mp4", frames=25), tmp_path / "in.mp4", tags, chapters=CHAPTERS)
     writer = films.upscaled(source, tmp_path / f"out{suffix}")
     found = shown(tmp_path / f"out{suffix}")
     assert found["chapters"] == [("One", 0), ("Two", Fraction(1, 2))]

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from dysr_jax.video.orientation import oriented, swaps_sides
+from dysr_jax.video.colour import oriented, swaps_sides
 
 STRAIGHT = [(a, 0, 0, d) for a, d in itertools.product((1, -1), repeat=2)]
 TURNED = [(0, b, c, 0) for b, c in itertools.product((1, -1), repeat=2)]

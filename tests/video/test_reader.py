@@ -84,9 +84,7 @@ def test_a_stream_without_times_is_timed_by_its_rate(films):
     assert frames[1].time > 0
 
 
-@pytest.mark.parametrize(
-    ("rotation", "turns"), [(None, 0), (0, 0), (90, 1), (180, 2), (-90, 3), (270, 3)]
-)
+@pytest.mark.parametrize(("rotation", "turns"), [(None, 0), (0, 0), (90, 1), (180, 2), (-90, 3), (270, 3)])
 def test_frames_are_turned_as_the_file_says(films, rotation, turns):
     """PyAV's `rotation` is counterclockwise, as `np.rot90` turns."""
     path = films.make("a.mp4", codec="mpeg4", rotation=rotation, frames=2)

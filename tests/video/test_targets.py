@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from dysr_jax.errors import InputError
-from dysr_jax.video.targets import partial_of
+from dysr_jax.video.sink import partial_of
 from dysr_jax.video.writer import open_writer
 
 SIZE = {"width": 32, "height": 24, "rate": Fraction(25)}
@@ -35,9 +35,7 @@ def test_a_second_writer_of_one_output_is_refused_and_the_first_is_whole(films, 
 def test_what_a_killed_stream_left_is_kept_until_overwrite(films, tmp_path):
     path, partial = tmp_path / "o.mp4", tmp_path / "o.partial.mp4"
     partial.write_bytes(b"rescued")
-    with pytest.raises(
-        InputError, match=r"o\.partial\.mp4' is there.*rename it.*--overwrite"
-    ) as it:
+    with pytest.raises(InputError, match=r"o\.partial\.mp4' is there.*rename it.*--overwrite") as it:
         write(path)
     assert "\n" not in str(it.value)
     assert partial.read_bytes() == b"rescued" and not path.exists()

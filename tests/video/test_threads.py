@@ -8,10 +8,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from dysr_jax.video.pacing import Pacer
-from dysr_jax.video.prefetch import Prefetched
+from dysr_jax.threads import Prefetched, Worker
+from dysr_jax.video.encoding import Pacer
 from dysr_jax.video.reader import open_video
-from dysr_jax.video.worker import Worker
 from dysr_jax.video.writer import open_writer
 
 

@@ -95,9 +95,7 @@ def test_times_of_an_ntsc_rate_are_exact_in_mp4(films, tmp_path):
     assert times == [n / rate for n in range(10)]
 
 
-@pytest.mark.parametrize(
-    ("source", "target"), [("a.mp4", "b.mp4"), ("a.mkv", "b.mkv"), ("a.mp4", "b.mov")]
-)
+@pytest.mark.parametrize(("source", "target"), [("a.mp4", "b.mp4"), ("a.mkv", "b.mkv"), ("a.mp4", "b.mov")])
 def test_sound_is_copied_packet_by_packet(films, tmp_path, source, target):
     path = films.make(source, audio="aac", frames=30)
     assert films.upscaled(path, tmp_path / target).notes == ()
@@ -169,9 +167,7 @@ def test_a_turned_video_is_written_upright(films, tmp_path):
     assert (frame.rotation, frame.width, frame.height) == (0, 48, 64)
 
 
-@pytest.mark.parametrize(
-    ("suffix", "size"), [(".mp4", (34, 26)), (".webm", (33, 25)), (".y4m", (33, 25))]
-)
+@pytest.mark.parametrize(("suffix", "size"), [(".mp4", (34, 26)), (".webm", (33, 25)), (".y4m", (33, 25))])
 def test_odd_sizes(films, tmp_path, suffix, size):
     path = tmp_path / f"a{suffix}"
     with open_writer(path, width=33, height=25, rate=RATE) as writer:
@@ -252,9 +248,7 @@ def test_a_full_disk_leaves_what_plays(films, tmp_path, suffix, limit):
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, kept[1]))
     try:
         with (
-            pytest.raises(
-                InputError, match=r"cannot be written: File too large.*partial"
-            ) as caught,
+            pytest.raises(InputError, match=r"cannot be written: File too large.*partial") as caught,
             open_writer(path, width=32, height=24, rate=RATE) as writer,
         ):
             for number in range(200):

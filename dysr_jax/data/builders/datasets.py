@@ -98,24 +98,18 @@ def _vimeo90k(root: pathlib.Path, scale: int) -> Iterator[Group]:
             raise InputError(f"list of clips {str(path)!r} cannot be read") from None
         odd = [clip for clip in clips if not _CLIP.fullmatch(clip)]
         if odd or not clips:
-            raise InputError(
-                f"list of clips {str(path)!r}: {odd[:1] or 'empty'}; allowed is 00001/0001"
-            )
+            raise InputError(f"list of clips {str(path)!r}: {odd[:1] or 'empty'}; allowed is 00001/0001")
         for clip in sorted(clips):
             yield Group(split, Place(root / "sequences" / clip), None, clip, SEPTUPLET)
 
 
 def _vid4(root: pathlib.Path, scale: int) -> Iterator[Group]:
     root = _below(root, "Vid4")
-    high = next(
-        (root / name for name in ("GT", "HR", "original") if (root / name).is_dir()), root / "GT"
-    )
+    high = next((root / name for name in ("GT", "HR", "original") if (root / name).is_dir()), root / "GT")
     folders = [path for path in high.iterdir() if path.is_dir()] if high.is_dir() else []
     clips = sorted(path.name for path in folders if not path.name.startswith("."))
     for clip in clips or ("calendar", "city", "foliage", "walk"):
-        yield Group(
-            "test", Place(high / clip), Place(root / f"BIx{scale}" / clip) if scale else None, clip
-        )
+        yield Group("test", Place(high / clip), Place(root / f"BIx{scale}" / clip) if scale else None, clip)
 
 
 def _benchmark_set(name: str, homepage: str, *others: str) -> Dataset:

@@ -12,9 +12,8 @@ from typing import Any, ClassVar, Final, TextIO
 import tensorflow_datasets as tfds
 from tqdm import tqdm
 
-from dysr_jax.data.builders.check import check_images
+from dysr_jax.data.builders.check import Item, Tree, check_images, find_images
 from dysr_jax.data.builders.datasets import DATASETS
-from dysr_jax.data.builders.tree import Item, Tree, find_images
 
 
 class _FolderBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # type: ignore[call-arg]

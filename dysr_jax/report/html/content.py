@@ -1,22 +1,117 @@
-"""A run's data as the page's script reads it."""
+"""A run's data as the page's script reads it.
+
+Pictures of a comparison, small enough for a page.
+
+What is drawn over time or generations, thinned to what a screen can show.
+"""
 
 import dataclasses
+import io
 import os
+from collections.abc import Iterable
 from typing import Any, Final
 
 import numpy as np
 
+from dysr_jax.bundle.steps import steps
+from dysr_jax.model.space import SearchSpace
 from dysr_jax.model.supernet import slot_name
-from dysr_jax.report.candidates import Candidates, growth
+from dysr_jax.report.candidates import Candidates, Growth, growth
 from dysr_jax.report.comparison import Comparison
 from dysr_jax.report.html.packing import Packer
-from dysr_jax.report.html.pictures import encode
-from dysr_jax.report.html.series import growth_json, stream_json, training_json
-from dysr_jax.report.measured import Results, predictions
-from dysr_jax.report.rundata import RunData
-from dysr_jax.runtime.ladder import steps
+from dysr_jax.report.rundata import RunData, Streamed
+from dysr_jax.results import Results, predictions
 from dysr_jax.search.objectives import costs
-from dysr_jax.space import SearchSpace
+from dysr_jax.train.log import Curve
+
+MOST_BYTES: Final = 1_200_000
+"""Of all pictures of a page."""
+QUALITIES: Final = (95, 90, 80, 65, 50, 30)
+"""Of WebP, tried in this order; artefacts are below what members differ by at the first ones."""
+
+
+def _webp(picture: np.ndarray, quality: int | None) -> bytes:
+    from PIL import Image
+
+    content = io.BytesIO()
+    options = {"lossless": True} if quality is None else {"quality": quality, "method": 6}
+    Image.fromarray(picture).save(content, format="WEBP", **options)
+    return content.getvalue()
+
+
+def encode(pictures: Iterable[np.ndarray], most: int = MOST_BYTES) -> tuple[list[bytes], str]:
+    """Pictures as WebP, lossless where they fit, else all of them at the best quality that does.
+
+    Args:
+        pictures: `[H, W, 3]` uint8.
+        most: bytes in all; what the lowest quality takes is taken in any case.
+
+    Returns:
+        The files, and how they were encoded, for the reader.
+    """
+    pictures = list(pictures)
+    for quality in (None, *QUALITIES):
+        files = [_webp(picture, quality) for picture in pictures]
+        if sum(map(len, files)) <= most:
+            break
+    return files, "lossless" if quality is None else f"WebP, quality {quality}"
+
+
+MOST_POINTS: Final = 2_000
+"""Of a curve."""
+MOST_FRAMES: Final = 12_000
+"""Of a stream."""
+
+
+def _every(count: int, most: int) -> np.ndarray:
+    """Indices of at most `most` of `count` points, both ends among them."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))
+
+
+def training_json(curves: dict[str, Curve], packer: Packer) -> list[dict[str, Any]]:
+    """Each scalar's name, steps and values; none that has no finite value."""
+    found = []
+    for name, curve in curves.items():
+        finite = np.flatnonzero(np.isfinite(curve.value))
+        if len(finite):
+            kept = finite[_every(len(finite), MOST_POINTS)]
+            steps, values = packer.add(curve.step[kept], "int32"), packer.add(curve.value[kept])
+            found.append({"name": name, "step": steps, "value": values})
+    return found
+
+
+def growth_json(found: Growth) -> dict[str, Any]:
+    """Hypervolume and candidates by generation."""
+    return {
+        "evaluated": found.evaluated.tolist(),
+        "hypervolume": found.hypervolume.tolist(),
+        "reference": {"latency_ms": found.reference[0], "psnr_y": found.reference[1]},
+    }
+
+
+def stream_json(stream: Streamed, packer: Packer) -> dict[str, Any]:
+    """A stream's frames and what they add up to."""
+    trace, summary = stream.trace, stream.trace.summary()
+    names = list(trace.psnr_y)
+    late = np.array([frame.late for frame in trace.frames], bool)
+    kept = _every(len(late), MOST_FRAMES)
+    if len(kept) < len(late):  # no late frame is left out, up to as many again
+        rest = np.flatnonzero(late)
+        kept = np.union1d(kept, rest[_every(len(rest), MOST_FRAMES)] if len(rest) else rest)
+    frames = [trace.frames[i] for i in kept]
+    return {
+        "name": stream.name,
+        "fps": trace.fps,
+        "members": [{"name": name, "psnr_y": value} for name, value in trace.psnr_y.items()],
+        "summary": {**summary, "true_psnr_y": stream.true_psnr_y},
+        "load": [list(point) for point in stream.load],
+        "shown": len(frames),
+        "seconds": packer.add([frame.done_s for frame in frames]),
+        "frame_ms": packer.add([frame.frame_ms for frame in frames]),
+        "member": packer.add([names.index(frame.member) for frame in frames], "uint16"),
+        "late": packer.add(late[kept], "uint8"),
+    }
+
 
 MOST_CANDIDATES: Final = 60_000
 """That are drawn; of more, the front, the members and others evenly in the order of evaluation."""
@@ -81,9 +176,7 @@ def _predictions_json(data: RunData) -> dict[str, Any] | None:
     kinds: dict[str, Any] = {}
     for kind in dict.fromkeys(point.kind for point in found):
         points = [point._asdict() for point in found if point.kind == kind]
-        guess, true = (
-            np.array([p[f"{name}_ms"] for p in points]) for name in ("predicted", "measured")
-        )
+        guess, true = (np.array([p[f"{name}_ms"] for p in points]) for name in ("predicted", "measured"))
         tau = float(scipy.stats.kendalltau(guess, true).statistic) if len(points) > 1 else np.nan
         error = float(np.mean(np.abs(guess / true - 1)))
         kinds[kind] = {"points": points, "tau": tau if np.isfinite(tau) else None, "error": error}

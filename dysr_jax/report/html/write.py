@@ -1,18 +1,79 @@
-"""Writes a run's report."""
+"""Writes a run's report.
+
+The page: template, style and scripts of this folder, filled with a run's data.
+"""
 
 import dataclasses
+import functools
+import html
+import importlib.resources
 import os
+import re
+from collections.abc import Mapping
 from typing import Final
 
 from etils import epath
 
-from dysr_jax.atomic import is_remote, replacing
+from dysr_jax.atomic import exclusive, is_remote, replacing
+from dysr_jax.bundle.bundle import load_bundle
+from dysr_jax.device import package_version
 from dysr_jax.errors import InputError
-from dysr_jax.exclusive import exclusive
 from dysr_jax.report.comparison import compare_on
-from dysr_jax.report.html.page import render
+from dysr_jax.report.html.content import content
+from dysr_jax.report.html.packing import Packer, squeeze
 from dysr_jax.report.rundata import RunData, read_run
-from dysr_jax.runtime.bundle import load_bundle
+
+SCRIPTS: Final = (
+    "data",
+    "words",
+    "branches",
+    "plots",
+    "front",
+    "front_section",
+    "members",
+    "curves",
+    "memory",
+    "compare",
+    "runtime",
+    "main",
+)
+"""In the order in which they stand in the page: each uses what is above it, the last one begins."""
+
+
+def _asset(name: str) -> str:
+    return (importlib.resources.files(__package__) / "assets" / name).read_text(encoding="utf-8")
+
+
+@functools.cache
+def _plotly() -> str:
+    """Plotly.js as it comes with the package, compressed."""
+    from plotly.offline import get_plotlyjs
+
+    return squeeze(get_plotlyjs().encode())
+
+
+def _fill(template: str, values: Mapping[str, str]) -> str:
+    """The template with `@@name@@` replaced, once: what is put in is not searched again."""
+    return re.sub(r"@@(\w+)@@", lambda match: values[match[1]], template)
+
+
+def render(data: RunData) -> str:
+    """The whole page, self-contained: it works from a file, and asks no network for anything."""
+    packer = Packer()
+    fields = content(data, packer)
+    scripts = (f"<script>\n{_asset(f'{name}.js')}</script>" for name in SCRIPTS)
+    return _fill(
+        _asset("page.html"),
+        {
+            "title": html.escape(f"DySR run {fields['name']}"),
+            "generator": html.escape(f"dysr_jax {package_version()}"),
+            "style": _asset("style.css"),
+            "plotly": _plotly(),
+            "data": packer.pack(fields),
+            "scripts": "\n".join(scripts),
+        },
+    )
+
 
 REPORT: Final = "report.html"
 

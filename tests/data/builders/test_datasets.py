@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import dysr_jax
+from dysr_jax.data.builders.check import natural_key
 from dysr_jax.data.builders.datasets import DATASETS
-from dysr_jax.data.builders.tree import natural_key
-from dysr_jax.data.images import read_image
+from dysr_jax.data.images.read import read_image
 from dysr_jax.data.sources import open_source
 from dysr_jax.errors import InputError
 
@@ -76,9 +76,7 @@ def test_hr_alone_fits_every_scale(div2k):
     assert_holds(source, names, lambda name: div2k / "DIV2K_train_HR" / name)
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("tensorflow") is not None, reason="TensorFlow is there"
-)
+@pytest.mark.skipif(importlib.util.find_spec("tensorflow") is not None, reason="TensorFlow is there")
 def test_tensorflow_is_not_needed(flickr2k):
     assert built("dysr_flickr2k", flickr2k, "dysr_flickr2k")[0].lr is not None
     assert "tensorflow" not in sys.modules

@@ -9,8 +9,8 @@ import pytest
 import dysr_jax
 from dysr_jax.cli import main
 from dysr_jax.data.builders import prepare
-from dysr_jax.data.builders import prepared as places
-from dysr_jax.data.builders.prepared import data_root, list_prepared
+from dysr_jax.data.builders import prepare as places
+from dysr_jax.data.builders.prepare import data_root, list_prepared
 from dysr_jax.data.sources import DataConfig, load_pairs, open_source
 from dysr_jax.errors import InputError
 
@@ -129,9 +129,7 @@ def test_a_prepared_set_is_split_and_loaded_as_a_folder_is(div2k, prepared):
 
 def test_another_folder_is_named_by_the_config(div2k, tmp_path):
     prepare_div2k(div2k, directory=tmp_path / "elsewhere")
-    config = DataConfig(
-        source=f"tfds:{NAME}", directory=str(tmp_path / "elsewhere"), patch=2, holdout=1
-    )
+    config = DataConfig(source=f"tfds:{NAME}", directory=str(tmp_path / "elsewhere"), patch=2, holdout=1)
     assert len(load_pairs(config, 4)[0]) == 3
 
 
@@ -186,7 +184,7 @@ class TestRefused:
         assert "0001.png' cannot be read" in said
 
     def test_an_image_that_is_there_twice_in_another_format(self, div2k):
-        from dysr_jax.data.images import read_image, write_image
+        from dysr_jax.data.images.read import read_image, write_image
 
         image = read_image(div2k / "DIV2K_valid_HR/0801.png")
         write_image(div2k / "DIV2K_train_HR/0005.bmp", image)
@@ -294,9 +292,7 @@ def test_the_command_line(div2k, prepared, capsys):
 
 
 def test_ctrl_c_on_the_command_line(div2k, prepared, monkeypatch, capsys):
-    monkeypatch.setattr(
-        prepare, "check_images", lambda *given: (_ for _ in ()).throw(KeyboardInterrupt)
-    )
+    monkeypatch.setattr(prepare, "check_images", lambda *given: (_ for _ in ()).throw(KeyboardInterrupt))
     left = []
     monkeypatch.setattr("dysr_jax.cli.abandon", lambda code: left.append(code) or code)
     assert main(["data", "prepare", NAME, "--from", str(div2k)]) == 130

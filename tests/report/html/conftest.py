@@ -11,7 +11,7 @@ import pytest
 
 from dysr_jax import write_report
 from dysr_jax.config import PRESETS, to_dict
-from dysr_jax.space import arch_names
+from dysr_jax.model.space import arch_names
 
 RESULTS = pathlib.Path(__file__).parents[3] / "experiments" / "results"
 SWITCH, STEADY = RESULTS / "switch_quickstart_cpu.json", RESULTS / "steady_quickstart_cpu.json"
@@ -34,9 +34,7 @@ class Page:
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
         self.driver.get(self.path.as_uri())
-        self.wait(
-            "document.documentElement.dataset.ready || !document.getElementById('failure').hidden"
-        )
+        self.wait("document.documentElement.dataset.ready || !document.getElementById('failure').hidden")
         assert self.js("document.getElementById('failure').textContent") == ""
         return self
 
@@ -131,9 +129,7 @@ def long_run(tmp_path_factory):
             "generation": number // 500,
             "seconds": 0.001,
         }
-        for number, (name, arch, total) in enumerate(
-            zip(arch_names(space, genes), genes, cost, strict=True)
-        )
+        for number, (name, arch, total) in enumerate(zip(arch_names(space, genes), genes, cost, strict=True))
     ]
     (run / "archive.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     return run

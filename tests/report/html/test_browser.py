@@ -10,8 +10,8 @@ from selenium.webdriver.common.actions.action_builder import ActionBuilder
 from selenium.webdriver.common.keys import Keys
 
 from dysr_jax import write_report
+from dysr_jax.model.space import arch_name
 from dysr_jax.report.rundata import read_run
-from dysr_jax.space import arch_name
 
 from .conftest import STEADY, Page
 
@@ -76,9 +76,7 @@ def click(page, place):
 
 
 def branches(page):
-    return page.js(
-        "[...document.querySelectorAll('#selected .branch')].map(cell => cell.textContent)"
-    )
+    return page.js("[...document.querySelectorAll('#selected .branch')].map(cell => cell.textContent)")
 
 
 def names_of(data, arch):
@@ -92,10 +90,7 @@ def test_everything_is_drawn_and_nothing_is_asked_for(page):
     assert page.js("document.querySelectorAll('main > section[hidden]').length") == 0
     assert page.errors() == []
     assert [url for url in page.requests() if not url.startswith(("blob:null/", "data:"))] == []
-    assert (
-        page.js("performance.getEntriesByType('resource').filter(e => /^http/.test(e.name)).length")
-        == 0
-    )
+    assert page.js("performance.getEntriesByType('resource').filter(e => /^http/.test(e.name)).length") == 0
     titles = page.js("[...document.querySelectorAll('.modebar-btn')].map(b => b.dataset.title)")
     assert titles and not [title for title in titles if "hare" in title or "loud" in title]
 
@@ -253,9 +248,7 @@ def test_a_page_on_a_phone(driver, report):
     page = Page(driver, report).open(width=390, height=844, touch=True)
     assert page.js("document.documentElement.scrollWidth") <= 390
     assert page.js("getComputedStyle(document.body).fontSize") == "16px"
-    driver.execute_script(
-        "document.querySelector('#left-picture option').text = 'r1-id-'.repeat(20)"
-    )
+    driver.execute_script("document.querySelector('#left-picture option').text = 'r1-id-'.repeat(20)")
     assert page.js("document.documentElement.scrollWidth") <= 390
     for name in PLOTS:
         width = page.js("document.getElementById(arguments[0]).clientWidth", f"{name}-plot")
@@ -270,9 +263,7 @@ def test_an_interrupted_search_of_many_candidates(driver, long_run, tmp_path):
     data = read_run(long_run)
     lines = page.js("[...document.querySelectorAll('#missing li')].map(line => line.textContent)")
     assert lines == data.missing and len(lines) == 6
-    hidden = page.js(
-        "[...document.querySelectorAll('main > section[hidden]')].map(part => part.id)"
-    )
+    hidden = page.js("[...document.querySelectorAll('main > section[hidden]')].map(part => part.id)")
     assert set(hidden) == {
         "members", "images", "training", "latency", "memory", "switching", "steady"
     }  # fmt: skip
@@ -291,9 +282,7 @@ def test_names_stay_text(driver, tiny_run, tmp_path):
     shutil.copytree(tiny_run.path, run, ignore=shutil.ignore_patterns("checkpoints"))
     index = run / "comparison" / "comparison.json"
     fields = json.loads(index.read_text())
-    index.write_text(
-        json.dumps({**fields, "image": "</script><script>document.title='x'</script>"})
-    )
+    index.write_text(json.dumps({**fields, "image": "</script><script>document.title='x'</script>"}))
     page = Page(driver, write_report(run, tmp_path / "page.html")).open()
     assert page.js("document.title").startswith("DySR run <img")
     assert "</script>" in page.text("images-note")

@@ -14,13 +14,14 @@ from dysr_jax import run, write_report
 from dysr_jax.cli import main
 from dysr_jax.commands import COMMANDS
 from dysr_jax.errors import InputError
-from dysr_jax.report.html import content, pictures, series
+from dysr_jax.model.space import mult_adds, parameters
+from dysr_jax.report.html import content
+from dysr_jax.report.html import content as pictures
+from dysr_jax.report.html import content as series
 from dysr_jax.report.html.packing import Packer
-from dysr_jax.report.html.page import SCRIPTS, _plotly, render
-from dysr_jax.report.rundata import read_run
-from dysr_jax.report.streamed import Streamed
+from dysr_jax.report.html.write import SCRIPTS, _plotly, render
+from dysr_jax.report.rundata import Streamed, read_run
 from dysr_jax.runtime.trace import FrameRecord, Trace
-from dysr_jax.space import mult_adds, parameters
 
 ASSETS = pathlib.Path(content.__file__).parent / "assets"
 
@@ -125,10 +126,7 @@ def test_of_too_many_candidates_the_front_and_the_members_are_drawn(tiny_run, mo
 
 
 def test_a_long_stream_is_thinned_and_keeps_its_late_frames(monkeypatch):
-    frames = [
-        FrameRecord(i, i / 30, i / 30, i / 30 + 0.01, 10.0, "a", i % 500 == 7, 0)
-        for i in range(3000)
-    ]
+    frames = [FrameRecord(i, i / 30, i / 30, i / 30 + 0.01, 10.0, "a", i % 500 == 7, 0) for i in range(3000)]
     stream = Streamed("one", Trace(30.0, True, {"a": 27.0}, frames), [], None)
     monkeypatch.setattr(series, "MOST_FRAMES", 100)
     packer = Packer()

@@ -6,8 +6,8 @@ import shutil
 
 import pytest
 
-from dysr_jax.report.paper import write
-from dysr_jax.report.paper.page import page
+from dysr_jax.report import paper_figures as write
+from dysr_jax.report.plots.style import page
 from dysr_jax.report.rundata import read_run
 
 RESULTS = pathlib.Path(__file__).parents[3] / "experiments" / "results"
@@ -20,9 +20,7 @@ def whole_run(tiny_run, tmp_path_factory):
     shutil.copytree(tiny_run.path, path, ignore=shutil.ignore_patterns("checkpoints"))
     shutil.copy(RESULTS / "switch_quickstart_cpu.json", path / "switch.json")
     steady = json.loads((RESULTS / "steady_quickstart_cpu.json").read_text())
-    (path / "steady.json").write_text(
-        json.dumps({**steady, "strategies": steady["strategies"][:1]})
-    )
+    (path / "steady.json").write_text(json.dumps({**steady, "strategies": steady["strategies"][:1]}))
     return path
 
 

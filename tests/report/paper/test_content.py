@@ -8,15 +8,14 @@ from matplotlib.colors import to_hex
 from matplotlib.patches import Rectangle
 from numpy.testing import assert_allclose
 
-from dysr_jax.report.paper.members import memory_figure
-from dysr_jax.report.paper.page import page
-from dysr_jax.report.paper.running import latency_figure, switch_figure
-from dysr_jax.report.paper.searching import training_figure
-from dysr_jax.report.paper.strips import strips_figure
-from dysr_jax.runtime.bundle import make_member
-from dysr_jax.runtime.ladder import steps
-from dysr_jax.space import uniform
-from dysr_jax.train.curves import Curve
+from dysr_jax.bundle.bundle import make_member
+from dysr_jax.bundle.steps import steps
+from dysr_jax.model.space import uniform
+from dysr_jax.report.plots.members import memory_figure, strips_figure
+from dysr_jax.report.plots.progress import training_figure
+from dysr_jax.report.plots.stream import latency_figure, switch_figure
+from dysr_jax.report.plots.style import page
+from dysr_jax.train.log import Curve
 
 
 def lines(axes):
@@ -90,9 +89,7 @@ def test_strips_frame_the_slots_of_each_step():
     }
     assert cells == names
     filled = {
-        (int(p.get_y()), int(p.get_x())): to_hex(p.get_facecolor())
-        for p in axes.patches
-        if p.get_fill()
+        (int(p.get_y()), int(p.get_x())): to_hex(p.get_facecolor()) for p in axes.patches if p.get_fill()
     }
     # One colour a branch, wherever it stands, and no two branches share one.
     assert len({(names[place], colour) for place, colour in filled.items()}) == 5
@@ -133,7 +130,7 @@ def test_predicted_against_measured(drawn, data):
 
 
 def test_a_table_without_members(data):
-    from dysr_jax.report.measured import predictions
+    from dysr_jax.results import predictions
 
     with page():
         (axes,) = latency_figure(predictions(data.space, data.table, None)).axes
@@ -147,12 +144,8 @@ def test_switches_by_strategy(drawn, data):
     found = lines(axes)
     for label, kind in (("steady frame", "steady"), ("first frame after a switch", "switch")):
         assert_allclose(found[label].get_xdata(), [row[f"{kind}_ms_p50"] for row in rows])
-    ends = [
-        path.vertices[:, 0].tolist() for lines_ in axes.collections for path in lines_.get_paths()
-    ]
-    spans = [
-        [row[f"{kind}_ms_p{q}"] for q in (50, 99)] for kind in ("steady", "switch") for row in rows
-    ]
+    ends = [path.vertices[:, 0].tolist() for lines_ in axes.collections for path in lines_.get_paths()]
+    spans = [[row[f"{kind}_ms_p{q}"] for q in (50, 99)] for kind in ("steady", "switch") for row in rows]
     assert_allclose(ends, spans)
 
 
@@ -179,7 +172,7 @@ def test_the_compared_pictures_are_the_runs(drawn, data):
 
 
 def test_one_member_is_fastest_and_best(data):
-    from dysr_jax.report.paper.members import comparison_figure
+    from dysr_jax.report.plots.members import comparison_figure
 
     pictures = dict(data.comparison.pictures)
     names = [name for name in pictures if name not in ("LR", "bicubic", "HR")]

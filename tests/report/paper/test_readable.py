@@ -5,10 +5,10 @@ import itertools
 import pytest
 from matplotlib.text import Text
 
-from dysr_jax.report.paper.page import COLOURS, COLUMN, PAGE
-from dysr_jax.report.paper.strips import _ink, strips_figure
-from dysr_jax.runtime.bundle import make_member
-from dysr_jax.space import largest, smallest, uniform
+from dysr_jax.bundle.bundle import make_member
+from dysr_jax.model.space import largest, smallest, uniform
+from dysr_jax.report.plots.members import _ink, strips_figure
+from dysr_jax.report.plots.style import COLOURS, COLUMN, PAGE
 
 NAMES = {
     **dict.fromkeys(("training", "candidates", "hypervolume", "members", "memory"), COLUMN),

@@ -1,0 +1,1 @@
+"""Programs for a user: images, files, folders of a benchmark, and videos."""

@@ -1,0 +1,1 @@
+"""The same layers in PyTorch, for benchmarks side by side."""

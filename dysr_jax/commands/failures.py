@@ -1,0 +1,147 @@
+"""How a command fails: one line and an exit code for everything that is no fault of the program."""
+
+import contextlib
+import errno
+import os
+import pathlib
+import re
+import sys
+import threading
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
+
+from dysr_jax.errors import InputError, LostProcessError
+
+
+class Failure(NamedTuple):
+    """What the command line says and exits with."""
+
+    line: str
+    code: int
+    """2 for bad input, 1 for what the machine refused."""
+
+
+_NO_MEMORY: Final = re.compile(
+    r"RESOURCE_EXHAUSTED|OUT_OF_MEMORY|out of memory|bad_alloc|failed to allocate", re.IGNORECASE
+)
+_DISK: Final = re.compile(
+    r"No space left on device|Disk quota exceeded|File too large|Read-only file system|"
+    r"Permission denied|Too many open files|Input/output error"
+)
+"""What tensorstore, which wraps the system's errors in its own, repeats of them."""
+
+_LESS: Final = {
+    "search": "a smaller train.batch, search.population, search.patches or data.pool_share",
+    "upscale": "a smaller image or member",
+    "eval": "smaller images, or fewer members",
+    "stream": "a smaller video, fewer members, or --budget-mb",
+}
+
+
+def describe(error: BaseException, command: str = "") -> Failure | None:
+    """What an error means to whoever called the command; None for one that is the program's own fault.
+
+    Args:
+        error: what the command raised.
+        command: its first word, for what to do with less memory.
+    """
+    if isinstance(error, InputError):
+        return Failure(str(error), 2)
+    if isinstance(error, LostProcessError):
+        return Failure(str(error), 1)
+    if isinstance(error, (RuntimeError, ValueError)) and (reason := _DISK.search(str(error))):
+        return Failure(_quoted(str(error)) + reason[0], 1)
+    if isinstance(error, MemoryError) or _is_of_memory(error):
+        less = _LESS.get(command, "less work at once")
+        return Failure(f"not enough memory; what takes less is {less}", 1)
+    if isinstance(error, OSError):
+        return Failure(_system(error), 1)
+    if isinstance(error, (RuntimeError, AssertionError)) and (missing := _platform(error)):
+        return missing
+    if isinstance(error, RuntimeError) and "can't start new thread" in str(error):
+        return Failure("the system starts no more threads (see ulimit -u)", 1)
+    return None
+
+
+def _quoted(text: str) -> str:
+    """The first file that a text names in quotes, as the beginning of a line."""
+    name = re.search(r"[\"']([^\"'\n]*/[^\"'\n]*)[\"']", text)
+    return f"{name[1]!r}: " if name else ""
+
+
+def _is_of_memory(error: BaseException) -> bool:
+    """XLA's own, beside Python's."""
+    return isinstance(error, (RuntimeError, ValueError)) and bool(_NO_MEMORY.search(str(error)))
+
+
+def _system(error: OSError) -> str:
+    """A refusal of the system: the file, and why."""
+    names = [os.fsdecode(n) for n in (error.filename, error.filename2) if isinstance(n, (str, bytes))]
+    reason = error.strerror or _first_line(error)
+    if not names and error.errno == errno.ENOENT and _is_homeless():
+        return "the current folder is gone; start from another one"
+    return ": ".join([" to ".join(map(repr, names)), reason]) if names else reason
+
+
+def _is_homeless() -> bool:
+    try:
+        pathlib.Path.cwd()
+    except OSError:
+        return True
+    return False
+
+
+@contextlib.contextmanager
+def quiet_threads() -> Iterator[None]:
+    """Threads of libraries print no trace of what has a line here, or of what the main thread raises too."""
+    before = threading.excepthook, sys.excepthook
+
+    def in_thread(told: Any) -> None:
+        failure = describe(told.exc_value) if told.exc_value else None
+        if failure is None:
+            before[0](told)
+        else:
+            print(f"dysr: error: {failure.line}", file=sys.stderr)
+
+    def in_callback(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+        # tensorstore's words after a write of Orbax's failed; and what NumPy's import replaces
+        if str(error) != "Event loop is closed" and issubclass(kind, Exception):
+            before[1](kind, error, trace)
+
+    threading.excepthook, sys.excepthook = in_thread, in_callback
+    try:
+        yield
+    finally:
+        threading.excepthook, sys.excepthook = before
+
+
+def _platform(error: BaseException) -> Failure | None:
+    """Of a device that JAX does not find; None where it finds what it was told to use."""
+    jax = sys.modules.get("jax")
+    if jax is None:
+        return None
+    asked = jax.config.jax_platforms or "the default"
+    try:
+        jax.devices()
+        return None
+    except (RuntimeError, AssertionError):
+        found = _platforms_found(jax)
+    told = _first_line(error).partition(" (set JAX_PLATFORMS")[0] if str(error) else ""
+    reason = f" ({told.partition(': ')[2] or told})" if told else ""
+    return Failure(f"JAX_PLATFORMS {asked!r}: JAX finds no such device{reason}; there is {found}", 2)
+
+
+def _platforms_found(jax: Any) -> str:
+    """Of the devices that JAX finds by itself."""
+    asked = jax.config.jax_platforms
+    jax.config.update("jax_platforms", "")
+    try:
+        return ", ".join(sorted({device.platform for device in jax.devices()}))
+    except (RuntimeError, AssertionError):
+        return "none"
+    finally:
+        jax.config.update("jax_platforms", asked)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].strip()

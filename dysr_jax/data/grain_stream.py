@@ -1,0 +1,143 @@
+"""Training patches from Grain, for sets that do not fit on the device: chunks for the training loop.
+
+Each group of a training step has a shard of its own: every n-th stratum of crops (`dysr_jax.data.crops`),
+shuffled anew each epoch. So patches depend on the run's seed and on the number of groups, not on how many
+devices, processes or workers there are. A process decodes for its own devices only.
+"""
+
+import dataclasses
+import functools
+import multiprocessing
+import os
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from absl import flags
+from jax.sharding import Mesh
+
+from dysr_jax import parallel
+from dysr_jax.data.crops import Crops, make_drawer
+from dysr_jax.data.training import TrainingImages
+from dysr_jax.errors import InputError
+from dysr_jax.train.config import TrainConfig
+
+if TYPE_CHECKING:
+    import grain
+
+MAX_THREADS = 16
+"""Threads that decode in this process."""
+
+
+def require_grain() -> Any:
+    """The package `grain`.
+
+    Raises:
+        InputError: it is not installed.
+    """
+    try:
+        import grain
+    except ImportError:
+        raise InputError(
+            "data.pipeline grain needs the package grain (pip install grain); without it allowed is "
+            "data.pipeline pool"
+        ) from None
+    return grain
+
+
+@dataclasses.dataclass(frozen=True)
+class Stream:
+    """Training images that are decoded while the device trains."""
+
+    images: TrainingImages
+
+    def chunks(self, seed: int, recipe: TrainConfig, mesh: Mesh) -> "grain.DatasetIterator":
+        """Endless patches of one dispatch each, on the devices; the next one is made meanwhile.
+
+        An element is LR `[devices, chunk, G, B, P, P, 3]` and HR `[devices, chunk, G, B, s P, s P, 3]`,
+        uint8, G groups of B patches a device. The iterator's state is a position, for a checkpoint.
+
+        Args:
+            seed: under 2**32; with the number of groups it determines all patches.
+            recipe: its `chunk`, `groups` and `batch` count.
+            mesh: the devices.
+
+        Raises:
+            InputError: `grain` is not installed; when an element is asked for, see `dysr_jax.data.crops`.
+        """
+        grain = require_grain()
+        host = self.host_chunks(seed, recipe, mesh)
+        placed = host.map(functools.partial(parallel.from_local, mesh=mesh))
+        return iter(grain.experimental.ThreadPrefetchIterDataset(placed, prefetch_buffer_size=1))
+
+    def host_chunks(self, seed: int, recipe: TrainConfig, mesh: Mesh) -> "grain.IterDataset":
+        """Like `chunks`, of this process's devices alone, as NumPy arrays and without prefetching."""
+        grain = require_grain()
+        if not flags.FLAGS.is_parsed():
+            flags.FLAGS.mark_as_parsed()  # Grain's workers read flags, this program has none
+        config, devices = self.images.config, mesh.devices.size
+        groups = recipe.groups or devices
+        each = groups // devices
+        drawer = make_drawer(self.images, groups)
+        local = [place * each + i for place in parallel.local_places(mesh) for i in range(each)]
+        shards = [shard(drawer, drawer.strata, group, groups, seed) for group in local]
+        count = -(-recipe.chunk * recipe.batch // config.crops_per_image)
+        drawn = grain.experimental.ZipMapDataset(shards).map(_stack)
+        threads, buffer = _reading(config.workers, count)
+        read = drawn.to_iter_dataset(grain.ReadOptions(threads, buffer))
+        options = grain.MultiprocessingOptions(config.workers, per_worker_buffer_size=4)
+        arrange = functools.partial(arrange_chunk, recipe=recipe, each=each)
+        return read.mp_prefetch(options, _end_with_parent).batch(count).map(arrange)
+
+
+def _end_with_parent(worker: int, workers: int) -> None:
+    """In a worker: end when the process that started it is killed, which Grain's workers do not notice."""
+
+    def watch() -> None:
+        parent = multiprocessing.parent_process()
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def shard(
+    draw: Callable[[int, np.random.Generator], Any], strata: int, group: int, groups: int, seed: int
+) -> "grain.MapDataset":
+    """What `draw` makes of one group's strata, endless: in another order each epoch, drawn anew."""
+    grain = require_grain()
+    own = int(np.random.SeedSequence([seed, group]).generate_state(1)[0])
+    numbers = grain.MapDataset.range(strata)[group::groups]
+    return numbers.seed(own).shuffle().repeat().random_map(draw)
+
+
+def _reading(workers: int, count: int) -> tuple[int, int]:
+    """Threads, and images that they read ahead: at most those of a chunk."""
+    if workers:
+        return 0, 0  # a worker with threads of its own does not end before Grain's 25 s are over
+    threads = min(MAX_THREADS, os.cpu_count() or 1)
+    return threads, max(threads, min(count, 4 * threads))
+
+
+def _stack(groups: tuple[Crops, ...]) -> Crops:
+    """The crops of one image a group, `[groups, K, ...]`."""
+    return {name: np.stack([crops[name] for crops in groups]) for name in groups[0]}
+
+
+def arrange_chunk(images: Crops, *, recipe: TrainConfig, each: int) -> tuple[np.ndarray, np.ndarray]:
+    """Crops `[images, groups, K, ...]` as LR and HR `[devices, chunk, each, B, ...]`.
+
+    Crops of one image come as many places apart as there are images: in other steps, unless a chunk has
+    fewer steps than an image gives crops.
+    """
+
+    def arrange(crops: np.ndarray) -> np.ndarray:
+        place = (crops.shape[1] // each, each, -1, *crops.shape[3:])
+        flat = crops.transpose(1, 2, 0, *range(3, crops.ndim)).reshape(place)
+        flat = flat[:, :, : recipe.chunk * recipe.batch]
+        steps = (*place[:2], recipe.chunk, recipe.batch, *crops.shape[3:])
+        return np.ascontiguousarray(flat.reshape(steps).swapaxes(1, 2))
+
+    return arrange(images["lr"]), arrange(images["hr"])

@@ -1,0 +1,116 @@
+"""Which image formats are read and written, and the opening of a file by its content.
+
+Pillow's own `Image.open` warns of large images and refuses larger ones by a limit that the whole process
+shares. Here the plugins are called as it calls them, and the limit is the caller's.
+"""
+
+import functools
+import importlib.util
+import struct
+from typing import IO, Final
+
+from PIL import Image, ImageFile, UnidentifiedImageError
+
+MAX_PIXELS: Final = 500_000_000
+"""Pixels that an image may have, where the caller names no other limit."""
+
+HEIC: Final = (".heic", ".heif", ".hif")
+"""Suffixes that need the package pillow-heif."""
+
+_NO_PIXELS: Final = frozenset(("BUFR", "EPS", "FITS", "GRIB", "HDF5", "IPTC", "MPEG", "PDF", "PALM", "WMF"))
+"""Formats of Pillow that are drawings, measurements or films, or that it only writes."""
+
+_WRITTEN: Final = {
+    ".png": "PNG",
+    **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "JPEG"),
+    ".webp": "WEBP",
+    ".bmp": "BMP",
+    **dict.fromkeys((".tif", ".tiff"), "TIFF"),
+    ".avif": "AVIF",
+    **dict.fromkeys((".jp2", ".j2k"), "JPEG2000"),
+    **dict.fromkeys((".ppm", ".pgm"), "PPM"),
+    ".tga": "TGA",
+}
+"""Formats that hold an upscaled image, by the suffix of the file."""
+
+
+def has_heic() -> bool:
+    """Whether HEIC can be read: pillow-heif is an optional package."""
+    return importlib.util.find_spec("pillow_heif") is not None
+
+
+@functools.cache
+def readable() -> dict[str, str]:
+    """The suffixes of images that can be read here, in lower case, and the formats that they stand for."""
+    Image.init()
+    if has_heic():
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
+    opened = {*Image.OPEN, "MPO"} - _NO_PIXELS  # JPEG's plugin opens MPO
+    return {s: form for s, form in Image.registered_extensions().items() if form in opened}
+
+
+@functools.cache
+def writable() -> dict[str, str]:
+    """The suffixes of images that can be written here, and their formats."""
+    Image.init()
+    return {suffix: form for suffix, form in _WRITTEN.items() if form in Image.SAVE}
+
+
+def _candidates(prefix: bytes, suffix: str) -> list[str]:
+    """Formats whose files begin so; those without such a mark only where the suffix names them."""
+    named = readable().get(suffix.lower())
+    found = []
+    for form in Image.ID:
+        accept = Image.OPEN[form][1]
+        said = form == named if accept is None else accept(prefix)
+        if said and not isinstance(said, str) and form not in _NO_PIXELS:
+            found.append(form)
+    return found
+
+
+def open_image(file: IO[bytes], suffix: str = "") -> ImageFile.ImageFile:
+    """A file as an image of Pillow that is not decoded yet; it keeps reading from `file`.
+
+    Args:
+        file: opened for reading, from its beginning.
+        suffix: of its name, for formats that have no mark.
+
+    Raises:
+        UnidentifiedImageError: no image of a known format. A plugin may raise anything of a damaged one.
+    """
+    file.seek(0)
+    prefix = file.read(16).ljust(16, b"\0")  # some plugins look further than a short file goes
+    reasons = []
+    for form in _candidates(prefix, suffix):
+        file.seek(0)
+        try:
+            return Image.OPEN[form][0](file, "")
+        except (SyntaxError, IndexError, TypeError, struct.error) as error:
+            reasons.append(f"damaged {form} ({error})")
+    raise UnidentifiedImageError(reasons[-1] if reasons else _unknown(prefix))
+
+
+def _unknown(prefix: bytes) -> str:
+    if not any(prefix):
+        return "it is empty or begins with zeros"
+    if prefix[4:8] == b"ftyp" and prefix[8:11] in (b"hei", b"hev", b"mif") and not has_heic():
+        return "it is HEIC, which needs the package pillow-heif (pip install 'dysr_jax[heic]')"
+    return "it is no image of a known format"
+
+
+def check_pixels(size: tuple[int, int], max_pixels: int = MAX_PIXELS) -> None:
+    """Whether an image of these columns and rows is decoded.
+
+    Raises:
+        ValueError: it has no pixels, or more than the limit.
+    """
+    columns, rows = size
+    if columns < 1 or rows < 1:
+        raise ValueError(f"it has {columns}x{rows} pixels")
+    if columns * rows > max_pixels:
+        raise ValueError(
+            f"it has {columns}x{rows} pixels, more than the {max_pixels:,} that are allowed; "
+            f"max_pixels (dysr upscale --max-pixels) sets another limit"
+        )

@@ -1,0 +1,150 @@
+"""A job of several processes, one a host as a rule: joining it, and leaving it when a process is gone.
+
+This is `jax.distributed`, JAX's own multi-controller runtime: process 0 runs a coordination service that
+all processes connect to, and the devices of all of them become one mesh. A program that calls
+`jax.distributed.initialize()` itself needs nothing of this.
+"""
+
+import contextlib
+import itertools
+import os
+import re
+import sys
+import threading
+from collections.abc import Iterator
+from typing import Final
+
+import jax
+import orbax.checkpoint as ocp
+
+from dysr_jax.errors import InputError, LostProcessError
+
+BEAT_S: Final = 5
+"""From one meeting of the processes to the next."""
+
+PATIENCE_S = 30
+"""How long the others wait at a meeting, or at the end, for a process that does not come."""
+
+OPTIONS: Final = "--coordinator HOST:PORT --processes N --process-id I"
+
+_LOST = re.compile(
+    r"gloo|nccl|UNAVAILABLE|DEADLINE_EXCEEDED|CANCELLED|ABORTED|coordination|barrier|peer",
+    re.IGNORECASE,
+)
+"""What JAX's runtime errors say when another process is the reason."""
+
+
+def check(coordinator: str | None, processes: int | None, process_id: int | None) -> None:
+    """Refuse places in a job that cannot be.
+
+    Raises:
+        InputError: names the option, its value and what is allowed.
+    """
+    given = (coordinator, processes, process_id)
+    if all(value is None for value in given):
+        return
+    if coordinator is None or processes is None or process_id is None:
+        raise InputError(f"{OPTIONS}: allowed are all three, or none for a cluster that JAX detects")
+    host, _, port = coordinator.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
+        raise InputError(f"--coordinator {coordinator!r}: allowed is HOST:PORT of process 0")
+    if processes < 1:
+        raise InputError(f"--processes {processes}: allowed is 1 or more")
+    if not 0 <= process_id < processes:
+        raise InputError(f"--process-id {process_id}: allowed are 0 to {processes - 1}")
+
+
+def join(coordinator: str | None, processes: int | None, process_id: int | None) -> None:
+    """Become a process of the job; has to happen before anything uses a device.
+
+    Args:
+        coordinator: `HOST:PORT` of process 0; without it, and without the two others, all three come
+            from the cluster as JAX detects it (a TPU VM pod, Slurm, Open MPI, Kubernetes).
+        processes: of the job.
+        process_id: of this one, from 0.
+
+    Raises:
+        InputError: see `check`; or JAX detects no cluster.
+    """
+    check(coordinator, processes, process_id)
+    # JAX's preemption service would catch SIGTERM and go on; a run is made to be killed.
+    jax.config.update("jax_enable_preemption_service", False)
+    try:
+        jax.distributed.initialize(
+            coordinator,
+            processes,
+            process_id,
+            shutdown_timeout_seconds=PATIENCE_S,
+        )
+    except jax.errors.JaxRuntimeError as error:
+        raise LostProcessError(_reason(error)) from None
+    except Exception as error:  # each kind of cluster has errors of its own
+        if coordinator is not None:
+            raise
+        raise InputError(
+            f"--distributed: JAX detects no cluster here ({_reason(error)}); name it with {OPTIONS}"
+        ) from None
+
+
+@contextlib.contextmanager
+def job(coordinator: str | None, processes: int | None, process_id: int | None) -> Iterator[None]:
+    """The time that this process is a part of the job (see `join`).
+
+    Raises:
+        InputError: as `join` does.
+        LostProcessError: another process ended or cannot be reached.
+    """
+    join(coordinator, processes, process_id)
+    ended = threading.Event()
+    threading.Thread(target=_watch, args=(ended,), daemon=True).start()
+    try:
+        yield
+    except RuntimeError as error:
+        if not is_lost(error):
+            raise
+        raise LostProcessError(_reason(error)) from None
+    finally:
+        ended.set()
+
+
+def _watch(ended: threading.Event) -> None:
+    """Meet the other processes every few seconds, and end this one when one of them does not come.
+
+    The main thread may then hang in a collective for ever, and JAX's own heartbeat, which is slower than
+    this, ends a process with a stack trace.
+    """
+    meet = ocp.multihost.get_barrier_sync_fn()
+    for beat in itertools.count():
+        if ended.wait(BEAT_S):
+            return
+        try:
+            meet(key=f"dysr_{beat}", timeout_ms=PATIENCE_S * 1000)
+        except RuntimeError:
+            if ended.is_set():
+                return
+            lost = LostProcessError(f"it did not answer for {PATIENCE_S} s")
+            print(f"\ndysr: error: {lost}", file=sys.stderr)
+            abandon(1)
+
+
+def is_lost(error: BaseException | None) -> bool:
+    """Whether an error says that another process of the job is gone."""
+    told = isinstance(error, RuntimeError) and bool(_LOST.search(str(error)))
+    return told and jax.process_count() > 1
+
+
+def abandon(code: int) -> int:
+    """Leave a job whose processes do not all leave it; the exit code, where there is no such job.
+
+    JAX's own way out waits until all processes have come to it.
+    """
+    if jax.distributed.is_initialized():
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    return code
+
+
+def _reason(error: BaseException) -> str:
+    """The first line of an error's text, or its type where it has none."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].strip()

@@ -1,1 +1,0 @@
-"""Figures of a run for papers: PNG and SVG, at a column's or a page's width."""

@@ -1,0 +1,1 @@
+"""Executables made ahead of time: compiled, kept on disk, counted, weighed."""

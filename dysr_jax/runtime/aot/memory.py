@@ -1,0 +1,48 @@
+"""What executables and their weights take of the device's memory, as the backend tells it."""
+
+import dataclasses
+from typing import Any
+
+import jax
+
+
+@dataclasses.dataclass(frozen=True)
+class Memory:
+    """Bytes, each kind separately."""
+
+    weights: int
+    """Of the resident arrays; what several members read is there once."""
+    executables: int
+    """Of all generated code; where the backend does not tell (the CPU), of the serialised executables."""
+    workspace: int
+    """Of the largest executable: temporaries, the frame and the result. One frame at a time."""
+
+    @property
+    def total(self) -> int:
+        """Of all three."""
+        return self.weights + self.executables + self.workspace
+
+
+def tree_bytes(tree: Any) -> int:
+    """Of the arrays (or shapes) of a pytree, each counted once."""
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in {id(x): x for x in jax.tree.leaves(tree)}.values())
+
+
+def generated_bytes(run: jax.stages.Compiled) -> int:
+    """Of an executable's generated code; 0 where the backend does not tell."""
+    return _analysed(run, "generated_code_size_in_bytes")
+
+
+def workspace_bytes(run: jax.stages.Compiled, weights: int) -> int:
+    """Temporaries, arguments and result of an executable on the device, but not its `weights` bytes.
+
+    A result in the host's memory does not count; one in the place of a donated argument counts once.
+    """
+    arguments = _analysed(run, "argument_size_in_bytes") - weights
+    result = _analysed(run, "output_size_in_bytes") - _analysed(run, "alias_size_in_bytes")
+    return _analysed(run, "temp_size_in_bytes") + max(0, arguments) + result
+
+
+def _analysed(run: jax.stages.Compiled, figure: str) -> int:
+    """A figure of XLA's own analysis of an executable; 0 where the backend has none."""
+    return int(getattr(run.memory_analysis(), figure, 0) or 0)

@@ -1,0 +1,120 @@
+"""Static programs, whole or a stage, as executables: from the cache where they are there, else compiled."""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from dysr_jax.compiling import exact_options
+from dysr_jax.device import default_device
+from dysr_jax.model.branches import Branch
+from dysr_jax.model.programs import Output, compiler_options, frame_spec, lower_static
+from dysr_jax.model.space import Arch
+from dysr_jax.model.stages import Part
+from dysr_jax.model.supernet import Params, Supernet, arch_params
+from dysr_jax.runtime.aot.executables import Executable, ExecutableCache, compiled_executable
+from dysr_jax.runtime.aot.fingerprint import Parts, branches_digest, lowered_digest
+
+Compile = Callable[[jax.stages.Lowered], jax.stages.Compiled]
+
+
+def compile_now(lowered: jax.stages.Lowered) -> jax.stages.Compiled:
+    """In this thread."""
+    return lowered.compile()
+
+
+def static_executable(
+    net: Supernet,
+    arch: Arch,
+    params: Params,
+    shape: tuple[int, int],
+    *,
+    batch: int | None = None,
+    output: Output = "device",
+    cache: ExecutableCache | None = None,
+    compile_lowered: Compile = compile_now,
+) -> Executable:
+    """The executable that `dysr_jax.model.programs.compile_static` makes; arguments as there.
+
+    It is looked for, and kept, in `cache`; `compile_lowered` compiles it, perhaps in another thread.
+    """
+
+    def lower() -> jax.stages.Lowered:
+        return lower_static(net, arch, params, shape, batch=batch, output=output)
+
+    space = net.space
+    key: Parts = {
+        "program": "static",
+        "space": dataclasses.asdict(space),
+        "kept": net.kept,
+        "arch": list(arch),
+        "dtype": jnp.dtype(net.dtype).name,
+        "batch": batch,
+        "output": output,
+        "options": compiler_options(),
+    }
+    branches = [space.branches(slot)[index] for slot, index in enumerate(arch)]
+    arguments = (arch_params(params, space, arch), frame_spec(shape, batch))
+    return _executable(lower, key, branches, arguments, cache, compile_lowered)
+
+
+def stage_executable(
+    net: Supernet,
+    part: Part,
+    *,
+    output: Output = "device",
+    cache: ExecutableCache | None = None,
+    compile_lowered: Compile = compile_now,
+) -> Executable:
+    """The executable of a stage of `net`; the other arguments as of `static_executable`."""
+    key: Parts = {
+        "program": "stage",
+        "stage": part.key.stage,
+        "width": net.space.width,
+        "scale": net.space.scale,
+        "dtype": jnp.dtype(net.dtype).name,
+        "output": output,
+        "options": exact_options(),
+    }
+    branches = [] if part.branch is None else [part.branch]
+    return _executable(part.lower, key, branches, part.arguments, cache, compile_lowered, result=part.result)
+
+
+def _executable(
+    lower: Callable[[], jax.stages.Lowered],
+    key: Parts,
+    branches: Sequence[Branch],
+    arguments: tuple[Any, ...],
+    cache: ExecutableCache | None,
+    compile_lowered: Compile,
+    *,
+    result: Any = 0,
+) -> Executable:
+    """Loaded by key and code, so that nothing is traced; by the lowered program where code is not known."""
+    _start_convolutions(default_device())
+    if cache is None:
+        return compiled_executable(compile_lowered(lower()))
+    code = branches_digest(branches)
+    if code is not None:
+        key = key | {"code": code}
+        return cache.get(key, arguments, lambda: compile_lowered(lower()), result=result)
+    lowered = lower()
+    key = key | {"lowered": lowered_digest(lowered)}
+    return cache.get(key, arguments, lambda: compile_lowered(lowered), result=result)
+
+
+@functools.cache
+def _start_convolutions(device: jax.Device) -> None:
+    """Run one convolution outside of any CUDA graph, once per process.
+
+    cuDNN cannot initialise itself while a graph is captured: the first executable fails there with
+    CUDNN_STATUS_EXECUTION_FAILED if it was not compiled, and so autotuned, in the same process.
+    """
+    if "xla_gpu_enable_command_buffer" in compiler_options():
+        image, kernel = jnp.zeros((1, 8, 8, 8)), jnp.zeros((3, 3, 8, 8))
+        layout = ("NHWC", "HWIO", "NHWC")
+        convolved = jax.lax.conv_general_dilated(image, kernel, (1, 1), "SAME", dimension_numbers=layout)
+        convolved.block_until_ready()

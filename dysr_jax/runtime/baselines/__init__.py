@@ -1,1 +1,0 @@
-"""Ways to serve the members of a bundle, ours and its rivals, behind one interface, to be compared."""

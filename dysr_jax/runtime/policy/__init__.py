@@ -1,0 +1,1 @@
+"""Which member makes the next frame."""

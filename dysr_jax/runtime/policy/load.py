@@ -1,0 +1,66 @@
+"""From what a user types to a policy."""
+
+import importlib
+import pathlib
+import sys
+from typing import Any, Final
+
+from dysr_jax.errors import InputError
+from dysr_jax.runtime.policy.adaptive import AdaptivePolicy
+from dysr_jax.runtime.policy.base import FixedPolicy, Policy
+
+ALLOWED: Final = (
+    "adaptive; fixed:MEMBER, also fixed:fastest and fixed:best; MODULE:ATTRIBUTE, a policy of yours"
+)
+
+
+def load_policy(text: str) -> Policy[Any]:
+    """A policy by what is typed for it.
+
+    Args:
+        text: `adaptive`, `fixed:MEMBER` or `MODULE:ATTRIBUTE`: a policy, or a class of policies that needs
+            no arguments. Modules are looked for where Python does, then in the current folder, which
+            stays on `sys.path`. Their code runs: name only what you trust.
+
+    Raises:
+        InputError: none of these, a module that cannot be imported, or an attribute that is no policy.
+    """
+    kind, colon, name = text.partition(":")
+    if text == "adaptive":
+        return AdaptivePolicy()
+    if not colon or not kind or not name:
+        raise InputError(f"policy {text!r}: allowed are {ALLOWED}")
+    if kind == "fixed":
+        return FixedPolicy(name)
+    return _policy(_attribute(text, kind, name), text)
+
+
+def _attribute(text: str, module: str, name: str) -> Any:
+    here = str(pathlib.Path.cwd())
+    if here not in sys.path:
+        sys.path.append(here)
+    try:
+        found = importlib.import_module(module)
+    except Exception as error:  # whatever a user's module raises while it is imported
+        reason = f"{type(error).__name__}: {error}"
+        raise InputError(f"policy {text!r}: module {module!r} cannot be imported ({reason})") from error
+    try:
+        return getattr(found, name)
+    except AttributeError:
+        raise InputError(f"policy {text!r}: module {module!r} has no {name!r}") from None
+
+
+def _policy(found: Any, text: str) -> Policy[Any]:
+    if isinstance(found, type):
+        try:
+            found = found()
+        except TypeError as error:
+            raise InputError(
+                f"policy {text!r}: the class needs arguments ({error}); name an instance of it"
+            ) from error
+    if not (callable(found) and callable(getattr(found, "start", None))):
+        raise InputError(
+            f"policy {text!r} is {found!r}: a policy has start(rungs, deadline_ms) and is called with "
+            f"(state, observation)"
+        )
+    return found
