@@ -24,7 +24,7 @@ with epy.lazy_api_imports(globals()):  # each is imported when it is first used
     from dysr_jax.bench.data import bench_data
     from dysr_jax.bench.fps import bench_fps
     from dysr_jax.bench.front import bench_front
-    from dysr_jax.bench.profile import profile
+    from dysr_jax.bench.latency import profile
     from dysr_jax.bench.scaling import bench_scaling
     from dysr_jax.bench.search import bench_search
     from dysr_jax.bench.steady import SteadyOptions, bench_steady

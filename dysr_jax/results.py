@@ -13,7 +13,7 @@ from etils import epath
 
 from dysr_jax.bundle.bundle import Bundle, Member
 from dysr_jax.data.degradation import upscale
-from dysr_jax.data.sources import Pair
+from dysr_jax.data.examples import Pair
 from dysr_jax.errors import InputError
 from dysr_jax.fields import from_dict, typed
 from dysr_jax.metrics import psnr_y

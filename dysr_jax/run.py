@@ -15,9 +15,9 @@ from dysr_jax.atomic import exclusive, replacing, write_json
 from dysr_jax.bundle.bundle import Bundle, load_bundle, save_bundle
 from dysr_jax.config import RunConfig, check, with_groups
 from dysr_jax.data.choice import Need, describe, load_everywhere, open_everywhere, with_pipeline
+from dysr_jax.data.examples import Pair
 from dysr_jax.data.grain_stream import Stream
 from dysr_jax.data.pool import Pool, build_pool
-from dysr_jax.data.sources import Pair
 from dysr_jax.data.training import TrainingImages
 from dysr_jax.device import device_name, memory_bytes
 from dysr_jax.errors import InputError

@@ -31,8 +31,10 @@ import tyro
 from dysr_jax import parallel
 from dysr_jax.atomic import write_json
 from dysr_jax.config import RunConfig, check, load_config
+from dysr_jax.data.config import DataConfig
+from dysr_jax.data.examples import Pair
 from dysr_jax.data.pool import build_pool
-from dysr_jax.data.sources import DataConfig, Pair, load_pairs
+from dysr_jax.data.sources import load_pairs
 from dysr_jax.device import device_name
 from dysr_jax.model.branches import register
 from dysr_jax.model.kernels import KernelSpec

@@ -13,7 +13,7 @@ import pathlib
 
 import tyro
 
-from dysr_jax.bench.profile import Profile
+from dysr_jax.bench.latency import Profile
 from dysr_jax.config import load_config
 from dysr_jax.report.plots.latency import latency_figure
 from dysr_jax.report.tables import profile_table

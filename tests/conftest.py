@@ -40,7 +40,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from dysr_jax.atomic import write_json
 from dysr_jax.bundle.bundle import Bundle, load_bundle, make_bundle, make_member
 from dysr_jax.config import RunConfig, SpaceConfig
-from dysr_jax.data.sources import DataConfig
+from dysr_jax.data.config import DataConfig
 from dysr_jax.model.programs import make_supernet
 from dysr_jax.model.space import SearchSpace, uniform
 from dysr_jax.model.supernet import init_params

@@ -7,8 +7,8 @@ import pytest
 from jax import export
 
 from dysr_jax import parallel
+from dysr_jax.data.examples import Pair
 from dysr_jax.data.pool import build_pool
-from dysr_jax.data.sources import Pair
 from dysr_jax.model.programs import frame_program, make_supernet
 from dysr_jax.model.space import largest, uniform
 from dysr_jax.model.supernet import arch_params, init_params

@@ -15,7 +15,8 @@ import jax.numpy as jnp
 
 from dysr_jax.compiling import jit
 from dysr_jax.config import RunConfig, check
-from dysr_jax.data.sources import Pair, load_pairs
+from dysr_jax.data.examples import Pair
+from dysr_jax.data.sources import load_pairs
 from dysr_jax.errors import InputError
 from dysr_jax.metrics import mse_y
 from dysr_jax.model.programs import frame_program, make_supernet

@@ -19,7 +19,7 @@ from dysr_jax.atomic import replacing_directory, write_json
 from dysr_jax.bundle.manifest import read_file, read_manifest, write_manifest
 from dysr_jax.bundle.member import Member
 from dysr_jax.bundle.member import make_member as make_member
-from dysr_jax.bundle.steps import Step, steps
+from dysr_jax.bundle.steps import Step, member_steps
 from dysr_jax.device import device_name
 from dysr_jax.errors import InputError
 from dysr_jax.fields import as_path
@@ -79,7 +79,7 @@ class Bundle:
     @property
     def steps(self) -> tuple[Step, ...]:
         """What changes between neighbouring members, from the fastest to the best; derived from them."""
-        return steps(self.space, [member.arch for member in self.members])
+        return member_steps(self.space, [member.arch for member in self.members])
 
     @property
     def net(self) -> Supernet:

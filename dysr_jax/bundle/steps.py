@@ -64,7 +64,7 @@ def _changes(space: SearchSpace, source: Arch, target: Arch) -> tuple[SlotChange
     )
 
 
-def steps(space: SearchSpace, archs: Sequence[Arch]) -> tuple[Step, ...]:
+def member_steps(space: SearchSpace, archs: Sequence[Arch]) -> tuple[Step, ...]:
     """The steps between neighbours of `archs`, in their order: one fewer than there are archs.
 
     Raises:

@@ -7,7 +7,7 @@ from typing import Annotated
 import tyro
 
 from dysr_jax.atomic import exclusive
-from dysr_jax.bench.profile import profile
+from dysr_jax.bench.latency import profile
 from dysr_jax.commands.common import check_json
 from dysr_jax.config import RunConfig
 from dysr_jax.distributed import OPTIONS, job

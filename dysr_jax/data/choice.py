@@ -12,9 +12,10 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from dysr_jax import parallel
+from dysr_jax.data.config import DataConfig
+from dysr_jax.data.examples import Pair
 from dysr_jax.data.grain_stream import require_grain
 from dysr_jax.data.pool import MAX_CROPS
-from dysr_jax.data.sources import DataConfig, Pair
 from dysr_jax.data.training import TrainingImages, open_images
 from dysr_jax.device import memory_bytes
 

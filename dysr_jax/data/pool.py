@@ -10,7 +10,7 @@ import numpy as np
 from jax import lax
 
 from dysr_jax.data.augment import prepare
-from dysr_jax.data.sources import Pair
+from dysr_jax.data.examples import Pair
 from dysr_jax.errors import InputError
 
 MAX_CROPS = 2**31 - 1

@@ -19,7 +19,7 @@ from dysr_jax.report.plots.members import (
     strips_figure,
 )
 from dysr_jax.report.plots.progress import candidates_figure, hypervolume_figure, training_figure
-from dysr_jax.report.plots.stream import latency_figure, switch_figure, timeline_figure
+from dysr_jax.report.plots.stream import predictions_figure, streamed_figure, switch_figure
 from dysr_jax.report.plots.style import page, save_pair
 from dysr_jax.report.rundata import RunData, read_run
 from dysr_jax.results import predictions
@@ -56,13 +56,13 @@ def _of_members(run: RunData) -> Iterator[tuple[str, Draw]]:
 
 def _of_device(run: RunData) -> Iterator[tuple[str, Draw]]:
     if run.table is not None and (found := predictions(run.space, run.table, run.results)):
-        yield "latency", partial(latency_figure, found)
+        yield "latency", partial(predictions_figure, found)
     if run.switch is not None and any("failed" not in row for row in run.switch["strategies"]):
         yield "switch", partial(switch_figure, run.switch)
     for stream in run.steady:
         if stream.trace.frames:
             name = "_".join(["timeline", *re.findall(r"\w+", stream.name)])
-            yield name, partial(timeline_figure, stream)
+            yield name, partial(streamed_figure, stream)
 
 
 @contextlib.contextmanager

@@ -16,12 +16,12 @@ from typing import Any, Final
 from etils import epath
 
 from dysr_jax.apps.evaluation import BICUBIC, SetScores
-from dysr_jax.bench.profile import Profile
+from dysr_jax.bench.latency import Profile
 from dysr_jax.bundle.bundle import Bundle, Member
 from dysr_jax.bundle.steps import Step
 from dysr_jax.data.builders.datasets import DATASETS
 from dysr_jax.data.builders.prepare import Prepared
-from dysr_jax.data.sources import Pair
+from dysr_jax.data.examples import Pair
 from dysr_jax.device import device_name
 from dysr_jax.runtime.bank import Bank
 from dysr_jax.runtime.switching import SwitchReport, measure_switching

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from dysr_jax.bundle.bundle import Bundle, make_bundle, make_member
-from dysr_jax.data.sources import Pair
+from dysr_jax.data.examples import Pair
 from dysr_jax.model.space import Arch, SearchSpace
 from dysr_jax.model.supernet import Params, Supernet
 from dysr_jax.runtime.bank import Bank

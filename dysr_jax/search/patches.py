@@ -13,7 +13,7 @@ import numpy as np
 
 from dysr_jax.compiling import jit
 from dysr_jax.data.degradation import upscale
-from dysr_jax.data.sources import Pair
+from dysr_jax.data.examples import Pair
 from dysr_jax.errors import InputError
 from dysr_jax.metrics import MOST_DB, psnr_y
 from dysr_jax.model.programs import frame_program

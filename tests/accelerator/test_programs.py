@@ -8,8 +8,8 @@ import pytest
 
 from dysr_jax import parallel
 from dysr_jax.config import load_config
+from dysr_jax.data.examples import Pair
 from dysr_jax.data.pool import build_pool
-from dysr_jax.data.sources import Pair
 from dysr_jax.model.programs import make_supernet
 from dysr_jax.model.space import sample, uniform
 from dysr_jax.model.supernet import init_params

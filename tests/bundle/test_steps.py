@@ -5,7 +5,7 @@ import json
 import jax
 import pytest
 
-from dysr_jax.bundle.steps import SlotChange, steps
+from dysr_jax.bundle.steps import SlotChange, member_steps
 from dysr_jax.errors import InputError
 from dysr_jax.model.sharing import step_costs, union_weight_bytes
 from dysr_jax.model.space import parameters, parse_arch, uniform
@@ -16,7 +16,7 @@ ARCHS = [parse_arch(SPACE, name) for name in ("3id-u1", "id-r1-id-u1", "id-r1-c3
 
 
 def test_the_slots_that_change():
-    first, second = steps(SPACE, ARCHS)
+    first, second = member_steps(SPACE, ARCHS)
     assert (first.source, first.target) == ("3id-u1", "id-r1-id-u1")
     assert (second.source, second.target) == ("id-r1-id-u1", "id-r1-c3-u2")
     assert first.slots == (SlotChange(1, "slot01", "id", "r1"),)
@@ -28,13 +28,13 @@ def test_the_slots_that_change():
 
 def test_a_slot_is_named_as_in_the_parameters():
     params = jax.eval_shape(lambda: init_params(jax.random.key(0), SPACE))
-    names = {slot_name(SPACE, change.slot) for step in steps(SPACE, ARCHS) for change in step.slots}
-    assert names == {change.name for step in steps(SPACE, ARCHS) for change in step.slots}
+    names = {slot_name(SPACE, change.slot) for step in member_steps(SPACE, ARCHS) for change in step.slots}
+    assert names == {change.name for step in member_steps(SPACE, ARCHS) for change in step.slots}
     assert names < set(params)
 
 
 def test_the_bytes():
-    for i, step in enumerate(steps(SPACE, ARCHS)):
+    for i, step in enumerate(member_steps(SPACE, ARCHS)):
         pair = ARCHS[i : i + 2]
         union = union_weight_bytes(SPACE, pair)
         assert step.shared_bytes + step.unshared_bytes == union
@@ -43,20 +43,20 @@ def test_the_bytes():
 
 
 def test_the_way_back_changes_the_same():
-    (there,), (back,) = steps(SPACE, ARCHS[1:]), steps(SPACE, ARCHS[:0:-1])
+    (there,), (back,) = member_steps(SPACE, ARCHS[1:]), member_steps(SPACE, ARCHS[:0:-1])
     assert (there.shared_bytes, there.unshared_bytes) == (back.shared_bytes, back.unshared_bytes)
     assert there.cost == back.cost
     assert [(c.slot, c.old, c.new) for c in there.slots] == [(c.slot, c.new, c.old) for c in back.slots]
 
 
 def test_one_member_has_no_step():
-    assert steps(SPACE, ARCHS[:1]) == ()
+    assert member_steps(SPACE, ARCHS[:1]) == ()
     with pytest.raises(InputError, match="archs is empty"):
-        steps(SPACE, [])
+        member_steps(SPACE, [])
 
 
 def test_a_step_as_json():
-    step = steps(SPACE, ARCHS)[1]
+    step = member_steps(SPACE, ARCHS)[1]
     assert json.loads(json.dumps(step.as_json())) == {
         "from": "id-r1-id-u1",
         "to": "id-r1-c3-u2",

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dysr_jax.data.config import DataConfig
 from dysr_jax.data.crops import make_drawer
 from dysr_jax.data.examples import Example
-from dysr_jax.data.sources import DataConfig, degrade
+from dysr_jax.data.sources import degrade
 from dysr_jax.data.training import TrainingImages
 from dysr_jax.errors import InputError
 

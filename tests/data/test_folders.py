@@ -8,10 +8,11 @@ import pytest
 from PIL import Image
 
 from dysr_jax.data import folders
+from dysr_jax.data.config import DataConfig
 from dysr_jax.data.degradation import downscale
 from dysr_jax.data.files import image_shape
 from dysr_jax.data.images.read import read_image
-from dysr_jax.data.sources import DataConfig, load_pairs, load_source, open_source
+from dysr_jax.data.sources import load_pairs, load_source, open_source
 from dysr_jax.errors import InputError
 
 

@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dysr_jax import parallel
+from dysr_jax.data.config import DataConfig
 from dysr_jax.data.crops import make_drawer
 from dysr_jax.data.grain_stream import Stream, arrange_chunk, shard
 from dysr_jax.data.images.read import write_image
-from dysr_jax.data.sources import DataConfig, degrade
+from dysr_jax.data.sources import degrade
 from dysr_jax.data.training import open_images
 from dysr_jax.errors import InputError
 from dysr_jax.train.checkpoint import Checkpoints

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from dysr_jax.data import pool as pool_module
+from dysr_jax.data.examples import Pair
 from dysr_jax.data.pool import build_pool, draw
-from dysr_jax.data.sources import Pair
 from dysr_jax.errors import InputError
 
 PATCH, SCALE, BATCH = 3, 2, 64

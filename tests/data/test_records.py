@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import dysr_jax
-from dysr_jax.data.sources import DataConfig, load_pairs, open_source
+from dysr_jax.data.config import DataConfig
+from dysr_jax.data.sources import load_pairs, open_source
 from dysr_jax.errors import InputError
 
 COUNT = 10

@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 from dysr_jax import parallel
 from dysr_jax.data import folders
 from dysr_jax.data.choice import pool_need
+from dysr_jax.data.config import DataConfig
 from dysr_jax.data.degradation import downscale, resize
 from dysr_jax.data.examples import Example
 from dysr_jax.data.grain_stream import Stream
 from dysr_jax.data.images.read import write_image
 from dysr_jax.data.pool import build_pool
 from dysr_jax.data.sizes import shrunk, with_copies
-from dysr_jax.data.sources import DataConfig, load_pairs, split_source
+from dysr_jax.data.sources import load_pairs, split_source
 from dysr_jax.data.training import open_images
 from dysr_jax.errors import InputError
 from dysr_jax.model.space import uniform

@@ -7,11 +7,12 @@ import pytest
 
 from dysr_jax.data import folders
 from dysr_jax.data.choice import Need, choose_pipeline, describe, pool_need
+from dysr_jax.data.config import DataConfig
 from dysr_jax.data.examples import Example, Subset
 from dysr_jax.data.images.read import write_image
 from dysr_jax.data.pool import MAX_CROPS, build_pool
 from dysr_jax.data.records import RecordImages
-from dysr_jax.data.sources import DataConfig, load_pairs
+from dysr_jax.data.sources import load_pairs
 from dysr_jax.data.training import TrainingImages, known_sizes, open_images
 from dysr_jax.errors import InputError
 

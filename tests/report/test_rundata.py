@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pymoo.indicators.hv import HV
 
-from dysr_jax.data.sources import Pair
+from dysr_jax.data.examples import Pair
 from dysr_jax.errors import InputError
 from dysr_jax.metrics import MOST_DB
 from dysr_jax.model.space import parse_arch

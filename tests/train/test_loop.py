@@ -8,10 +8,10 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from dysr_jax import parallel
-from dysr_jax.data.examples import Example
+from dysr_jax.data.config import DataConfig
+from dysr_jax.data.examples import Example, Pair
 from dysr_jax.data.grain_stream import Stream
 from dysr_jax.data.pool import build_pool
-from dysr_jax.data.sources import DataConfig, Pair
 from dysr_jax.data.training import TrainingImages
 from dysr_jax.errors import InputError
 from dysr_jax.model.space import uniform

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from dysr_jax import parallel
+from dysr_jax.data.examples import Pair
 from dysr_jax.data.pool import build_pool
-from dysr_jax.data.sources import Pair
 from dysr_jax.model.space import largest, uniform
 from dysr_jax.model.supernet import Supernet, arch_params
 from dysr_jax.train.config import TrainConfig

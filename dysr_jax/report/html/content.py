@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from dysr_jax.bundle.steps import steps
+from dysr_jax.bundle.steps import member_steps
 from dysr_jax.model.space import SearchSpace
 from dysr_jax.model.supernet import slot_name
 from dysr_jax.report.candidates import Candidates, Growth, growth
@@ -161,7 +161,7 @@ def _results_json(results: Results, rows: list[int | None], space: SearchSpace) 
         "resident_bytes": results.resident_bytes,
         "ensemble_bytes": results.ensemble_bytes,
         "sharing": results.sharing,
-        "steps": [step.as_json() for step in steps(space, archs)],
+        "steps": [step.as_json() for step in member_steps(space, archs)],
         "members": [{**member, "row": row} for member, row in zip(fields, rows, strict=True)],
     }
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from dysr_jax.bench.profile import Profile
+from dysr_jax.bench.latency import Profile
 from dysr_jax.report.plots.front import BLUE, GREY, ORANGE, save_figure
 from dysr_jax.search.schedule import deal
 

@@ -92,7 +92,7 @@ def _mean_error(pairs: np.ndarray) -> float:
     return float(np.mean(np.abs(pairs[1] / pairs[0] - 1)))
 
 
-def latency_figure(predictions: Sequence[Prediction]) -> Any:
+def predictions_figure(predictions: Sequence[Prediction]) -> Any:
     """Predicted against measured latency: of the archs that the table was fitted to, and of members.
 
     The errors are means of the relative ones.
@@ -145,7 +145,7 @@ def switch_figure(switch: Mapping[str, Any]) -> Any:
     return figure
 
 
-def timeline_figure_running(streamed: Streamed) -> Any:
+def streamed_figure(streamed: Streamed) -> Any:
     """Frame times, members and the load over seconds.
 
     Args:

@@ -11,7 +11,8 @@ from dysr_jax.cli import main
 from dysr_jax.data.builders import prepare
 from dysr_jax.data.builders import prepare as places
 from dysr_jax.data.builders.prepare import data_root, list_prepared
-from dysr_jax.data.sources import DataConfig, load_pairs, open_source
+from dysr_jax.data.config import DataConfig
+from dysr_jax.data.sources import load_pairs, open_source
 from dysr_jax.errors import InputError
 
 NAME = "dysr_div2k/bicubic_x4"

@@ -9,11 +9,11 @@ from matplotlib.patches import Rectangle
 from numpy.testing import assert_allclose
 
 from dysr_jax.bundle.bundle import make_member
-from dysr_jax.bundle.steps import steps
+from dysr_jax.bundle.steps import member_steps
 from dysr_jax.model.space import uniform
 from dysr_jax.report.plots.members import memory_figure, strips_figure
 from dysr_jax.report.plots.progress import training_figure
-from dysr_jax.report.plots.stream import latency_figure, switch_figure
+from dysr_jax.report.plots.stream import predictions_figure, switch_figure
 from dysr_jax.report.plots.style import page
 from dysr_jax.train.log import Curve
 
@@ -78,7 +78,7 @@ def test_strips_frame_the_slots_of_each_step():
     archs = [(0, 0, 0, 0), (0, 2, 0, 0), (0, 2, 0, 0), (1, 0, 2, 1)]
     members = [make_member(space, arch, 30.0 + i, 1.0 + i) for i, arch in enumerate(archs)]
     (axes,) = strips_figure(space, members).axes
-    ladder = steps(space, archs)
+    ladder = member_steps(space, archs)
     expected = {row: {c.slot for c in step.slots} for row, step in enumerate(ladder, 1)}
     assert framed(axes) == {row: slots for row, slots in expected.items() if slots}
     cells = {(int(t.get_position()[1]), int(t.get_position()[0])): t.get_text() for t in axes.texts}
@@ -133,7 +133,7 @@ def test_a_table_without_members(data):
     from dysr_jax.results import predictions
 
     with page():
-        (axes,) = latency_figure(predictions(data.space, data.table, None)).axes
+        (axes,) = predictions_figure(predictions(data.space, data.table, None)).axes
     assert len(axes.collections) == 1
 
 

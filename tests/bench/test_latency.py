@@ -10,8 +10,8 @@ from PIL import Image
 import dysr_jax.cli
 import dysr_jax.commands.search
 from dysr_jax.atomic import write_json
-from dysr_jax.bench import profile as module
-from dysr_jax.bench.profile import profile
+from dysr_jax.bench import latency as module
+from dysr_jax.bench.latency import profile
 from dysr_jax.cli import main
 from dysr_jax.config import SpaceConfig, to_dict
 from dysr_jax.errors import InputError
