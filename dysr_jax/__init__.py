@@ -17,6 +17,7 @@ dysr_jax.stream_video(bundle, "film.mp4", "big.mp4")  # at the film's frame rate
 from etils import epy
 
 with epy.lazy_api_imports(globals()):  # each is imported when it is first used
+    from dysr_jax.aot.compilations import count_compilations
     from dysr_jax.apps.evaluation import evaluate_folder
     from dysr_jax.apps.files import upscale_files
     from dysr_jax.apps.upscaler import upscale_image
@@ -48,7 +49,6 @@ with epy.lazy_api_imports(globals()):  # each is imported when it is first used
     from dysr_jax.report.paper_figures import write_figures
     from dysr_jax.report.rundata import RunData, read_run
     from dysr_jax.run import run_search
-    from dysr_jax.runtime.aot.compilations import count_compilations
     from dysr_jax.runtime.bank import Bank
     from dysr_jax.runtime.chain import Chain
     from dysr_jax.runtime.policy.adaptive import AdaptivePolicy

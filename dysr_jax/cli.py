@@ -10,10 +10,8 @@ import threading
 from collections.abc import Sequence
 from typing import Final
 
-from dysr_jax.commands.failures import describe, quiet_threads
-from dysr_jax.commands.signals import Received, TerminatedError, interruptible
-from dysr_jax.commands.terminal import output
-from dysr_jax.device import package_version
+from dysr_jax.commands import Received, TerminatedError, describe, interruptible, output, quiet_threads
+from dysr_jax.version import package_version
 
 _LEFT: Final = {
     "search": "; the same command goes on from here",
@@ -39,7 +37,7 @@ def _begin(args: Sequence[str]) -> int:
         return 0
     import absl.logging
 
-    from dysr_jax.commands.parsing import command, usage
+    from dysr_jax.commands import command, usage
 
     absl.logging.set_verbosity(absl.logging.FATAL)  # Orbax prints traces of errors that it raises too
     asks = args[1:] if args[:1] in (["bench"], ["data"]) else args

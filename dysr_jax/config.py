@@ -8,14 +8,14 @@ from typing import Any, Final, Literal
 from etils import epath
 
 from dysr_jax.atomic import is_remote
-from dysr_jax.data.config import DataConfig, check_pipeline
+from dysr_jax.data import DataConfig, check_pipeline
 from dysr_jax.errors import InputError
 from dysr_jax.fields import from_dict, normalise
-from dysr_jax.model.space import SearchSpace, uniform
-from dysr_jax.search.config import SearchConfig
-from dysr_jax.search.config import check_config as check_search
-from dysr_jax.train.config import TrainConfig
-from dysr_jax.train.config import check_config as check_train
+from dysr_jax.model import SearchSpace, uniform
+from dysr_jax.search import SearchConfig
+from dysr_jax.search import check_config as check_search
+from dysr_jax.train import TrainConfig
+from dysr_jax.train import check_config as check_train
 
 MOST: Final = 9999
 """Slots and channels: names of archs count slots in four digits."""
@@ -80,25 +80,15 @@ class RunConfig:
 
 
 _LARGE_SEARCH = SearchConfig(
-    population=512,
-    generations=50,
-    patches=64,
-    patch=32,
-    frame=(270, 480),
-    latency_archs=32,
-    members=12,
+    population=512, generations=50, patches=64, patch=32, frame=(270, 480), latency_archs=32, members=12
 )
 
 PRESETS: dict[str, RunConfig] = {
-    "quickstart": RunConfig(
-        train=TrainConfig(steps=800, learning_rate=3e-3),
-    ),
+    "quickstart": RunConfig(train=TrainConfig(steps=800, learning_rate=3e-3)),
     "base": RunConfig(
         space=SpaceConfig(slots=19, width=64, branches=("id", "bq", "rq", "rh", "r1")),
         data=DataConfig(
-            patch=24,
-            small="skip",
-            rescale=(0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.55, 0.5),
+            patch=24, small="skip", rescale=(0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.55, 0.5)
         ),
         train=TrainConfig(
             steps=30_000,

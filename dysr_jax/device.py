@@ -1,9 +1,5 @@
-"""What the program runs on: names for reports, keys for what was measured, where caches live.
+"""What the program runs on: names for reports, keys for what was measured, where caches live."""
 
-The version of this package, as it was installed.
-"""
-
-import importlib.metadata
 import os
 import pathlib
 import platform
@@ -73,11 +69,7 @@ def resident_bytes() -> int:
 
 def device_key() -> dict[str, str]:
     """What a latency is a property of, besides the program: device, backend and versions."""
-    return {
-        "device": device_name(),
-        "platform": jax.default_backend(),
-        "jax": jax.__version__,
-    }
+    return {"device": device_name(), "platform": jax.default_backend(), "jax": jax.__version__}
 
 
 def cache_directory() -> pathlib.Path:
@@ -95,11 +87,3 @@ def _home() -> pathlib.Path:
         return pathlib.Path.home()
     except RuntimeError:
         return pathlib.Path(tempfile.gettempdir())
-
-
-def package_version() -> str:
-    """Such as `0.1.0`; `unknown` for a checkout that is not installed."""
-    try:
-        return importlib.metadata.version("dysr_jax")
-    except importlib.metadata.PackageNotFoundError:
-        return "unknown"

@@ -28,8 +28,7 @@ PATIENCE_S = 30
 OPTIONS: Final = "--coordinator HOST:PORT --processes N --process-id I"
 
 _LOST = re.compile(
-    r"gloo|nccl|UNAVAILABLE|DEADLINE_EXCEEDED|CANCELLED|ABORTED|coordination|barrier|peer",
-    re.IGNORECASE,
+    r"gloo|nccl|UNAVAILABLE|DEADLINE_EXCEEDED|CANCELLED|ABORTED|coordination|barrier|peer", re.IGNORECASE
 )
 """What JAX's runtime errors say when another process is the reason."""
 
@@ -70,12 +69,7 @@ def join(coordinator: str | None, processes: int | None, process_id: int | None)
     # JAX's preemption service would catch SIGTERM and go on; a run is made to be killed.
     jax.config.update("jax_enable_preemption_service", False)
     try:
-        jax.distributed.initialize(
-            coordinator,
-            processes,
-            process_id,
-            shutdown_timeout_seconds=PATIENCE_S,
-        )
+        jax.distributed.initialize(coordinator, processes, process_id, shutdown_timeout_seconds=PATIENCE_S)
     except jax.errors.JaxRuntimeError as error:
         raise LostProcessError(_reason(error)) from None
     except Exception as error:  # each kind of cluster has errors of its own

@@ -1,7 +1,4 @@
-"""What a search found, as `pareto.json` and as figures.
-
-The measured members of a finished run, and the latency model held against measurements.
-"""
+"""`pareto.json`, both ways: the measured members of a finished run, and how well their latency was predicted."""
 
 import dataclasses
 import json
@@ -11,31 +8,25 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from etils import epath
 
-from dysr_jax.bundle.bundle import Bundle, Member
-from dysr_jax.data.degradation import upscale
-from dysr_jax.data.examples import Pair
+from dysr_jax.bundle import Bundle, Member
 from dysr_jax.errors import InputError
 from dysr_jax.fields import from_dict, typed
-from dysr_jax.metrics import psnr_y
-from dysr_jax.model.sharing import ensemble_weight_bytes, union_weight_bytes
-from dysr_jax.model.space import Arch, SearchSpace, largest, parse_arch, size
-from dysr_jax.report.plots.front import pareto_figure, samples_figure, sharing_figure
-from dysr_jax.runtime.bank import Bank
-from dysr_jax.search import pareto
-from dysr_jax.search.archive import Record
-from dysr_jax.search.latency import LatencyTable, predict
-from dysr_jax.search.loop import candidates_per_second
-from dysr_jax.search.members import front
-from dysr_jax.search.select import SharingPoint
+from dysr_jax.model import (
+    Arch,
+    SearchSpace,
+    ensemble_weight_bytes,
+    largest,
+    parse_arch,
+    size,
+    union_weight_bytes,
+)
+from dysr_jax.search import LatencyTable, Record, SharingPoint, candidates_per_second, pareto, predict
 
 FORMAT_VERSION = 1
 
 
 def pareto_json(
-    bundle: Bundle,
-    records: list[Record],
-    table: LatencyTable,
-    curve: Sequence[SharingPoint],
+    bundle: Bundle, records: list[Record], table: LatencyTable, curve: Sequence[SharingPoint]
 ) -> dict[str, Any]:
     """The content of `pareto.json`.
 
@@ -85,53 +76,6 @@ def pareto_json(
         "steps": [step.as_json() for step in bundle.steps],
         "sharing": list(curve),
     }
-
-
-def _samples(bundle: Bundle, pair: Pair) -> dict[str, np.ndarray]:
-    """LR, bicubic, the fastest member's output, the best one's, and HR, by title."""
-    bank, scale = Bank(bundle), bundle.space.scale
-    ends = {"smallest": bundle.members[0].name, "largest": bundle.members[-1].name}
-    bank.prepare((pair.lr.shape[0], pair.lr.shape[1]), list(dict.fromkeys(ends.values())))
-    outputs = {"bicubic": upscale(pair.lr, scale)}
-    outputs |= {f"{end}, {name}": bank(pair.lr, name) for end, name in ends.items()}
-    titled = {
-        f"{title}\n{float(psnr_y(image, pair.hr, scale)):.2f} dB": image for title, image in outputs.items()
-    }
-    return {f"LR, {pair.name}\nx{scale}": pair.lr, **titled, "HR\n": pair.hr}
-
-
-def write_run_figures(
-    folder: epath.PathLike,
-    bundle: Bundle,
-    records: Sequence[Record],
-    pair: Pair,
-    curve: Sequence[SharingPoint],
-    *,
-    sharing: float,
-) -> None:
-    """`pareto.png`, `sharing.png` and, of a validation image, `samples.png`.
-
-    Args:
-        folder: of the figures, made where it is missing; it may lie in a bucket (`gs://`).
-        bundle: of the measured members.
-        records: every evaluated candidate.
-        pair: the validation image.
-        curve: of `dysr_jax.search.select.sharing_curve`.
-        sharing: the weight that chose the members.
-    """
-    place = epath.Path(folder)
-    place.mkdir(exist_ok=True)
-    rows, columns = bundle.frame
-    pareto_figure(
-        place / "pareto.png",
-        records,
-        front(records),
-        bundle.members,
-        bicubic_psnr_y=bundle.bicubic_psnr_y,
-        device=f"{bundle.device}, LR frame {columns}x{rows}, scale {bundle.space.scale}",
-    )
-    sharing_figure(place / "sharing.png", curve, used=sharing)
-    samples_figure(place / "samples.png", _samples(bundle, pair), bundle.space.scale)
 
 
 class Results(NamedTuple):

@@ -12,40 +12,57 @@ from jax.sharding import Mesh
 
 from dysr_jax import parallel
 from dysr_jax.atomic import exclusive, replacing, write_json
-from dysr_jax.bundle.bundle import Bundle, load_bundle, save_bundle
+from dysr_jax.bundle import Bundle, load_bundle, save_bundle
 from dysr_jax.config import RunConfig, check, with_groups
-from dysr_jax.data.choice import Need, describe, load_everywhere, open_everywhere, with_pipeline
-from dysr_jax.data.examples import Pair
-from dysr_jax.data.grain_stream import Stream
-from dysr_jax.data.pool import Pool, build_pool
-from dysr_jax.data.training import TrainingImages
+from dysr_jax.data import (
+    Need,
+    Pair,
+    Pool,
+    Stream,
+    TrainingImages,
+    build_pool,
+    describe,
+    load_everywhere,
+    open_everywhere,
+    with_pipeline,
+)
 from dysr_jax.device import device_name, memory_bytes
 from dysr_jax.errors import InputError
-from dysr_jax.model.programs import compute_dtype, make_supernet
-from dysr_jax.model.space import size
-from dysr_jax.model.supernet import Params, Supernet, init_params
-from dysr_jax.model.weights import SUPERNET, load_supernet, to_bytes
-from dysr_jax.report.comparison import compare, write_comparison
-from dysr_jax.report.html.write import write_report
-from dysr_jax.report.tables import format_count, summarise
-from dysr_jax.results import pareto_json, write_run_figures
+from dysr_jax.model import (
+    SUPERNET,
+    Params,
+    Supernet,
+    compute_dtype,
+    init_params,
+    load_supernet,
+    make_supernet,
+    size,
+    to_bytes,
+)
+from dysr_jax.report import compare, format_count, summarise, write_comparison, write_run_figures
+from dysr_jax.report.html import write_report
+from dysr_jax.results import pareto_json
 from dysr_jax.rundir import agree, open_run
-from dysr_jax.search.archive import Record
-from dysr_jax.search.latency import (
+from dysr_jax.search import (
+    WEIGHTS,
     LatencyTable,
+    Patches,
+    Record,
     branch_ms,
+    choose,
+    device_table,
+    feasible,
+    front,
+    grid_patches,
     load_table,
+    measure,
     save_table,
+    search,
+    sharing_curve,
     table_json,
     table_key,
 )
-from dysr_jax.search.loop import search
-from dysr_jax.search.members import choose, front, measure
-from dysr_jax.search.objectives import feasible
-from dysr_jax.search.patches import Patches, grid_patches
-from dysr_jax.search.probing import device_table
-from dysr_jax.search.select import WEIGHTS, sharing_curve
-from dysr_jax.train.loop import train
+from dysr_jax.train import train
 
 Say = Callable[[str], None]
 

@@ -31,30 +31,26 @@ import tyro
 from dysr_jax import parallel
 from dysr_jax.atomic import write_json
 from dysr_jax.config import RunConfig, check, load_config
-from dysr_jax.data.config import DataConfig
-from dysr_jax.data.examples import Pair
-from dysr_jax.data.pool import build_pool
-from dysr_jax.data.sources import load_pairs
+from dysr_jax.data import DataConfig, Pair, build_pool, load_pairs
 from dysr_jax.device import device_name
-from dysr_jax.model.branches import register
-from dysr_jax.model.kernels import KernelSpec
-from dysr_jax.model.programs import make_supernet
-from dysr_jax.model.space import (
+from dysr_jax.model import (
+    UPSAMPLERS,
+    KernelSpec,
     SearchSpace,
+    SubPixel,
     alone,
     arch_name,
     largest,
+    make_supernet,
     mult_adds,
     parameters,
+    register,
     smallest,
     to_archs,
 )
-from dysr_jax.model.upsamplers import UPSAMPLERS, SubPixel
-from dysr_jax.report.tables import format_table
-from dysr_jax.search.evaluator import Evaluator
-from dysr_jax.search.patches import grid_patches
-from dysr_jax.train.loop import train
-from dysr_jax.train.sampling import draw
+from dysr_jax.report import format_table
+from dysr_jax.search import Evaluator, grid_patches
+from dysr_jax.train import draw, train
 
 BUDGETS = (2.0, 4.6, 10.0, 20.0, 32.5, 60.0, 90.0)
 """Billions of mult-adds for a 1280x720 output; 4.6 is FSRCNN's, 32.5 CARN-M's, 90 about CARN's."""
@@ -95,13 +91,7 @@ VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
     "no noise": {"train": {"noise": 0.0}},
     "no weight decay": {"train": {"weight_decay": 0.0}},
     "none of these against overfitting, patch 48": {
-        "train": {
-            "batch": 48,
-            "colours": False,
-            "tones": 0.0,
-            "noise": 0.0,
-            "weight_decay": 0.0,
-        },
+        "train": {"batch": 48, "colours": False, "tones": 0.0, "noise": 0.0, "weight_decay": 0.0},
         "data": {"patch": 48, "rescale": ()},
     },
     "with channel attention": {"space": {"branches": (*BRANCHES, "a1")}},

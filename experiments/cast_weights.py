@@ -10,14 +10,15 @@ from collections.abc import Iterable
 import jax
 import numpy as np
 
-from dysr_jax.model.kernels import KernelSpec, cut
-from dysr_jax.model.sharing import kept_branches
-from dysr_jax.model.space import Arch
-from dysr_jax.model.supernet import (
+from dysr_jax.model import (
+    Arch,
+    KernelSpec,
     Params,
     Supernet,
     arch_params,
+    cut,
     head_kernels,
+    kept_branches,
     slot_name,
     stored_kernels,
 )

@@ -21,19 +21,15 @@ import tyro
 
 from dysr_jax import parallel
 from dysr_jax.atomic import replacing, write_json
-from dysr_jax.bench.front import evaluate_space
+from dysr_jax.bench import evaluate_space
 from dysr_jax.config import PRESETS, SpaceConfig, check
-from dysr_jax.data.pool import build_pool
-from dysr_jax.data.sources import load_pairs
+from dysr_jax.data import build_pool, load_pairs
 from dysr_jax.device import device_name
-from dysr_jax.model.programs import make_supernet
-from dysr_jax.model.space import SearchSpace, counts, size
-from dysr_jax.report.plots.front import BLUE, GREY, ORANGE, save_figure
-from dysr_jax.report.tables import format_table
-from dysr_jax.search import nsga2, pareto
-from dysr_jax.search.patches import grid_patches
-from dysr_jax.search.probing import device_table
-from dysr_jax.train.loop import train
+from dysr_jax.model import SearchSpace, counts, make_supernet, size
+from dysr_jax.report import format_table
+from dysr_jax.report.plots import BLUE, GREY, ORANGE, save_figure
+from dysr_jax.search import device_table, grid_patches, nsga2, pareto
+from dysr_jax.train import train
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,12 +10,21 @@ import jax.numpy as jnp
 from jax import lax
 
 from dysr_jax.metrics import to_uint8
-from dysr_jax.model.branches import Branch, ResidualPair
-from dysr_jax.model.conv import conv2d
-from dysr_jax.model.kernels import Kernels, KernelSpec
-from dysr_jax.model.space import Arch
-from dysr_jax.model.supernet import Params, Supernet, add_skip, head, run_branch, slot_name
-from dysr_jax.model.upsamplers import pixel_shuffle
+from dysr_jax.model import (
+    Arch,
+    Branch,
+    Kernels,
+    KernelSpec,
+    Params,
+    ResidualPair,
+    Supernet,
+    add_skip,
+    conv2d,
+    head,
+    pixel_shuffle,
+    run_branch,
+    slot_name,
+)
 
 IN_GRAPHS = "FUSION,CUBLAS,CUBLASLT,CUSTOM_CALL,CUDNN"
 """XLA's default: cuDNN's convolutions are launched one by one by the host."""

@@ -30,12 +30,11 @@ from hlo_counts import COLUMNS, counts
 from jax.experimental.layout import Format, Layout
 
 from dysr_jax.atomic import write_json
-from dysr_jax.bench.frames import Budget, Call, device_fps, output_size, photograph
-from dysr_jax.bundle.pretrained import find_bundle
+from dysr_jax.bench import Budget, Call, device_fps, output_size, photograph
+from dysr_jax.bundle import find_bundle
 from dysr_jax.device import device_name
-from dysr_jax.model.programs import compute_dtype
-from dysr_jax.model.supernet import Params, Supernet, arch_params
-from dysr_jax.report.tables import format_table
+from dysr_jax.model import Params, Supernet, arch_params, compute_dtype
+from dysr_jax.report import format_table
 
 MARK = "variant: "
 """Before a line of a worker's output that is a result."""
@@ -208,12 +207,7 @@ def main() -> None:
     if options.json:
         write_json(
             options.json,
-            {
-                "device": device_name(),
-                "output": options.output,
-                "member": options.member,
-                "rows": rows,
-            },
+            {"device": device_name(), "output": options.output, "member": options.member, "rows": rows},
         )
 
 

@@ -13,12 +13,11 @@ import pathlib
 
 import tyro
 
-from dysr_jax.bench.latency import Profile
+from dysr_jax.bench import Profile
 from dysr_jax.config import load_config
-from dysr_jax.report.plots.latency import latency_figure
-from dysr_jax.report.tables import profile_table
-from dysr_jax.search.latency import load_table
-from dysr_jax.search.probing import leave_one_out
+from dysr_jax.report import profile_table
+from dysr_jax.report.plots import latency_figure
+from dysr_jax.search import leave_one_out, load_table
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,10 +14,17 @@ from typing import Any
 import numpy as np
 import tyro
 
-from dysr_jax.report.tables import format_table
-from dysr_jax.runtime.policy.adaptive import AdaptivePolicy
-from dysr_jax.runtime.policy.base import FixedPolicy, Observation, Policy, Rung, sort_rungs
-from dysr_jax.runtime.policy.simulation import score, simulate
+from dysr_jax.report import format_table
+from dysr_jax.runtime.policy import (
+    AdaptivePolicy,
+    FixedPolicy,
+    Observation,
+    Policy,
+    Rung,
+    score,
+    simulate,
+    sort_rungs,
+)
 
 DEADLINE_MS = 1000 / 30
 
@@ -99,10 +106,7 @@ def rivals() -> dict[str, Policy[Any]]:
 def clairvoyant(loads: Sequence[float]) -> float:
     """Mean PSNR-Y in dB of the best member that meets each frame's deadline, were its load known before."""
     psnr_y = [
-        max(
-            (rung.psnr_y for rung in RUNGS if rung.frame_ms * load <= DEADLINE_MS),
-            default=RUNGS[0].psnr_y,
-        )
+        max((rung.psnr_y for rung in RUNGS if rung.frame_ms * load <= DEADLINE_MS), default=RUNGS[0].psnr_y)
         for load in loads
     ]
     return math.fsum(psnr_y) / len(psnr_y)

@@ -22,12 +22,12 @@ from typing import Any, NamedTuple
 
 import tyro
 
-from dysr_jax.apps.evaluation import BICUBIC, evaluate_set
+from dysr_jax.apps import BICUBIC, evaluate_set
 from dysr_jax.atomic import replacing, write_json
-from dysr_jax.bundle.pretrained import find_bundle
-from dysr_jax.data.benchmarks import find_sets
-from dysr_jax.report.plots.front import BLUE, GREY, ORANGE, save_figure
-from dysr_jax.report.tables import scores_json
+from dysr_jax.bundle import find_bundle
+from dysr_jax.data import find_sets
+from dysr_jax.report import scores_json
+from dysr_jax.report.plots import BLUE, GREY, ORANGE, save_figure
 
 PUBLISHED = pathlib.Path(__file__).parent / "results" / "published_x4.csv"
 GROUPS = {

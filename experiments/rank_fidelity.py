@@ -27,30 +27,28 @@ from dysr_jax import parallel
 from dysr_jax.atomic import write_json
 from dysr_jax.compiling import jit
 from dysr_jax.config import RunConfig, check, load_config
-from dysr_jax.data.pool import build_pool
-from dysr_jax.data.sources import load_pairs
+from dysr_jax.data import build_pool, load_pairs
 from dysr_jax.device import device_name
 from dysr_jax.errors import InputError
 from dysr_jax.metrics import mse_y, psnr
-from dysr_jax.model.programs import frame_program, make_supernet
-from dysr_jax.model.space import (
+from dysr_jax.model import (
     Arch,
+    Params,
     SearchSpace,
+    Supernet,
     alone,
     arch_name,
+    frame_program,
+    make_supernet,
     mult_adds,
     parse_arch,
     sample,
     to_archs,
 )
-from dysr_jax.model.supernet import Params, Supernet
-from dysr_jax.report.plots.front import BLUE, GREY, save_figure
-from dysr_jax.report.tables import format_table
-from dysr_jax.search.evaluator import Evaluator
-from dysr_jax.search.patches import Patches, grid_patches
-from dysr_jax.search.select import ladder
-from dysr_jax.train.loop import train
-from dysr_jax.train.sampling import draw
+from dysr_jax.report import format_table
+from dysr_jax.report.plots import BLUE, GREY, save_figure
+from dysr_jax.search import Evaluator, Patches, grid_patches, ladder
+from dysr_jax.train import draw, train
 
 SUPERNET = "supernet"
 """The supernet's place among what is trained."""

@@ -20,10 +20,10 @@ from typing import Any
 import tyro
 
 from dysr_jax.atomic import write_json
-from dysr_jax.bench.search import bench_search
+from dysr_jax.bench import bench_search
 from dysr_jax.config import load_config
-from dysr_jax.report.plots.front import BLUE, GREY, ORANGE, save_figure
-from dysr_jax.report.tables import format_number
+from dysr_jax.report import format_number
+from dysr_jax.report.plots import BLUE, GREY, ORANGE, save_figure
 
 STYLES = {
     "search program": (BLUE, "o"),

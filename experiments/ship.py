@@ -20,16 +20,12 @@ from typing import Any, Literal
 import tyro
 
 from dysr_jax.atomic import replacing
-from dysr_jax.bundle.bundle import LATENCY, Bundle, load_bundle, save_bundle
-from dysr_jax.bundle.pretrained import PLACE
+from dysr_jax.bundle import LATENCY, PLACE, Bundle, load_bundle, save_bundle
 from dysr_jax.config import load_config
-from dysr_jax.data.sources import load_source, make_pair
-from dysr_jax.model.programs import make_supernet
-from dysr_jax.model.weights import SUPERNET, load_supernet
-from dysr_jax.report.tables import format_table, members_table
-from dysr_jax.search.archive import Archive
-from dysr_jax.search.members import choose, measure
-from dysr_jax.search.objectives import costs
+from dysr_jax.data import load_source, make_pair
+from dysr_jax.model import SUPERNET, load_supernet, make_supernet
+from dysr_jax.report import format_table, members_table
+from dysr_jax.search import Archive, choose, costs, measure
 
 LIMIT = 12e6
 """Bytes that all shipped bundles may have together."""

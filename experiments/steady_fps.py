@@ -15,9 +15,9 @@ from typing import Annotated
 import tyro
 
 from dysr_jax.atomic import write_json
-from dysr_jax.bench.steady import SteadyOptions, bench_steady
+from dysr_jax.bench import SteadyOptions, bench_steady
 from dysr_jax.errors import InputError
-from dysr_jax.report.bench_tables import steady_table, write_timelines
+from dysr_jax.report import steady_table, write_timelines
 
 
 @dataclasses.dataclass(frozen=True)

@@ -20,12 +20,10 @@ from typing import Any
 import tyro
 
 from dysr_jax.atomic import write_json
-from dysr_jax.bench.switch.bench import bench_switch
+from dysr_jax.bench.switch import bench_switch
 from dysr_jax.errors import InputError
-from dysr_jax.report.bench_tables import switch_tables
-from dysr_jax.report.plots.front import save_figure
-from dysr_jax.report.plots.stream import finished, switching_figure
-from dysr_jax.report.tables import format_number
+from dysr_jax.report import format_number, switch_tables
+from dysr_jax.report.plots import finished, save_figure, switching_figure
 
 
 @dataclasses.dataclass(frozen=True)

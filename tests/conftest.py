@@ -20,8 +20,7 @@ if os.environ.get("DYSR_TEST_ACCELERATOR") != "1":
     os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
     # Workers and later runs share what they compiled; where the cache never hits, tests are only slower.
     os.environ.setdefault(
-        "JAX_COMPILATION_CACHE_DIR",
-        str(pathlib.Path(__file__).parents[1] / ".pytest_cache" / "compiled"),
+        "JAX_COMPILATION_CACHE_DIR", str(pathlib.Path(__file__).parents[1] / ".pytest_cache" / "compiled")
     )
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
     os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "0"

@@ -111,10 +111,7 @@ def test_no_arguments_print_the_usage(capsys):
 def test_the_usage_says_what_every_command_is_for(capsys):
     main([])
     listed = dict(re.findall(r"^  dysr (\S+(?: \S+)?)  +(\S.*)$", capsys.readouterr().out, re.M))
-    names = (
-        *("step", "candidates", "search", "scaling", "data", "front"),
-        *("fps", "switch", "steady"),
-    )
+    names = (*("step", "candidates", "search", "scaling", "data", "front"), *("fps", "switch", "steady"))
     benchmarks = {f"bench {name}" for name in names}
     data = {"data prepare", "data list"}
     assert set(listed) == {"search", "upscale", "stream", "eval", "report", "profile"} | benchmarks | data
@@ -269,8 +266,7 @@ BAD_VALUES = {
 
 
 @pytest.mark.parametrize(
-    ("option", "value"),
-    [(option, value) for option, values in BAD_VALUES.items() for value in values],
+    ("option", "value"), [(option, value) for option, values in BAD_VALUES.items() for value in values]
 )
 def test_values_that_cannot_be(refused, small, tmp_path, monkeypatch, option, value):
     # What is not refused would train; that is told apart here and not waited for.
@@ -538,11 +534,7 @@ def test_files_that_are_there_are_kept_unless_told(refused, bundle, photos, imag
         (folder / name).write_bytes(b"mine")
     assert "0.png' and 1 more exist;" in refused("upscale", "--bundle", bundle, photos, folder)
     assert dysr("upscale", "--bundle", bundle, photos, folder, "--skip-existing") == 0
-    assert [path.read_bytes() == b"mine" for path in sorted(folder.iterdir())] == [
-        True,
-        False,
-        True,
-    ]
+    assert [path.read_bytes() == b"mine" for path in sorted(folder.iterdir())] == [True, False, True]
 
 
 def test_transparency_that_a_format_lacks_is_laid_on_white_and_told(bundle, tmp_path, capsys):
@@ -782,10 +774,7 @@ def test_eval_says_that_its_json_cannot_be_written(bundle, photos, tmp_path, cap
 # Benchmarks
 
 
-@pytest.mark.parametrize(
-    ("command", "more"),
-    [("step", {"batch"}), ("candidates", {"patches", "methods"})],
-)
+@pytest.mark.parametrize(("command", "more"), [("step", {"batch"}), ("candidates", {"patches", "methods"})])
 def test_benchmarks_report_the_median_ratio(small, tmp_path, capsys, command, more):
     path = tmp_path / "bench.json"
     assert dysr("bench", command, *small, "--rounds", 1, "--json", path) == 0
@@ -864,10 +853,7 @@ ASKED = {
 
 @pytest.mark.parametrize("command", ASKED)
 def test_benchmarks_do_what_is_asked_and_report_it(monkeypatch, small, tmp_path, capsys, command):
-    result = {
-        "device": "a toaster",
-        "rows": [{"name": "x", "rate": 12.345}, {"name": "y", "rate": 2.0}],
-    }
+    result = {"device": "a toaster", "rows": [{"name": "x", "rate": 12.345}, {"name": "y", "rate": 2.0}]}
     asked = []
 
     def bench(config, **options):

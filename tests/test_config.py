@@ -83,10 +83,7 @@ def test_a_config_is_the_same_whoever_made_it(config):
     [
         (lambda: DataConfig(rescale=0.9), r"data\.rescale: 0\.9 is not tuple\[float, \.\.\.\]"),
         (lambda: DataConfig(rescale=["0.9"]), r"data\.rescale: '0\.9' is not float"),
-        (
-            lambda: DataConfig(rescale=(x for x in [0.9])),
-            r"data\.rescale: <generator .* is not tuple",
-        ),
+        (lambda: DataConfig(rescale=(x for x in [0.9])), r"data\.rescale: <generator .* is not tuple"),
         (lambda: DataConfig(patch=24.0), r"data\.patch: 24\.0 is not int"),
         (lambda: DataConfig(small="drop"), r"data\.small: 'drop' is not .*error.*skip"),
         (lambda: TrainConfig(steps=True), r"train\.steps: True is not int"),
@@ -159,10 +156,7 @@ def test_whole_numbers_are_floats_where_floats_are_meant():
         ({"space": {"slots": None}}, r"x: space: slots: None is not int"),
         ({"space": {"branches": "id"}}, r"x: space: branches: 'id' is not tuple\[str, \.\.\.\]"),
         ({"space": {"branches": ["id", 3]}}, r"x: space: branches: 3 is not str"),
-        (
-            {"data": {"boundary": "wrap"}},
-            r"x: data: boundary: 'wrap' is not .*replicate.*symmetric",
-        ),
+        ({"data": {"boundary": "wrap"}}, r"x: data: boundary: 'wrap' is not .*replicate.*symmetric"),
         ({"data": {"source": 1}}, r"x: data: source: 1 is not str"),
         ({"train": {"ema": "0.9"}}, r"x: train: ema: '0\.9' is not float"),
         ({"train": {"ema": False}}, r"x: train: ema: False is not float"),

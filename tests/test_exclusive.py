@@ -23,10 +23,7 @@ with exclusive(sys.argv[1]):
 def other(path) -> subprocess.Popen[str]:
     """Another process that holds `path` until its standard input ends."""
     held = subprocess.Popen(
-        [sys.executable, "-c", HOLD, path],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
+        [sys.executable, "-c", HOLD, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     assert held.stdout is not None
     assert held.stdout.readline() == "held\n"

@@ -53,8 +53,7 @@ def test_the_bundle_has_these_weights(again, tiny_run, tiny):
 
 
 @pytest.mark.parametrize(
-    ("content", "words"),
-    [(None, "cannot be read"), (b"no weights", "no safetensors file")],
+    ("content", "words"), [(None, "cannot be read"), (b"no weights", "no safetensors file")]
 )
 def test_files_that_are_no_weights(tmp_path, tiny, content, words):
     path = tmp_path / "file"

@@ -9,26 +9,8 @@ import dysr_jax
 
 LEFT = (
     *("IPython", "array_record", "av", "dm_pix", "gcsfs", "grain", "hypothesis", "ipywidgets"),
-    *(
-        "matplotlib",
-        "moocore",
-        "pandas",
-        "pillow_heif",
-        "plotly",
-        "pymoo",
-        "scipy",
-        "selenium",
-        "skimage",
-    ),
-    *(
-        "tensorboard",
-        "tensorboardX",
-        "tensorflow",
-        "tensorflow_datasets",
-        "tifffile",
-        "torch",
-        "tyro",
-    ),
+    *("matplotlib", "moocore", "pandas", "pillow_heif", "plotly", "pymoo", "scipy", "selenium", "skimage"),
+    *("tensorboard", "tensorboardX", "tensorflow", "tensorflow_datasets", "tifffile", "torch", "tyro"),
 )
 """Optional packages, the tests' tools, and what takes long to import and only one part needs."""
 

@@ -53,12 +53,7 @@ def reference_ssim(image: np.ndarray, reference: np.ndarray) -> float:
     # scikit-image leaves half a window (5 pixels) off each side of the mean, which is the mean over
     # the places where the window lies inside the image.
     return structural_similarity(
-        image,
-        reference,
-        gaussian_weights=True,
-        sigma=1.5,
-        use_sample_covariance=False,
-        data_range=255,
+        image, reference, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=255
     )
 
 
@@ -70,13 +65,7 @@ def test_luma_is_ycbcr_rounded(pair):
 
 @pytest.mark.parametrize(
     ("colour", "level"),
-    [
-        ((0, 0, 0), 16),
-        ((255, 255, 255), 235),
-        ((255, 0, 0), 81),
-        ((0, 255, 0), 145),
-        ((0, 0, 255), 41),
-    ],
+    [((0, 0, 0), 16), ((255, 255, 255), 235), ((255, 0, 0), 81), ((0, 255, 0), 145), ((0, 0, 255), 41)],
 )
 def test_luma_of_primaries(colour, level):
     # The published integer levels of BT.601's primaries.
@@ -151,8 +140,7 @@ def test_to_uint8_returns_each_level_to_itself():
 
 
 @pytest.mark.parametrize(
-    ("pixel", "level"),
-    [(-0.1, 0), (1.1, 255), (-np.inf, 0), (np.inf, 255), (7.49 / 255, 7), (7.51 / 255, 8)],
+    ("pixel", "level"), [(-0.1, 0), (1.1, 255), (-np.inf, 0), (np.inf, 255), (7.49 / 255, 7), (7.51 / 255, 8)]
 )
 def test_to_uint8_clips_and_rounds_to_the_nearest(pixel, level):
     result = to_uint8(jnp.float32(pixel))

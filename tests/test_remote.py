@@ -100,10 +100,7 @@ def test_checkpoints_go_there(store, monkeypatch, tmp_path):
     monkeypatch.setattr(ocp, "CheckpointManager", lambda path, options: seen.append(path))
     Checkpoints(f"{RUN}/checkpoints")
     Checkpoints("here/checkpoints")
-    assert [os.fspath(path) for path in seen] == [
-        f"{RUN}/checkpoints",
-        str(tmp_path / "here/checkpoints"),
-    ]
+    assert [os.fspath(path) for path in seen] == [f"{RUN}/checkpoints", str(tmp_path / "here/checkpoints")]
 
 
 def archive(run):

@@ -75,9 +75,7 @@ def begun(config, out, **changes):
     with pytest.MonkeyPatch.context() as patch, pytest.raises(StopError):
         patch.setattr(run, "train", train)
         patch.setattr(
-            run,
-            "_latency_table",
-            lambda job: LatencyTable(*[None] * len(dataclasses.fields(LatencyTable))),
+            run, "_latency_table", lambda job: LatencyTable(*[None] * len(dataclasses.fields(LatencyTable)))
         )
         patch.setattr(run, "branch_ms", lambda *_: None)
         run._train_and_search(job)

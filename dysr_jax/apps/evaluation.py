@@ -15,17 +15,13 @@ import numpy as np
 from tqdm import tqdm
 
 from dysr_jax.apps.tiles import prepare_tiles, upscale_frame
-from dysr_jax.bundle.bundle import Bundle, check_bundle
+from dysr_jax.bundle import Bundle, check_bundle
 from dysr_jax.compiling import jit
-from dysr_jax.data.benchmarks import BenchmarkSet, Images, find_set
-from dysr_jax.data.degradation import crop_to_scale, downscale, upscale
-from dysr_jax.data.examples import unusable
-from dysr_jax.data.files import Failed
-from dysr_jax.data.images.pixels import as_grey
-from dysr_jax.data.images.read import read_grey_or_rgb, to_rgb
+from dysr_jax.data import BenchmarkSet, Failed, Images, crop_to_scale, downscale, find_set, unusable, upscale
+from dysr_jax.data.images import as_grey, read_grey_or_rgb, to_rgb
 from dysr_jax.errors import InputError
 from dysr_jax.metrics import MOST_DB, psnr_y, ssim_y
-from dysr_jax.runtime.bank import Bank
+from dysr_jax.runtime import Bank
 
 BICUBIC = "bicubic"
 
@@ -73,11 +69,7 @@ def _load(images: Images, scale: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def evaluate_set(
-    bundle: Bundle,
-    benchmark: BenchmarkSet,
-    members: Sequence[str] | None = None,
-    *,
-    progress: bool = False,
+    bundle: Bundle, benchmark: BenchmarkSet, members: Sequence[str] | None = None, *, progress: bool = False
 ) -> SetScores:
     """Scores of bicubic and of members (default: all) on a set; images of one shape go together.
 

@@ -10,13 +10,12 @@ from dysr_jax.apps.targets import Task, one_task, tasks_of_folder
 from dysr_jax.apps.tiles import cut_for
 from dysr_jax.apps.upscaler import KEPT, upscale_image
 from dysr_jax.atomic import exclusive
-from dysr_jax.bundle.bundle import Bundle, check_bundle
-from dysr_jax.data.files import Failed, is_folder, is_there, list_folder, no_images
-from dysr_jax.data.images.formats import MAX_PIXELS
-from dysr_jax.data.images.read import check_size, read_picture, reason_of, write_image
+from dysr_jax.bundle import Bundle, check_bundle
+from dysr_jax.data import Failed, is_folder, is_there, list_folder, no_images
+from dysr_jax.data.images import MAX_PIXELS, check_size, read_picture, reason_of, write_image
 from dysr_jax.errors import InputError
 from dysr_jax.fields import as_path
-from dysr_jax.runtime.bank import Bank
+from dysr_jax.runtime import Bank
 
 
 class Written(NamedTuple):

@@ -6,9 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from dysr_jax.data.files import is_folder, is_there
-from dysr_jax.data.images.formats import writable
-from dysr_jax.data.images.read import check_suffix
+from dysr_jax.data import is_folder, is_there
+from dysr_jax.data.images import check_suffix, writable
 from dysr_jax.errors import InputError
 
 _LONGEST_NAME: Final = 255

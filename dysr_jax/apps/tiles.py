@@ -15,10 +15,9 @@ from typing import Final, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from dysr_jax.data.images.pixels import as_grey
-from dysr_jax.data.images.read import to_rgb
-from dysr_jax.model.space import Arch, SearchSpace
-from dysr_jax.runtime.bank import Bank
+from dysr_jax.data.images import as_grey, to_rgb
+from dysr_jax.model import Arch, SearchSpace
+from dysr_jax.runtime import Bank
 
 TILE: Final = 1024
 """Longest side of a tile, in LR pixels; images of no more pixels than its square are not cut."""

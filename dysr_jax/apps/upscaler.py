@@ -8,13 +8,10 @@ import numpy as np
 from PIL import Image
 
 from dysr_jax.apps.tiles import TILE, Cut, in_tiles, upscale_frame
-from dysr_jax.data.degradation import upscale
-from dysr_jax.data.images.metadata import turn_upright
-from dysr_jax.data.images.pixels import filled
-from dysr_jax.data.images.read import Picture, picture_of, read_picture, reason_of
-from dysr_jax.data.images.save import info_of
+from dysr_jax.data import upscale
+from dysr_jax.data.images import Picture, filled, info_of, picture_of, read_picture, reason_of, turn_upright
 from dysr_jax.errors import InputError
-from dysr_jax.runtime.bank import Bank
+from dysr_jax.runtime import Bank
 
 KEPT: Final = 16
 """Executables that are held while images of many shapes go through."""

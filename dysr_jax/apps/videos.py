@@ -11,15 +11,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from dysr_jax.bundle.bundle import Bundle, Member, check_bundle
-from dysr_jax.runtime.policy.adaptive import AdaptivePolicy
-from dysr_jax.runtime.policy.base import FixedPolicy, Policy, Rung
-from dysr_jax.runtime.rest_times import measure_rungs
-from dysr_jax.runtime.serving import Serving
-from dysr_jax.runtime.stream import Stream, StreamOptions
-from dysr_jax.runtime.trace import FrameRecord, Trace
-from dysr_jax.video.reader import Reader, open_video
-from dysr_jax.video.writer import Writer, open_writer
+from dysr_jax.bundle import Bundle, Member, check_bundle
+from dysr_jax.runtime import FrameRecord, Serving, Stream, StreamOptions, Trace, measure_rungs
+from dysr_jax.runtime.policy import AdaptivePolicy, FixedPolicy, Policy, Rung
+from dysr_jax.video import Reader, Writer, open_video, open_writer
 
 Say = Callable[[str], Any]
 

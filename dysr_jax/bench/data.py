@@ -15,18 +15,22 @@ from dysr_jax import parallel
 from dysr_jax.bench.setup import describe_space
 from dysr_jax.compiling import jit
 from dysr_jax.config import RunConfig, check
-from dysr_jax.data.choice import choose_pipeline, describe, pool_need
-from dysr_jax.data.grain_stream import Stream
-from dysr_jax.data.pool import Pool, build_pool, draw
-from dysr_jax.data.training import TrainingImages, open_images
+from dysr_jax.data import (
+    Pool,
+    Stream,
+    TrainingImages,
+    build_pool,
+    choose_pipeline,
+    describe,
+    draw,
+    open_images,
+    pool_need,
+)
 from dysr_jax.device import device_name, memory_bytes
 from dysr_jax.errors import InputError
-from dysr_jax.model.programs import make_supernet
-from dysr_jax.model.supernet import Supernet
+from dysr_jax.model import Supernet, make_supernet
 from dysr_jax.timing import median_ms
-from dysr_jax.train.config import TrainConfig
-from dysr_jax.train.state import init_state
-from dysr_jax.train.step import make_train_chunk
+from dysr_jax.train import TrainConfig, init_state, make_train_chunk
 
 READY = 3
 """Chunks that are taken before the clock starts: that many are made ahead."""
@@ -90,13 +94,10 @@ def _draws(pool: Pool, recipe: TrainConfig) -> Callable[[], Any]:
 
 
 def _grain_row(
-    images: TrainingImages,
-    recipe: TrainConfig,
-    mesh: Mesh,
-    train: Callable[[Any], Any],
-    seconds: float,
+    images: TrainingImages, recipe: TrainConfig, mesh: Mesh, train: Callable[[Any], Any], seconds: float
 ) -> Row:
-    chunks = Stream(images).chunks(0, recipe, mesh)
+    groups = recipe.groups or mesh.devices.size
+    chunks = Stream(images).chunks(0, mesh, chunk=recipe.chunk, groups=groups, batch=recipe.batch)
     try:
         alone = _seconds_a_chunk(chunks, lambda crops: crops, seconds)
         fed = _seconds_a_chunk(chunks, train, seconds)
@@ -160,10 +161,7 @@ def bench_data(
     data = dataclasses.replace(images.config, pipeline="auto")
     data = dataclasses.replace(data, pipeline=choose_pipeline(data, need, memory_bytes()))
 
-    train, crops = (
-        _trainer(net, recipe, mesh, streamed=True),
-        _blank_crops(config, space.scale, mesh),
-    )
+    train, crops = (_trainer(net, recipe, mesh, streamed=True), _blank_crops(config, space.scale, mesh))
     calls: dict[str, Callable[[], object]] = {"step": lambda: train(crops)}
     if data.pipeline == "pool":
         pool = parallel.replicate(build_pool(images.load(), config.data.patch), mesh)

@@ -9,24 +9,15 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 import jax
 import numpy as np
 
-from dysr_jax.bench.frames import (
-    OUTPUTS,
-    Budget,
-    Call,
-    device_fps,
-    end_to_end,
-    output_size,
-    photograph,
-)
-from dysr_jax.bench.torch.frames import torch_device, without_torch
-from dysr_jax.bundle.bundle import Bundle, Member, check_bundle
+from dysr_jax.bench.frames import OUTPUTS, Budget, Call, device_fps, end_to_end, output_size, photograph
+from dysr_jax.bench.torch import torch_device, without_torch
+from dysr_jax.bundle import Bundle, Member, check_bundle
 from dysr_jax.device import device_name, host_memory
 from dysr_jax.errors import InputError
-from dysr_jax.model.programs import compile_static, served_dtype
-from dysr_jax.model.supernet import arch_params
+from dysr_jax.model import arch_params, compile_static, served_dtype
 
 if TYPE_CHECKING:
-    from dysr_jax.bench.torch.frames import Served
+    from dysr_jax.bench.torch import Served
 
 DEPTH: Final = 3
 """Frames under way end to end on an accelerator: one comes, one is computed, one goes."""
@@ -68,7 +59,7 @@ def _ours(case: Case) -> tuple[Call, Call]:
 
 def _torch(case: Case, mode: str) -> "Served":
     """PyTorch's module of the same sub-graph, weights and precision, ready for the frame."""
-    from dysr_jax.bench.torch.frames import FrameModule, serve
+    from dysr_jax.bench.torch import FrameModule, serve
 
     bundle, device = case.bundle, torch_device()
     assert device is not None

@@ -136,7 +136,7 @@ def output_size(rows: int, scale: int) -> Size:
 
 def photograph(size: Size) -> np.ndarray:
     """`[H, W, 3]` uint8 of this size: an embedded photograph, mirrored where it ends."""
-    from dysr_jax.data.sources import EmbeddedImages
+    from dysr_jax.data import EmbeddedImages
 
     image = EmbeddedImages()[0].hr
     more = [(0, max(0, side - have)) for side, have in zip(size, image.shape, strict=False)]

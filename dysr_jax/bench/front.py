@@ -15,21 +15,35 @@ from jax.sharding import Mesh
 
 from dysr_jax import parallel
 from dysr_jax.config import RunConfig, from_dict
-from dysr_jax.data.examples import make_pairs
-from dysr_jax.data.sources import split_source
+from dysr_jax.data import make_pairs, split_source
 from dysr_jax.device import device_name
 from dysr_jax.errors import InputError
-from dysr_jax.model.programs import make_supernet
-from dysr_jax.model.space import SearchSpace, arch_names, counts, size, to_archs
-from dysr_jax.model.supernet import Params, Supernet
-from dysr_jax.model.weights import SUPERNET, load_supernet
-from dysr_jax.search import pareto
-from dysr_jax.search.archive import Archive, Record
-from dysr_jax.search.evaluator import Evaluator
-from dysr_jax.search.latency import LatencyTable, branch_ms, load_table, predict
-from dysr_jax.search.members import front
-from dysr_jax.search.objectives import feasible
-from dysr_jax.search.patches import Patches, grid_patches
+from dysr_jax.model import (
+    SUPERNET,
+    Params,
+    SearchSpace,
+    Supernet,
+    arch_names,
+    counts,
+    load_supernet,
+    make_supernet,
+    size,
+    to_archs,
+)
+from dysr_jax.search import (
+    Archive,
+    Evaluator,
+    LatencyTable,
+    Patches,
+    Record,
+    branch_ms,
+    feasible,
+    front,
+    grid_patches,
+    load_table,
+    pareto,
+    predict,
+)
 
 LIMIT: Final = 50_000
 """Archs; on two CPU cores some 100 a second are evaluated."""

@@ -6,10 +6,8 @@ import jax
 
 from dysr_jax.config import RunConfig, check
 from dysr_jax.errors import InputError
-from dysr_jax.model.programs import make_supernet
-from dysr_jax.model.supernet import init_params
-from dysr_jax.search.latency import LatencyTable
-from dysr_jax.search.probing import Fidelity, leave_one_out, measure_table
+from dysr_jax.model import init_params, make_supernet
+from dysr_jax.search import Fidelity, LatencyTable, leave_one_out, measure_table
 
 
 class Profile(NamedTuple):

@@ -12,20 +12,13 @@ import numpy as np
 from dysr_jax import parallel
 from dysr_jax.bench.setup import Setup, describe_space, make_setup
 from dysr_jax.config import RunConfig
-from dysr_jax.data.pool import Pool, build_pool
+from dysr_jax.data import Pool, build_pool
 from dysr_jax.device import device_name
 from dysr_jax.errors import InputError
-from dysr_jax.model.space import largest, sample, smallest
-from dysr_jax.model.supernet import init_params
-from dysr_jax.search.evaluator import Evaluator
-from dysr_jax.search.latency import branch_ms
-from dysr_jax.search.patches import grid_patches
-from dysr_jax.search.probing import device_table
-from dysr_jax.search.schedule import computed_share
+from dysr_jax.model import init_params, largest, sample, smallest
+from dysr_jax.search import Evaluator, branch_ms, computed_share, device_table, grid_patches
 from dysr_jax.timing import median_ms
-from dysr_jax.train.config import TrainConfig
-from dysr_jax.train.state import init_state
-from dysr_jax.train.step import draw_archs, make_train_chunk
+from dysr_jax.train import TrainConfig, draw_archs, init_state, make_train_chunk
 
 
 def _training(

@@ -14,16 +14,12 @@ import numpy as np
 
 from dysr_jax import parallel
 from dysr_jax.bench.setup import Setup, compile_evaluation, describe_space, make_setup, matrix_flops
-from dysr_jax.bench.torch.frames import torch_device, without_torch
+from dysr_jax.bench.torch import torch_device, without_torch
 from dysr_jax.config import RunConfig
 from dysr_jax.device import device_name
 from dysr_jax.errors import InputError
-from dysr_jax.model.space import Arch, SearchSpace, mult_adds, sample, size, to_archs
-from dysr_jax.model.supernet import Params, init_params
-from dysr_jax.search import nsga2
-from dysr_jax.search.evaluator import Evaluator
-from dysr_jax.search.patches import Patches, grid_patches
-from dysr_jax.search.schedule import computed_share
+from dysr_jax.model import Arch, Params, SearchSpace, init_params, mult_adds, sample, size, to_archs
+from dysr_jax.search import Evaluator, Patches, computed_share, grid_patches, nsga2
 from dysr_jax.timing import median_ms
 
 TORCH_POPULATION = 64
@@ -125,11 +121,7 @@ def _torch(case: Case, module: Any) -> Row:
     net = case.setup.net
     count = min(TORCH_POPULATION, len(case.genes))
     evaluate = module.TorchSupernet(
-        net.space,
-        case.params,
-        case.patches,
-        device=torch_device(),
-        dtype=jnp.dtype(net.dtype).name,
+        net.space, case.params, case.patches, device=torch_device(), dtype=jnp.dtype(net.dtype).name
     )
     archs = case.archs(count)
     measured = median_ms({"": lambda: evaluate(archs)}, case.rounds, warmup=1)[""]

@@ -15,14 +15,22 @@ import jax.numpy as jnp
 
 from dysr_jax.compiling import jit
 from dysr_jax.config import RunConfig, check
-from dysr_jax.data.examples import Pair
-from dysr_jax.data.sources import load_pairs
+from dysr_jax.data import Pair, load_pairs
 from dysr_jax.errors import InputError
 from dysr_jax.metrics import mse_y
-from dysr_jax.model.programs import frame_program, make_supernet
-from dysr_jax.model.space import Arch, largest, sample, size, smallest, to_archs
-from dysr_jax.model.supernet import Params, Supernet
-from dysr_jax.search.patches import Patches
+from dysr_jax.model import (
+    Arch,
+    Params,
+    Supernet,
+    frame_program,
+    largest,
+    make_supernet,
+    sample,
+    size,
+    smallest,
+    to_archs,
+)
+from dysr_jax.search import Patches
 from dysr_jax.timing import median_ms
 
 

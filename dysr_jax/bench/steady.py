@@ -16,23 +16,17 @@ from typing import Any, Final
 import jax
 import numpy as np
 
+from dysr_jax.aot import ExecutableCache
 from dysr_jax.bench.burners import Schedule, burning
-from dysr_jax.bench.switch.reload import ReloadCached, write_shelf
-from dysr_jax.bundle.bundle import Bundle
-from dysr_jax.bundle.pretrained import find_bundle
-from dysr_jax.data.degradation import crop_to_scale, downscale
-from dysr_jax.data.sources import load_source
+from dysr_jax.bench.switch import ReloadCached, write_shelf
+from dysr_jax.bundle import Bundle, find_bundle
+from dysr_jax.data import crop_to_scale, downscale, load_source
 from dysr_jax.device import device_name
 from dysr_jax.errors import InputError
 from dysr_jax.fields import normalise
 from dysr_jax.metrics import MOST_DB, psnr_y
-from dysr_jax.runtime.aot.executables import ExecutableCache
-from dysr_jax.runtime.bank import Bank
-from dysr_jax.runtime.policy.adaptive import AdaptivePolicy
-from dysr_jax.runtime.policy.base import FixedPolicy, Policy, Rung
-from dysr_jax.runtime.rest_times import measure_rungs
-from dysr_jax.runtime.stream import Dispatch, Stream, StreamOptions
-from dysr_jax.runtime.trace import Trace
+from dysr_jax.runtime import Bank, Dispatch, Stream, StreamOptions, Trace, measure_rungs
+from dysr_jax.runtime.policy import AdaptivePolicy, FixedPolicy, Policy, Rung
 
 SCHEDULE: Final = ((0.0, 0), (1 / 6, 2), (1 / 3, 0), (1 / 2, 4), (2 / 3, 1), (5 / 6, 0))
 """Busy processes from these parts of the time on: the machine is free half of it."""
@@ -156,10 +150,7 @@ Say = Callable[[str], Any]
 
 
 def bench_steady(
-    bundle: str | os.PathLike[str] | None = None,
-    options: SteadyOptions | None = None,
-    *,
-    say: Say = print,
+    bundle: str | os.PathLike[str] | None = None, options: SteadyOptions | None = None, *, say: Say = print
 ) -> dict[str, Any]:
     """Does a stream hold its rate while other programs come and go?
 

@@ -19,15 +19,12 @@ from dysr_jax import parallel
 from dysr_jax.bench.setup import Row, compile_evaluation, describe_space, make_setup, median_ratio
 from dysr_jax.compiling import jit
 from dysr_jax.config import RunConfig
-from dysr_jax.data.pool import build_pool, draw
+from dysr_jax.data import build_pool, draw
 from dysr_jax.device import device_name
-from dysr_jax.model.space import Arch, arch_name, sample
-from dysr_jax.model.supernet import init_params
-from dysr_jax.search.evaluator import Evaluator
-from dysr_jax.search.patches import grid_patches
+from dysr_jax.model import Arch, arch_name, init_params, sample
+from dysr_jax.search import Evaluator, grid_patches
 from dysr_jax.timing import median_ms
-from dysr_jax.train.losses import l1
-from dysr_jax.train.state import TrainState, apply_gradients, init_state, to_vectors
+from dysr_jax.train import TrainState, apply_gradients, init_state, l1, to_vectors
 
 SCANNED_STEPS = 4
 """Steps of a scan in one dispatch; its time is divided by them."""

@@ -23,17 +23,30 @@ from dysr_jax.bundle.steps import Step, member_steps
 from dysr_jax.device import device_name
 from dysr_jax.errors import InputError
 from dysr_jax.fields import as_path
-from dysr_jax.model.programs import compute_dtype, make_supernet
-from dysr_jax.model.sharing import compact, kept_branches
-from dysr_jax.model.space import Arch, SearchSpace, arch_name, canonical_name, parse_arch
-from dysr_jax.model.supernet import Kept, Params, Supernet, init_params
-from dysr_jax.model.weights import from_bytes, same_params, to_bytes
+from dysr_jax.model import (
+    Arch,
+    Kept,
+    Params,
+    SearchSpace,
+    Supernet,
+    arch_name,
+    canonical_name,
+    compact,
+    compute_dtype,
+    from_bytes,
+    init_params,
+    kept_branches,
+    make_supernet,
+    parse_arch,
+    same_params,
+    to_bytes,
+)
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from dysr_jax.apps.upscaler import PictureLike
-    from dysr_jax.runtime.bank import Bank
+    from dysr_jax.apps import PictureLike
+    from dysr_jax.runtime import Bank
 
 WEIGHTS: Final = "weights.safetensors"
 LATENCY: Final = "latency.json"
@@ -150,14 +163,14 @@ class Bundle:
             InputError: no such member, an image of another type, an array that is no such image, or a file
                 that cannot be read.
         """
-        from dysr_jax.apps.upscaler import upscale_image
+        from dysr_jax.apps import upscale_image
 
         return upscale_image(self._bank, image, member)
 
     @functools.cached_property
     def _bank(self) -> "Bank":
-        from dysr_jax.apps.upscaler import KEPT
-        from dysr_jax.runtime.bank import Bank
+        from dysr_jax.apps import KEPT
+        from dysr_jax.runtime import Bank
 
         return Bank(self, keep=KEPT)
 
@@ -175,12 +188,7 @@ def check_bundle(bundle: Any) -> None:
 
 
 def make_bundle(
-    params: Params,
-    members: Sequence[Member],
-    *,
-    net: Supernet,
-    frame: tuple[int, int],
-    bicubic_psnr_y: float,
+    params: Params, members: Sequence[Member], *, net: Supernet, frame: tuple[int, int], bicubic_psnr_y: float
 ) -> Bundle:
     """Compact the whole supernet's `params` to what the members read, for this device."""
     return Bundle(

@@ -4,7 +4,7 @@ import dataclasses
 import math
 
 from dysr_jax.errors import InputError
-from dysr_jax.model.space import Arch, SearchSpace, arch_name, mult_adds, parameters, validate
+from dysr_jax.model import Arch, SearchSpace, arch_name, mult_adds, parameters, validate
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,9 +5,15 @@ import itertools
 from collections.abc import Sequence
 from typing import Any
 
-from dysr_jax.model.sharing import shared_weight_bytes, step_costs, unshared_weight_bytes
-from dysr_jax.model.space import Arch, SearchSpace, arch_name
-from dysr_jax.model.supernet import slot_name
+from dysr_jax.model import (
+    Arch,
+    SearchSpace,
+    arch_name,
+    shared_weight_bytes,
+    slot_name,
+    step_costs,
+    unshared_weight_bytes,
+)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,15 +6,11 @@ from typing import Annotated
 
 import tyro
 
-from dysr_jax.bench.data import bench_data
-from dysr_jax.bench.front import bench_front
-from dysr_jax.bench.scaling import bench_scaling
-from dysr_jax.bench.search import bench_search
-from dysr_jax.bench.step import bench_candidates, bench_step
+from dysr_jax.bench import bench_candidates, bench_data, bench_front, bench_scaling, bench_search, bench_step
 from dysr_jax.commands.common import JsonPath, check_json, report
 from dysr_jax.config import RunConfig
-from dysr_jax.report.plots.front import save_figure, truth_figure, truth_text
-from dysr_jax.report.tables import bench_table
+from dysr_jax.report import bench_table
+from dysr_jax.report.plots import save_figure, truth_figure, truth_text
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,11 +126,7 @@ class BenchData:
         """Run it."""
         check_json(self.json_path)
         result = bench_data(
-            self.run,
-            workers=self.workers,
-            steps=self.steps,
-            rounds=self.rounds,
-            seconds=self.seconds,
+            self.run, workers=self.workers, steps=self.steps, rounds=self.rounds, seconds=self.seconds
         )
         report(result, bench_table, self.json_path)
 

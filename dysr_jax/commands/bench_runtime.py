@@ -6,15 +6,11 @@ from typing import Annotated
 
 import tyro
 
-from dysr_jax.bench.fps import TorchMode, bench_fps
-from dysr_jax.bench.frames import OUTPUTS
-from dysr_jax.bench.steady import SteadyOptions, bench_steady
-from dysr_jax.bench.switch.bench import bench_switch
-from dysr_jax.bench.switch.servers import STRATEGIES
-from dysr_jax.bundle.pretrained import find_bundle
+from dysr_jax.bench import OUTPUTS, SteadyOptions, TorchMode, bench_fps, bench_steady
+from dysr_jax.bench.switch import STRATEGIES, bench_switch
+from dysr_jax.bundle import find_bundle
 from dysr_jax.commands.common import JsonPath, check_folder, check_json, report
-from dysr_jax.report.bench_tables import steady_table, switch_tables, write_timelines
-from dysr_jax.report.tables import bench_table
+from dysr_jax.report import bench_table, steady_table, switch_tables, write_timelines
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import tyro
 
-from dysr_jax.data.builders.prepare import data_root, list_prepared, prepare_dataset
-from dysr_jax.data.files import Duplicates
-from dysr_jax.report.tables import datasets_table
+from dysr_jax.data import Duplicates
+from dysr_jax.data.builders import data_root, list_prepared, prepare_dataset
+from dysr_jax.report import datasets_table
 
 
 @dataclasses.dataclass(frozen=True)

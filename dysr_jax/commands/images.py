@@ -7,18 +7,15 @@ from typing import Annotated
 
 import tyro
 
-from dysr_jax.apps.evaluation import evaluate_set
-from dysr_jax.apps.files import upscale_files
+from dysr_jax.apps import evaluate_set, upscale_files
 from dysr_jax.atomic import write_json
-from dysr_jax.bundle.manifest import MANIFEST
-from dysr_jax.bundle.pretrained import find_bundle
+from dysr_jax.bundle import MANIFEST, find_bundle
 from dysr_jax.commands.common import JsonPath, check_json
 from dysr_jax.commands.told import end_with, notes_on, quiet_pillow
-from dysr_jax.data.benchmarks import find_sets
-from dysr_jax.data.files import is_there
-from dysr_jax.data.images.formats import MAX_PIXELS
+from dysr_jax.data import find_sets, is_there
+from dysr_jax.data.images import MAX_PIXELS
 from dysr_jax.errors import InputError
-from dysr_jax.report.tables import scores_json, scores_table
+from dysr_jax.report import scores_json, scores_table
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,7 +7,7 @@ from types import TracebackType
 
 from tqdm import tqdm
 
-from dysr_jax.runtime.trace import FrameRecord
+from dysr_jax.runtime import FrameRecord
 
 WINDOW = 30
 """Frames over which the rate is taken."""
@@ -32,10 +32,7 @@ class LiveLine:
         return self
 
     def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._bar is not None:
             self._bar.close()

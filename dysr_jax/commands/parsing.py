@@ -8,40 +8,61 @@ import functools
 import io
 import re
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 import tyro
 
-from dysr_jax.commands import COMMANDS
+from dysr_jax.commands.bench import (
+    BenchCandidates,
+    BenchData,
+    BenchFront,
+    BenchScaling,
+    BenchSearch,
+    BenchStep,
+)
+from dysr_jax.commands.bench_runtime import BenchFps, BenchSteady, BenchSwitch
+from dysr_jax.commands.data import DataList, DataPrepare
+from dysr_jax.commands.images import Eval, Upscale
+from dysr_jax.commands.report import Report
+from dysr_jax.commands.search import Profile, Search
+from dysr_jax.commands.video import Stream
 from dysr_jax.config import PRESETS, load_config
 from dysr_jax.errors import InputError
+
+COMMANDS: Final[dict[str, Any]] = {
+    "search": Search,
+    "upscale": Upscale,
+    "stream": Stream,
+    "eval": Eval,
+    "report": Report,
+    "bench step": BenchStep,
+    "bench candidates": BenchCandidates,
+    "bench search": BenchSearch,
+    "bench scaling": BenchScaling,
+    "bench data": BenchData,
+    "bench front": BenchFront,
+    "bench fps": BenchFps,
+    "bench switch": BenchSwitch,
+    "bench steady": BenchSteady,
+    "profile": Profile,
+    "data prepare": DataPrepare,
+    "data list": DataList,
+}
 
 
 def usage() -> str:
     """The commands, a line each."""
-    lines = [
-        "usage: dysr COMMAND [OPTIONS]",
-        "",
-        "DySR in JAX: a searched super-resolution supernet.",
-        "",
-    ]
+    lines = ["usage: dysr COMMAND [OPTIONS]", "", "DySR in JAX: a searched super-resolution supernet.", ""]
     for name, kind in COMMANDS.items():
         lines.append(f"  dysr {name:<17} {(kind.__doc__ or '').splitlines()[0]}")
-    lines += [
-        "",
-        "`dysr COMMAND --help` lists the options of a command; `dysr --version` the version.",
-    ]
+    lines += ["", "`dysr COMMAND --help` lists the options of a command; `dysr --version` the version."]
     return "\n".join(lines)
 
 
 def _printed(parse: Callable[[], Any]) -> tuple[str, str]:
     """What tyro prints to stdout and stderr, drawn alike whatever the terminal's encoding is."""
     out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", "backslashreplace") for _ in range(2))
-    with (
-        contextlib.redirect_stdout(out),
-        contextlib.redirect_stderr(err),
-        contextlib.suppress(SystemExit),
-    ):
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), contextlib.suppress(SystemExit):
         parse()
     out.seek(0), err.seek(0)
     return out.read(), err.read()

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import tyro
 
-from dysr_jax.report.html.write import write_report
-from dysr_jax.report.paper_figures import write_figures
+from dysr_jax.report import write_figures
+from dysr_jax.report.html import write_report
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,11 +48,7 @@ class Report:
 def _draw(command: Report, folder: str) -> None:
     """Write the figures, and say what the run has none for."""
     drawn = write_figures(
-        command.run,
-        folder,
-        switch=command.switch,
-        steady=command.steady,
-        image=command.image,
+        command.run, folder, switch=command.switch, steady=command.steady, image=command.image
     )
     for line in [*drawn.paths, *(f"no figure of {line}" for line in drawn.missing)]:
         print(line)

@@ -7,15 +7,15 @@ from typing import Annotated
 import tyro
 
 from dysr_jax.atomic import exclusive
-from dysr_jax.bench.latency import profile
+from dysr_jax.bench import profile
 from dysr_jax.commands.common import check_json
 from dysr_jax.config import RunConfig
 from dysr_jax.distributed import OPTIONS, job
 from dysr_jax.errors import InputError
-from dysr_jax.report.plots.latency import latency_figure
-from dysr_jax.report.tables import profile_table
+from dysr_jax.report import profile_table
+from dysr_jax.report.plots import latency_figure
 from dysr_jax.run import run_search
-from dysr_jax.search.latency import save_table
+from dysr_jax.search import save_table
 
 
 @dataclasses.dataclass(frozen=True)

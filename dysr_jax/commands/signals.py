@@ -55,10 +55,7 @@ def interruptible() -> Iterator[Received]:
     loses an interruption that comes just as it is done. Other handlers than Python's stay.
     """
     received = Received()
-    expected: dict[int, Any] = {
-        signal.SIGINT: signal.default_int_handler,
-        signal.SIGTERM: signal.SIG_DFL,
-    }
+    expected: dict[int, Any] = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
     here = threading.current_thread() is threading.main_thread()
     replaced = [n for n, usual in expected.items() if here and signal.getsignal(n) is usual]
     handle = _handler(received)

@@ -5,8 +5,8 @@ import sys
 import warnings
 from collections.abc import Sequence
 
-from dysr_jax.apps.files import Written
-from dysr_jax.data.files import Failed
+from dysr_jax.apps import Written
+from dysr_jax.data import Failed
 
 
 def quiet_pillow() -> None:

@@ -8,12 +8,12 @@ from typing import Annotated
 import tyro
 
 from dysr_jax.atomic import write_json
-from dysr_jax.bundle.pretrained import find_bundle
+from dysr_jax.bundle import find_bundle
 from dysr_jax.commands.common import JsonPath, check_json
 from dysr_jax.commands.live import LiveLine
 from dysr_jax.errors import InputError
-from dysr_jax.report.tables import stream_summary
-from dysr_jax.runtime.policy.load import load_policy
+from dysr_jax.report import stream_summary
+from dysr_jax.runtime.policy import load_policy
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,8 +49,8 @@ class Stream:
 
     def __call__(self) -> None:
         """Run it."""
-        from dysr_jax.apps.videos import VideoOptions, stream_video
-        from dysr_jax.report.plots.stream import timeline_figure
+        from dysr_jax.apps import VideoOptions, stream_video
+        from dysr_jax.report.plots import timeline_figure
 
         check_json(self.json_path)
         check_json(self.figure, "figure")

@@ -104,8 +104,7 @@ def _same(config: DataConfig, pixels: Iterable[bytes], names: Any = None) -> Non
     for image in pixels:
         digest.update(image)
     parallel.same(
-        digest.hexdigest(),
-        f"data.source {config.source!r}: allowed are the same images for every process",
+        digest.hexdigest(), f"data.source {config.source!r}: allowed are the same images for every process"
     )
 
 

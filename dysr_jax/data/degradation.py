@@ -79,12 +79,7 @@ def downscale(image: np.ndarray, scale: int, boundary: Boundary = "replicate") -
 
 
 def downscale_crop(
-    image: np.ndarray,
-    scale: int,
-    row: int,
-    column: int,
-    patch: int,
-    boundary: Boundary = "replicate",
+    image: np.ndarray, scale: int, row: int, column: int, patch: int, boundary: Boundary = "replicate"
 ) -> np.ndarray:
     """`downscale(image, scale, boundary)[row : row + patch, column : column + patch]`, bit for bit.
 

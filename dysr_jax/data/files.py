@@ -12,8 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final, Literal, NamedTuple
 
 from dysr_jax.data.examples import listed, unusable
-from dysr_jax.data.images.formats import HEIC, check_pixels, open_image, readable
-from dysr_jax.data.images.read import read_image
+from dysr_jax.data.images import HEIC, check_pixels, open_image, read_image, readable
 from dysr_jax.errors import InputError
 
 Duplicates = Literal["error", "skip"]

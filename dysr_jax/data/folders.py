@@ -13,15 +13,8 @@ from collections.abc import Callable, Sequence
 
 from dysr_jax import parallel
 from dysr_jax.data.examples import Example, check_fit, fit, listed, unusable
-from dysr_jax.data.files import (
-    Duplicates,
-    distinct,
-    image_shape,
-    image_shapes,
-    list_folder,
-    no_images,
-)
-from dysr_jax.data.images.read import read_image
+from dysr_jax.data.files import Duplicates, distinct, image_shape, image_shapes, list_folder, no_images
+from dysr_jax.data.images import read_image
 from dysr_jax.errors import InputError
 
 Convention = Callable[[str], str]

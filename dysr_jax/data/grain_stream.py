@@ -21,7 +21,6 @@ from dysr_jax import parallel
 from dysr_jax.data.crops import Crops, make_drawer
 from dysr_jax.data.training import TrainingImages
 from dysr_jax.errors import InputError
-from dysr_jax.train.config import TrainConfig
 
 if TYPE_CHECKING:
     import grain
@@ -52,7 +51,9 @@ class Stream:
 
     images: TrainingImages
 
-    def chunks(self, seed: int, recipe: TrainConfig, mesh: Mesh) -> "grain.DatasetIterator":
+    def chunks(
+        self, seed: int, mesh: Mesh, *, chunk: int, groups: int, batch: int
+    ) -> "grain.DatasetIterator":
         """Endless patches of one dispatch each, on the devices; the next one is made meanwhile.
 
         An element is LR `[devices, chunk, G, B, P, P, 3]` and HR `[devices, chunk, G, B, s P, s P, 3]`,
@@ -60,34 +61,37 @@ class Stream:
 
         Args:
             seed: under 2**32; with the number of groups it determines all patches.
-            recipe: its `chunk`, `groups` and `batch` count.
             mesh: the devices.
+            chunk: steps per dispatch.
+            groups: of a step, over all devices.
+            batch: patches per group.
 
         Raises:
             InputError: `grain` is not installed; when an element is asked for, see `dysr_jax.data.crops`.
         """
         grain = require_grain()
-        host = self.host_chunks(seed, recipe, mesh)
+        host = self.host_chunks(seed, mesh, chunk=chunk, groups=groups, batch=batch)
         placed = host.map(functools.partial(parallel.from_local, mesh=mesh))
         return iter(grain.experimental.ThreadPrefetchIterDataset(placed, prefetch_buffer_size=1))
 
-    def host_chunks(self, seed: int, recipe: TrainConfig, mesh: Mesh) -> "grain.IterDataset":
+    def host_chunks(
+        self, seed: int, mesh: Mesh, *, chunk: int, groups: int, batch: int
+    ) -> "grain.IterDataset":
         """Like `chunks`, of this process's devices alone, as NumPy arrays and without prefetching."""
         grain = require_grain()
         if not flags.FLAGS.is_parsed():
             flags.FLAGS.mark_as_parsed()  # Grain's workers read flags, this program has none
-        config, devices = self.images.config, mesh.devices.size
-        groups = recipe.groups or devices
-        each = groups // devices
+        config = self.images.config
+        each = groups // mesh.devices.size
         drawer = make_drawer(self.images, groups)
         local = [place * each + i for place in parallel.local_places(mesh) for i in range(each)]
         shards = [shard(drawer, drawer.strata, group, groups, seed) for group in local]
-        count = -(-recipe.chunk * recipe.batch // config.crops_per_image)
+        count = -(-chunk * batch // config.crops_per_image)
         drawn = grain.experimental.ZipMapDataset(shards).map(_stack)
         threads, buffer = _reading(config.workers, count)
         read = drawn.to_iter_dataset(grain.ReadOptions(threads, buffer))
         options = grain.MultiprocessingOptions(config.workers, per_worker_buffer_size=4)
-        arrange = functools.partial(arrange_chunk, recipe=recipe, each=each)
+        arrange = functools.partial(arrange_chunk, chunk=chunk, batch=batch, each=each)
         return read.mp_prefetch(options, _end_with_parent).batch(count).map(arrange)
 
 
@@ -126,7 +130,7 @@ def _stack(groups: tuple[Crops, ...]) -> Crops:
     return {name: np.stack([crops[name] for crops in groups]) for name in groups[0]}
 
 
-def arrange_chunk(images: Crops, *, recipe: TrainConfig, each: int) -> tuple[np.ndarray, np.ndarray]:
+def arrange_chunk(images: Crops, *, chunk: int, batch: int, each: int) -> tuple[np.ndarray, np.ndarray]:
     """Crops `[images, groups, K, ...]` as LR and HR `[devices, chunk, each, B, ...]`.
 
     Crops of one image come as many places apart as there are images: in other steps, unless a chunk has
@@ -136,8 +140,8 @@ def arrange_chunk(images: Crops, *, recipe: TrainConfig, each: int) -> tuple[np.
     def arrange(crops: np.ndarray) -> np.ndarray:
         place = (crops.shape[1] // each, each, -1, *crops.shape[3:])
         flat = crops.transpose(1, 2, 0, *range(3, crops.ndim)).reshape(place)
-        flat = flat[:, :, : recipe.chunk * recipe.batch]
-        steps = (*place[:2], recipe.chunk, recipe.batch, *crops.shape[3:])
+        flat = flat[:, :, : chunk * batch]
+        steps = (*place[:2], chunk, batch, *crops.shape[3:])
         return np.ascontiguousarray(flat.reshape(steps).swapaxes(1, 2))
 
     return arrange(images["lr"]), arrange(images["hr"])

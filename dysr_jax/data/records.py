@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dysr_jax.data.examples import Example, ImageSource, fit
-from dysr_jax.data.images.read import read_image
+from dysr_jax.data.images import read_image
 from dysr_jax.errors import InputError
 
 
@@ -83,7 +83,7 @@ def open_records(spec: str, scale: int, directory: str = "") -> RecordImages:
         InputError: no such data set or split, or one that is not prepared, or whose LR images are of another
             scale.
     """
-    from dysr_jax.data.builders.prepare import find_prepared
+    from dysr_jax.data.builders import find_prepared
 
     name, _, split = spec.partition(":")
     builder = find_prepared(name, directory)

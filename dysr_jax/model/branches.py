@@ -40,12 +40,7 @@ class Branch(abc.ABC):
 
     @classmethod
     def blend(
-        cls,
-        branches: Sequence[Self],
-        stored: Kernels,
-        x: chex.Array,
-        chosen: chex.Array,
-        scale: int,
+        cls, branches: Sequence[Self], stored: Kernels, x: chex.Array, chosen: chex.Array, scale: int
     ) -> chex.Array:
         """Branches of this class, of which each image of a batch takes its own or none.
 
@@ -192,12 +187,7 @@ class ResidualPair(Branch):
 
     @classmethod
     def blend(
-        cls,
-        branches: Sequence[Self],
-        stored: Kernels,
-        x: chex.Array,
-        chosen: chex.Array,
-        scale: int,
+        cls, branches: Sequence[Self], stored: Kernels, x: chex.Array, chosen: chex.Array, scale: int
     ) -> chex.Array:
         """The widest pair, with hidden channels masked a image: a narrow one is its leading channels."""
         del scale
@@ -244,12 +234,7 @@ class Bottleneck(Branch):
 
     @classmethod
     def blend(
-        cls,
-        branches: Sequence[Self],
-        stored: Kernels,
-        x: chex.Array,
-        chosen: chex.Array,
-        scale: int,
+        cls, branches: Sequence[Self], stored: Kernels, x: chex.Array, chosen: chex.Array, scale: int
     ) -> chex.Array:
         """The widest, with hidden channels masked an image: a narrow one is its leading channels."""
         del scale

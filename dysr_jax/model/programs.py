@@ -98,10 +98,7 @@ def compiler_options() -> Options:
     """
     capability = str(getattr(default_device(), "compute_capability", "0"))
     if capability.split(".")[0].isdigit() and float(capability) >= 9.0:
-        return {
-            "xla_gpu_enable_command_buffer": _COMMAND_BUFFERS,
-            "xla_gpu_graph_min_graph_size": 1,
-        }
+        return {"xla_gpu_enable_command_buffer": _COMMAND_BUFFERS, "xla_gpu_graph_min_graph_size": 1}
     return exact_options()
 
 

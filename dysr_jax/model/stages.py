@@ -108,13 +108,7 @@ def head_part(net: Supernet, params: Params, frame: Shape) -> Part:
 
 
 def branch_part(
-    net: Supernet,
-    params: Params,
-    slot: int,
-    index: int,
-    frame: Shape,
-    *,
-    output: Output = "device",
+    net: Supernet, params: Params, slot: int, index: int, frame: Shape, *, output: Output = "device"
 ) -> Part | None:
     """A branch of a slot for frames of this shape; None for identity, which runs nothing.
 
@@ -142,12 +136,7 @@ def branch_part(
 
 
 def _upsampler_part(
-    net: Supernet,
-    name: str,
-    branch: Branch,
-    arguments: tuple[Any, ...],
-    frame: Shape,
-    output: Output,
+    net: Supernet, name: str, branch: Branch, arguments: tuple[Any, ...], frame: Shape, output: Output
 ) -> Part:
     """Nothing is donated: the result is not of the trunk's shape."""
     memory = host_memory() if output == "host" else None

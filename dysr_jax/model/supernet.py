@@ -49,10 +49,7 @@ def stored_kernels(space: SearchSpace, slot: int, kept: Kept | None = None) -> d
 
 def head_kernels(space: SearchSpace) -> dict[str, KernelSpec]:
     """What the first convolution reads."""
-    return {
-        "kernel": KernelSpec((HEAD_INPUTS, space.width), 1.0),
-        "bias": KernelSpec((space.width,), 0.0),
-    }
+    return {"kernel": KernelSpec((HEAD_INPUTS, space.width), 1.0), "bias": KernelSpec((space.width,), 0.0)}
 
 
 def head(kernels: Kernels, lr: chex.Array, dtype: Any) -> chex.Array:

@@ -40,12 +40,7 @@ class SubPixel(Branch):
 
     @classmethod
     def blend(
-        cls,
-        branches: Sequence[Self],
-        stored: Kernels,
-        x: chex.Array,
-        chosen: chex.Array,
-        scale: int,
+        cls, branches: Sequence[Self], stored: Kernels, x: chex.Array, chosen: chex.Array, scale: int
     ) -> chex.Array:
         """The deepest, where each image passes as many hidden layers as its own branch has."""
         del scale

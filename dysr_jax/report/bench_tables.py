@@ -8,9 +8,9 @@ from typing import Any, Final
 
 from etils import epath
 
-from dysr_jax.report.plots.stream import timeline_figure
+from dysr_jax.report.plots import timeline_figure
 from dysr_jax.report.tables import format_number, format_table
-from dysr_jax.runtime.trace import trace_from_json
+from dysr_jax.runtime import trace_from_json
 
 _TIMES: Final = (
     *("strategy", "steady p50", "p99", "first p50", "p99", "/ own steady p99", "within it"),

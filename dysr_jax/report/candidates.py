@@ -7,11 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from dysr_jax.errors import InputError
-from dysr_jax.model.space import SearchSpace, to_archs
-from dysr_jax.search import pareto
-from dysr_jax.search.archive import Record
-from dysr_jax.search.config import SearchConfig
-from dysr_jax.search.objectives import violation
+from dysr_jax.model import SearchSpace, to_archs
+from dysr_jax.search import Record, SearchConfig, pareto, violation
 
 
 class Candidates(NamedTuple):

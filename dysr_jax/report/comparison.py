@@ -9,16 +9,15 @@ import numpy as np
 from etils import epath
 
 from dysr_jax.atomic import replacing_directory, write_json
-from dysr_jax.bundle.bundle import Bundle
-from dysr_jax.data.degradation import upscale
-from dysr_jax.data.examples import Pair, degrade
-from dysr_jax.data.images.read import read_image
+from dysr_jax.bundle import Bundle
+from dysr_jax.data import Pair, degrade, upscale
+from dysr_jax.data.images import read_image
 from dysr_jax.errors import InputError
 from dysr_jax.fields import typed
 from dysr_jax.metrics import MOST_DB, psnr_y
-from dysr_jax.report.plots.front import busiest_corner
+from dysr_jax.report.plots import busiest_corner
 from dysr_jax.results import read_json
-from dysr_jax.runtime.bank import Bank
+from dysr_jax.runtime import Bank
 
 FOLDER: Final = "comparison"
 INDEX: Final = "comparison.json"

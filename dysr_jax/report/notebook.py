@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from dysr_jax.metrics import psnr_y
-from dysr_jax.report.plots.front import busiest_corner
-from dysr_jax.runtime.bank import Bank
+from dysr_jax.report.plots import busiest_corner
+from dysr_jax.runtime import Bank
 
 
 def _png(pixels: np.ndarray) -> bytes:
@@ -41,10 +41,7 @@ def front_slider(bank: Bank, lr: np.ndarray, hr: np.ndarray, *, side: int = 320)
     row, column = busiest_corner(hr, side)
     names = [(f"{i}: {name}", name) for i, name in enumerate(members, 1)]
     slider = ipywidgets.SelectionSlider(
-        options=names,
-        description="member",
-        continuous_update=False,
-        layout=ipywidgets.Layout(width="90%"),
+        options=names, description="member", continuous_update=False, layout=ipywidgets.Layout(width="90%")
     )
     picture, words = ipywidgets.Image(format="png"), ipywidgets.Label()
 

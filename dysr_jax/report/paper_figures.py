@@ -11,16 +11,21 @@ from etils import epath
 
 from dysr_jax.atomic import is_remote
 from dysr_jax.errors import InputError
-from dysr_jax.report.html.write import with_image
-from dysr_jax.report.plots.members import (
+from dysr_jax.report.html import with_image
+from dysr_jax.report.plots import (
+    candidates_figure,
     comparison_figure,
+    hypervolume_figure,
     members_figure,
     memory_figure,
+    page,
+    predictions_figure,
+    save_pair,
+    streamed_figure,
     strips_figure,
+    switch_figure,
+    training_figure,
 )
-from dysr_jax.report.plots.progress import candidates_figure, hypervolume_figure, training_figure
-from dysr_jax.report.plots.stream import predictions_figure, streamed_figure, switch_figure
-from dysr_jax.report.plots.style import page, save_pair
 from dysr_jax.report.rundata import RunData, read_run
 from dysr_jax.results import predictions
 

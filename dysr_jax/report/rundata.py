@@ -14,15 +14,14 @@ from etils import epath
 from dysr_jax.atomic import is_remote
 from dysr_jax.config import RunConfig, from_dict
 from dysr_jax.errors import InputError
-from dysr_jax.model.space import SearchSpace
+from dysr_jax.model import SearchSpace
 from dysr_jax.report.candidates import Candidates, from_records
 from dysr_jax.report.comparison import FOLDER, Comparison, read_comparison
-from dysr_jax.report.plots.stream import Load
+from dysr_jax.report.plots import Load
 from dysr_jax.results import Results, read_results
-from dysr_jax.runtime.trace import Trace, trace_from_json
-from dysr_jax.search.archive import Archive
-from dysr_jax.search.latency import LatencyTable, load_table
-from dysr_jax.train.log import Curve, read_curves
+from dysr_jax.runtime import Trace, trace_from_json
+from dysr_jax.search import Archive, LatencyTable, load_table
+from dysr_jax.train import Curve, read_curves
 
 
 class Streamed(NamedTuple):
@@ -198,10 +197,7 @@ def _stage(config: RunConfig, training: dict[str, Curve], found: Candidates | No
 
 
 def read_run(
-    path: epath.PathLike,
-    *,
-    switch: epath.PathLike | None = None,
-    steady: epath.PathLike | None = None,
+    path: epath.PathLike, *, switch: epath.PathLike | None = None, steady: epath.PathLike | None = None
 ) -> RunData:
     """Read a run that is finished, still running or was interrupted; nothing is written.
 

@@ -15,18 +15,14 @@ from typing import Any, Final
 
 from etils import epath
 
-from dysr_jax.apps.evaluation import BICUBIC, SetScores
-from dysr_jax.bench.latency import Profile
-from dysr_jax.bundle.bundle import Bundle, Member
-from dysr_jax.bundle.steps import Step
-from dysr_jax.data.builders.datasets import DATASETS
-from dysr_jax.data.builders.prepare import Prepared
-from dysr_jax.data.examples import Pair
+from dysr_jax.apps import BICUBIC, SetScores
+from dysr_jax.bench import Profile
+from dysr_jax.bundle import Bundle, Member, Step
+from dysr_jax.data import Pair
+from dysr_jax.data.builders import DATASETS, Prepared
 from dysr_jax.device import device_name
-from dysr_jax.runtime.bank import Bank
-from dysr_jax.runtime.switching import SwitchReport, measure_switching
-from dysr_jax.runtime.trace import Trace
-from dysr_jax.search.members import sample_frame
+from dysr_jax.runtime import Bank, SwitchReport, Trace, measure_switching
+from dysr_jax.search import sample_frame
 
 LISTED: Final = 3
 """Changed slots of a step that are written out; more are counted."""
@@ -148,13 +144,7 @@ def scores_table(members: Sequence[Member], sets: Sequence[SetScores]) -> str:
     rows = []
     for name, size in sizes.items():
         scores = [found.scores[name] for found in sets]
-        rows.append(
-            [
-                name,
-                *size,
-                *(cell for s in scores for cell in (f"{s.psnr_y:.2f}", f"{s.ssim_y:.4f}")),
-            ]
-        )
+        rows.append([name, *size, *(cell for s in scores for cell in (f"{s.psnr_y:.2f}", f"{s.ssim_y:.4f}"))])
     lines = [f"{found.name}: {found.images} images, LR {_origin(found)}{_failures(found)}" for found in sets]
     return "\n".join([format_table(header, rows), *lines])
 
@@ -267,11 +257,5 @@ def _tell_front(run: epath.Path, bundle: Bundle, say: Say) -> None:
         f"{results['candidates_per_second']:.1f} a second; resident weights {union / 1e3:.0f} KB, "
         f"as separate models {ensemble / 1e3:.0f} KB"
     )
-    for name in (
-        "figures/pareto.png",
-        "figures/sharing.png",
-        "figures/samples.png",
-        "pareto.json",
-        "bundle",
-    ):
+    for name in ("figures/pareto.png", "figures/sharing.png", "figures/samples.png", "pareto.json", "bundle"):
         say(f"  {run / name}")

@@ -21,21 +21,21 @@ import chex
 import jax
 import numpy as np
 
-from dysr_jax.bundle.bundle import Bundle, check_bundle
-from dysr_jax.errors import InputError
-from dysr_jax.model.programs import Output, check_output, frame_spec
-from dysr_jax.model.supernet import Params, arch_params
-from dysr_jax.runtime.aot.executables import DEFAULT_CACHE, Executable, ExecutableCache
-from dysr_jax.runtime.aot.memory import Memory, tree_bytes, workspace_bytes
-from dysr_jax.runtime.aot.static import Compile, compile_now, static_executable
-from dysr_jax.runtime.executable_lru import (
-    Entry,
-    Held,
-    Program,
-    asked_programs,
-    check_shape,
-    program_of,
+from dysr_jax.aot import (
+    DEFAULT_CACHE,
+    Compile,
+    Executable,
+    ExecutableCache,
+    Memory,
+    compile_now,
+    static_executable,
+    tree_bytes,
+    workspace_bytes,
 )
+from dysr_jax.bundle import Bundle, check_bundle
+from dysr_jax.errors import InputError
+from dysr_jax.model import Output, Params, arch_params, check_output, frame_spec
+from dysr_jax.runtime.executable_lru import Entry, Held, Program, asked_programs, check_shape, program_of
 from dysr_jax.threads import in_threads
 
 
@@ -192,11 +192,7 @@ class Bank:
             self._resident.warm_up(program, entry.executable)
 
     def prepare_soon(
-        self,
-        shape: FrameShape,
-        members: Sequence[str] | None = None,
-        *,
-        batch: int | None = None,
+        self, shape: FrameShape, members: Sequence[str] | None = None, *, batch: int | None = None
     ) -> "concurrent.futures.Future[None]":
         """Like `prepare`, one after the other in a thread; frames go on meanwhile.
 

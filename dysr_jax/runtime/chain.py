@@ -19,17 +19,26 @@ import chex
 import jax
 import numpy as np
 
-from dysr_jax.bundle.bundle import Bundle, check_bundle
+from dysr_jax.aot import DEFAULT_CACHE, ExecutableCache, Memory, stage_executable, tree_bytes, workspace_bytes
+from dysr_jax.bundle import Bundle, check_bundle
 from dysr_jax.errors import InputError
-from dysr_jax.model.kernels import Kernels
-from dysr_jax.model.programs import Output, check_output, frame_spec
-from dysr_jax.model.sharing import held_branches
-from dysr_jax.model.space import Arch, validate
-from dysr_jax.model.stages import Key, Part, Shape, branch_part, head_part
-from dysr_jax.model.supernet import Params, Supernet, not_kept
-from dysr_jax.runtime.aot.executables import DEFAULT_CACHE, ExecutableCache
-from dysr_jax.runtime.aot.memory import Memory, tree_bytes, workspace_bytes
-from dysr_jax.runtime.aot.static import stage_executable
+from dysr_jax.model import (
+    Arch,
+    Kernels,
+    Key,
+    Output,
+    Params,
+    Part,
+    Shape,
+    Supernet,
+    branch_part,
+    check_output,
+    frame_spec,
+    head_part,
+    held_branches,
+    not_kept,
+    validate,
+)
 from dysr_jax.runtime.executable_lru import Entry, check_batch, check_frame, check_shape
 from dysr_jax.threads import in_threads
 

@@ -13,11 +13,10 @@ import chex
 import jax
 import numpy as np
 
-from dysr_jax.bundle.bundle import Bundle
+from dysr_jax.aot import Executable, Memory
+from dysr_jax.bundle import Bundle
 from dysr_jax.errors import InputError
 from dysr_jax.fields import as_integer
-from dysr_jax.runtime.aot.executables import Executable
-from dysr_jax.runtime.aot.memory import Memory
 
 
 class Program(NamedTuple):

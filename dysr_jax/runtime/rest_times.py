@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from dysr_jax.bundle.bundle import Member
-from dysr_jax.runtime.policy.base import Rung, sort_rungs
+from dysr_jax.bundle import Member
+from dysr_jax.runtime.policy import Rung, sort_rungs
 from dysr_jax.runtime.stream import Dispatch
 
 ROUNDS = 5

@@ -22,11 +22,10 @@ from typing import Any, Final
 import chex
 import jax
 
-from dysr_jax.bundle.bundle import Bundle, check_bundle
+from dysr_jax.aot import DEFAULT_CACHE, ExecutableCache, Memory
+from dysr_jax.bundle import Bundle, check_bundle
 from dysr_jax.errors import InputError
-from dysr_jax.model.programs import Output
-from dysr_jax.runtime.aot.executables import DEFAULT_CACHE, ExecutableCache
-from dysr_jax.runtime.aot.memory import Memory
+from dysr_jax.model import Output
 from dysr_jax.runtime.bank import Bank, FrameShape
 from dysr_jax.runtime.chain import Chain
 from dysr_jax.runtime.executable_lru import check_frame, check_shape

@@ -18,7 +18,7 @@ import chex
 import numpy as np
 
 from dysr_jax.errors import InputError
-from dysr_jax.runtime.policy.base import Observation, Policy, Rung, checked
+from dysr_jax.runtime.policy import Observation, Policy, Rung, checked
 from dysr_jax.runtime.trace import FrameRecord, Trace
 from dysr_jax.threads import Prefetched
 
@@ -196,11 +196,7 @@ class Stream:
         return self.trace
 
     def _begin(
-        self,
-        arrival: Arrival,
-        member: str,
-        arrivals: Arrivals,
-        fetcher: concurrent.futures.Executor,
+        self, arrival: Arrival, member: str, arrivals: Arrivals, fetcher: concurrent.futures.Executor
     ) -> _Flight:
         queued = arrivals.waiting if self._options.real_time else 0
         begun = arrivals.seconds()

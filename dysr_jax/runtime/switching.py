@@ -6,7 +6,7 @@ import time
 
 import chex
 
-from dysr_jax.runtime.aot.compilations import count_compilations
+from dysr_jax.aot import count_compilations
 from dysr_jax.runtime.bank import Bank
 
 

@@ -10,7 +10,7 @@ from etils import epath
 
 from dysr_jax.atomic import is_remote, naming, replacing
 from dysr_jax.errors import InputError
-from dysr_jax.model.space import Arch
+from dysr_jax.model import Arch
 
 
 class Record(NamedTuple):

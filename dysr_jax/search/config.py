@@ -7,7 +7,7 @@ from typing import Literal
 
 from dysr_jax.errors import InputError
 from dysr_jax.fields import normalise
-from dysr_jax.model.space import SearchSpace, size
+from dysr_jax.model import SearchSpace, size
 
 MAX_POPULATION = 16_384
 """Domination is a matrix of `(2 population)^2`."""

@@ -11,7 +11,7 @@ from dysr_jax import parallel
 from dysr_jax.compiling import jit
 from dysr_jax.device import memory_bytes
 from dysr_jax.metrics import MOST_DB, PEAK
-from dysr_jax.model.supernet import Params, Supernet
+from dysr_jax.model import Params, Supernet
 from dysr_jax.search.patches import Patches
 from dysr_jax.search.population import best_tile, population_program, row_bytes
 from dysr_jax.search.schedule import Plan, Schedule, deal, make_schedule, mult_add_costs
@@ -30,13 +30,7 @@ class Evaluator:
     """
 
     def __init__(
-        self,
-        net: Supernet,
-        patches: Patches,
-        mesh: Mesh,
-        *,
-        tile: int = 0,
-        costs: np.ndarray | None = None,
+        self, net: Supernet, patches: Patches, mesh: Mesh, *, tile: int = 0, costs: np.ndarray | None = None
     ) -> None:
         """Hold patches on every device of a mesh.
 

@@ -21,7 +21,7 @@ from etils import epath
 from dysr_jax.atomic import write_json
 from dysr_jax.device import device_key
 from dysr_jax.errors import InputError
-from dysr_jax.model.space import Arch, SearchSpace, parse_arch, smallest
+from dysr_jax.model import Arch, SearchSpace, parse_arch, smallest
 
 FORMAT_VERSION = 1
 

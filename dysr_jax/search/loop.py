@@ -13,8 +13,7 @@ from jax.sharding import Mesh
 from tqdm import tqdm
 
 from dysr_jax import parallel
-from dysr_jax.model.space import Arch, SearchSpace, arch_names, to_archs
-from dysr_jax.model.supernet import Params, Supernet
+from dysr_jax.model import Arch, Params, SearchSpace, Supernet, arch_names, to_archs
 from dysr_jax.search import nsga2, resume
 from dysr_jax.search.archive import Archive, Record
 from dysr_jax.search.config import SearchConfig, check_config
@@ -112,11 +111,7 @@ def search(
         saved = resume.Saved(fresh, 0, 0)
     state, start, _ = saved
     # Nobody writes before everybody has read the same.
-    read = [
-        start,
-        _digest(list(archive.records.values())),
-        _digest(np.asarray(state.genes).tolist()),
-    ]
+    read = [start, _digest(list(archive.records.values())), _digest(np.asarray(state.genes).tolist())]
     parallel.same(read, f"out {str(run)!r}: not all processes see the same")
     with _progress(config.generations, start, write) as bar:
         for generation in range(start, config.generations):

@@ -1,24 +1,19 @@
 """From the archive to the members: the front, the choice, static programs, measured figures."""
 
-import functools
 from collections.abc import Iterable, Sequence
 
-import chex
-import jax
 import numpy as np
 
-from dysr_jax.bundle.bundle import Bundle, make_bundle, make_member
-from dysr_jax.data.examples import Pair
-from dysr_jax.model.space import Arch, SearchSpace
-from dysr_jax.model.supernet import Params, Supernet
-from dysr_jax.runtime.bank import Bank
+from dysr_jax.bundle import Bundle, make_bundle, make_member
+from dysr_jax.data import Pair
+from dysr_jax.model import Arch, Params, SearchSpace, Supernet
 from dysr_jax.search import pareto
 from dysr_jax.search.archive import Record
 from dysr_jax.search.config import SearchConfig
 from dysr_jax.search.objectives import feasible
 from dysr_jax.search.patches import archs_psnr_y, bicubic_psnr_y
+from dysr_jax.search.probing import measure_archs
 from dysr_jax.search.select import ladder
-from dysr_jax.timing import undisturbed_ms
 
 
 def front(records: Iterable[Record]) -> list[Record]:
@@ -55,14 +50,6 @@ def sample_frame(shape: tuple[int, int], pair: Pair) -> np.ndarray:
     return np.tile(pair.lr, (*repeats, 1))[: shape[0], : shape[1]]
 
 
-def _latencies(bundle: Bundle, frame: chex.Array, rounds: int) -> dict[str, float]:
-    """Milliseconds a frame by member, of static programs, taken in turn."""
-    bank = Bank(bundle)
-    bank.prepare(bundle.frame)
-    calls = {m.name: functools.partial(bank.dispatch, frame, m.name) for m in bundle.members}
-    return undisturbed_ms(calls, rounds)
-
-
 def measure(
     net: Supernet,
     params: Params,
@@ -86,25 +73,13 @@ def measure(
     quality = archs_psnr_y(net, params, archs, validation)
     members = [make_member(space, a, q, 1.0) for a, q in zip(archs, quality, strict=True)]
     bundle = make_bundle(
-        params,
-        members,
-        net=net,
-        frame=config.frame,
-        bicubic_psnr_y=bicubic_psnr_y(validation, scale),
+        params, members, net=net, frame=config.frame, bicubic_psnr_y=bicubic_psnr_y(validation, scale)
     )
-    frame = jax.device_put(sample_frame(config.frame, validation[0]))
-    latency = _latencies(bundle, frame, config.rounds)
+    latency = measure_archs(bundle.net, bundle.params, archs, config.frame, config.rounds)
     timed = [make_member(space, m.arch, m.psnr_y, latency[m.name]) for m in members]
     if not keep_all:
         kept = pareto.front(
-            np.array([member.latency_ms for member in timed]),
-            np.array([member.psnr_y for member in timed]),
+            np.array([member.latency_ms for member in timed]), np.array([member.psnr_y for member in timed])
         )
         timed = [timed[i] for i in kept]
-    return make_bundle(
-        params,
-        timed,
-        net=net,
-        frame=config.frame,
-        bicubic_psnr_y=bundle.bicubic_psnr_y,
-    )
+    return make_bundle(params, timed, net=net, frame=config.frame, bicubic_psnr_y=bundle.bicubic_psnr_y)

@@ -18,15 +18,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from dysr_jax.compiling import jit
-from dysr_jax.model.space import (
-    SearchSpace,
-    crossover,
-    largest,
-    mutate,
-    sample,
-    sample_plain,
-    smallest,
-)
+from dysr_jax.model import SearchSpace, crossover, largest, mutate, sample, sample_plain, smallest
 
 
 def dominates(objectives: chex.Array) -> chex.Array:
@@ -202,10 +194,7 @@ def ask(state: State, operators: Operators) -> tuple[chex.Array, State]:
 
 @jit
 def tell(
-    state: State,
-    genes: chex.Array,
-    objectives: chex.Array,
-    violation: chex.Array | None = None,
+    state: State, genes: chex.Array, objectives: chex.Array, violation: chex.Array | None = None
 ) -> State:
     """Elitist selection among the population and evaluated `genes`.
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from dysr_jax.errors import InputError
-from dysr_jax.model.space import Arch, SearchSpace, mult_adds, parameters, smallest
+from dysr_jax.model import Arch, SearchSpace, mult_adds, parameters, smallest
 from dysr_jax.search.archive import Record
 from dysr_jax.search.config import SearchConfig
 

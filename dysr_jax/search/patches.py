@@ -12,13 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from dysr_jax.compiling import jit
-from dysr_jax.data.degradation import upscale
-from dysr_jax.data.examples import Pair
+from dysr_jax.data import Pair, upscale
 from dysr_jax.errors import InputError
 from dysr_jax.metrics import MOST_DB, psnr_y
-from dysr_jax.model.programs import frame_program
-from dysr_jax.model.space import Arch
-from dysr_jax.model.supernet import Params, Supernet
+from dysr_jax.model import Arch, Params, Supernet, frame_program
 
 
 @flax.struct.dataclass(eq=False)
@@ -63,9 +60,7 @@ def grid_patches(pairs: Sequence[Pair], count: int, side: int) -> Patches:
             hr.append(pair.hr[top : top + size, left : left + size])
             image.append(number)
     return Patches(
-        lr=jnp.asarray(np.stack(lr)),
-        hr=jnp.asarray(np.stack(hr)),
-        image=jnp.asarray(image, jnp.int32),
+        lr=jnp.asarray(np.stack(lr)), hr=jnp.asarray(np.stack(hr)), image=jnp.asarray(image, jnp.int32)
     )
 
 

@@ -13,10 +13,19 @@ import jax.numpy as jnp
 from jax import lax
 
 from dysr_jax.metrics import luma, to_uint8
-from dysr_jax.model.branches import BODY
-from dysr_jax.model.kernels import Kernels, stack, union
-from dysr_jax.model.space import SearchSpace
-from dysr_jax.model.supernet import Params, Supernet, add_skip, head, run_branch, slot_name
+from dysr_jax.model import (
+    BODY,
+    Kernels,
+    Params,
+    SearchSpace,
+    Supernet,
+    add_skip,
+    head,
+    run_branch,
+    slot_name,
+    stack,
+    union,
+)
 from dysr_jax.search.patches import Patches
 from dysr_jax.search.schedule import Plan, Schedule, Tiles, body_branches
 

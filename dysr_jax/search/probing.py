@@ -12,28 +12,25 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from dysr_jax.aot import branches_digest, lowered_digest
 from dysr_jax.device import cache_directory
 from dysr_jax.errors import InputError
-from dysr_jax.model.programs import compile_static, lower_static
-from dysr_jax.model.space import (
+from dysr_jax.model import (
     Arch,
+    Params,
     SearchSpace,
+    Supernet,
     arch_name,
+    arch_params,
+    compile_static,
+    init_params,
+    lower_static,
     parse_arch,
     sample,
     smallest,
     to_archs,
 )
-from dysr_jax.model.supernet import Params, Supernet, arch_params, init_params
-from dysr_jax.runtime.aot.fingerprint import branches_digest, lowered_digest
-from dysr_jax.search.latency import (
-    LatencyTable,
-    fit_table,
-    load_table,
-    predict,
-    save_table,
-    table_key,
-)
+from dysr_jax.search.latency import LatencyTable, fit_table, load_table, predict, save_table, table_key
 from dysr_jax.threads import in_threads
 from dysr_jax.timing import undisturbed_ms
 

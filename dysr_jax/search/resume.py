@@ -16,7 +16,7 @@ from etils import epath
 from flax.serialization import msgpack_restore, msgpack_serialize
 
 from dysr_jax.atomic import replacing
-from dysr_jax.model.space import Arch, SearchSpace
+from dysr_jax.model import Arch, SearchSpace
 from dysr_jax.search.archive import Archive
 from dysr_jax.search.config import SearchConfig
 from dysr_jax.search.nsga2 import State

@@ -13,8 +13,7 @@ from typing import NamedTuple
 import flax.struct
 import numpy as np
 
-from dysr_jax.model.branches import BODY, Identity
-from dysr_jax.model.space import SearchSpace, branch_mult_adds, counts
+from dysr_jax.model import BODY, Identity, SearchSpace, branch_mult_adds, counts
 
 
 @flax.struct.dataclass(eq=False)

@@ -18,13 +18,14 @@ from typing import Final, TypedDict
 import numpy as np
 
 from dysr_jax.errors import InputError
-from dysr_jax.model.sharing import (
+from dysr_jax.model import (
+    Arch,
+    SearchSpace,
     changed_slots,
     ensemble_weight_bytes,
     step_costs,
     union_weight_bytes,
 )
-from dysr_jax.model.space import Arch, SearchSpace
 from dysr_jax.search.archive import Record
 from dysr_jax.search.pareto import hypervolume
 
@@ -108,11 +109,7 @@ def ladder(
 
 
 def sharing_curve(
-    space: SearchSpace,
-    front: Sequence[Record],
-    *,
-    members: int,
-    weights: Iterable[float] = WEIGHTS,
+    space: SearchSpace, front: Sequence[Record], *, members: int, weights: Iterable[float] = WEIGHTS
 ) -> list[SharingPoint]:
     """What sharing costs in hypervolume and saves in weights, one point a weight.
 

@@ -80,10 +80,7 @@ class Checkpoints:
         return self
 
     def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: types.TracebackType | None,
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: types.TracebackType | None
     ) -> None:
         if not is_lost(error):  # a process that is gone would be waited for in vain
             self.close()

@@ -11,9 +11,8 @@ from etils import epath
 from jax.sharding import Mesh
 
 from dysr_jax import parallel
-from dysr_jax.data.grain_stream import Stream
-from dysr_jax.data.pool import Pool
-from dysr_jax.model.supernet import Supernet
+from dysr_jax.data import Pool, Stream
+from dysr_jax.model import Supernet
 from dysr_jax.train.checkpoint import Checkpoints
 from dysr_jax.train.config import TrainConfig, check_config
 from dysr_jax.train.log import Log
@@ -57,7 +56,10 @@ def train(
         state = parallel.replicate(init_state(key_init, net.space, config), mesh)
         stream = None
         if isinstance(data, Stream):
-            stream = data.chunks(_host_seed(key_steps), config, mesh)
+            groups = config.groups or mesh.devices.size
+            stream = data.chunks(
+                _host_seed(key_steps), mesh, chunk=config.chunk, groups=groups, batch=config.batch
+            )
             opened.callback(stream.close)
         state = checkpoints.restore(state, stream) or state
         done = int(state.step)

@@ -12,8 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from dysr_jax.model.space import Arch, SearchSpace, largest, smallest
-from dysr_jax.model.supernet import Params, Supernet
+from dysr_jax.model import Arch, Params, SearchSpace, Supernet, largest, smallest
 from dysr_jax.train.config import TrainConfig
 
 CHARBONNIER_EPSILON = 1e-3
@@ -63,12 +62,7 @@ def largest_alone(
 
 
 def group_loss(
-    params: Params,
-    net: Supernet,
-    lr: chex.Array,
-    hr: chex.Array,
-    archs: chex.Array,
-    config: TrainConfig,
+    params: Params, net: Supernet, lr: chex.Array, hr: chex.Array, archs: chex.Array, config: TrainConfig
 ) -> Losses:
     """Loss of the archs of a step on one batch of patches.
 
@@ -86,12 +80,7 @@ def group_loss(
 
 
 def _by_group(
-    params: Params,
-    net: Supernet,
-    lr: chex.Array,
-    hr: chex.Array,
-    archs: chex.Array,
-    config: TrainConfig,
+    params: Params, net: Supernet, lr: chex.Array, hr: chex.Array, archs: chex.Array, config: TrainConfig
 ) -> Losses:
     """One random arch after the other, through `lax.switch`; the others as static programs."""
     loss = image_loss(config)
@@ -144,12 +133,7 @@ def _students(space: SearchSpace, archs: chex.Array) -> tuple[chex.Array, np.nda
 
 
 def _by_patch(
-    params: Params,
-    net: Supernet,
-    lr: chex.Array,
-    hr: chex.Array,
-    archs: chex.Array,
-    config: TrainConfig,
+    params: Params, net: Supernet, lr: chex.Array, hr: chex.Array, archs: chex.Array, config: TrainConfig
 ) -> Losses:
     """All passages of all patches as one batch of the blended program."""
     loss = image_loss(config)

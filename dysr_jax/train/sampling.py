@@ -6,7 +6,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from dysr_jax.model.space import SearchSpace, branch_mult_adds, counts, sample, smallest
+from dysr_jax.model import SearchSpace, branch_mult_adds, counts, sample, smallest
 
 Sampling = Literal["uniform", "spread", "nested"]
 

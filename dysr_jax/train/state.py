@@ -10,8 +10,7 @@ import jax.numpy as jnp
 import optax
 from jax.flatten_util import ravel_pytree
 
-from dysr_jax.model.space import SearchSpace
-from dysr_jax.model.supernet import Params, init_params
+from dysr_jax.model import Params, SearchSpace, init_params
 from dysr_jax.train.config import TrainConfig
 
 

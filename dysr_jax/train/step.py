@@ -15,10 +15,8 @@ from jax.sharding import Mesh
 
 from dysr_jax import parallel
 from dysr_jax.compiling import jit
-from dysr_jax.data.augment import prepare, vary_batch
-from dysr_jax.data.pool import Pool, draw
-from dysr_jax.model.space import SearchSpace
-from dysr_jax.model.supernet import Params, Supernet
+from dysr_jax.data import Pool, draw, prepare, vary_batch
+from dysr_jax.model import Params, SearchSpace, Supernet
 from dysr_jax.train import sampling
 from dysr_jax.train.config import TrainConfig
 from dysr_jax.train.losses import group_loss, largest_alone
@@ -99,11 +97,7 @@ def draw_groups(
     else:
         batch = jax.vmap(prepare)(keys, *data)
     vary = functools.partial(
-        vary_batch,
-        colours=config.colours,
-        tones=config.tones,
-        mix=config.mix,
-        noise=config.noise,
+        vary_batch, colours=config.colours, tones=config.tones, mix=config.mix, noise=config.noise
     )
     return jax.vmap(vary)(fold(key_vary, numbers), *batch), archs[numbers]
 

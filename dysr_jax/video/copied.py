@@ -33,11 +33,7 @@ def _fits(stream: "Stream", muxer: str, packet: "Packet | None" = None) -> bool:
             trial.start_encoding()
             if packet is not None:
                 copy: Packet = Packet(bytes(packet))
-                copy.stream, copy.time_base, copy.duration = (
-                    added,
-                    packet.time_base,
-                    packet.duration,
-                )
+                copy.stream, copy.time_base, copy.duration = (added, packet.time_base, packet.duration)
                 copy.pts = copy.dts = 0
                 trial.mux_one(copy)
     except (av.error.FFmpegError, ValueError):

@@ -192,9 +192,6 @@ class Decoder:
             return self.stream.decode(packet if packet.size else None)
         except av.error.EOFError:
             return []
-        except (
-            av.error.FFmpegError,
-            ValueError,
-        ):  # PyAV's own: the codec changed to an unknown one
+        except (av.error.FFmpegError, ValueError):  # PyAV's own: the codec changed to an unknown one
             self.skipped += 1
             return []

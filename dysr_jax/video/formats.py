@@ -33,15 +33,11 @@ class Format:
 X264 = Encoder("libx264", (("crf", "18"), ("preset", "veryfast")), even=True)
 MPEG4 = Encoder("mpeg4", (("flags", "+qscale"), ("global_quality", "236")), longest_denominator=60_000)
 VP9 = Encoder(
-    "libvpx-vp9",
-    (("crf", "20"), ("b", "0"), ("deadline", "realtime"), ("cpu-used", "7"), ("row-mt", "1")),
+    "libvpx-vp9", (("crf", "20"), ("b", "0"), ("deadline", "realtime"), ("cpu-used", "7"), ("row-mt", "1"))
 )
 
 # Fragments of a second, so that a part plays; at the end they become a file as any other.
-FRAGMENTS = (
-    ("movflags", "hybrid_fragmented+delay_moov"),
-    ("frag_duration", "1000000"),
-)
+FRAGMENTS = (("movflags", "hybrid_fragmented+delay_moov"), ("frag_duration", "1000000"))
 # Before libavformat 62.12, that end was written wrongly.
 ONLY_FRAGMENTS = (("movflags", "frag_keyframe+empty_moov+delay_moov"), FRAGMENTS[1])
 CLUSTERS = (("cluster_time_limit", "1000"),)

@@ -178,9 +178,7 @@ def open_target(name: str) -> int:
         return os.dup(1)
     try:
         return os.open(
-            partial_of(name),
-            os.O_RDWR | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0),
-            0o666,
+            partial_of(name), os.O_RDWR | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o666
         )
     except OSError as error:
         raise InputError(f"video {name!r} cannot be written: {error.strerror}") from None

@@ -37,12 +37,7 @@ class Writer:
     """
 
     def __init__(
-        self,
-        name: str,
-        sink: Sink,
-        encoding: Encoding,
-        size: tuple[int, int],
-        held: contextlib.ExitStack,
+        self, name: str, sink: Sink, encoding: Encoding, size: tuple[int, int], held: contextlib.ExitStack
     ) -> None:
         self.path, self._held = name, held
         self.frames = 0
@@ -110,10 +105,7 @@ class Writer:
         return self
 
     def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if error is None:
             self.close()

@@ -11,12 +11,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 
-from dysr_jax.bench.torch.layers import Place, head, layer
+from dysr_jax.bench.torch import Place, head, layer
 from dysr_jax.metrics import MOST_DB
-from dysr_jax.model.branches import Branch
-from dysr_jax.model.space import Arch, SearchSpace
-from dysr_jax.model.supernet import Params
-from dysr_jax.search.patches import Patches
+from dysr_jax.model import Arch, Branch, Params, SearchSpace
+from dysr_jax.search import Patches
 
 Layer = Callable[[torch.Tensor], torch.Tensor]
 LUMA = (65.481, 128.553, 24.966)

@@ -10,7 +10,7 @@ import numpy as np
 from skimage.data import astronaut
 
 import dysr_jax
-from dysr_jax.runtime.aot.executables import DEFAULT_CACHE
+from dysr_jax.aot.executables import DEFAULT_CACHE
 
 SHAPE = (90, 160)
 """LR rows and columns."""

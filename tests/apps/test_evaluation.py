@@ -5,6 +5,7 @@ import pytest
 from skimage.color import rgb2ycbcr
 from skimage.metrics import peak_signal_noise_ratio
 
+from dysr_jax.aot.compilations import count_compilations
 from dysr_jax.apps.evaluation import SetScores, evaluate_folder
 from dysr_jax.bundle.bundle import make_bundle, make_member
 from dysr_jax.data.degradation import crop_to_scale, downscale, upscale
@@ -13,7 +14,6 @@ from dysr_jax.errors import InputError
 from dysr_jax.model.programs import make_supernet
 from dysr_jax.model.space import parse_arch, uniform
 from dysr_jax.report.tables import scores_json, scores_table
-from dysr_jax.runtime.aot.compilations import count_compilations
 
 SCALE = 3
 SPACE = uniform(slots=1, width=4, scale=SCALE, branches=("id", "c3"))
@@ -69,10 +69,7 @@ def test_scores_are_the_means_over_images(bundle, folder):
 
 def test_given_lr_images_are_used(bundle, tmp_path):
     hr = smooth(40, 47)
-    for place, image in {
-        "HR": hr,
-        "LR_bicubic_x3": 255 - downscale(crop_to_scale(hr, SCALE), SCALE),
-    }.items():
+    for place, image in {"HR": hr, "LR_bicubic_x3": 255 - downscale(crop_to_scale(hr, SCALE), SCALE)}.items():
         (tmp_path / "set" / place).mkdir(parents=True)
         write_image(tmp_path / "set" / place / "a.png", image)
     found = evaluate_folder(bundle, tmp_path / "set", members=["best"])
@@ -95,10 +92,7 @@ def test_grey_images_count_by_their_grey_values(bundle, tmp_path, channels):
         write_image(tmp_path / place / "grey.png", image)
     found = evaluate_folder(bundle, tmp_path / "hr", lr=tmp_path / "lr", members=["fastest"])
     grey = downscale(hr, SCALE)
-    for name, output in {
-        "bicubic": upscale(grey, SCALE),
-        "id-u1": bundle.upscale(grey, "fastest"),
-    }.items():
+    for name, output in {"bicubic": upscale(grey, SCALE), "id-u1": bundle.upscale(grey, "fastest")}.items():
         assert found.scores[name].psnr_y == pytest.approx(reference_psnr(output, hr), abs=1e-3)
 
 
@@ -140,10 +134,7 @@ def test_the_table_has_a_pair_of_columns_a_set(bundle, folder):
     member = bundle.member("c3-u1")
     sizes = [f"{member.params / 1e3:.1f}K", f"{member.macs / 1e9:.2f}G"]
     assert lines[4].split() == ["c3-u1", *sizes, *cells, *cells]
-    assert lines[-2:] == [
-        "set: 3 images, LR generated (MATLAB's bicubic)",
-        "Other: 1 images, LR as given",
-    ]
+    assert lines[-2:] == ["set: 3 images, LR generated (MATLAB's bicubic)", "Other: 1 images, LR as given"]
     result = scores_json("mine", bundle, bundle.members, [found, other])
     assert result["scale"] == SCALE
     assert result["sets"]["Other"]["scores"]["c3-u1"] == score._asdict()

@@ -268,13 +268,7 @@ def test_an_image_of_pillow_keeps_what_it_says(bundle):
 
 @pytest.mark.parametrize(
     ("image", "kind"),
-    [
-        ([[1]], "list"),
-        (None, "NoneType"),
-        (b"a.png", "bytes"),
-        (3, "int"),
-        (np.float32(1), "float32"),
-    ],
+    [([[1]], "list"), (None, "NoneType"), (b"a.png", "bytes"), (3, "int"), (np.float32(1), "float32")],
 )
 def test_what_cannot_be_upscaled_is_named(bundle, image, kind):
     message = rf"image of type {kind}: allowed are a NumPy or JAX array, an image of Pillow"
@@ -326,18 +320,7 @@ def test_images_of_pillow_that_cannot_be_upscaled(bundle, tmp_path):
 def test_damaged_files_end_in_a_line_or_in_a_picture(bundle, quick, folder, tmp_path):
     """Cut, changed and swapped files of many formats: no exception but ours, and no file for a cut one."""
     rng = np.random.default_rng(0)
-    for suffix in (
-        ".png",
-        ".jpg",
-        ".gif",
-        ".webp",
-        ".avif",
-        ".jp2",
-        ".tif",
-        ".bmp",
-        ".tga",
-        ".ppm",
-    ):
+    for suffix in (".png", ".jpg", ".gif", ".webp", ".avif", ".jp2", ".tif", ".bmp", ".tga", ".ppm"):
         save(folder / f"whole{suffix}")
         content = np.frombuffer((folder / f"whole{suffix}").read_bytes(), np.uint8)
         for number in range(6):

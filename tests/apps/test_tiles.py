@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dysr_jax.aot.compilations import count_compilations
 from dysr_jax.apps import tiles
 from dysr_jax.apps.tiles import plan, receptive_radius, spans, upscale_frame
 from dysr_jax.bundle.bundle import make_bundle, make_member
@@ -14,7 +15,6 @@ from dysr_jax.model.branches import BODY
 from dysr_jax.model.programs import make_supernet
 from dysr_jax.model.space import parse_arch, uniform
 from dysr_jax.model.upsamplers import UPSAMPLERS
-from dysr_jax.runtime.aot.compilations import count_compilations
 from dysr_jax.runtime.bank import Bank
 
 SCALE = 2
@@ -58,11 +58,7 @@ def whole(bank: Bank, frame: np.ndarray, member: str) -> np.ndarray:
 
 
 @settings(max_examples=300)
-@given(
-    length=st.integers(1, 400),
-    overlap=st.integers(0, 30),
-    more=st.integers(1, 100),
-)
+@given(length=st.integers(1, 400), overlap=st.integers(0, 30), more=st.integers(1, 100))
 def test_spans_cover_an_axis_once_with_the_overlap_inside(length, overlap, more):
     tile = 2 * overlap + more
     found = spans(length, tile, overlap)
@@ -82,8 +78,7 @@ def test_the_radius_of_an_arch(name, radius):
 
 
 @pytest.mark.parametrize(
-    ("registry", "name"),
-    [(BODY, name) for name in BODY] + [(UPSAMPLERS, name) for name in UPSAMPLERS],
+    ("registry", "name"), [(BODY, name) for name in BODY] + [(UPSAMPLERS, name) for name in UPSAMPLERS]
 )
 def test_a_branch_says_how_far_it_sees(registry, name):
     """By the gradient of an output pixel: what it depends on, and no more."""

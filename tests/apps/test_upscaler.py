@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
+from dysr_jax.aot.compilations import count_compilations
 from dysr_jax.apps import files, tiles
 from dysr_jax.apps.files import upscale_files
 from dysr_jax.apps.upscaler import upscale_image
@@ -14,7 +15,6 @@ from dysr_jax.data.images.read import read_image, read_picture, write_image
 from dysr_jax.errors import InputError
 from dysr_jax.model.programs import make_supernet
 from dysr_jax.model.space import parse_arch, uniform
-from dysr_jax.runtime.aot.compilations import count_compilations
 from dysr_jax.runtime.bank import Bank
 
 SCALE, SHAPE = 3, (10, 14)
@@ -75,10 +75,7 @@ def test_invisible_colours_do_not_bleed(bank):
     visible = ((row - 5) ** 2 + (column - 7) ** 2 < 16)[..., None]
     alpha = np.where(visible, 255, 0).astype(np.uint8)
     found = [
-        upscale_image(
-            bank,
-            np.concatenate([np.where(visible, (200, 10, 20), x).astype(np.uint8), alpha], 2),
-        )
+        upscale_image(bank, np.concatenate([np.where(visible, (200, 10, 20), x).astype(np.uint8), alpha], 2))
         for x in (0, 255)
     ]
     np.testing.assert_array_equal(*found)

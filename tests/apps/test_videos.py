@@ -80,10 +80,7 @@ def test_the_command_leaves_a_video_a_trace_and_a_figure(place, bundle, clip, tm
     assert "late" in output.err
     with av.open(str(out)) as video:
         (stream,) = video.streams.video
-        assert (stream.width, stream.height) == (
-            COLUMNS * bundle.space.scale,
-            ROWS * bundle.space.scale,
-        )
+        assert (stream.width, stream.height) == (COLUMNS * bundle.space.scale, ROWS * bundle.space.scale)
         assert sum(1 for _ in video.decode(stream)) == FRAMES
     trace = trace_from_json(json.loads((tmp_path / "t.json").read_text()))
     assert [frame.number for frame in trace.frames] == list(range(FRAMES))

@@ -78,11 +78,7 @@ def test_a_row_for_each_method_population_and_patch_count(result):
         *("device", "space", "patch", "dtype", "matrix_tflops", "pytorch"),
         *("methods", "ratios", "generation"),
     }
-    assert (result["patch"], result["dtype"], result["pytorch"]) == (
-        "24x24",
-        "float32",
-        "measured",
-    )
+    assert (result["patch"], result["dtype"], result["pytorch"]) == ("24x24", "float32", "measured")
     assert "6 archs" in result["space"]
     found = [(row["patches"], row["name"], row["population"]) for row in result["methods"]]
     assert found == [

@@ -216,11 +216,7 @@ def test_a_member_that_the_space_does_not_have(saved):
 
 @pytest.mark.parametrize(
     "other",
-    [
-        {"width": 8},
-        {"figures": {(0, 1, 0): (30.0, 1.0)}},
-        {"figures": FIGURES | {(3, 3, 1): (32.0, 2.0)}},
-    ],
+    [{"width": 8}, {"figures": {(0, 1, 0): (30.0, 1.0)}}, {"figures": FIGURES | {(3, 3, 1): (32.0, 2.0)}}],
     ids=["other shapes", "fewer kernels", "more kernels"],
 )
 def test_consistent_digests_of_other_weights_are_refused(saved, tmp_path, other):
@@ -231,8 +227,7 @@ def test_consistent_digests_of_other_weights_are_refused(saved, tmp_path, other)
 
 
 @pytest.mark.parametrize(
-    ("field", "value"),
-    [("members", None), ("space", {"width": 4}), ("members", [{"name": "2id-u1"}])],
+    ("field", "value"), [("members", None), ("space", {"width": 4}), ("members", [{"name": "2id-u1"}])]
 )
 def test_consistent_digests_of_another_structure_are_refused(saved, field, value):
     forge(saved, **{field: value})

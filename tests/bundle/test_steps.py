@@ -20,10 +20,7 @@ def test_the_slots_that_change():
     assert (first.source, first.target) == ("3id-u1", "id-r1-id-u1")
     assert (second.source, second.target) == ("id-r1-id-u1", "id-r1-c3-u2")
     assert first.slots == (SlotChange(1, "slot01", "id", "r1"),)
-    assert second.slots == (
-        SlotChange(2, "slot02", "id", "c3"),
-        SlotChange(3, "upsampler", "u1", "u2"),
-    )
+    assert second.slots == (SlotChange(2, "slot02", "id", "c3"), SlotChange(3, "upsampler", "u1", "u2"))
 
 
 def test_a_slot_is_named_as_in_the_parameters():

@@ -29,11 +29,7 @@ XLA = "RESOURCE_EXHAUSTED: Out of memory while trying to allocate 12884901888 by
 @pytest.mark.parametrize(
     ("error", "code", "line"),
     [
-        (
-            InputError("train.steps 0: allowed is 1 or more"),
-            2,
-            "train.steps 0: allowed is 1 or more",
-        ),
+        (InputError("train.steps 0: allowed is 1 or more"), 2, "train.steps 0: allowed is 1 or more"),
         (LostProcessError("gone"), 1, "another process of the job ended or cannot be reached"),
         (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), 1, "No space left on device"),
         (OSError(errno.EMFILE, "Too many open files", "a.png"), 1, "'a.png': Too many open files"),
@@ -43,16 +39,8 @@ XLA = "RESOURCE_EXHAUSTED: Out of memory while trying to allocate 12884901888 by
         (MemoryError(), 1, "not enough memory; what takes less is a smaller train.batch"),
         (np._core._exceptions._ArrayMemoryError((9,), np.dtype("int8")), 1, "not enough memory"),
         (jax.errors.JaxRuntimeError(XLA), 1, "not enough memory"),
-        (
-            jax.errors.JaxRuntimeError("INTERNAL: CUDA_ERROR_OUT_OF_MEMORY: out of memory"),
-            1,
-            "not en",
-        ),
-        (
-            ValueError(TENSORSTORE),
-            1,
-            "'/run/checkpoints/10.tmp/_sharding': No space left on device",
-        ),
+        (jax.errors.JaxRuntimeError("INTERNAL: CUDA_ERROR_OUT_OF_MEMORY: out of memory"), 1, "not en"),
+        (ValueError(TENSORSTORE), 1, "'/run/checkpoints/10.tmp/_sharding': No space left on device"),
         (RuntimeError("can't start new thread"), 1, "the system starts no more threads"),
     ],
 )

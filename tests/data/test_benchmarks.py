@@ -59,10 +59,7 @@ def test_lr_images_anywhere(place, tmp_path):
 @pytest.mark.parametrize(
     ("lr", "message"),
     [
-        (
-            ["a"],
-            "do not pair by name: 1 HR without LR: 'b.png' .*named as its HR file is, or 0001x4",
-        ),
+        (["a"], "do not pair by name: 1 HR without LR: 'b.png' .*named as its HR file is, or 0001x4"),
         (["a", "b", "c"], "LR_bicubic_x4' do not pair by name: 1 LR without HR: 'c.png'"),
         (["x", "y"], "2 HR without LR: 'a.png', 'b.png'; 2 LR without HR: 'x.png', 'y.png'"),
         ([], "holds no .png"),
@@ -110,10 +107,7 @@ def test_what_cannot_be_read_is_left_out_of_a_set(place):
     (place / "LR_bicubic_x4" / "b.png").write_text("no image")
     found = find_set(place, SCALE)
     assert [images.hr.name for images in found.images] == ["a.png"]
-    assert [failed.path for failed in found.failed] == [
-        place / "LR_bicubic_x4" / "b.png",
-        hr / "c.png",
-    ]
+    assert [failed.path for failed in found.failed] == [place / "LR_bicubic_x4" / "b.png", hr / "c.png"]
     assert found.note == "left out: 1 .txt"
 
 
@@ -121,11 +115,7 @@ def test_sets_of_one_name_are_told_apart(place):
     write(place / "HR" / "HR" / "c.png", HR)
     write(place / "other" / "HR" / "d.png", HR)
     sets = find_sets([place / "HR" / "HR", place / "other" / "HR", place / "other"], SCALE)
-    assert [one.name for one in sets] == [
-        "HR",
-        str(place / "other" / "HR"),
-        str(place / "other"),
-    ]
+    assert [one.name for one in sets] == ["HR", str(place / "other" / "HR"), str(place / "other")]
     assert len(find_sets([place, place], SCALE)) == 1
 
 

@@ -18,10 +18,9 @@ from dysr_jax.data.sources import degrade
 from dysr_jax.data.training import open_images
 from dysr_jax.errors import InputError
 from dysr_jax.train.checkpoint import Checkpoints
-from dysr_jax.train.config import TrainConfig
 
 SCALE, PATCH = 2, 4
-RECIPE = TrainConfig(steps=6, chunk=3, batch=2, groups=4)
+SIZES = {"chunk": 3, "groups": 4, "batch": 2}
 
 
 @pytest.fixture(scope="module")
@@ -34,10 +33,10 @@ def images(tmp_path_factory):
     return open_images(config, SCALE)[0]
 
 
-def take(images, count, devices=1, *, seed=5, recipe=RECIPE, **changes):
+def take(images, count, devices=1, *, seed=5, sizes=SIZES, **changes):
     """The first chunks by group: LR and HR `[count, groups, chunk, B, ...]`."""
     images = dataclasses.replace(images, config=dataclasses.replace(images.config, **changes))
-    chunks = Stream(images).chunks(seed, recipe, parallel.device_mesh(devices))
+    chunks = Stream(images).chunks(seed, parallel.device_mesh(devices), **sizes)
     try:
         found = [jax.tree.map(by_group, next(chunks)) for _ in range(count)]
     finally:
@@ -84,7 +83,7 @@ def test_the_seed_and_the_groups_determine_the_patches(images):
 def test_workers_change_nothing(images):
     config = dataclasses.replace(images.config, workers=2)
     whole, _ = take(images, 3)
-    chunks = Stream(dataclasses.replace(images, config=config)).chunks(5, RECIPE, parallel.device_mesh(1))
+    chunks = Stream(dataclasses.replace(images, config=config)).chunks(5, parallel.device_mesh(1), **SIZES)
     try:
         found = [by_group(next(chunks)[0])]
         state = chunks.get_state()
@@ -99,7 +98,7 @@ def test_workers_change_nothing(images):
 
 def test_chunks_lie_on_the_devices_that_train_them(images):
     mesh = parallel.device_mesh(2)
-    chunks = Stream(images).chunks(5, RECIPE, mesh)
+    chunks = Stream(images).chunks(5, mesh, **SIZES)
     lr, _ = next(chunks)
     chunks.close()
     assert lr.shape[:4] == (2, 3, 2, 2)
@@ -111,7 +110,7 @@ def test_a_restored_stream_goes_on_where_it_was_saved(images, tmp_path):
     """Though chunks ahead of that were already made."""
     mesh, state = parallel.device_mesh(2), {"step": np.zeros(1)}
     whole, _ = take(images, 4, 2)
-    chunks = Stream(images).chunks(5, RECIPE, mesh)
+    chunks = Stream(images).chunks(5, mesh, **SIZES)
     with Checkpoints(tmp_path) as checkpoints:
         assert checkpoints.restore(state, chunks) is None
         for _ in range(2):
@@ -119,7 +118,7 @@ def test_a_restored_stream_goes_on_where_it_was_saved(images, tmp_path):
         checkpoints.save(2, {"step": np.full(1, 2.0)}, chunks)
         next(chunks)
     chunks.close()
-    again = Stream(images).chunks(5, RECIPE, mesh)
+    again = Stream(images).chunks(5, mesh, **SIZES)
     with Checkpoints(tmp_path) as checkpoints:
         assert checkpoints.restore(state, again)["step"] == 2
     found = [by_group(next(again)[0]) for _ in range(2)]
@@ -129,7 +128,7 @@ def test_a_restored_stream_goes_on_where_it_was_saved(images, tmp_path):
 
 def test_another_number_of_processes_is_refused(images, tmp_path):
     state = {"step": np.zeros(1)}
-    chunks = Stream(images).chunks(5, RECIPE, parallel.device_mesh(1))
+    chunks = Stream(images).chunks(5, parallel.device_mesh(1), **SIZES)
     with Checkpoints(tmp_path) as checkpoints:
         checkpoints.save(2, state, chunks)
     (saved,) = tmp_path.glob("2/data/process_0-of-1.json")
@@ -170,11 +169,10 @@ def test_shards_are_disjoint_and_together_everything(images, count, groups, seed
     crops=st.integers(1, 8),
 )
 def test_a_chunk_spreads_the_crops_of_an_image(chunk, batch, devices, each, crops):
-    recipe = TrainConfig(chunk=chunk, batch=batch)
     count = -(-chunk * batch // crops)
     label = np.arange(count * devices * each * crops).reshape(count, devices * each, crops)
     pixels = label[..., None, None, None] * np.ones((1, 1, 3), int)
-    lr, hr = arrange_chunk({"lr": pixels, "hr": pixels}, recipe=recipe, each=each)
+    lr, hr = arrange_chunk({"lr": pixels, "hr": pixels}, chunk=chunk, batch=batch, each=each)
     assert lr.shape == (devices, chunk, each, batch, 1, 1, 3)
     np.testing.assert_array_equal(lr, hr)
     image, rest = np.divmod(lr[..., 0, 0, 0], devices * each * crops)
@@ -190,7 +188,7 @@ def test_a_chunk_spreads_the_crops_of_an_image(chunk, batch, devices, each, crop
 def test_without_grain_the_pool_is_named(images, monkeypatch):
     monkeypatch.setitem(sys.modules, "grain", None)
     with pytest.raises(InputError, match=r"needs the package grain.*allowed is data\.pipeline pool"):
-        Stream(images).chunks(5, RECIPE, parallel.device_mesh(1))
+        Stream(images).chunks(5, parallel.device_mesh(1), **SIZES)
 
 
 def test_a_damaged_image_ends_training_with_its_name(images, tmp_path):
@@ -201,7 +199,7 @@ def test_a_damaged_image_ends_training_with_its_name(images, tmp_path):
     for name in damaged.names:
         file = tmp_path / name
         file.write_bytes(file.read_bytes()[:-100])
-    chunks = Stream(damaged).chunks(5, RECIPE, parallel.device_mesh(1))
+    chunks = Stream(damaged).chunks(5, parallel.device_mesh(1), **SIZES)
     with pytest.raises(InputError, match=r"\d\.png' cannot be read"):
         next(chunks)
     chunks.close()

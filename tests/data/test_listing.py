@@ -49,14 +49,7 @@ def test_what_is_left_out_is_counted(tmp_path):
     (tmp_path / "i.png").symlink_to(tmp_path / "i.png")
     found = list_folder(tmp_path)
     assert [path.name for path in found.images] == ["a.png"]
-    assert found.left == {
-        ".txt": 2,
-        ".eps": 1,
-        ".mpeg": 1,
-        "file": 1,
-        "folder": 1,
-        "special file": 2,
-    }
+    assert found.left == {".txt": 2, ".eps": 1, ".mpeg": 1, "file": 1, "folder": 1, "special file": 2}
     assert found.note.startswith("left out: 2 .txt, 2 special files, 1 ")
     for number in range(9):
         (tmp_path / f"x.{number}").write_bytes(b"")

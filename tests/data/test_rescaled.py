@@ -165,8 +165,7 @@ def test_grain_cuts_from_copies_too(config, workers):
         }
         for pair in images.load()
     }
-    recipe = TrainConfig(steps=9, chunk=9, batch=8)
-    chunks = Stream(images).chunks(0, recipe, parallel.device_mesh(1))
+    chunks = Stream(images).chunks(0, parallel.device_mesh(1), chunk=9, groups=1, batch=8)
     _, hr = next(chunks)
     chunks.close()
     cut = {patch.tobytes() for patch in np.asarray(hr).reshape(-1, 8, 8, 3)}

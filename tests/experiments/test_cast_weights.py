@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from cast_weights import CastWeights
 
+from dysr_jax.aot.compilations import count_compilations
 from dysr_jax.errors import InputError
 from dysr_jax.model.programs import compile_static, make_supernet
 from dysr_jax.model.sharing import compact, kept_branches
 from dysr_jax.model.space import parse_arch, uniform
 from dysr_jax.model.supernet import arch_params, init_params
-from dysr_jax.runtime.aot.compilations import count_compilations
 
 SPACE = uniform(slots=2, width=4, scale=2)
 NAMES = ["rq-c3-u1", "a2-c5-u2", "id-s3-u1"]

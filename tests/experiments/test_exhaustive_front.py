@@ -193,11 +193,7 @@ def test_report_counts_the_seeds_that_reach_99_percent(module, four):
     }
     found = module.report(four, options_of(module, seeds=3, share=0.75, population=2), curves)
     some, every = found["methods"]
-    assert (some["name"], some["seeds_at_99"], some["median_evaluations_to_99"]) == (
-        "some",
-        2,
-        None,
-    )
+    assert (some["name"], some["seeds_at_99"], some["median_evaluations_to_99"]) == ("some", 2, None)
     assert (every["name"], every["seeds_at_99"], every["median_evaluations_to_99"]) == ("all", 3, 2)
     assert (some["worst"], some["median"], some["best"]) == (0.98, 1.0, 1.0)
     assert (found["space_size"], found["front"], found["evaluations"]) == (4, 4, 3)

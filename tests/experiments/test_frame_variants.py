@@ -46,14 +46,7 @@ ENTRY %main (w: f32[3,3,8,8], x: bf16[1,4,4,8]) -> bf16[1,4,4,8] {
 
 
 def test_counts_of_an_executable():
-    assert counts(HLO) == {
-        "fusion": 1,
-        "copy": 2,
-        "conv": 1,
-        "bias conv": 2,
-        "cudnn fusion": 1,
-        "gemm": 1,
-    }
+    assert counts(HLO) == {"fusion": 1, "copy": 2, "conv": 1, "bias conv": 2, "cudnn fusion": 1, "gemm": 1}
 
 
 @pytest.fixture(scope="module")
@@ -76,13 +69,7 @@ def case(saved):
     return Case(Options(bundle=str(saved), output=36, rounds=1))
 
 
-EXACT = [
-    "weights cast",
-    "weights laid out",
-    "levels, then shuffle",
-    "shuffle words",
-    "no CUDA graphs",
-]
+EXACT = ["weights cast", "weights laid out", "levels, then shuffle", "shuffle words", "no CUDA graphs"]
 
 
 @pytest.mark.parametrize("name", [*EXACT, "residual outside cuDNN"])

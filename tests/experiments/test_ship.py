@@ -15,13 +15,7 @@ PATH = pathlib.Path(__file__).parents[2] / "experiments" / "ship.py"
 SCORES = {
     "scale": 2,
     "device": "a device",
-    "sets": {
-        "Set5": {
-            "images": 5,
-            "lr": "given",
-            "scores": {"bicubic": {"psnr_y": 33.66, "ssim_y": 0.93}},
-        }
-    },
+    "sets": {"Set5": {"images": 5, "lr": "given", "scores": {"bicubic": {"psnr_y": 33.66, "ssim_y": 0.93}}}},
 }
 
 
@@ -66,13 +60,5 @@ def test_members_are_a_front_of_the_cost_that_is_named(shipped, tiny_run):
 @pytest.mark.long
 def test_the_card_says_what_is_shipped(shipped):
     card = (shipped[1] / "README.md").read_text()
-    for words in (
-        "## x2",
-        '"scale": 2',
-        "33.66",
-        "Set5: 5 images, LR given",
-        "float16",
-        "commit",
-        '"patch"',
-    ):
+    for words in ("## x2", '"scale": 2', "33.66", "Set5: 5 images, LR given", "float16", "commit", '"patch"'):
         assert words in card

@@ -71,11 +71,7 @@ def test_kept_branches_are_those_that_occur():
     archs = archs_named("c3-id-u2", "s3-id-u1", "c3-a2-u2")
     names = SPACE.body[0]
     kept = kept_branches(SPACE, archs)
-    assert kept == (
-        (names.index("s3"), names.index("c3")),
-        (names.index("id"), names.index("a2")),
-        (0, 1),
-    )
+    assert kept == ((names.index("s3"), names.index("c3")), (names.index("id"), names.index("a2")), (0, 1))
 
 
 def test_archs_that_mix_what_was_kept_are_served_too(params):

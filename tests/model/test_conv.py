@@ -11,11 +11,7 @@ from jax import lax
 from dysr_jax.model import conv
 
 # [N, H, W], then channels in and out. Frames narrower than a kernel are all border.
-SHAPES = [
-    ((2, 7, 5), 3, 4),
-    ((3, 4, 9), 4, 1),
-    ((1, 1, 2), 1, 2),
-]
+SHAPES = [((2, 7, 5), 3, 4), ((3, 4, 9), 4, 1), ((1, 1, 2), 1, 2)]
 
 close = functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5)
 

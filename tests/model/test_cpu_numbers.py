@@ -128,8 +128,7 @@ def test_static_programs_and_stages_have_no_such_fusion(noisy_params):
 def in_float64(function, *arguments):
     """One operation after the other, so that nothing is fused, in float64."""
     wide = jax.tree.map(
-        lambda x: np.asarray(x, float) if np.asarray(x).dtype == np.float32 else np.asarray(x),
-        arguments,
+        lambda x: np.asarray(x, float) if np.asarray(x).dtype == np.float32 else np.asarray(x), arguments
     )
     with jax.enable_x64(True), jax.disable_jit():
         return jax.device_get(function(*wide))

@@ -9,18 +9,14 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
+from dysr_jax.aot.compilations import count_compilations
 from dysr_jax.errors import InputError
 from dysr_jax.model.branches import BODY
 from dysr_jax.model.space import SearchSpace, counts, uniform
 from dysr_jax.model.supernet import Supernet, init_params, slot_name, stored_kernels
 from dysr_jax.model.upsamplers import UPSAMPLERS, pixel_shuffle
-from dysr_jax.runtime.aot.compilations import count_compilations
 
-BRANCHES = [
-    *((0, name) for name in BODY),
-    *((1, name) for name in BODY),
-    *((2, name) for name in UPSAMPLERS),
-]
+BRANCHES = [*((0, name) for name in BODY), *((1, name) for name in BODY), *((2, name) for name in UPSAMPLERS)]
 """Slot and branch, for each of `full_space`."""
 
 LR = np.random.default_rng(0).random((2, 6, 5, 3), np.float32)

@@ -80,10 +80,7 @@ def test_an_uploaded_checkout_is_preferred(pip, tmp_path, monkeypatch):
 
 
 def test_without_a_network_one_line_says_so(pip):
-    pip.code, pip.stderr = (
-        1,
-        f"error: subprocess-exited-with-error\n{FATAL}note: not pip's problem\n",
-    )
+    pip.code, pip.stderr = (1, f"error: subprocess-exited-with-error\n{FATAL}note: not pip's problem\n")
     with pytest.raises(SystemExit) as stopped:
         pip.run()
     said = str(stopped.value)

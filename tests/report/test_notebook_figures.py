@@ -109,10 +109,7 @@ def test_constraints_divide_the_candidates(records):
 def test_the_truth_is_drawn_beside_what_was_found(tiny_run):
     check = bench_front(tiny_run.path)
     left, right = truth_figure(check).axes
-    assert [len(points.get_offsets()) for points in left.collections] == [
-        len(check.every),
-        len(check.found),
-    ]
+    assert [len(points.get_offsets()) for points in left.collections] == [len(check.every), len(check.found)]
     assert list(left.lines[0].get_ydata()) == [r.psnr_y for r in front(check.every)]
     np.testing.assert_allclose(right.lines[0].get_ydata(), 100 * np.array(check.shares))
 

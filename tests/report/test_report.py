@@ -17,12 +17,7 @@ from dysr_jax.bundle.steps import SlotChange, Step
 from dysr_jax.data.degradation import upscale
 from dysr_jax.data.sources import load_pairs
 from dysr_jax.model.space import largest, mult_adds, parameters, parse_arch
-from dysr_jax.report.tables import (
-    format_table,
-    members_table,
-    steps_table,
-    switch_table,
-)
+from dysr_jax.report.tables import format_table, members_table, steps_table, switch_table
 from dysr_jax.results import pareto_json
 from dysr_jax.runtime.bank import Bank
 from dysr_jax.runtime.switching import SwitchReport
@@ -204,9 +199,7 @@ def assert_aligned(table):
 
 
 @pytest.mark.parametrize(
-    "rows",
-    [[], [["a", "1", ""]], [["a much longer name", "1.25", "x"], ["b", "1234567.00", "yy"]]],
-    ids=len,
+    "rows", [[], [["a", "1", ""]], [["a much longer name", "1.25", "x"], ["b", "1234567.00", "yy"]]], ids=len
 )
 def test_format_table_is_aligned(rows):
     table = format_table(["name", "dB", "a long head"], rows)
@@ -245,9 +238,7 @@ STEP = Step(
 
 def test_steps_table():
     many = dataclasses.replace(
-        STEP,
-        target="a longer name",
-        slots=tuple(SlotChange(i, f"slot{i:02d}", "r1", "id") for i in range(5)),
+        STEP, target="a longer name", slots=tuple(SlotChange(i, f"slot{i:02d}", "r1", "id") for i in range(5))
     )
     table = steps_table([STEP, many])
     assert_aligned(table)

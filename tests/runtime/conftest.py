@@ -4,7 +4,7 @@ import jax
 import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
-from dysr_jax.runtime.aot.executables import ExecutableCache
+from dysr_jax.aot.executables import ExecutableCache
 
 
 @pytest.fixture

@@ -9,12 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from dysr_jax.aot.compilations import count_compilations
 from dysr_jax.bundle.bundle import make_bundle, make_member
 from dysr_jax.errors import InputError
 from dysr_jax.model import branches, programs
 from dysr_jax.model.programs import make_supernet
 from dysr_jax.model.space import uniform
-from dysr_jax.runtime.aot.compilations import count_compilations
 from dysr_jax.runtime.bank import Background, Bank
 from dysr_jax.runtime.chain import Chain
 from dysr_jax.runtime.switching import measure_switching
@@ -119,12 +119,7 @@ def test_what_was_not_prepared_is_refused(bundle, bank, frame):
 
 @pytest.mark.parametrize(
     ("shape", "dtype"),
-    [
-        ((6, 8), np.uint8),
-        ((1, 1, 6, 8, 3), np.uint8),
-        ((6, 8, 4), np.uint8),
-        ((6, 8, 3), np.float32),
-    ],
+    [((6, 8), np.uint8), ((1, 1, 6, 8, 3), np.uint8), ((6, 8, 4), np.uint8), ((6, 8, 3), np.float32)],
 )
 def test_only_uint8_rgb_frames_are_taken(bank, shape, dtype):
     with pytest.raises(InputError, match=r"frame of .*: allowed is \[H, W, 3\] uint8, or \[N"):

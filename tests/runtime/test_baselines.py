@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
+from dysr_jax.aot.compilations import count_compilations
+from dysr_jax.aot.executables import ExecutableCache
 from dysr_jax.bench.switch.reload import Shelf, write_shelf
 from dysr_jax.bench.switch.servers import STRATEGIES
 from dysr_jax.errors import InputError
 from dysr_jax.model.sharing import ensemble_weight_bytes, union_weight_bytes
 from dysr_jax.model.space import parameters
-from dysr_jax.runtime.aot.compilations import count_compilations
-from dysr_jax.runtime.aot.executables import ExecutableCache
 from dysr_jax.runtime.bank import Bank
 
 SHAPE = (6, 8)

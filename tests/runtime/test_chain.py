@@ -10,6 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dysr_jax.aot.compilations import count_compilations
+from dysr_jax.aot.executables import ExecutableCache
+from dysr_jax.aot.memory import Memory
 from dysr_jax.bundle.bundle import make_bundle, make_member
 from dysr_jax.errors import InputError
 from dysr_jax.model.branches import BODY, Identity
@@ -18,9 +21,6 @@ from dysr_jax.model.space import counts, size, uniform
 from dysr_jax.model.stages import branch_part, head_part
 from dysr_jax.model.supernet import arch_params, init_params
 from dysr_jax.model.upsamplers import UPSAMPLERS
-from dysr_jax.runtime.aot.compilations import count_compilations
-from dysr_jax.runtime.aot.executables import ExecutableCache
-from dysr_jax.runtime.aot.memory import Memory
 from dysr_jax.runtime.chain import Chain
 
 SPACE = uniform(slots=2, width=4, scale=2)  # every registered branch in both slots

@@ -4,9 +4,9 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 
+from dysr_jax.aot.executables import Executable
+from dysr_jax.aot.memory import Memory
 from dysr_jax.errors import InputError
-from dysr_jax.runtime.aot.executables import Executable
-from dysr_jax.runtime.aot.memory import Memory
 from dysr_jax.runtime.executable_lru import Entry, Held, Program
 
 
@@ -79,8 +79,7 @@ def test_keep_counts_executables_but_what_is_asked_for_together_stays():
 
 sizes = st.tuples(st.integers(0, 40), st.integers(0, 40))
 steps = st.one_of(
-    st.sampled_from("abcdef"),
-    st.dictionaries(st.sampled_from("abcdef"), sizes, min_size=1, max_size=4),
+    st.sampled_from("abcdef"), st.dictionaries(st.sampled_from("abcdef"), sizes, min_size=1, max_size=4)
 )
 
 

@@ -6,12 +6,12 @@ import jax
 import numpy as np
 import pytest
 
+from dysr_jax.aot.compilations import count_compilations
 from dysr_jax.bundle.bundle import make_bundle, make_member
 from dysr_jax.errors import InputError
 from dysr_jax.model.programs import make_supernet
 from dysr_jax.model.space import parse_arch, uniform
 from dysr_jax.model.supernet import init_params
-from dysr_jax.runtime.aot.compilations import count_compilations
 from dysr_jax.runtime.serving import Asked, Serving
 
 SPACE = uniform(slots=2, width=4, scale=2, branches=("id", "c3", "s3"))

@@ -141,10 +141,7 @@ def test_time_spent_waiting_for_the_encoder_is_not_the_devices():
             return self.image
 
     stream = Stream(
-        lambda image, member: Output(image),
-        FixedPolicy("best"),
-        RUNGS,
-        StreamOptions(fps=20.0, in_flight=3),
+        lambda image, member: Output(image), FixedPolicy("best"), RUNGS, StreamOptions(fps=20.0, in_flight=3)
     )
     trace = stream.run(images(15), lambda image, when: time.sleep(0.06))
     assert np.median([frame.frame_ms for frame in trace.frames]) < 50

@@ -63,18 +63,7 @@ WORD = json.dumps({**RECORDS[1]._asdict(), "psnr_y": "high"}).encode()
 
 @pytest.mark.parametrize(
     "damage",
-    [
-        b"",
-        b"{",
-        b"[]",
-        b"7",
-        b"null",
-        b'{"name": "x"}',
-        b'{"arch": 3}',
-        WORD,
-        b"\x00\x00",
-        b"\xff\xfe",
-    ],
+    [b"", b"{", b"[]", b"7", b"null", b'{"name": "x"}', b'{"arch": 3}', WORD, b"\x00\x00", b"\xff\xfe"],
 )
 def test_a_damaged_line_is_named(written, damage):
     lines = written.read_bytes().splitlines()

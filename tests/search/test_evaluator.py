@@ -10,13 +10,13 @@ import pytest
 from skimage.color import rgb2ycbcr
 
 from dysr_jax import parallel
+from dysr_jax.aot.compilations import count_compilations
 from dysr_jax.data.examples import Pair
 from dysr_jax.errors import InputError
 from dysr_jax.metrics import mse_y, psnr
 from dysr_jax.model.programs import frame_program, make_supernet
 from dysr_jax.model.space import SearchSpace, sample, to_archs, uniform
 from dysr_jax.model.supernet import init_params
-from dysr_jax.runtime.aot.compilations import count_compilations
 from dysr_jax.search import evaluator
 from dysr_jax.search.evaluator import MEMORY_SHARE, Evaluator
 from dysr_jax.search.patches import Patches, grid_patches
@@ -60,10 +60,7 @@ def test_patches_are_where_they_say(count, scale):
 
 @pytest.mark.parametrize(
     ("count", "expected"),
-    [
-        (4, {(0, 0), (0, 20), (10, 0), (10, 20)}),
-        (9, {(r, c) for r in (0, 5, 10) for c in (0, 10, 20)}),
-    ],
+    [(4, {(0, 0), (0, 20), (10, 0), (10, 20)}), (9, {(r, c) for r in (0, 5, 10) for c in (0, 10, 20)})],
 )
 def test_the_grid_is_even_and_reaches_the_corners(count, expected):
     patches = grid_patches([map_pair(0, 16, 26, 2)], count, 6)

@@ -10,30 +10,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dysr_jax.device import package_version
 from dysr_jax.errors import InputError
 from dysr_jax.model.branches import BODY, Branch
 from dysr_jax.model.programs import make_supernet
-from dysr_jax.model.space import (
-    SearchSpace,
-    arch_name,
-    counts,
-    parse_arch,
-    smallest,
-    uniform,
-    validate,
-)
+from dysr_jax.model.space import SearchSpace, arch_name, counts, parse_arch, smallest, uniform, validate
 from dysr_jax.model.supernet import init_params
 from dysr_jax.search import probing
-from dysr_jax.search.latency import (
-    LatencyTable,
-    fit_table,
-    load_table,
-    predict,
-    save_table,
-    table_key,
-)
+from dysr_jax.search.latency import LatencyTable, fit_table, load_table, predict, save_table, table_key
 from dysr_jax.search.probing import device_table, drawn_archs, leave_one_out, measure_table, probes
+from dysr_jax.version import package_version
 
 PLANTED = {"id": 0.0, "s3": 0.25, "c3": 0.5, "r1": 1.0, "u1": 0.0, "u2": 0.125}
 

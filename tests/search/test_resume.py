@@ -85,14 +85,7 @@ def test_what_is_no_state_at_all(path, content):
     assert resume.load(path.parent, fresh()) is None
 
 
-@pytest.mark.parametrize(
-    "other",
-    [
-        {"population": 7},
-        {"objectives": 3},
-        {"impl": "rbg"},
-    ],
-)
+@pytest.mark.parametrize("other", [{"population": 7}, {"objectives": 3}, {"impl": "rbg"}])
 def test_a_state_of_another_shape_is_not_taken(path, other):
     assert resume.load(path.parent, fresh()) is not None
     assert resume.load(path.parent, fresh(**other)) is None
@@ -108,8 +101,7 @@ def test_a_state_belongs_to_its_archive(path, archive, state):
 
 
 @pytest.mark.parametrize(
-    "other",
-    [{"objectives": ("latency_ms", "psnr_y")}, {"max_latency_ms": 2.0}, {"min_psnr_y": 30.0}],
+    "other", [{"objectives": ("latency_ms", "psnr_y")}, {"max_latency_ms": 2.0}, {"min_psnr_y": 30.0}]
 )
 def test_a_state_that_was_judged_otherwise_does_not_belong(archive, state, other):
     config = dataclasses.replace(CONFIG, **other)

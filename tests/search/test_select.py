@@ -87,9 +87,7 @@ def test_without_sharing_it_is_the_subset_of_largest_hypervolume(seed):
 
 
 @given(
-    seed=st.integers(0, 2**16),
-    members=st.integers(2, 6),
-    weights=st.tuples(st.floats(0, 3), st.floats(0, 3)),
+    seed=st.integers(0, 2**16), members=st.integers(2, 6), weights=st.tuples(st.floats(0, 3), st.floats(0, 3))
 )
 def test_more_weight_never_raises_the_cost_nor_the_hypervolume(seed, members, weights):
     front = as_records(*random_front(seed, 12))

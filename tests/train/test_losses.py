@@ -81,8 +81,7 @@ def np_frequency(a, b):
 
 
 @pytest.mark.parametrize(
-    ("found", "expected"),
-    [(l1, np_l1), (charbonnier, np_charbonnier), (frequency_l1, np_frequency)],
+    ("found", "expected"), [(l1, np_l1), (charbonnier, np_charbonnier), (frequency_l1, np_frequency)]
 )
 def test_a_loss_is_numpy_s(found, expected):
     np.testing.assert_allclose(found(OUTPUT, TARGET), expected(OUTPUT, TARGET), rtol=1e-5)

@@ -11,13 +11,7 @@ from jax.flatten_util import ravel_pytree
 
 from dysr_jax.model.space import uniform
 from dysr_jax.train.config import TrainConfig
-from dysr_jax.train.state import (
-    _schedule,
-    apply_gradients,
-    init_state,
-    to_pytrees,
-    to_vectors,
-)
+from dysr_jax.train.state import _schedule, apply_gradients, init_state, to_pytrees, to_vectors
 
 CONFIG = TrainConfig(steps=8, warmup=2, clip=0.5, learning_rate=1e-2, schedule="constant", weight_decay=0.1)
 

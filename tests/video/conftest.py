@@ -143,12 +143,7 @@ def upscaled(source, target, **options):
     with (
         open_video(source) as reader,
         open_writer(
-            target,
-            width=2 * reader.width,
-            height=2 * reader.height,
-            rate=reader.rate,
-            like=reader,
-            **options,
+            target, width=2 * reader.width, height=2 * reader.height, rate=reader.rate, like=reader, **options
         ) as writer,
     ):
         for image, time in reader.frames():

@@ -135,10 +135,7 @@ def test_a_gap_in_the_pictures_alone_is_kept():
     assert not line.joined
 
 
-@given(
-    st.lists(st.integers(0, 2**33 - 1), min_size=1, max_size=5),
-    st.integers(1, 20),
-)
+@given(st.lists(st.integers(0, 2**33 - 1), min_size=1, max_size=5), st.integers(1, 20))
 def test_whatever_the_clock_says_a_film_goes_on(starts, length):
     """Parts that begin anywhere are one behind the other."""
     line = timeline()

@@ -204,10 +204,7 @@ def test_a_reader_of_standard_output_that_ends_is_a_broken_pipe(monkeypatch):
     kept = os.dup(1)
     os.dup2(writing, 1)
     try:
-        with (
-            pytest.raises(BrokenPipeError),
-            open_writer("-", width=32, height=24, rate=RATE) as writer,
-        ):
+        with pytest.raises(BrokenPipeError), open_writer("-", width=32, height=24, rate=RATE) as writer:
             for number in range(1000):
                 writer.write(picture(number), number / RATE)
         assert writer.frames < 1000
@@ -359,10 +356,7 @@ def test_an_older_ffmpeg_keeps_the_fragments(films, tmp_path, monkeypatch):
     write(tmp_path / "old.mp4")
     monkeypatch.undo()
     write(tmp_path / "new.mp4")
-    assert [b"mfra" in (tmp_path / name).read_bytes() for name in ("old.mp4", "new.mp4")] == [
-        True,
-        False,
-    ]
+    assert [b"mfra" in (tmp_path / name).read_bytes() for name in ("old.mp4", "new.mp4")] == [True, False]
     for name in ("old.mp4", "new.mp4"):
         times = [frame.pts * frame.time_base for frame in films.decoded(tmp_path / name)]
         assert times == [Fraction(n, 25) for n in range(10)]

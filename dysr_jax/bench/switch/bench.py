@@ -126,11 +126,7 @@ def _result(rest: Rest, fit: Sequence[str], fps: float) -> dict[str, Any]:
 
 
 def _check(
-    strategies: Sequence[str],
-    switches: int,
-    steady: int,
-    fps: float,
-    frame: tuple[int, int] | None,
+    strategies: Sequence[str], switches: int, steady: int, fps: float, frame: tuple[int, int] | None
 ) -> None:
     for name in strategies:
         if name not in STRATEGIES:

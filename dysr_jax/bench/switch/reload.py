@@ -14,16 +14,19 @@ import chex
 import jax
 import numpy as np
 
-from dysr_jax.bundle.bundle import Bundle
+from dysr_jax.aot import (
+    Executable,
+    ExecutableCache,
+    Memory,
+    compiled_executable,
+    static_executable,
+    tree_bytes,
+    workspace_bytes,
+)
+from dysr_jax.bundle import Bundle
 from dysr_jax.errors import InputError
-from dysr_jax.model.programs import compile_static
-from dysr_jax.model.sharing import compact
-from dysr_jax.model.supernet import Params, Supernet
-from dysr_jax.model.weights import from_bytes, to_bytes
-from dysr_jax.runtime.aot.executables import Executable, ExecutableCache, compiled_executable
-from dysr_jax.runtime.aot.memory import Memory, tree_bytes, workspace_bytes
-from dysr_jax.runtime.aot.static import static_executable
-from dysr_jax.runtime.bank import FrameShape
+from dysr_jax.model import Params, Supernet, compact, compile_static, from_bytes, to_bytes
+from dysr_jax.runtime import FrameShape
 
 SHARED: Final = "shared.safetensors"
 

@@ -19,17 +19,21 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from dysr_jax.aot import (
+    Executable,
+    ExecutableCache,
+    Memory,
+    Parts,
+    branches_digest,
+    lowered_digest,
+    tree_bytes,
+    workspace_bytes,
+)
 from dysr_jax.bench.switch.reload import Model, ReloadCached, ReloadCompiled, Shelf, read_model
-from dysr_jax.bundle.bundle import Bundle
+from dysr_jax.bundle import Bundle
 from dysr_jax.compiling import exact_options, jit
-from dysr_jax.model.programs import frame_program
-from dysr_jax.model.space import Arch
-from dysr_jax.model.supernet import Params
-from dysr_jax.runtime.aot.executables import Executable, ExecutableCache
-from dysr_jax.runtime.aot.fingerprint import Parts, branches_digest, lowered_digest
-from dysr_jax.runtime.aot.memory import Memory, tree_bytes, workspace_bytes
-from dysr_jax.runtime.bank import Bank, FrameShape
-from dysr_jax.runtime.chain import Chain
+from dysr_jax.model import Arch, Params, frame_program
+from dysr_jax.runtime import Bank, Chain, FrameShape
 from dysr_jax.threads import in_threads
 
 

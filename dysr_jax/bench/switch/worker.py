@@ -12,13 +12,12 @@ from typing import Any, Final, NamedTuple
 import jax
 import numpy as np
 
+from dysr_jax.aot import ExecutableCache, count_compilations
 from dysr_jax.bench.switch.reload import Shelf, write_shelf
 from dysr_jax.bench.switch.servers import STRATEGIES
-from dysr_jax.bundle.pretrained import find_bundle
+from dysr_jax.bundle import find_bundle
 from dysr_jax.device import device_name, resident_bytes
-from dysr_jax.runtime.aot.compilations import count_compilations
-from dysr_jax.runtime.aot.executables import ExecutableCache
-from dysr_jax.runtime.bank import Bank
+from dysr_jax.runtime import Bank
 from dysr_jax.timing import undisturbed_ms
 
 REST_ROUNDS: Final = 15
@@ -52,11 +51,7 @@ class Stage:
     """
 
     def __init__(
-        self,
-        bundle: str | None,
-        scale: int | None,
-        frame: tuple[int, int] | None,
-        members: tuple[str, ...],
+        self, bundle: str | None, scale: int | None, frame: tuple[int, int] | None, members: tuple[str, ...]
     ) -> None:
         self._given = bundle, scale, frame, members
 

@@ -1,1 +1,7 @@
 """The same layers in PyTorch, for benchmarks side by side."""
+
+from etils import epy
+
+with epy.lazy_api_imports(globals()):  # each is imported when it is first used
+    from dysr_jax.bench.torch.frames import FrameModule, Served, serve, torch_device, without_torch
+    from dysr_jax.bench.torch.layers import Place, head, layer

@@ -16,8 +16,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 
 from dysr_jax.bench.torch.layers import Layer, Place, Weights, head, layer
-from dysr_jax.model.space import Arch, SearchSpace
-from dysr_jax.model.supernet import Params
+from dysr_jax.model import Arch, Params, SearchSpace
 
 EAGER = "eager"
 

@@ -13,18 +13,19 @@ import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 
-from dysr_jax.model.branches import (
+from dysr_jax.model import (
     Bottleneck,
     Branch,
     Conv,
     Identity,
+    Params,
     ResidualPair,
+    SearchSpace,
     Separable,
+    SubPixel,
+    cut_all,
+    slot_name,
 )
-from dysr_jax.model.kernels import cut_all
-from dysr_jax.model.space import SearchSpace
-from dysr_jax.model.supernet import Params, slot_name
-from dysr_jax.model.upsamplers import SubPixel
 
 Weights = Mapping[str, torch.Tensor]
 Layer = Callable[[Weights, torch.Tensor], torch.Tensor]

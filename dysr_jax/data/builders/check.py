@@ -17,7 +17,7 @@ from dysr_jax.data.builders.datasets import Group, Place
 from dysr_jax.data.examples import check_fit, listed
 from dysr_jax.data.files import Duplicates, copies_error, later_copies, list_images
 from dysr_jax.data.folders import pair_files
-from dysr_jax.data.images.read import read_image
+from dysr_jax.data.images import read_image
 from dysr_jax.errors import InputError
 
 

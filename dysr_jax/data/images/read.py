@@ -20,19 +20,8 @@ from dysr_jax.atomic import replacing
 from dysr_jax.data.images import png
 from dysr_jax.data.images.formats import MAX_PIXELS, check_pixels, open_image, writable
 from dysr_jax.data.images.metadata import Metadata, read_metadata, turn_upright
-from dysr_jax.data.images.pixels import (
-    from_image,
-    from_levels,
-    is_sixteen_bit_colour,
-    on_white,
-    read_levels,
-)
-from dysr_jax.data.images.profiles import (
-    check_range,
-    container_colours,
-    inks_to_screen,
-    usable_profile,
-)
+from dysr_jax.data.images.pixels import from_image, from_levels, is_sixteen_bit_colour, on_white, read_levels
+from dysr_jax.data.images.profiles import check_range, container_colours, inks_to_screen, usable_profile
 from dysr_jax.data.images.save import OPAQUE, fitted, save_options
 from dysr_jax.data.images.tiff import grey_range, is_tiff, read_odd_tiff
 from dysr_jax.errors import InputError

@@ -1,1 +1,6 @@
 """The report of a run as one HTML file that needs neither a network nor other files."""
+
+from etils import epy
+
+with epy.lazy_api_imports(globals()):  # each is imported when it is first used
+    from dysr_jax.report.html.write import with_image, write_report

@@ -13,16 +13,15 @@ from typing import Any, Final
 
 import numpy as np
 
-from dysr_jax.bundle.steps import member_steps
-from dysr_jax.model.space import SearchSpace
-from dysr_jax.model.supernet import slot_name
+from dysr_jax.bundle import member_steps
+from dysr_jax.model import SearchSpace, slot_name
 from dysr_jax.report.candidates import Candidates, Growth, growth
 from dysr_jax.report.comparison import Comparison
 from dysr_jax.report.html.packing import Packer
 from dysr_jax.report.rundata import RunData, Streamed
 from dysr_jax.results import Results, predictions
-from dysr_jax.search.objectives import costs
-from dysr_jax.train.log import Curve
+from dysr_jax.search import costs
+from dysr_jax.train import Curve
 
 MOST_BYTES: Final = 1_200_000
 """Of all pictures of a page."""

@@ -15,13 +15,13 @@ from typing import Final
 from etils import epath
 
 from dysr_jax.atomic import exclusive, is_remote, replacing
-from dysr_jax.bundle.bundle import load_bundle
-from dysr_jax.device import package_version
+from dysr_jax.bundle import load_bundle
 from dysr_jax.errors import InputError
 from dysr_jax.report.comparison import compare_on
 from dysr_jax.report.html.content import content
 from dysr_jax.report.html.packing import Packer, squeeze
 from dysr_jax.report.rundata import RunData, read_run
+from dysr_jax.version import package_version
 
 SCRIPTS: Final = (
     "data",

@@ -16,13 +16,9 @@ import numpy as np
 from etils import epath
 
 from dysr_jax.atomic import replacing
-from dysr_jax.bench.front import FrontCheck
-from dysr_jax.bundle.bundle import Member
-from dysr_jax.search.archive import Record
-from dysr_jax.search.config import SearchConfig
-from dysr_jax.search.members import front
-from dysr_jax.search.objectives import violation
-from dysr_jax.search.select import SharingPoint
+from dysr_jax.bench import FrontCheck
+from dysr_jax.bundle import Member
+from dysr_jax.search import Record, SearchConfig, SharingPoint, front, violation
 
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#999999"
 """From the colour-blind safe palette of Okabe & Ito 2008."""
@@ -143,11 +139,7 @@ def busiest_corner(image: np.ndarray, side: int) -> tuple[int, int]:
 
 
 def samples_figure(
-    path: epath.PathLike,
-    images: Mapping[str, np.ndarray],
-    scale: int,
-    *,
-    side: int = 160,
+    path: epath.PathLike, images: Mapping[str, np.ndarray], scale: int, *, side: int = 160
 ) -> None:
     """The same detail of several images beside each other.
 

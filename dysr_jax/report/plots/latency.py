@@ -9,9 +9,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from dysr_jax.bench.latency import Profile
+from dysr_jax.bench import Profile
 from dysr_jax.report.plots.front import BLUE, GREY, ORANGE, save_figure
-from dysr_jax.search.schedule import deal
+from dysr_jax.search import deal
 
 _MARKS: Final = (("o", BLUE), ("D", ORANGE))
 """Shape and colour of each group."""

@@ -12,9 +12,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from dysr_jax.bundle.bundle import Member
-from dysr_jax.model.sharing import ensemble_weight_bytes, union_weight_bytes
-from dysr_jax.model.space import Arch, SearchSpace
+from dysr_jax.bundle import Member
+from dysr_jax.model import Arch, SearchSpace, ensemble_weight_bytes, union_weight_bytes
 from dysr_jax.report.comparison import Comparison
 from dysr_jax.report.plots.front import BLUE, ORANGE, busiest_corner, draw_members, draw_samples
 from dysr_jax.report.plots.style import COLOURS, COLUMN, PAGE, new_figure

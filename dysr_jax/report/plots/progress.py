@@ -12,10 +12,8 @@ import numpy as np
 from dysr_jax.report.candidates import Candidates, growth
 from dysr_jax.report.plots.front import BLUE, GREY, ORANGE, draw_candidates
 from dysr_jax.report.plots.style import COLOURS, COLUMN, new_figure
-from dysr_jax.search.archive import Record
-from dysr_jax.search.members import front
-from dysr_jax.search.pareto import hypervolume
-from dysr_jax.train.log import Curve
+from dysr_jax.search import Record, front, hypervolume
+from dysr_jax.train import Curve
 
 MARGIN = 0.05
 """Of the ranges, left free at the axes' ends."""

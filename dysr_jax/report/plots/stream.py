@@ -13,14 +13,13 @@ from typing import Any, Final
 import numpy as np
 from etils import epath
 
-from dysr_jax.bundle.bundle import Member
+from dysr_jax.bundle import Member
 from dysr_jax.report.plots.front import BLUE, GREY, ORANGE, save_figure
 from dysr_jax.report.plots.latency import draw_predictions
 from dysr_jax.report.plots.style import COLUMN, PAGE, new_figure
 from dysr_jax.report.rundata import Streamed
 from dysr_jax.results import Prediction
-from dysr_jax.runtime.switching import SwitchReport
-from dysr_jax.runtime.trace import Trace
+from dysr_jax.runtime import SwitchReport, Trace
 
 Load = tuple[float, float]
 """Seconds since the stream began, and from then on this many busy processes beside it."""
@@ -227,11 +226,7 @@ def _bytes(axes: Any, rows: list[dict[str, Any]]) -> None:
 
 
 def walk_figure(
-    members: Sequence[Member],
-    frames: SwitchReport,
-    psnr_y: Mapping[str, float],
-    *,
-    bicubic_psnr_y: float,
+    members: Sequence[Member], frames: SwitchReport, psnr_y: Mapping[str, float], *, bicubic_psnr_y: float
 ) -> Any:
     """A Matplotlib figure: frame times of the members, and PSNR-Y against them.
 

@@ -38,6 +38,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from dysr_jax.errors import InputError
+from dysr_jax.fields import from_dict
 from dysr_jax.runtime.policy.base import Observation, Rung, sort_rungs
 
 
@@ -81,8 +82,6 @@ class AdaptiveState:
         Raises:
             InputError: a key or value that no state has.
         """
-        from dysr_jax.config import from_dict
-
         return from_dict(cls, fields, "policy state")
 
     @property

@@ -21,7 +21,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
 from dysr_jax.errors import InputError
-from dysr_jax.model.space import canonical_name
+from dysr_jax.model import canonical_name
 
 S = TypeVar("S")
 """A policy's state. JSON of `dataclasses.asdict` goes into traces where it is a dataclass."""

@@ -87,10 +87,7 @@ def test_a_row_of_planted_times():
             "steady_frames": 6,
         }
     )
-    assert [(m["name"], m["switches"], m["steady_frames"]) for m in members] == [
-        ("a", 2, 4),
-        ("b", 1, 2),
-    ]
+    assert [(m["name"], m["switches"], m["steady_frames"]) for m in members] == [("a", 2, 4), ("b", 1, 2)]
     assert members[0]["switch_ms_p50"] == pytest.approx(29)
     assert members[0]["steady_ms_p99"] == pytest.approx(steady_a)
 
@@ -350,10 +347,7 @@ def test_a_stage_that_fails_is_told_in_one_line():
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        (
-            {"strategies": ("fused", "magic")},
-            "^strategies 'magic': allowed are fused, chained, lax",
-        ),
+        ({"strategies": ("fused", "magic")}, "^strategies 'magic': allowed are fused, chained, lax"),
         ({"strategies": ()}, "^strategies is empty: allowed are fused"),
         ({"switches": 0}, "^switches 0: allowed is 1 or more$"),
         ({"steady": 0}, "^steady 0: allowed is 1 or more$"),

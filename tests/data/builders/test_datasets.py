@@ -42,11 +42,7 @@ def assert_holds(source, names, hr, lr=None):
 
 @pytest.mark.parametrize(
     ("split", "part", "numbers"),
-    [
-        ("", "train", range(1, 5)),
-        (":train", "train", range(1, 5)),
-        (":validation", "valid", (801, 802)),
-    ],
+    [("", "train", range(1, 5)), (":train", "train", range(1, 5)), (":validation", "valid", (801, 802))],
 )
 @pytest.mark.parametrize("above", [False, True])
 def test_div2k(div2k, split, part, numbers, above):
@@ -63,11 +59,7 @@ def test_the_default_config_is_x4_and_each_scale_has_its_own(div2k):
     assert built("dysr_div2k", div2k, "dysr_div2k")[0].lr.shape == (2, 4, 3)
     with pytest.raises(InputError, match=r"scale 4, the space's is 2; .* dysr_div2k/bicubic_x2"):
         open_source("tfds:dysr_div2k", 2)
-    assert built("dysr_div2k/bicubic_x2", div2k, "dysr_div2k/bicubic_x2", 2)[0].lr.shape == (
-        4,
-        8,
-        3,
-    )
+    assert built("dysr_div2k/bicubic_x2", div2k, "dysr_div2k/bicubic_x2", 2)[0].lr.shape == (4, 8, 3)
 
 
 def test_hr_alone_fits_every_scale(div2k):

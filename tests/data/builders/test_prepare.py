@@ -190,8 +190,7 @@ class TestRefused:
         image = read_image(div2k / "DIV2K_valid_HR/0801.png")
         write_image(div2k / "DIV2K_train_HR/0005.bmp", image)
         shutil.copy(
-            div2k / "DIV2K_valid_LR_bicubic/X4/0801x4.png",
-            div2k / "DIV2K_train_LR_bicubic/X4/0005x4.png",
+            div2k / "DIV2K_valid_LR_bicubic/X4/0801x4.png", div2k / "DIV2K_train_LR_bicubic/X4/0005x4.png"
         )
         said = self.refused(NAME, div2k)
         assert "duplicates, 1 in all: 'train/0005.bmp = validation/0801.png'" in said

@@ -192,11 +192,7 @@ def test_nothing_of_the_process_is_changed(write):
         list(pool.map(read_picture, paths))
         list(pool.map(image_shape, paths))
     assert warnings.filters == filters
-    assert limits == (
-        PngImagePlugin.MAX_TEXT_CHUNK,
-        Image.MAX_IMAGE_PIXELS,
-        ImageFile.LOAD_TRUNCATED_IMAGES,
-    )
+    assert limits == (PngImagePlugin.MAX_TEXT_CHUNK, Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES)
 
 
 def test_the_limit_of_pixels_is_our_own(tmp_path, monkeypatch):

@@ -11,13 +11,7 @@ from PIL import Image, ImageCms
 
 from dysr_jax.data.files import image_shape, list_images
 from dysr_jax.data.images.metadata import Metadata
-from dysr_jax.data.images.read import (
-    bits_of,
-    read_grey_or_rgb,
-    read_image,
-    read_picture,
-    write_image,
-)
+from dysr_jax.data.images.read import bits_of, read_grey_or_rgb, read_image, read_picture, write_image
 from dysr_jax.errors import InputError
 
 

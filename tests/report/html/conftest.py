@@ -88,12 +88,7 @@ def driver():
     options = webdriver.ChromeOptions()
     options.binary_location = browser
     # Software stands in for the graphics card; a container has little shared memory.
-    for flag in (
-        "headless=new",
-        "no-sandbox",
-        "disable-dev-shm-usage",
-        "enable-unsafe-swiftshader",
-    ):
+    for flag in ("headless=new", "no-sandbox", "disable-dev-shm-usage", "enable-unsafe-swiftshader"):
         options.add_argument(f"--{flag}")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     service = webdriver.ChromeService(executable_path=chromedriver)

@@ -17,17 +17,7 @@ from .conftest import STEADY, Page
 
 pytestmark = pytest.mark.browser
 
-PLOTS = (
-    "front",
-    "measured",
-    "growth",
-    "training",
-    "latency",
-    "bytes",
-    "sharing",
-    "switch",
-    "steady",
-)
+PLOTS = ("front", "measured", "growth", "training", "latency", "bytes", "sharing", "switch", "steady")
 
 
 @pytest.fixture(scope="module")

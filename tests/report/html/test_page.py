@@ -89,10 +89,7 @@ def test_pictures_keep_to_their_bytes(most):
     rng = np.random.default_rng(0)
     smooth = np.cumsum(np.cumsum(rng.normal(size=(120, 120, 3)), 0), 1)
     noise = rng.integers(0, 256, (120, 120, 3))
-    given = [
-        ((smooth - smooth.min()) / np.ptp(smooth) * 255).astype(np.uint8),
-        noise.astype(np.uint8),
-    ]
+    given = [((smooth - smooth.min()) / np.ptp(smooth) * 255).astype(np.uint8), noise.astype(np.uint8)]
     files, how = pictures.encode(given, most)
     decoded = [np.asarray(Image.open(io.BytesIO(file))) for file in files]
     if most > 10**6:
@@ -203,8 +200,7 @@ def test_a_run_whose_name_is_not_utf_8(begun):
 
 
 @pytest.mark.parametrize(
-    ("out", "said"),
-    [("page.png", r"allowed is a \.html file"), ("gone/page.html", "a folder that exists")],
+    ("out", "said"), [("page.png", r"allowed is a \.html file"), ("gone/page.html", "a folder that exists")]
 )
 def test_places_that_cannot_be(begun, out, said):
     with pytest.raises(InputError, match=said):

@@ -78,8 +78,7 @@ def test_rungs_that_cannot_be_told_apart():
 
 
 @pytest.mark.parametrize(
-    ("given_name", "expected"),
-    [("slow", "slow"), ("fastest", "fast"), ("best", "middle")],
+    ("given_name", "expected"), [("slow", "slow"), ("fastest", "fast"), ("best", "middle")]
 )
 def test_the_fixed_policy_stays(given_name, expected):
     running = checked(FixedPolicy(given_name), RUNGS)

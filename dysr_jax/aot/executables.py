@@ -21,11 +21,11 @@ import jax
 import numpy as np
 from jax.experimental import serialize_executable
 
+from dysr_jax.aot.compilations import LOADED
+from dysr_jax.aot.fingerprint import Parts, environment, shapes
+from dysr_jax.aot.memory import generated_bytes
+from dysr_jax.aot.private_files import read_private, trim, write_private
 from dysr_jax.device import cache_directory, default_device
-from dysr_jax.runtime.aot.compilations import LOADED
-from dysr_jax.runtime.aot.fingerprint import Parts, environment, shapes
-from dysr_jax.runtime.aot.memory import generated_bytes
-from dysr_jax.runtime.aot.private_files import read_private, trim, write_private
 
 
 def serialised(run: jax.stages.Compiled) -> bytes | None:

@@ -7,7 +7,7 @@ from typing import Final
 import jax
 
 LOADED: Final = "/dysr_jax/executable_load_duration"
-"""The event of an executable that was read from disk (`dysr_jax.runtime.aot.executables`)."""
+"""The event of an executable that was read from disk (`dysr_jax.aot.executables`)."""
 
 _COMPILED: Final = "/jax/core/compile/backend_compile_duration"
 

@@ -8,15 +8,22 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from dysr_jax.aot.executables import Executable, ExecutableCache, compiled_executable
+from dysr_jax.aot.fingerprint import Parts, branches_digest, lowered_digest
 from dysr_jax.compiling import exact_options
 from dysr_jax.device import default_device
-from dysr_jax.model.branches import Branch
-from dysr_jax.model.programs import Output, compiler_options, frame_spec, lower_static
-from dysr_jax.model.space import Arch
-from dysr_jax.model.stages import Part
-from dysr_jax.model.supernet import Params, Supernet, arch_params
-from dysr_jax.runtime.aot.executables import Executable, ExecutableCache, compiled_executable
-from dysr_jax.runtime.aot.fingerprint import Parts, branches_digest, lowered_digest
+from dysr_jax.model import (
+    Arch,
+    Branch,
+    Output,
+    Params,
+    Part,
+    Supernet,
+    arch_params,
+    compiler_options,
+    frame_spec,
+    lower_static,
+)
 
 Compile = Callable[[jax.stages.Lowered], jax.stages.Compiled]
 

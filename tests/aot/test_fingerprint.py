@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 import pytest
 
+from dysr_jax.aot import fingerprint
+from dysr_jax.aot.fingerprint import branches_digest, environment, lowered_digest, shapes
 from dysr_jax.model.branches import BODY, Conv, ResidualPair
-from dysr_jax.runtime.aot import fingerprint
-from dysr_jax.runtime.aot.fingerprint import branches_digest, environment, lowered_digest, shapes
 
 X86 = "processor : {core}\nmodel name : A CPU\nflags : {flags}\ncpu MHz : {core}000\n\n"
 

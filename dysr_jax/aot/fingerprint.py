@@ -15,7 +15,7 @@ from typing import Any, Final
 import jax
 
 from dysr_jax.device import device_name
-from dysr_jax.model.branches import Branch
+from dysr_jax.model import Branch
 
 Parts = dict[str, Any]
 """Of a key: values as JSON has them."""

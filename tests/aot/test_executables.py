@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from jax.experimental import serialize_executable
 
-from dysr_jax.runtime.aot import executables, private_files
-from dysr_jax.runtime.aot.compilations import count_compilations
-from dysr_jax.runtime.aot.executables import SUFFIX, ExecutableCache, compiled_executable
+from dysr_jax.aot import executables, private_files
+from dysr_jax.aot.compilations import count_compilations
+from dysr_jax.aot.executables import SUFFIX, ExecutableCache, compiled_executable
 
 ARGUMENTS = ({"w": jax.ShapeDtypeStruct((3,), jnp.float32)}, jax.ShapeDtypeStruct((), jnp.float32))
 WEIGHTS = {"w": np.array([1, 2, 3], np.float32)}

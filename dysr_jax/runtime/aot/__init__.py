@@ -1,1 +1,0 @@
-"""Executables made ahead of time: compiled, kept on disk, counted, weighed."""
