@@ -1,4 +1,4 @@
-"""`pareto.json`, both ways: the measured members of a finished run, and how well their latency was predicted."""
+"""`pareto.json`, both ways: what a finished run measured of its members, and how latency was predicted."""
 
 import dataclasses
 import json

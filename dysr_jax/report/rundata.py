@@ -17,9 +17,8 @@ from dysr_jax.errors import InputError
 from dysr_jax.model import SearchSpace
 from dysr_jax.report.candidates import Candidates, from_records
 from dysr_jax.report.comparison import FOLDER, Comparison, read_comparison
-from dysr_jax.report.plots import Load
 from dysr_jax.results import Results, read_results
-from dysr_jax.runtime import Trace, trace_from_json
+from dysr_jax.runtime import Load, Trace, trace_from_json
 from dysr_jax.search import Archive, LatencyTable, load_table
 from dysr_jax.train import Curve, read_curves
 

@@ -9,4 +9,4 @@ with epy.lazy_api_imports(globals()):  # each is imported when it is first used
     from dysr_jax.runtime.serving import Serving
     from dysr_jax.runtime.stream import Dispatch, Stream, StreamOptions
     from dysr_jax.runtime.switching import SwitchReport, measure_switching
-    from dysr_jax.runtime.trace import FrameRecord, Trace, trace_from_json
+    from dysr_jax.runtime.trace import FrameRecord, Load, Trace, trace_from_json

@@ -6,6 +6,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+Load = tuple[float, float]
+"""Seconds since the stream began, and from then on this many busy processes beside it."""
+
 
 @dataclasses.dataclass(frozen=True)
 class FrameRecord:

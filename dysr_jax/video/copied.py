@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from dysr_jax.errors import InputError
 from dysr_jax.video.attached import Covers
+from dysr_jax.video.pyav import fraction, open_av
 from dysr_jax.video.reader import Reader
-from dysr_jax.video.source import fraction, is_pipe, open_av, open_container
+from dysr_jax.video.source import is_pipe, open_container
 from dysr_jax.video.tags import is_of_head, stream_tags
 from dysr_jax.video.timeline import Packets, is_cover
 

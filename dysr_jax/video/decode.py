@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from dysr_jax.video.source import fraction
+from dysr_jax.video.pyav import fraction
 from dysr_jax.video.timeline import Packets
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from dysr_jax.video.aspect import ROOM, display_size, matroska_head, mend, secon
 from dysr_jax.video.colour import BT709, LIMITED, assumed_matrix, from_rgb
 from dysr_jax.video.copied import Copied
 from dysr_jax.video.formats import Encoder, Format, choose_encoder, muxer_options
+from dysr_jax.video.pyav import open_av
 from dysr_jax.video.reader import Reader
 from dysr_jax.video.sink import Sink
-from dysr_jax.video.source import open_av
 from dysr_jax.video.tags import Head, fitting, needs_keys
 
 if TYPE_CHECKING:

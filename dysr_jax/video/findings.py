@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from dysr_jax.video import colour
 from dysr_jax.video.decode import Clock, Decoder
-from dysr_jax.video.source import fraction
+from dysr_jax.video.pyav import fraction
 
 if TYPE_CHECKING:
     import av

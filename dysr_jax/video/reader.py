@@ -15,7 +15,8 @@ from dysr_jax.video import colour
 from dysr_jax.video.colour import Matrix, display_matrix, oriented, swaps_sides
 from dysr_jax.video.decode import Clock, Decoder
 from dysr_jax.video.findings import Findings, declared_end
-from dysr_jax.video.source import fraction, open_container, refuse, video_stream
+from dysr_jax.video.pyav import fraction
+from dysr_jax.video.source import open_container, refuse, video_stream
 from dysr_jax.video.tags import head_of, stream_tags
 
 if TYPE_CHECKING:

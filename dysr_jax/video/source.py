@@ -1,59 +1,16 @@
-"""A video file, or standard input, as an open PyAV container with a stream that can be decoded.
-
-PyAV, the same in all its versions that this package takes.
-"""
+"""A video file, or standard input, as an open PyAV container with a stream that can be decoded."""
 
 import pathlib
 import sys
-from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, Protocol, overload
+from typing import TYPE_CHECKING, NoReturn
 
 from dysr_jax.errors import InputError
+from dysr_jax.video.pyav import open_av
 from dysr_jax.video.timeline import is_cover
 
 if TYPE_CHECKING:
-    from av.container import InputContainer, OutputContainer
+    from av.container import InputContainer
     from av.video.stream import VideoStream
-
-
-class Rational(Protocol):
-    """A fraction of PyAV: until version 18 `Fraction`, then `AVRational`, whose denominator may be 0."""
-
-    @property
-    def numerator(self) -> int:
-        """Above the line."""
-
-    @property
-    def denominator(self) -> int:
-        """Below the line."""
-
-
-def fraction(value: Rational | None) -> Fraction | None:
-    """An exact fraction of Python; None for None, 0 and what is not defined."""
-    if value is None or not value.numerator or not value.denominator:
-        return None
-    return Fraction(value.numerator, value.denominator)
-
-
-@overload
-def open_av(place: Any, mode: Literal["r"], **options: Any) -> "InputContainer": ...
-
-
-@overload
-def open_av(place: Any, mode: Literal["w"], **options: Any) -> "OutputContainer": ...
-
-
-def open_av(place: Any, mode: Any, **options: Any) -> Any:
-    """`av.open`, in which metadata that are not UTF-8 keep their bytes, as surrogate escapes.
-
-    From version 19 on PyAV does so by itself, and knows no such option.
-    """
-    import av
-
-    if int(av.__version__.split(".")[0]) < 19:
-        options["metadata_errors"] = "surrogateescape"
-    return av.open(place, mode, **options)
-
 
 MOST_PIXELS = 1 << 27
 """Of a frame: 15360x8640 and some more. What declares more is damaged as a rule, and fills the memory."""

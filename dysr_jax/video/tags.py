@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from dysr_jax.video.source import fraction, open_av
+from dysr_jax.video.pyav import fraction, open_av
 
 if TYPE_CHECKING:
     from av.container import InputContainer

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, cast
 
-from dysr_jax.video.source import fraction
+from dysr_jax.video.pyav import fraction
 
 if TYPE_CHECKING:
     from av.container import InputContainer

@@ -19,7 +19,6 @@ with epy.lazy_api_imports(globals()):  # each is imported when it is first used
     from dysr_jax.report.plots.members import comparison_figure, members_figure, memory_figure, strips_figure
     from dysr_jax.report.plots.progress import candidates_figure, hypervolume_figure, training_figure
     from dysr_jax.report.plots.stream import (
-        Load,
         finished,
         predictions_figure,
         streamed_figure,

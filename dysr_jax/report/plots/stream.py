@@ -19,10 +19,7 @@ from dysr_jax.report.plots.latency import draw_predictions
 from dysr_jax.report.plots.style import COLUMN, PAGE, new_figure
 from dysr_jax.report.rundata import Streamed
 from dysr_jax.results import Prediction
-from dysr_jax.runtime import SwitchReport, Trace
-
-Load = tuple[float, float]
-"""Seconds since the stream began, and from then on this many busy processes beside it."""
+from dysr_jax.runtime import Load, SwitchReport, Trace
 
 
 def timeline_figure(
