@@ -68,14 +68,14 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 SMOKE = (
     "data/builders/test_prepare.py",  # TFDS, array_record
-    "data/test_stream.py",  # Grain
+    "data/test_grain_stream.py",  # Grain
     "model/test_weights.py",  # safetensors
     "report/html/test_page.py",  # plotly
-    "report/paper/test_write.py",  # Matplotlib
+    "report/test_paper_figures.py",  # Matplotlib
     "report/test_report.py",  # a whole run: Flax, Optax, Orbax
-    "runtime/test_executables.py",  # JAX's serialisation
-    "runtime/test_images.py",  # Pillow
-    "runtime/test_pretrained.py",
+    "aot/test_executables.py",  # JAX's serialisation
+    "apps/test_upscaler.py",  # Pillow
+    "bundle/test_pretrained.py",
     "search/test_latency.py",  # SciPy
     "search/test_sorting.py",
     "test_cli.py",  # tyro

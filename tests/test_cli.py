@@ -24,7 +24,7 @@ import dysr_jax.commands.search
 import dysr_jax.run
 from dysr_jax.atomic import write_json
 from dysr_jax.cli import main
-from dysr_jax.commands import COMMANDS
+from dysr_jax.commands.parsing import COMMANDS
 from dysr_jax.config import to_dict
 from dysr_jax.data.degradation import downscale, upscale
 from dysr_jax.data.images.read import read_image, write_image

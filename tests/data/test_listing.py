@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from dysr_jax.data.files import list_folder, list_images
-from dysr_jax.data.images.read import check_suffix, formats, read_image, read_picture
+from dysr_jax.data.images import formats
+from dysr_jax.data.images.read import check_suffix, read_image, read_picture
 from dysr_jax.data.sources import open_source
 from dysr_jax.errors import InputError
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from dysr_jax import run, write_report
 from dysr_jax.cli import main
-from dysr_jax.commands import COMMANDS
+from dysr_jax.commands.parsing import COMMANDS
 from dysr_jax.errors import InputError
 from dysr_jax.model.space import mult_adds, parameters
 from dysr_jax.report.html import content
