@@ -35,7 +35,9 @@ import numpy as np
 import pytest
 from etils.epath import backend
 from fsspec.implementations.memory import MemoryFileSystem
+from jax.experimental.compilation_cache import compilation_cache
 
+from dysr_jax.aot.executables import ExecutableCache
 from dysr_jax.atomic import write_json
 from dysr_jax.bundle.bundle import Bundle, load_bundle, make_bundle, make_member
 from dysr_jax.config import RunConfig, SpaceConfig
@@ -213,3 +215,20 @@ def strict_dtypes():
     """Implicit dtype promotion raises (not everywhere: Optax itself relies on it)."""
     with jax.numpy_dtype_promotion("strict"):
         yield
+
+
+@pytest.fixture
+def compiling():
+    """XLA compiles all: what JAX takes from its own cache on the CPU cannot be serialised whole."""
+    jax.config.update("jax_enable_compilation_cache", False)
+    compilation_cache.reset_cache()
+    yield
+    jax.config.update("jax_enable_compilation_cache", True)
+    compilation_cache.reset_cache()
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch, compiling):
+    """The user's, which is empty."""
+    monkeypatch.setenv("DYSR_CACHE_DIR", str(tmp_path / "cache"))
+    return ExecutableCache()

@@ -16,11 +16,11 @@ import pytest
 from hypothesis import strategies as st
 
 import dysr_jax.commands.bench_runtime
-from dysr_jax.bench.switch.bench import bench as switch
+from dysr_jax.bench.switch import bench as switch
+from dysr_jax.bench.switch import process as children
+from dysr_jax.bench.switch import turns as lanes
+from dysr_jax.bench.switch import worker as contestant
 from dysr_jax.bench.switch.bench import bench_switch, walk
-from dysr_jax.bench.switch.bench import process as children
-from dysr_jax.bench.switch.bench import turns as lanes
-from dysr_jax.bench.switch.bench import worker as contestant
 from dysr_jax.bench.switch.process import Child, ChildError
 from dysr_jax.bench.switch.servers import STRATEGIES, Fused
 from dysr_jax.bench.switch.turns import missed, times_row

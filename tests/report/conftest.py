@@ -10,7 +10,7 @@ from dysr_jax.report import paper_figures as write
 from dysr_jax.report.plots.style import page
 from dysr_jax.report.rundata import read_run
 
-RESULTS = pathlib.Path(__file__).parents[3] / "experiments" / "results"
+RESULTS = pathlib.Path(__file__).parents[2] / "experiments" / "results"
 
 
 @pytest.fixture(scope="session")
