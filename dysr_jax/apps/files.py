@@ -11,8 +11,8 @@ from dysr_jax.apps.tiles import cut_for
 from dysr_jax.apps.upscaler import KEPT, upscale_image
 from dysr_jax.atomic import exclusive
 from dysr_jax.bundle import Bundle, check_bundle
-from dysr_jax.data import Failed, is_folder, is_there, list_folder, no_images
-from dysr_jax.data.images import MAX_PIXELS, check_size, read_picture, reason_of, write_image
+from dysr_jax.data import FailedImage, is_folder, list_images, path_exists
+from dysr_jax.data.images import MAX_PIXELS, check_image_size, error_reason, read_picture, write_image
 from dysr_jax.errors import InputError
 from dysr_jax.fields import as_path
 from dysr_jax.runtime import Bank
@@ -31,7 +31,7 @@ class Upscaled:
     """What became of an image or of a folder; iterating gives the files that were written."""
 
     written: tuple[Written, ...]
-    failed: tuple[Failed, ...] = ()
+    failed: tuple[FailedImage, ...] = ()
     """Images that were left, because they cannot be read or their outputs cannot be written."""
     note: str = ""
     """What the folder holds that is no image; empty where there is nothing."""
@@ -86,7 +86,7 @@ def upscale_files(
     if max_pixels < 1:
         raise InputError(f"max_pixels {max_pixels}: must be at least 1")
     work = _Work(Bank(bundle, keep=KEPT), name, max_pixels, progress)
-    if not is_there(place):
+    if not path_exists(place):
         raise InputError(f"image {str(place)!r} does not exist")
     if is_folder(place):
         return _folder(work, place, goal, overwrite, skip_existing, on_written)
@@ -107,19 +107,17 @@ def _folder(
     skip_existing: bool,
     on_written: Callable[[Written], None],
 ) -> Upscaled:
-    listing = list_folder(source)
-    if not listing.images:
-        raise no_images(source, listing)
+    listing = list_images(source)
     place, tasks = tasks_of_folder(listing.images, source, target, work.bank.bundle.space.scale)
     _make_folder(place)
     written: list[Written] = []
-    failed: list[Failed] = []
+    failed: list[FailedImage] = []
     with exclusive(place):
         for task in _missing(tasks, overwrite, skip_existing):
             try:
                 written.append(work.done(task))
             except InputError as error:
-                failed.append(Failed(task.read, str(error)))
+                failed.append(FailedImage(task.read, str(error)))
             else:
                 on_written(written[-1])
     return Upscaled(tuple(written), tuple(failed), listing.note)
@@ -127,7 +125,7 @@ def _folder(
 
 def _missing(tasks: list[Task], overwrite: bool, skip_existing: bool) -> list[Task]:
     """The tasks whose outputs have to be written; outputs that are there are refused, or left out."""
-    there = [task.write for task in tasks if is_there(task.write)]
+    there = [task.write for task in tasks if path_exists(task.write)]
     if there and not (overwrite or skip_existing):
         more = f" and {len(there) - 1} more exist" if len(there) > 1 else " exists"
         raise InputError(f"output {str(there[0])!r}{more}; allowed with --overwrite or --skip-existing")
@@ -160,14 +158,14 @@ class _Work(NamedTuple):
             return self._done(task)
         except MemoryError as error:
             raise InputError(
-                f"image {str(task.read)!r} needs more memory than there is: {reason_of(error)}"
+                f"image {str(task.read)!r} needs more memory than there is: {error_reason(error)}"
             ) from None
 
     def _done(self, task: Task) -> Written:
         scale = self.bank.bundle.space.scale
         picture = read_picture(task.read, max_pixels=self.max_pixels)
         rows, columns, channels = picture.pixels.shape
-        check_size(task.write, (rows * scale, columns * scale, channels))
+        check_image_size(task.write, (rows * scale, columns * scale, channels))
         output = upscale_image(self.bank, picture.pixels, self.member, progress=self.progress)
         lost = write_image(task.write, output, picture.metadata)
         means = _approximated(self.bank, (rows, columns), self.member)

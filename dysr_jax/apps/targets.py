@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from dysr_jax.data import is_folder, is_there
-from dysr_jax.data.images import check_suffix, writable
+from dysr_jax.data import is_folder, path_exists
+from dysr_jax.data.images import check_image_suffix, writable_suffixes
 from dysr_jax.errors import InputError
 
 _LONGEST_NAME: Final = 255
@@ -31,7 +31,7 @@ def one_task(source: pathlib.Path, target: pathlib.Path | None, scale: int) -> T
         write = _named(source.parent, source.stem, f"_x{scale}.png")
     else:
         write = target / _own_name(source) if is_folder(target) else target
-    check_suffix(write)
+    check_image_suffix(write)
     if os.path.realpath(write) == os.path.realpath(source):
         raise InputError(f"output {str(write)!r} is the input; allowed is another file")
     if not is_folder(write.parent):
@@ -57,7 +57,7 @@ def tasks_of_folder(
     """
     named = source if source.name not in ("", "..") else source.resolve()
     place = target or _named(named.parent, named.name, f"_x{scale}")
-    if is_there(place) and not is_folder(place):
+    if path_exists(place) and not is_folder(place):
         raise InputError(f"output {str(place)!r} is a file; for a folder of images a folder is allowed")
     if os.path.realpath(place) == os.path.realpath(source):
         raise InputError(f"output {str(place)!r} is the input folder; allowed is another one")
@@ -75,7 +75,7 @@ def tasks_of_folder(
 
 def _own_name(image: pathlib.Path) -> str:
     """The name of an image; as a PNG where its format is none that is written."""
-    return image.name if image.suffix.lower() in writable() else f"{image.stem}.png"
+    return image.name if image.suffix.lower() in writable_suffixes() else f"{image.stem}.png"
 
 
 def _unused(name: str, place: pathlib.Path, taken: set[str]) -> str:

@@ -12,7 +12,7 @@ from dysr_jax.atomic import write_json
 from dysr_jax.bundle import MANIFEST, find_bundle
 from dysr_jax.commands.common import JsonPath, check_json
 from dysr_jax.commands.told import end_with, notes_on, quiet_pillow
-from dysr_jax.data import find_sets, is_there
+from dysr_jax.data import find_benchmark_sets, path_exists
 from dysr_jax.data.images import MAX_PIXELS
 from dysr_jax.errors import InputError
 from dysr_jax.report import scores_json, scores_table
@@ -92,7 +92,7 @@ class Eval:
             _check_input(folder)
         quiet_pillow()
         bundle = find_bundle(self.bundle, self.scale)
-        sets = find_sets(self.folders, bundle.space.scale, self.lr)
+        sets = find_benchmark_sets(self.folders, bundle.space.scale, self.lr)
         members = [bundle.member(name) for name in self.members] or list(bundle.members)
         names = [member.name for member in members]
         found = [evaluate_set(bundle, one, names, progress=True) for one in sets]
@@ -109,5 +109,5 @@ class Eval:
 
 def _check_input(path: pathlib.Path) -> None:
     """A bundle in the place of images is what used to be named there."""
-    if is_there(path / MANIFEST):
+    if path_exists(path / MANIFEST):
         raise InputError(f"{str(path)!r} is a bundle; allowed are images (--bundle names a bundle)")

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Sequence
 
 from dysr_jax.apps import Written
-from dysr_jax.data import Failed
+from dysr_jax.data import FailedImage
 
 
 def quiet_pillow() -> None:
@@ -27,7 +27,7 @@ def notes_on(written: Sequence[Written]) -> list[str]:
     ]
 
 
-def end_with(failed: Sequence[Failed], total: int) -> None:
+def end_with(failed: Sequence[FailedImage], total: int) -> None:
     """Name all that failed, and end the command with exit code 1 where something did."""
     for failure in failed:
         print(f"dysr: error: {failure.error}", file=sys.stderr)

@@ -10,7 +10,7 @@ from etils import epath
 
 from dysr_jax.atomic import replacing_directory, write_json
 from dysr_jax.bundle import Bundle
-from dysr_jax.data import Pair, degrade, upscale
+from dysr_jax.data import Example, Pair, bicubic_upscale, make_pair
 from dysr_jax.data.images import read_image
 from dysr_jax.errors import InputError
 from dysr_jax.fields import typed
@@ -66,7 +66,7 @@ def compare(bundle: Bundle, pair: Pair) -> Comparison:
     names = [bundle.members[round(float(i))].name for i in picked]
     bank = Bank(bundle)
     bank.prepare((part.lr.shape[0], part.lr.shape[1]), names)
-    made = {"bicubic": upscale(part.lr, scale)} | {name: bank(part.lr, name) for name in names}
+    made = {"bicubic": bicubic_upscale(part.lr, scale)} | {name: bank(part.lr, name) for name in names}
     quality = {name: min(float(psnr_y(image, part.hr, scale)), MOST_DB) for name, image in made.items()}
     return Comparison(pair.name, scale, {"LR": part.lr, **made, "HR": part.hr}, quality)
 
@@ -83,7 +83,7 @@ def compare_on(bundle: Bundle, image: epath.PathLike) -> Comparison:
             f"image {os.fspath(image)!r} of {hr.shape[1]}x{hr.shape[0]} pixels: allowed are {LEAST * scale} "
             f"or more a side"
         )
-    return compare(bundle, degrade(epath.Path(image).name, hr, scale))
+    return compare(bundle, make_pair(Example(epath.Path(image).name, hr, None), scale))
 
 
 def write_comparison(run: epath.PathLike, found: Comparison) -> None:

@@ -19,7 +19,7 @@ from dysr_jax.apps import BICUBIC, SetScores
 from dysr_jax.bench import Profile
 from dysr_jax.bundle import Bundle, Member, Step
 from dysr_jax.data import Pair
-from dysr_jax.data.builders import DATASETS, Prepared
+from dysr_jax.data.builders import DATASETS, PreparedDataset
 from dysr_jax.device import device_name
 from dysr_jax.runtime import Bank, SwitchReport, Trace, measure_switching
 from dysr_jax.search import sample_frame
@@ -118,7 +118,7 @@ def profile_table(found: Profile) -> str:
     )
 
 
-def datasets_table(prepared: Sequence[Prepared]) -> str:
+def datasets_table(prepared: Sequence[PreparedDataset]) -> str:
     """What can be prepared from folders, and below it what is prepared."""
     known = [[name, ", ".join(each.configs), each.about] for name, each in DATASETS.items()]
     table = format_table(["name", "configs", "holds"], known, left=3)
@@ -128,7 +128,7 @@ def datasets_table(prepared: Sequence[Prepared]) -> str:
     return f"{table}\n\n{format_table(['prepared', 'images', 'in', 'MB'], rows, left=3)}"
 
 
-def _row(each: Prepared) -> list[str]:
+def _row(each: PreparedDataset) -> list[str]:
     images = ", ".join(f"{count:,} {split}" for split, count in each.examples.items())
     return [each.name, images, str(each.path), f"{each.size / 1e6:,.1f}"]
 

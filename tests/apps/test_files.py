@@ -22,7 +22,8 @@ from dysr_jax.apps.upscaler import upscale_image
 from dysr_jax.atomic import exclusive
 from dysr_jax.bundle.bundle import Bundle, save_bundle
 from dysr_jax.cli import main
-from dysr_jax.data.images.read import check_suffix, read_image
+from dysr_jax.data.images.read import read_image
+from dysr_jax.data.images.write import check_image_suffix
 from dysr_jax.errors import InputError
 
 RGB = np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype=np.uint8)
@@ -150,7 +151,7 @@ def test_every_image_of_a_folder_has_an_output_of_its_own(given):
     assert [task.read for task in tasks] == images
     assert len({task.write for task in tasks}) == len(images)
     for task in tasks:
-        assert check_suffix(task.write) in ("PNG", "JPEG")
+        assert check_image_suffix(task.write) in ("PNG", "JPEG")
         if task.read.suffix.lower() in (".png", ".jpg"):
             assert task.write == place / task.read.name
         else:

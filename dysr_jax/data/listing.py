@@ -1,0 +1,173 @@
+"""The image files of a folder before any is decoded: which they are, how large, and which repeat others."""
+
+import dataclasses
+import hashlib
+import os
+import pathlib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Final, Literal, NamedTuple
+
+from dysr_jax.data.examples import map_images, quote_first
+from dysr_jax.data.images import HEIC_SUFFIXES, check_pixel_count, open_image, read_image, readable_suffixes
+from dysr_jax.errors import InputError
+
+Duplicates = Literal["error", "skip"]
+"""What to do with an image that repeats an earlier one."""
+
+_SHOWN: Final = 6
+"""Suffixes that a note names."""
+
+_ORIENTATION: Final = 0x0112
+_LYING: Final = 5
+"""EXIF orientations from this one on swap rows and columns."""
+
+
+class FailedImage(NamedTuple):
+    """An image that was left out of the work."""
+
+    path: pathlib.Path
+    error: str
+    """Why, in one line that names the file."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Listing:
+    """What a folder holds; folders below it are not looked into, and hidden files do not count."""
+
+    images: tuple[pathlib.Path, ...]
+    """Sorted by name."""
+    left: Counter[str]
+    """Number of files that are no images here, by suffix."""
+
+    @property
+    def note(self) -> str:
+        """A line on what is left out; empty where nothing is."""
+        if not self.left:
+            return ""
+        kinds = [
+            f"{count} {kind}{'s' if count > 1 and not kind.startswith('.') else ''}"
+            for kind, count in self.left.most_common()
+        ]
+        more = [f"{len(kinds) - _SHOWN} other kinds"] if len(kinds) > _SHOWN else []
+        heic = any(suffix in HEIC_SUFFIXES for suffix in self.left)
+        hint = " (HEIC needs pillow-heif: pip install 'dysr_jax[heic]')" if heic else ""
+        return f"left out: {', '.join(kinds[:_SHOWN] + more)}{hint}"
+
+
+def is_folder(path: str | os.PathLike[str]) -> bool:
+    """Whether a folder is there; `Path.is_dir` of Python 3.11 raises for names that are too long."""
+    return os.path.isdir(path)  # noqa: PTH112
+
+
+def path_exists(path: str | os.PathLike[str]) -> bool:
+    """Whether anything is there, also a broken link; names that are too long do not raise."""
+    return os.path.lexists(path)
+
+
+def list_folder(folder: str | os.PathLike[str]) -> Listing:
+    """What a folder holds. Names that begin with a dot are hidden, those of macOS's `._a.png` too.
+
+    Raises:
+        InputError: no such folder, or one that cannot be read.
+    """
+    place = pathlib.Path(folder)
+    if not is_folder(place):
+        raise InputError(f"folder {os.fspath(folder)!r} does not exist")
+    try:
+        entries = sorted(path for path in place.iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        raise InputError(f"folder {os.fspath(folder)!r} cannot be read: {error.strerror}") from None
+    images = [path for path in entries if path.suffix.lower() in readable_suffixes() and path.is_file()]
+    taken = set(images)
+    return Listing(tuple(images), Counter(_kind(path) for path in entries if path not in taken))
+
+
+def _kind(path: pathlib.Path) -> str:
+    if path.is_dir():
+        return "folder"
+    if not path.is_file():
+        return "special file"  # a pipe, a device, a link to nothing
+    return path.suffix.lower() or "file"
+
+
+def list_images(folder: str | os.PathLike[str]) -> Listing:
+    """`list_folder` of a folder that must hold images.
+
+    Raises:
+        InputError: likewise; or it holds none.
+    """
+    found = list_folder(folder)
+    if not found.images:
+        raise InputError(
+            f"folder {os.fspath(folder)!r} holds no .png, .jpg, .tif or other image file"
+            f"{f' ({found.note})' if found.note else ''}"
+        )
+    return found
+
+
+def image_shape(path: pathlib.Path) -> tuple[int, int]:
+    """Rows and columns that `read_image` will give, from the file's header where that says them.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    try:
+        columns, rows, lying = _header(path)
+    except Exception:  # of damaged files Pillow's plugins raise anything
+        rows, columns = read_image(path).shape[:2]  # it says what is wrong
+        return rows, columns
+    return (columns, rows) if lying else (rows, columns)
+
+
+def _header(path: pathlib.Path) -> tuple[int, int, bool]:
+    """Columns, rows, and whether they are swapped for display."""
+    with path.open("rb") as file:
+        image = open_image(file, path.suffix)
+        check_pixel_count(image.size)
+        # Of a PNG, `getexif` would decode all to look for EXIF data behind the pixels; the size of a TIFF
+        # is turned already.
+        said = image.info.keys() & {"exif", "xmp", "Raw profile type exif"}
+        plain = image.format == "TIFF" or (image.format == "PNG" and not said)
+        lying = not plain and image.getexif().get(_ORIENTATION, 1) >= _LYING
+        return *image.size, lying
+
+
+def image_shapes(paths: Sequence[pathlib.Path]) -> list[tuple[int, int]]:
+    """`image_shape` of many files; one `InputError` names those that cannot be read."""
+    return map_images(image_shape, [path.name for path in paths], paths)
+
+
+def find_duplicates(digests: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Each name whose digest repeats that of an earlier one, and that earlier name."""
+    first: dict[str, str] = {}
+    copies: dict[str, str] = {}
+    for name, digest in digests:
+        if first.setdefault(digest, name) != name:
+            copies[name] = first[digest]
+    return copies
+
+
+def duplicates_error(copies: dict[str, str], where: str, option: str) -> InputError:
+    """The first duplicates are named, all are counted."""
+    named = quote_first([f"{name} = {first}" for name, first in copies.items()])
+    return InputError(
+        f"{where} holds duplicates, {len(copies)} in all: {named}; the same image may come to lie in "
+        f"training and in validation ({option} skip leaves later copies out)"
+    )
+
+
+def distinct_files(paths: Sequence[pathlib.Path], duplicates: Duplicates) -> list[pathlib.Path]:
+    """The files without those that repeat an earlier one byte for byte, which may be an `InputError`."""
+    sizes = [path.stat().st_size for path in paths]
+    shared = {size for size, count in Counter(sizes).items() if count > 1}
+    suspects = [path for path, size in zip(paths, sizes, strict=True) if size in shared]
+    copies = find_duplicates((path.name, _digest(path)) for path in suspects)
+    if copies and duplicates == "error":
+        raise duplicates_error(copies, f"folder {str(paths[0].parent)!r}", "data.duplicates")
+    return [path for path in paths if path.name not in copies]
+
+
+def _digest(path: pathlib.Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
