@@ -26,21 +26,21 @@ AXIS: Final = "devices"
 T = TypeVar("T")
 
 
-def device_mesh(count: int = 0) -> Mesh:
-    """A mesh of the first `count` devices, 0 for all; those of all processes.
+def device_mesh(count: int | None = None) -> Mesh:
+    """A mesh of the first `count` devices of all processes; default: of all devices.
 
     Raises:
         InputError: there are fewer devices, or a process would have none to work on.
     """
     found = jax.devices()
-    if not 0 <= count <= len(found):
-        raise InputError(f"devices {count}: allowed are 0 (all) to {len(found)}")
-    if jax.process_count() > 1 and count not in (0, len(found)):
+    count = len(found) if count is None else count
+    if not 1 <= count <= len(found):
+        raise InputError(f"devices {count}: must be in [1, {len(found)}]")
+    if jax.process_count() > 1 and count != len(found):
         raise InputError(
-            f"devices {count}: with {jax.process_count()} processes allowed are 0 or {len(found)}, "
-            f"which is all"
+            f"devices {count}: must be {len(found)}, which is all, in a job of {jax.process_count()} processes"
         )
-    return Mesh(found[: count or len(found)], (AXIS,))
+    return Mesh(found[:count], (AXIS,))
 
 
 def per_device(
