@@ -259,7 +259,13 @@ def test_a_config_of_the_first_format_is_read():
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("loss", "charbonnier"), ("frequency", 0.1), ("mix", 0.5), ("schedule", "linear"), ("largest_steps", 25)],
+    [
+        ("loss", "charbonnier"),
+        ("frequency", 0.1),
+        ("mix", 0.5),
+        ("schedule", "linear"),
+        ("largest_steps", 25),
+    ],
 )
 def test_options_that_are_gone_are_refused_unless_the_run_is_over(key, value):
     fields = {"train": {key: value, "steps": 50}}
