@@ -9,7 +9,7 @@ import tyro
 from dysr_jax.bench import OUTPUTS, SteadyOptions, TorchMode, bench_fps, bench_steady
 from dysr_jax.bench.switch import STRATEGIES, bench_switch
 from dysr_jax.bundle import find_bundle
-from dysr_jax.commands.common import JsonPath, make_folder, check_output, report
+from dysr_jax.commands.common import JsonPath, check_output, make_folder, report
 from dysr_jax.report import bench_table, steady_table, switch_tables, write_timelines
 
 
