@@ -29,7 +29,7 @@ from dysr_jax.data import (
 )
 from dysr_jax.data.images import grey_to_rgb, read_grey_or_rgb, rgb_to_grey
 from dysr_jax.errors import InputError
-from dysr_jax.metrics import MOST_DB, psnr_y, ssim_y
+from dysr_jax.metrics import PSNR_CAP_DB, psnr_y, ssim_y
 from dysr_jax.runtime import Bank
 
 BICUBIC = "bicubic"
@@ -68,7 +68,7 @@ def _measured(output: np.ndarray, hr: np.ndarray, scale: int) -> Score:
     if output.shape[2] != hr.shape[2]:
         output = rgb_to_grey(output) if hr.shape[2] == 1 else grey_to_rgb(output)
     psnr, ssim = _metrics(output, hr, scale)
-    return Score(min(float(psnr), MOST_DB), float(ssim))
+    return Score(min(float(psnr), PSNR_CAP_DB), float(ssim))
 
 
 def _load(images: BenchmarkImage, scale: int) -> tuple[np.ndarray, np.ndarray]:

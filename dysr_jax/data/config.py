@@ -43,7 +43,7 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         normalise(self, "data.")
-        for name in ("validation", "directory"):  # empty in the config.json of older runs
+        for name in ("validation", "directory"):  # empty on the command line
             object.__setattr__(self, name, getattr(self, name) or None)
         require(self.patch >= 1, "data.patch", self.patch, "at least 1")
         for factor in self.rescale:
