@@ -75,11 +75,7 @@ def find_benchmark_set(
 def find_benchmark_sets(
     folders: Sequence[str | os.PathLike[str]], scale: int, lr: str | os.PathLike[str] | None = None
 ) -> list[BenchmarkSet]:
-    """`find_benchmark_set` of each folder; sets of one name are told apart by their paths.
-
-    Raises:
-        InputError: likewise; or LR images for more than one set.
-    """
+    """`find_benchmark_set` of each folder (one with `lr`); sets of one name are told apart by their paths."""
     if lr is not None and len(folders) != 1:
         raise InputError(f"lr {os.fspath(lr)!r} for {len(folders)} folders: there must be one folder")
     paths = list(dict.fromkeys(folders))

@@ -112,10 +112,9 @@ def unusable_images_error(errors: Sequence[tuple[str, InputError]], total: int) 
 def map_images(
     fn: Callable[[T], R], names: Sequence[str], images: Iterable[T], *, progress: str | None = None
 ) -> list[R]:
-    """`fn` of each image, in threads: decoding and resampling release Python's lock. With a bar by that name.
+    """`fn` of each image, in threads: decoding and resampling release Python's lock.
 
-    Raises:
-        InputError: some cannot be used; the first three are named, all are counted.
+    One `InputError` is raised for all images that cannot be used. `progress` names a bar on stderr.
     """
 
     def attempt(image: T) -> tuple[R | None, InputError | None]:
@@ -135,11 +134,7 @@ def map_images(
 
 
 def make_pair(example: Example, scale: int, boundary: Boundary = "replicate") -> Pair:
-    """An example with its LR image as it was given, or made from HR cropped to a multiple of the scale.
-
-    Raises:
-        InputError: the image has a side under one LR pixel.
-    """
+    """An example with its LR image as it was given, or made from HR cropped to a multiple of the scale."""
     if example.lr is not None:
         return Pair(example.name, example.lr, example.hr)
     if min(example.hr.shape[:2]) < scale:
@@ -149,9 +144,5 @@ def make_pair(example: Example, scale: int, boundary: Boundary = "replicate") ->
 
 
 def make_pairs(source: ImageSource, scale: int, boundary: Boundary = "replicate") -> list[Pair]:
-    """The pairs of all images of a source.
-
-    Raises:
-        InputError: some cannot be read, or have a side under one LR pixel.
-    """
+    """The pairs of all images of a source; one `InputError` names those that cannot be used."""
     return map_images(lambda i: make_pair(source[i], scale, boundary), source.names, range(len(source)))

@@ -36,11 +36,7 @@ def conventions(scale: int) -> tuple[Convention, ...]:
 def pair_files(
     hr: Sequence[pathlib.Path], lr: Sequence[pathlib.Path], scale: int
 ) -> list[tuple[pathlib.Path, pathlib.Path]]:
-    """HR files with their LR files, in the order of `hr`.
-
-    Raises:
-        InputError: files that have no partner, or two files with one stem; the first are named.
-    """
+    """HR files with their LR files, in the order of `hr`; an `InputError` names files without a partner."""
     low, high = _by_stem(lr), _by_stem(hr)
     found = [{s: to_lr(s) for s in high if to_lr(s) in low} for to_lr in conventions(scale)]
     partner = max(found, key=len)

@@ -66,11 +66,7 @@ def path_exists(path: str | os.PathLike[str]) -> bool:
 
 
 def list_folder(folder: str | os.PathLike[str]) -> Listing:
-    """What a folder holds. Names that begin with a dot are hidden, those of macOS's `._a.png` too.
-
-    Raises:
-        InputError: no such folder, or one that cannot be read.
-    """
+    """What a folder holds. Names that begin with a dot are hidden, those of macOS's `._a.png` too."""
     place = pathlib.Path(folder)
     if not is_folder(place):
         raise InputError(f"folder {os.fspath(folder)!r} does not exist")
@@ -78,24 +74,23 @@ def list_folder(folder: str | os.PathLike[str]) -> Listing:
         entries = sorted(path for path in place.iterdir() if not path.name.startswith("."))
     except OSError as error:
         raise InputError(f"folder {os.fspath(folder)!r} cannot be read: {error.strerror}") from None
-    images = [path for path in entries if path.suffix.lower() in readable_suffixes() and path.is_file()]
-    taken = set(images)
-    return Listing(tuple(images), Counter(_kind(path) for path in entries if path not in taken))
-
-
-def _kind(path: pathlib.Path) -> str:
-    if path.is_dir():
-        return "folder"
-    if not path.is_file():
-        return "special file"  # a pipe, a device, a link to nothing
-    return path.suffix.lower() or "file"
+    images, left = [], Counter[str]()
+    for path in entries:
+        suffix = path.suffix.lower()
+        if not path.is_file():
+            left["folder" if path.is_dir() else "special file"] += 1  # a pipe, a device, a link to nothing
+        elif suffix in readable_suffixes():
+            images.append(path)
+        else:
+            left[suffix or "file"] += 1
+    return Listing(tuple(images), left)
 
 
 def list_images(folder: str | os.PathLike[str]) -> Listing:
-    """`list_folder` of a folder that must hold images.
+    """What a folder holds, which must be images among others.
 
     Raises:
-        InputError: likewise; or it holds none.
+        InputError: no such folder, one that cannot be read, or one without images.
     """
     found = list_folder(folder)
     if not found.images:
@@ -107,30 +102,21 @@ def list_images(folder: str | os.PathLike[str]) -> Listing:
 
 
 def image_shape(path: pathlib.Path) -> tuple[int, int]:
-    """Rows and columns that `read_image` will give, from the file's header where that says them.
-
-    Raises:
-        InputError: the file cannot be read.
-    """
+    """Rows and columns that `read_image` will give, from the file's header where that says them."""
     try:
-        columns, rows, lying = _header(path)
+        with path.open("rb") as file:
+            image = open_image(file, path.suffix)
+            check_pixel_count(image.size)
+            # Of a PNG, `getexif` would decode all to look for EXIF data behind the pixels; the size of a TIFF
+            # is turned already.
+            said = image.info.keys() & {"exif", "xmp", "Raw profile type exif"}
+            plain = image.format == "TIFF" or (image.format == "PNG" and not said)
+            columns, rows = image.size
+            lying = not plain and image.getexif().get(_ORIENTATION, 1) >= _LYING
+            return (columns, rows) if lying else (rows, columns)
     except Exception:  # of damaged files Pillow's plugins raise anything
         rows, columns = read_image(path).shape[:2]  # it says what is wrong
         return rows, columns
-    return (columns, rows) if lying else (rows, columns)
-
-
-def _header(path: pathlib.Path) -> tuple[int, int, bool]:
-    """Columns, rows, and whether they are swapped for display."""
-    with path.open("rb") as file:
-        image = open_image(file, path.suffix)
-        check_pixel_count(image.size)
-        # Of a PNG, `getexif` would decode all to look for EXIF data behind the pixels; the size of a TIFF
-        # is turned already.
-        said = image.info.keys() & {"exif", "xmp", "Raw profile type exif"}
-        plain = image.format == "TIFF" or (image.format == "PNG" and not said)
-        lying = not plain and image.getexif().get(_ORIENTATION, 1) >= _LYING
-        return *image.size, lying
 
 
 def image_shapes(paths: Sequence[pathlib.Path]) -> list[tuple[int, int]]:
@@ -162,12 +148,7 @@ def distinct_files(paths: Sequence[pathlib.Path], duplicates: Duplicates) -> lis
     sizes = [path.stat().st_size for path in paths]
     shared = {size for size, count in Counter(sizes).items() if count > 1}
     suspects = [path for path, size in zip(paths, sizes, strict=True) if size in shared]
-    copies = find_duplicates((path.name, _digest(path)) for path in suspects)
+    copies = find_duplicates((path.name, hashlib.sha256(path.read_bytes()).hexdigest()) for path in suspects)
     if copies and duplicates == "error":
         raise duplicates_error(copies, f"folder {str(paths[0].parent)!r}", "data.duplicates")
     return [path for path in paths if path.name not in copies]
-
-
-def _digest(path: pathlib.Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -73,9 +73,6 @@ def resolve_pipeline(config: DataConfig, training: TrainingImages) -> tuple[Data
     """The config with the pipeline that process 0 chose, and what a pool needs.
 
     It decides which patches are drawn, so a run that was begun with one does not go on with the other.
-
-    Raises:
-        InputError: in every process: Grain is chosen and not installed.
     """
     need = parallel.everywhere(lambda: pool_need(training))
     chosen = parallel.from_main(lambda: choose_pipeline(config, need, memory_bytes()))
@@ -85,11 +82,7 @@ def resolve_pipeline(config: DataConfig, training: TrainingImages) -> tuple[Data
 
 
 def open_images_everywhere(config: DataConfig, scale: int) -> tuple[TrainingImages, list[Pair]]:
-    """`open_training_images` in every process of a job.
-
-    Raises:
-        InputError: in every process, see there; or a process has other images.
-    """
+    """`open_training_images` in every process of a job, which must all find the same images."""
     training, validation = parallel.everywhere(lambda: open_training_images(config, scale))
     sizes = None if training.sizes is None else training.sizes.tolist()
     _check_same(config, validation, [list(training.source.names), sizes])
@@ -97,11 +90,7 @@ def open_images_everywhere(config: DataConfig, scale: int) -> tuple[TrainingImag
 
 
 def load_pairs_everywhere(training: TrainingImages) -> list[Pair]:
-    """`TrainingImages.load` in every process of a job.
-
-    Raises:
-        InputError: in every process, see there; or a process has other images.
-    """
+    """`TrainingImages.load` in every process of a job, which must all find the same images."""
     pairs = parallel.everywhere(training.load)
     _check_same(training.config, pairs, None)
     return pairs

@@ -75,11 +75,7 @@ def open_source(
 
 
 def load_source(source: str, scale: int) -> list[Example]:
-    """All images of a source, decoded.
-
-    Raises:
-        InputError: see `open_source`; or images that cannot be read.
-    """
+    """`open_source`, all images decoded."""
     images = open_source(source, scale)
     return map_images(images.__getitem__, images.names, range(len(images)))
 
@@ -99,11 +95,7 @@ def _split(config: DataConfig, count: int) -> tuple[list[int], list[int]]:
 
 
 def split_source(config: DataConfig, scale: int) -> tuple[ImageSource, ImageSource]:
-    """Training images, with rescaled copies, and validation images.
-
-    Raises:
-        InputError: see `open_source`; or nothing to hold out.
-    """
+    """Training images, with rescaled copies, and validation images: a source of its own, or held-out ones."""
 
     def opened(source: str) -> ImageSource:
         return open_source(source, scale, duplicates=config.duplicates, directory=config.directory)

@@ -25,11 +25,7 @@ class TrainingImages:
         return len(self.source)
 
     def load(self) -> list[Pair]:
-        """All of them, decoded and degraded.
-
-        Raises:
-            InputError: a damaged file, or an image smaller than a patch.
-        """
+        """All of them, decoded and degraded; those that are smaller than a patch are errors or left out."""
         pairs = make_pairs(self.source, self.scale, self.config.boundary)
         sizes = np.array([pair.lr.shape[:2] for pair in pairs])
         kept = find_large_enough(self.config, self.scale, [pair.name for pair in pairs], sizes)
@@ -55,10 +51,8 @@ def find_large_enough(config: DataConfig, scale: int, names: Sequence[str], size
 def open_training_images(config: DataConfig, scale: int) -> tuple[TrainingImages, list[Pair]]:
     """The training images, none of them decoded, and the validation pairs.
 
-    Images that are too small are found here where their sizes are known without decoding.
-
     Raises:
-        InputError: see `split_source` and `find_large_enough`.
+        InputError: see `split_source`; or an image smaller than a patch whose size is known without decoding.
     """
     source, held = split_source(config, scale)
     sizes = source.sizes
@@ -70,10 +64,6 @@ def open_training_images(config: DataConfig, scale: int) -> tuple[TrainingImages
 
 
 def load_pairs(config: DataConfig, scale: int) -> tuple[list[Pair], list[Pair]]:
-    """Training pairs and validation pairs, all decoded.
-
-    Raises:
-        InputError: see `open_training_images` and `TrainingImages.load`.
-    """
+    """Training pairs and validation pairs: `open_training_images`, decoded."""
     training, validation = open_training_images(config, scale)
     return training.load(), validation

@@ -73,10 +73,7 @@ def _candidates(prefix: bytes, suffix: str) -> list[str]:
 def open_image(file: IO[bytes], suffix: str = "") -> ImageFile.ImageFile:
     """A Pillow image that is not decoded yet; it keeps reading from the binary `file`.
 
-    The `suffix` of the file's name decides where a format has no mark.
-
-    Raises:
-        UnidentifiedImageError: no image of a known format. Plugins raise any exception for a damaged one.
+    `suffix` decides where a format has no mark. Of a damaged file, plugins raise any exception.
     """
     file.seek(0)
     prefix = file.read(16).ljust(16, b"\0")  # some plugins look further than a short file goes
@@ -99,11 +96,7 @@ def _unknown(prefix: bytes) -> str:
 
 
 def check_pixel_count(size: tuple[int, int], max_pixels: int = MAX_PIXELS) -> None:
-    """Refuse an image of these columns and rows before it is decoded.
-
-    Raises:
-        ValueError: it has no pixels, or more than the limit.
-    """
+    """Refuse (`ValueError`) an image of no columns or rows, or of more pixels than the limit."""
     columns, rows = size
     if columns < 1 or rows < 1:
         raise ValueError(f"it has {columns}x{rows} pixels")

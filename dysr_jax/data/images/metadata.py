@@ -149,12 +149,6 @@ def _loaded(exif: bytes) -> Image.Exif:
     return data
 
 
-def add_exif_resolution(exif: bytes, dpi: tuple[float, float]) -> bytes:
-    """EXIF data that declare the resolution, for formats that have no other place for it."""
-    base = ExifTags.Base
-    return add_exif_tags(exif, {base.XResolution: dpi[0], base.YResolution: dpi[1], base.ResolutionUnit: 2})
-
-
 def add_exif_tags(exif: bytes, tags: Mapping[int, Any]) -> bytes:
     """EXIF data with more tags in their first directory."""
     data = _loaded(exif)

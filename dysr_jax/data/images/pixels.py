@@ -40,9 +40,6 @@ def pixels_from_pil(image: Image.Image, *, white: int = 65535, inverted: bool = 
     """The pixels of an image of at most 8 bits per channel, or of 16 bits of grey; not of CMYK.
 
     Of 16-bit grey, `white` is the level of white; `inverted` says that white is 0.
-
-    Raises:
-        ValueError: a mode that has no such pixels.
     """
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format in _SIXTEEN_AS_I):
         levels = np.clip(np.asarray(image)[:, :, None], 0, white)
@@ -119,11 +116,7 @@ def raw_modes(image: Image.Image) -> set[str]:
 
 
 def has_16_bit_colour(image: Image.Image) -> bool:
-    """Whether an opened file, not decoded yet, holds more bits per channel than Pillow will give.
-
-    Raises:
-        ValueError: it does, in a layout whose lower bits cannot be read.
-    """
+    """Whether an opened file, not decoded yet, holds more bits per channel than Pillow will give."""
     if image.mode == "F" or image.mode.startswith("I"):
         return False
     deep = {mode for mode in raw_modes(image) if ";16" in mode and not mode.startswith("BGR")}
@@ -137,20 +130,17 @@ def read_16_bit_levels(image: ImageFile.ImageFile, reopen: Callable[[], ImageFil
     """`[H, W, 2, 3 or 4]` uint16 of a 16-bit colour file, upright; `reopen` opens it once more."""
     if _GREY_ALPHA in raw_modes(image):
         image._mode = "RGBA"
-        pairs = _upright(_with_raw_modes(image, {_GREY_ALPHA: "RGBA"}))
+        pairs = _upright(image, {_GREY_ALPHA: "RGBA"})
         return pairs.astype(np.uint8).view(">u2").astype(np.uint16)
-    upper = _upright(image)
-    return upper * 256 + _upright(_with_raw_modes(reopen(), _SWAPPED))
+    upper = _upright(image, {})
+    return upper * 256 + _upright(reopen(), _SWAPPED)
 
 
-def _with_raw_modes(image: ImageFile.ImageFile, modes: dict[str, str]) -> ImageFile.ImageFile:
-    for number, tile in enumerate(image.tile):
+def _upright(image: ImageFile.ImageFile, modes: dict[str, str]) -> np.ndarray:
+    """The samples, decoded by the raw modes that `modes` has in place of the file's, if any."""
+    for number, tile in enumerate(image.tile if modes else ()):
         codec, extents, offset, args = tile
         given = (modes[args[0]], *args[1:]) if isinstance(args, tuple) else modes[str(args)]
         image.tile[number] = type(tile)(codec, extents, offset, given)
-    return image
-
-
-def _upright(image: Image.Image) -> np.ndarray:
     turn_upright(image)
     return np.asarray(image, np.uint16)

@@ -61,8 +61,7 @@ def is_png(file: IO[bytes]) -> bool:
 def split_png(file: IO[bytes]) -> PngParts:
     """Take a PNG file apart; what is damaged beside the pixels is left out, with a note.
 
-    Raises:
-        ValueError: a checksum of the pixels is wrong. Pillow would show what it makes of them.
+    A wrong checksum of the pixels is a `ValueError`: Pillow would show what it makes of them.
     """
     found = list(_chunks(file))
     if any(not chunk.sound for chunk in found if chunk.kind in _PIXELS):
@@ -70,7 +69,8 @@ def split_png(file: IO[bytes]) -> PngParts:
     out = [chunk for chunk in found if _is_left_out(chunk)]
     sound = [chunk for chunk in found if chunk.sound]
     texts = tuple((c.kind, c.data) for c in sound if c.kind in _TEXTS and not c.oriented)
-    profile = next((_profile(chunk.data) for chunk in sound if chunk.kind == b"iCCP"), None)
+    packed = [chunk.data.partition(b"\0")[2][1:] for chunk in sound if chunk.kind == b"iCCP"]
+    profile = _decompressed(packed[0], _LARGEST) if packed else None
     notes = []
     if any(not chunk.sound or chunk.oriented for chunk in out):
         notes.append("a damaged part beside its pixels is left out")
@@ -120,10 +120,6 @@ def _is_short_text(chunk: _Chunk) -> bool:
     content = rest[1:] if chunk.kind == b"zTXt" else rest[2:].split(b"\0", 2)[-1]
     text = _decompressed(content, _BLOCK) if packed else content
     return text is not None and len(text) < _BLOCK
-
-
-def _profile(data: bytes) -> bytes | None:
-    return _decompressed(data.partition(b"\0")[2][1:], _LARGEST)
 
 
 def _decompressed(data: bytes, largest: int) -> bytes | None:

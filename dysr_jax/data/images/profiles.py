@@ -64,11 +64,7 @@ def container_colours(file: IO[bytes]) -> dict[bytes, bytes]:
 
 
 def check_dynamic_range(colours: Mapping[bytes, bytes]) -> None:
-    """Refuse HDR, as videos do.
-
-    Raises:
-        ValueError: the colours are declared as PQ or HLG.
-    """
+    """Refuse (`ValueError`) colours that are declared as PQ or HLG, as videos do."""
     declared = colours.get(b"cICP", b"")
     if len(declared) == 4 and declared[1] in HDR:
         raise ValueError(f"its colours are HDR ({HDR[declared[1]]}); allowed is SDR")

@@ -68,20 +68,12 @@ def read_picture(path: str | os.PathLike[str] | IO[bytes], *, max_pixels: int = 
 
 
 def read_grey_or_rgb(path: str | os.PathLike[str] | IO[bytes]) -> np.ndarray:
-    """An image file as `[H, W, 1 or 3]` uint8 on white: metrics keep the values of a grey file as they are.
-
-    Raises:
-        InputError: see `read_picture`.
-    """
+    """`read_picture` as `[H, W, 1 or 3]` uint8 on white: a grey file keeps its values, for metrics."""
     return blend_on_white(read_picture(path).pixels)
 
 
 def read_image(path: str | os.PathLike[str] | IO[bytes]) -> np.ndarray:
-    """An image file as RGB `[H, W, 3]` uint8: grey is repeated, transparency is laid on white.
-
-    Raises:
-        InputError: see `read_picture`.
-    """
+    """`read_picture` as RGB `[H, W, 3]` uint8: grey is repeated, transparency is laid on white."""
     return grey_to_rgb(read_grey_or_rgb(path))
 
 
@@ -149,11 +141,7 @@ def _check_end(file: IO[bytes], form: str | None) -> None:
 
 
 def picture_from_pil(image: Image.Image, notes: tuple[str, ...] = ()) -> Picture:
-    """What an upright Pillow image of any mode shows; `notes` are on what it was made of.
-
-    Raises:
-        ValueError: a mode that has no levels.
-    """
+    """What an upright Pillow image shows, of any mode that has levels; `notes` are on what it was made of."""
     profile = image.info.get("icc_profile")
     if image.mode == "CMYK":
         usable, unfit = usable_profile(profile, "CMYK")

@@ -34,13 +34,9 @@ def grey_range(image: Image.Image) -> tuple[int, bool]:
 
 
 def read_odd_tiff(file: IO[bytes], max_pixels: int) -> tuple[Image.Image, int] | None:
-    """A TIFF file that Pillow opens wrongly or not at all, and how many bits per channel it has.
+    """A TIFF file that Pillow opens wrongly or not at all, and its bits per channel; None for other files.
 
-    The image is upright, has 8 bits per channel, and is of mode L, LA, RGB, RGBA or CMYK. None where Pillow
-    reads the file as it is.
-
-    Raises:
-        ValueError: several pages, or samples that are not known here; tifffile raises others.
+    The image is upright, has 8 bits per channel, and is of mode L, LA, RGB, RGBA or CMYK.
     """
     try:
         image = open_image(file)
@@ -70,7 +66,11 @@ def _read(file: IO[bytes], max_pixels: int) -> tuple[Image.Image, int]:
         page: Any = tiff.pages[0]
         _check(page, file)
         check_pixel_count((page.imagewidth, page.imagelength), max_pixels)
-        image = _as_image(round_levels(_levels(page)), int(page.photometric) == _CMYK)
+        pixels = round_levels(_levels(page))
+        if int(page.photometric) == _CMYK:
+            image = Image.frombytes("CMYK", (pixels.shape[1], pixels.shape[0]), pixels.tobytes())
+        else:
+            image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
         image.info |= {name: page.tags.valueof(tag) for name, tag in _INFO.items()}
         bits, orientation = page.bitspersample, page.tags.valueof(_ORIENTATION, 1)
     image.info["exif"] = _exif(file)
@@ -137,9 +137,3 @@ def _samples(page: Any) -> np.ndarray:
             needed = "the package imagecodecs (pip install imagecodecs)"
             raise ValueError(f"its compression {name} needs {needed} at this depth") from None
         raise
-
-
-def _as_image(pixels: np.ndarray, is_cmyk: bool) -> Image.Image:
-    if is_cmyk:
-        return Image.frombytes("CMYK", (pixels.shape[1], pixels.shape[0]), pixels.tobytes())
-    return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)

@@ -3,11 +3,10 @@
 import dataclasses
 import os
 import pathlib
-from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
-from PIL import Image, PngImagePlugin
+from PIL import ExifTags, Image, PngImagePlugin
 
 from dysr_jax.atomic import replacing
 from dysr_jax.data.images.formats import writable_suffixes
@@ -15,7 +14,6 @@ from dysr_jax.data.images.metadata import (
     IPTC_TAG,
     XMP_TAG,
     Metadata,
-    add_exif_resolution,
     add_exif_tags,
     remove_maker_note,
     resize_metadata,
@@ -34,27 +32,17 @@ _LONGEST_SIDE: Final = {"JPEG": 65_500, "WEBP": 16_383, "AVIF": 16_384, "TGA": 6
 _LARGEST_FILE: Final = {"BMP": 2**32 - 2**16}
 """Bytes of pixels, likewise."""
 
-_HOLDS: Final[Mapping[str, frozenset[str]]] = {
-    "PNG": frozenset(("profile", "exif", "xmp", "dpi", "comment", "texts", "colours")),
-    "JPEG": frozenset(("profile", "exif", "xmp", "dpi", "comment", "iptc")),
-    "TIFF": frozenset(("profile", "exif", "xmp", "dpi", "iptc")),
-    "WEBP": frozenset(("profile", "exif", "xmp", "dpi")),
-    "AVIF": frozenset(("profile", "exif", "xmp", "dpi")),
-    "BMP": frozenset(("dpi",)),
-    "JPEG2000": frozenset(("comment",)),
+_PARTS: Final = {
+    "profile": ("colour profile", ("PNG", "JPEG", "TIFF", "WEBP", "AVIF")),
+    "exif": ("EXIF data", ("PNG", "JPEG", "TIFF", "WEBP", "AVIF")),
+    "xmp": ("XMP data", ("PNG", "JPEG", "TIFF", "WEBP", "AVIF")),
+    "iptc": ("IPTC data", ("JPEG", "TIFF")),
+    "dpi": ("resolution", ("PNG", "JPEG", "TIFF", "WEBP", "AVIF", "BMP")),
+    "comment": ("comment", ("PNG", "JPEG", "JPEG2000")),
+    "texts": ("text chunks", ("PNG",)),
+    "colours": ("declared colours", ("PNG",)),
 }
-"""Fields of the metadata per format."""
-
-_NAMES: Final = {
-    "profile": "colour profile",
-    "exif": "EXIF data",
-    "xmp": "XMP data",
-    "iptc": "IPTC data",
-    "dpi": "resolution",
-    "comment": "comment",
-    "texts": "text chunks",
-    "colours": "declared colours",
-}
+"""Fields of the metadata: what a note calls them, and the formats that hold them."""
 
 _SEGMENT: Final = 65_533
 """Bytes that a segment of a JPEG file holds."""
@@ -66,11 +54,7 @@ _QUALITY: Final = {"JPEG": 95, "WEBP": 95, "AVIF": 90}
 
 
 def check_image_suffix(path: str | os.PathLike[str]) -> str:
-    """Pillow's name of the format that a file's suffix names.
-
-    Raises:
-        InputError: images of this suffix cannot be written.
-    """
+    """Pillow's name of the format of a file's suffix, which must be one that can be written."""
     form = writable_suffixes().get(pathlib.Path(path).suffix.lower())
     if form is None:
         raise InputError(f"image {os.fspath(path)!r}: allowed suffixes are {', '.join(writable_suffixes())}")
@@ -78,11 +62,7 @@ def check_image_suffix(path: str | os.PathLike[str]) -> str:
 
 
 def check_image_size(path: str | os.PathLike[str], shape: tuple[int, ...]) -> None:
-    """Refuse a shape `(H, W, C)` that the format of a file's suffix does not hold.
-
-    Raises:
-        InputError: names the limit.
-    """
+    """Refuse a shape `(H, W, C)` that the format of a file's suffix does not hold."""
     form, (rows, columns) = check_image_suffix(path), shape[:2]
     longest, largest = _LONGEST_SIDE.get(form), _LARGEST_FILE.get(form)
     limit = ""
@@ -129,19 +109,19 @@ def write_image(
 
 def _fit_metadata(metadata: Metadata, form: str, size: tuple[int, int]) -> tuple[Metadata, tuple[str, ...]]:
     """What of the metadata a file of a format and of these columns and rows holds; a note on the rest."""
-    kept, held = resize_metadata(metadata, size), _HOLDS.get(form, frozenset())
+    kept, none = resize_metadata(metadata, size), Metadata()
     if form == "JPEG":
         kept = _fit_segments(kept)
-    none = Metadata()
-    gone = [name for name in _NAMES if getattr(metadata, name) and not (name in held and getattr(kept, name))]
-    kept = dataclasses.replace(kept, **{name: getattr(none, name) for name in _NAMES if name not in held})
+    out = {field: getattr(none, field) for field, (_, forms) in _PARTS.items() if form not in forms}
+    kept = dataclasses.replace(kept, **out)
+    gone = [field for field in _PARTS if getattr(metadata, field) and not getattr(kept, field)]
     if "colours" in gone and (kept.profile or is_srgb(metadata.colours)):
         gone.remove("colours")
     if "dpi" in gone and metadata.dpi == (72, 72):
         gone.remove("dpi")  # what programs write that mean nothing by it
     if not gone:
         return kept, ()
-    names = [_NAMES[name] for name in gone]
+    names = [_PARTS[field][0] for field in gone]
     listed = " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)
     return kept, (f"its {listed} cannot be kept in {form.replace('JPEG2000', 'JPEG 2000')}",)
 
@@ -164,7 +144,8 @@ def save_options(metadata: Metadata, form: str, nbytes: int) -> dict[str, Any]:
     """Options of Pillow's `save` for metadata that the format holds and pixels of so many bytes."""
     exif = metadata.exif
     if metadata.dpi and form in ("WEBP", "AVIF"):
-        exif = add_exif_resolution(exif, metadata.dpi)
+        (across, down), base = metadata.dpi, ExifTags.Base  # EXIF is their only place for it
+        exif = add_exif_tags(exif, {base.XResolution: across, base.YResolution: down, base.ResolutionUnit: 2})
     tags = {XMP_TAG: metadata.xmp, IPTC_TAG: metadata.iptc}
     if form == "TIFF" and any(tags.values()):
         exif = add_exif_tags(exif, {tag: value for tag, value in tags.items() if value})
