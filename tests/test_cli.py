@@ -494,7 +494,7 @@ def sixteen_bit(rgb: np.ndarray) -> Image.Image:
         (lambda rgb: Image.fromarray(rgb[:, :, :2]), "LA", ""),
         (lambda rgb: Image.fromarray(np.dstack([rgb, rgb[:, :, :1]])), "RGBA", ""),
         (lambda rgb: Image.fromarray(rgb).quantize(9), "RGB", ""),
-        (sixteen_bit, "L", "16 bits a channel are rounded to 8"),
+        (sixteen_bit, "L", "16 bits per channel are rounded to 8"),
     ],
     ids=["rgb", "grey", "grey and alpha", "rgba", "palette", "16 bit grey"],
 )
@@ -645,8 +645,8 @@ def test_inputs_that_cannot_be_upscaled(refused, bundle, tmp_path):
 @pytest.mark.parametrize(
     ("source", "target", "message"),
     [
-        ("image.png", "out.gif", "allowed suffixes are .png"),
-        ("image.png", "out", "allowed suffixes are .png"),
+        ("image.png", "out.gif", "its suffix must be one of .png"),
+        ("image.png", "out", "its suffix must be one of .png"),
         ("image.png", "missing/out.png", "cannot be written"),
         ("image.png", "image.png/out.png", "cannot be written"),
         ("folder", "image.png", "is a file"),

@@ -228,7 +228,7 @@ def test_a_note_on_many_images_is_one_line(bundle, saved, quick, folder, tmp_pat
     printed = capsys.readouterr()
     assert printed.out.splitlines() == [str(out / name) for name in names(folder)]
     assert printed.err.splitlines() == [
-        f"dysr: note: {out / '0.png'} and 4 more: its 16 bits a channel are rounded to 8",
+        f"dysr: note: {out / '0.png'} and 4 more: its 16 bits per channel are rounded to 8",
         f"dysr: note: {out / '6.ppm'}: its EXIF data cannot be kept in PPM",
     ]
 

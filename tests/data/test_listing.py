@@ -119,7 +119,7 @@ def test_drawings_and_films_are_no_images(tmp_path):
     (tmp_path / "a.eps").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
     with pytest.raises(InputError, match=r"a\.eps' cannot be read: it is no image of a known"):
         read_picture(tmp_path / "a.eps")
-    with pytest.raises(InputError, match=r"allowed suffixes are \.png"):
+    with pytest.raises(InputError, match=r"its suffix must be one of \.png"):
         check_image_suffix("a.eps")
 
 

@@ -48,7 +48,7 @@ def pixels_from_pil(image: Image.Image, *, white: int = 65535, inverted: bool = 
         return round_levels(65535 - levels if inverted else levels, image.info.get("transparency"))
     if image.mode in ("F", "I"):
         kind = "floats" if image.mode == "F" else "32-bit integers"
-        raise ValueError(f"its pixels are {kind}; allowed are 8-bit and 16-bit images")
+        raise ValueError(f"its pixels are {kind}; they must be unsigned integers of at most 16 bits")
     pixels = np.asarray(_plain(image))
     return pixels if pixels.ndim == 3 else pixels[:, :, None]
 
@@ -122,7 +122,7 @@ def has_16_bit_colour(image: Image.Image) -> bool:
     deep = {mode for mode in raw_modes(image) if ";16" in mode and not mode.startswith("BGR")}
     codecs = {tile[0] for tile in getattr(image, "tile", ())}
     if deep and not (deep <= _SWAPPED.keys() | {_GREY_ALPHA} and codecs <= _CODECS):
-        raise ValueError(f"it has 16 bits a channel in a layout that is not known ({min(deep)})")
+        raise ValueError(f"it has 16 bits per channel in a layout that is not known ({min(deep)})")
     return bool(deep)
 
 

@@ -67,7 +67,7 @@ def check_dynamic_range(colours: Mapping[bytes, bytes]) -> None:
     """Refuse (`ValueError`) colours that are declared as PQ or HLG, as videos do."""
     declared = colours.get(b"cICP", b"")
     if len(declared) == 4 and declared[1] in HDR:
-        raise ValueError(f"its colours are HDR ({HDR[declared[1]]}); allowed is SDR")
+        raise ValueError(f"its colours are HDR ({HDR[declared[1]]}); they must be SDR")
 
 
 def is_srgb(colours: Mapping[bytes, bytes]) -> bool:

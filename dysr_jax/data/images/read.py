@@ -129,7 +129,7 @@ def _check_frames(image: Image.Image) -> None:
     """A second picture in a JPEG (MPO) is a preview or a gain map; those of a PSD are layers."""
     if getattr(image, "is_animated", False) and image.format not in ("MPO", "PSD"):
         frames = getattr(image, "n_frames", "several")
-        raise ValueError(f"it has {frames} frames or pages; allowed are images of one")
+        raise ValueError(f"it has {frames} frames or pages; it must have one")
 
 
 def _check_end(file: IO[bytes], form: str | None) -> None:
@@ -160,7 +160,7 @@ def _with_metadata(
 
 
 def _depth_note(bits: int) -> tuple[str, ...]:
-    return (f"its {bits} bits a channel are rounded to 8",) if bits > 8 else ()
+    return (f"its {bits} bits per channel are rounded to 8",) if bits > 8 else ()
 
 
 def bits_per_channel(image: Image.Image, file: IO[bytes]) -> int:

@@ -49,7 +49,7 @@ def _is_odd(image: Image.Image) -> bool:
     tags: Any = getattr(image, "tag_v2", {})
     bits = max(tags.get(BITS_TAG, (1,)))
     if set(tags.get(_FORMAT, (_UNSIGNED,))) == {_SIGNED} and bits <= 16:
-        raise ValueError("its pixels are signed integers; allowed are 8-bit and 16-bit images")
+        raise ValueError("its pixels are signed integers; they must be unsigned integers of at most 16 bits")
     if tags.get(_PLANAR, 1) == 2 and tags.get(_SAMPLES, 1) > 1:
         return bits > 8 or _EXTRA in tags  # Pillow has no raw modes for more planes
     known = ("I", "F", "RGB;", "RGBA;", "RGBX;")
@@ -62,7 +62,7 @@ def _read(file: IO[bytes], max_pixels: int) -> tuple[Image.Image, int]:
     file.seek(0)
     with tifffile.TiffFile(file) as tiff:
         if len(tiff.pages) != 1:
-            raise ValueError(f"it has {len(tiff.pages)} frames or pages; allowed are images of one")
+            raise ValueError(f"it has {len(tiff.pages)} frames or pages; it must have one")
         page: Any = tiff.pages[0]
         _check(page, file)
         check_pixel_count((page.imagewidth, page.imagelength), max_pixels)
@@ -94,10 +94,10 @@ def _check(page: Any, file: IO[bytes]) -> None:
     photometric = None if page.photometric is None else int(page.photometric)
     if page.sampleformat != _UNSIGNED or page.bitspersample not in (1, 2, 4, 8, 12, 16):
         kind = "floats" if page.sampleformat == _FLOATS else f"{page.bitspersample}-bit integers"
-        raise ValueError(f"its pixels are {kind}; allowed are 8-bit and 16-bit images")
+        raise ValueError(f"its pixels are {kind}; they must be unsigned integers of at most 16 bits")
     if photometric not in _BANDS or page.samplesperpixel < _BANDS[photometric]:
         raise ValueError(
-            f"its {page.samplesperpixel} channels are {page.photometric!s}; allowed are grey, RGB and CMYK"
+            f"its {page.samplesperpixel} channels are {page.photometric!s}; they must be grey, RGB or CMYK"
         )
     if page.imagedepth != 1 or not page.dataoffsets:
         raise ValueError("it is no image of rows and columns")

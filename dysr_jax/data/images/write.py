@@ -57,7 +57,9 @@ def check_image_suffix(path: str | os.PathLike[str]) -> str:
     """Pillow's name of the format of a file's suffix, which must be one that can be written."""
     form = writable_suffixes().get(pathlib.Path(path).suffix.lower())
     if form is None:
-        raise InputError(f"image {os.fspath(path)!r}: allowed suffixes are {', '.join(writable_suffixes())}")
+        raise InputError(
+            f"image {os.fspath(path)!r}: its suffix must be one of {', '.join(writable_suffixes())}"
+        )
     return form
 
 
@@ -67,7 +69,7 @@ def check_image_size(path: str | os.PathLike[str], shape: tuple[int, ...]) -> No
     longest, largest = _LONGEST_SIDE.get(form), _LARGEST_FILE.get(form)
     limit = ""
     if longest is not None and max(rows, columns) > longest:
-        limit = f"{longest:,} pixels a side"
+        limit = f"{longest:,} pixels per side"
     if largest is not None and int(np.prod(shape, dtype=np.int64)) > largest:
         limit = "4 GB"
     if limit:

@@ -161,7 +161,7 @@ def test_declared_colours_are_kept_or_told(write, tmp_path, declared, lost):
 
 @pytest.mark.parametrize("kind", ["PQ", "HLG"])
 def test_hdr_is_refused(write, kind):
-    with pytest.raises(InputError, match=rf"its colours are HDR \({kind}\); allowed is SDR"):
+    with pytest.raises(InputError, match=rf"its colours are HDR \({kind}\); they must be SDR"):
         read_picture(write(chunk(b"cICP", CICP[kind])))
 
 

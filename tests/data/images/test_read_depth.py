@@ -43,7 +43,7 @@ def test_sixteen_bit_png_is_rounded(path, channels):
     path.write_bytes(deep_png(levels(channels)))
     picture = read_picture(path)
     np.testing.assert_array_equal(picture.pixels, rounded(levels(channels)))
-    assert picture.notes == ("its 16 bits a channel are rounded to 8",)
+    assert picture.notes == ("its 16 bits per channel are rounded to 8",)
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
@@ -84,7 +84,7 @@ def test_more_bits_than_eight_are_told_of_every_format(tmp_path):
     content[content.index(b"av1C") + 6] |= 64  # ten bits, says the container
     for name in ("a.jp2", "b.ppm", "c.pgm"):
         (note,) = read_picture(tmp_path / name).notes
-        assert note == "its 16 bits a channel are rounded to 8"
+        assert note == "its 16 bits per channel are rounded to 8"
     np.testing.assert_array_equal(read_picture(tmp_path / "c.pgm").pixels.ravel(), [255, 0])
     np.testing.assert_allclose(read_picture(tmp_path / "a.jp2").pixels[:, :, 0], deep / 257, atol=1)
     with Image.open(tmp_path / "d.avif") as image:

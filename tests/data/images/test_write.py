@@ -70,7 +70,7 @@ def test_a_failed_write_leaves_the_older_file_and_nothing_else(path, rgb, monkey
 
 @pytest.mark.parametrize("name", ["image", "image.gif", "image.txt", ".png"])
 def test_unknown_suffixes_are_refused(tmp_path, rgb, name):
-    with pytest.raises(InputError, match=r"allowed suffixes are \.png"):
+    with pytest.raises(InputError, match=r"its suffix must be one of \.png"):
         write_image(tmp_path / name, rgb)
     assert not list(tmp_path.iterdir())
 
