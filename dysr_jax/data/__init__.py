@@ -14,6 +14,8 @@ from etils import epy
 with epy.lazy_api_imports(globals()):  # each is imported when it is first used
     from dysr_jax.data.augment import prepare, vary_batch
     from dysr_jax.data.benchmarks import BenchmarkImage, BenchmarkSet, find_benchmark_set, find_benchmark_sets
+    from dysr_jax.data.builders.datasets import Dataset, Group, Place, register_dataset
+    from dysr_jax.data.builders.prepare import prepare_dataset
     from dysr_jax.data.config import DataConfig
     from dysr_jax.data.degradation import bicubic_downscale, bicubic_upscale, crop_to_scale
     from dysr_jax.data.examples import Example, Pair, make_pair, make_pairs, unusable_images_error

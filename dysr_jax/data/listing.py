@@ -124,23 +124,19 @@ def image_shapes(paths: Sequence[pathlib.Path]) -> list[tuple[int, int]]:
     return map_images(image_shape, [path.name for path in paths], paths)
 
 
-def find_duplicates(digests: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Each name whose digest repeats that of an earlier one, and that earlier name."""
+def find_duplicates(
+    digests: Iterable[tuple[str, str]], duplicates: Duplicates, where: str, option: str
+) -> set[str]:
+    """The names whose digest repeats that of an earlier one; an `InputError` unless they are skipped."""
     first: dict[str, str] = {}
-    copies: dict[str, str] = {}
-    for name, digest in digests:
-        if first.setdefault(digest, name) != name:
-            copies[name] = first[digest]
-    return copies
-
-
-def duplicates_error(copies: dict[str, str], where: str, option: str) -> InputError:
-    """The first duplicates are named, all are counted."""
-    named = quote_first([f"{name} = {first}" for name, first in copies.items()])
-    return InputError(
-        f"{where} holds duplicates, {len(copies)} in all: {named}; the same image may come to lie in "
-        f"training and in validation ({option} skip leaves later copies out)"
-    )
+    copies = {name: first[digest] for name, digest in digests if first.setdefault(digest, name) != name}
+    if copies and duplicates == "error":
+        named = quote_first([f"{name} = {original}" for name, original in copies.items()])
+        raise InputError(
+            f"{where} holds duplicates, {len(copies)} in all: {named}; the same image may come to lie in "
+            f"training and in validation ({option} skip leaves later copies out)"
+        )
+    return set(copies)
 
 
 def distinct_files(paths: Sequence[pathlib.Path], duplicates: Duplicates) -> list[pathlib.Path]:
@@ -148,7 +144,7 @@ def distinct_files(paths: Sequence[pathlib.Path], duplicates: Duplicates) -> lis
     sizes = [path.stat().st_size for path in paths]
     shared = {size for size, count in Counter(sizes).items() if count > 1}
     suspects = [path for path, size in zip(paths, sizes, strict=True) if size in shared]
-    copies = find_duplicates((path.name, hashlib.sha256(path.read_bytes()).hexdigest()) for path in suspects)
-    if copies and duplicates == "error":
-        raise duplicates_error(copies, f"folder {str(paths[0].parent)!r}", "data.duplicates")
+    digests = [(path.name, hashlib.sha256(path.read_bytes()).hexdigest()) for path in suspects]
+    where = f"folder {str(paths[0].parent)!r}"
+    copies = find_duplicates(digests, duplicates, where, "data.duplicates")
     return [path for path in paths if path.name not in copies]

@@ -7,7 +7,7 @@
 from etils import epy
 
 with epy.lazy_api_imports(globals()):  # each is imported when it is first used
-    from dysr_jax.data.builders.datasets import DATASETS, Dataset, register_dataset
+    from dysr_jax.data.builders.datasets import DATASETS, Dataset, Group, Place, register_dataset
     from dysr_jax.data.builders.prepare import (
         PreparedDataset,
         find_prepared,

@@ -10,7 +10,7 @@ from dysr_jax.data.builders.datasets import Group, Place
 from dysr_jax.data.examples import check_lr_size, map_images, quote_first
 from dysr_jax.data.folders import pair_files
 from dysr_jax.data.images import read_image
-from dysr_jax.data.listing import Duplicates, duplicates_error, find_duplicates, list_images
+from dysr_jax.data.listing import Duplicates, find_duplicates, list_images
 from dysr_jax.errors import InputError
 
 
@@ -38,21 +38,17 @@ def find_images(groups: Sequence[Group], scale: int) -> Tree:
     tree: Tree = {}
     odd: list[str] = []
     for group in groups:
-        items = _items(group, scale)
+        hr = _files(group.hr)
+        lr = _files(group.lr) if group.lr else None
+        prefix = f"{group.clip}/" if group.clip else ""
+        pairs = pair_files(hr, lr, scale) if lr else [(file, None) for file in hr]
+        items = [Item(prefix + high.name, high, low) for high, low in pairs]
         tree.setdefault(group.split, []).extend(items)
         if group.frames and len(items) != group.frames:
             odd.append(f"{group.clip} of {len(items)}")
     if odd:
         raise InputError(f"{len(odd)} clips have not {groups[0].frames} frames: {quote_first(odd)}")
     return tree
-
-
-def _items(group: Group, scale: int) -> list[Item]:
-    prefix = f"{group.clip}/" if group.clip else ""
-    hr = _files(group.hr)
-    if group.lr is None:
-        return [Item(prefix + file.name, file, None) for file in hr]
-    return [Item(prefix + high.name, high, low) for high, low in pair_files(hr, _files(group.lr), scale)]
 
 
 def _files(place: Place) -> list[pathlib.Path]:
@@ -92,9 +88,7 @@ def check_images(tree: Tree, scale: int, duplicates: Duplicates = "error") -> Tr
     _check_clips([(split, item) for split, item, _ in found])
     stills = [(split, f"{split}/{item.name}", digest) for split, item, digest in found if digest]
     stills.sort(key=lambda still: still[0] == "train")  # stable
-    copies = find_duplicates((name, digest) for _, name, digest in stills)
-    if copies and duplicates == "error":
-        raise duplicates_error(copies, "it", "--duplicates")
+    copies = find_duplicates((still[1:] for still in stills), duplicates, "it", "--duplicates")
     kept: Tree = {split: [] for split in tree}
     for split, item, _ in found:
         if f"{split}/{item.name}" not in copies:

@@ -61,29 +61,14 @@ def _below(root: pathlib.Path, *names: str) -> pathlib.Path:
     return next((root / name for name in names if (root / name).is_dir()), root)
 
 
-def _div2k(root: pathlib.Path, scale: int) -> Iterator[Group]:
-    root = _below(root, "DIV2K")
-    for split, part in (("train", "train"), ("validation", "valid")):
-        lr = Place(root / f"DIV2K_{part}_LR_bicubic" / f"X{scale}")
-        yield Group(split, Place(root / f"DIV2K_{part}_HR"), lr if scale else None)
-
-
-def _flickr2k(root: pathlib.Path, scale: int) -> Iterator[Group]:
-    root = _below(root, "Flickr2K")
-    lr = Place(root / "Flickr2K_LR_bicubic" / f"X{scale}")
-    yield Group("train", Place(root / "Flickr2K_HR"), lr if scale else None)
-
-
-def _benchmark(*names: str) -> Layout:
-    """Either `HR` with `LR_bicubic/X4`, or `image_SRF_4` with both."""
+def _bicubic_layout(name: str, **parts: str) -> Layout:
+    """`PART_HR` and `PART_LR_bicubic/X4` per split."""
 
     def layout(root: pathlib.Path, scale: int) -> Iterator[Group]:
-        root = _below(root, *names)
-        mixed = root / f"image_SRF_{scale}"
-        if mixed.is_dir():
-            yield Group("test", Place(mixed, "_HR"), Place(mixed, "_LR"))
-        else:
-            yield Group("test", Place(root / "HR"), Place(root / "LR_bicubic" / f"X{scale}"))
+        root = _below(root, name)
+        for split, part in parts.items():
+            lr = Place(root / f"{part}_LR_bicubic" / f"X{scale}")
+            yield Group(split, Place(root / f"{part}_HR"), lr if scale else None)
 
     return layout
 
@@ -117,10 +102,19 @@ def _vid4(root: pathlib.Path, scale: int) -> Iterator[Group]:
 
 
 def _benchmark_set(name: str, *others: str) -> Dataset:
+    """Either `HR` with `LR_bicubic/X4`, or `image_SRF_4` with both."""
+
+    def layout(root: pathlib.Path, scale: int) -> Iterator[Group]:
+        root = _below(root, name, *others)
+        mixed = root / f"image_SRF_{scale}"
+        if mixed.is_dir():
+            yield Group("test", Place(mixed, "_HR"), Place(mixed, "_LR"))
+        else:
+            yield Group("test", Place(root / "HR"), Place(root / "LR_bicubic" / f"X{scale}"))
+
     expects = f"{name}/HR and {name}/LR_bicubic/X4, or {name}/image_SRF_4"
     homepage = "https://github.com/jbhuang0604/SelfExSR"
-    about = f"{name}, a set for evaluation"
-    return Dataset(about, expects, homepage, _benchmark(name, *others), (4, 2, 3), plain=False)
+    return Dataset(f"{name}, a set for evaluation", expects, homepage, layout, (4, 2, 3), plain=False)
 
 
 DATASETS: Final[dict[str, Dataset]] = {
@@ -128,14 +122,14 @@ DATASETS: Final[dict[str, Dataset]] = {
         "DIV2K (Agustsson and Timofte 2017), 800 and 100 images of 2K",
         "DIV2K_train_HR, DIV2K_valid_HR, and DIV2K_train_LR_bicubic/X4, DIV2K_valid_LR_bicubic/X4",
         "https://data.vision.ee.ethz.ch/cvl/DIV2K/",
-        _div2k,
+        _bicubic_layout("DIV2K", train="DIV2K_train", validation="DIV2K_valid"),
         (4, 2, 3),
     ),
     "dysr_flickr2k": Dataset(
         "Flickr2K (Lim et al. 2017), 2,650 images of 2K",
         "Flickr2K_HR, and Flickr2K_LR_bicubic/X4",
         "https://github.com/sanghyun-son/EDSR-PyTorch",
-        _flickr2k,
+        _bicubic_layout("Flickr2K", train="Flickr2K"),
         (4, 2, 3),
     ),
     "dysr_set5": _benchmark_set("Set5"),

@@ -58,30 +58,24 @@ def writable_suffixes() -> dict[str, str]:
     return {suffix: form for suffix, form in _WRITTEN.items() if form in Image.SAVE}
 
 
-def _candidates(prefix: bytes, suffix: str) -> list[str]:
-    """Formats whose files begin so; a format without a mark only where the suffix names it."""
-    named = readable_suffixes().get(suffix.lower())
-    found = []
-    for form in Image.ID:
-        accept = Image.OPEN[form][1]
-        said = form == named if accept is None else accept(prefix)
-        if said and not isinstance(said, str) and form not in _NO_PIXELS:
-            found.append(form)
-    return found
-
-
 def open_image(file: IO[bytes], suffix: str = "") -> ImageFile.ImageFile:
     """A Pillow image that is not decoded yet; it keeps reading from the binary `file`.
 
-    `suffix` decides where a format has no mark. Of a damaged file, plugins raise any exception.
+    A format whose files have no mark is tried only where `suffix` names it. Of a damaged file, plugins raise
+    any exception.
     """
+    named = readable_suffixes().get(suffix.lower())
     file.seek(0)
     prefix = file.read(16).ljust(16, b"\0")  # some plugins look further than a short file goes
     reason = _unknown(prefix)
-    for form in _candidates(prefix, suffix):
+    for form in Image.ID:
+        opener, accept = Image.OPEN[form]
+        accepted = form == named if accept is None else accept(prefix)
+        if not accepted or isinstance(accepted, str) or form in _NO_PIXELS:  # a string is a warning
+            continue
         file.seek(0)
         try:
-            return Image.OPEN[form][0](file, "")
+            return opener(file, "")
         except (SyntaxError, IndexError, TypeError, struct.error) as error:
             reason = f"damaged {form} ({error})"
     raise UnidentifiedImageError(reason)
