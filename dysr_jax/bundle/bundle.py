@@ -6,13 +6,11 @@ the files and of itself).
 """
 
 import dataclasses
-import functools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final, overload
+from typing import Any, Final
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from etils import epath
 
 from dysr_jax.atomic import replacing_directory, write_json
@@ -41,12 +39,6 @@ from dysr_jax.model import (
     same_params,
     to_bytes,
 )
-
-if TYPE_CHECKING:
-    from PIL import Image
-
-    from dysr_jax.apps import PictureLike
-    from dysr_jax.runtime import Bank
 
 WEIGHTS: Final = "weights.safetensors"
 LATENCY: Final = "latency.json"
@@ -138,41 +130,6 @@ class Bundle:
             InputError: neither a member nor an arch has it.
         """
         return arch_name(self.space, self.arch(name))
-
-    @overload
-    def upscale(self, image: "PictureLike", member: str | None = None) -> "Image.Image": ...
-
-    @overload
-    def upscale(self, image: np.ndarray | jax.Array, member: str | None = None) -> np.ndarray: ...
-
-    def upscale(
-        self, image: "np.ndarray | jax.Array | PictureLike", member: str | None = None
-    ) -> "np.ndarray | Image.Image":
-        """Upscale an image of any size; what is compiled for its shape is kept for the next ones.
-
-        Args:
-            image: a NumPy or JAX array `[H, W]` grey, or `[H, W, C]`, C 1 grey, 2 grey and alpha, 3 RGB,
-                4 RGBA, uint8; an image of Pillow; or the path of an image file.
-            member: a member's name, `fastest` or `best` (the default).
-
-        Returns:
-            Of an array a NumPy array, uint8, as many channels, both sides `s` times as long; of an image of
-            Pillow or a path an image of Pillow.
-
-        Raises:
-            InputError: no such member, an image of another type, an array that is no such image, or a file
-                that cannot be read.
-        """
-        from dysr_jax.apps import upscale_image
-
-        return upscale_image(self._bank, image, member)
-
-    @functools.cached_property
-    def _bank(self) -> "Bank":
-        from dysr_jax.apps import KEPT
-        from dysr_jax.runtime import Bank
-
-        return Bank(self, keep=KEPT)
 
 
 def check_bundle(bundle: Any) -> None:

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from dysr_jax import run, write_report
+from dysr_jax.apps.upscaler import Upscaler
 from dysr_jax.cli import main
 from dysr_jax.commands.parsing import COMMANDS
 from dysr_jax.errors import InputError
@@ -155,7 +156,7 @@ def test_an_image_of_ones_own(tiny_run, tmp_path, packed):
     }
     assert np.array_equal(shown["HR"], image[:44, :74])
     best = tiny_run.bundle.members[-1].name
-    assert np.array_equal(shown[best], tiny_run.bundle.upscale(shown["LR"]))
+    assert np.array_equal(shown[best], Upscaler(tiny_run.bundle)(shown["LR"]))
 
 
 def test_images_that_cannot_be(tiny_run, begun, tmp_path):
