@@ -9,7 +9,7 @@ import tyro
 
 from dysr_jax.apps import evaluate_set, upscale_files
 from dysr_jax.atomic import write_json
-from dysr_jax.bundle import MANIFEST, find_bundle
+from dysr_jax.bundle import MANIFEST_FILE, find_bundle
 from dysr_jax.commands.common import JsonPath, check_json
 from dysr_jax.commands.told import end_with, notes_on, quiet_pillow
 from dysr_jax.data import find_sets, is_there
@@ -109,5 +109,5 @@ class Eval:
 
 def _check_input(path: pathlib.Path) -> None:
     """A bundle in the place of images is what used to be named there."""
-    if is_there(path / MANIFEST):
+    if is_there(path / MANIFEST_FILE):
         raise InputError(f"{str(path)!r} is a bundle; allowed are images (--bundle names a bundle)")

@@ -133,10 +133,10 @@ def test_the_table_has_a_pair_of_columns_a_set(bundle, folder):
     score = found.scores["c3-u1"]
     cells = [f"{score.psnr_y:.2f}", f"{score.ssim_y:.4f}"]
     member = bundle.member("c3-u1")
-    sizes = [f"{member.params / 1e3:.1f}K", f"{member.macs / 1e9:.2f}G"]
+    sizes = [f"{member.parameters / 1e3:.1f}K", f"{member.mult_adds / 1e9:.2f}G"]
     assert lines[4].split() == ["c3-u1", *sizes, *cells, *cells]
     assert lines[-2:] == ["set: 3 images, LR generated (MATLAB's bicubic)", "Other: 1 images, LR as given"]
     result = scores_json("mine", bundle, bundle.members, [found, other])
     assert result["scale"] == SCALE
     assert result["sets"]["Other"]["scores"]["c3-u1"] == score._asdict()
-    assert result["members"]["c3-u1"] == {"params": member.params, "mult_adds": member.macs}
+    assert result["members"]["c3-u1"] == {"params": member.parameters, "mult_adds": member.mult_adds}

@@ -50,7 +50,7 @@ def test_names_that_are_not_there():
 
 
 def test_without_weights_it_is_said(monkeypatch, tmp_path):
-    monkeypatch.setattr(pretrained, "PLACE", tmp_path)
+    monkeypatch.setattr(pretrained, "PRETRAINED_FOLDER", tmp_path)
     assert pretrained_names() == ()
     with pytest.raises(InputError, match="'x4': there are none in this installation"):
         load_pretrained()

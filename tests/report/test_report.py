@@ -174,7 +174,7 @@ def test_the_members_quality_can_be_had_again(tiny_run, results, held_out):
 def test_the_steps_of_the_members(tiny_run, results):
     steps, names = results["steps"], [member["name"] for member in results["members"]]
     assert [(step["from"], step["to"]) for step in steps] == list(itertools.pairwise(names))
-    assert steps == [step.as_json() for step in tiny_run.bundle.steps]
+    assert steps == [step.to_json() for step in tiny_run.bundle.steps]
 
 
 def test_the_curve_of_sharing(tiny, results, records, tiny_run):

@@ -68,7 +68,7 @@ def test_the_page_says_what_the_run_has(tiny_run, page, packed):
     for member, kept in zip(found["results"]["members"], tiny_run.bundle.members, strict=True):
         assert (member["name"], member["psnr_y"]) == (kept.name, kept.psnr_y)
         assert archs[member["row"]] == kept.arch
-    assert found["results"]["steps"] == [step.as_json() for step in tiny_run.bundle.steps]
+    assert found["results"]["steps"] == [step.to_json() for step in tiny_run.bundle.steps]
     assert [curve["name"] for curve in found["training"]] == list(data.training)
     for curve in found["training"]:
         assert curve["value"] == pytest.approx(data.training[curve["name"]].value, rel=1e-6)
