@@ -64,7 +64,7 @@ class Stream(BundleOptions, JsonOption):
         bundle = find_bundle(self.bundle, self.scale)
         with LiveLine({member.name: member.psnr_y for member in bundle.members}) as live:
             trace = stream_video(
-                bundle, self.source, self.target, options, policy=policy, watch=live, say=live.say
+                bundle, self.source, self.target, options, policy=policy, watch=live, log=live.say
             )
         print(stream_summary(trace), file=sys.stderr if self.target == "-" else sys.stdout)
         if self.json_path:
