@@ -61,19 +61,8 @@ def pareto_json(
         "hypervolume_reference": {"latency_ms": reference[0], "psnr_y": reference[1]},
         "union_weight_bytes": union_weight_bytes(space, archs),
         "ensemble_weight_bytes": ensemble_weight_bytes(space, archs),
-        "members": [
-            {
-                "name": m.name,
-                "arch": list(m.arch),
-                "psnr_y": m.psnr_y,
-                "latency_ms": m.latency_ms,
-                "fps": m.fps,
-                "params": m.params,
-                "macs": m.macs,
-            }
-            for m in bundle.members
-        ],
-        "steps": [step.as_json() for step in bundle.steps],
+        "members": [member.to_json() for member in bundle.members],
+        "steps": [step.to_json() for step in bundle.steps],
         "sharing": list(curve),
     }
 
@@ -145,7 +134,7 @@ def read_results(run: epath.Path, space: SearchSpace) -> Results:
     """
     try:
         found = read_json(run / "pareto.json")
-        members = [from_dict(Member, fields, "member") for fields in found["members"]]
+        members = [Member.from_json(fields) for fields in found["members"]]
         archs = [parse_arch(space, member.name) for member in members]
         return Results(
             members=tuple(map(_with_arch, members, archs)),

@@ -676,7 +676,7 @@ def test_eval_prints_and_writes_the_scores(tiny_run, bundle, photos, tmp_path, c
         "device": tiny_run.bundle.device,
     }
     members = tiny_run.bundle.members
-    assert result["members"] == {m.name: {"params": m.params, "mult_adds": m.macs} for m in members}
+    assert result["members"] == {m.name: {"params": m.parameters, "mult_adds": m.mult_adds} for m in members}
     assert list(result["sets"]) == [photos.name]
     found = result["sets"][photos.name]
     assert (found["images"], found["lr"]) == (3, "generated")

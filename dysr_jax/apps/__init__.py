@@ -5,5 +5,5 @@ from etils import epy
 with epy.lazy_api_imports(globals()):  # each is imported when it is first used
     from dysr_jax.apps.evaluation import BICUBIC, SetScores, evaluate_set
     from dysr_jax.apps.files import Written, upscale_files
-    from dysr_jax.apps.upscaler import KEPT, PictureLike, upscale_image
+    from dysr_jax.apps.upscaler import PictureLike, Upscaler
     from dysr_jax.apps.videos import VideoOptions, stream_video

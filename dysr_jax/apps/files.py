@@ -8,14 +8,13 @@ from typing import NamedTuple
 
 from dysr_jax.apps.targets import Task, one_task, tasks_of_folder
 from dysr_jax.apps.tiles import cut_for
-from dysr_jax.apps.upscaler import KEPT, upscale_image
+from dysr_jax.apps.upscaler import Upscaler
 from dysr_jax.atomic import exclusive
 from dysr_jax.bundle import Bundle, check_bundle
 from dysr_jax.data import Failed, is_folder, is_there, list_folder, no_images
 from dysr_jax.data.images import MAX_PIXELS, check_size, read_picture, reason_of, write_image
 from dysr_jax.errors import InputError
 from dysr_jax.fields import as_path
-from dysr_jax.runtime import Bank
 
 
 class Written(NamedTuple):
@@ -85,7 +84,7 @@ def upscale_files(
     name = bundle.member(member).name
     if max_pixels < 1:
         raise InputError(f"max_pixels {max_pixels}: must be at least 1")
-    work = _Work(Bank(bundle, keep=KEPT), name, max_pixels, progress)
+    work = _Work(Upscaler(bundle), name, max_pixels, progress)
     if not is_there(place):
         raise InputError(f"image {str(place)!r} does not exist")
     if is_folder(place):
@@ -110,7 +109,7 @@ def _folder(
     listing = list_folder(source)
     if not listing.images:
         raise no_images(source, listing)
-    place, tasks = tasks_of_folder(listing.images, source, target, work.bank.bundle.space.scale)
+    place, tasks = tasks_of_folder(listing.images, source, target, work.upscale.bundle.space.scale)
     _make_folder(place)
     written: list[Written] = []
     failed: list[Failed] = []
@@ -145,7 +144,7 @@ def _make_folder(place: pathlib.Path) -> None:
 class _Work(NamedTuple):
     """What is done with every image."""
 
-    bank: Bank
+    upscale: Upscaler
     member: str
     max_pixels: int
     progress: bool
@@ -164,19 +163,19 @@ class _Work(NamedTuple):
             ) from None
 
     def _done(self, task: Task) -> Written:
-        scale = self.bank.bundle.space.scale
+        scale = self.upscale.bundle.space.scale
         picture = read_picture(task.read, max_pixels=self.max_pixels)
         rows, columns, channels = picture.pixels.shape
         check_size(task.write, (rows * scale, columns * scale, channels))
-        output = upscale_image(self.bank, picture.pixels, self.member, progress=self.progress)
+        output = self.upscale(picture.pixels, self.member, progress=self.progress)
         lost = write_image(task.write, output, picture.metadata)
-        means = _approximated(self.bank, (rows, columns), self.member)
+        means = _approximated(self.upscale, (rows, columns), self.member)
         return Written(task.write, (*picture.notes, *lost, *means))
 
 
-def _approximated(bank: Bank, shape: tuple[int, int], member: str) -> tuple[str, ...]:
+def _approximated(upscale: Upscaler, shape: tuple[int, int], member: str) -> tuple[str, ...]:
     """What is not as in the whole image at once."""
-    cut = cut_for(bank, shape, member)
+    cut = cut_for(upscale.bank, shape, member)
     if not cut.fade or cut.tile == shape:
         return ()
     rows, columns = cut.tile

@@ -12,7 +12,7 @@ import tyro
 
 from dysr_jax.apps import Written, evaluate_set, upscale_files
 from dysr_jax.atomic import write_json
-from dysr_jax.bundle import MANIFEST, find_bundle
+from dysr_jax.bundle import MANIFEST_FILE, find_bundle
 from dysr_jax.commands.common import BundleOptions, JsonPath, check_output
 from dysr_jax.data import Failed, find_sets, is_there
 from dysr_jax.data.images import MAX_PIXELS
@@ -103,7 +103,7 @@ class Eval(BundleOptions):
 
 def _check_input(path: pathlib.Path) -> None:
     """A bundle in the place of images is what used to be named there."""
-    if is_there(path / MANIFEST):
+    if is_there(path / MANIFEST_FILE):
         raise InputError(f"{str(path)!r} is a bundle; allowed are images (--bundle names a bundle)")
 
 

@@ -51,7 +51,7 @@ def front_slider(bank: Bank, lr: np.ndarray, hr: np.ndarray, *, side: int = 320)
         took_ms = (time.perf_counter() - start) * 1e3
         quality = float(psnr_y(image, hr, bank.bundle.space.scale))
         picture.value = _png(image[row : row + side, column : column + side])
-        weights = members[slider.value].params / 1e3
+        weights = members[slider.value].parameters / 1e3
         words.value = f"{quality:.2f} dB here, {took_ms:.1f} ms for this frame, {weights:.0f}K weights"
 
     slider.observe(show, names="value")

@@ -50,8 +50,8 @@ def members_table(bundle: Bundle) -> str:
                 f"{member.psnr_y:.2f}",
                 f"{member.latency_ms:.2f}",
                 f"{member.fps:.1f}",
-                f"{member.params / 1e3:.1f}K",
-                f"{member.macs / 1e9:.2f}G",
+                f"{member.parameters / 1e3:.1f}K",
+                f"{member.mult_adds / 1e9:.2f}G",
             ]
         )
     return format_table(["member", "PSNR-Y dB", "ms/frame", "fps", "weights", "mult-adds"], rows)
@@ -139,7 +139,7 @@ def scores_table(members: Sequence[Member], sets: Sequence[SetScores]) -> str:
     for found in sets:
         header += [f"{found.name} dB", "SSIM"]
     sizes = {BICUBIC: ["", ""]} | {
-        m.name: [f"{m.params / 1e3:.1f}K", f"{m.macs / 1e9:.2f}G"] for m in members
+        m.name: [f"{m.parameters / 1e3:.1f}K", f"{m.mult_adds / 1e9:.2f}G"] for m in members
     }
     rows = []
     for name, size in sizes.items():
@@ -172,7 +172,7 @@ def scores_json(
         "bundle": place,
         "scale": bundle.space.scale,
         "device": device_name(),
-        "members": {m.name: {"params": m.params, "mult_adds": m.macs} for m in members},
+        "members": {m.name: {"params": m.parameters, "mult_adds": m.mult_adds} for m in members},
         "sets": {
             found.name: {
                 "images": found.images,

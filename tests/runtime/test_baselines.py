@@ -170,7 +170,7 @@ def test_a_shelf_holds_what_members_read(shelf, three_members):
     for member in three_members.members:
         own = shelf.own(member.name)
         count = sum(leaf.size for leaf in jax.tree.leaves(own))
-        assert count == parameters(three_members.space, member.arch) == member.params
+        assert count == parameters(three_members.space, member.arch) == member.parameters
     jax.tree.map(np.testing.assert_array_equal, shelf.bundle().params, three_members.params)
 
 

@@ -5,7 +5,6 @@ Pictures of a comparison, small enough for a page.
 What is drawn over time or generations, thinned to what a screen can show.
 """
 
-import dataclasses
 import io
 import os
 from collections.abc import Iterable
@@ -152,7 +151,7 @@ def _candidates_json(
 
 
 def _results_json(results: Results, rows: list[int | None], space: SearchSpace) -> dict[str, Any]:
-    fields = [dataclasses.asdict(member) for member in results.members]
+    fields = [member.to_json() for member in results.members]
     archs = [member.arch for member in results.members]
     return {
         "device": results.device,
@@ -160,7 +159,7 @@ def _results_json(results: Results, rows: list[int | None], space: SearchSpace) 
         "resident_bytes": results.resident_bytes,
         "ensemble_bytes": results.ensemble_bytes,
         "sharing": results.sharing,
-        "steps": [step.as_json() for step in member_steps(space, archs)],
+        "steps": [step.to_json() for step in member_steps(space, archs)],
         "members": [{**member, "row": row} for member, row in zip(fields, rows, strict=True)],
     }
 
