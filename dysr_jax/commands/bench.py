@@ -9,8 +9,8 @@ import tyro
 from dysr_jax.bench import bench_candidates, bench_data, bench_front, bench_scaling, bench_search, bench_step
 from dysr_jax.commands.common import JsonPath, check_output, report
 from dysr_jax.config import RunConfig
-from dysr_jax.report import bench_table
-from dysr_jax.report.plots import save_figure, truth_figure, truth_text
+from dysr_jax.report import bench_table, front_summary
+from dysr_jax.report.plots import save_figure, truth_figure
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +54,7 @@ class BenchCandidates:
 
 @dataclasses.dataclass(frozen=True)
 class BenchSearch:
-    """Candidates a second: the search program, compiling each one, and eager PyTorch where it is there."""
+    """Candidates per second: the search program against compiling each one."""
 
     config: str = "quickstart"
     """Preset, or a .json file as a run writes it."""
@@ -147,6 +147,6 @@ class BenchFront:
         check_output(self.json_path)
         check_output(self.figure, "figure")
         found = bench_front(self.run)
-        report(found.to_json(), truth_text, self.json_path)
+        report(found, front_summary, self.json_path)
         if self.figure is not None:
             save_figure(truth_figure(found), self.figure)

@@ -6,16 +6,16 @@ from typing import Annotated
 
 import tyro
 
-from dysr_jax.bench import OUTPUTS, SteadyOptions, TorchMode, bench_fps, bench_steady
+from dysr_jax.bench import OUTPUTS, SteadyOptions, bench_fps, bench_steady
 from dysr_jax.bench.switch import STRATEGIES, bench_switch
 from dysr_jax.bundle import find_bundle
-from dysr_jax.commands.common import JsonPath, make_folder, check_output, report
+from dysr_jax.commands.common import JsonPath, check_output, make_folder, report
 from dysr_jax.report import bench_table, steady_table, switch_tables, write_timelines
 
 
 @dataclasses.dataclass(frozen=True)
 class BenchFps:
-    """Frames a second by output size: on the device, from host to host, and PyTorch's where it is there."""
+    """Frames per second by output size: on the device, and from host to host."""
 
     bundle: str | None = None
     """A bundle directory, such as RUN/bundle or gs://BUCKET/RUN/bundle; without it dysr_jax's own weights."""
@@ -35,10 +35,6 @@ class BenchFps:
     """Leave out sizes at which a frame would take longer, going by the size before."""
     dtype: str = "auto"
     """Compute dtype; auto is bfloat16 on accelerators and float32 on the CPU."""
-    torch: bool = True
-    """Measure PyTorch too, where it can be imported."""
-    torch_mode: TorchMode = "auto"
-    """How PyTorch runs; auto is max-autotune (with CUDA graphs) on a GPU and eager on a CPU."""
 
     def __call__(self) -> None:
         """Run it."""
@@ -51,8 +47,6 @@ class BenchFps:
             seconds=self.seconds,
             limit_s=self.limit_s,
             dtype=self.dtype,
-            torch=self.torch,
-            torch_mode=self.torch_mode,
         )
         report(result, bench_table, self.json_path)
 

@@ -10,7 +10,7 @@ from jax.sharding import Mesh
 from dysr_jax import parallel
 from dysr_jax.compiling import jit
 from dysr_jax.device import memory_bytes
-from dysr_jax.metrics import PSNR_CAP_DB, PEAK
+from dysr_jax.metrics import PEAK, PSNR_CAP_DB
 from dysr_jax.model import Params, Supernet
 from dysr_jax.search.patches import Patches
 from dysr_jax.search.population import best_tile, population_program, row_bytes
