@@ -16,6 +16,7 @@ import numpy as np
 from tqdm import tqdm
 
 from dysr_jax.bench.switch.process import Child, ChildError
+from dysr_jax.bench.switch.result import SwitchResult
 from dysr_jax.bench.switch.servers import STRATEGIES
 from dysr_jax.bench.switch.turns import Plan, contest
 from dysr_jax.bench.switch.worker import Rest, Stage
@@ -66,7 +67,7 @@ def bench_switch(
     fps: float = 30.0,
     seed: int = 0,
     progress: bool = False,
-) -> dict[str, Any]:
+) -> SwitchResult:
     """What a switch between members costs, by how they are served.
 
     Frames are timed from uint8 on the host to uint8 on the host, one at a time. The strategies are processes
@@ -108,7 +109,7 @@ def bench_switch(
         order = walk(np.random.default_rng(seed), len(shelf.names), switches)
         path = [shelf.names[index] for index in order]
         rows = contest(stack, Plan(shelf, rest.frame, fps, path, steady), names, bar)
-    return _result(rest, shelf.names, fps) | {"strategies": rows}
+    return SwitchResult.from_json(_result(rest, shelf.names, fps) | {"strategies": rows})
 
 
 def _result(rest: Rest, fit: Sequence[str], fps: float) -> dict[str, Any]:
