@@ -58,7 +58,7 @@ def measure(options: Options) -> dict[str, Any]:
         switches=options.switches,
         fps=options.fps,
         progress=True,
-    )
+    ).to_json()
 
 
 def ratios(result: Mapping[str, Any]) -> list[str]:

@@ -12,8 +12,8 @@ import jax
 import numpy as np
 
 from dysr_jax.bundle import Bundle, Member, check_bundle
-from dysr_jax.runtime import FrameRecord, Serving, Stream, StreamOptions, Trace, measure_rungs
-from dysr_jax.runtime.policy import AdaptivePolicy, FixedPolicy, Policy, Rung
+from dysr_jax.runtime import FrameRecord, Serving, Stream, StreamOptions, Trace, measure_timings
+from dysr_jax.runtime.policy import AdaptivePolicy, FixedPolicy, MemberTiming, Policy
 from dysr_jax.video import Reader, Writer, open_video, open_writer
 
 Say = Callable[[str], Any]
@@ -87,8 +87,8 @@ def stream_video(
         )
         # Who reads standard output may stop.
         with contextlib.closing(serving), contextlib.suppress(BrokenPipeError), writer:
-            rungs = _ready(serving, reader, chosen, fps, options.at_once, say)
-            stream = Stream(serving.dispatch, policy or AdaptivePolicy(), rungs, running, watch)
+            timings = _ready(serving, reader, chosen, fps, options.at_once, say)
+            stream = Stream(serving, policy or AdaptivePolicy(), timings, running, watch)
             try:
                 stream.run(one_size(reader, say), writer.write)
             except KeyboardInterrupt:
@@ -104,19 +104,19 @@ def frames_in_flight() -> int:
 
 def _ready(
     serving: Serving, reader: Reader, members: list[Member], fps: float, at_once: bool, say: Say
-) -> tuple[Rung, ...]:
+) -> tuple[MemberTiming, ...]:
     """Executables for the video's frames, and how long each takes."""
     names = [member.name for member in members]
     prepare = serving.prepare_soon if at_once else serving.prepare
     prepare(reader.image_shape, names)
     frame = np.zeros((*reader.image_shape, 3), np.uint8)
-    rungs = measure_rungs(serving.dispatch, frame, members, deadline_ms=1e3 / fps)
-    if rungs[0].frame_ms > 1e3 / fps:
+    timings = measure_timings(serving, frame, members, deadline_ms=1e3 / fps)
+    if timings[0].frame_ms > 1e3 / fps:
         say(
-            f"the fastest member takes {rungs[0].frame_ms:.1f} ms a frame here, {fps:.4g} frames a second "
+            f"the fastest member takes {timings[0].frame_ms:.1f} ms a frame here, {fps:.4g} frames a second "
             f"are one in {1e3 / fps:.1f} ms: frames will be late"
         )
-    return rungs
+    return timings
 
 
 def one_size(reader: Reader, say: Say) -> Iterator[tuple[np.ndarray, Fraction]]:

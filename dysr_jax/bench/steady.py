@@ -13,20 +13,19 @@ from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from typing import Any, Final
 
-import jax
 import numpy as np
 
 from dysr_jax.aot import ExecutableCache
 from dysr_jax.bench.burners import Schedule, burning
-from dysr_jax.bench.switch import ReloadCached, write_shelf
+from dysr_jax.bench.switch import Reload, write_weights_store
 from dysr_jax.bundle import Bundle, find_bundle
 from dysr_jax.data import crop_to_scale, downscale, load_source
 from dysr_jax.device import device_name
 from dysr_jax.errors import InputError
 from dysr_jax.fields import normalise
 from dysr_jax.metrics import MOST_DB, psnr_y
-from dysr_jax.runtime import Bank, Dispatch, Stream, StreamOptions, Trace, measure_rungs
-from dysr_jax.runtime.policy import AdaptivePolicy, FixedPolicy, Policy, Rung
+from dysr_jax.runtime import Bank, Server, Stream, StreamOptions, Trace, measure_timings
+from dysr_jax.runtime.policy import AdaptivePolicy, FixedPolicy, MemberTiming, Policy
 
 SCHEDULE: Final = ((0.0, 0), (1 / 6, 2), (1 / 3, 0), (1 / 2, 4), (2 / 3, 1), (5 / 6, 0))
 """Busy processes from these parts of the time on: the machine is free half of it."""
@@ -60,7 +59,7 @@ class Case:
 
     options: SteadyOptions
     bundle: Bundle
-    rungs: Sequence[Rung]
+    timings: Sequence[MemberTiming]
     """The members that hold the rate on a free machine."""
     lr: Sequence[np.ndarray]
     psnr_y: dict[str, list[float]]
@@ -129,21 +128,21 @@ def make_case(bundle: Bundle, options: SteadyOptions) -> tuple[Case, Bank]:
     bank = Bank(bundle, output="host")
     bank.prepare(options.frame)
     period_ms = 1e3 / options.fps
-    every = measure_rungs(bank.dispatch, lr[0], bundle.members, deadline_ms=period_ms)
-    rungs = [rung for rung in every if rung.frame_ms <= FREE * period_ms]
-    if len(rungs) < 2:
-        quickest = min(rung.frame_ms for rung in every)
+    every = measure_timings(bank, lr[0], bundle.members, deadline_ms=period_ms)
+    timings = [timing for timing in every if timing.frame_ms <= FREE * period_ms]
+    if len(timings) < 2:
+        quickest = min(timing.frame_ms for timing in every)
         raise InputError(
-            f"fps {options.fps}: {len(rungs)} members take up to {FREE:.0%} of a period, the fastest "
+            f"fps {options.fps}: {len(timings)} members take up to {FREE:.0%} of a period, the fastest "
             f"{quickest:.1f} ms; two are needed (fewer fps, or a smaller frame)"
         )
     quality = {
-        rung.name: [
-            min(MOST_DB, float(psnr_y(bank(x, rung.name), y, scale))) for x, y in zip(lr, hr, strict=True)
+        timing.name: [
+            min(MOST_DB, float(psnr_y(bank(x, timing.name), y, scale))) for x, y in zip(lr, hr, strict=True)
         ]
-        for rung in rungs
+        for timing in timings
     }
-    return Case(options, bundle, rungs, lr, quality), bank
+    return Case(options, bundle, timings, lr, quality), bank
 
 
 Say = Callable[[str], Any]
@@ -176,16 +175,16 @@ def bench_steady(
     folder = pathlib.Path(tempfile.mkdtemp(prefix="dysr_"))
     try:
         rows = []
-        for name, (dispatch, policy) in _strategies(case, bank, folder).items():
+        for name, (server, policy) in _strategies(case, bank, folder).items():
             say(f"{name}: {case.options.seconds:g} s")
-            rows.append(_row(name, case, *_run(case, dispatch(), policy)))
+            rows.append(_row(name, case, *_run(case, server(), policy)))
     finally:
         shutil.rmtree(folder)
     return {
         "device": device_name(),
         "frame": list(case.options.frame),
         "fps": case.options.fps,
-        "members": [dataclasses.asdict(rung) for rung in case.rungs],
+        "members": [dataclasses.asdict(timing) for timing in case.timings],
         "member_psnr_y": {name: float(np.mean(each)) for name, each in case.psnr_y.items()},
         "schedule": list(case.schedule()),
         "strategies": rows,
@@ -194,21 +193,21 @@ def bench_steady(
 
 def _strategies(
     case: Case, bank: Bank, folder: pathlib.Path
-) -> dict[str, tuple[Callable[[], Dispatch], Policy[Any]]]:
+) -> dict[str, tuple[Callable[[], Server], Policy[Any]]]:
     """Name to what makes the frames, and what chooses the member."""
-    smallest, largest = case.rungs[0].name, case.rungs[-1].name
+    smallest, largest = case.timings[0].name, case.timings[-1].name
     return {
-        "adaptive": (lambda: bank.dispatch, AdaptivePolicy()),
-        "fixed largest": (lambda: bank.dispatch, FixedPolicy(largest)),
-        "fixed smallest": (lambda: bank.dispatch, FixedPolicy(smallest)),
+        "adaptive": (lambda: bank, AdaptivePolicy()),
+        "fixed largest": (lambda: bank, FixedPolicy(largest)),
+        "fixed smallest": (lambda: bank, FixedPolicy(smallest)),
         "adaptive, reloading": (lambda: _reloading(case, folder), AdaptivePolicy()),
     }
 
 
-def _run(case: Case, dispatch: Dispatch, policy: Policy[Any]) -> tuple[Trace, Any]:
+def _run(case: Case, server: Server, policy: Policy[Any]) -> tuple[Trace, Any]:
     """One stream beside its load, and when the load changed."""
     options = StreamOptions(case.options.fps, real_time=True)
-    stream = Stream(dispatch, policy, case.rungs, options)
+    stream = Stream(server, policy, case.timings, options)
     with burning(case.schedule()) as load:
         trace = stream.run(case.source(), lambda image, time: None)
     return trace, load.log
@@ -219,18 +218,9 @@ def _row(name: str, case: Case, trace: Trace, load: Any) -> dict[str, Any]:
     return {"name": name, "load": load, "true_psnr_y": float(np.mean(true)), **trace.to_json()}
 
 
-def _reloading(case: Case, folder: pathlib.Path) -> Dispatch:
-    """Frames through a server that holds one member at a time."""
-    shelf = write_shelf(folder, case.bundle, [rung.name for rung in case.rungs])
-    server = ReloadCached(shelf, ExecutableCache(folder / "executables"))
+def _reloading(case: Case, folder: pathlib.Path) -> Server:
+    """A server that holds one member at a time."""
+    store = write_weights_store(folder, case.bundle, [timing.name for timing in case.timings])
+    server = Reload(store, ExecutableCache(folder / "executables"))
     server.prepare(case.options.frame)
-    current = ""
-
-    def dispatch(frame: np.ndarray, member: str) -> jax.Array:
-        nonlocal current
-        if member != current:
-            server.switch(member)
-            current = member
-        return server.dispatch(frame, member)
-
-    return dispatch
+    return server

@@ -94,7 +94,7 @@ class BenchSwitch:
             fps=self.fps,
             progress=True,
         )
-        report(result, switch_tables, self.json_path)
+        report(result.to_json(), switch_tables, self.json_path)
 
 
 @dataclasses.dataclass(frozen=True)
