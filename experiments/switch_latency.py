@@ -57,7 +57,7 @@ def measure(options: Options) -> SwitchResult:
         switches=options.switches,
         fps=options.fps,
         progress=True,
-    )
+    ).to_json()
 
 
 def ratios(found: SwitchResult) -> list[str]:
