@@ -37,8 +37,8 @@ pytestmark = [
 def benchmark(request) -> tuple[str, list[tuple[np.ndarray, np.ndarray]]]:
     """A set: HR images cropped to the scale (grey as one channel), and the LR images on disk."""
     folder = pathlib.Path(os.environ["DYSR_BENCHMARKS"]) / request.param
-    hr = list_images(folder / "HR")
-    lr = list_images(folder / "LR_bicubic_x4")
+    hr = list_images(folder / "HR").images
+    lr = list_images(folder / "LR_bicubic_x4").images
     assert [path.name for path in hr] == [path.name for path in lr]
     images = [crop_to_scale(read_grey_or_rgb(path), SCALE) for path in hr]
     return request.param, list(zip(images, map(read_grey_or_rgb, lr), strict=True))
