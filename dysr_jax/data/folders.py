@@ -64,12 +64,14 @@ def _by_stem(files: Sequence[pathlib.Path]) -> dict[str, pathlib.Path]:
     return stems
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class FolderImages:
     """HR images of a folder, sorted by name, and their LR images of another folder."""
 
     hr: tuple[pathlib.Path, ...]
-    lr: tuple[pathlib.Path, ...] | None = None
+    lr: tuple[pathlib.Path, ...] | None
+    sizes: np.ndarray
+    """int64 `[N, 2]`: rows and columns of HR (cropped to LR where that is given), from the files' headers."""
     scale: int = 1
     """Side of HR over side of LR."""
 
@@ -77,11 +79,6 @@ class FolderImages:
     def names(self) -> Sequence[str]:
         """File names of HR."""
         return [file.name for file in self.hr]
-
-    @property
-    def sizes(self) -> np.ndarray:
-        """From the files' headers: those of LR, where given, because HR is cropped to them."""
-        return np.array(image_shapes(self.lr or self.hr)) * self.scale
 
     def __len__(self) -> int:
         return len(self.hr)
@@ -106,8 +103,9 @@ def _images(folder: str) -> list[pathlib.Path]:
 def open_folder(path: str, duplicates: Duplicates) -> FolderImages:
     """The images of a folder, after a look at the header of each; an `InputError` says what is wrong."""
     files = _images(path)
-    image_shapes(files)
-    return FolderImages(tuple(distinct_files(files, duplicates)))
+    shapes = dict(zip(files, image_shapes(files), strict=True))
+    kept = distinct_files(files, duplicates)
+    return FolderImages(tuple(kept), None, np.array([shapes[file] for file in kept]))
 
 
 def open_paired(path: str, scale: int, duplicates: Duplicates) -> FolderImages:
@@ -119,6 +117,7 @@ def open_paired(path: str, scale: int, duplicates: Duplicates) -> FolderImages:
     high, low = (image_shapes([pair[side] for pair in pairs]) for side in (0, 1))
     checks = zip((str(file) for _, file in pairs), high, low, strict=True)
     map_images(lambda check: check_lr_size(*check, scale), [file.name for _, file in pairs], checks)
-    kept = set(distinct_files([file for file, _ in pairs], duplicates))
-    hr_files, lr_files = zip(*(pair for pair in pairs if pair[0] in kept), strict=True)
-    return FolderImages(hr_files, lr_files, scale)
+    partner, shapes = dict(pairs), {file: shape for (file, _), shape in zip(pairs, low, strict=True)}
+    kept = distinct_files(list(partner), duplicates)
+    sizes = np.array([shapes[file] for file in kept]) * scale
+    return FolderImages(tuple(kept), tuple(partner[file] for file in kept), sizes, scale)
