@@ -5,6 +5,7 @@ images, `paired:HR,LR` with HR and LR images, or `tfds:NAME[/CONFIG][:SPLIT]`, a
 `dysr data prepare` prepared. A data set of one's own is a folder, or is registered in `builders.datasets`.
 """
 
+import functools
 import os
 from typing import Final
 
@@ -96,10 +97,9 @@ def _split(config: DataConfig, count: int) -> tuple[list[int], list[int]]:
 
 def split_source(config: DataConfig, scale: int) -> tuple[ImageSource, ImageSource]:
     """Training images, with rescaled copies, and validation images: a source of its own, or held-out ones."""
-
-    def opened(source: str) -> ImageSource:
-        return open_source(source, scale, duplicates=config.duplicates, directory=config.directory)
-
+    opened = functools.partial(
+        open_source, scale=scale, duplicates=config.duplicates, directory=config.directory
+    )
     images = opened(config.source)
     if config.validation:
         validation = opened(config.validation)

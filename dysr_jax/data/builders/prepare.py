@@ -9,7 +9,7 @@ import platform
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from dysr_jax.atomic import exclusive, is_remote
@@ -182,7 +182,13 @@ def _build(builder: Any, path: pathlib.Path) -> None:
     builder.terminal = sys.stderr
     try:
         path.parent.mkdir(parents=True, exist_ok=True)  # the lock lies in it
-        with exclusive(path), tempfile.TemporaryDirectory() as downloads, _quiet():
+        quiet = io.StringIO()  # for the lines and bars of TFDS, which tell of shards
+        with (
+            exclusive(path),
+            tempfile.TemporaryDirectory() as downloads,
+            contextlib.redirect_stdout(quiet),
+            contextlib.redirect_stderr(quiet),
+        ):
             for leftover in path.parent.glob(f"incomplete.*_{path.name}"):  # of builds that were killed
                 shutil.rmtree(leftover)
             builder.download_and_prepare(download_dir=downloads, file_format="array_record")
@@ -203,10 +209,3 @@ def _prepare_catalogue(name: str, builder: Any, source: PathLike | None) -> None
     except Exception as error:  # what downloads and the catalogue's builders raise is of many kinds
         reason = str(error).strip().splitlines()[:1]
         raise InputError(f"data set {name!r} cannot be prepared: {' '.join(reason)}") from None
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the lines and bars of TFDS, which tell of shards."""
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        yield

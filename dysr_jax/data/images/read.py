@@ -26,8 +26,8 @@ from dysr_jax.errors import InputError
 
 _HEAD: Final = 2**16
 """Bytes at the start of a file in which it declares its bits."""
-_JPEG_2000, _BITS_AT = b"\xff\x4f\xff\x51", 42
-"""The first two markers of a stream (ISO 15444-1), and where its first channel's bits follow them."""
+_BITS_AT: Final = {"JPEG2000": (b"\xff\x4f\xff\x51", 38), "AVIF": (b"av1C", 2)}
+"""A mark (the first of ISO 15444-1, the name of a box), and how far behind it the byte with the bits lies."""
 _ZEROS: Final = 64
 
 
@@ -173,10 +173,15 @@ def bits_per_channel(image: Image.Image, file: IO[bytes]) -> int:
         return max(tags.get(BITS_TAG, (8,)))
     if image.format == "HEIF":
         return int(image.info.get("bit_depth", 8))
-    if image.format in ("JPEG2000", "AVIF"):
+    if image.format in _BITS_AT:
+        mark, place = _BITS_AT[image.format]
         file.seek(0)
-        head = file.read(_HEAD)
-        return _jpeg_2000_bits(head) if image.format == "JPEG2000" else _avif_bits(head)
+        rest = file.read(_HEAD).partition(mark)[2]
+        if len(rest) <= place:
+            return 8
+        if image.format == "JPEG2000":
+            return (rest[place] & 127) + 1
+        return 8 if not rest[place] & 64 else 12 if rest[place] & 32 else 10
     if image.mode.startswith("I"):
         return 16
     if image.format == "PPM":
@@ -184,16 +189,3 @@ def bits_per_channel(image: Image.Image, file: IO[bytes]) -> int:
         args = tiles[0][3]
         return 16 if isinstance(args, tuple) and isinstance(args[-1], int) and args[-1] > 255 else 8
     return 8
-
-
-def _jpeg_2000_bits(head: bytes) -> int:
-    place = head.find(_JPEG_2000)
-    known = place >= 0 and len(head) > place + _BITS_AT
-    return (head[place + _BITS_AT] & 127) + 1 if known else 8
-
-
-def _avif_bits(head: bytes) -> int:
-    """By its box `av1C`."""
-    place = head.find(b"av1C")
-    flags = head[place + 6] if 0 <= place < len(head) - 6 else 0
-    return 8 if not flags & 64 else 12 if flags & 32 else 10
