@@ -115,25 +115,26 @@ def raw_modes(image: Image.Image) -> set[str]:
     return {str(given[0]) for given in args if given}
 
 
-def has_16_bit_colour(image: Image.Image) -> bool:
-    """Whether an opened file, not decoded yet, holds more bits per channel than Pillow will give."""
+def decode_16_bit_colour(
+    image: ImageFile.ImageFile, reopen: Callable[[], ImageFile.ImageFile]
+) -> np.ndarray | None:
+    """The pixels of an opened file of 16 bits per colour channel, upright; None for other files.
+
+    `reopen` opens it once more. A `ValueError` says that its lower bits cannot be read.
+    """
     if image.mode == "F" or image.mode.startswith("I"):
-        return False
+        return None
     deep = {mode for mode in raw_modes(image) if ";16" in mode and not mode.startswith("BGR")}
-    codecs = {tile[0] for tile in getattr(image, "tile", ())}
-    if deep and not (deep <= _SWAPPED.keys() | {_GREY_ALPHA} and codecs <= _CODECS):
+    if not deep:
+        return None
+    if not (deep <= _SWAPPED.keys() | {_GREY_ALPHA} and {tile[0] for tile in image.tile} <= _CODECS):
         raise ValueError(f"it has 16 bits per channel in a layout that is not known ({min(deep)})")
-    return bool(deep)
-
-
-def read_16_bit_levels(image: ImageFile.ImageFile, reopen: Callable[[], ImageFile.ImageFile]) -> np.ndarray:
-    """`[H, W, 2, 3 or 4]` uint16 of a 16-bit colour file, upright; `reopen` opens it once more."""
-    if _GREY_ALPHA in raw_modes(image):
+    if _GREY_ALPHA in deep:
         image._mode = "RGBA"
-        pairs = _upright(image, {_GREY_ALPHA: "RGBA"})
-        return pairs.astype(np.uint8).view(">u2").astype(np.uint16)
-    upper = _upright(image, {})
-    return upper * 256 + _upright(reopen(), _SWAPPED)
+        levels = _upright(image, {_GREY_ALPHA: "RGBA"}).astype(np.uint8).view(">u2").astype(np.uint16)
+    else:
+        levels = _upright(image, {}) * 256 + _upright(reopen(), _SWAPPED)
+    return round_levels(levels, image.info.get("transparency"))
 
 
 def _upright(image: ImageFile.ImageFile, modes: dict[str, str]) -> np.ndarray:

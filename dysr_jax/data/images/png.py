@@ -39,17 +39,16 @@ class _Chunk(NamedTuple):
         return self.kind in _TEXTS and self.data.startswith(_ORIENTATIONS)
 
 
-class PngParts(NamedTuple):
-    """What a PNG file holds."""
+class FileParts(NamedTuple):
+    """An image file, and what Pillow is not shown of it."""
 
     pixels: IO[bytes]
     """The file without the rest, for Pillow."""
-    texts: tuple[tuple[bytes, bytes], ...]
-    """Text chunks, as they are: kind and content."""
     colours: dict[bytes, bytes]
-    """Chunks that declare the colours."""
-    profile: bytes | None
-    notes: tuple[str, ...]
+    """Chunks that declare the colours, as in `Metadata`."""
+    texts: tuple[tuple[bytes, bytes], ...] = ()
+    profile: bytes | None = None
+    notes: tuple[str, ...] = ()
 
 
 def is_png(file: IO[bytes]) -> bool:
@@ -58,7 +57,7 @@ def is_png(file: IO[bytes]) -> bool:
     return file.read(len(_MAGIC)) == _MAGIC
 
 
-def split_png(file: IO[bytes]) -> PngParts:
+def split_png(file: IO[bytes]) -> FileParts:
     """Take a PNG file apart; what is damaged beside the pixels is left out, with a note.
 
     A wrong checksum of the pixels is a `ValueError`: Pillow would show what it makes of them.
@@ -77,7 +76,7 @@ def split_png(file: IO[bytes]) -> PngParts:
     if profile is None and any(chunk.kind == b"iCCP" for chunk in found):
         notes.append("its colour profile is damaged and is left out")
     colours = {chunk.kind: chunk.data for chunk in sound if chunk.kind in _COLOURS}
-    return PngParts(_without(file, out), texts, colours, profile, tuple(notes))
+    return FileParts(_without(file, out), colours, texts, profile, tuple(notes))
 
 
 def _chunks(file: IO[bytes]) -> Iterator[_Chunk]:

@@ -3,7 +3,6 @@
 import dataclasses
 import os
 import pathlib
-from collections.abc import Mapping
 from typing import IO, Any, Final
 
 import numpy as np
@@ -11,15 +10,8 @@ from PIL import Image
 
 from dysr_jax.data.images.formats import MAX_PIXELS, check_pixel_count, open_image
 from dysr_jax.data.images.metadata import Metadata, read_metadata, turn_upright
-from dysr_jax.data.images.pixels import (
-    blend_on_white,
-    grey_to_rgb,
-    has_16_bit_colour,
-    pixels_from_pil,
-    read_16_bit_levels,
-    round_levels,
-)
-from dysr_jax.data.images.png import is_png, split_png
+from dysr_jax.data.images.pixels import blend_on_white, decode_16_bit_colour, grey_to_rgb, pixels_from_pil
+from dysr_jax.data.images.png import FileParts, is_png, split_png
 from dysr_jax.data.images.profiles import check_dynamic_range, cmyk_to_srgb, container_colours, usable_profile
 from dysr_jax.data.images.tiff import BITS_TAG, grey_range, is_tiff, read_odd_tiff
 from dysr_jax.errors import InputError
@@ -85,44 +77,26 @@ def error_reason(error: Exception) -> str:
 
 def _decode(file: IO[bytes], suffix: str, max_pixels: int) -> Picture:
     """What cannot be read raises what Pillow raises, or a `ValueError`."""
-    if is_png(file):
-        parts = split_png(file)
-        picture = _decode_by_pillow(parts.pixels, suffix, max_pixels, parts.colours, parts.profile)
-        metadata = dataclasses.replace(picture.metadata, texts=parts.texts)
-        return Picture(picture.pixels, metadata, (*picture.notes, *parts.notes))
     if is_tiff(file) and (odd := read_odd_tiff(file, max_pixels)):
-        image, bits = odd
-        return picture_from_pil(image, _depth_note(bits))
-    return _decode_by_pillow(file, suffix, max_pixels, container_colours(file))
-
-
-def _decode_by_pillow(
-    file: IO[bytes],
-    suffix: str,
-    max_pixels: int,
-    colours: Mapping[bytes, bytes],
-    profile: bytes | None = None,
-) -> Picture:
-    """`colours` are declared beside a profile; `profile` is one that Pillow was not shown."""
-    check_dynamic_range(colours)
-    image = open_image(file, suffix)
+        return picture_from_pil(odd[0], _depth_note(odd[1]))
+    parts = split_png(file) if is_png(file) else FileParts(file, container_colours(file))
+    check_dynamic_range(parts.colours)
+    image = open_image(parts.pixels, suffix)
     check_pixel_count(image.size, max_pixels)
     _check_frames(image)
     _check_end(file, image.format)
     note = _depth_note(bits_per_channel(image, file))
-    if has_16_bit_colour(image):
-        levels = read_16_bit_levels(image, lambda: open_image(file, suffix))
-        pixels = round_levels(levels, image.info.get("transparency"))
-        icc = profile or image.info.get("icc_profile")
-        picture = _with_metadata(image, pixels, icc, _depth_note(16))
-    else:
+    pixels = decode_16_bit_colour(image, lambda: open_image(parts.pixels, suffix))
+    if parts.profile:
+        image.info["icc_profile"] = parts.profile
+    if pixels is None:
         turn_upright(image)
-        if profile:
-            image.info["icc_profile"] = profile
         picture = picture_from_pil(image, note)
+    else:
+        picture = _with_metadata(image, pixels, image.info.get("icc_profile"), _depth_note(16))
+    metadata = dataclasses.replace(picture.metadata, texts=parts.texts, colours=parts.colours)
     second = ("its second picture, a preview or a gain map, is left out",) if image.format == "MPO" else ()
-    metadata = dataclasses.replace(picture.metadata, colours=colours)
-    return Picture(picture.pixels, metadata, (*picture.notes, *second))
+    return Picture(picture.pixels, metadata, (*picture.notes, *second, *parts.notes))
 
 
 def _check_frames(image: Image.Image) -> None:
