@@ -72,8 +72,7 @@ def read_run(
         InputError: a folder that is no run; a run, or a file in it, of a newer format; a branch that is
             not registered here; or a given file that cannot be read.
     """
-    run = epath.Path(path)
-    config = _read_config(run)
+    run, config = _open_run(path)
     _check_versions(run)
     space = config.space.build()
     switch, steady = _own(switch, run / SWITCH_FILE), _own(steady, run / STEADY_FILE)
@@ -182,10 +181,12 @@ def _read_part(
     return None
 
 
-def _read_config(run: epath.Path) -> RunConfig:
-    name, file = os.fspath(run), run / "config.json"
+def _open_run(path: epath.PathLike) -> tuple[epath.Path, RunConfig]:
+    """The run's folder and its config."""
+    name = os.fspath(path)
     try:
-        exists = file.is_file()
+        run = epath.Path(path)
+        exists = (run / "config.json").is_file()
     except Exception as error:  # whatever a store raises
         if not is_remote(name) and not isinstance(error, OSError):
             raise
@@ -193,7 +194,7 @@ def _read_config(run: epath.Path) -> RunConfig:
         raise InputError(f"run {name!r} cannot be read: {reason}") from None
     if not exists:
         raise InputError(f"run {name!r} has no config.json: must be a folder that dysr search wrote")
-    return load_config(file, trained=True)
+    return run, load_config(run / "config.json", trained=True)
 
 
 def _check_versions(run: epath.Path) -> None:
