@@ -1,7 +1,8 @@
 """Files that appear whole or not at all, and outputs that one command holds alone.
 
-A file is written beside its place, then renamed. An object store such as `gs://` has no rename: a file is copied, and
-the copy appears whole. A directory is copied file by file there: a kill leaves a part of it, which the run rewrites.
+A file is written beside its place, then renamed. An object store such as `gs://` has no rename: a file is
+copied, and the copy appears whole. A directory is copied file by file there: a kill leaves a part of it,
+which the run rewrites.
 """
 
 import contextlib
@@ -26,7 +27,7 @@ def is_remote(path: epath.PathLike) -> bool:
 
 
 def beside(path: epath.PathLike, suffix: str) -> epath.Path:
-    """A hidden path in the folder of `path`: its name with a suffix, or a digest of a name that is too long."""
+    """A hidden path in the folder of `path`: its name, or a digest of a long one, with a suffix."""
     place = epath.Path(path)
     encoded = os.fsencode(place.name)
     name = place.name if len(encoded) <= _LONGEST else hashlib.sha256(encoded).hexdigest()
@@ -98,8 +99,9 @@ except ImportError:  # Windows
 def exclusive(path: epath.PathLike) -> Iterator[None]:
     """Hold an output, a file or a folder that need not exist, for the caller alone.
 
-    The lock is a hidden file beside the output. The system releases it when the process ends, however it ends.
-    Without such locks (`gs://`, Windows, some network folders), or where nothing can be written, nothing is held.
+    The lock is a hidden file beside the output. The system releases it when the process ends, however it
+    ends. Without such locks (`gs://`, Windows, some network folders), or where nothing can be written,
+    nothing is held.
 
     Raises:
         InputError: another command of this machine holds the output.

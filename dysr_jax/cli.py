@@ -81,8 +81,8 @@ def _interrupted(first: str, received: Received) -> int:
 def main(args: Sequence[str] | None = None) -> int:
     """The entry point of `dysr`: returns the exit code.
 
-    0 for success, 2 for bad input, 1 for what the machine refuses (such as a full disk) and for a job that lost a
-    process, 130 for Ctrl-C, 143 for SIGTERM. A pipe that its reader closes changes nothing.
+    0 for success, 2 for bad input, 1 for what the machine refuses (such as a full disk) and for a job that
+    lost a process, 130 for Ctrl-C, 143 for SIGTERM. A pipe that its reader closes changes nothing.
     """
     with output() as out, quiet_threads(), interruptible() as received:
         code = _end(list(sys.argv[1:] if args is None else args), received)

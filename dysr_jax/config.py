@@ -68,7 +68,7 @@ class RunConfig:
     train: TrainConfig = TrainConfig()
     search: SearchConfig = SearchConfig()
     weights: str | None = None
-    """`supernet.safetensors` of another run of this space: it is searched as it is, and nothing is trained."""
+    """`supernet.safetensors` of another run of this space, to search without training."""
     seed: int = 0
     """Seed of all randomness."""
     devices: int | None = None
@@ -234,8 +234,8 @@ def config_from_json(fields: Any, where: str, *, trained: bool = False) -> RunCo
         trained: the run is over, so options that are gone do not matter.
 
     Raises:
-        InputError: an unknown key, a value of another type, a newer format; unless `trained`, an option that is
-            gone and was used.
+        InputError: an unknown key, a value of another type, a newer format; unless `trained`, an option that
+            is gone and was used.
     """
     if isinstance(fields, dict):
         fields = dict(fields)

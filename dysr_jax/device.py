@@ -1,4 +1,4 @@
-"""The device that programs run on: its name, its memory, the key of what is measured on it, its cache folder."""
+"""The device that programs run on: its name, its memory, the folder of what is cached for it."""
 
 import os
 import pathlib
@@ -37,7 +37,7 @@ def default_device() -> jax.Device:
 
 
 def host_memory() -> jax.sharding.Sharding | None:
-    """Pinned host memory of the default device, which the host reads without a copy; None where there is none.
+    """Pinned host memory of the default device, which the host reads without a copy; None without one.
 
     A CPU has none: all its memory is the host's.
     """
@@ -59,7 +59,7 @@ def memory_bytes() -> int:
 
 
 def resident_bytes() -> int:
-    """Bytes of host memory that this process uses now (its resident set); 0 where the system does not tell."""
+    """Bytes of host memory that this process uses (its resident set); 0 where the system does not tell."""
     try:
         pages = int(pathlib.Path("/proc/self/statm").read_text().split()[1])
     except OSError:

@@ -104,8 +104,8 @@ def job(coordinator: str | None, processes: int | None, process_id: int | None) 
 def _watch(ended: threading.Event) -> None:
     """Meet the other processes every few seconds, and end this one when another does not come.
 
-    The main thread may hang in a collective for ever then; JAX's own, slower heartbeat would end the process with a
-    stack trace.
+    The main thread may hang in a collective for ever then; JAX's own, slower heartbeat would end the process
+    with a stack trace.
     """
     meet = ocp.multihost.get_barrier_sync_fn()
     for beat in itertools.count():
@@ -128,7 +128,7 @@ def is_lost(error: BaseException | None) -> bool:
 
 
 def abandon(code: int) -> int:
-    """End this process at once if it belongs to a job, whose regular end waits for all; else return the code."""
+    """End this process at once if it belongs to a job, whose own end waits for all; else return the code."""
     if jax.distributed.is_initialized():
         sys.stdout.flush()
         sys.stderr.flush()

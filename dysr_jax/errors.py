@@ -12,8 +12,8 @@ class InputError(ValueError):
 class LostProcessError(RuntimeError):
     """Another process of the job ended or cannot be reached, so this one cannot go on.
 
-    The arguments are fine: started again, all processes go on with the run. The command line prints one line and
-    exits with 1.
+    The arguments are fine: started again, all processes go on with the run. The command line prints one line
+    and exits with 1.
     """
 
     def __init__(self, reason: str) -> None:

@@ -1,4 +1,4 @@
-"""Values as callers give them, turned into the types that dataclasses hold; a bad one is named in one line."""
+"""Values as callers give them, turned into the types that dataclasses hold."""
 
 import dataclasses
 import operator

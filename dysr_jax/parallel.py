@@ -1,8 +1,8 @@
 """Many devices and processes: the only file that makes meshes, places arrays, and lets processes talk.
 
-A per-device program is mapped over a one-dimensional mesh with the semantics of `jax.pmap` (since JAX 0.10 itself a
-wrapper over `jit(shard_map)`). The mesh spans all processes of a job (`dysr_jax.distributed`), which run the same
-program on the same host values; process 0 alone writes, prints and measures.
+A per-device program is mapped over a one-dimensional mesh with the semantics of `jax.pmap` (since JAX 0.10
+itself a wrapper over `jit(shard_map)`). The mesh spans all processes of a job (`dysr_jax.distributed`), which
+run the same program on the same host values; process 0 alone writes, prints and measures.
 """
 
 import json
@@ -36,7 +36,7 @@ def device_mesh(count: int | None = None) -> Mesh:
         raise InputError(f"devices {count}: must be in [1, {len(found)}]")
     if jax.process_count() > 1 and count != len(found):
         raise InputError(
-            f"devices {count}: must be {len(found)}, which is all, in a job of {jax.process_count()} processes"
+            f"devices {count}: must be all {len(found)} in a job of {jax.process_count()} processes"
         )
     return Mesh(found[:count], (AXIS,))
 
@@ -50,8 +50,8 @@ def per_device(
         fn: the per-device function.
         mesh: from `device_mesh`.
         in_axes: per argument 0 (its leading axis is the devices) or None (the same on all devices).
-        out_axes: 0 (outputs are stacked on a leading device axis) or None (`fn` returns the same on all devices, as
-            after `mean`).
+        out_axes: 0 (outputs are stacked on a leading device axis) or None (`fn` returns the same on all
+            devices, as after `mean`).
 
     Returns:
         A function for the caller to jit, who also names donated arguments.
@@ -111,7 +111,9 @@ def on_one_device(tree: Any, mesh: Mesh) -> Any:
 
 
 def split(tree: Any, mesh: Mesh) -> Any:
-    """Spread host arrays, the same in every process, over the mesh by their leading axis (one entry per device)."""
+    """Spread host arrays, the same in every process, over the mesh: one entry of the leading axis per
+    device.
+    """
     sharding = NamedSharding(mesh, PartitionSpec(AXIS))
     return jax.tree.map(
         lambda leaf: jax.make_array_from_callback(leaf.shape, sharding, leaf.__getitem__), tree
@@ -125,13 +127,17 @@ def local_places(mesh: Mesh) -> list[int]:
 
 
 def from_local(tree: Any, mesh: Mesh) -> Any:
-    """Assemble arrays over the mesh from each process's part: one entry per local device, as in `local_places`."""
+    """Assemble arrays over the mesh from each process's part: one entry per local device, as in
+    `local_places`.
+    """
     sharding = NamedSharding(mesh, PartitionSpec(AXIS))
     return jax.tree.map(lambda leaf: jax.make_array_from_process_local_data(sharding, leaf), tree)
 
 
 def fetch(array: Any) -> np.ndarray:
-    """The whole array on the host, in every process; all must call it, in the same order as other collectives."""
+    """The whole array on the host, in every process; all must call it, in the same order as other
+    collectives.
+    """
     here = not isinstance(array, jax.Array) or array.is_fully_addressable
     if here or array.is_fully_replicated:
         return np.asarray(array)

@@ -49,7 +49,8 @@ def agree(config: RunConfig) -> None:
         if other != first:
             name, mine, theirs = _difference(first, other)
             raise InputError(
-                f"{name}: process 0 was given {mine}, process {process} {theirs}; must be the same in all processes"
+                f"{name}: process 0 was given {mine}, process {process} {theirs}; must be "
+                f"the same in all processes"
             )
 
 

@@ -18,9 +18,11 @@ def _total_s(call: Callable[[], object], calls: int) -> float:
 
 
 def _calls_per_sample(call: Callable[[], object]) -> int:
-    """1 on a CPU, where calls in flight would share the cores; else the first power of two that fills a sample.
+    """1 on a CPU, where calls in flight would share the cores; else the first power of two that fills a
+    sample.
 
-    The faster of two tries counts: one slow call (the one that makes a CUDA graph) must not shorten all samples.
+    The faster of two tries counts: one slow call (the one that makes a CUDA graph) must not shorten all
+    samples.
     """
     calls = 1
     if jax.default_backend() != "cpu":
@@ -36,7 +38,8 @@ def _sample_ms(call: Callable[[], object], calls: int) -> float:
 def samples_ms(
     calls: Mapping[str, Callable[[], object]], rounds: int, warmup: int = 2
 ) -> dict[str, list[float]]:
-    """Milliseconds per call, `rounds` samples of each function, taken in turn so that a slow moment hits all alike.
+    """Milliseconds per call, `rounds` samples of each function, taken in turn so that a slow moment hits all
+    alike.
 
     Args:
         calls: functions that dispatch device work and return its arrays; they must not compile.
@@ -63,8 +66,8 @@ def undisturbed_ms(
 ) -> dict[str, float]:
     """Milliseconds per call, with as little as possible of what other programs add.
 
-    Each round of `samples_ms` is divided by its pace (the median over the calls of time over median time); the
-    lower quartile of the rest counts.
+    Each round of `samples_ms` is divided by its pace (the median over the calls of time over median time);
+    the lower quartile of the rest counts.
     """
     taken = samples_ms(calls, rounds, warmup)
     samples = np.array(list(taken.values()))

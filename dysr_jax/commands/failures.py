@@ -1,4 +1,4 @@
-"""What a failed command prints and returns: one line and an exit code, unless the program itself is at fault."""
+"""What a failed command prints and returns: one line and an exit code, unless the program is at fault."""
 
 import contextlib
 import errno

@@ -67,9 +67,9 @@ def usage() -> str:
             "",
             *lines,
             "",
-            f"`dysr COMMAND {REGISTER} MODULE` imports a module of yours first (may be repeated): its branches, data sets,",
-            "layer backends and policies can then be named. `dysr COMMAND --help` lists the options of a command;",
-            "`dysr --version` prints the version.",
+            f"`dysr COMMAND {REGISTER} MODULE` imports a module of yours first (may be repeated): its branches,",
+            "data sets, layer backends and policies can then be named. `dysr COMMAND --help` lists the options",
+            "of a command; `dysr --version` prints the version.",
         ]
     )
 

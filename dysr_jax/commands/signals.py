@@ -51,8 +51,8 @@ def _handler(received: Received) -> Callable[[int, Any], None]:
 def interruptible() -> Iterator[Received]:
     """Raise an exception here for either signal; the yielded record tells whoever swallows it.
 
-    Python's own handler of Ctrl-C raises too, but asyncio replaces it while Orbax waits for its files and loses an
-    interruption that comes as it ends. Handlers that are not Python's stay.
+    Python's own handler of Ctrl-C raises too, but asyncio replaces it while Orbax waits for its files and
+    loses an interruption that comes as it ends. Handlers that are not Python's stay.
     """
     received = Received()
     expected: dict[int, Any] = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
