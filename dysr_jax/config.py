@@ -249,7 +249,7 @@ def config_from_json(fields: Any, where: str, *, trained: bool = False) -> RunCo
 
 def _updated(fields: dict[str, Any], where: str, trained: bool, prefix: str = "") -> dict[str, Any]:
     """The fields of version 1 as version 2 names and means them."""
-    found = {}
+    found: dict[str, Any] = {}
     for key, value in fields.items():
         name = f"{prefix}{key}"
         if isinstance(value, dict) and not prefix:

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 from PIL import Image
 
-from dysr_jax.apps.tiles import TILE, Cut, in_tiles, upscale_frame
+from dysr_jax.apps.tiles import MAX_TILE, Tiling, in_tiles, upscale_frame
 from dysr_jax.bundle import Bundle, check_bundle
 from dysr_jax.data import upscale
 from dysr_jax.data.images import Picture, filled, info_of, picture_of, read_picture, reason_of, turn_upright
@@ -15,7 +15,7 @@ from dysr_jax.errors import InputError
 from dysr_jax.runtime import Bank
 
 PictureLike: TypeAlias = str | os.PathLike[str] | Image.Image
-"""What becomes an image of Pillow."""
+"""The path of an image file, or an image of Pillow."""
 
 _BICUBIC_RADIUS = 3
 
@@ -57,13 +57,13 @@ class Upscaler:
         *,
         progress: bool = False,
     ) -> np.ndarray | Image.Image:
-        """The image, both sides `s` times as long.
+        """The image, both sides `s` times as long, by a member's name, `fastest` or `best` (the default).
 
         Args:
             image: a NumPy or JAX array, uint8, `[H, W]` grey or `[H, W, C]` with C 1 grey, 2 grey and alpha,
                 3 RGB, 4 RGBA; an image of Pillow; or the path of an image file.
-            member: a member's name, `fastest` or `best` (the default).
-            progress: draw a bar on stderr where there is more than one tile.
+            member: who upscales it.
+            progress: draw a bar on stderr if there is more than one tile.
 
         Returns:
             For an array a NumPy array, uint8, with as many channels. For an image of Pillow or a path an
@@ -81,8 +81,8 @@ class Upscaler:
         if isinstance(image, (np.ndarray, jax.Array)):
             return self._array(np.asarray(image), member, progress)
         raise InputError(
-            f"image of type {type(image).__name__}: allowed are a NumPy or JAX array, an image of Pillow and "
-            f"the path of an image"
+            f"image must be a NumPy or JAX array, an image of Pillow or the path of an image, "
+            f"got {type(image).__name__}"
         )
 
     def _picture(self, picture: Picture, member: str | None, progress: bool) -> Image.Image:
@@ -95,11 +95,11 @@ class Upscaler:
         pixels = image[:, :, None] if image.ndim == 2 else image
         if pixels.ndim != 3 or not 1 <= pixels.shape[2] <= 4 or not pixels.size:
             raise InputError(
-                f"image of {image.shape}: allowed are [H, W] and [H, W, 1 to 4] (grey, grey and alpha, RGB, "
-                f"RGBA)"
+                f"image must be [H, W] or [H, W, C] with C 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGBA), "
+                f"got shape {image.shape}"
             )
         if pixels.dtype != np.uint8:
-            raise InputError(f"image of {image.dtype}: allowed is uint8")
+            raise InputError(f"image must be uint8, got {image.dtype}")
         name, has_alpha = self.bundle.member(member).name, pixels.shape[2] in (2, 4)
         colour = filled(pixels) if has_alpha else pixels
         output = upscale_frame(self.bank, colour, name, progress=progress)
@@ -122,6 +122,6 @@ def _picture_of(image: Image.Image) -> Picture:
 
 
 def _upscale_alpha(alpha: np.ndarray, scale: int) -> np.ndarray:
-    """Bicubic, in tiles because it takes 8 bytes a pixel: `[H, W, 1]` to `[s H, s W, 1]` uint8."""
-    tile = (min(TILE, alpha.shape[0]), min(TILE, alpha.shape[1]))
-    return in_tiles(lambda part: upscale(part, scale), alpha, Cut(tile, _BICUBIC_RADIUS, False), scale)
+    """Bicubic of `[H, W, 1]` uint8, in tiles because it takes 8 bytes per pixel."""
+    tile = (min(MAX_TILE, alpha.shape[0]), min(MAX_TILE, alpha.shape[1]))
+    return in_tiles(lambda part: upscale(part, scale), alpha, Tiling(tile, _BICUBIC_RADIUS, False), scale)

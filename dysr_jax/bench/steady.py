@@ -9,12 +9,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any, Final
 
-import jax
 import numpy as np
 
 from dysr_jax.aot import ExecutableCache
 from dysr_jax.bench.burners import Schedule, burning
-from dysr_jax.bench.switch import ReloadCached, write_shelf
+from dysr_jax.bench.switch import Reload, write_weights_store
 from dysr_jax.bundle import Bundle, find_bundle
 from dysr_jax.data import crop_to_scale, downscale, load_source
 from dysr_jax.device import device_name
@@ -23,15 +22,15 @@ from dysr_jax.fields import normalise, require
 from dysr_jax.metrics import PSNR_CAP_DB, psnr_y
 from dysr_jax.runtime import (
     Bank,
-    Dispatch,
     Load,
+    Server,
     Stream,
     StreamOptions,
     Trace,
-    measure_rungs,
+    measure_timings,
     trace_from_json,
 )
-from dysr_jax.runtime.policy import AdaptivePolicy, FixedPolicy, Policy, Rung
+from dysr_jax.runtime.policy import AdaptivePolicy, FixedPolicy, MemberTiming, Policy
 
 LOAD: Final = ((0.0, 0), (1 / 6, 2), (1 / 3, 0), (1 / 2, 4), (2 / 3, 1), (5 / 6, 0))
 """Busy processes from these parts of the time on: the machine is free half of it."""
@@ -88,7 +87,7 @@ class SteadyResult:
     device: str
     frame: tuple[int, int]
     fps: float
-    members: tuple[Rung, ...]
+    members: tuple[MemberTiming, ...]
     """That hold the rate on a free machine, fastest first; `psnr_y` as the bundle has it."""
     member_psnr_y: Mapping[str, float] = dataclasses.field(hash=False)
     """dB of each member on these frames."""
@@ -119,7 +118,7 @@ class SteadyResult:
             fields["device"],
             tuple(fields["frame"]),
             fields["fps"],
-            tuple(Rung(**member) for member in fields["members"]),
+            tuple(MemberTiming(**member) for member in fields["members"]),
             fields["member_psnr_y"],
             tuple(map(tuple, fields["schedule"])),
             tuple(map(SteadyStream.from_json, fields["strategies"])),
@@ -132,7 +131,7 @@ class SteadyCase:
 
     options: SteadyOptions
     bundle: Bundle
-    members: Sequence[Rung]
+    members: Sequence[MemberTiming]
     """Those that hold the rate on a free machine."""
     lr: Sequence[np.ndarray]
     psnr_y: dict[str, list[float]]
@@ -186,7 +185,7 @@ def make_case(bundle: Bundle, options: SteadyOptions) -> tuple[SteadyCase, Bank]
     bank = Bank(bundle, output="host")
     bank.prepare(options.frame)
     period_ms = 1e3 / options.fps
-    timed = measure_rungs(bank.dispatch, lr[0], bundle.members, deadline_ms=period_ms)
+    timed = measure_timings(bank, lr[0], bundle.members, deadline_ms=period_ms)
     members = [member for member in timed if member.frame_ms <= LARGEST_SHARE * period_ms]
     if len(members) < 2:
         quickest = min(member.frame_ms for member in timed)
@@ -230,14 +229,14 @@ def bench_steady(
     smallest, largest = case.members[0].name, case.members[-1].name
     streams = []
     with tempfile.TemporaryDirectory(prefix="dysr_") as folder:
-        for name, dispatch, policy in (
-            ("adaptive", bank.dispatch, AdaptivePolicy()),
-            ("fixed largest", bank.dispatch, FixedPolicy(largest)),
-            ("fixed smallest", bank.dispatch, FixedPolicy(smallest)),
+        for name, server, policy in (
+            ("adaptive", bank, AdaptivePolicy()),
+            ("fixed largest", bank, FixedPolicy(largest)),
+            ("fixed smallest", bank, FixedPolicy(smallest)),
             ("adaptive, reloading", None, AdaptivePolicy()),
         ):
             log(f"{name}: {case.options.seconds:g} s")
-            streams.append(_run(name, case, dispatch or _reloading(case, pathlib.Path(folder)), policy))
+            streams.append(_run(name, case, server or _reloading(case, pathlib.Path(folder)), policy))
     return SteadyResult(
         device=device_name(),
         frame=case.options.frame,
@@ -249,28 +248,19 @@ def bench_steady(
     )
 
 
-def _run(name: str, case: SteadyCase, dispatch: Dispatch, policy: Policy[Any]) -> SteadyStream:
+def _run(name: str, case: SteadyCase, server: Server, policy: Policy[Any]) -> SteadyStream:
     """One stream beside its load."""
     options = StreamOptions(case.options.fps, real_time=True)
-    stream = Stream(dispatch, policy, case.members, options)
+    stream = Stream(server, policy, case.members, options)
     with burning(case.schedule()) as load:
         trace = stream.run(case.source(), lambda image, time: None)
     true = [case.psnr_y[f.member][f.number % len(case.lr)] for f in trace.frames]
     return SteadyStream(name, trace, load.log, float(np.mean(true)))
 
 
-def _reloading(case: SteadyCase, folder: pathlib.Path) -> Dispatch:
-    """Frames through a server that holds one member at a time."""
-    shelf = write_shelf(folder, case.bundle, [member.name for member in case.members])
-    server = ReloadCached(shelf, ExecutableCache(folder / "executables"))
+def _reloading(case: SteadyCase, folder: pathlib.Path) -> Server:
+    """A server that holds one member at a time."""
+    store = write_weights_store(folder, case.bundle, [member.name for member in case.members])
+    server = Reload(store, ExecutableCache(folder / "executables"))
     server.prepare(case.options.frame)
-    current = ""
-
-    def dispatch(frame: np.ndarray, member: str) -> jax.Array:
-        nonlocal current
-        if member != current:
-            server.switch(member)
-            current = member
-        return server.dispatch(frame, member)
-
-    return dispatch
+    return server

@@ -96,7 +96,7 @@ def test_an_image_of_which_nothing_is_visible(upscaler):
 def test_alpha_of_large_images_goes_in_tiles(upscaler, monkeypatch):
     image = random_image(2, (40, 23))
     expected = upscale(image[:, :, 1:], SCALE)
-    monkeypatch.setattr("dysr_jax.apps.upscaler.TILE", 16)
+    monkeypatch.setattr("dysr_jax.apps.upscaler.MAX_TILE", 16)
     found = upscaler(image, "fastest")
     np.testing.assert_array_equal(found[:, :, 1:], expected)
 
@@ -113,7 +113,7 @@ def test_alpha_of_large_images_goes_in_tiles(upscaler, monkeypatch):
     ids=["a line", "five channels", "a batch", "empty", "float"],
 )
 def test_arrays_that_are_no_images(upscaler, image):
-    with pytest.raises(InputError, match=r"image of .*: allowed (are|is) (\[H, W\] and|uint8)"):
+    with pytest.raises(InputError, match=r"image must be (\[H, W\] or .*|uint8), got "):
         upscaler(image)
 
 
@@ -182,9 +182,9 @@ def test_an_output_that_its_format_cannot_hold_is_refused_before_the_work(bundle
 
 
 def test_means_over_tiles_are_told(bundle, tmp_path, monkeypatch):
-    monkeypatch.setattr(tiles, "TILE", 16)
-    monkeypatch.setattr(tiles, "STEP", 8)
-    monkeypatch.setattr(tiles, "FADE", 3)
+    monkeypatch.setattr(tiles, "MAX_TILE", 16)
+    monkeypatch.setattr(tiles, "TILE_STEP", 8)
+    monkeypatch.setattr(tiles, "FADE_OVERLAP", 3)
     write_image(tmp_path / "in.png", random_image(3, (12, 40)))
     found = {
         name: upscale_files(bundle, tmp_path / "in.png", tmp_path / f"{name}.png", name).written[0]

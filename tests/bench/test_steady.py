@@ -10,7 +10,7 @@ from dysr_jax.bench import steady as module
 from dysr_jax.bench.steady import SteadyOptions, SteadyResult, SteadyStream, make_case, moving_windows
 from dysr_jax.cli import main
 from dysr_jax.errors import InputError
-from dysr_jax.runtime.policy.base import Rung
+from dysr_jax.runtime.policy.base import MemberTiming
 from dysr_jax.runtime.trace import Trace
 
 
@@ -52,7 +52,7 @@ def test_frames_wander_once_around():
 
 def test_the_gain_is_a_share_of_the_way():
     quality = {"small": 27.0, "middle": 27.9, "large": 28.0}
-    members = tuple(Rung(name, 10.0, psnr_y) for name, psnr_y in quality.items())
+    members = tuple(MemberTiming(name, 10.0, psnr_y) for name, psnr_y in quality.items())
     stream = SteadyStream("adaptive", Trace(30.0, True, quality, []), [], 27.6)
     result = SteadyResult("a device", (8, 8), 30.0, members, quality, (), (stream,))
     assert result.gain == pytest.approx(0.6)
@@ -81,8 +81,8 @@ def test_options_that_cannot_be_are_named(three_members, option, value):
 
 
 def test_a_rate_that_no_two_members_hold_is_refused(three_members, monkeypatch):
-    rungs = [Rung("quick", 10.0, 30.0), Rung("slow", 40.0, 31.0)]
-    monkeypatch.setattr(module, "measure_rungs", lambda *_, **__: rungs)
+    timings = [MemberTiming("quick", 10.0, 30.0), MemberTiming("slow", 40.0, 31.0)]
+    monkeypatch.setattr(module, "measure_timings", lambda *_, **__: timings)
     options = SteadyOptions(frame=(8, 8), fps=30.0, frames=1)
     with pytest.raises(InputError, match=r"1 members .* 70% .* 10\.0 ms; two are needed"):
         make_case(three_members, options)
