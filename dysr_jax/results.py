@@ -30,16 +30,13 @@ class Results:
     bicubic_psnr_y: float
     """dB, on the whole validation images."""
     evaluated: int
-    """Candidates."""
     candidates_per_second: float
     hypervolume: float
-    """Of the members, in ms times dB, up to the reference."""
+    """Of the members, in ms times dB, up to the reference: the largest arch's predicted ms, bicubic's dB."""
     hypervolume_reference: tuple[float, float]
-    """Predicted ms of the largest arch, and bicubic's dB."""
     union_weight_bytes: int
-    """Weights of the union of the members: what stays on the device."""
+    """Weights that stay on the device, and weights of the members as separate models."""
     ensemble_weight_bytes: int
-    """Weights of the members as separate models."""
     members: tuple[Member, ...]
     """Fastest first; quality on whole validation images, latency measured."""
     steps: tuple[Step, ...] = dataclasses.field(repr=False)
@@ -51,15 +48,12 @@ class Results:
     def to_json(self) -> dict[str, Any]:
         """The content of `pareto.json`."""
         latency_ms, psnr_y = self.hypervolume_reference
-        return {
-            "format_version": FORMAT_VERSION,
-            **{field.name: getattr(self, field.name) for field in dataclasses.fields(self)},
-            "frame": list(self.frame),
+        rows = {
             "hypervolume_reference": {"latency_ms": latency_ms, "psnr_y": psnr_y},
             "members": [member.to_json() for member in self.members],
             "steps": [step.to_json() for step in self.steps],
-            "sharing": list(self.sharing),
         }
+        return {"format_version": FORMAT_VERSION, **vars(self), **rows}
 
 
 def front_hypervolume(points: np.ndarray, reference: tuple[float, float]) -> float:
@@ -70,13 +64,8 @@ def front_hypervolume(points: np.ndarray, reference: tuple[float, float]) -> flo
 def run_results(
     bundle: Bundle, records: list[Record], table: LatencyTable, curve: Sequence[SharingPoint]
 ) -> Results:
-    """The results of a bundle of measured members.
-
-    Args:
-        bundle: of the members.
-        records: every evaluated candidate.
-        table: of the search's latencies.
-        curve: of `dysr_jax.sharing_curve`.
+    """Of a bundle of measured members, every evaluated candidate, the search's latency table, and
+    `dysr_jax.sharing_curve`.
     """
     space = bundle.space
     archs = [member.arch for member in bundle.members]
@@ -122,8 +111,7 @@ def read_results(run: epath.Path, space: SearchSpace) -> Results:
         InputError: it is damaged, or of another space.
     """
     try:
-        found = read_json(run / RESULTS_FILE)
-        return _from_json(found, space)
+        return _from_json(read_json(run / RESULTS_FILE), space)
     except InputError as error:
         raise InputError(f"{RESULTS_FILE}: {error}") from None
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -3,7 +3,7 @@ r"""What a frame's time goes to, and what changes it: the static program in vari
     python experiments/frame_variants.py --output 1080 --json experiments/results/frame_variants_h200.json
 
 Each variant changes one thing (where weights are converted, an option of XLA's compiler, the way the output
-is put together) and prints milliseconds a frame on the device, the host's microseconds to dispatch one, how
+is put together) and prints milliseconds per frame on the device, the host's microseconds to dispatch one, how
 far its pixels are from those with the defaults, and what the compiler made of it: cuDNN convolutions (those
 with bias and activation inside apart), cuDNN fusions, matrix products, other fusions, copies and transposes.
 All run in one other process, which is started anew behind a variant that ends it. Parts of the program are
@@ -118,7 +118,7 @@ class Case:
         }
 
     def _dispatch_us(self, call: Call) -> float:
-        """Microseconds of the host a frame, nothing being in the way; the best of five."""
+        """Microseconds of the host per frame, nothing being in the way; the best of five."""
         times = []
         for _ in range(5):
             begin = time.perf_counter()

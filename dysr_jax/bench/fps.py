@@ -22,45 +22,39 @@ PIPELINE_DEPTH: Final = 3
 
 @dataclasses.dataclass(frozen=True)
 class FpsRow:
-    """A member at a size."""
+    """A member at a size: on the device, in flight one behind the other (on a CPU one after the other), and
+    from NumPy array to NumPy array, `ratio` times as fast; percentiles are from a frame to the next.
+    """
 
     member: str
     output: str
     device_fps: float
-    """Of frames that are on the device and stay there, in flight one behind the other (on a CPU one after
-    the other)."""
     end_to_end_fps: float
-    """From a NumPy array to a NumPy array, frames under way, the output in pinned memory where there is."""
     ratio: float
-    """End to end over device."""
     p50_ms: float
-    """From a frame to the next, end to end."""
     p99_ms: float
 
 
 @dataclasses.dataclass(frozen=True)
 class LeftOut:
-    """A member at a size that would have taken too long."""
+    """A member at a size beyond `limit_s`, with the seconds that a frame would take."""
 
     member: str
     output: str
     expected_s: float
-    """Per frame."""
 
 
 @dataclasses.dataclass(frozen=True)
 class FpsResult(BenchResult):
-    """What `bench_fps` found."""
+    """What `bench_fps` found; `in_flight` frames were under way end to end."""
 
     device: str
     scale: int
     dtype: str
     in_flight: int
-    """Frames under way end to end."""
     output_memory: str
     rows: tuple[FpsRow, ...]
     left_out: tuple[LeftOut, ...]
-    """Sizes beyond `limit_s`."""
 
 
 def frame_calls(bundle: Bundle, member: Member, frame: np.ndarray) -> tuple[Call, Call]:

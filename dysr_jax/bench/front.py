@@ -47,14 +47,12 @@ MOST_ARCHS: Final = 50_000
 
 
 class SpaceEvaluation(NamedTuple):
-    """All archs of a space with their figures."""
+    """All N archs of a space: quality on the validation patches, latency as the table predicts it."""
 
     genes: np.ndarray
     """int32 `[N, slots]`, in lexicographic order."""
     psnr_y: np.ndarray
-    """`[N]` dB, on the validation patches."""
     latency_ms: np.ndarray
-    """`[N]`, as the latency table predicts it."""
     seconds: float
     """Of evaluating all, compilation apart."""
 
@@ -62,14 +60,7 @@ class SpaceEvaluation(NamedTuple):
 def evaluate_space(
     net: Supernet, params: Params, patches: Patches, table: LatencyTable, mesh: Mesh
 ) -> SpaceEvaluation:
-    """Evaluate every arch as the search does.
-
-    Args:
-        net: the supernet.
-        params: its trained weights.
-        patches: what quality is measured on.
-        table: this device's latencies.
-        mesh: the devices.
+    """Evaluate every arch as the search does, with trained weights and this device's latencies.
 
     Raises:
         InputError: the space has more than `MOST_ARCHS` archs.
@@ -141,10 +132,7 @@ def _rows(records: Sequence[Record]) -> list[dict[str, Any]]:
 
 
 def bench_front(run: str | os.PathLike[str]) -> FrontResult:
-    """Evaluate every arch of a run's space, to see what its search missed.
-
-    Args:
-        run: directory of a finished run, or `gs://BUCKET/RUN`; of a space of at most 50,000 archs.
+    """Evaluate every arch of a finished run's space, to see what its search missed; the run may be in `gs://`.
 
     Raises:
         InputError: no finished run there, one with weights of its own that are gone, or a larger space.

@@ -62,14 +62,13 @@ class GenerationRow:
 
 @dataclasses.dataclass(frozen=True)
 class SearchResult(BenchResult):
-    """What `bench_search` found."""
+    """What `bench_search` found, beside the measured rate of a large matrix product."""
 
     device: str
     space: str
     patch: str
     dtype: str
     matrix_tflops: float
-    """The measured rate of a large matrix product."""
     methods: tuple[MethodRow, ...]
     generation: tuple[GenerationRow, ...]
 
@@ -77,19 +76,12 @@ class SearchResult(BenchResult):
         """With `ratios`: the search program over the other methods, by patches and population."""
         fields = super().to_json()
         generation = fields.pop("generation")
-        ratios = [
-            {
-                "patches": row.patches,
-                "population": row.population,
-                **{
-                    f"over {other.name}": row.candidates_per_second / other.candidates_per_second
-                    for other in self.methods
-                    if other.name != OURS and other.patches == row.patches
-                },
-            }
-            for row in self.methods
-            if row.name == OURS
-        ]
+        ratios = []
+        for row in (row for row in self.methods if row.name == OURS):
+            others = [other for other in self.methods if other.name != OURS and other.patches == row.patches]
+            rate = row.candidates_per_second
+            over = {f"over {other.name}": rate / other.candidates_per_second for other in others}
+            ratios.append({"patches": row.patches, "population": row.population, **over})
         return {**fields, "ratios": ratios, "generation": generation}
 
     @classmethod

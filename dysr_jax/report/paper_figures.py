@@ -17,12 +17,10 @@ from dysr_jax.results import predictions
 
 
 class Figures(NamedTuple):
-    """What `write_figures` left."""
+    """What `write_figures` left: its files, and a line on each part of the run that it could not draw."""
 
     paths: list[str]
-    """Of the files, a PNG and an SVG each."""
     missing: list[str]
-    """What the run does not have, so that it could not be drawn, and why; a line each."""
 
 
 def run_figures(run: RunData) -> Iterator[tuple[str, Callable[[], Any]]]:
@@ -71,15 +69,8 @@ def write_figures(
     """Draw everything that a run holds, for papers: each figure as PNG (300 pixels per inch) and SVG.
 
     One column is 3.3 inches wide, two are 6.9; text has 8 points. Of an unfinished run what is there is
-    drawn. Files of the same names are replaced.
-
-    Args:
-        run: directory of the run; it may be in a bucket (`gs://`).
-        folder: of the figures, made where it is missing.
-        switch: a file of `dysr bench switch --json`; default: the run's own `switch.json`.
-        steady: a file of `dysr bench steady --json` or `dysr stream --json`; default: the run's own
-            `steady.json`.
-        image: an HR image to compare members on, in place of the one that the run kept.
+    drawn. The folder is made where it is missing; files of the same names are replaced. The other arguments
+    are those of `dysr_jax.write_report`.
 
     Raises:
         InputError: `run`, `image`, `switch` or `steady` cannot be read, or `folder` cannot be written.

@@ -34,7 +34,7 @@ DAMAGE: Final = (OSError, ValueError, TypeError, LookupError, ArithmeticError, R
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class RunData:
-    """What there is of a run. A part that is not there is None or empty, and `missing` says why."""
+    """What there is of a run. A part that is not there is None or empty; a line of `missing` says why."""
 
     path: str
     config: RunConfig
@@ -43,18 +43,13 @@ class RunData:
     table: LatencyTable | None
     """The device's latencies that the search used."""
     training: dict[str, Curve]
-    """Scalars of the training by name."""
+    """Scalars by name."""
     candidates: Candidates | None
     results: Results | None
-    """The measured members, and what the search reached."""
     comparison: Comparison | None
-    """Of a validation image."""
     switch: SwitchResult | None
-    """Of `dysr bench switch`."""
     steady: tuple[SteadyStream, ...]
-    """Of `dysr bench steady`, or the one stream of `dysr stream`."""
     missing: list[str]
-    """What is not there and why, a line each."""
 
 
 def read_run(
@@ -111,11 +106,7 @@ def read_run(
 
 
 def with_image(data: RunData, image: epath.PathLike) -> RunData:
-    """The run with members compared on this HR image in place of its own.
-
-    Raises:
-        InputError: the run has no members, or see `compare_on`.
-    """
+    """The run with members, which it must have, compared on this HR image in place of its own."""
     if data.results is None:
         raise InputError(f"image {os.fspath(image)!r}: the run is not finished and has no members")
     found = compare_on(load_bundle(epath.Path(data.path) / "bundle"), image)
@@ -124,20 +115,12 @@ def with_image(data: RunData, image: epath.PathLike) -> RunData:
 
 
 def read_switch(path: epath.PathLike) -> SwitchResult:
-    """What `dysr bench switch --json FILE` wrote.
-
-    Raises:
-        InputError: the file cannot be read, or is something else.
-    """
+    """What `dysr bench switch --json` wrote, or an InputError."""
     return _read_measured(path, "switch", SwitchResult.from_json, "dysr bench switch --json")
 
 
 def read_steady(path: epath.PathLike) -> tuple[SteadyStream, ...]:
-    """The streams of `dysr bench steady --json FILE`, or the one of `dysr stream --json FILE`.
-
-    Raises:
-        InputError: the file cannot be read, or is something else.
-    """
+    """The streams of `dysr bench steady --json`, or the one of `dysr stream --json`, or an InputError."""
 
     def streams(fields: Any) -> tuple[SteadyStream, ...]:
         if "trace" in fields:

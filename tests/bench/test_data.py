@@ -45,7 +45,7 @@ def planted(monkeypatch):
         def close(self):
             pass
 
-    monkeypatch.setattr(bench, "_trainer", lambda *_, **__: "train")
+    monkeypatch.setattr(bench, "chunk_trainer", lambda *_, **__: "train")
     monkeypatch.setattr(bench, "_draws", lambda *_: None)
     monkeypatch.setattr(bench, "median_ms", lambda calls, *_, **__: {k: ms[k] for k in calls})
     monkeypatch.setattr(bench.Stream, "chunks", lambda *_, **__: Chunks())

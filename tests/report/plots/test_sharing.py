@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from etils import epath
 
-from dysr_jax.report.plots import front as sharing
+from dysr_jax.report.plots import style
 from dysr_jax.report.plots.front import sharing_figure
 from dysr_jax.search.select import SharingPoint
 
@@ -27,7 +27,7 @@ CURVE = [point(0.0, 0.98, 5_700_000), point(0.1, 0.93, 4_700_000), point(1.0, 0.
 def drawn(monkeypatch):
     """The figures that are saved, by file name."""
     figures = {}
-    monkeypatch.setattr(sharing, "save_figure", lambda figure, path: figures.update({path.name: figure}))
+    monkeypatch.setattr(style, "save_figure", lambda figure, path: figures.update({path.name: figure}))
     return figures
 
 
