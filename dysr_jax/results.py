@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
@@ -56,6 +56,11 @@ class Results:
         return {"format_version": FORMAT_VERSION, **vars(self), **rows}
 
 
+def quality_points(records: Iterable[Record | Member]) -> np.ndarray:
+    """`[N, 2]`: ms and dB."""
+    return np.array([(record.latency_ms, record.psnr_y) for record in records]).reshape(-1, 2)
+
+
 def front_hypervolume(points: np.ndarray, reference: tuple[float, float]) -> float:
     """In ms times dB: of the `[N, 2]` points, ms and dB, that are better than the reference."""
     return pareto.hypervolume(points * [1, -1], (reference[0], -reference[1]))
@@ -70,7 +75,6 @@ def run_results(
     space = bundle.space
     archs = [member.arch for member in bundle.members]
     reference = (float(predict(table, space, np.array([largest(space)]))[0]), bundle.bicubic_psnr_y)
-    points = np.array([(member.latency_ms, member.psnr_y) for member in bundle.members])
     return Results(
         scale=space.scale,
         device=bundle.device,
@@ -79,7 +83,7 @@ def run_results(
         bicubic_psnr_y=bundle.bicubic_psnr_y,
         evaluated=len(records),
         candidates_per_second=candidates_per_second(records),
-        hypervolume=front_hypervolume(points, reference),
+        hypervolume=front_hypervolume(quality_points(bundle.members), reference),
         hypervolume_reference=reference,
         union_weight_bytes=union_weight_bytes(space, archs),
         ensemble_weight_bytes=ensemble_weight_bytes(space, archs),

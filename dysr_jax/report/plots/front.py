@@ -12,7 +12,7 @@ from dysr_jax.bench import FrontResult
 from dysr_jax.bundle import Bundle, Member
 from dysr_jax.report.candidates import Candidates
 from dysr_jax.report.plots import style
-from dysr_jax.results import Results
+from dysr_jax.results import Results, quality_points
 from dysr_jax.search import Record, SearchConfig, SharingPoint, front, violation
 
 PREDICTED_MS, PATCHES_DB = "predicted latency, ms per frame", "PSNR-Y on the validation patches, dB"
@@ -27,7 +27,7 @@ def pareto_figure(path: epath.PathLike, bundle: Bundle, records: Sequence[Record
     """
     members, (rows, columns) = bundle.members, bundle.frame
     figure, (left, right) = style.screen_figure(10, 4.2, 1, 2)
-    _draw_candidates(left, style.quality_points(records), style.quality_points(front(records)))
+    _draw_candidates(left, quality_points(records), quality_points(front(records)))
     _draw_members(right, members, bundle.bicubic_psnr_y)
     left.set_title("search: patches, predicted latency")
     right.set_title("members: whole images, measured latency")
@@ -69,7 +69,7 @@ def _draw_candidates(axes: Any, points: np.ndarray, best: np.ndarray, *, size: f
 
 def _draw_members(axes: Any, members: Sequence[Member], bicubic_psnr_y: float) -> None:
     """The members, numbered from the fastest one, and bicubic's quality."""
-    points = style.quality_points(members)
+    points = quality_points(members)
     axes.plot(*points.T, "o-", color=style.ORANGE, label=f"measured members ({len(members)})")
     style.label_points(axes, points, itertools.count(1), (4, -11))
     axes.axhline(bicubic_psnr_y, color=style.GREY, linestyle="--", label="bicubic")
@@ -96,10 +96,10 @@ def constraints_figure(searches: Mapping[str, Sequence[Record]], config: SearchC
         within = [record for record, kept in zip(records, inside, strict=True) if kept]
         others = [record for record, kept in zip(records, inside, strict=True) if not kept]
         for name, chosen, colour in (("outside", others, style.GREY), ("within", within, style.ORANGE)):
-            axes.scatter(*style.quality_points(chosen).T, s=8, color=colour, label=f"{name} ({len(chosen)})")
+            axes.scatter(*quality_points(chosen).T, s=8, color=colour, label=f"{name} ({len(chosen)})")
         best = front(within)
         axes.step(
-            *style.quality_points(best).T, where="post", color=style.BLUE, label=f"front within ({len(best)})"
+            *quality_points(best).T, where="post", color=style.BLUE, label=f"front within ({len(best)})"
         )
         bound = {"color": "black", "linestyle": "--", "linewidth": 1}
         if config.max_latency_ms:
@@ -164,13 +164,13 @@ def truth_figure(found: FrontResult) -> Any:
         (found.found, style.ORANGE, "seen by the search", 8),
     ):
         look = {"s": size, "color": colour, "label": f"{label} ({len(records):,})"}
-        left.scatter(*style.quality_points(records).T, rasterized=True, **look)
+        left.scatter(*quality_points(records).T, rasterized=True, **look)
     for records, colour, label, width in (
         (found.every, "black", "true front", 4.0),
         (found.found, style.BLUE, "front of the search", 1.5),
     ):
         look = {"color": colour, "label": label, "linewidth": width}
-        left.step(*style.quality_points(front(records)).T, where="post", **look)
+        left.step(*quality_points(front(records)).T, where="post", **look)
     left.set(xlabel=PREDICTED_MS, ylabel=PATCHES_DB)
     left.legend(fontsize=8, loc="lower right")
     shares = found.shares

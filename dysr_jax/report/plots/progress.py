@@ -9,6 +9,7 @@ import numpy as np
 from dysr_jax.report.candidates import Candidates, growth, hypervolumes
 from dysr_jax.report.plots import style
 from dysr_jax.report.plots.front import PATCHES_DB, PREDICTED_MS
+from dysr_jax.results import quality_points
 from dysr_jax.search import Record, front
 from dysr_jax.train import Curve
 
@@ -18,7 +19,7 @@ MARGIN: Final = 0.05
 
 def _limits(records: Sequence[Record]) -> dict[str, tuple[float, float]]:
     """Of both axes, the same for all generations."""
-    values = style.quality_points(records)
+    values = quality_points(records)
     low, high = values.min(0), values.max(0)
     margin = MARGIN * np.where(high > low, high - low, 1.0)
     (left, bottom), (right, top) = (low - margin).tolist(), (high + margin).tolist()
@@ -31,8 +32,8 @@ def _draw_front(axes: Any, records: Sequence[Record], generation: int) -> None:
     before = [record for record in known if record.generation < generation]
     new = [record for record in known if record.generation == generation]
     for chosen, colour, label in ((before, style.GREY, "before"), (new, style.ORANGE, "of this generation")):
-        axes.scatter(*style.quality_points(chosen).T, s=7, color=colour, label=label)
-    best = style.quality_points(front(known)).T
+        axes.scatter(*quality_points(chosen).T, s=7, color=colour, label=label)
+    best = quality_points(front(known)).T
     axes.step(*best, where="post", color=style.BLUE, linewidth=1.5, label="front")
     axes.set_title(f"generation {generation}: {len(known)} candidates", fontsize=8)
     axes.tick_params(labelsize=7)
@@ -53,7 +54,7 @@ def generations_figure(records: Sequence[Record], *, panels: int = 5) -> Any:
         axes.set_ylabel("PSNR-Y, dB", fontsize=7)
     places[0].legend(fontsize=6, loc="lower right")
     volume, *empty = places[len(shown) :]
-    points, born = style.quality_points(records), np.array([record.generation for record in records])
+    points, born = quality_points(records), np.array([record.generation for record in records])
     values = hypervolumes(points, born, last + 1, (points[:, 0].max(), points[:, 1].min()))
     volume.plot(range(len(values)), values, "o-", markersize=3, color=style.BLUE)
     volume.set_title("area under the front", fontsize=8)

@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-import numpy as np
 from etils import epath
 
 from dysr_jax.atomic import replacing
@@ -105,8 +104,3 @@ def label_points(axes: Any, points: Iterable[Any], labels: Iterable[Any], offset
 def whole_numbers(axis: Any) -> None:
     """Ticks of an axis at whole numbers only."""
     axis.get_major_locator().set_params(integer=True)
-
-
-def quality_points(records: Iterable[Any]) -> np.ndarray:
-    """`[N, 2]`: `latency_ms` and `psnr_y` of records or members."""
-    return np.array([(record.latency_ms, record.psnr_y) for record in records]).reshape(-1, 2)

@@ -109,7 +109,7 @@ def test_packing():
         packer.pack(float("nan"))
 
 
-def test_of_too_many_candidates_the_front_and_the_members_are_drawn(tiny_run, monkeypatch, packed):
+def test_of_too_many_candidates_front_and_members_are_drawn(tiny_run, monkeypatch, packed):
     monkeypatch.setattr(content, "MOST_CANDIDATES", 3)
     found, data = packed(render(read_run(tiny_run.path))), read_run(tiny_run.path)
     shown = found["candidates"]

@@ -31,7 +31,7 @@ def drawn(monkeypatch):
     return figures
 
 
-def test_each_weight_is_a_labelled_point_and_the_used_one_is_ringed(drawn, tmp_path):
+def test_weights_are_labelled_points_and_the_used_one_is_ringed(drawn, tmp_path):
     alike = {**CURVE[1], "weight": 0.3, "hypervolume_share": 0.9299}
     sharing_figure(tmp_path / "a.png", [*CURVE[:2], alike, CURVE[2]], used=0.1)
     left, right = drawn["a.png"].axes
