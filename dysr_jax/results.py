@@ -148,7 +148,7 @@ def _from_json(found: dict[str, Any], space: SearchSpace) -> Results:
     )
 
 
-class Prediction(NamedTuple):
+class LatencyPrediction(NamedTuple):
     """An arch whose latency was predicted by the table and measured."""
 
     name: str
@@ -158,13 +158,15 @@ class Prediction(NamedTuple):
     measured_ms: float
 
 
-def predictions(space: SearchSpace, table: LatencyTable, results: Results | None) -> list[Prediction]:
+def latency_predictions(
+    space: SearchSpace, table: LatencyTable, results: Results | None
+) -> list[LatencyPrediction]:
     """Of the archs that the table was fitted to, then of the members, each in its order."""
     measured = [("fitted", name, ms) for name, ms in table.measured_ms.items()]
     measured += [("member", m.name, m.latency_ms) for m in (results.members if results else ())]
     genes = np.array([parse_arch(space, name) for _, name, _ in measured], np.int32)
     guesses = np.asarray(predict(table, space, genes)).tolist()
     return [
-        Prediction(name, kind, guess, ms)  # type: ignore[arg-type]
+        LatencyPrediction(name, kind, guess, ms)  # type: ignore[arg-type]
         for (kind, name, ms), guess in zip(measured, guesses, strict=True)
     ]

@@ -9,7 +9,15 @@ from typing import Final
 import jax
 import numpy as np
 
-from dysr_jax.bench.frames import OUTPUTS, Budget, Call, device_fps, end_to_end, output_size, photograph
+from dysr_jax.bench.frames import (
+    OUTPUT_ROWS,
+    FrameCall,
+    TimeBudget,
+    device_fps,
+    end_to_end,
+    output_size,
+    photograph,
+)
 from dysr_jax.bench.setup import BenchResult
 from dysr_jax.bundle import Bundle, Member, check_bundle
 from dysr_jax.device import device_name, host_memory
@@ -57,7 +65,7 @@ class FpsResult(BenchResult):
     left_out: tuple[LeftOut, ...]
 
 
-def frame_calls(bundle: Bundle, member: Member, frame: np.ndarray) -> tuple[Call, Call]:
+def frame_calls(bundle: Bundle, member: Member, frame: np.ndarray) -> tuple[FrameCall, FrameCall]:
     """A member's static program from device to device, and from host to host.
 
     `frame` is LR, `[H, W, 3]` uint8 on the host.
@@ -78,10 +86,10 @@ def frame_calls(bundle: Bundle, member: Member, frame: np.ndarray) -> tuple[Call
             output.copy_to_host_async()
         return output
 
-    return Call(lambda: run(read, on_device), jax.block_until_ready), Call(start, np.asarray)
+    return FrameCall(lambda: run(read, on_device), jax.block_until_ready), FrameCall(start, np.asarray)
 
 
-def _measure(bundle: Bundle, member: Member, output: str, frame: np.ndarray, budget: Budget) -> FpsRow:
+def _measure(bundle: Bundle, member: Member, output: str, frame: np.ndarray, budget: TimeBudget) -> FpsRow:
     accelerated = jax.default_backend() != "cpu"
     on_device, through = frame_calls(bundle, member, frame)
     device = device_fps(on_device, budget, in_flight=accelerated)
@@ -93,7 +101,7 @@ def bench_fps(
     bundle: Bundle,
     *,
     members: Sequence[str] = (),
-    outputs: Sequence[int] = OUTPUTS,
+    outputs: Sequence[int] = OUTPUT_ROWS,
     rounds: int = 5,
     seconds: float = 2.0,
     limit_s: float | None = None,
@@ -122,7 +130,7 @@ def bench_fps(
     sizes = sorted({output_size(height, scale) for height in outputs})
     served = dataclasses.replace(bundle, dtype=served_dtype(dtype))
     chosen = [served.member(name) for name in members] or list(served.members)
-    budget = Budget(rounds, seconds)
+    budget = TimeBudget(rounds, seconds)
     rows: list[FpsRow] = []
     left_out: list[LeftOut] = []
     for member in chosen:

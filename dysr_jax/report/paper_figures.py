@@ -13,7 +13,7 @@ from dysr_jax.atomic import is_remote
 from dysr_jax.errors import InputError
 from dysr_jax.report import plots
 from dysr_jax.report.rundata import RunData, read_run, with_image
-from dysr_jax.results import predictions
+from dysr_jax.results import latency_predictions
 
 
 class Figures(NamedTuple):
@@ -36,7 +36,7 @@ def run_figures(run: RunData) -> Iterator[tuple[str, Callable[[], Any]]]:
         yield "memory", partial(plots.memory_figure, run.space, run.results.members)
     if run.comparison is not None:
         yield "comparison", partial(plots.comparison_figure, run.comparison)
-    if run.table is not None and (found := predictions(run.space, run.table, run.results)):
+    if run.table is not None and (found := latency_predictions(run.space, run.table, run.results)):
         yield "latency", partial(plots.predictions_figure, found)
     if run.switch is not None and run.switch.finished:
         yield "switch", partial(plots.switch_figure, run.switch)

@@ -132,10 +132,10 @@ def test_predicted_against_measured(drawn, data):
 
 
 def test_a_table_without_members(data):
-    from dysr_jax.results import predictions
+    from dysr_jax.results import latency_predictions
 
     with paper_style():
-        (axes,) = predictions_figure(predictions(data.space, data.table, None)).axes
+        (axes,) = predictions_figure(latency_predictions(data.space, data.table, None)).axes
     assert len(axes.collections) == 1
 
 

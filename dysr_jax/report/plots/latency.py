@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 from etils import epath
 
-from dysr_jax.bench import Profile, ScalingResult
+from dysr_jax.bench import LatencyProfile, ScalingResult
 from dysr_jax.report.plots import style
-from dysr_jax.results import Prediction
+from dysr_jax.results import LatencyPrediction
 from dysr_jax.search import deal
 
 
-def latency_figure(path: epath.PathLike, found: Profile) -> None:
+def latency_figure(path: epath.PathLike, found: LatencyProfile) -> None:
     """Write a PNG: a point per arch that was not fitted, and the line of exact predictions."""
     fidelity, key = found.fidelity, found.table.key
     rows, columns = key["frame"]
@@ -27,9 +27,9 @@ def latency_figure(path: epath.PathLike, found: Profile) -> None:
     style.save_figure(style.finish(figure), path)
 
 
-def predictions_figure(predictions: Sequence[Prediction]) -> Any:
+def predictions_figure(predictions: Sequence[LatencyPrediction]) -> Any:
     """For papers: the archs that the table was fitted to, and the members; errors are means of the relative
-    ones. `predictions` is of `dysr_jax.results.predictions` and not empty.
+    ones. `predictions` is of `dysr_jax.results.latency_predictions` and not empty.
     """
     groups = {}
     for kind, label in (("fitted", "archs of the fit"), ("member", "members, measured later")):
