@@ -12,7 +12,7 @@ import json
 import pathlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import jax
@@ -21,7 +21,7 @@ from jax.experimental import serialize_executable
 
 from dysr_jax.aot.compilations import LOADED
 from dysr_jax.aot.fingerprint import Parts, environment, shapes
-from dysr_jax.aot.memory import generated_bytes
+from dysr_jax.aot.memory import Memory, generated_bytes, tree_bytes, workspace_bytes
 from dysr_jax.aot.private_files import read_private, trim, write_private
 from dysr_jax.device import cache_directory, default_device
 
@@ -38,40 +38,54 @@ Build = Callable[[], jax.stages.Compiled]
 class Executable:
     """A program that is ready to run: called with its arguments, by position.
 
-    Args:
-        compiled: the program.
-        code_bytes: of its generated code; where the backend does not tell (the CPU), of the serialised
-            executable.
-        replacement: compiles the program anew. Given for a program that came from disk, which is not
-            trusted before its first call returns: that call waits for its result.
+    One with a `replacement`, which compiles it anew, came from disk and is not trusted before its first call
+    returns: that call waits for its result.
     """
 
     def __init__(
-        self, compiled: jax.stages.Compiled, code_bytes: int, replacement: Build | None = None
+        self,
+        compiled: jax.stages.Compiled,
+        code_bytes: int,
+        workspace: int = 0,
+        replacement: Build | None = None,
     ) -> None:
         self.compiled = compiled
         self.code_bytes = code_bytes
+        """Of its generated code; where the backend does not tell (the CPU), of the serialised executable."""
+        self.workspace = workspace
+        """Bytes of temporaries, of the result, and of arguments other than weights."""
         self._replacement = replacement
 
     def __call__(self, *arguments: Any) -> Any:
         """Start to compute; the result is ready later."""
         if self._replacement is None:
             return self.compiled(*arguments)
-        return self._first_call(self._replacement, arguments)
-
-    def _first_call(self, replacement: Build, arguments: tuple[Any, ...]) -> Any:
         try:
             result = jax.block_until_ready(self.compiled(*arguments))
         except RuntimeError:  # JAX's own errors are of this kind
-            self.compiled = replacement()
+            self.compiled = self._replacement()
             result = self.compiled(*arguments)
         self._replacement = None
         return result
 
 
-def compiled_executable(compiled: jax.stages.Compiled) -> Executable:
-    """An executable that was compiled without a cache."""
-    return Executable(compiled, generated_bytes(compiled) or len(_serialised(compiled) or b""))
+def compiled_executable(compiled: jax.stages.Compiled, weights: Any) -> Executable:
+    """An executable that was compiled without a cache; `weights` is its first argument."""
+    return _executable(compiled, weights, len(_serialised(compiled) or b""))
+
+
+def _executable(
+    compiled: jax.stages.Compiled, weights: Any, payload_bytes: int, replacement: Build | None = None
+) -> Executable:
+    code_bytes = generated_bytes(compiled) or payload_bytes
+    return Executable(compiled, code_bytes, workspace_bytes(compiled, tree_bytes(weights)), replacement)
+
+
+def executables_memory(weights: int, executables: Iterable[Executable]) -> Memory:
+    """Bytes of executables and of the largest workspace, beside those of their weights."""
+    each = list(executables)
+    code = sum(executable.code_bytes for executable in each)
+    return Memory(weights, code, max((executable.workspace for executable in each), default=0))
 
 
 class ExecutableCache:
@@ -104,7 +118,7 @@ class ExecutableCache:
         Args:
             key: all that the program follows from, as JSON has it; versions, device and the arguments'
                 shapes are added here.
-            arguments: what it is called with, by position: pytrees of arrays or of their shapes.
+            arguments: what it is called with, the weights first: pytrees of arrays or of their shapes.
             build: compiles it for `dysr_jax.device.default_device`.
             result: a pytree of the structure of what it returns; default one array.
         """
@@ -120,7 +134,7 @@ class ExecutableCache:
                 with contextlib.suppress(OSError):
                     write_private(path, _packed(text, payload))
                     trim(self.folder, SUFFIX, self.limit)
-            return Executable(compiled, generated_bytes(compiled) or len(payload or b""))
+            return _executable(compiled, arguments[0], len(payload or b""))
 
         def replacement() -> jax.stages.Compiled:
             self._count(compiled=1, failed=1)
@@ -133,8 +147,7 @@ class ExecutableCache:
             self._count(compiled=1)
             return store()
         self._count(loaded=1)
-        compiled, payload_bytes = loaded
-        return Executable(compiled, generated_bytes(compiled) or payload_bytes, replacement)
+        return _executable(loaded[0], arguments[0], loaded[1], replacement)
 
     def _count(self, *, loaded: int = 0, compiled: int = 0, failed: int = 0) -> None:
         with self._counting:
@@ -162,9 +175,7 @@ def _load(
     except OSError:
         return None
     payload = file[len(_packed(key, b"")) :]
-    if _packed(key, payload) != file:
-        return None
-    compiled = _deserialised(payload, arguments, result)
+    compiled = _deserialised(payload, arguments, result) if _packed(key, payload) == file else None
     if compiled is None:
         return None
     jax.monitoring.record_event_duration_secs(LOADED, time.perf_counter() - start)

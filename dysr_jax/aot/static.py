@@ -95,7 +95,7 @@ def _executable(
     """Loaded by key and code, so that nothing is traced; by the lowered program where code is not known."""
     _start_convolutions(default_device())
     if cache is None:
-        return compiled_executable(compile_lowered(lower()))
+        return compiled_executable(compile_lowered(lower()), arguments[0])
     code = branches_digest(branches)
     if code is not None:
         key = key | {"code": code}

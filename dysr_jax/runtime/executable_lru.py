@@ -1,16 +1,15 @@
 """Ready executables within a number and a number of bytes: the least recently used go first."""
 
-import dataclasses
 import itertools
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import chex
 import jax
 import numpy as np
 
-from dysr_jax.aot import Executable, Memory
+from dysr_jax.aot import Executable, Memory, executables_memory
 from dysr_jax.errors import InputError
 from dysr_jax.fields import as_integer
 
@@ -71,27 +70,6 @@ def check_frame(frame: chex.Array) -> None:
         raise InputError(f"frame of {frame.shape} {frame.dtype}: must be [H, W, 3] uint8, or [N, H, W, 3]")
 
 
-@dataclasses.dataclass
-class Entry:
-    """An executable, what a call of it takes, and when it was last used."""
-
-    executable: Executable
-    workspace: int
-    """Bytes of temporaries, frame and result."""
-    used: int = 0
-    """The number of its last use, counted over all entries."""
-
-
-def entries_memory(weights: int, entries: Iterable[Entry]) -> Memory:
-    """Bytes of executables and of the largest workspace, beside those of the weights."""
-    each = list(entries)
-    return Memory(
-        weights=weights,
-        executables=sum(entry.executable.code_bytes for entry in each),
-        workspace=max((entry.workspace for entry in each), default=0),
-    )
-
-
 class ExecutableLRU:
     """Executables by program. Any thread may read while another one adds.
 
@@ -110,32 +88,30 @@ class ExecutableLRU:
         if budget is not None and weights > budget:
             raise InputError(f"budget {budget} bytes: the weights alone are {weights} bytes")
         self._weights, self._keep, self._budget = weights, keep, budget
-        self._entries: dict[Program, Entry] = {}
+        self._entries: dict[Program, Executable] = {}
+        self._used: dict[Program, int] = {}  # the number of its last use, counted over all
         self._clock = itertools.count()
         self._changing = threading.Lock()
 
     def get(self, program: Program) -> Executable | None:
         """The executable, which counts as used now; waits for no other thread."""
-        entry = self._entries.get(program)
-        if entry is None:
-            return None
-        entry.used = next(self._clock)
-        return entry.executable
+        executable = self._entries.get(program)
+        if executable is not None:
+            self._used[program] = next(self._clock)
+        return executable
 
     def __contains__(self, program: Program) -> bool:
         return program in self._entries
 
     def programs(self) -> list[Program]:
         """What is ready, in the order of adding."""
-        with self._changing:
-            return list(self._entries)
+        return list(self._entries)
 
     def memory(self) -> Memory:
         """Bytes of what is held."""
-        with self._changing:
-            return self._memory(self._entries)
+        return self._memory(self._entries)
 
-    def add(self, new: Mapping[Program, Entry], asked: Sequence[Program]) -> None:
+    def add(self, new: Mapping[Program, Executable], asked: Sequence[Program]) -> None:
         """Hold more; where that is too much, what was not asked for just now goes.
 
         Args:
@@ -149,30 +125,30 @@ class ExecutableLRU:
             every = {**self._entries, **new}
             stay = {program: every[program] for program in asked if program in every}
             self._check_budget(stay)
-            for entry in stay.values():
-                entry.used = next(self._clock)
+            self._used |= {program: next(self._clock) for program in stay}
             others = [program for program in every if program not in stay]
-            for program in sorted(others, key=lambda program: every[program].used):
+            for program in sorted(others, key=lambda program: self._used.get(program, 0)):
                 if self._fits(every, len(stay)):
                     break
                 del every[program]
+                self._used.pop(program, None)
             self._entries = every  # a reader has the old ones or the new ones
 
-    def _memory(self, entries: Mapping[Program, Entry]) -> Memory:
-        return entries_memory(self._weights, entries.values())
+    def _memory(self, entries: Mapping[Program, Executable]) -> Memory:
+        return executables_memory(self._weights, entries.values())
 
-    def _fits(self, entries: Mapping[Program, Entry], asked: int) -> bool:
+    def _fits(self, entries: Mapping[Program, Executable], asked: int) -> bool:
         few = self._keep is None or len(entries) <= max(self._keep, asked)
         return few and (self._budget is None or self._memory(entries).total <= self._budget)
 
-    def _check_budget(self, asked: Mapping[Program, Entry]) -> None:
+    def _check_budget(self, asked: Mapping[Program, Executable]) -> None:
         needed = self._memory(asked)
         if self._budget is None or needed.total <= self._budget:
             return
-        fitting: dict[Program, Entry] = {}
-        for program, entry in asked.items():
-            if self._memory({**fitting, program: entry}).total <= self._budget:
-                fitting[program] = entry
+        fitting: dict[Program, Executable] = {}
+        for program, executable in asked.items():
+            if self._memory({**fitting, program: executable}).total <= self._budget:
+                fitting[program] = executable
         names = ", ".join(map(str, fitting))
         raise InputError(
             f"budget {self._budget} bytes: {needed.total} are needed ({needed.weights} of weights, "

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from dysr_jax.aot.executables import Executable
 from dysr_jax.aot.memory import Memory
 from dysr_jax.errors import InputError
-from dysr_jax.runtime.executable_lru import Entry, ExecutableLRU, Program
+from dysr_jax.runtime.executable_lru import ExecutableLRU, Program
 
 
 def program(name):
@@ -16,7 +16,7 @@ def program(name):
 
 def entries(**sizes):
     """By name: bytes of code and of workspace."""
-    return {program(n): Entry(Executable(object(), code), work) for n, (code, work) in sizes.items()}
+    return {program(n): Executable(object(), code, work) for n, (code, work) in sizes.items()}
 
 
 def add(held, **sizes):

@@ -156,17 +156,17 @@ def test_what_failed_is_said_and_tried_again(bundle, frame, clocked, monkeypatch
     said = []
     serving = Serving(bundle, say=said.append)
     serving.chain.prepare(SHAPE)
-    entry = serving.bank._entry
+    entry = serving.bank._executable
 
     def fail(*_):
         raise RuntimeError("RESOURCE_EXHAUSTED")
 
-    monkeypatch.setattr(serving.bank, "_entry", fail)
+    monkeypatch.setattr(serving.bank, "_executable", fail)
     for _ in range(3):  # one attempt, whatever the number of frames
         serving.dispatch(frame, OTHER)
         assert isinstance(serving._backoff.last((OTHER, SHAPE)).exception(60), RuntimeError)
     assert said == [f"{OTHER} is chained for now: RESOURCE_EXHAUSTED"]
-    monkeypatch.setattr(serving.bank, "_entry", entry)
+    monkeypatch.setattr(serving.bank, "_executable", entry)
     clocked[0] += 2.0
     serving.dispatch(frame, OTHER)
     serving._backoff.last((OTHER, SHAPE)).result(60)

@@ -4,6 +4,7 @@ This process uses no device: whoever it starts has the whole of it while the oth
 """
 
 import contextlib
+import dataclasses
 import os
 import pathlib
 import tempfile
@@ -14,9 +15,9 @@ from tqdm import tqdm
 
 from dysr_jax.bench.switch.comparison import Setup, compare
 from dysr_jax.bench.switch.process import Child, ChildError
-from dysr_jax.bench.switch.result import MemberAtRest, SwitchResult
+from dysr_jax.bench.switch.result import SwitchResult
 from dysr_jax.bench.switch.servers import STRATEGIES
-from dysr_jax.bench.switch.worker import RestTimings, RestWorker
+from dysr_jax.bench.switch.worker import RestWorker
 from dysr_jax.errors import InputError
 
 
@@ -65,22 +66,11 @@ def bench_switch(
         bar.set_description("members at rest")
         given = None if bundle is None else os.fspath(bundle)
         with Child(RestWorker, given, scale, frame, tuple(members)) as child:
-            rest = _time_members(child, frame)
-            store = child.call("write_store", folder, _fitting(rest, fps))
+            rest = _time_members(child, frame, fps)
+            store = child.call("write_store", folder, [member.name for member in rest.members])
         order = walk(np.random.default_rng(seed), len(store.names), switches)
-        path = [store.names[index] for index in order]
-        compared = compare(stack, Setup(store, rest.frame, fps, path, steady), names, bar)
-    at_rest = tuple(MemberAtRest(name, ms) for name, ms in rest.frame_ms.items())
-    return SwitchResult(
-        device=rest.device,
-        frame=rest.frame,
-        scale=rest.scale,
-        dtype=rest.dtype,
-        fps=fps,
-        members=tuple(member for member in at_rest if member.name in store.names),
-        left_out=tuple(member for member in at_rest if member.name not in store.names),
-        strategies=compared,
-    )
+        setup = Setup(store, rest.frame, fps, [store.names[index] for index in order], steady)
+        return dataclasses.replace(rest, strategies=compare(stack, setup, names, bar))
 
 
 def walk(rng: np.random.Generator, members: int, switches: int) -> list[int]:
@@ -118,34 +108,31 @@ def _check(
     for name in strategies:
         if name not in STRATEGIES:
             raise InputError(f"strategies {name!r}: must be out of {known}")
-    if not strategies:
-        raise InputError(f"strategies is empty: must be some of {known}")
-    for argument, value in (("switches", switches), ("steady", steady)):
-        if value < 1:
-            raise InputError(f"{argument} must be at least 1, got {value}")
-    if not 0 < fps < float("inf"):
-        raise InputError(f"fps must be finite and above 0, got {fps}")
-    if frame is not None and min(frame) < 1:
-        raise InputError(f"frame must be at least 1x1, got {frame[0]}x{frame[1]}")
+    for good, message in (
+        (strategies, f"strategies is empty: must be some of {known}"),
+        (switches >= 1, f"switches must be at least 1, got {switches}"),
+        (steady >= 1, f"steady must be at least 1, got {steady}"),
+        (0 < fps < float("inf"), f"fps must be finite and above 0, got {fps}"),
+        (frame is None or min(frame) >= 1, f"frame must be at least 1x1, got {frame}"),
+    ):
+        if not good:
+            raise InputError(message)
 
 
-def _time_members(child: Child, frame: tuple[int, int] | None) -> RestTimings:
+def _time_members(child: Child, frame: tuple[int, int] | None, fps: float) -> SwitchResult:
+    """The result without strategies; raises `InputError` where fewer than two members hold the frame rate."""
     try:
-        return child.call("time_members")
+        rest = child.call("time_members", fps)
     except ChildError as error:
         size = "of the bundle" if frame is None else "x".join(map(str, frame))
         raise InputError(f"frame {size}: the members cannot run ({error})") from None
-
-
-def _fitting(rest: RestTimings, fps: float) -> list[str]:
-    """The members whose frame at rest takes no longer than a period; raises `InputError` below two."""
-    fit = [name for name, ms in rest.frame_ms.items() if ms <= 1e3 / fps]
-    if len(rest.frame_ms) < 2:
+    timed = sorted(member.rest_ms for member in (*rest.members, *rest.left_out))
+    if len(timed) < 2:
         raise InputError("members: one has nothing to switch to; must be at least two")
-    if len(fit) < 2:
-        quick = ", ".join(f"{ms:.1f}" for ms in sorted(rest.frame_ms.values())[:2])
+    if len(rest.members) < 2:
         raise InputError(
             f"fps {fps:g}: of frames of {rest.frame[0]}x{rest.frame[1]} the fastest members make one in "
-            f"{quick} ms; must be what two members hold at least (fewer fps, or a smaller frame)"
+            f"{timed[0]:.1f}, {timed[1]:.1f} ms; must be what two members hold at least (fewer fps, or a "
+            f"smaller frame)"
         )
-    return fit
+    return rest

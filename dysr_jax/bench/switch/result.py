@@ -98,7 +98,7 @@ class SwitchResult:
     members: tuple[MemberAtRest, ...]
     left_out: tuple[MemberAtRest, ...]
     """Too slow for the frame rate."""
-    strategies: tuple[StrategyResult | FailedStrategy, ...]
+    strategies: tuple[StrategyResult | FailedStrategy, ...] = ()
 
     @property
     def finished(self) -> dict[str, StrategyResult]:

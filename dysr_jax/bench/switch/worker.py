@@ -10,8 +10,8 @@ import jax
 import numpy as np
 
 from dysr_jax.aot import ExecutableCache, count_compilations
-from dysr_jax.bench.switch.reload import Reload
-from dysr_jax.bench.switch.servers import STRATEGIES
+from dysr_jax.bench.switch.result import MemberAtRest, SwitchResult
+from dysr_jax.bench.switch.servers import STRATEGIES, Reload
 from dysr_jax.bench.switch.weights_store import WeightsStore, write_weights_store
 from dysr_jax.bundle import find_bundle
 from dysr_jax.device import device_name, resident_bytes
@@ -29,25 +29,10 @@ REFERENCE: Final = "reference.npy"
 """What the bank makes of the frame: `[members, s H, s W, 3]`."""
 
 
-class RestTimings(NamedTuple):
-    """The members of a bundle, one at a time."""
-
-    device: str
-    dtype: str
-    frame: FrameShape
-    scale: int
-    frame_ms: dict[str, float]
-    """By member: host to host, as little as can be of what other programs add."""
-
-
 class RestWorker:
     """Times the members of a bundle at rest, and writes what the servers start from.
 
-    Args:
-        bundle: a bundle directory; None: the weights that come with the package.
-        scale: see `find_bundle`.
-        frame: LR rows and columns; None: the bundle's.
-        members: names; none: all.
+    The arguments are those of `find_bundle`, LR rows and columns (None: the bundle's), and members (none: all).
     """
 
     def __init__(
@@ -55,8 +40,8 @@ class RestWorker:
     ) -> None:
         self._given = bundle, scale, frame, members
 
-    def time_members(self) -> RestTimings:
-        """Time every member; raises `InputError` where there is no such bundle or member."""
+    def time_members(self, fps: float) -> SwitchResult:
+        """Time every member, host to host, with as little as can be of what other programs add."""
         path, scale, shape, members = self._given
         bundle = find_bundle(path, scale)
         shape = bundle.frame if shape is None else shape
@@ -66,8 +51,16 @@ class RestWorker:
         self._bank = Bank(bundle, cache=None)
         self._bank.prepare(shape, names)
         calls = {name: functools.partial(self._bank, self._frame, name) for name in names}
-        times, dtype = undisturbed_ms(calls, REST_ROUNDS), np.dtype(bundle.net.dtype).name
-        return RestTimings(device_name(), dtype, shape, bundle.space.scale, times)
+        timed = [MemberAtRest(*item) for item in undisturbed_ms(calls, REST_ROUNDS).items()]
+        return SwitchResult(
+            device=device_name(),
+            frame=shape,
+            scale=bundle.space.scale,
+            dtype=np.dtype(bundle.net.dtype).name,
+            fps=fps,
+            members=tuple(member for member in timed if member.rest_ms <= 1e3 / fps),
+            left_out=tuple(member for member in timed if member.rest_ms > 1e3 / fps),
+        )
 
     def write_store(self, folder: pathlib.Path, names: Sequence[str]) -> WeightsStore:
         """Write the members' weights, a frame, and what the bank makes of it."""
@@ -89,14 +82,7 @@ class SwitchTiming(NamedTuple):
 
 
 class StrategyWorker:
-    """A server and a stopwatch.
-
-    Args:
-        name: of `STRATEGIES`.
-        store: what `RestWorker.write_store` left.
-        shape: LR rows and columns.
-        cache: folder for executables.
-    """
+    """A server and a stopwatch, over what `RestWorker.write_store` left; `cache` is a folder."""
 
     def __init__(self, name: str, store: WeightsStore, shape: FrameShape, cache: pathlib.Path) -> None:
         self._strategy, self._store, self._shape = STRATEGIES[name], store, shape

@@ -9,8 +9,7 @@ import pytest
 
 from dysr_jax.aot.compilations import count_compilations
 from dysr_jax.aot.executables import ExecutableCache
-from dysr_jax.bench.switch.reload import Reload
-from dysr_jax.bench.switch.servers import STRATEGIES, Ensemble, LaxSwitch
+from dysr_jax.bench.switch.servers import STRATEGIES, Ensemble, LaxSwitch, Reload
 from dysr_jax.bench.switch.weights_store import WeightsStore, write_weights_store
 from dysr_jax.errors import InputError
 from dysr_jax.model.sharing import ensemble_weight_bytes, union_weight_bytes
