@@ -18,6 +18,7 @@ from typing import Any, Final
 import jax
 import numpy as np
 from jax.experimental import serialize_executable
+from jax.stages import Compiled
 
 from dysr_jax.aot.compilations import LOADED
 from dysr_jax.aot.fingerprint import Parts, environment, shapes
@@ -32,7 +33,7 @@ SUFFIX: Final = ".executable"
 
 _MAGIC: Final = b"dysr_jax executable 1\n"
 
-Build = Callable[[], jax.stages.Compiled]
+Build = Callable[[], Compiled]
 
 
 class Executable:
@@ -43,17 +44,11 @@ class Executable:
     """
 
     def __init__(
-        self,
-        compiled: jax.stages.Compiled,
-        code_bytes: int,
-        workspace: int = 0,
-        replacement: Build | None = None,
+        self, compiled: Compiled, code_bytes: int, workspace: int = 0, replacement: Build | None = None
     ) -> None:
         self.compiled = compiled
-        self.code_bytes = code_bytes
-        """Of its generated code; where the backend does not tell (the CPU), of the serialised executable."""
-        self.workspace = workspace
-        """Bytes of temporaries, of the result, and of arguments other than weights."""
+        self.code_bytes = code_bytes  # where the backend does not tell (the CPU), when serialised
+        self.workspace = workspace  # bytes of temporaries, result, and arguments other than weights
         self._replacement = replacement
 
     def __call__(self, *arguments: Any) -> Any:
@@ -69,13 +64,13 @@ class Executable:
         return result
 
 
-def compiled_executable(compiled: jax.stages.Compiled, weights: Any) -> Executable:
+def compiled_executable(compiled: Compiled, weights: Any) -> Executable:
     """An executable that was compiled without a cache; `weights` is its first argument."""
     return _executable(compiled, weights, len(_serialised(compiled) or b""))
 
 
 def _executable(
-    compiled: jax.stages.Compiled, weights: Any, payload_bytes: int, replacement: Build | None = None
+    compiled: Compiled, weights: Any, payload_bytes: int, replacement: Build | None = None
 ) -> Executable:
     code_bytes = generated_bytes(compiled) or payload_bytes
     return Executable(compiled, code_bytes, workspace_bytes(compiled, tree_bytes(weights)), replacement)
@@ -91,20 +86,16 @@ def executables_memory(weights: int, executables: Iterable[Executable]) -> Memor
 class ExecutableCache:
     """Executables by key, in files of this user. Threads may share one.
 
-    Args:
-        folder: where they lie; default `executables` in `DYSR_CACHE_DIR`, else in the user's cache folder.
-        limit: bytes that may lie there.
+    At most `limit` bytes lie in `folder`: by default `executables` in `DYSR_CACHE_DIR`, else in the user's
+    cache folder.
     """
 
     def __init__(self, folder: pathlib.Path | None = None, *, limit: int = LIMIT_BYTES) -> None:
         self.limit = limit
         self._folder = folder
-        self.loaded = 0
-        """How many came from disk."""
-        self.compiled = 0
-        """How many were compiled."""
-        self.failed = 0
-        """How many of those from disk failed when they ran; they were compiled too."""
+        self.loaded = 0  # how many came from disk
+        self.compiled = 0  # how many were compiled
+        self.failed = 0  # how many of those from disk failed when they ran; they were compiled too
         self._counting = threading.Lock()
 
     @property
@@ -136,7 +127,7 @@ class ExecutableCache:
                     trim(self.folder, SUFFIX, self.limit)
             return _executable(compiled, arguments[0], len(payload or b""))
 
-        def replacement() -> jax.stages.Compiled:
+        def replacement() -> Compiled:
             self._count(compiled=1, failed=1)
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)  # also where what is compiled now cannot be written
@@ -167,7 +158,7 @@ def _packed(key: bytes, payload: bytes) -> bytes:
 
 def _load(
     path: pathlib.Path, key: bytes, arguments: tuple[Any, ...], result: Any
-) -> tuple[jax.stages.Compiled, int] | None:
+) -> tuple[Compiled, int] | None:
     """The program and its bytes on disk; None: there is none, or none that may and can be loaded."""
     start = time.perf_counter()
     try:
@@ -182,7 +173,7 @@ def _load(
     return compiled, len(payload)
 
 
-def _serialised(run: jax.stages.Compiled) -> bytes | None:
+def _serialised(run: Compiled) -> bytes | None:
     """A pickle of it; None where the backend has no such thing."""
     try:
         return serialize_executable.serialize(run)[0]
@@ -190,7 +181,7 @@ def _serialised(run: jax.stages.Compiled) -> bytes | None:
         return None
 
 
-def _deserialised(payload: bytes, arguments: tuple[Any, ...], result: Any) -> jax.stages.Compiled | None:
+def _deserialised(payload: bytes, arguments: tuple[Any, ...], result: Any) -> Compiled | None:
     """The executable, for the default device; None where it cannot be loaded. Unpickling runs what is in it.
 
     The structures of arguments and result are known, so that none has to be pickled.

@@ -6,7 +6,7 @@ nothing is compiled, copied or loaded.
 
 import concurrent.futures
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import chex
 import jax
@@ -26,7 +26,7 @@ from dysr_jax.bundle import Bundle, check_bundle
 from dysr_jax.errors import InputError
 from dysr_jax.model import Output, Params, arch_params, check_output, frame_spec
 from dysr_jax.runtime.executable_lru import ExecutableLRU, Program, check_batch, check_frame, check_shape
-from dysr_jax.runtime.server import FrameShape, MemberLike, Server, resolve_all, resolver
+from dysr_jax.runtime.server import FrameShape, MemberLike, Members, Server, resolve_all, resolver
 from dysr_jax.threads import in_threads
 
 
@@ -99,12 +99,7 @@ class Bank(Server):
         self._background = Background()
 
     def prepare(
-        self,
-        shape: FrameShape,
-        members: Sequence[MemberLike] | None = None,
-        *,
-        batch: int | None = None,
-        warm_up: bool = True,
+        self, shape: FrameShape, members: Members = None, *, batch: int | None = None, warm_up: bool = True
     ) -> None:
         """Compile members, or other archs whose weights are there, in threads; or load them from the cache.
 
@@ -119,7 +114,7 @@ class Bank(Server):
             self._warm_up(program, executable)
 
     def prepare_soon(
-        self, shape: FrameShape, members: Sequence[MemberLike] | None = None, *, batch: int | None = None
+        self, shape: FrameShape, members: Members = None, *, batch: int | None = None
     ) -> "concurrent.futures.Future[None]":
         """Prepare in a thread, one member after the other; each is ready as soon as it is compiled.
 
@@ -171,9 +166,7 @@ class Bank(Server):
             )
         return executable(self._read[name], frame)
 
-    def _programs(
-        self, shape: FrameShape, members: Sequence[MemberLike] | None, batch: int | None
-    ) -> list[Program]:
+    def _programs(self, shape: FrameShape, members: Members, batch: int | None) -> list[Program]:
         shape, batch = check_shape(shape), check_batch(batch)
         return [Program(found.name, shape, batch) for found in resolve_all(self.bundle, members)]
 

@@ -44,7 +44,7 @@ from dysr_jax.model import (
     validate,
 )
 from dysr_jax.runtime.executable_lru import check_batch, check_frame, check_shape
-from dysr_jax.runtime.server import FrameShape, MemberLike, Server, resolve_all, resolver
+from dysr_jax.runtime.server import FrameShape, MemberLike, Members, Server, resolve_all, resolver
 from dysr_jax.threads import in_threads
 
 
@@ -63,9 +63,7 @@ def changed_slots(old: Arch, new: Arch) -> tuple[int, ...]:
 class Plan:
     """The links of the arch that ran last, for one shape of frames; None where nothing runs (identity).
 
-    Args:
-        head: runs before the slots.
-        choices: links by slot and branch index, at least one per slot.
+    `head` runs before the slots; `choices` are links by slot and branch index, at least one per slot.
     """
 
     def __init__(self, head: Link, choices: dict[tuple[int, int], Link | None]) -> None:
@@ -86,9 +84,7 @@ class Plan:
     def switch(self, arch: Arch) -> list[Link | None]:
         """The links of an arch, one per slot; those that changed are looked up, the others stay.
 
-        Raises:
-            KeyError: the slot and branch index that are not among the choices.
-            ValueError: another number of slots.
+        Raises `KeyError` with the slot and branch index that are not among the choices.
         """
         old, links = self._current
         arch = tuple(arch)
@@ -172,12 +168,7 @@ class Chain(Server):
         return changed_slots(*(validate(self.bundle.space, arch) for arch in (old, new)))
 
     def prepare(
-        self,
-        shape: FrameShape,
-        members: Sequence[MemberLike] | None = None,
-        *,
-        batch: int | None = None,
-        warm_up: bool = True,
+        self, shape: FrameShape, members: Members = None, *, batch: int | None = None, warm_up: bool = True
     ) -> None:
         """Compile all that any arch needs, whichever members are named, in threads; or load it.
 

@@ -18,10 +18,8 @@ class Program(NamedTuple):
     """What an executable was compiled for."""
 
     member: str
-    shape: tuple[int, int]
-    """LR rows and columns."""
-    batch: int | None
-    """Frames at once; None: one, without a leading axis."""
+    shape: tuple[int, int]  # LR rows and columns
+    batch: int | None  # frames at once; None: one, without a leading axis
 
     @property
     def size(self) -> str:
@@ -33,11 +31,7 @@ class Program(NamedTuple):
 
 
 def check_batch(batch: int | None) -> int | None:
-    """A number of frames at once as a Python int, or None.
-
-    Raises:
-        InputError: it is not an integer of at least 1.
-    """
+    """A number of frames at once as a Python int, or None; at least 1."""
     if batch is None:
         return None
     count = as_integer(batch)
@@ -47,11 +41,7 @@ def check_batch(batch: int | None) -> int | None:
 
 
 def check_shape(shape: Sequence[int]) -> tuple[int, int]:
-    """Rows and columns as Python ints.
-
-    Raises:
-        InputError: they are not two integers of at least 1.
-    """
+    """Rows and columns as Python ints, at least 1."""
     sides = [as_integer(side) for side in shape] if isinstance(shape, Sequence) else []
     if len(sides) != 2 or any(side is None or side < 1 for side in sides):
         raise InputError(f"shape {shape!r}: must be LR rows and columns, two integers of at least 1")
@@ -59,11 +49,7 @@ def check_shape(shape: Sequence[int]) -> tuple[int, int]:
 
 
 def check_frame(frame: chex.Array) -> None:
-    """Refuse anything but a uint8 RGB frame or a batch of them.
-
-    Raises:
-        InputError: names its shape and type.
-    """
+    """Refuse anything but a uint8 RGB frame or a batch of them."""
     if not isinstance(frame, np.ndarray | jax.Array):
         raise InputError(f"frame {type(frame).__name__}: must be an array, [H, W, 3] uint8")
     if frame.ndim not in (3, 4) or frame.shape[-1] != 3 or frame.dtype != np.uint8:
@@ -73,13 +59,8 @@ def check_frame(frame: chex.Array) -> None:
 class ExecutableLRU:
     """Executables by program. Any thread may read while another one adds.
 
-    Args:
-        weights: bytes of the resident weights.
-        keep: how many executables are held; None: all.
-        budget: bytes of weights, executables and the largest workspace together; None: no limit.
-
-    Raises:
-        InputError: the weights alone are more than the budget, or `keep` is below 1.
+    At most `keep` are held (None: all), and at most `budget` bytes of weights, executables and the largest
+    workspace together (None: no limit).
     """
 
     def __init__(self, *, weights: int, keep: int | None, budget: int | None) -> None:
@@ -112,11 +93,7 @@ class ExecutableLRU:
         return self._memory(self._entries)
 
     def add(self, new: Mapping[Program, Executable], asked: Sequence[Program]) -> None:
-        """Hold more; where that is too much, what was not asked for just now goes.
-
-        Args:
-            new: executables.
-            asked: programs that stay together: of `new`, or held already.
+        """Hold more; where that is too much, what is not `asked` for (of `new`, or held already) goes.
 
         Raises:
             InputError: what was asked for is more than the budget; nothing was changed.

@@ -19,6 +19,9 @@ FrameShape = tuple[int, int]
 MemberLike = str | Arch
 """A member's name or an arch's, in any spelling; `fastest` or `best`; or the arch itself."""
 
+Members = Sequence[MemberLike] | None
+"""Which members; None: all."""
+
 
 class Server(Protocol):
     """Makes frames with any of its members. The member is an argument; none is "set active".
@@ -31,9 +34,7 @@ class Server(Protocol):
     """The members, and the space of their archs."""
 
     @abc.abstractmethod
-    def prepare(
-        self, shape: FrameShape, members: Sequence[MemberLike] | None = None, *, warm_up: bool = True
-    ) -> None:
+    def prepare(self, shape: FrameShape, members: Members = None, *, warm_up: bool = True) -> None:
         """Do all that can be done before the first frame of a shape by any of these members (default: all).
 
         With `warm_up` each new executable runs once, so that its first frame is as fast as the next.
@@ -58,8 +59,7 @@ class Server(Protocol):
 class Subgraph(NamedTuple):
     """What a member or an arch is, however it was named."""
 
-    name: str
-    """The one spelling that `arch_name` gives."""
+    name: str  # the one spelling that `arch_name` gives
     arch: Arch
 
 
@@ -76,14 +76,8 @@ def resolve(bundle: Bundle, member: MemberLike, *, members_only: bool = False) -
     return Subgraph(name, arch)
 
 
-def resolve_all(
-    bundle: Bundle, members: Sequence[MemberLike] | None, *, members_only: bool = False
-) -> list[Subgraph]:
-    """The sub-graphs that are meant, each once; None means all members.
-
-    Raises:
-        InputError: as `resolve`, or a single name in place of a list.
-    """
+def resolve_all(bundle: Bundle, members: Members, *, members_only: bool = False) -> list[Subgraph]:
+    """The sub-graphs that are meant, each once; None means all members. Raises as `resolve`."""
     if isinstance(members, str):
         raise InputError(f"members {members!r}: must be a list of names")
     given = [member.name for member in bundle.members] if members is None else members

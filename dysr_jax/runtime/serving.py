@@ -8,7 +8,7 @@ again when frames ask for it; a compilation that failed is tried again after a p
 import contextlib
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import chex
@@ -22,7 +22,7 @@ from dysr_jax.runtime.backoff import Backoff, Job
 from dysr_jax.runtime.bank import Bank
 from dysr_jax.runtime.chain import Chain
 from dysr_jax.runtime.executable_lru import check_frame, check_shape
-from dysr_jax.runtime.server import FrameShape, MemberLike, Server, resolve_all, resolver
+from dysr_jax.runtime.server import FrameShape, MemberLike, Members, Server, resolve_all, resolver
 
 
 class Serving(Server):
@@ -54,13 +54,11 @@ class Serving(Server):
         self._backoff = Backoff()
         self._say = say
 
-    def prepare(
-        self, shape: FrameShape, members: Sequence[MemberLike] | None = None, *, warm_up: bool = True
-    ) -> None:
+    def prepare(self, shape: FrameShape, members: Members = None, *, warm_up: bool = True) -> None:
         """Compile sub-graphs (default: the members) and wait for it: see `Bank.prepare`."""
         self.bank.prepare(shape, members, warm_up=warm_up)
 
-    def prepare_soon(self, shape: FrameShape, members: Sequence[MemberLike] | None = None) -> None:
+    def prepare_soon(self, shape: FrameShape, members: Members = None) -> None:
         """Compile the chain, which serves all of them from then on; the rest in the background."""
         shape = check_shape(shape)
         self.chain.prepare(shape)
@@ -72,14 +70,7 @@ class Serving(Server):
         self.bank.close()
 
     def dispatch(self, frame: chex.Array, member: MemberLike) -> jax.Array:
-        """Start to upscale a frame, fused if that is ready, else chained (after `prepare_soon`).
-
-        Args:
-            frame: `[H, W, 3]` uint8.
-            member: a member, or any arch whose weights the bundle has.
-
-        Returns:
-            `[s H, s W, 3]` uint8.
+        """Start to upscale `[H, W, 3]` uint8, fused if that is ready, else chained (after `prepare_soon`).
 
         Raises:
             InputError: no such member, or a frame shape that nothing was prepared for.

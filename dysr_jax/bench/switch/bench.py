@@ -76,9 +76,7 @@ def bench_switch(
 def walk(rng: np.random.Generator, members: int, switches: int) -> list[int]:
     """A random walk that goes from every member to every other; how often differs by one at most.
 
-    Returns:
-        `switches + 1` indices out of `members`, at least 2; neighbours are never equal, and the first is
-        where the walk starts.
+    Of at least two members, `switches + 1` indices; the first is where it starts, neighbours are never equal.
     """
     path = [int(rng.integers(members))]
     while len(path) <= switches:

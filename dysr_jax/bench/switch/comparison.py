@@ -34,13 +34,7 @@ def _percentiles(timings: Sequence[SwitchTiming]) -> dict[str, Any]:
 
 
 def strategy_times(timings: Sequence[SwitchTiming], names: Sequence[str], fps: float) -> dict[str, Any]:
-    """The times of a `StrategyResult`, by field.
-
-    Args:
-        timings: every switch, with at least one steady frame after it.
-        names: the members; those that no switch went to are left out.
-        fps: frames per second that are due.
-    """
+    """The times of a `StrategyResult`, by field; of every switch, with a steady frame after it at least."""
     own = {name: [one for one in timings if one.member == name] for name in names}
     members = tuple(
         MemberTimes(name, **_percentiles(of_member)) for name, of_member in own.items() if of_member
@@ -68,10 +62,8 @@ class Setup(NamedTuple):
     store: WeightsStore
     frame: tuple[int, int]
     fps: float
-    path: list[str]
-    """Members in the order of the switches, the one to start from first."""
-    steady: int
-    """Frames after the first one, before the next switch."""
+    path: list[str]  # members in the order of the switches, the one to start from first
+    steady: int  # frames after the first one, before the next switch
 
 
 class _Run:

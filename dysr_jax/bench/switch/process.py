@@ -25,9 +25,7 @@ class ChildError(RuntimeError):
 class Child(contextlib.AbstractContextManager["Child"]):
     """An object that lives in a process of its own; a context, at whose end the process ends.
 
-    Args:
-        make: makes the object there: a class or function of a module.
-        given: its arguments.
+    `make`, a class or function of a module, makes the object there of what is `given`.
     """
 
     def __init__(self, make: Callable[..., Any], *given: Any) -> None:
@@ -49,7 +47,7 @@ class Child(contextlib.AbstractContextManager["Child"]):
 
         Raises:
             InputError: the method raised it.
-            ChildError: anything else was raised, or the process ended; one line.
+            ChildError: it raised anything else, or the process ended; one line.
         """
         try:
             with contextlib.suppress(OSError):  # it has ended; perhaps it said why

@@ -27,7 +27,7 @@ from dysr_jax.bench.switch.weights_store import WeightsStore
 from dysr_jax.compiling import exact_options, jit
 from dysr_jax.errors import InputError
 from dysr_jax.model import Arch, Params, compile_static, frame_program
-from dysr_jax.runtime import Bank, Chain, FrameShape, MemberLike, Server, resolve_all, resolver
+from dysr_jax.runtime import Bank, Chain, FrameShape, MemberLike, Members, Server, resolve_all, resolver
 from dysr_jax.threads import in_threads
 
 
@@ -50,9 +50,7 @@ class StoreServer(Server):
         self._resolve = resolver(store.bundle, members_only=True)
         self._shape: FrameShape = (0, 0)
 
-    def prepare(
-        self, shape: FrameShape, members: Sequence[MemberLike] | None = None, *, warm_up: bool = True
-    ) -> None:
+    def prepare(self, shape: FrameShape, members: Members = None, *, warm_up: bool = True) -> None:
         """Get members ready (default: all), as far as they can be ready at once."""
         names = [found.name for found in resolve_all(self.bundle, members, members_only=True)]
         self._shape = shape
@@ -206,14 +204,10 @@ class LaxSwitch(StoreServer):
 class Strategy:
     """A way to serve the members of a store."""
 
-    name: str
-    """As the command line and the tables call it."""
-    make: Callable[[WeightsStore, ExecutableCache], Server]
-    """Reads the weights that are resident; executables go to the cache, if any are kept."""
-    cached: bool = True
-    """Whether executables are kept on disk, so that a second start compiles nothing."""
-    loads: bool = False
-    """Whether a switch compiles, or loads from disk. Where it does not, all that is needed is resident."""
+    name: str  # as the command line and the tables call it
+    make: Callable[[WeightsStore, ExecutableCache], Server]  # reads the weights that are resident
+    cached: bool = True  # executables are kept on disk, so that a second start compiles nothing
+    loads: bool = False  # a switch compiles, or loads from disk; else all that is needed is resident
 
 
 _ALL: Final = (

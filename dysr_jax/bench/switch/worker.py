@@ -32,7 +32,7 @@ REFERENCE: Final = "reference.npy"
 class RestWorker:
     """Times the members of a bundle at rest, and writes what the servers start from.
 
-    The arguments are those of `find_bundle`, LR rows and columns (None: the bundle's), and members (none: all).
+    Arguments are those of `find_bundle`, LR rows and columns (None: the bundle's), and members (none: all).
     """
 
     def __init__(
@@ -73,12 +73,9 @@ class SwitchTiming(NamedTuple):
     """Seconds of a switch and of the frames after it."""
 
     member: str
-    host: float
-    """Of what the host does before the first frame can be dispatched."""
-    first: float
-    """From before the switch to the end of the first frame, on the host."""
-    steady: list[float]
-    """Of the frames after it."""
+    host: float  # of what the host does before the first frame can be dispatched
+    first: float  # from before the switch to the end of the first frame, on the host
+    steady: list[float]  # of the frames after it
 
 
 class StrategyWorker:
@@ -91,9 +88,8 @@ class StrategyWorker:
         # The backend is up before the clock starts.
         jax.block_until_ready(jax.device_put(self._frame))
 
-    def is_up(self) -> bool:
-        """Whether it can be asked for something: always, once this returns."""
-        return True
+    def is_up(self) -> None:
+        """Return once it can be asked for something."""
 
     def ready(self) -> float:
         """Seconds from weights on disk until a frame of any member can be asked for."""
@@ -114,11 +110,8 @@ class StrategyWorker:
     def time_switches(self, path: Sequence[str], steady: int) -> tuple[list[SwitchTiming], int]:
         """Start at the first member of a path and switch along it, with steady frames after each switch.
 
-        Returns:
-            Times, and the number of programs that were compiled, or loaded from disk.
-
-        Raises:
-            RuntimeError: something was compiled or loaded by a server that has everything resident.
+        Returns times, and the number of programs that were compiled, or loaded from disk; there must be none
+        where a server has everything resident.
         """
         for _ in range(1 + UNTIMED_FRAMES):
             self._server(self._frame, path[0])
@@ -141,8 +134,7 @@ class StrategyWorker:
 
     def bytes(self) -> dict[str, int | None]:
         """What it takes now, on the device and on the host."""
-        resident = resident_bytes()
-        stats = jax.local_devices()[0].memory_stats() or {}
+        resident, stats = resident_bytes(), jax.local_devices()[0].memory_stats() or {}
         memory = self._server.memory()
         return {
             "weight_bytes": memory.weights,

@@ -44,34 +44,23 @@ from dysr_jax.runtime.policy.base import MemberTiming, Observation, sort_timings
 class Cooldown:
     """Why a member is not to be tried now."""
 
-    failures: int = 0
-    """Trials that failed, less those that were passed."""
-    until: int = 0
-    """The first frame at which it may be tried again."""
-    slowdown: float = 0.0
-    """Believed when the last trial failed."""
+    failures: int = 0  # trials that failed, less those that were passed
+    until: int = 0  # the first frame at which it may be tried again
+    slowdown: float = 0.0  # believed when the last trial failed
 
 
 @dataclasses.dataclass(frozen=True)
 class AdaptiveState:
     """Everything that the policy knows; `dataclasses.asdict` of it is JSON."""
 
-    members: tuple[MemberTiming, ...]
-    """Fastest first, each better than all before it."""
-    recent: tuple[float, ...]
-    """Slowdowns of the last frames, the newest last; 1 for those before the first."""
-    cooldowns: tuple[Cooldown, ...]
-    """One per member."""
-    index: int = 0
-    """Of the member that runs."""
-    frame: int = 0
-    """Frames seen."""
-    switched: int = 0
-    """Frames seen at the last switch."""
-    trial: int = 0
-    """Frames left of a step up's trial."""
-    fresh: bool = False
-    """The last switch was a step down, and no frame of its member was seen yet."""
+    members: tuple[MemberTiming, ...]  # fastest first, each better than all before it
+    recent: tuple[float, ...]  # slowdowns of the last frames, the newest last; 1 before the first
+    cooldowns: tuple[Cooldown, ...]  # one per member
+    index: int = 0  # of the member that runs
+    frame: int = 0  # frames seen
+    switched: int = 0  # frames seen at the last switch
+    trial: int = 0  # frames left of a step up's trial
+    fresh: bool = False  # the last switch was a step down, and no frame of its member was seen yet
 
     @classmethod
     def from_json(cls, fields: Any) -> "AdaptiveState":

@@ -115,11 +115,7 @@ def _find_name(name: str, names: Sequence[str]) -> str:
 
 
 def sort_timings(timings: Iterable[MemberTiming]) -> tuple[MemberTiming, ...]:
-    """Fastest first, of equal times the worse first.
-
-    Raises:
-        InputError: there are none, or two of one name.
-    """
+    """Fastest first, of equal times the worse first; none, and two of one name, are refused."""
     ordered = tuple(sorted(timings, key=lambda timing: (timing.frame_ms, timing.psnr_y, timing.name)))
     names = [timing.name for timing in ordered]
     twice = sorted({name for name in names if names.count(name) > 1})
@@ -132,14 +128,17 @@ def sort_timings(timings: Iterable[MemberTiming]) -> tuple[MemberTiming, ...]:
 
 @dataclasses.dataclass(frozen=True)
 class CheckedPolicy(Generic[S]):
-    """A policy that is held to naming only members with a timing: what a stream runs.
+    """A policy over members, given in any order: what a stream runs.
 
-    Its two methods raise `InputError` where the policy names another member.
+    Raises `InputError` where there are no members or two of one name, and where the policy names another one.
     """
 
     policy: Policy[S]
-    timings: tuple[MemberTiming, ...]
+    timings: Sequence[MemberTiming]
     """Fastest first."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "timings", sort_timings(self.timings))
 
     def start(self, deadline_ms: float) -> tuple[S, str]:
         """The state before the first frame, and that frame's member."""
@@ -159,12 +158,3 @@ class CheckedPolicy(Generic[S]):
         if name not in names:
             raise InputError(f"{who}: member {answer[1]!r}: must be one of {', '.join(names)}")
         return answer[0], name
-
-
-def checked(policy: Policy[S], timings: Iterable[MemberTiming]) -> CheckedPolicy[S]:
-    """The policy over members in any order; a member that it makes up is refused.
-
-    Raises:
-        InputError: no members, or two of one name.
-    """
-    return CheckedPolicy(policy, sort_timings(timings))
