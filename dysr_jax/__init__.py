@@ -3,7 +3,7 @@
 import dysr_jax
 
 bundle = dysr_jax.load_pretrained("x4")               # trained weights, members fastest first
-image = bundle.upscale(image)                         # uint8, any size; the best member
+image = dysr_jax.Upscaler(bundle)(image)              # uint8, any size; the best member
 
 config = dysr_jax.load_config("quickstart")
 bundle = dysr_jax.run_search(config, "runs/mine")     # train, search, select, bundle
@@ -20,7 +20,7 @@ with epy.lazy_api_imports(globals()):  # each is imported when it is first used
     from dysr_jax.aot.compilations import count_compilations
     from dysr_jax.apps.evaluation import evaluate_folder
     from dysr_jax.apps.files import upscale_files
-    from dysr_jax.apps.upscaler import upscale_image
+    from dysr_jax.apps.upscaler import Upscaler
     from dysr_jax.apps.videos import VideoOptions, stream_video
     from dysr_jax.bench.data import bench_data
     from dysr_jax.bench.fps import bench_fps
@@ -93,6 +93,7 @@ __all__ = [
     "StreamOptions",
     "Supernet",
     "Trace",
+    "Upscaler",
     "VideoOptions",
     "arch_name",
     "bench_candidates",
@@ -131,7 +132,6 @@ __all__ = [
     "stream_video",
     "uniform",
     "upscale_files",
-    "upscale_image",
     "write_figures",
     "write_report",
 ]

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-import dysr_jax.commands.bench_runtime
+import dysr_jax.commands.bench
 from dysr_jax.bench.switch import bench as switch
 from dysr_jax.bench.switch import comparison
 from dysr_jax.bench.switch.bench import bench_switch, walk
@@ -210,7 +210,7 @@ def test_the_command_does_what_is_asked_and_reports_it(monkeypatch, tmp_path, ca
         asked.append((given, options))
         return SwitchResult.from_json(result)
 
-    monkeypatch.setattr(dysr_jax.commands.bench_runtime, "bench_switch", bench)
+    monkeypatch.setattr(dysr_jax.commands.bench, "bench_switch", bench)
     path = tmp_path / "switch.json"
     options = ["--bundle", "b", "--frame", "6", "8", "--members", "a", "c", "--switches", "9"]
     more = ["--steady", "3", "--fps", "5", "--strategies", "fused", "--json", str(path)]
