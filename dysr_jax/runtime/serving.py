@@ -33,7 +33,7 @@ class Serving(Server):
         budget: bytes, as of `Bank`; the chain's executables are not counted.
         cache: where executables are looked for and kept on disk.
         output: where results lie; `host` is pinned host memory, where the device has it.
-        say: takes a line when a sub-graph could not be compiled in the background, and so is chained.
+        log: takes a line when a sub-graph could not be compiled in the background, and so is chained.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Serving(Server):
         budget: int | None = None,
         cache: ExecutableCache | None = DEFAULT_CACHE,
         output: Output = "host",
-        say: Callable[[str], Any] = lambda line: None,
+        log: Callable[[str], Any] = lambda line: None,
     ) -> None:
         check_bundle(bundle)
         self.bundle = bundle
@@ -52,7 +52,7 @@ class Serving(Server):
         self.chain = Chain(resident, cache=cache, output=output)
         self._resolve = resolver(bundle)
         self._backoff = Backoff()
-        self._say = say
+        self._log = log
 
     def prepare(self, shape: FrameShape, members: Members = None, *, warm_up: bool = True) -> None:
         """Compile sub-graphs (default: the members) and wait for it: see `Bank.prepare`."""
@@ -103,4 +103,4 @@ class Serving(Server):
         error = None if job.cancelled() else job.exception()
         if error is not None:
             how_long = "stays chained" if isinstance(error, InputError) else "is chained for now"
-            self._say(f"{name} {how_long}: {error}")
+            self._log(f"{name} {how_long}: {error}")

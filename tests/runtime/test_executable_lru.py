@@ -68,7 +68,7 @@ def test_what_does_not_fit_is_refused_and_changes_nothing():
         ExecutableLRU(weights=100, keep=None, budget=99)
 
 
-def test_keep_counts_executables_but_what_is_asked_for_together_stays():
+def test_what_is_asked_for_together_stays_beyond_keep():
     held = ExecutableLRU(weights=0, keep=2, budget=None)
     add(held, a=(1, 1), b=(1, 1), c=(1, 1))
     assert names(held) == "abc"

@@ -59,7 +59,7 @@ def test_a_reload_compiles_or_loads_once_a_switch(servers, frame, name):
 
 
 @pytest.mark.parametrize("name", RELOADING)
-def test_a_reload_has_one_member_and_reads_the_one_that_is_asked_for(servers, frame, name):
+def test_a_reload_reads_the_member_that_is_asked_for(servers, frame, name):
     server = servers[name]
     server.switch(NAMES[0])
     with count_compilations() as compilations:
