@@ -69,9 +69,7 @@ class Plan:
     def __init__(self, head: Link, choices: dict[tuple[int, int], Link | None]) -> None:
         self.head = head
         self._choices = choices
-        firsts: dict[int, int] = {}
-        for slot, index in choices:
-            firsts.setdefault(slot, index)
+        firsts = dict(reversed(list(choices)))  # the first index of each slot
         arch = tuple(firsts[slot] for slot in range(len(firsts)))
         # One attribute for both: another thread never sees an arch with the links of the one before.
         self._current = arch, [choices[place] for place in enumerate(arch)]

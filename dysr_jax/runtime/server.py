@@ -47,7 +47,7 @@ class Server(Protocol):
         ...
 
     def __call__(self, frame: chex.Array, member: MemberLike) -> np.ndarray:
-        """The frame that `dispatch` makes, on the host."""
+        """What `dispatch` makes of a frame, on the host: `[s H, s W, 3]` uint8."""
         return np.asarray(self.dispatch(frame, member))
 
     @abc.abstractmethod

@@ -139,7 +139,7 @@ class Stream:
         return Trace(self._options.fps, self._options.real_time, psnr_y, tuple(self.records))
 
     def run(self, frames: Iterable[TimedFrame], emit: Emit) -> Trace:
-        """Send frames, all of one shape, through until the source ends; `emit` takes the outputs in order.
+        """Send frames `[H, W, 3]` of one shape through until the source ends; `emit` takes outputs in order.
 
         Raises:
             Exception: what the source or `emit` raised; what was finished before was emitted.
