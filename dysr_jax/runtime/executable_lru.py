@@ -11,7 +11,7 @@ import numpy as np
 
 from dysr_jax.aot import Executable, Memory, executables_memory
 from dysr_jax.errors import InputError
-from dysr_jax.fields import as_integer
+from dysr_jax.fields import as_integer, require
 
 
 class Program(NamedTuple):
@@ -32,19 +32,16 @@ class Program(NamedTuple):
 
 def check_batch(batch: int | None) -> int | None:
     """A number of frames at once as a Python int, or None; at least 1."""
-    if batch is None:
-        return None
-    count = as_integer(batch)
-    if count is None or count < 1:
-        raise InputError(f"batch {batch!r}: must be at least 1 frame at once, or None")
+    count = None if batch is None else as_integer(batch) or 0
+    require(count is None or count >= 1, "batch", batch, "at least 1 frame at once, or None")
     return count
 
 
 def check_shape(shape: Sequence[int]) -> tuple[int, int]:
     """Rows and columns as Python ints, at least 1."""
     sides = [as_integer(side) for side in shape] if isinstance(shape, Sequence) else []
-    if len(sides) != 2 or any(side is None or side < 1 for side in sides):
-        raise InputError(f"shape {shape!r}: must be LR rows and columns, two integers of at least 1")
+    valid = len(sides) == 2 and all(side is not None and side >= 1 for side in sides)
+    require(valid, "shape", shape, "LR rows and columns, two integers of at least 1")
     return sides[0], sides[1]  # type: ignore[return-value]
 
 
@@ -64,8 +61,7 @@ class ExecutableLRU:
     """
 
     def __init__(self, *, weights: int, keep: int | None, budget: int | None) -> None:
-        if keep is not None and keep < 1:
-            raise InputError(f"keep {keep!r}: must be at least 1, or None for all")
+        require(keep is None or keep >= 1, "keep", keep, "at least 1, or None for all")
         if budget is not None and weights > budget:
             raise InputError(f"budget {budget} bytes: the weights alone are {weights} bytes")
         self._weights, self._keep, self._budget = weights, keep, budget

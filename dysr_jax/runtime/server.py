@@ -10,7 +10,7 @@ import numpy as np
 
 from dysr_jax.aot import Memory
 from dysr_jax.bundle import Bundle
-from dysr_jax.errors import InputError
+from dysr_jax.fields import require
 from dysr_jax.model import Arch, arch_name, validate
 
 FrameShape = tuple[int, int]
@@ -78,8 +78,7 @@ def resolve(bundle: Bundle, member: MemberLike, *, members_only: bool = False) -
 
 def resolve_all(bundle: Bundle, members: Members, *, members_only: bool = False) -> list[Subgraph]:
     """The sub-graphs that are meant, each once; None means all members. Raises as `resolve`."""
-    if isinstance(members, str):
-        raise InputError(f"members {members!r}: must be a list of names")
+    require(not isinstance(members, str), "members", members, "a list of names")
     given = [member.name for member in bundle.members] if members is None else members
     return list(dict.fromkeys(resolve(bundle, member, members_only=members_only) for member in given))
 

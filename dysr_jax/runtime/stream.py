@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import chex
 import numpy as np
 
-from dysr_jax.errors import InputError
+from dysr_jax.fields import require
 from dysr_jax.runtime.policy import CheckedPolicy, MemberTiming, Observation, Policy
 from dysr_jax.runtime.server import Server
 from dysr_jax.runtime.trace import FrameRecord, Trace
@@ -47,10 +47,8 @@ class StreamOptions:
     """Frames that may be dispatched and not finished: 2 or 3 hide the copies of an accelerator."""
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.fps <= 1000.0:
-            raise InputError(f"fps must be in (0, 1000], got {self.fps}")
-        if self.in_flight < 1:
-            raise InputError(f"in_flight must be at least 1, got {self.in_flight}")
+        require(0.0 < self.fps <= 1000.0, "fps", self.fps, "in (0, 1000]")
+        require(self.in_flight >= 1, "in_flight", self.in_flight, "at least 1")
 
     @property
     def period_s(self) -> float:

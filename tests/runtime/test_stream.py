@@ -202,10 +202,10 @@ def test_no_thread_is_left():
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"fps": 0.0}, r"fps must be in \(0, 1000\], got 0.0"),
-        ({"fps": -3.0}, "got -3.0"),
-        ({"fps": float("nan")}, "got nan"),
-        ({"fps": 30.0, "in_flight": 0}, "in_flight must be at least 1, got 0"),
+        ({"fps": 0.0}, r"fps 0.0: must be in \(0, 1000\]"),
+        ({"fps": -3.0}, "fps -3.0"),
+        ({"fps": float("nan")}, "fps nan"),
+        ({"fps": 30.0, "in_flight": 0}, "in_flight 0: must be at least 1"),
     ],
 )
 def test_options_that_cannot_be_are_refused(options, words):

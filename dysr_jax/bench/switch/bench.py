@@ -19,6 +19,7 @@ from dysr_jax.bench.switch.result import SwitchResult
 from dysr_jax.bench.switch.servers import STRATEGIES
 from dysr_jax.bench.switch.worker import RestWorker
 from dysr_jax.errors import InputError
+from dysr_jax.fields import require
 
 
 def bench_switch(
@@ -104,17 +105,12 @@ def _check(
 ) -> None:
     known = ", ".join(STRATEGIES)
     for name in strategies:
-        if name not in STRATEGIES:
-            raise InputError(f"strategies {name!r}: must be out of {known}")
-    for good, message in (
-        (strategies, f"strategies is empty: must be some of {known}"),
-        (switches >= 1, f"switches must be at least 1, got {switches}"),
-        (steady >= 1, f"steady must be at least 1, got {steady}"),
-        (0 < fps < float("inf"), f"fps must be finite and above 0, got {fps}"),
-        (frame is None or min(frame) >= 1, f"frame must be at least 1x1, got {frame}"),
-    ):
-        if not good:
-            raise InputError(message)
+        require(name in STRATEGIES, "strategies", name, f"out of {known}")
+    require(bool(strategies), "strategies", strategies, f"some of {known}")
+    require(switches >= 1, "switches", switches, "at least 1")
+    require(steady >= 1, "steady", steady, "at least 1")
+    require(0 < fps < float("inf"), "fps", fps, "finite and above 0")
+    require(frame is None or min(frame) >= 1, "frame", frame, "at least one row and one column")
 
 
 def _time_members(child: Child, frame: tuple[int, int] | None, fps: float) -> SwitchResult:

@@ -36,7 +36,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from dysr_jax.errors import InputError
-from dysr_jax.fields import from_dict
+from dysr_jax.fields import from_dict, require
 from dysr_jax.runtime.policy.base import MemberTiming, Observation, sort_timings
 
 
@@ -115,18 +115,13 @@ class AdaptivePolicy:
     """Frames within which a queue is to be emptied."""
 
     def __post_init__(self) -> None:
+        require(0.0 <= self.margin < 1.0, "policy.margin", self.margin, "in [0, 1)")
+        finite = 0.0 <= self.hysteresis < math.inf
+        require(finite, "policy.hysteresis", self.hysteresis, "finite and at least 0")
+        for name in ("window", "wait", "longest_wait", "trial", "catch_up"):
+            require(getattr(self, name) >= 1, f"policy.{name}", getattr(self, name), "at least 1")
         most = self.window - 1
-        for name, good, needed in (
-            ("margin", 0.0 <= self.margin < 1.0, "in [0, 1)"),
-            ("hysteresis", 0.0 <= self.hysteresis < math.inf, "finite and at least 0"),
-            *(
-                (name, getattr(self, name) >= 1, "at least 1")
-                for name in ("window", "wait", "longest_wait", "trial", "catch_up")
-            ),
-            ("outliers", 0 <= self.outliers <= most, f"in [0, policy.window - 1 = {most}]"),
-        ):
-            if not good:
-                raise InputError(f"policy.{name} must be {needed}, got {getattr(self, name)}")
+        require(0 <= self.outliers <= most, "policy.outliers", self.outliers, f"in [0, window - 1 = {most}]")
 
     def start(self, timings: Sequence[MemberTiming], deadline_ms: float, /) -> tuple[AdaptiveState, str]:
         """Begin with the best member that would be stepped up to at rest; `timings` come in any order."""

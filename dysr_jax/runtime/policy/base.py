@@ -21,15 +21,15 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
 from dysr_jax.errors import InputError
+from dysr_jax.fields import require
 from dysr_jax.model import canonical_name
 
 S = TypeVar("S")
 """A policy's state. JSON of `dataclasses.asdict` goes into traces where it is a dataclass."""
 
 
-def _check_positive(what: str, value: float) -> None:
-    if not 0.0 < value < math.inf:
-        raise InputError(f"{what} must be finite and above 0, got {value}")
+def _require_positive(what: str, value: float) -> None:
+    require(0.0 < value < math.inf, what, value, "finite and above 0")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,11 +43,9 @@ class MemberTiming:
     """dB."""
 
     def __post_init__(self) -> None:
-        if not self.name:
-            raise InputError("timing '': a member has a name")
-        _check_positive(f"timing {self.name!r}: frame_ms", self.frame_ms)
-        if not math.isfinite(self.psnr_y):
-            raise InputError(f"timing {self.name!r}: psnr_y must be finite, got {self.psnr_y}")
+        require(bool(self.name), "timing", self.name, "of a member with a name")
+        _require_positive(f"timing {self.name!r}: frame_ms", self.frame_ms)
+        require(math.isfinite(self.psnr_y), f"timing {self.name!r}: psnr_y", self.psnr_y, "finite")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,9 +63,8 @@ class Observation:
 
     def __post_init__(self) -> None:
         for name in ("frame_ms", "deadline_ms"):
-            _check_positive(f"observation.{name}", getattr(self, name))
-        if self.queued < 0:
-            raise InputError(f"observation.queued must be at least 0, got {self.queued}")
+            _require_positive(f"observation.{name}", getattr(self, name))
+        require(self.queued >= 0, "observation.queued", self.queued, "at least 0")
 
     @property
     def late(self) -> bool:
@@ -142,7 +139,7 @@ class CheckedPolicy(Generic[S]):
 
     def start(self, deadline_ms: float) -> tuple[S, str]:
         """The state before the first frame, and that frame's member."""
-        _check_positive("deadline_ms", deadline_ms)
+        _require_positive("deadline_ms", deadline_ms)
         return self._check(self.policy.start(self.timings, deadline_ms))
 
     def __call__(self, state: S, observation: Observation) -> tuple[S, str]:
@@ -151,10 +148,9 @@ class CheckedPolicy(Generic[S]):
 
     def _check(self, answer: Any) -> tuple[S, str]:
         who = f"policy {type(self.policy).__name__}"
-        if not (isinstance(answer, tuple) and len(answer) == 2):
-            raise InputError(f"{who} returned {answer!r}: must be (state, member)")
+        pair = isinstance(answer, tuple) and len(answer) == 2
+        require(pair, f"{who} returned", answer, "(state, member)")
         names = [timing.name for timing in self.timings]
         name = _find_name(answer[1], names)
-        if name not in names:
-            raise InputError(f"{who}: member {answer[1]!r}: must be one of {', '.join(names)}")
+        require(name in names, f"{who}: member", answer[1], f"one of {', '.join(names)}")
         return answer[0], name

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from dysr_jax.errors import InputError
+from dysr_jax.fields import require
 from dysr_jax.runtime.policy.base import CheckedPolicy, MemberTiming, Observation, Policy
 
 _ROUNDING_FRAMES = 1e-9
@@ -48,8 +49,7 @@ def simulate(
     cannot be, and a policy that names another member, is refused.
     """
     for load in loads:
-        if not 0.0 < load < math.inf:
-            raise InputError(f"loads must be finite and above 0, got {load}")
+        require(0.0 < load < math.inf, "loads", load, "finite and above 0")
     running = CheckedPolicy(policy, tuple(timings))
     members = {timing.name: timing for timing in running.timings}
     state, name = running.start(deadline_ms)
@@ -82,7 +82,6 @@ def recorded_loads(timings: Iterable[MemberTiming], observations: Iterable[Obser
     rest_ms = {timing.name: timing.frame_ms for timing in timings}
     loads = []
     for seen in observations:
-        if seen.member not in rest_ms:
-            raise InputError(f"member {seen.member!r}: must be one of {', '.join(rest_ms)}")
+        require(seen.member in rest_ms, "member", seen.member, f"one of {', '.join(rest_ms)}")
         loads.append(seen.frame_ms / rest_ms[seen.member])
     return loads

@@ -183,12 +183,12 @@ def test_members_that_cannot_run_are_told_in_one_line():
     ("asked", "message"),
     [
         ({"strategies": ("fused", "magic")}, "^strategies 'magic': must be out of fused, chained, lax"),
-        ({"strategies": ()}, "^strategies is empty: must be some of fused"),
-        ({"switches": 0}, "^switches must be at least 1, got 0$"),
-        ({"steady": 0}, "^steady must be at least 1, got 0$"),
-        ({"fps": 0.0}, "^fps must be finite and above 0, got 0.0$"),
-        ({"fps": math.nan}, "^fps must be finite and above 0, got nan$"),
-        ({"frame": (8, 0)}, r"^frame must be at least 1x1, got \(8, 0\)$"),
+        ({"strategies": ()}, r"^strategies \(\): must be some of fused"),
+        ({"switches": 0}, "^switches 0: must be at least 1$"),
+        ({"steady": 0}, "^steady 0: must be at least 1$"),
+        ({"fps": 0.0}, "^fps 0.0: must be finite and above 0$"),
+        ({"fps": math.nan}, "^fps nan: must be finite and above 0$"),
+        ({"frame": (8, 0)}, r"^frame \(8, 0\): must be at least one row and one column$"),
     ],
 )
 def test_what_cannot_be_measured(asked, message, monkeypatch):

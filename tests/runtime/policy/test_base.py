@@ -39,10 +39,10 @@ def test_late_is_longer_than_the_deadline():
     ("fields", "message"),
     [
         (("", 1.0, 30.0), "timing ''"),
-        (("a", 0.0, 30.0), "timing 'a': frame_ms must be finite and above 0, got 0.0"),
-        (("a", math.nan, 30.0), "frame_ms .* got nan"),
-        (("a", math.inf, 30.0), "frame_ms .* got inf"),
-        (("a", 1.0, math.nan), "timing 'a': psnr_y must be finite, got nan"),
+        (("a", 0.0, 30.0), "timing 'a': frame_ms 0.0: must be finite and above 0"),
+        (("a", math.nan, 30.0), "frame_ms nan"),
+        (("a", math.inf, 30.0), "frame_ms inf"),
+        (("a", 1.0, math.nan), "timing 'a': psnr_y nan: must be finite"),
     ],
 )
 def test_a_rung_that_no_member_is(fields, message):
@@ -53,10 +53,10 @@ def test_a_rung_that_no_member_is(fields, message):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ((-1.0, "a", 33.0), "observation.frame_ms .* got -1.0"),
-        ((1.0, "a", 0.0), "observation.deadline_ms must be finite and above 0, got 0.0"),
-        ((1.0, "a", math.nan), "observation.deadline_ms .* got nan"),
-        ((1.0, "a", 33.0, -1), "observation.queued must be at least 0, got -1"),
+        ((-1.0, "a", 33.0), "observation.frame_ms -1.0"),
+        ((1.0, "a", 0.0), "observation.deadline_ms 0.0: must be finite and above 0"),
+        ((1.0, "a", math.nan), "observation.deadline_ms nan"),
+        ((1.0, "a", 33.0, -1), "observation.queued -1: must be at least 0"),
     ],
 )
 def test_an_observation_that_no_frame_gives(fields, message):
