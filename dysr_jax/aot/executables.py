@@ -27,7 +27,7 @@ from dysr_jax.aot.private_files import read_private, trim, write_private
 from dysr_jax.device import cache_directory, default_device
 
 LIMIT_BYTES: Final = 2**30
-"""What may lie on disk; what was not used for longest goes first."""
+"""The largest size of the cache on disk; the least recently used files go first."""
 
 SUFFIX: Final = ".executable"
 
@@ -39,8 +39,8 @@ Build = Callable[[], Compiled]
 class Executable:
     """A program that is ready to run: called with its arguments, by position.
 
-    One with a `replacement`, which compiles it anew, came from disk and is not trusted before its first call
-    returns: that call waits for its result.
+    One with a `replacement` came from disk and is not trusted before its first call returns: that call waits
+    for its result, and if it fails the replacement compiles the program anew.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ def _executable(
 
 
 def executables_memory(weights: int, executables: Iterable[Executable]) -> Memory:
-    """Bytes of executables and of the largest workspace, beside those of their weights."""
+    """The sum of the executables' code and the largest workspace, beside the bytes of their weights."""
     each = list(executables)
     code = sum(executable.code_bytes for executable in each)
     return Memory(weights, code, max((executable.workspace for executable in each), default=0))
@@ -86,8 +86,8 @@ def executables_memory(weights: int, executables: Iterable[Executable]) -> Memor
 class ExecutableCache:
     """Executables by key, in files of this user. Threads may share one.
 
-    At most `limit` bytes lie in `folder`: by default `executables` in `DYSR_CACHE_DIR`, else in the user's
-    cache folder.
+    `folder` holds at most `limit` bytes; by default it is `executables` in `DYSR_CACHE_DIR`, or else in the
+    user's cache folder.
     """
 
     def __init__(self, folder: pathlib.Path | None = None, *, limit: int = LIMIT_BYTES) -> None:
@@ -100,25 +100,25 @@ class ExecutableCache:
 
     @property
     def folder(self) -> pathlib.Path:
-        """Where the files lie now."""
+        """The folder that holds the files now."""
         return cache_directory() / "executables" if self._folder is None else self._folder
 
     def get(self, key: Parts, arguments: tuple[Any, ...], build: Build, *, result: Any = 0) -> Executable:
         """The executable of this key: loaded, else compiled and written for the next time.
 
         Args:
-            key: all that the program follows from, as JSON has it; versions, device and the arguments'
+            key: everything that determines the program, as JSON; versions, device and the arguments'
                 shapes are added here.
             arguments: what it is called with, the weights first: pytrees of arrays or of their shapes.
             build: compiles it for `dysr_jax.device.default_device`.
-            result: a pytree of the structure of what it returns; default one array.
+            result: a pytree with the structure of its result; by default one array.
         """
         parts = {"key": key, "arguments": shapes(arguments), **environment(default_device())}
         text = json.dumps(parts, sort_keys=True).encode()
         path = self.folder / (hashlib.sha256(text).hexdigest() + SUFFIX)
 
         def store() -> Executable:
-            """Compile, and write what can be loaded again; whatever prevents it, the executable is good."""
+            """Compile the program, and write it if it can be loaded again; it is good either way."""
             compiled = build()
             payload = _serialised(compiled)
             if payload is not None and _is_whole(payload, arguments, result):
@@ -148,7 +148,7 @@ class ExecutableCache:
 
 
 DEFAULT_CACHE: Final = ExecutableCache()
-"""The user's."""
+"""The user's cache."""
 
 
 def _packed(key: bytes, payload: bytes) -> bytes:
@@ -159,7 +159,7 @@ def _packed(key: bytes, payload: bytes) -> bytes:
 def _load(
     path: pathlib.Path, key: bytes, arguments: tuple[Any, ...], result: Any
 ) -> tuple[Compiled, int] | None:
-    """The program and its bytes on disk; None: there is none, or none that may and can be loaded."""
+    """The program and its size on disk; None where there is no file that may and can be loaded."""
     start = time.perf_counter()
     try:
         file = read_private(path)
@@ -174,15 +174,15 @@ def _load(
 
 
 def _serialised(run: Compiled) -> bytes | None:
-    """A pickle of it; None where the backend has no such thing."""
+    """The executable as a pickle; None where the backend cannot make one."""
     try:
         return serialize_executable.serialize(run)[0]
-    except Exception:  # it depends on the backend what it raises
+    except Exception:  # what it raises depends on the backend
         return None
 
 
 def _deserialised(payload: bytes, arguments: tuple[Any, ...], result: Any) -> Compiled | None:
-    """The executable, for the default device; None where it cannot be loaded. Unpickling runs what is in it.
+    """The executable on the default device; None where it cannot be loaded. Unpickling runs code.
 
     The structures of arguments and result are known, so that none has to be pickled.
     """
@@ -195,15 +195,15 @@ def _deserialised(payload: bytes, arguments: tuple[Any, ...], result: Any) -> Co
             backend=device.client,
             execution_devices=[device],
         )
-    except Exception:  # it depends on the backend what it raises
+    except Exception:  # what it raises depends on the backend
         return None
 
 
 def _is_whole(payload: bytes, arguments: tuple[Any, ...], result: Any) -> bool:
-    """Whether what was serialised can be loaded, and runs.
+    """Whether a serialised executable can be loaded, and runs.
 
-    On the CPU functions are missing where JAX took the executable from its own cache: where it has one,
-    the program runs once to know.
+    On the CPU, functions are missing if JAX took the executable from its own cache; where JAX has a cache,
+    the program runs once to find out.
     """
     loaded = _deserialised(payload, arguments, result)
     if loaded is None or not jax.config.jax_compilation_cache_dir:

@@ -45,9 +45,9 @@ def static_executable(
     cache: ExecutableCache | None = None,
     compile_lowered: Compile = compile_now,
 ) -> Executable:
-    """The executable that `dysr_jax.model.programs.compile_static` makes; arguments as there.
+    """The executable that `dysr_jax.model.programs.compile_static` makes, with the same arguments.
 
-    It is looked for, and kept, in `cache`; `compile_lowered` compiles it, perhaps in another thread.
+    `cache` is searched for it and keeps it; `compile_lowered` compiles it, perhaps in another thread.
     """
     space = net.space
     key: Parts = {
@@ -93,7 +93,7 @@ def _executable(
     *,
     result: Any = 0,
 ) -> Executable:
-    """Loaded by key and code, so that nothing is traced; by the lowered program where code is not known."""
+    """Load it by key and code, untraced, or by the lowered program if the code is unknown."""
     _start_convolutions(default_device())
     if cache is None:
         return compiled_executable(compile_lowered(lower()), arguments[0])

@@ -33,8 +33,8 @@ from dysr_jax.threads import in_threads
 class Background:
     """One thread that compiles, a job at a time, while frames go on.
 
-    Its priority is that of all others on purpose. A thread that stands back is held up with the interpreter
-    lock in its hands, and the frames with it: on a CPU that frames keep busy, the slowest took half as long
+    It has the priority of all others on purpose. A thread of lower priority is held up while it holds the
+    interpreter lock, and the frames with it: on a CPU that frames keep busy, the slowest took half as long
     again beside a thread of the lowest priority. Handing over the lock more often changed nothing.
     """
 
@@ -43,7 +43,7 @@ class Background:
         self._closed = threading.Event()
 
     def submit(self, job: Callable[[], None]) -> concurrent.futures.Future[None]:
-        """Run a job after those before it; after `close` its future is cancelled at once."""
+        """Queue a job; after `close` its future is cancelled at once."""
         try:
             return self._jobs.submit(job)
         except RuntimeError:  # the pool takes no more
@@ -59,7 +59,7 @@ class Background:
         return lowered.compile()
 
     def close(self) -> None:
-        """Cancel the jobs that have not begun; one that has compiles nothing more."""
+        """Cancel the jobs that have not begun; one that has begun compiles nothing more."""
         self._closed.set()
         self._jobs.shutdown(wait=False, cancel_futures=True)
 
@@ -103,8 +103,8 @@ class Bank(Server):
     ) -> None:
         """Compile members, or other archs whose weights are there, in threads; or load them from the cache.
 
-        With `batch`, for frames `[N, H, W, 3]`. Raises `InputError` where they are more than the budget; what
-        was ready before still is.
+        With `batch`, for frames `[N, H, W, 3]`. Raises `InputError` if they exceed the budget; what was ready
+        before still is.
         """
         programs = self._programs(shape, members, batch)
         missing = [program for program in programs if program not in self._held]
@@ -171,7 +171,7 @@ class Bank(Server):
         return [Program(found.name, shape, batch) for found in resolve_all(self.bundle, members)]
 
     def _executable(self, program: Program, compile_lowered: Compile = compile_now) -> Executable:
-        """Compiled or loaded; raises `InputError` where weights that it reads were not kept."""
+        """Compile or load a program; raises `InputError` if weights that it reads were not kept."""
         arch = self._resolve(program.member).arch
         self._read.setdefault(program.member, arch_params(self._params, self.bundle.space, arch))
         return static_executable(
@@ -186,6 +186,6 @@ class Bank(Server):
         )
 
     def _warm_up(self, program: Program, executable: Executable) -> None:
-        """Run it once, on a black frame: some backends finish their work at the first run."""
+        """Run an executable once, on a black frame: some backends finish their work at the first run."""
         spec = frame_spec(program.shape, program.batch)
         executable(self._read[program.member], np.zeros(spec.shape, spec.dtype)).block_until_ready()

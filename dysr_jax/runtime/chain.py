@@ -49,7 +49,7 @@ from dysr_jax.threads import in_threads
 
 
 class Link(NamedTuple):
-    """What a slot runs."""
+    """An executable and the kernels that it reads."""
 
     executable: Executable
     kernels: Kernels
@@ -120,7 +120,7 @@ class Chain(Server):
     Args:
         bundle: gives the space, the compute dtype and the weights.
         params: the whole supernet's, to serve every arch of the space. None: the bundle's, which serve
-            whatever can be made of the branches that their kernels hold, the members among it.
+            every arch made of the branches that their kernels hold, the members among them.
         cache: where executables are looked for and kept on disk; None: all are compiled.
         output: where results lie; `host` is pinned host memory, where the device has it.
 

@@ -71,7 +71,7 @@ class ExecutableLRU:
         self._changing = threading.Lock()
 
     def get(self, program: Program) -> Executable | None:
-        """The executable, which counts as used now; waits for no other thread."""
+        """The executable, which counts as used now; does not wait for other threads."""
         executable = self._entries.get(program)
         if executable is not None:
             self._used[program] = next(self._clock)
@@ -89,7 +89,7 @@ class ExecutableLRU:
         return self._memory(self._entries)
 
     def add(self, new: Mapping[Program, Executable], asked: Sequence[Program]) -> None:
-        """Hold more; where that is too much, what is not `asked` for (of `new`, or held already) goes.
+        """Hold more; if that is too much, programs that are not `asked` for go.
 
         Raises:
             InputError: what was asked for is more than the budget; nothing was changed.

@@ -35,7 +35,7 @@ class Server(Protocol):
 
     @abc.abstractmethod
     def prepare(self, shape: FrameShape, members: Members = None, *, warm_up: bool = True) -> None:
-        """Do all that can be done before the first frame of a shape by any of these members (default: all).
+        """Do everything that can be done before the first frame of this shape (default: by all members).
 
         With `warm_up` each new executable runs once, so that its first frame is as fast as the next.
         """
@@ -57,17 +57,17 @@ class Server(Protocol):
 
 
 class Subgraph(NamedTuple):
-    """What a member or an arch is, however it was named."""
+    """A member or another arch under its one name."""
 
     name: str  # the one spelling that `arch_name` gives
     arch: Arch
 
 
 def resolve(bundle: Bundle, member: MemberLike, *, members_only: bool = False) -> Subgraph:
-    """The sub-graph that is meant: a member's, or that of any arch of the space.
+    """The sub-graph of a member, or of any arch of the space.
 
     Raises:
-        InputError: a name or an arch that the space does not have, or with `members_only` one of no member.
+        InputError: the space has no such arch, or with `members_only` the bundle has no such member.
     """
     arch = bundle.arch(member) if isinstance(member, str) else validate(bundle.space, member)
     name = arch_name(bundle.space, arch)
@@ -77,7 +77,7 @@ def resolve(bundle: Bundle, member: MemberLike, *, members_only: bool = False) -
 
 
 def resolve_all(bundle: Bundle, members: Members, *, members_only: bool = False) -> list[Subgraph]:
-    """The sub-graphs that are meant, each once; None means all members. Raises as `resolve`."""
+    """The sub-graphs of members (None: all), each once. Raises as `resolve`."""
     require(not isinstance(members, str), "members", members, "a list of names")
     given = [member.name for member in bundle.members] if members is None else members
     return list(dict.fromkeys(resolve(bundle, member, members_only=members_only) for member in given))

@@ -55,7 +55,7 @@ class Serving(Server):
         self._log = log
 
     def prepare(self, shape: FrameShape, members: Members = None, *, warm_up: bool = True) -> None:
-        """Compile sub-graphs (default: the members) and wait for it: see `Bank.prepare`."""
+        """Compile sub-graphs (default: the members) and wait for them: see `Bank.prepare`."""
         self.bank.prepare(shape, members, warm_up=warm_up)
 
     def prepare_soon(self, shape: FrameShape, members: Members = None) -> None:
@@ -86,7 +86,7 @@ class Serving(Server):
         return output
 
     def memory(self) -> Memory:
-        """Bytes that both hold; the weights are the same."""
+        """Bytes that bank and chain hold; they share the weights."""
         bank, chain = self.bank.memory(), self.chain.memory()
         return Memory(
             weights=bank.weights,

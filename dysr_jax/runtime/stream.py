@@ -22,7 +22,7 @@ from dysr_jax.runtime.trace import FrameRecord, Trace
 from dysr_jax.threads import Prefetched
 
 READ_AHEAD = 64
-"""Frames that may wait for their turn; a source that is further ahead waits itself."""
+"""Frames that are read ahead at most."""
 
 SLACK_PERIODS = 1
 """Periods that a frame may wait before its own, what a player buffers: in real time a frame is due
@@ -32,7 +32,7 @@ TimedFrame = tuple[np.ndarray, Fraction]
 """An image `[H, W, 3]` uint8, and its time in seconds."""
 
 Emit = Callable[[np.ndarray, Fraction], Any]
-"""Takes an output `[s H, s W, 3]` uint8 and its time in seconds; what takes long belongs into a thread."""
+"""Takes an output `[s H, s W, 3]` uint8 and its time in seconds; slow work belongs in a thread."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,7 +132,7 @@ class Stream:
 
     @property
     def trace(self) -> Trace:
-        """Of the frames that are finished."""
+        """The frames that are finished."""
         psnr_y = {timing.name: timing.psnr_y for timing in self._policy.timings}
         return Trace(self._options.fps, self._options.real_time, psnr_y, tuple(self.records))
 

@@ -46,7 +46,7 @@ def bench_switch(
         bundle: a bundle directory; None: the weights that come with the package.
         scale: that the bundle has; None: of the package's weights, 4.
         frame: LR rows and columns; None: the bundle's.
-        members: names; none: all. Those whose frame at rest takes longer than a period are left out.
+        members: names; none: all. Members whose frame at rest takes longer than a period are left out.
         strategies: names out of `dysr_jax.bench.switch.STRATEGIES`.
         switches: of each strategy.
         steady: frames after the first one, before the next switch.
@@ -75,9 +75,9 @@ def bench_switch(
 
 
 def walk(rng: np.random.Generator, members: int, switches: int) -> list[int]:
-    """A random walk that goes from every member to every other; how often differs by one at most.
+    """A random walk that makes every ordered pair of members equally often, or once more.
 
-    Of at least two members, `switches + 1` indices; the first is where it starts, neighbours are never equal.
+    It has `switches + 1` indices of at least two members, and begins with the one to start from.
     """
     path = [int(rng.integers(members))]
     while len(path) <= switches:

@@ -25,7 +25,7 @@ class ChildError(RuntimeError):
 class Child(contextlib.AbstractContextManager["Child"]):
     """An object that lives in a process of its own; a context, at whose end the process ends.
 
-    `make`, a class or function of a module, makes the object there of what is `given`.
+    `make`, a class or function of a module, makes the object there from the arguments `given`.
     """
 
     def __init__(self, make: Callable[..., Any], *given: Any) -> None:
@@ -69,7 +69,7 @@ def _end(code: int | None) -> str:
 
 @contextlib.contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """A process that starts here never hears of Ctrl-C; this one hears of it afterwards."""
+    """A process that starts here never receives Ctrl-C; this one receives it afterwards."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
@@ -103,6 +103,6 @@ def _answer(connection: Connection, make: Callable[..., Any], given: tuple[Any, 
 
 
 def _set_up() -> None:
-    """Before anything of JAX's is used: children share a GPU, and what compiles, compiles."""
+    """Before JAX is used: children share a GPU, and every compilation is a real one."""
     os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"
     jax.config.update("jax_enable_compilation_cache", False)

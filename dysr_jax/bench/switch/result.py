@@ -31,7 +31,7 @@ class StrategyResult:
     """A strategy that finished.
 
     First frames are compared with the steady frames of the same member, because members take different times.
-    Of the host's bytes there are those at the end, and those before the strategy got ready.
+    The host's bytes are those at the end, and those before the strategy got ready.
     """
 
     name: str
@@ -74,7 +74,7 @@ _JSON_KEYS = {"max_abs_diff": "levels_off"}
 
 @dataclasses.dataclass(frozen=True)
 class SwitchResult:
-    """What was compared on which device, and what each strategy took."""
+    """The device, the members that were compared, and what each strategy took."""
 
     device: str
     frame: tuple[int, int]
@@ -85,7 +85,7 @@ class SwitchResult:
     """Frames per second that are due."""
     members: tuple[MemberAtRest, ...]
     left_out: tuple[MemberAtRest, ...]
-    """Too slow for the frame rate."""
+    """Members that are too slow for the frame rate."""
     strategies: tuple[StrategyResult | FailedStrategy, ...] = ()
 
     @property
@@ -99,7 +99,7 @@ class SwitchResult:
         return {row.name: row.failed for row in self.strategies if isinstance(row, FailedStrategy)}
 
     def to_json(self) -> dict[str, Any]:
-        """Dicts and lists, as JSON has them."""
+        """The result as dicts and lists for JSON."""
 
         def fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
             return {

@@ -1,4 +1,4 @@
-"""The ways to serve members that the experiment compares: what others do, and all of them by name."""
+"""The ways to serve members that the experiment compares: the baselines, and all strategies by name."""
 
 import abc
 import dataclasses
@@ -39,7 +39,7 @@ class Model(NamedTuple):
 
 
 class StoreServer(Server):
-    """What the ways of others have in common: they serve the members of a store, and no other archs.
+    """The base of the baselines: they serve the members of a store and no other archs.
 
     Executables come from the cache, or are compiled and put there; without a cache they are compiled.
     """
@@ -51,7 +51,7 @@ class StoreServer(Server):
         self._shape: FrameShape = (0, 0)
 
     def prepare(self, shape: FrameShape, members: Members = None, *, warm_up: bool = True) -> None:
-        """Get members ready (default: all), as far as they can be ready at once."""
+        """Get members (default: all) ready, as far as they can be ready at the same time."""
         names = [found.name for found in resolve_all(self.bundle, members, members_only=True)]
         self._shape = shape
         for name in self._get_ready(names):
@@ -109,7 +109,7 @@ class Reload(StoreServer):
         self._held: tuple[str, Model] | None = None
 
     def _get_ready(self, names: Sequence[str]) -> Iterable[str]:
-        """The first member; before it the others, so that their executables are on disk."""
+        """The first member, after the others, so that all executables are on disk."""
         for name in names[:1] if self._cache is None else reversed(names):
             self.switch(name)
             yield name
@@ -125,7 +125,7 @@ class Reload(StoreServer):
         self._held = name, self._compiled(name) if self._cache is None else self._model(name)
 
     def _compiled(self, name: str) -> Model:
-        """As `_model`; to find out the bytes of its code takes time that is no part of a switch."""
+        """As `_model`, without the bytes of its code: to find them takes time that is no part of a switch."""
         params, arch = self._store.load_own(name), self.bundle.member(name).arch
         run = compile_static(self._store.net(name), arch, params, self._shape)
         return Model(jax.block_until_ready(params), Executable(run, code_bytes=0))
@@ -139,7 +139,7 @@ class Reload(StoreServer):
         return executable(params, frame)
 
     def memory(self) -> Memory:
-        """The most that any member takes, of each kind; reads every one to find it."""
+        """The largest figure of any member, by kind; every member is read to find it."""
         each = [(tree_bytes(params), run) for params, run in map(self._model, self._store.names)]
         return Memory(
             weights=max(weights for weights, _ in each),
@@ -158,7 +158,7 @@ class LaxSwitch(StoreServer):
         self._executable: Executable | None = None
 
     def _get_ready(self, names: Sequence[str]) -> Iterable[str]:
-        """Every member is: it is a number that is on the device already."""
+        """All members: each is a number that is on the device already."""
         net, program = self.bundle.net, frame_program(self.bundle.net)
         archs = [member.arch for member in self.bundle.members]
 

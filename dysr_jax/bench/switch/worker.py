@@ -19,10 +19,10 @@ from dysr_jax.runtime import Bank, FrameShape
 from dysr_jax.timing import undisturbed_ms
 
 REST_ROUNDS: Final = 15
-"""Frames of each member, taken in turn, by which it is decided whether it fits."""
+"""Frames of each member, taken in turn, that decide whether it holds the frame rate."""
 
 UNTIMED_FRAMES: Final = 2
-"""After a sleep."""
+"""Frames after a sleep that do not count."""
 
 FRAME: Final = "frame.npy"
 REFERENCE: Final = "reference.npy"
@@ -41,7 +41,7 @@ class RestWorker:
         self._given = bundle, scale, frame, members
 
     def time_members(self, fps: float) -> SwitchResult:
-        """Time every member, host to host, with as little as can be of what other programs add."""
+        """Time every member, host to host, with the least possible influence of other programs."""
         path, scale, shape, members = self._given
         bundle = find_bundle(path, scale)
         shape = bundle.frame if shape is None else shape
@@ -89,7 +89,7 @@ class StrategyWorker:
         jax.block_until_ready(jax.device_put(self._frame))
 
     def is_up(self) -> None:
-        """Return once it can be asked for something."""
+        """Return as soon as the process answers."""
 
     def ready(self) -> float:
         """Seconds from weights on disk until a frame of any member can be asked for."""
@@ -133,7 +133,7 @@ class StrategyWorker:
         return SwitchTiming(member, switched - start, marks[0] - start, np.diff(marks).tolist())
 
     def bytes(self) -> dict[str, int | None]:
-        """What it takes now, on the device and on the host."""
+        """Memory in use, on the device and on the host."""
         resident, stats = resident_bytes(), jax.local_devices()[0].memory_stats() or {}
         memory = self._server.memory()
         return {

@@ -42,7 +42,7 @@ from dysr_jax.runtime.policy.base import MemberTiming, Observation, sort_timings
 
 @dataclasses.dataclass(frozen=True)
 class Cooldown:
-    """Why a member is not to be tried now."""
+    """The reason why a member is not tried now."""
 
     failures: int = 0  # trials that failed, less those that were passed
     until: int = 0  # the first frame at which it may be tried again
@@ -73,7 +73,7 @@ class AdaptiveState:
         return self.members[self.index]
 
     def find(self, member: str) -> MemberTiming:
-        """The member of this name; raises `InputError` where the policy does not choose among it."""
+        """The member of this name; raises `InputError` if the policy does not know it."""
         for timing in self.members:
             if timing.name == member:
                 return timing
@@ -82,7 +82,7 @@ class AdaptiveState:
 
 
 def _front(timings: Sequence[MemberTiming]) -> tuple[MemberTiming, ...]:
-    """Fastest first; who is no better than a faster one, or than one as fast, would never be chosen."""
+    """Fastest first, without members that are no better than one at least as fast: none would be chosen."""
     front: list[MemberTiming] = []
     for timing in sort_timings(timings):
         if front and timing.psnr_y <= front[-1].psnr_y:
@@ -131,7 +131,7 @@ class AdaptivePolicy:
         return state, state.running.name
 
     def slowdown(self, state: AdaptiveState) -> float:
-        """What the policy believes of the machine: a frame's time over that at rest."""
+        """The slowdown that the policy believes in: a frame's time over that at rest."""
         return heapq.nlargest(self.outliers + 1, state.recent)[-1]
 
     def predict(self, state: AdaptiveState, member: str) -> float:

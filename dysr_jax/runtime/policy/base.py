@@ -53,13 +53,13 @@ class Observation:
     """The frame that was just finished."""
 
     frame_ms: float
-    """What it took, without waiting for its turn."""
+    """Its time, without waiting for its turn."""
     member: str
-    """What made it. With several frames in flight that may be the member before the last switch."""
+    """The member that made it; with several frames in flight perhaps the one before the last switch."""
     deadline_ms: float
     """Time from a frame to the next, 1000 / fps."""
     queued: int = 0
-    """Frames that ought to have been begun by now and still wait; frames read ahead do not count."""
+    """Frames that are due and still wait; frames read ahead do not count."""
 
     def __post_init__(self) -> None:
         for name in ("frame_ms", "deadline_ms"):
@@ -112,7 +112,7 @@ def _find_name(name: str, names: Sequence[str]) -> str:
 
 
 def sort_timings(timings: Iterable[MemberTiming]) -> tuple[MemberTiming, ...]:
-    """Fastest first, of equal times the worse first; none, and two of one name, are refused."""
+    """Sorted fastest first, of equal times the worse first. An empty list and equal names are refused."""
     ordered = tuple(sorted(timings, key=lambda timing: (timing.frame_ms, timing.psnr_y, timing.name)))
     names = [timing.name for timing in ordered]
     twice = sorted({name for name in names if names.count(name) > 1})
@@ -127,7 +127,7 @@ def sort_timings(timings: Iterable[MemberTiming]) -> tuple[MemberTiming, ...]:
 class CheckedPolicy(Generic[S]):
     """A policy over members, given in any order: what a stream runs.
 
-    Raises `InputError` where there are no members or two of one name, and where the policy names another one.
+    Raises `InputError` if there are no members or two of one name, and if the policy names another one.
     """
 
     policy: Policy[S]

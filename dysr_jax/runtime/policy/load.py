@@ -16,7 +16,7 @@ ALLOWED: Final = (
 
 
 def load_policy(text: str) -> Policy[Any]:
-    """A policy by what is typed for it.
+    """The policy that a user names on the command line.
 
     Args:
         text: `adaptive`, `fixed:MEMBER` or `MODULE:ATTRIBUTE`: a policy, or a class of policies that needs

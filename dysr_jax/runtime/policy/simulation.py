@@ -43,10 +43,10 @@ class StreamScore(NamedTuple):
 def simulate(
     policy: Policy[Any], timings: Iterable[MemberTiming], deadline_ms: float, loads: Sequence[float]
 ) -> list[Decision]:
-    """Play a live stream: a frame comes each `deadline_ms`, none is dropped, one is made at a time.
+    """Play a live stream: a frame comes every `deadline_ms`, none is dropped, one is made at a time.
 
-    `timings` come in any order; `loads` say for each frame how many times longer than at rest it takes. What
-    cannot be, and a policy that names another member, is refused.
+    `timings` come in any order; `loads` say for each frame how many times longer than at rest it takes. Bad
+    values, and a policy that names another member, are refused.
     """
     for load in loads:
         require(0.0 < load < math.inf, "loads", load, "finite and above 0")
