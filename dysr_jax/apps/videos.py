@@ -72,7 +72,7 @@ def stream_video(
     with open_video(source) as reader:
         fps = float(reader.rate) if options.fps is None else options.fps
         stream_options = StreamOptions(fps, options.real_time, in_flight=frames_in_flight())
-        serving = Serving(bundle, budget=options.budget, say=log)
+        serving = Serving(bundle, budget=options.budget, log=log)
         interrupted = False
         scale, (rows, columns) = bundle.space.scale, reader.image_shape
         writer = open_writer(

@@ -180,7 +180,7 @@ def test_a_background_that_finds_no_room_says_so(bundle, clip, tmp_path):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--fps", "0"], "fps must be in (0, 1000], got 0.0"),
+        (["--fps", "0"], "fps 0.0: must be in (0, 1000]"),
         (["--policy", "fixed:best-of-all"], "member 'best-of-all': the bundle has"),
         (["--policy", "greedy"], "policy 'greedy': must be adaptive"),
         (["--members", "9zz-u1"], "member '9zz-u1': the bundle has"),
