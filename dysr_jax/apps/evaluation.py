@@ -8,8 +8,6 @@ import os
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-import chex
-import jax
 import numpy as np
 from tqdm import tqdm
 
@@ -46,11 +44,9 @@ class SetScores(NamedTuple):
     """Images that cannot be read; no score counts them."""
 
 
-def _both(output: chex.Array, hr: chex.Array, scale: int) -> tuple[jax.Array, jax.Array]:
-    return psnr_y(output, hr, scale), ssim_y(output, hr, scale)
-
-
-_metrics = jit(_both, static_argnums=2)
+_metrics = jit(
+    lambda output, hr, scale: (psnr_y(output, hr, scale), ssim_y(output, hr, scale)), static_argnums=2
+)
 
 
 def _measure(output: np.ndarray, hr: np.ndarray, scale: int) -> Score:
@@ -70,12 +66,9 @@ def _load(images: Images, scale: int) -> tuple[np.ndarray, np.ndarray]:
 def evaluate_set(
     bundle: Bundle, benchmark: BenchmarkSet, members: Sequence[str] | None = None, *, progress: bool = False
 ) -> SetScores:
-    """Scores of bicubic and of members (default: all) on a set; images that cannot be read are left out.
+    """Scores of bicubic and of members (default: all) on a set; an InputError if no image can be read.
 
     Images of one shape go together, so that only its executables are held at a time.
-
-    Raises:
-        InputError: no such member, or no image that can be read.
     """
     names = [bundle.member(name).name for name in members or [m.name for m in bundle.members]]
     bank, scale = Bank(bundle, keep=len(names)), bundle.space.scale
@@ -113,14 +106,8 @@ def evaluate_folder(
 ) -> SetScores:
     """PSNR-Y and SSIM-Y of bicubic and of members (default: all) on a folder.
 
-    Args:
-        bundle: the members.
-        folder: HR images, each side at least 11 + 3 s pixels; or a folder with `HR` and `LR_bicubic_xS` or
-            `LR_bicubic/XS`.
-        lr: a folder of LR images of the same names; without it, and without one in `folder`, MATLAB's
-            bicubic makes them.
-        members: their names.
-        progress: draw a bar on stderr.
+    The folder holds HR images, each side at least 11 + 3 s pixels; or `HR` and `LR_bicubic_xS` or
+    `LR_bicubic/XS`. `lr` is a folder of LR images of the same names; else MATLAB's bicubic makes them.
 
     Raises:
         InputError: no such member, or a folder that `dysr_jax.data.find_set` refuses.

@@ -19,16 +19,12 @@ from dysr_jax.data.images import as_grey, to_rgb
 from dysr_jax.model import Arch, SearchSpace
 from dysr_jax.runtime import Bank
 
-MAX_TILE: Final = 1024
-"""Longest side of a tile in LR pixels; images of at most the square's number of pixels are not cut."""
-
-TILE_STEP: Final = 128
-"""Sides of tiles are multiples of it, so that images of similar sizes share executables."""
-
+# All in LR pixels.
+MAX_TILE: Final = 1024  # longest side of a tile; images of at most its square are not cut
+TILE_STEP: Final = 128  # sides are multiples of it, so that images of similar sizes share executables
+# Half the overlap of cross-faded tiles: a third is the border's, a third fades in, a third is the neighbour's
+# border's.
 FADE_OVERLAP: Final = 96
-"""Half the overlap of cross-faded tiles in LR pixels: a third for the border's convolutions, a third to fade
-in, a third for the neighbour's border."""
-
 HEAD_RADIUS: Final = 1
 
 
@@ -101,22 +97,10 @@ def prepare_tiles(bank: Bank, shape: tuple[int, int], members: Sequence[str]) ->
 
 
 def upscale_frame(bank: Bank, frame: np.ndarray, member: str, *, progress: bool = False) -> np.ndarray:
-    """Upscale a frame of any size; what is missing is compiled.
+    """`[H, W, C]` uint8 to `[s H, s W, C]` uint8, C 1 (repeated, and the output averaged) or 3.
 
-    Without channel attention the pixels are those of the whole frame at once, up to the rounding of float
-    sums in another order.
-
-    Args:
-        bank: the members' executables.
-        frame: `[H, W, 3]` uint8, or `[H, W, 1]` grey, which is repeated, and the output averaged.
-        member: a member's name.
-        progress: draw a bar on stderr if there is more than one tile.
-
-    Returns:
-        `[s H, s W, 3]` or `[s H, s W, 1]` uint8.
-
-    Raises:
-        InputError: no such member, or no uint8 frame of grey or RGB.
+    What is missing is compiled. Without channel attention the pixels are those of the whole frame at once, up
+    to the rounding of float sums in another order. `progress` draws a bar on stderr if there are many tiles.
     """
     shape = frame.shape[0], frame.shape[1]
     tiling = member_tiling(bank, shape, member)

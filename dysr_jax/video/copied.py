@@ -19,14 +19,10 @@ if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer
     from av.stream import Stream
 
+# Name and type of an attached cover, by its codec.
 COVER_FILES = {"mjpeg": ("cover.jpg", "image/jpeg"), "png": ("cover.png", "image/png")}
-"""Name and type of an attached cover, by its codec."""
-
-MAX_COVER_PACKETS = 1000
-"""Packets at the beginning of a file among which covers are."""
-
-PREROLL = Fraction(1, 2)
-"""Seconds before the first picture of what is not shown but needed to decode the sound then."""
+MAX_COVER_PACKETS = 1000  # at the beginning of a file, among which covers are
+PREROLL = Fraction(1, 2)  # seconds before the first picture of what is needed to decode the sound then
 
 
 class Copied:
@@ -38,10 +34,8 @@ class Copied:
 
     def __init__(self, like: Reader, output: "OutputContainer", muxer: str) -> None:
         self.notes: list[str] = []
-        self.left: list[str] = []
-        """What the output does not take, in words."""
-        self.covers: tuple[int, ...] = ()
-        """Numbers of the output's streams that are covers."""
+        self.left: list[str] = []  # what the output does not take, in words
+        self.covers: tuple[int, ...] = ()  # numbers of the output's streams that are covers
         self._like, self._output, self._muxer = like, output, muxer
         self._source: InputContainer | None = None
         self._cover_packets: list[Packet] = []

@@ -7,9 +7,7 @@ from dysr_jax.video.decode import Clock, Decoder
 from dysr_jax.video.pyav import av, fraction
 
 MATRIX_NAMES = {colour.BT709: "BT.709", colour.BT601: "BT.601"}
-
-MAX_MISSING = Fraction(1, 2)
-"""Seconds by which a whole video may end before the time that it declares."""
+MAX_MISSING = Fraction(1, 2)  # seconds by which a whole video may end before the time that it declares
 
 
 def declared_end(stream: "av.video.stream.VideoStream", start: Fraction) -> Fraction | None:
@@ -25,12 +23,10 @@ def declared_end(stream: "av.video.stream.VideoStream", start: Fraction) -> Frac
 
 
 class Findings:
-    """What a reader says beside its frames; `declared` is when the last frame should end, in seconds."""
+    """What a reader says beside its frames; `end` is when the last one should end, in seconds."""
 
-    def __init__(
-        self, first: "av.VideoFrame", decoder: Decoder, clock: Clock, declared: Fraction | None
-    ) -> None:
-        self._decoder, self._clock, self._declared = decoder, clock, declared
+    def __init__(self, first: "av.VideoFrame", decoder: Decoder, clock: Clock, end: Fraction | None) -> None:
+        self._decoder, self._clock, self._declared = decoder, clock, end
         self._size = first.width, first.height
         self._first_notes = tuple(_notes_on(first))
         self._interlaced = 0

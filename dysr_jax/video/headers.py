@@ -10,22 +10,15 @@ import struct
 import zlib
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 Y4M_UNKNOWN = b" A0:0 "
-
+# Identifiers of Matroska's elements.
 TRACKS, TRACK, VIDEO, CRC, VOID = b"\x16\x54\xae\x6b", b"\xae", b"\xe0", b"\xbf", b"\xec"
 NAME, WIDTH, HEIGHT, UNIT = b"\x53\x6e", b"\x54\xb0", b"\x54\xba", b"\x54\xb2"
-"""Identifiers of Matroska's elements."""
-
-PLACEHOLDER = "-" * 40
-"""Ends the name of a track, to be replaced by the elements that say the shape."""
-
-MAX_RESCALING = Fraction(1, 5)
-"""Share by which the size for display may be off, so that its sides are integers of the right ratio."""
-
-MP4_EPOCH = datetime.datetime(1904, 1, 1, tzinfo=datetime.UTC)
-"""The time from which MP4 and MOV count seconds."""
+PLACEHOLDER = "-" * 40  # ends the name of a track, to be replaced by the elements that say the shape
+MAX_RESCALING = Fraction(1, 5)  # by which a size for display may be off, for integers of the right ratio
+MP4_EPOCH = datetime.datetime(1904, 1, 1, tzinfo=datetime.UTC)  # from which MP4 and MOV count seconds
 
 
 def display_size(size: tuple[int, int], aspect: Fraction) -> tuple[int, int]:
@@ -129,15 +122,6 @@ def mp4_seconds(creation_time: str) -> int | None:
     return seconds if 0 < seconds < 1 << 32 else None
 
 
-class _Box(NamedTuple):
-    """A part of an MP4 file: its bytes from `start` to `end`, of which `content` is the first inside."""
-
-    kind: bytes
-    start: int
-    content: int
-    end: int
-
-
 def patch_mp4(descriptor: int, *, covers: tuple[int, ...] = (), created: int | None = None) -> None:
     """Take out the empty tracks that stand for covers, by number, and write when the film was made.
 
@@ -145,21 +129,21 @@ def patch_mp4(descriptor: int, *, covers: tuple[int, ...] = (), created: int | N
     names, a second time of creation. `created` is in `mp4_seconds`.
     """
     with open(descriptor, "r+b", buffering=0, closefd=False) as file:
-        top = list(_boxes(file, 0, file.seek(0, os.SEEK_END)))
-        for moov in (box for box in top if box.kind == b"moov"):
-            tracks = 0
-            for box in list(_boxes(file, moov.content, moov.end)):
-                if box.kind == b"mvhd" and created is not None:
+        for name, _, first, last in _boxes(file, 0, file.seek(0, os.SEEK_END)):
+            boxes = _boxes(file, first, last) if name == b"moov" else []
+            for kind, _, content, _ in boxes:
+                if kind == b"mvhd" and created is not None:
                     # Times of creation and of the last change; version 1 has 64 bits for them.
-                    form = ">QQ" if _read(file, box.content, 1) == b"\1" else ">II"
-                    _write(file, box.content + 4, struct.pack(form, created, created))
-                if box.kind == b"trak":
-                    if tracks in covers:
-                        _write(file, box.start + 4, b"free")
-                    tracks += 1
+                    form = ">QQ" if _read(file, content, 1) == b"\1" else ">II"
+                    _write(file, content + 4, struct.pack(form, created, created))
+            tracks = [start for kind, start, _, _ in boxes if kind == b"trak"]
+            for start in (start for number, start in enumerate(tracks) if number in covers):
+                _write(file, start + 4, b"free")
 
 
-def _boxes(file: BinaryIO, start: int, end: int) -> Iterator[_Box]:
+def _boxes(file: BinaryIO, start: int, end: int) -> list[tuple[bytes, int, int, int]]:
+    """The kind of each box between two offsets, and where it and its content begin and it ends."""
+    found: list[tuple[bytes, int, int, int]] = []
     while start + 8 <= end:
         size, kind = struct.unpack(">I4s", _read(file, start, 8))
         header = 8
@@ -168,9 +152,10 @@ def _boxes(file: BinaryIO, start: int, end: int) -> Iterator[_Box]:
         if size == 0:
             size = end - start
         if size < header:
-            return
-        yield _Box(kind, start, start + header, min(start + size, end))
+            break
+        found.append((kind, start, start + header, min(start + size, end)))
         start += size
+    return found
 
 
 def _read(file: BinaryIO, at: int, size: int) -> bytes:

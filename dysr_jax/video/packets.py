@@ -2,46 +2,33 @@
 
 Recordings of broadcasts are cut and joined byte by byte, and their clocks wrap, so time stamps jump. FFmpeg
 and players go on where the last packet ended, and keep pictures and sound together. Thresholds are those of
-`ffmpeg` (`dts_delta_threshold`, `dts_error_threshold`). All of them are in seconds.
+`ffmpeg` (`dts_delta_threshold`, `dts_error_threshold`).
 """
 
 import dataclasses
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Any, cast
 
 from dysr_jax.video.pyav import av, fraction, is_cover
 
-JUMP = Fraction(10)
-"""Longest gap that is no jump in a format whose clock may jump."""
-
-MAX_BEYOND_END = Fraction(3600)
-"""How far a time of another format may lie after the end that the file declares."""
-
-MAX_GAP = Fraction(30 * 3600)
-"""Longest gap in any format."""
-
-MAX_BACK = Fraction(1, 10)
-"""How far a stream may go back without a jump."""
-
-DEFAULT_DURATION = Fraction(1, 25)
-"""Of a packet that does not say it."""
-
-MAX_SOUND = 60
-"""Longest packet of sound."""
-
-MAX_REORDERING = 60
-"""Longest time between decoding and showing a picture."""
+# All in seconds.
+JUMP = Fraction(10)  # a longer gap is a jump, in a format whose clock may jump
+MAX_BEYOND_END = Fraction(3600)  # of a time in another format, after the end that the file declares
+MAX_GAP = Fraction(30 * 3600)  # in any format
+MAX_BACK = Fraction(1, 10)  # how far a stream may go back without a jump
+DEFAULT_DURATION = Fraction(1, 25)  # of a packet that does not say it
+MAX_SOUND = 60  # of a packet of sound
+MAX_REORDERING = 60  # between decoding and showing a picture
 
 
 @dataclasses.dataclass
 class _Part:
-    """One of the files that were joined."""
+    """One of the files that were joined, and the seconds from its time stamps to those of the whole."""
 
     number: int
     shift: Fraction
-    """Seconds from its time stamps to those of the whole."""
 
 
 @dataclasses.dataclass
@@ -57,11 +44,11 @@ class Timeline:
     """Corrects the time stamps of all packets of a file, which must come in the file's order."""
 
     def __init__(self, container: "av.container.InputContainer") -> None:
+        # Whether it is a format whose clock may jump.
         self.jumps = bool(container.format.flags & cast(Any, av.format.Flags.ts_discont).value)
-        """Whether it is a format whose clock may jump."""
+        # Seconds after which there can be nothing, by what the file declares.
         end = (container.start_time or 0) + (container.duration or 0)
         self.longest = max(Fraction(end, 1_000_000), Fraction(0)) + MAX_BEYOND_END
-        """Seconds after which there can be nothing, by what the file declares."""
         self._start = Fraction(container.start_time or 0, 1_000_000)
         self._parts = [_Part(0, Fraction(0))]
         self._streams: dict[int, _Progress] = {}
@@ -158,7 +145,7 @@ class Packets:
     """
 
     def __init__(
-        self, container: "av.container.InputContainer", further: "tuple[av.stream.Stream, ...]" = ()
+        self, container: "av.container.InputContainer", further: "Sequence[av.stream.Stream]" = ()
     ) -> None:
         self.timeline = Timeline(container)
         # AVI has no times of presentation: FFmpeg guesses them, wrongly if pictures are reordered.

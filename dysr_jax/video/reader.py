@@ -4,7 +4,6 @@ import itertools
 import os
 from collections.abc import Generator, Iterable, Iterator
 from fractions import Fraction
-from types import TracebackType
 from typing import NamedTuple
 
 import numpy as np
@@ -19,8 +18,7 @@ from dysr_jax.video.pyav import av, fraction
 from dysr_jax.video.source import open_container, refuse, video_stream
 from dysr_jax.video.tags import read_tags, stream_tags
 
-MAX_GUESSED_RATE = 120
-"""Frames per second; a guess above it is the unit of the time stamps."""
+MAX_GUESSED_RATE = 120  # frames per second; a guess above it is the unit of the time stamps
 
 
 class VideoFrame(NamedTuple):
@@ -35,11 +33,9 @@ class VideoFrame(NamedTuple):
 class Reader:
     """A video that is read once, from its first frame to its last. Made by `open_video`."""
 
-    def __init__(
-        self, name: str, container: "av.container.InputContainer", stream: "av.video.stream.VideoStream"
-    ) -> None:
-        self.path = name
-        self._container = container
+    def __init__(self, name: str, container: "av.container.InputContainer") -> None:
+        stream = video_stream(name, container)
+        self.path, self._container = name, container
         self._reformatter = av.video.reformatter.VideoReformatter()
         self._decoder = Decoder(container, stream)
         decoded = iter(self._decoder)
@@ -49,9 +45,8 @@ class Reader:
         self._check_colours(first)
         self._matrix = colour.display_matrix(first)
         turned = colour.swaps_sides(self._matrix)
-        self.image_shape: tuple[int, int] = (
-            (first.width, first.height) if turned else (first.height, first.width)
-        )
+        rows, columns = first.height, first.width
+        self.image_shape = (columns, rows) if turned else (rows, columns)
         """Rows and columns of the first frame, as it is shown."""
         aspect = fraction(stream.sample_aspect_ratio) or Fraction(1)
         self.pixel_aspect = 1 / aspect if turned else aspect
@@ -126,10 +121,8 @@ class Reader:
     def frames(self, *, ahead: int = 0) -> Iterator[VideoFrame]:
         """The frames that were not given yet; one whose size differs from the first has that size.
 
-        Up to `ahead` frames are decoded in advance by a thread; 0 decodes when asked.
-
-        Raises:
-            InputError: the colours change to what cannot be converted.
+        Up to `ahead` frames are decoded in advance by a thread; 0 decodes when asked. Colours that change to
+        what cannot be converted are an InputError.
         """
         if ahead and self._ahead is None:
             self._ahead = Prefetched(self._frames, ahead)
@@ -147,9 +140,7 @@ class Reader:
     def __enter__(self) -> "Reader":
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def _read(self, decoded: "Iterable[av.VideoFrame]") -> Generator[VideoFrame, None, None]:
@@ -191,7 +182,7 @@ def open_video(path: str | os.PathLike[str]) -> Reader:
     name = as_path(path, "video")
     container = open_container(name)
     try:
-        return Reader(name, container, video_stream(name, container))
+        return Reader(name, container)
     except BaseException:
         container.close()
         raise

@@ -16,11 +16,8 @@ from dysr_jax.video.pyav import reason_of
 from dysr_jax.video.reader import Reader
 from dysr_jax.video.source import STANDARD
 
-MAX_HEADER = 1 << 20
-"""Bytes within which a header ends."""
-
-MAX_NAME = 255
-"""Bytes of a name that file systems take."""
+MAX_HEADER = 1 << 20  # bytes within which a header ends
+MAX_NAME = 255  # bytes of a name that file systems take
 
 
 class Sink:
@@ -31,15 +28,13 @@ class Sink:
 
     def __init__(self, descriptor: int, *, seekable: bool) -> None:
         self._descriptor, self._seekable = descriptor, seekable
+        # Changes the header of the file, or a patch of it; gives None while it needs more of the header.
         self.edit: Callable[[bytes], bytes | None] | None = None
-        """Changes the header of the file, or a patch of it; gives None while it needs more of the header."""
-        self.after: Callable[[int], None] | None = None
-        """Called with the descriptor when all is written."""
+        self.after: Callable[[int], None] | None = None  # called with the descriptor when all is written
+        self.error: OSError | None = None  # the first one
         self._header: bytes | None = b""
         self._position = self._end = 0
         self._patches: list[tuple[int, bytes]] = []
-        self.error: OSError | None = None
-        """The first error."""
 
     def seekable(self) -> bool:
         """Whether `seek` is allowed."""

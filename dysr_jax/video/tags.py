@@ -9,22 +9,20 @@ from typing import Any
 
 from dysr_jax.video.pyav import av, fraction, open_av
 
+# Tags of the file and its streams, which say nothing about the film.
 TECHNICAL = re.compile(
     "major_brand|minor_version|compatible_brands|encoder|rotate|duration|vendor_id|handler_name"
     "|bps.*|number_of_(frames|bytes).*|_statistics.*|duration-.*|variant_bitrate|filename|mimetype",
     re.IGNORECASE,
 )
-"""Tags of the file and its streams, which say nothing about the film."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class FilmTags:
-    """Tags and chapters of a film."""
+    """Tags of a film, the time code `HH:MM:SS:FF` under `timecode`, and chapters as PyAV has them."""
 
     tags: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    """The time code, `HH:MM:SS:FF`, is under `timecode`."""
     chapters: tuple[Any, ...] = ()
-    """As PyAV gives and takes them."""
 
 
 def film_tags(metadata: Mapping[str, str]) -> dict[str, str]:
