@@ -129,7 +129,7 @@ def test_tags_that_phones_write(films, tmp_path, suffix):
     assert {key.lower(): value for key, value in PHONE.items()}.items() <= found.items()
 
 
-def test_a_time_code_that_a_container_refuses_is_left_out_and_said(films, tmp_path):
+def test_a_time_code_that_a_container_refuses_is_left_out(films, tmp_path):
     source = with_head(
         films, films.make("a.mkv"), tmp_path / "in.mkv", {"timecode": "01:00:00;00"}
     )  # frames are dropped from a count at 30000/1001 a second alone
@@ -163,7 +163,7 @@ def test_a_second_video_stream_is_said(films, tmp_path):
     assert note == "video stream 1 (h264) is left out: one video stream is upscaled"
 
 
-def test_tags_that_are_not_utf8_are_read_as_old_programs_wrote_them(films, tmp_path):
+def test_tags_that_are_not_utf8_are_those_of_old_programs(films, tmp_path):
     path = films.make("a.avi", codec="mpeg4", metadata=(("title", "Cafe au lait"),))
     path.write_bytes(path.read_bytes().replace(b"Cafe", b"Caf\xe9"))
     films.upscaled(path, tmp_path / "out.mkv")
