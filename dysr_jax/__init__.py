@@ -52,9 +52,10 @@ with epy.lazy_api_imports(globals()):  # each is imported when it is first used
     from dysr_jax.runtime.bank import Bank
     from dysr_jax.runtime.chain import Chain
     from dysr_jax.runtime.policy.adaptive import AdaptivePolicy
-    from dysr_jax.runtime.policy.base import FixedPolicy, Observation, Policy, Rung
+    from dysr_jax.runtime.policy.base import FixedPolicy, MemberTiming, Observation, Policy
     from dysr_jax.runtime.policy.load import load_policy
     from dysr_jax.runtime.policy.simulation import recorded_loads, score, simulate
+    from dysr_jax.runtime.server import Server
     from dysr_jax.runtime.serving import Serving
     from dysr_jax.runtime.stream import Stream, StreamOptions
     from dysr_jax.runtime.trace import Trace
@@ -77,13 +78,14 @@ __all__ = [
     "InputError",
     "KernelSpec",
     "Member",
+    "MemberTiming",
     "Observation",
     "Place",
     "Policy",
     "RunConfig",
     "RunData",
-    "Rung",
     "SearchSpace",
+    "Server",
     "Serving",
     "SteadyOptions",
     "Step",

@@ -21,7 +21,7 @@ import tyro
 
 from dysr_jax.atomic import replacing
 from dysr_jax.bundle import LATENCY_FILE, PRETRAINED_FOLDER, Bundle, load_bundle, save_bundle
-from dysr_jax.config import load_config
+from dysr_jax.config import load_config, to_dict
 from dysr_jax.data import load_source, make_pair
 from dysr_jax.model import SUPERNET, load_supernet, make_supernet
 from dysr_jax.report import format_table, members_table
@@ -58,7 +58,7 @@ class Options:
 
 def choose_by_mult_adds(run: pathlib.Path, options: Options) -> Bundle:
     """Members of the front of PSNR-Y against mult-adds, measured on this device."""
-    config = load_config(str(run / "config.json"))
+    config = load_config(run / "config.json", trained=True)
     search = dataclasses.replace(config.search, members=options.members or config.search.members)
     space = config.space.build()
     records = list(Archive(run / "archive.jsonl", write=False).records.values())
@@ -75,7 +75,7 @@ def choose_by_mult_adds(run: pathlib.Path, options: Options) -> Bundle:
 def ship(run: pathlib.Path, options: Options) -> Bundle:
     """Put a run's bundle into the package, weights in float16."""
     if options.card_only:
-        return load_bundle(options.out / f"x{load_config(str(run / 'config.json')).space.scale}")
+        return load_bundle(options.out / f"x{load_config(run / 'config.json', trained=True).space.scale}")
     latency = json.loads((run / "bundle" / LATENCY_FILE).read_text())
     by_latency = options.by == "latency_ms"
     bundle = load_bundle(run / "bundle") if by_latency else choose_by_mult_adds(run, options)
@@ -122,7 +122,7 @@ def card(options: Options, bundles: list[Bundle]) -> str:
     ]
     runs = options.trained or options.runs
     for bundle, run in zip(bundles, runs, strict=True):
-        config = json.loads((run / "config.json").read_text())
+        config = to_dict(load_config(run / "config.json", trained=True))
         rows, columns = bundle.frame
         recipe = {key: config[key] for key in ("space", "train")}
         recipe["data"] = {key: config["data"][key] for key in ("patch", "small", "rescale", "boundary")}

@@ -153,7 +153,7 @@ def tiny_run(tmp_path_factory, worker_id) -> Run:
         if not said.exists():
             patch.setenv("DYSR_CACHE_DIR", str(cache))
             lines: list[str] = []
-            run_search(TINY, path, say=lines.append)
+            run_search(TINY, path, log=lines.append)
             write_json(said, lines)
     shutil.copytree(cache, os.environ["DYSR_CACHE_DIR"], dirs_exist_ok=True)
     return Run(path, load_bundle(path / "bundle"), json.loads(said.read_text()))
@@ -217,14 +217,17 @@ def strict_dtypes():
         yield
 
 
-@pytest.fixture
-def compiling():
+def _all_compiling():
     """XLA compiles all: what JAX takes from its own cache on the CPU cannot be serialised whole."""
     jax.config.update("jax_enable_compilation_cache", False)
     compilation_cache.reset_cache()
     yield
     jax.config.update("jax_enable_compilation_cache", True)
     compilation_cache.reset_cache()
+
+
+compiling = pytest.fixture(name="compiling")(_all_compiling)
+all_compiling = pytest.fixture(scope="module", name="all_compiling")(_all_compiling)
 
 
 @pytest.fixture

@@ -18,7 +18,6 @@ from skimage.metrics import peak_signal_noise_ratio
 
 import dysr_jax.cli
 import dysr_jax.commands.bench
-import dysr_jax.commands.bench_runtime
 import dysr_jax.commands.images
 import dysr_jax.commands.search
 import dysr_jax.run
@@ -809,7 +808,7 @@ JOBS = {
 ROOMS = {
     "eval": dysr_jax.commands.images,
     "profile": dysr_jax.commands.search,
-    "bench switch": dysr_jax.commands.bench_runtime,
+    "bench switch": dysr_jax.commands.bench,
 }
 """Where commands are that are no benches."""
 

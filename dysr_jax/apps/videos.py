@@ -12,8 +12,8 @@ import jax
 import numpy as np
 
 from dysr_jax.bundle import Bundle, Member, check_bundle
-from dysr_jax.runtime import FrameRecord, Serving, Stream, StreamOptions, Trace, measure_rungs
-from dysr_jax.runtime.policy import AdaptivePolicy, FixedPolicy, Policy, Rung
+from dysr_jax.runtime import FrameRecord, Serving, Stream, StreamOptions, Trace, measure_timings
+from dysr_jax.runtime.policy import AdaptivePolicy, FixedPolicy, MemberTiming, Policy
 from dysr_jax.video import Reader, open_video, open_writer
 
 
@@ -86,8 +86,8 @@ def stream_video(
         with contextlib.closing(serving), contextlib.suppress(BrokenPipeError), writer:
             prepare = serving.prepare_soon if options.at_once else serving.prepare
             prepare(reader.image_shape, [member.name for member in members])
-            rungs = _measure(serving, reader.image_shape, members, fps, log)
-            stream = Stream(serving.dispatch, policy or AdaptivePolicy(), rungs, stream_options, watch)
+            timings = _measure(serving, reader.image_shape, members, fps, log)
+            stream = Stream(serving, policy or AdaptivePolicy(), timings, stream_options, watch)
             try:
                 stream.run(_frames_of_one_size(reader, log), writer.write)
             except KeyboardInterrupt:
@@ -106,16 +106,16 @@ def frames_in_flight() -> int:
 
 def _measure(
     serving: Serving, shape: tuple[int, int], members: list[Member], fps: float, log: Callable[[str], None]
-) -> tuple[Rung, ...]:
+) -> tuple[MemberTiming, ...]:
     """How long each member takes per frame."""
     frame, interval_ms = np.zeros((*shape, 3), np.uint8), 1e3 / fps
-    rungs = measure_rungs(serving.dispatch, frame, members, deadline_ms=interval_ms)
-    if rungs[0].frame_ms > interval_ms:
+    timings = measure_timings(serving, frame, members, deadline_ms=interval_ms)
+    if timings[0].frame_ms > interval_ms:
         log(
-            f"the fastest member takes {rungs[0].frame_ms:.1f} ms per frame here, but {fps:.4g} frames per "
+            f"the fastest member takes {timings[0].frame_ms:.1f} ms per frame here, but {fps:.4g} frames per "
             f"second leave {interval_ms:.1f} ms: frames will be late"
         )
-    return rungs
+    return timings
 
 
 def _frames_of_one_size(reader: Reader, log: Callable[[str], None]) -> Iterator[tuple[np.ndarray, Fraction]]:

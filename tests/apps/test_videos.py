@@ -129,8 +129,8 @@ def test_a_video_that_ends_too_early_is_upscaled_until_there(bundle, tmp_path):
 class Interrupting:
     """Presses Ctrl-C after five frames."""
 
-    def start(self, rungs, deadline_ms):
-        return 0, rungs[0].name
+    def start(self, timings, deadline_ms):
+        return 0, timings[0].name
 
     def __call__(self, state, observation):
         if state == 4:
@@ -178,9 +178,9 @@ def test_a_background_that_finds_no_room_says_so(bundle, clip, tmp_path):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--fps", "0"], "fps 0.0: allowed is above 0"),
+        (["--fps", "0"], "fps must be in (0, 1000], got 0.0"),
         (["--policy", "fixed:best-of-all"], "member 'best-of-all': the bundle has"),
-        (["--policy", "greedy"], "policy 'greedy': allowed are adaptive"),
+        (["--policy", "greedy"], "policy 'greedy': must be adaptive"),
         (["--members", "9zz-u1"], "member '9zz-u1': the bundle has"),
         (["--scale", "3"], "scale 3"),
         (["--budget-mb", "0"], "budget-mb 0.0: allowed is above 0"),
