@@ -14,7 +14,7 @@ from tqdm import tqdm
 from dysr_jax.apps.tiles import prepare_tiles, upscale_frame
 from dysr_jax.bundle import Bundle, check_bundle
 from dysr_jax.compiling import jit
-from dysr_jax.data import BenchmarkSet, Failed, Images, crop_to_scale, downscale, find_set, unusable, upscale
+from dysr_jax.data import BenchmarkSet, Failed, crop_to_scale, downscale, find_set, unusable, upscale
 from dysr_jax.data.images import as_grey, read_grey_or_rgb, to_rgb
 from dysr_jax.errors import InputError
 from dysr_jax.metrics import PSNR_CAP_DB, psnr_y, ssim_y
@@ -57,12 +57,6 @@ def _measure(output: np.ndarray, hr: np.ndarray, scale: int) -> Score:
     return Score(min(float(psnr), PSNR_CAP_DB), float(ssim))
 
 
-def _load(images: Images, scale: int) -> tuple[np.ndarray, np.ndarray]:
-    """LR and HR pixels, the HR image cropped to a multiple of the scale."""
-    hr = crop_to_scale(read_grey_or_rgb(images.hr), scale)
-    return (read_grey_or_rgb(images.lr) if images.lr else downscale(hr, scale)), hr
-
-
 def evaluate_set(
     bundle: Bundle, benchmark: BenchmarkSet, members: Sequence[str] | None = None, *, progress: bool = False
 ) -> SetScores:
@@ -78,7 +72,8 @@ def evaluate_set(
     with tqdm(total=steps, desc=benchmark.name, unit="frame", disable=not progress) as bar:
         for images in sorted(benchmark.images, key=lambda images: images.lr_shape):
             try:
-                lr, hr = _load(images, scale)
+                hr = crop_to_scale(read_grey_or_rgb(images.hr), scale)
+                lr = read_grey_or_rgb(images.lr) if images.lr else downscale(hr, scale)
             except InputError as error:
                 failed.append(Failed(images.hr, str(error)))
                 bar.update(len(scores))

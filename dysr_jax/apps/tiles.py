@@ -1,11 +1,9 @@
 """Frames of any size: whole if they are small, else tile by tile with the same pixels.
 
-Convolutions pad with zeros at the image's border, so a tile at the border ends there too. Elsewhere tiles
-overlap by the member's receptive radius, and pixels that the cut has changed are not kept. All tiles of an
-image have one shape, so a member compiles once for it.
-
-A member with channel attention weighs its channels by their means over the image. In an image that is cut
-they are means over tiles, and the tiles are cross-faded where they overlap.
+Convolutions pad with zeros at the image's border, so tiles end there too. Elsewhere they overlap by the
+member's receptive radius, and pixels that the cut has changed are not kept. Channel attention takes means
+over the tile instead of the image, so its tiles are cross-faded. All tiles have one shape, so a member
+compiles once.
 """
 
 import math

@@ -14,7 +14,7 @@ from dysr_jax.video.formats import Encoder, Format, choose_encoder, muxer_option
 from dysr_jax.video.pyav import av, open_av, reason_of
 from dysr_jax.video.reader import Reader
 from dysr_jax.video.sink import Sink
-from dysr_jax.video.tags import fit_tags, has_full_names
+from dysr_jax.video.tags import fit_tags
 
 
 class Pacer:
@@ -75,7 +75,9 @@ class Encoding:
         self._pad = tuple(side % 2 if self._encoder.even else 0 for side in size)
         self._pacer = None if form.tagged else Pacer(rate)
         self._reformatter = av.video.reformatter.VideoReformatter()
-        options = muxer_options(form, full_names=like is not None and has_full_names(like.film))
+        # MP4 and MOV hold the tags that phones write under their full names.
+        full_names = like is not None and any(key.startswith("com.") for key in like.film.tags)
+        options = muxer_options(form, full_names=full_names)
         self._container: av.container.OutputContainer = open_av(sink, "w", format=form.muxer, options=options)
         self._stream = self._add_stream(size, crf)
         self._last: tuple[Fraction, int, av.VideoFrame] | None = None  # time, time stamp and the frame

@@ -84,11 +84,6 @@ def is_in_tags(stream: "av.stream.Stream", film: FilmTags) -> bool:
     return context.name == "mov_text" and alike
 
 
-def has_full_names(film: FilmTags) -> bool:
-    """Whether tags are of the kind that phones write, which MP4 and MOV hold under their full names."""
-    return any(key.startswith("com.") for key in film.tags)
-
-
 def fit_tags(
     film: FilmTags, muxer: str, options: Mapping[str, str], encoder: str, rate: Fraction
 ) -> tuple[FilmTags, list[str]]:

@@ -38,8 +38,7 @@ class Writer:
         self, name: str, sink: Sink, encoding: Encoding, size: tuple[int, int], held: contextlib.ExitStack
     ) -> None:
         self.path, self._held = name, held
-        self.frames = 0
-        """Frames that were handed over."""
+        self.frames = 0  # that were handed over
         self._sink, self._encoding, self._size = sink, encoding, size
         self._worker = Worker(self._add, MAX_WAITING)
         self._closed = False
@@ -158,15 +157,11 @@ def open_writer(
     and `open_video` assume: BT.709 from 1280 columns or 577 rows on, else BT.601. Its rate is constant, so
     frames are repeated or left out if the times need it.
 
-    Args:
-        path: its suffix (`formats.FORMATS`) is the format; `-` for Y4M on standard output.
-        width: columns of the frames.
-        height: rows of the frames.
-        rate: frames per second, on average; times say when each is shown.
-        like: the source, whose audio, subtitles, tags, chapters, covers, attachments and shape of pixels are
-            kept.
-        overwrite: replace a file that exists, or what is left of one.
-        crf: constant rate factor of H.264 or VP9, 0 to 51, smaller is better; by default 18 and 20.
+    The suffix of `path` (`formats.FORMATS`) is the format; `-` is Y4M on standard output. `rate` is in frames
+    per second, on average; times say when each is shown. Of the source `like`, audio, subtitles, tags,
+    chapters, covers, attachments and the shape of pixels are kept. `overwrite` replaces a file that exists,
+    or what is left of one. `crf`, 0 to 51, is the constant rate factor of H.264 (by default 18) or VP9 (20);
+    smaller is better.
 
     Raises:
         InputError: an unknown suffix, a file that exists, is the source or is being written by another

@@ -130,7 +130,7 @@ def test_a_store_holds_what_members_read(store, three_members):
     for member in three_members.members:
         own = store.load_own(member.name)
         count = sum(leaf.size for leaf in jax.tree.leaves(own))
-        assert count == parameters(three_members.space, member.arch) == member.params
+        assert count == parameters(three_members.space, member.arch) == member.parameters
     jax.tree.map(np.testing.assert_array_equal, store.load().params, three_members.params)
 
 
