@@ -148,6 +148,14 @@ def test_chapters_begin_with_the_film(films, tmp_path):
     assert shown(tmp_path / "out.mkv")["chapters"] == [("One", 0), ("Two", Fraction(1, 2))]
 
 
+def test_y4m_says_what_it_leaves_out_and_no_more(films, tmp_path):
+    for number, (film, count) in enumerate(
+        (({}, 0), ({"audio": "aac"}, 1), ({"metadata": (("title", "A"),)}, 1))
+    ):
+        notes = films.upscaled(films.make(f"{number}.mkv", **film), tmp_path / f"{number}.y4m").notes
+        assert notes == ("sound, subtitles and metadata are left out: Y4M has none",) * count
+
+
 def test_a_second_video_stream_is_said(films, tmp_path):
     first, second = films.make("a.mkv"), films.make("b.mkv")
     with av.open(str(tmp_path / "two.mkv"), "w") as output:
