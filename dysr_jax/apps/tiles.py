@@ -20,8 +20,8 @@ from dysr_jax.runtime import Bank
 # All in LR pixels.
 MAX_TILE: Final = 1024  # longest side of a tile; images of at most its square are not cut
 TILE_STEP: Final = 128  # sides are multiples of it, so that images of similar sizes share executables
-# Half the overlap of cross-faded tiles: a third is the border's, a third fades in, a third is the neighbour's
-# border's.
+# Half the overlap of cross-faded tiles: a third for convolutions at the border, a third to fade in, a third
+# for the neighbour's border.
 FADE_OVERLAP: Final = 96
 HEAD_RADIUS: Final = 1
 

@@ -73,14 +73,9 @@ def stream_video(
         stream_options = StreamOptions(fps, options.real_time, in_flight=frames_in_flight())
         serving = Serving(bundle, budget=options.budget, say=log)
         interrupted = False
-        scale, (rows, columns) = bundle.space.scale, reader.image_shape
+        rows, columns = (bundle.space.scale * side for side in reader.image_shape)
         writer = open_writer(
-            target,
-            width=columns * scale,
-            height=rows * scale,
-            rate=reader.rate,
-            like=reader,
-            overwrite=options.overwrite,
+            target, width=columns, height=rows, rate=reader.rate, like=reader, overwrite=options.overwrite
         )
         # The program that reads standard output may end.
         with contextlib.closing(serving), contextlib.suppress(BrokenPipeError), writer:

@@ -37,7 +37,7 @@ def is_yuv(frame: "av.VideoFrame") -> bool:
 
 
 def matrix_of(frame: "av.VideoFrame") -> int:
-    """The matrix of a frame, told or assumed."""
+    """The matrix of a frame, declared or assumed."""
     told = int(frame.colorspace)
     return assumed_matrix(frame.height, frame.width) if told in UNKNOWN else told
 

@@ -1,4 +1,4 @@
-"""Sound, subtitles, covers and attached files, copied from a source beside its new frames."""
+"""Audio, subtitles, covers and attached files, copied from a source beside its new frames."""
 
 import io
 import itertools
@@ -15,7 +15,7 @@ from dysr_jax.video.tags import is_in_tags, stream_tags
 # Name and type of an attached cover, by its codec.
 COVER_FILES = {"mjpeg": ("cover.jpg", "image/jpeg"), "png": ("cover.png", "image/png")}
 MAX_COVER_PACKETS = 1000  # at the beginning of a file, among which covers are
-PREROLL = Fraction(1, 2)  # seconds before the first picture of what is needed to decode the sound then
+PREROLL = Fraction(1, 2)  # seconds before the first picture that may be needed to decode the audio there
 
 
 class Copied:
@@ -191,7 +191,7 @@ def _takes(muxer: str, stream: "av.stream.Stream", packet: "av.Packet | None" = 
 
 
 def _is_copied(stream: "av.stream.Stream", muxer: str) -> bool:
-    """Whether it is sound or text of a known codec, or a file or data that can stay as they are.
+    """Whether it is audio or subtitles of a known codec, or files or data that can stay as they are.
 
     FFmpeg writes WebM without attached files and says nothing.
     """

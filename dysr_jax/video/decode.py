@@ -7,7 +7,7 @@ from dysr_jax.video.packets import Packets
 from dysr_jax.video.pyav import av, fraction, reason_of
 
 MAX_HELD = 64  # more frames than a decoder holds back
-UNEVEN = Fraction(1, 500)  # seconds between intervals of a variable rate; Matroska rounds times to 1/1000 s
+UNEVEN = Fraction(1, 500)  # seconds by which intervals of a variable rate differ; Matroska rounds to 1/1000 s
 
 
 class Decoder:
@@ -64,11 +64,11 @@ class Decoder:
 
 
 class Stamps:
-    """Chooses between a file's time stamps of presentation and what follows from the order of decoding.
+    """Chooses between a frame's presentation time stamp and the one that follows from the decoding order.
 
-    Decoders give frames in the order in which they are shown. If times of presentation go back more often
-    than those of decoding, or are missing, the latter count, less the delay between decoding and showing
-    (FFmpeg's `guess_correct_pts` chooses so).
+    Decoders give frames in the order in which they are shown. If presentation times are missing, or go back
+    more often than decoding times, the latter count, less the delay between decoding and showing (as in
+    FFmpeg's `guess_correct_pts`).
     """
 
     def __init__(self) -> None:
@@ -135,7 +135,7 @@ class Clock:
         else:
             time = Fraction(0) if self.last is None else self.last + 1 / self.rate
         if self.last is not None:
-            if time <= self.last:  # the least time that goes on, so that later ones stay
+            if time <= self.last:  # moved as little as possible, so that later times stay
                 self.repaired += 1
                 time = self.last + self.tick
             self._shortest = min(self._shortest, time - self.last)

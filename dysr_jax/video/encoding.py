@@ -18,7 +18,7 @@ from dysr_jax.video.tags import fit_tags
 
 
 class Pacer:
-    """How often each frame is written at `rate` frames per second, so that the times stay."""
+    """How often each frame is written at `rate` frames per second, so that times are kept."""
 
     def __init__(self, rate: Fraction) -> None:
         self.rate = rate
@@ -28,14 +28,14 @@ class Pacer:
         self._first: Fraction | None = None
 
     def place(self, time: Fraction) -> tuple[int, bool]:
-        """For a frame: how often the last one is repeated before it, and whether it is written."""
+        """How often the last frame is repeated before one at `time`, and whether that one is written."""
         gap = self.fill(time)
         self.dropped += gap < 0
         self.written += gap >= 0
         return max(gap, 0), gap >= 0
 
     def fill(self, time: Fraction) -> int:
-        """How often the last frame is repeated until a time in seconds; below 0 if it is shown longer."""
+        """How often the last frame is repeated until a time in seconds; negative if it is shown longer."""
         self._first = time if self._first is None else self._first
         gap = round((time - self._first) * self.rate) - self.written
         self.repeated += max(gap, 0)
@@ -53,9 +53,8 @@ def _fine_tick(tick: Fraction, encoder: Encoder) -> Fraction:
 class Encoding:
     """A container that is being written into a sink, of frames of `size` columns and rows.
 
-    The source `like` gives unit of time, shape of pixels, colours, tags, audio and subtitles; `crf` takes the
-    place of the encoder's constant rate factor. Raises an InputError if the encoder does not take the size or
-    the rate.
+    The source `like` gives unit of time, pixel aspect ratio, colours, tags, audio and subtitles; `crf`
+    replaces the encoder's constant rate factor. A size or a rate that it does not take is an InputError.
     """
 
     def __init__(
@@ -89,7 +88,7 @@ class Encoding:
         self._start(size)
 
     def add(self, image: np.ndarray, time: Fraction) -> None:
-        """Encode the frame before this one, and copy what is heard and read until then."""
+        """Encode the frame before this one, and copy audio and subtitles until then."""
         if self._pacer is not None:
             repeats, fits = self._pacer.place(time)
             self._repeat(repeats)
@@ -147,7 +146,7 @@ class Encoding:
         """Copy what is in the source beside its frames, as far as the container takes it."""
         if not self._form.tagged:
             if like.accompanied or like.film.tags or like.film.chapters:
-                self.notes.append("sound, subtitles and metadata are left out: Y4M has none")
+                self.notes.append("audio, subtitles and metadata are left out: Y4M has none")
             return
         film, lost = fit_tags(like.film, self._form.muxer, options, self._encoder.name, self._rate)
         self._container.metadata.update(film.tags)
@@ -166,7 +165,7 @@ class Encoding:
             sink.after = functools.partial(headers.patch_mp4, covers=copied.covers, created=created)
 
     def _write_pixel_aspect(self, sink: Sink) -> None:
-        """Say the shape of pixels if the muxer does not."""
+        """Put the pixel aspect ratio into the header if the muxer does not."""
         aspect = self._like.pixel_aspect if self._like else Fraction(1)
         if self._pacer is not None:
             sink.edit = functools.partial(headers.y4m_header, aspect=aspect)
@@ -204,7 +203,7 @@ class Encoding:
                 self._encode(frame, 1)
 
     def _encode_last(self) -> Fraction:
-        """Encode the last frame, which may stand long; the time when it ends."""
+        """Encode the last frame, which may be shown long, and return the time when it ends."""
         if self._last is None:
             return Fraction(0)
         time, stamp, frame = self._last

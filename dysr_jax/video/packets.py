@@ -1,7 +1,7 @@
 """The packets of a file, in its order and on one timeline, without empty and repeated ones.
 
 Recordings of broadcasts are cut and joined byte by byte, and their clocks wrap, so time stamps jump. FFmpeg
-and players go on where the last packet ended, and keep pictures and sound together. Thresholds are those of
+and players go on where the last packet ended, and keep pictures and audio in sync. Thresholds are those of
 `ffmpeg` (`dts_delta_threshold`, `dts_error_threshold`).
 """
 
@@ -15,11 +15,11 @@ from dysr_jax.video.pyav import av, fraction, is_cover
 
 # All in seconds.
 JUMP = Fraction(10)  # a longer gap is a jump, in a format whose clock may jump
-MAX_BEYOND_END = Fraction(3600)  # of a time in another format, after the end that the file declares
-MAX_GAP = Fraction(30 * 3600)  # in any format
+MAX_BEYOND_END = Fraction(3600)  # how far, in other formats, a time may lie after the declared end
+MAX_GAP = Fraction(30 * 3600)  # longest gap in any format
 MAX_BACK = Fraction(1, 10)  # how far a stream may go back without a jump
-DEFAULT_DURATION = Fraction(1, 25)  # of a packet that does not say it
-MAX_SOUND = 60  # of a packet of sound
+DEFAULT_DURATION = Fraction(1, 25)  # of a packet that does not declare it
+MAX_AUDIO = 60  # duration of an audio packet
 MAX_REORDERING = 60  # between decoding and showing a picture
 
 
@@ -60,7 +60,7 @@ class Timeline:
 
     @property
     def trusted(self) -> bool:
-        """Whether the declared length counts: where clocks may jump it is guessed from them."""
+        """Whether the declared duration counts; where clocks may jump, FFmpeg guesses it from them."""
         return not self.jumps and not self.joined
 
     def __call__(self, packet: "av.Packet") -> None:
@@ -90,8 +90,8 @@ class Timeline:
     def _jumped(self, own: _Progress, time: Fraction) -> bool:
         if self.jumps:
             return abs(time - own.expected) > JUMP or time + MAX_BACK < own.last
-        # Elsewhere times are meant, except for impossible ones: those of a second file behind the first, and
-        # those of a damaged file.
+        # Elsewhere times are taken as they are, unless they are impossible: those of a second file behind the
+        # first, and those of a damaged file.
         back = max(5 * MAX_BACK, 8 * (own.expected - own.last))
         beyond = max(self.longest, own.last + JUMP)
         return time + back < own.last or time > min(beyond, own.last + MAX_GAP)
@@ -130,7 +130,7 @@ class Timeline:
         return self._parts[-1]
 
     def _nearest(self, packet: "av.Packet", tick: Fraction) -> _Part:
-        """The part of a subtitle: that of the pictures and sounds at about its time."""
+        """The part of a subtitle: that of the pictures and the audio near its time."""
         stamp = packet.pts if packet.dts is None else packet.dts
         if stamp is None or not self._streams:
             return self._parts[-1]
@@ -138,7 +138,7 @@ class Timeline:
 
 
 class Packets:
-    """An iterator over the packets of all streams of pictures, sound and text, and of `further` streams.
+    """An iterator over the packets of all video, audio and subtitle streams, and of `further` streams.
 
     The times of a stream depend on the others, so a reader of one stream reads all of them. Raises
     `av.error.FFmpegError` where the file cannot be read on.
@@ -148,7 +148,7 @@ class Packets:
         self, container: "av.container.InputContainer", further: "Sequence[av.stream.Stream]" = ()
     ) -> None:
         self.timeline = Timeline(container)
-        # AVI has no times of presentation: FFmpeg guesses them, wrongly if pictures are reordered.
+        # AVI has no presentation times: FFmpeg guesses them, wrongly if pictures are reordered.
         self._unstamped = container.format.name == "avi"
         kinds = ("video", "audio", "subtitle")
         streams = [s for s in container.streams if s.type in kinds and not is_cover(s)]
@@ -165,7 +165,7 @@ class Packets:
         video = packet.stream.type == "video"
         if (video and self._unstamped) or self._is_far_apart(packet):
             packet.pts = None if video else packet.dts
-        longest = MAX_SOUND if packet.stream.type == "audio" else self.timeline.longest
+        longest = MAX_AUDIO if packet.stream.type == "audio" else self.timeline.longest
         if (packet.duration or 0) * packet.time_base > longest:
             packet.duration = 0  # unknown
         self.timeline(packet)

@@ -56,14 +56,14 @@ class Reader:
         self.rate = next((rate for rate in map(fraction, rates) if rate and rate > 0), Fraction(25))
         """Frames per second, on average."""
         # Frames per second where they are densest, as far as FFmpeg can tell: more than the average if the
-        # rate is variable, or a last frame stands long.
+        # rate is variable, or the last frame is shown long.
         guessed = fraction(stream.guessed_rate)
         self.densest = max(self.rate, guessed) if guessed and guessed <= MAX_GUESSED_RATE else self.rate
         self.start = _start(container, stream)  # the time of the file, in seconds, that is time 0 here
         self.tick = fraction(stream.time_base) or 1 / self.rate  # the file's times are multiples of it
         self.duration = _declared_end(stream, self.start)
         """When the last frame ends, in seconds, as the file declares it; `None` if it does not."""
-        self.index = stream.index  # of its stream in the file
+        self.index = stream.index  # in the file
         self.film = read_tags(container, self.start)
         self.tags, self.disposition = stream_tags(stream.metadata), stream.disposition
         self.accompanied = len(container.streams) > 1  # whether there is more in the file than these frames
@@ -120,7 +120,7 @@ class Reader:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """How the frames so far differ from what the file has, a sentence each."""
+        """How the frames so far differ from what is in the file, a sentence each."""
         counted = (
             (self._decoder.skipped, "packets that cannot be decoded, left out"),
             (self._decoder.concealed, "damaged frames, filled in by the decoder"),
@@ -177,7 +177,7 @@ class Reader:
 def _start(container: "av.container.InputContainer", stream: "av.video.stream.VideoStream") -> Fraction:
     """The least time stamp of all streams, in seconds.
 
-    Before 0 lies the run-up of an audio decoder, unless pictures lie there too.
+    What lies before 0 is the preroll of an audio decoder, unless pictures lie there too.
     """
     own = (stream.start_time or 0) * (fraction(stream.time_base) or Fraction(0))
     start = Fraction(container.start_time or 0, 1_000_000)
@@ -198,7 +198,7 @@ def _declared_end(stream: "av.video.stream.VideoStream", start: Fraction) -> Fra
 
 
 def _notes_on(frame: "av.VideoFrame") -> list[str]:
-    """What the first frame shows of all."""
+    """What the first frame says about all frames."""
     notes = []
     if colour.is_yuv(frame) and int(frame.colorspace) in colour.UNKNOWN:
         name = MATRIX_NAMES[colour.matrix_of(frame)]

@@ -1,4 +1,4 @@
-"""Where the bytes of a video go: a file beside its place until it is whole, or standard output.
+"""Where the bytes of a video go: a file under a partial name until it is whole, or standard output.
 
 A muxer goes back at the end, to write sizes and an index into the header of the file. Such patches wait until
 all else is written. So at any moment, even after a kill or on a full disk, the file is the beginning of a
@@ -23,7 +23,7 @@ MAX_NAME = 255  # bytes of a name that file systems take
 class Sink:
     """A file object for PyAV over an open descriptor, which it closes at the end.
 
-    It keeps an error to itself, and swallows what comes after it.
+    It keeps the first error, and drops what is written after it.
     """
 
     def __init__(self, descriptor: int, *, seekable: bool) -> None:
@@ -98,7 +98,7 @@ class Sink:
 
 
 def partial_path(name: str) -> pathlib.Path:
-    """`film.partial.mp4` for `film.mp4`: a name that is seen, and that players know.
+    """`film.partial.mp4` for `film.mp4`: a visible name with a suffix that players know.
 
     If it is too long, a digest stands for the end of the name.
     """

@@ -60,7 +60,7 @@ def open_container(name: str) -> "av.container.InputContainer":
 
 
 def video_stream(name: str, container: "av.container.InputContainer") -> "av.video.stream.VideoStream":
-    """The first stream of moving pictures, which covers are not; a file without one is refused."""
+    """The first video stream that is no cover; a file without one is refused."""
     streams = [stream for stream in container.streams.video if not is_cover(stream)]
     if not streams:
         refuse(name, "it has no video stream")

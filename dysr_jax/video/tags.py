@@ -1,4 +1,4 @@
-"""What a video's file says of the film beside its streams: tags, chapters and the time code."""
+"""What a file says about its film beside the streams: tags, chapters and the time code."""
 
 import dataclasses
 import io
@@ -26,7 +26,7 @@ class FilmTags:
 
 
 def film_tags(metadata: Mapping[str, str]) -> dict[str, str]:
-    """The tags that belong to the film; of two times of creation, joined by FFmpeg, the first."""
+    """The tags that belong to the film; of two creation times, joined by FFmpeg, the first."""
     texts = {_as_text(key): _as_text(value) for key, value in metadata.items()}
     kept = {key: value for key, value in texts.items() if not TECHNICAL.fullmatch(key)}
     return {k: v.split(";")[0] if k == "creation_time" else v for k, v in kept.items()}
@@ -89,7 +89,7 @@ def fit_tags(
 ) -> tuple[FilmTags, list[str]]:
     """The part of a film's tags that a container takes, and in words what it does not take.
 
-    Found by writing a short video and reading it: which tags a container holds is told nowhere.
+    Found by writing a short video and reading it: it is documented nowhere.
     """
     bare = {key: value for key, value in film.tags.items() if key.lower() != "timecode"}
     tried, keys, chapters = FilmTags(), set[str](), 0

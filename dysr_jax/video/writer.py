@@ -109,7 +109,7 @@ class Writer:
             raise self._sink.error
 
     def _end(self) -> bool:
-        """End the file, in a thread; whether the keyboard interrupted it, which waits for it once."""
+        """End the file, in a thread, and wait for it; whether the keyboard interrupted."""
         self._closed = True
         with concurrent.futures.ThreadPoolExecutor(1, "close") as closing:
             try:
@@ -159,7 +159,7 @@ def open_writer(
 
     The suffix of `path` (`formats.FORMATS`) is the format; `-` is Y4M on standard output. `rate` is in frames
     per second, on average; times say when each is shown. Of the source `like`, audio, subtitles, tags,
-    chapters, covers, attachments and the shape of pixels are kept. `overwrite` replaces a file that exists,
+    chapters, covers, attachments and pixel aspect ratio are kept. `overwrite` replaces a file that exists,
     or what is left of one. `crf`, 0 to 51, is the constant rate factor of H.264 (by default 18) or VP9 (20);
     smaller is better.
 

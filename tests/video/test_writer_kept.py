@@ -1,4 +1,4 @@
-"""What is in a video beside its frames: kept where the output can hold it, else said."""
+"""What is in a video beside its frames: kept if the output can hold it, else noted."""
 
 import io
 from fractions import Fraction
@@ -153,7 +153,7 @@ def test_y4m_says_what_it_leaves_out_and_no_more(films, tmp_path):
         (({}, 0), ({"audio": "aac"}, 1), ({"metadata": (("title", "A"),)}, 1))
     ):
         notes = films.upscaled(films.make(f"{number}.mkv", **film), tmp_path / f"{number}.y4m").notes
-        assert notes == ("sound, subtitles and metadata are left out: Y4M has none",) * count
+        assert notes == ("audio, subtitles and metadata are left out: Y4M has none",) * count
 
 
 def test_a_second_video_stream_is_said(films, tmp_path):
