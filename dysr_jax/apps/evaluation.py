@@ -14,8 +14,16 @@ from tqdm import tqdm
 from dysr_jax.apps.tiles import prepare_tiles, upscale_frame
 from dysr_jax.bundle import Bundle, check_bundle
 from dysr_jax.compiling import jit
-from dysr_jax.data import BenchmarkSet, Failed, crop_to_scale, downscale, find_set, unusable, upscale
-from dysr_jax.data.images import as_grey, read_grey_or_rgb, to_rgb
+from dysr_jax.data import (
+    BenchmarkSet,
+    FailedImage,
+    bicubic_downscale,
+    bicubic_upscale,
+    crop_to_scale,
+    find_benchmark_set,
+    unusable_images_error,
+)
+from dysr_jax.data.images import grey_to_rgb, read_grey_or_rgb, rgb_to_grey
 from dysr_jax.errors import InputError
 from dysr_jax.metrics import PSNR_CAP_DB, psnr_y, ssim_y
 from dysr_jax.runtime import Bank
@@ -40,7 +48,7 @@ class SetScores(NamedTuple):
     """Whether the set's own LR images were used."""
     scores: dict[str, Score]
     """By member, `bicubic` first."""
-    failed: tuple[Failed, ...] = ()
+    failed: tuple[FailedImage, ...] = ()
     """Images that cannot be read; no score counts them."""
 
 
@@ -52,7 +60,7 @@ _metrics = jit(
 def _measure(output: np.ndarray, hr: np.ndarray, scale: int) -> Score:
     """The scores of an output; against a grey image its grey values count."""
     if output.shape[2] != hr.shape[2]:
-        output = as_grey(output) if hr.shape[2] == 1 else to_rgb(output)
+        output = rgb_to_grey(output) if hr.shape[2] == 1 else grey_to_rgb(output)
     psnr, ssim = _metrics(output, hr, scale)
     return Score(min(float(psnr), PSNR_CAP_DB), float(ssim))
 
@@ -73,20 +81,20 @@ def evaluate_set(
         for images in sorted(benchmark.images, key=lambda images: images.lr_shape):
             try:
                 hr = crop_to_scale(read_grey_or_rgb(images.hr), scale)
-                lr = read_grey_or_rgb(images.lr) if images.lr else downscale(hr, scale)
+                lr = read_grey_or_rgb(images.lr) if images.lr else bicubic_downscale(hr, scale)
             except InputError as error:
-                failed.append(Failed(images.hr, str(error)))
+                failed.append(FailedImage(images.hr, str(error)))
                 bar.update(len(scores))
                 continue
-            scores[BICUBIC].append(_measure(upscale(lr, scale), hr, scale))
+            scores[BICUBIC].append(_measure(bicubic_upscale(lr, scale), hr, scale))
             bar.update()
             prepare_tiles(bank, images.lr_shape, names)
             for name in names:
-                scores[name].append(_measure(upscale_frame(bank, to_rgb(lr), name), hr, scale))
+                scores[name].append(_measure(upscale_frame(bank, grey_to_rgb(lr), name), hr, scale))
                 bar.update()
     _metrics.clear_cache()  # one executable per shape
     if not scores[BICUBIC]:
-        raise unusable([(one.path.name, InputError(one.error)) for one in failed], len(failed))
+        raise unusable_images_error([(one.path.name, InputError(one.error)) for one in failed], len(failed))
     means = {name: Score(*np.mean(each, 0).tolist()) for name, each in scores.items()}
     return SetScores(benchmark.name, len(scores[BICUBIC]), benchmark.lr, means, tuple(failed))
 
@@ -108,5 +116,5 @@ def evaluate_folder(
         InputError: no such member, or a folder that `dysr_jax.data.find_set` refuses.
     """
     check_bundle(bundle)
-    benchmark = find_set(folder, bundle.space.scale, lr)
+    benchmark = find_benchmark_set(folder, bundle.space.scale, lr)
     return evaluate_set(bundle, benchmark, members, progress=progress)
