@@ -113,7 +113,7 @@ def evaluate_folder(
     `LR_bicubic/XS`. `lr` is a folder of LR images of the same names; else MATLAB's bicubic makes them.
 
     Raises:
-        InputError: no such member, or a folder that `dysr_jax.data.find_set` refuses.
+        InputError: no such member, or a folder that `dysr_jax.data.find_benchmark_set` refuses.
     """
     check_bundle(bundle)
     benchmark = find_benchmark_set(folder, bundle.space.scale, lr)
