@@ -11,11 +11,9 @@ from dysr_jax.atomic import is_remote
 from dysr_jax.data import DataConfig, check_pipeline
 from dysr_jax.errors import InputError
 from dysr_jax.fields import from_dict, normalise
-from dysr_jax.model import SearchSpace, uniform
+from dysr_jax.model import XLA, SearchSpace, backend, uniform_space
 from dysr_jax.search import SearchConfig
-from dysr_jax.search import check_config as check_search
 from dysr_jax.train import TrainConfig
-from dysr_jax.train import check_config as check_train
 
 MOST: Final = 9999
 """Slots and channels: names of archs count slots in four digits."""
@@ -48,7 +46,7 @@ class SpaceConfig:
         for name, value in (("slots", self.slots), ("width", self.width)):
             if not 1 <= value <= MOST:
                 raise InputError(f"space.{name} {value}: allowed is 1 to {MOST}")
-        return uniform(
+        return uniform_space(
             slots=self.slots,
             width=self.width,
             scale=self.scale,
@@ -74,6 +72,8 @@ class RunConfig:
     """Devices to use, 0 for all."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """Compute dtype; `auto` is bfloat16 on accelerators and float32 on the CPU."""
+    layers: str = XLA
+    """The registered layer backend that computes convolutions while the run trains, searches and measures."""
 
     def __post_init__(self) -> None:
         normalise(self)
@@ -97,8 +97,8 @@ PRESETS: dict[str, RunConfig] = {
             random_archs=1,
             sampling="nested",
             distill=0.0,
-            colours=True,
-            tones=0.5,
+            channel_shuffle=True,
+            color_jitter=0.5,
             noise=0.5,
             weight_decay=0.5,
             learning_rate=1e-3,
@@ -147,8 +147,9 @@ def check(config: RunConfig, devices: int) -> SearchSpace:
         raise InputError(f"seed {config.seed}: allowed is 0 to {MAX_SEED}")
     space = config.space.build()
     check_pipeline(config.data)
-    check_train(config.train, devices)
-    check_search(config.search, space)
+    config.train.check_devices(devices)
+    config.search.check_space(space)
+    backend(config.layers)
     return space
 
 

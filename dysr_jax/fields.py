@@ -8,7 +8,7 @@ import operator
 import os
 import types
 import typing
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -34,6 +34,18 @@ def normalise(config: Any, prefix: str = "") -> None:
     for name, hint in typing.get_type_hints(type(config)).items():
         value = getattr(config, name)
         object.__setattr__(config, name, typed(hint, value, f"{prefix}{name}"))
+
+
+def check_each(config: Any, prefix: str, names: str, allowed: Callable[[Any], bool], needed: str) -> None:
+    """Refuse a value that is not `allowed`, in any of the fields `names` (split at blanks); None passes.
+
+    Raises:
+        InputError: `{prefix}{name} must be {needed}, got {value}`.
+    """
+    for name in names.split():
+        value = getattr(config, name)
+        if value is not None and not allowed(value):
+            raise InputError(f"{prefix}{name} must be {needed}, got {value!r}")
 
 
 def from_dict(kind: type[T], fields: Any, where: str | os.PathLike[str]) -> T:
@@ -62,6 +74,8 @@ def typed(hint: Any, value: Any, where: str) -> Any:
     if hasattr(value, "tolist"):  # of NumPy or JAX
         value = value.tolist()
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is types.UnionType and arguments[1:] == (types.NoneType,):  # X | None: None is "not given"
+        return None if value is None else typed(arguments[0], value, where)
     if origin is Literal:
         if value in arguments:
             return value

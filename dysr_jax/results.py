@@ -15,9 +15,9 @@ from dysr_jax.model import (
     Arch,
     SearchSpace,
     ensemble_weight_bytes,
-    largest,
+    largest_arch,
     parse_arch,
-    size,
+    space_size,
     union_weight_bytes,
 )
 from dysr_jax.search import LatencyTable, Record, SharingPoint, candidates_per_second, pareto, predict
@@ -42,7 +42,7 @@ def pareto_json(
     """
     space = bundle.space
     archs = [member.arch for member in bundle.members]
-    slowest = float(predict(table, space, np.array([largest(space)]))[0])
+    slowest = float(predict(table, space, np.array([largest_arch(space)]))[0])
     latency = np.array([member.latency_ms for member in bundle.members])
     quality = np.array([member.psnr_y for member in bundle.members])
     reference = (slowest, bundle.bicubic_psnr_y)
@@ -51,7 +51,7 @@ def pareto_json(
         "scale": space.scale,
         "device": bundle.device,
         "frame": list(bundle.frame),
-        "space_size": size(space),
+        "space_size": space_size(space),
         "bicubic_psnr_y": bundle.bicubic_psnr_y,
         "evaluated": len(records),
         "candidates_per_second": candidates_per_second(records),

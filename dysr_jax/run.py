@@ -29,33 +29,33 @@ from dysr_jax.data import (
 from dysr_jax.device import device_name, memory_bytes
 from dysr_jax.errors import InputError
 from dysr_jax.model import (
-    SUPERNET,
+    SUPERNET_FILE,
     Params,
     Supernet,
     compute_dtype,
     init_params,
     load_supernet,
     make_supernet,
-    size,
-    to_bytes,
+    params_to_bytes,
+    space_size,
 )
 from dysr_jax.report import compare, format_count, summarise, write_comparison, write_run_figures
 from dysr_jax.report.html import write_report
 from dysr_jax.results import pareto_json
 from dysr_jax.rundir import agree, open_run
 from dysr_jax.search import (
-    WEIGHTS,
+    SWITCH_COST_WEIGHTS,
     LatencyTable,
     Patches,
     Record,
     branch_ms,
-    choose,
+    choose_members,
     device_table,
-    feasible,
-    front,
+    feasible_records,
+    front_records,
     grid_patches,
     load_table,
-    measure,
+    measure_members,
     save_table,
     search,
     sharing_curve,
@@ -100,16 +100,17 @@ def _begin(config: RunConfig, out: epath.PathLike, say: Say) -> _Job:
     mesh = parallel.device_mesh(config.devices)
     space = check(config, mesh.devices.size)
     config = with_groups(config, mesh.devices.size)
-    net = make_supernet(space, config.dtype)
+    net = make_supernet(space, config.dtype, layers=config.layers)
     images, validation = open_everywhere(config.data, space.scale)
     data, need = with_pipeline(config.data, images)
     config = dataclasses.replace(config, data=data)
     pooled = data.pipeline == "pool" and not config.weights
     training = load_everywhere(images) if pooled else images
     patches = grid_patches(validation, config.search.patches, config.search.patch)
-    if config.search.latency and not parallel.from_main(lambda: _has(out, "latency.json")):
-        key = table_key(space, compute_dtype(config.dtype), config.search.frame)
-        parallel.from_main(lambda: load_table(config.search.latency, key) and None)
+    given = config.search.latency
+    if given and not parallel.from_main(lambda: _has(out, "latency.json")):
+        key = table_key(space, compute_dtype(config.dtype), config.search.frame, layers=config.layers)
+        parallel.from_main(lambda: load_table(given, key) and None)
     if config.weights and not parallel.from_main(lambda: _has(out, "config.json")):
         parallel.everywhere(lambda: load_supernet(config.weights, space) and None)
     run = open_run(out, config)
@@ -121,7 +122,7 @@ def _latency_table(job: _Job) -> LatencyTable:
     or the device's.
     """
     config, own = job.config.search, job.run / "latency.json"
-    key = table_key(job.net.space, compute_dtype(job.config.dtype), config.frame)
+    key = table_key(job.net.space, compute_dtype(job.config.dtype), config.frame, layers=job.config.layers)
     if own.exists():
         return load_table(own, key)
     if config.latency:
@@ -145,13 +146,13 @@ def _latency_table(job: _Job) -> LatencyTable:
 
 def _write_results(job: _Job, params: Params, table: LatencyTable, records: list[Record]) -> None:
     """Bundle, figures, images and `pareto.json`, which is written last: a run that has it is finished."""
-    config, space, sharing = job.config.search, job.net.space, job.config.search.sharing
-    archs = choose(space, records, config)
+    config, space, sharing = job.config.search, job.net.space, job.config.search.switch_cost_weight
+    archs = choose_members(space, records, config)
     job.say(f"compiling {len(archs)} members of the front and measuring them again")
-    bundle = measure(job.net, params, archs, job.validation, config)
+    bundle = measure_members(job.net, params, archs, job.validation, config)
     save_bundle(job.run / "bundle", bundle, table_json(table))
-    weights = sorted({*WEIGHTS, sharing})
-    points = front(feasible(records, config))
+    weights = sorted({*SWITCH_COST_WEIGHTS, sharing})
+    points = front_records(feasible_records(records, config))
     curve = sharing_curve(space, points, members=config.members, weights=weights)
     write_run_figures(job.run / "figures", bundle, records, job.validation[0], curve, sharing=sharing)
     write_comparison(job.run, compare(bundle, job.validation[0]))
@@ -160,8 +161,8 @@ def _write_results(job: _Job, params: Params, table: LatencyTable, records: list
 
 def _write_supernet(job: _Job, params: Params) -> None:
     """The weights of all archs, for other searches and devices."""
-    with replacing(job.run / SUPERNET) as partial:
-        partial.write_bytes(to_bytes(params))
+    with replacing(job.run / SUPERNET_FILE) as partial:
+        partial.write_bytes(params_to_bytes(params))
 
 
 def _given_weights(job: _Job) -> Params | None:
@@ -192,7 +193,7 @@ def _train_and_search(job: _Job) -> None:
     """All phases: every process trains and evaluates, process 0 measures and writes."""
     config, space = job.config, job.net.space
     key_train, key_search = jax.random.split(jax.random.key(config.seed))
-    job.say(f"{len(job.validation)} images for validation; {format_count(size(space))} archs")
+    job.say(f"{len(job.validation)} images for validation; {format_count(space_size(space))} archs")
     table = LatencyTable(**parallel.from_main(lambda: dataclasses.asdict(_latency_table(job))))
     params = _given_weights(job) or _trained_weights(job, key_train, table)
     start = time.perf_counter()

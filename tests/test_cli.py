@@ -28,7 +28,7 @@ from dysr_jax.commands.parsing import COMMANDS
 from dysr_jax.config import to_dict
 from dysr_jax.data.degradation import downscale, upscale
 from dysr_jax.data.images.read import read_image, write_image
-from dysr_jax.model.space import uniform
+from dysr_jax.model.space import uniform_space
 from dysr_jax.rundir import open_run
 from dysr_jax.search.latency import LatencyTable, load_table, save_table, table_key
 
@@ -920,7 +920,7 @@ PLAIN = ["--train.random-archs", 1, "--train.distill", 0]
 @pytest.fixture
 def planted(tmp_path, tiny):
     """A latency table of the small config on this device, of costs that nobody would measure."""
-    space = uniform(slots=1, width=4, scale=2, branches=("id", "c3"))
+    space = uniform_space(slots=1, width=4, scale=2, branches=("id", "c3"))
     key = table_key(space, "float32", tiny.search.frame)
     table = LatencyTable(key, 100.0, {"c3": 30.0}, {"u2": 7.0}, {"id-u1": 100.0}, "in a test")
     path = tmp_path / "planted.json"

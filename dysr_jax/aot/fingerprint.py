@@ -15,7 +15,7 @@ from typing import Any, Final
 import jax
 
 from dysr_jax.device import device_name
-from dysr_jax.model import Branch
+from dysr_jax.model import Branch, LayerBackend
 
 Parts = dict[str, Any]
 """Of a key: values as JSON has them."""
@@ -103,11 +103,11 @@ def sources_digest() -> str | None:
     return digest.hexdigest()
 
 
-def branches_digest(branches: Iterable[Branch]) -> str | None:
-    """Of all code that branches run, without tracing them: the package's sources, and their options.
+def branches_digest(branches: Iterable[Branch | LayerBackend]) -> str | None:
+    """Of all code that branches and layer backends run, untraced: the package's sources, and their options.
 
     Returns:
-        None if that is not known: a branch's class, or the value of an option, is from elsewhere. The
+        None if that is not known: a class, or the value of an option, is from elsewhere. The
         digest of the lowered program serves then (`lowered_digest`).
     """
     sources, options = sources_digest(), []

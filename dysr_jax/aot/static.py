@@ -15,11 +15,13 @@ from dysr_jax.device import default_device
 from dysr_jax.model import (
     Arch,
     Branch,
+    LayerBackend,
     Output,
     Params,
-    Part,
+    StageProgram,
     Supernet,
     arch_params,
+    backend,
     compiler_options,
     frame_spec,
     lower_static,
@@ -59,18 +61,20 @@ def static_executable(
         "kept": net.kept,
         "arch": list(arch),
         "dtype": jnp.dtype(net.dtype).name,
+        "layers": net.layers,
         "batch": batch,
         "output": output,
         "options": compiler_options(),
     }
-    branches = [space.branches(slot)[index] for slot, index in enumerate(arch)]
+    runs: list[Branch | LayerBackend] = [backend(net.layers)]
+    runs += [space.branches(slot)[index] for slot, index in enumerate(arch)]
     arguments = (arch_params(params, space, arch), frame_spec(shape, batch))
-    return _executable(lower, key, branches, arguments, cache, compile_lowered)
+    return _executable(lower, key, runs, arguments, cache, compile_lowered)
 
 
 def stage_executable(
     net: Supernet,
-    part: Part,
+    part: StageProgram,
     *,
     output: Output = "device",
     cache: ExecutableCache | None = None,
@@ -83,17 +87,19 @@ def stage_executable(
         "width": net.space.width,
         "scale": net.space.scale,
         "dtype": jnp.dtype(net.dtype).name,
+        "layers": net.layers,
         "output": output,
         "options": exact_options(),
     }
-    branches = [] if part.branch is None else [part.branch]
-    return _executable(part.lower, key, branches, part.arguments, cache, compile_lowered, result=part.result)
+    runs: list[Branch | LayerBackend] = [backend(net.layers)]
+    runs += [] if part.branch is None else [part.branch]
+    return _executable(part.lower, key, runs, part.arguments, cache, compile_lowered, result=part.result)
 
 
 def _executable(
     lower: Callable[[], jax.stages.Lowered],
     key: Parts,
-    branches: Sequence[Branch],
+    runs: Sequence[Branch | LayerBackend],
     arguments: tuple[Any, ...],
     cache: ExecutableCache | None,
     compile_lowered: Compile,
@@ -104,7 +110,7 @@ def _executable(
     _start_convolutions(default_device())
     if cache is None:
         return compiled_executable(compile_lowered(lower()))
-    code = branches_digest(branches)
+    code = branches_digest(runs)
     if code is not None:
         key = key | {"code": code}
         return cache.get(key, arguments, lambda: compile_lowered(lower()), result=result)

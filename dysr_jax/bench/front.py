@@ -19,15 +19,15 @@ from dysr_jax.data import make_pairs, split_source
 from dysr_jax.device import device_name
 from dysr_jax.errors import InputError
 from dysr_jax.model import (
-    SUPERNET,
+    SUPERNET_FILE,
     Params,
     SearchSpace,
     Supernet,
     arch_names,
-    counts,
+    branch_counts,
     load_supernet,
     make_supernet,
-    size,
+    space_size,
     to_archs,
 )
 from dysr_jax.search import (
@@ -37,19 +37,19 @@ from dysr_jax.search import (
     Patches,
     Record,
     branch_ms,
-    feasible,
-    front,
+    feasible_records,
+    front_records,
     grid_patches,
     load_table,
     pareto,
     predict,
 )
 
-LIMIT: Final = 50_000
+MAX_ARCHS: Final = 50_000
 """Archs; on two CPU cores some 100 a second are evaluated."""
 
 
-class Everything(NamedTuple):
+class SpaceEvaluation(NamedTuple):
     """All archs of a space with their figures."""
 
     genes: np.ndarray
@@ -64,7 +64,7 @@ class Everything(NamedTuple):
 
 def evaluate_space(
     net: Supernet, params: Params, patches: Patches, table: LatencyTable, mesh: Mesh
-) -> Everything:
+) -> SpaceEvaluation:
     """Evaluate every arch as the search does.
 
     Args:
@@ -75,12 +75,14 @@ def evaluate_space(
         mesh: the devices.
 
     Raises:
-        InputError: the space has more than `LIMIT` archs.
+        InputError: the space has more than `MAX_ARCHS` archs.
     """
     space = net.space
-    if size(space) > LIMIT:
-        raise InputError(f"a space of {size(space):,} archs: allowed are up to {LIMIT:,}, to evaluate all")
-    limits = counts(space)
+    if space_size(space) > MAX_ARCHS:
+        raise InputError(
+            f"a space of {space_size(space):,} archs: allowed are up to {MAX_ARCHS:,}, to evaluate all"
+        )
+    limits = branch_counts(space)
     genes = np.indices(limits).reshape(len(limits), -1).T.astype(np.int32)
     evaluate = Evaluator(net, patches, mesh, costs=branch_ms(table, space))
     params = parallel.replicate(params, mesh)
@@ -88,7 +90,7 @@ def evaluate_space(
     start = time.perf_counter()
     quality = evaluate(params, genes)
     seconds = time.perf_counter() - start
-    return Everything(genes, quality, np.asarray(predict(table, space, genes)), seconds)
+    return SpaceEvaluation(genes, quality, np.asarray(predict(table, space, genes)), seconds)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,15 +123,15 @@ class FrontCheck:
         reached = [n for n, share in enumerate(shares, 1) if share >= 0.99]
         return {
             "device": self.device,
-            "space_size": size(self.space),
+            "space_size": space_size(self.space),
             "allowed": len(self.every),
             "evaluated": len(self.found),
             "hypervolume_share": shares[-1] if shares else 0.0,
             "evaluations_to_99": reached[0] if reached else None,
             "seconds": self.seconds,
-            "candidates_per_second": size(self.space) / self.seconds,
-            "true_front": _rows(front(self.every)),
-            "found_front": _rows(front(self.found)),
+            "candidates_per_second": space_size(self.space) / self.seconds,
+            "true_front": _rows(front_records(self.every)),
+            "found_front": _rows(front_records(self.found)),
         }
 
 
@@ -157,16 +159,16 @@ def bench_front(run: str | os.PathLike[str]) -> FrontCheck:
     place = epath.Path(run)
     config = _config(place)
     space = config.space.build()
-    net = make_supernet(space, config.dtype)
+    net = make_supernet(space, config.dtype, layers=config.layers)
     validation = make_pairs(split_source(config.data, space.scale)[1], space.scale)
     patches = grid_patches(validation, config.search.patches, config.search.patch)
-    params = load_supernet(config.weights or place / SUPERNET, space)
-    table = load_table(place / "latency.json", {})  # of whatever device the run was on
+    params = load_supernet(config.weights or place / SUPERNET_FILE, space)
+    table = load_table(place / "latency.json")  # of whatever device the run was on
     mesh = parallel.device_mesh(config.devices)
     all_archs = _records(space, evaluate_space(net, params, patches, table, mesh))
     archive = Archive(place / "archive.jsonl", write=False)
     seen = [all_archs[arch] for arch in archive.records]
-    every = feasible(list(all_archs.values()), config.search)
+    every = feasible_records(list(all_archs.values()), config.search)
     allowed = {record.arch for record in every}
     found = [record for record in seen if record.arch in allowed]
     seconds = sum(record.seconds for record in all_archs.values())
@@ -185,7 +187,7 @@ def _config(run: epath.Path) -> RunConfig:
     return from_dict(RunConfig, fields, path)
 
 
-def _records(space: SearchSpace, found: Everything) -> dict[tuple[int, ...], Record]:
+def _records(space: SearchSpace, found: SpaceEvaluation) -> dict[tuple[int, ...], Record]:
     """As the archive has them, each with its share of the time."""
     share = found.seconds / len(found.genes)
     figures = zip(

@@ -18,7 +18,16 @@ from dysr_jax.bench.torch import torch_device, without_torch
 from dysr_jax.config import RunConfig
 from dysr_jax.device import device_name
 from dysr_jax.errors import InputError
-from dysr_jax.model import Arch, Params, SearchSpace, init_params, mult_adds, sample, size, to_archs
+from dysr_jax.model import (
+    Arch,
+    Params,
+    SearchSpace,
+    arch_mult_adds,
+    init_params,
+    sample_archs,
+    space_size,
+    to_archs,
+)
 from dysr_jax.search import Evaluator, Patches, computed_share, grid_patches, nsga2
 from dysr_jax.timing import median_ms
 
@@ -50,7 +59,7 @@ def _row(name: str, case: Case, count: int, seconds: float, **more: Any) -> Row:
     """A method's row; `seconds` are of all `count` candidates."""
     rows, columns = case.patches.hr.shape[1:3]
     space = case.setup.net.space
-    each = statistics.mean(mult_adds(space, arch, (rows, columns)) for arch in case.archs(count))
+    each = statistics.mean(arch_mult_adds(space, arch, (rows, columns)) for arch in case.archs(count))
     flops = 2 * each * len(case.patches.lr) * count / seconds
     return {
         "name": name,
@@ -134,9 +143,9 @@ def _generation(space: SearchSpace, evaluated: Row, rounds: int) -> Row:
     count = evaluated["population"]
     state = nsga2.init(jax.random.key(0), operators, count)
     objectives = jax.random.uniform(jax.random.key(1), (2, count, 2))
-    state = nsga2.tell(state, state.genes, objectives[0])
+    state, _ = nsga2.tell(state, state.genes, objectives[0])
 
-    def generation() -> nsga2.State:
+    def generation() -> tuple[nsga2.State, nsga2.Metrics]:
         genes, asked = nsga2.ask(state, operators)
         return nsga2.tell(asked, genes, objectives[1])
 
@@ -205,15 +214,15 @@ def bench_search(
     if not populations:
         raise InputError("populations (): allowed is one or more")
     for count in populations:
-        if not 1 <= count <= size(space):
-            raise InputError(f"populations {count}: allowed is 1 to {size(space)}")
+        if not 1 <= count <= space_size(space):
+            raise InputError(f"populations {count}: allowed is 1 to {space_size(space)}")
     counts = patch_counts or sorted({max(1, search.patches // 4), search.patches})
     for name, least in (("patch_counts", min(counts)), ("compiled", compiled)):
         if least < 1:
             raise InputError(f"{name} {least}: allowed is 1 or more")
     params = init_params(jax.random.key(config.seed), space)
     most = max(*populations, compiled)
-    genes = np.asarray(sample(jax.random.key(config.seed + 1), space, (most,)))
+    genes = np.asarray(sample_archs(jax.random.key(config.seed + 1), space, (most,)))
     reason = _without_torch()
     baseline = None if reason else _load_baseline()
     rows: list[Row] = []

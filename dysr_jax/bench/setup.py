@@ -23,11 +23,11 @@ from dysr_jax.model import (
     Params,
     Supernet,
     frame_program,
-    largest,
+    largest_arch,
     make_supernet,
-    sample,
-    size,
-    smallest,
+    sample_archs,
+    smallest_arch,
+    space_size,
     to_archs,
 )
 from dysr_jax.search import Patches
@@ -61,8 +61,8 @@ def make_setup(config: RunConfig, rounds: int, archs: int = 0, option: str = "ar
     net = make_supernet(space, config.dtype)
     if not archs:
         return Setup(net, training, validation, [])
-    drawn = to_archs(space, sample(jax.random.key(config.seed), space, (archs - 2,)))
-    return Setup(net, training, validation, [smallest(space), *drawn, largest(space)])
+    drawn = to_archs(space, sample_archs(jax.random.key(config.seed), space, (archs - 2,)))
+    return Setup(net, training, validation, [smallest_arch(space), *drawn, largest_arch(space)])
 
 
 def compile_evaluation(net: Supernet, params: Params, patches: Patches, arch: Arch) -> Any:
@@ -108,4 +108,4 @@ def median_ratio(rows: Sequence[Row]) -> float:
 def describe_space(net: Supernet) -> str:
     """One line."""
     space = net.space
-    return f"{len(space.body)} slots, width {space.width}, x{space.scale}, {size(space):.3g} archs"
+    return f"{len(space.body)} slots, width {space.width}, x{space.scale}, {space_size(space):.3g} archs"

@@ -24,6 +24,7 @@ from dysr_jax.device import device_name
 from dysr_jax.errors import InputError
 from dysr_jax.fields import as_path
 from dysr_jax.model import (
+    XLA,
     Arch,
     Kept,
     Params,
@@ -31,15 +32,15 @@ from dysr_jax.model import (
     Supernet,
     arch_name,
     canonical_name,
-    compact,
+    compact_params,
     compute_dtype,
-    from_bytes,
     init_params,
     kept_branches,
     make_supernet,
+    params_from_bytes,
+    params_to_bytes,
     parse_arch,
     same_params,
-    to_bytes,
 )
 
 if TYPE_CHECKING:
@@ -72,6 +73,8 @@ class Bundle:
     """LR rows and columns that the latencies are for."""
     bicubic_psnr_y: float
     """Of bicubic upscaling, on the images of the members' PSNR-Y."""
+    layers: str = XLA
+    """The registered layer backend of `net`; a bundle from disk has the default one."""
 
     def __post_init__(self) -> None:
         if not self.members:
@@ -98,7 +101,7 @@ class Bundle:
     def net(self) -> Supernet:
         """The supernet over the compacted weights; bfloat16 becomes float32 on a CPU, which lacks it."""
         dtype = "auto" if self.dtype == "bfloat16" else self.dtype
-        return make_supernet(self.space, dtype, self.kept)
+        return make_supernet(self.space, dtype, self.kept, layers=self.layers)
 
     def member(self, name: str | None = None) -> Member:
         """The member of this name, however it is spelled; `fastest` or `best`, which is the default.
@@ -194,11 +197,12 @@ def make_bundle(
     return Bundle(
         space=net.space,
         members=tuple(sorted(members, key=lambda member: member.latency_ms)),
-        params=compact(params, net.space, [member.arch for member in members]),
+        params=compact_params(params, net.space, [member.arch for member in members]),
         dtype=jnp.dtype(net.dtype).name,
         device=device_name(),
         frame=frame,
         bicubic_psnr_y=bicubic_psnr_y,
+        layers=net.layers,
     )
 
 
@@ -228,7 +232,7 @@ def save_bundle(
         "steps": [step.as_json() for step in bundle.steps],
     }
     with replacing_directory(path) as partial:
-        (partial / WEIGHTS).write_bytes(to_bytes(bundle.params, dtype))
+        (partial / WEIGHTS).write_bytes(params_to_bytes(bundle.params, dtype))
         write_json(partial / LATENCY, latency)
         write_manifest(partial, manifest, (WEIGHTS, LATENCY))
 
@@ -249,12 +253,12 @@ def _members(space: SearchSpace, fields: list[dict[str, Any]]) -> tuple[Member, 
 def _params(content: bytes, space: SearchSpace, members: tuple[Member, ...]) -> Params:
     """The weights, held against the shapes that the members need."""
     try:
-        params = from_bytes(content)
+        params = params_from_bytes(content)
     except InputError as error:
         raise InputError(f"its weights, {WEIGHTS}: {error}") from None
     archs = [member.arch for member in members]
     whole = jax.eval_shape(lambda: init_params(jax.random.key(0), space))
-    needed = jax.eval_shape(lambda p: compact(p, space, archs), whole)
+    needed = jax.eval_shape(lambda p: compact_params(p, space, archs), whole)
     if jax.tree.map(jnp.shape, params) != jax.tree.map(lambda leaf: leaf.shape, needed):
         raise InputError("its weights are not those that its members need")
     return params

@@ -4,7 +4,7 @@ import dataclasses
 import math
 
 from dysr_jax.errors import InputError
-from dysr_jax.model import Arch, SearchSpace, arch_name, mult_adds, parameters, validate
+from dysr_jax.model import Arch, SearchSpace, arch_mult_adds, arch_name, arch_parameters, validate_arch
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +44,7 @@ def make_member(space: SearchSpace, arch: Arch, psnr_y: float, latency_ms: float
     Raises:
         InputError: an arch that the space does not have, or a latency that no frame has.
     """
-    arch = validate(space, arch)
+    arch = validate_arch(space, arch)
     if not latency_ms > 0.0:
         raise InputError(f"latency_ms {latency_ms!r}: must be above 0")
     return Member(
@@ -53,6 +53,6 @@ def make_member(space: SearchSpace, arch: Arch, psnr_y: float, latency_ms: float
         psnr_y=psnr_y,
         latency_ms=latency_ms,
         fps=1e3 / latency_ms,
-        params=parameters(space, arch),
-        macs=mult_adds(space, arch),
+        params=arch_parameters(space, arch),
+        macs=arch_mult_adds(space, arch),
     )

@@ -10,7 +10,7 @@ from dysr_jax.data import Pair, upscale
 from dysr_jax.metrics import psnr_y
 from dysr_jax.report.plots import pareto_figure, samples_figure, sharing_figure
 from dysr_jax.runtime import Bank
-from dysr_jax.search import Record, SharingPoint, front
+from dysr_jax.search import Record, SharingPoint, front_records
 
 
 def _samples(bundle: Bundle, pair: Pair) -> dict[str, np.ndarray]:
@@ -51,7 +51,7 @@ def write_run_figures(
     pareto_figure(
         place / "pareto.png",
         records,
-        front(records),
+        front_records(records),
         bundle.members,
         bicubic_psnr_y=bundle.bicubic_psnr_y,
         device=f"{bundle.device}, LR frame {columns}x{rows}, scale {bundle.space.scale}",

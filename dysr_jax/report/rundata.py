@@ -221,7 +221,7 @@ def read_run(
         lambda: read_curves(run / "tensorboard"),
         "the weights were given, nothing was trained" if config.weights else "no tensorboard/",
     )
-    table = reader.part("latency table", TABLE, lambda: load_table(run / TABLE, {}), f"no {TABLE}")
+    table = reader.part("latency table", TABLE, lambda: load_table(run / TABLE), f"no {TABLE}")
     candidates = reader.part("candidates", ARCHIVE, lambda: _candidates(run, space, config), f"no {ARCHIVE}")
     results = reader.part(
         "members",

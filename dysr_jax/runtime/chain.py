@@ -25,11 +25,11 @@ from dysr_jax.errors import InputError
 from dysr_jax.model import (
     Arch,
     Kernels,
-    Key,
     Output,
     Params,
-    Part,
     Shape,
+    StageKey,
+    StageProgram,
     Supernet,
     branch_part,
     check_output,
@@ -37,7 +37,7 @@ from dysr_jax.model import (
     head_part,
     held_branches,
     not_kept,
-    validate,
+    validate_arch,
 )
 from dysr_jax.runtime.executable_lru import Entry, check_batch, check_frame, check_shape
 from dysr_jax.threads import in_threads
@@ -118,23 +118,23 @@ class Stages:
         self._net = net
         self._output = output
         self._cache = cache
-        self._entries: dict[Key, Entry] = {}
+        self._entries: dict[StageKey, Entry] = {}
 
     def __len__(self) -> int:
         """How many are ready."""
         return len(self._entries)
 
-    def add(self, parts: Sequence[Part]) -> None:
+    def add(self, parts: Sequence[StageProgram]) -> None:
         """Compile or load what is not there yet, in threads."""
         missing = {part.key: part for part in parts if part.key not in self._entries}
         entries = in_threads(self._entry, list(missing.values()))
         self._entries.update(zip(missing, entries, strict=True))
 
-    def _entry(self, part: Part) -> Entry:
+    def _entry(self, part: StageProgram) -> Entry:
         executable = stage_executable(self._net, part, output=self._output, cache=self._cache)
         return Entry(executable, workspace_bytes(executable.compiled, tree_bytes(part.kernels)))
 
-    def link(self, part: Part) -> Link:
+    def link(self, part: StageProgram) -> Link:
         """The executable of a part that was added, over the part's kernels."""
         return Link(self._entries[part.key].executable, part.kernels)
 
@@ -201,7 +201,7 @@ class Chain:
         Raises:
             InputError: an arch that the space does not have.
         """
-        return changed(validate(self.net.space, old), validate(self.net.space, new))
+        return changed(validate_arch(self.net.space, old), validate_arch(self.net.space, new))
 
     def prepare(self, shape: tuple[int, int], *, batch: int | None = None, warm_up: bool = True) -> None:
         """Compile all that any arch needs for a frame shape, in threads; or load it from the cache.
@@ -248,7 +248,7 @@ class Chain:
         try:
             return plan.switch(arch)
         except (KeyError, TypeError, ValueError):  # what is wrong costs time only where it is
-            checked = validate(self.net.space, arch)
+            checked = validate_arch(self.net.space, arch)
         for slot, index in enumerate(checked):
             if index not in self.branches[slot]:
                 raise not_kept(self.net.space, slot, index)

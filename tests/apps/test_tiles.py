@@ -13,12 +13,12 @@ from dysr_jax.apps.tiles import plan, receptive_radius, spans, upscale_frame
 from dysr_jax.bundle.bundle import make_bundle, make_member
 from dysr_jax.model.branches import BODY
 from dysr_jax.model.programs import make_supernet
-from dysr_jax.model.space import parse_arch, uniform
+from dysr_jax.model.space import parse_arch, uniform_space
 from dysr_jax.model.upsamplers import UPSAMPLERS
 from dysr_jax.runtime.bank import Bank
 
 SCALE = 2
-SPACE = uniform(slots=3, width=4, scale=SCALE)
+SPACE = uniform_space(slots=3, width=4, scale=SCALE)
 RADII = {
     "3id-u1": 2,
     "c5-id-s3-u1": 5,

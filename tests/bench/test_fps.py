@@ -17,11 +17,11 @@ from dysr_jax.device import host_memory
 from dysr_jax.errors import InputError
 from dysr_jax.model import programs
 from dysr_jax.model.programs import compile_static, make_supernet
-from dysr_jax.model.space import uniform
+from dysr_jax.model.space import uniform_space
 from dysr_jax.model.supernet import arch_params, init_params
 from dysr_jax.report.tables import bench_table
 
-SPACE = uniform(slots=2, width=4, scale=2, branches=("id", "s3", "c3", "r1", "a1", "bh"))
+SPACE = uniform_space(slots=2, width=4, scale=2, branches=("id", "s3", "c3", "r1", "a1", "bh"))
 ARCHS = [(0, 5, 0), (4, 1, 1)]
 QUICK = {"outputs": (36, 18), "rounds": 2, "seconds": 0.05}
 

@@ -18,7 +18,7 @@ from dysr_jax.report.rundata import read_run
 from dysr_jax.results import predictions
 from dysr_jax.runtime.trace import FrameRecord, Trace
 from dysr_jax.search.latency import load_table, predict
-from dysr_jax.search.members import front
+from dysr_jax.search.members import front_records
 
 RESULTS = pathlib.Path(__file__).parents[2] / "experiments" / "results"
 SWITCH, STEADY = RESULTS / "switch_quickstart_cpu.json", RESULTS / "steady_quickstart_cpu.json"
@@ -62,7 +62,7 @@ def test_the_front_is_the_searchs(tiny_run):
     found = read_run(tiny_run.path).candidates
     archs = [
         record.arch
-        for record in front(Archive(tiny_run.path / "archive.jsonl", write=False).records.values())
+        for record in front_records(Archive(tiny_run.path / "archive.jsonl", write=False).records.values())
     ]
     assert found.genes[found.front].tolist() == [list(arch) for arch in archs]
 

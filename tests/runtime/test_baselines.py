@@ -14,7 +14,7 @@ from dysr_jax.bench.switch.reload import Shelf, write_shelf
 from dysr_jax.bench.switch.servers import STRATEGIES
 from dysr_jax.errors import InputError
 from dysr_jax.model.sharing import ensemble_weight_bytes, union_weight_bytes
-from dysr_jax.model.space import parameters
+from dysr_jax.model.space import arch_parameters
 from dysr_jax.runtime.bank import Bank
 
 SHAPE = (6, 8)
@@ -130,7 +130,7 @@ def test_weights_that_are_resident(servers, three_members):
     space, archs = three_members.space, [member.arch for member in three_members.members]
     weights = {name: server.memory().weights for name, server in servers.items()}
     shared = union_weight_bytes(space, archs)
-    largest = 4 * max(parameters(space, arch) for arch in archs)
+    largest = 4 * max(arch_parameters(space, arch) for arch in archs)
     ensemble = ensemble_weight_bytes(space, archs)
     assert largest < shared < ensemble
     assert weights == {
@@ -170,7 +170,7 @@ def test_a_shelf_holds_what_members_read(shelf, three_members):
     for member in three_members.members:
         own = shelf.own(member.name)
         count = sum(leaf.size for leaf in jax.tree.leaves(own))
-        assert count == parameters(three_members.space, member.arch) == member.params
+        assert count == arch_parameters(three_members.space, member.arch) == member.params
     jax.tree.map(np.testing.assert_array_equal, shelf.bundle().params, three_members.params)
 
 

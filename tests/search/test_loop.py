@@ -11,7 +11,7 @@ import pytest
 from dysr_jax import parallel
 from dysr_jax.errors import InputError
 from dysr_jax.model.programs import make_supernet
-from dysr_jax.model.space import SearchSpace, arch_name, size, to_archs, uniform
+from dysr_jax.model.space import SearchSpace, arch_name, space_size, to_archs, uniform_space
 from dysr_jax.search import loop, nsga2, resume
 from dysr_jax.search.archive import Archive, Record
 from dysr_jax.search.config import SearchConfig
@@ -20,7 +20,7 @@ from dysr_jax.search.latency import LatencyTable, predict
 from dysr_jax.search.loop import candidates_per_second, check_config, search
 from dysr_jax.search.patches import Patches
 
-SPACE = uniform(slots=2, width=4, scale=2, branches=("id", "s3", "c3", "r1"))
+SPACE = uniform_space(slots=2, width=4, scale=2, branches=("id", "s3", "c3", "r1"))
 NET = make_supernet(SPACE, "float32")
 TABLE = LatencyTable({}, 0.5, {"s3": 0.25, "c3": 0.5, "r1": 1.0}, {"u2": 0.125}, {}, "")
 CONFIG = SearchConfig(population=6, generations=5, patches=2, patch=8, frame=(8, 8), rounds=1)
@@ -86,7 +86,7 @@ def archs_of(lines):
 def test_no_arch_is_evaluated_twice(problem, tmp_path, dispatches):
     archive = run_search(problem, tmp_path)
     archs = archs_of(content(tmp_path))
-    assert CONFIG.population < len(archs) == len(set(archs)) <= size(SPACE)
+    assert CONFIG.population < len(archs) == len(set(archs)) <= space_size(SPACE)
     assert list(archive.records) == archs
     assert sum(map(len, dispatches)) == len(archs)
     assert set.union(*dispatches) == set(archs)
@@ -149,9 +149,9 @@ def test_a_population_as_large_as_the_space(problem, tmp_path, monkeypatch):
             return genes.sum(1).astype(float)
 
     monkeypatch.setattr(loop, "Evaluator", lambda *_, **__: Sum())
-    assert size(small) == CONFIG.population
+    assert space_size(small) == CONFIG.population
     archive = run_search(problem, tmp_path, net=make_supernet(small, "float32"))
-    assert len(archs_of(content(tmp_path))) == len(archive.records) == size(small)
+    assert len(archs_of(content(tmp_path))) == len(archive.records) == space_size(small)
 
 
 @pytest.mark.parametrize(
@@ -239,7 +239,7 @@ class Formula:
         return (20 + rows.sum(1) + 0.1 * np.sin(rows @ [1.0, 2.0, 3.0, 5.0])).astype(np.float32)
 
 
-WIDER = uniform(slots=3, width=4, scale=2, branches=("id", "s3", "c3", "r1"))
+WIDER = uniform_space(slots=3, width=4, scale=2, branches=("id", "s3", "c3", "r1"))
 WIDER_NET = make_supernet(WIDER, "float32")
 
 

@@ -16,7 +16,14 @@ from pymoo.operators.survival.rank_and_crowding.classes import RankAndCrowding
 from pymoo.operators.survival.rank_and_crowding.metrics import calc_crowding_distance
 from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
 
-from dysr_jax.model.space import counts, largest, size, smallest, to_archs, uniform
+from dysr_jax.model.space import (
+    branch_counts,
+    largest_arch,
+    smallest_arch,
+    space_size,
+    to_archs,
+    uniform_space,
+)
 from dysr_jax.search import nsga2
 
 ROWS = 24
@@ -54,7 +61,7 @@ def test_is_duplicate_in_population_or_earlier(genes, population):
 # --- ask and tell -----------------------------------------------------------------------------------
 
 POPULATION = 16
-SPACE = uniform(slots=4, width=4, scale=2, branches=("id", "s3", "c3", "r1"))
+SPACE = uniform_space(slots=4, width=4, scale=2, branches=("id", "s3", "c3", "r1"))
 OPERATORS = nsga2.Operators(SPACE)
 
 
@@ -78,8 +85,8 @@ def test_init_has_the_extremes_and_no_duplicate(seed):
     genes = nsga2.init(jax.random.key(seed), OPERATORS, POPULATION).genes
     archs = to_archs(SPACE, genes)
     assert len(archs) == POPULATION
-    assert smallest(SPACE) in archs
-    assert largest(SPACE) in archs
+    assert smallest_arch(SPACE) in archs
+    assert largest_arch(SPACE) in archs
     assert distinct(genes)
 
 
@@ -168,7 +175,7 @@ def test_untold_rows_never_survive():
 
 # --- constraints ------------------------------------------------------------------------------------
 
-ALL = np.stack([axis.ravel() for axis in np.indices(counts(SPACE))], 1).astype(np.int32)
+ALL = np.stack([axis.ravel() for axis in np.indices(branch_counts(SPACE))], 1).astype(np.int32)
 survive = jax.jit(lambda state, objectives, violation: nsga2.tell(state, ALL[:ROWS], objectives, violation))
 
 
@@ -252,8 +259,8 @@ def test_the_tournament_prefers_rank_then_crowding():
 
 # --- a problem whose front is known -----------------------------------------------------------------
 
-LARGE = uniform(slots=5, width=4, scale=2, branches=("id", "s3", "c3", "r1"))
-WEIGHT = np.random.default_rng(0).uniform(0.5, 1.5, (len(LARGE.slots), max(counts(LARGE))))
+LARGE = uniform_space(slots=5, width=4, scale=2, branches=("id", "s3", "c3", "r1"))
+WEIGHT = np.random.default_rng(0).uniform(0.5, 1.5, (len(LARGE.slots), max(branch_counts(LARGE))))
 REFERENCE = np.array([20.0, 1.0])
 GENERATIONS, EACH = 25, 40
 
@@ -275,7 +282,7 @@ def hypervolume(values):
 
 @functools.cache
 def all_archs():
-    return np.stack([axis.ravel() for axis in np.indices(counts(LARGE))], 1)
+    return np.stack([axis.ravel() for axis in np.indices(branch_counts(LARGE))], 1)
 
 
 @functools.cache
@@ -305,7 +312,7 @@ def test_hypervolume_never_falls(seed):
 @pytest.mark.parametrize("seed", SEEDS)
 def test_finds_the_true_front(seed):
     values = problem(all_archs())
-    assert len(values) == size(LARGE) > 2 * EACH * GENERATIONS
+    assert len(values) == space_size(LARGE) > 2 * EACH * GENERATIONS
     truth = {tuple(row) for row in values[pymoo_rank(values) == 0].tolist()}
     last = evolve(seed)[-1]
     assert {tuple(row) for row in last.objectives[last.rank == 0].tolist()} == truth
@@ -314,7 +321,7 @@ def test_finds_the_true_front(seed):
 @pytest.mark.parametrize("seed", SEEDS)
 def test_beats_random_search_at_equal_evaluations(seed):
     generations = 10
-    draws = np.random.default_rng(seed).choice(size(LARGE), EACH * generations, replace=False)
+    draws = np.random.default_rng(seed).choice(space_size(LARGE), EACH * generations, replace=False)
     by_chance = hypervolume(problem(all_archs()[draws]))
     assert hypervolume(evolve(seed)[generations - 1].objectives) > by_chance
 

@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dysr_jax.model.branches import BODY, Identity
-from dysr_jax.model.space import SearchSpace, counts, uniform
-from dysr_jax.search.schedule import Plan, body_branches, deal, make_schedule, mult_add_costs
+from dysr_jax.model.space import SearchSpace, branch_counts, uniform_space
+from dysr_jax.search.schedule import Plan, body_branches, make_schedule, mult_add_costs, partition
 
-UNIFORM = uniform(slots=4, width=4, scale=2, branches=("id", "s3", "c3"))
+UNIFORM = uniform_space(slots=4, width=4, scale=2, branches=("id", "s3", "c3"))
 MIXED = SearchSpace((("c3", "id"), ("r1",), ("id", "c5", "s3"), ("id",)), ("u1", "u2"), 4, 2)
 checked = settings(max_examples=80)
 
@@ -19,7 +19,7 @@ def populations(draw, least=1):
     space = draw(st.sampled_from([UNIFORM, MIXED]))
     seed, size = draw(st.integers(0, 999)), draw(st.integers(least, 20))
     rng = np.random.default_rng(seed)
-    genes = rng.integers(0, counts(space), (size, len(space.slots))).astype(np.int32)
+    genes = rng.integers(0, branch_counts(space), (size, len(space.slots))).astype(np.int32)
     if draw(st.booleans()):  # as converged populations are: many share a beginning
         genes[:, : rng.integers(0, 4)] = 0
     return space, genes
@@ -94,7 +94,7 @@ def test_identities_are_no_branches_to_run():
 def test_deal_gives_everyone_to_one_hand(population, hands, room):
     space, genes = population
     most = -(-len(genes) // hands) + room
-    dealt = deal(mult_add_costs(space), genes, hands, most)
+    dealt = partition(mult_add_costs(space), genes, hands, most)
     assert len(dealt) == hands
     assert max(map(len, dealt)) <= most
     assert sorted(np.concatenate(dealt).tolist()) == list(range(len(genes)))
@@ -102,13 +102,13 @@ def test_deal_gives_everyone_to_one_hand(population, hands, room):
 
 @pytest.mark.parametrize("hands", [2, 4])
 def test_deal_gives_like_work_where_the_archs_differ(hands):
-    space = uniform(slots=6, width=16, scale=2, branches=("id", "c3", "r2"), upsamplers=("u1",))
+    space = uniform_space(slots=6, width=16, scale=2, branches=("id", "c3", "r2"), upsamplers=("u1",))
     rng = np.random.default_rng(0)
-    genes = rng.integers(0, counts(space), (256, 7)).astype(np.int32)
+    genes = rng.integers(0, branch_counts(space), (256, 7)).astype(np.int32)
     genes[:128, 1:] = 0  # half of them do next to nothing
     cost = {"c3": 2304, "r2": 4 * 2304}  # multiply-adds a pixel, and 1728 for the upsampler
     work = []
-    for hand in deal(mult_add_costs(space), genes, hands, 256):
+    for hand in partition(mult_add_costs(space), genes, hands, 256):
         prefixes = {
             what[:length]
             for what in (work_of(space, arch)[:-1] for arch in genes[hand].tolist())

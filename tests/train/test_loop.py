@@ -14,7 +14,7 @@ from dysr_jax.data.grain_stream import Stream
 from dysr_jax.data.pool import build_pool
 from dysr_jax.data.training import TrainingImages
 from dysr_jax.errors import InputError
-from dysr_jax.model.space import uniform
+from dysr_jax.model.space import uniform_space
 from dysr_jax.model.supernet import Supernet
 from dysr_jax.train import loop
 from dysr_jax.train.checkpoint import Checkpoints
@@ -22,7 +22,7 @@ from dysr_jax.train.config import TrainConfig
 from dysr_jax.train.state import init_state
 
 CONFIG = TrainConfig(steps=12, batch=2, chunk=3, warmup=1, checkpoint_chunks=1)
-SPACE = uniform(slots=1, width=4, scale=2, branches=("id", "c3"), upsamplers=("u1",))
+SPACE = uniform_space(slots=1, width=4, scale=2, branches=("id", "c3"), upsamplers=("u1",))
 
 
 @pytest.fixture(scope="module")

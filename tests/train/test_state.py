@@ -9,7 +9,7 @@ import optax
 import pytest
 from jax.flatten_util import ravel_pytree
 
-from dysr_jax.model.space import uniform
+from dysr_jax.model.space import uniform_space
 from dysr_jax.train.config import TrainConfig
 from dysr_jax.train.state import _schedule, apply_gradients, init_state, to_pytrees, to_vectors
 
@@ -18,7 +18,7 @@ CONFIG = TrainConfig(steps=8, warmup=2, clip=0.5, learning_rate=1e-2, schedule="
 
 @pytest.fixture(scope="module")
 def state():
-    space = uniform(slots=2, width=4, scale=2, branches=("id", "c3", "bq"))
+    space = uniform_space(slots=2, width=4, scale=2, branches=("id", "c3", "bq"))
     fresh = init_state(jax.random.key(0), space, CONFIG)
     return dataclasses.replace(fresh, ema=jax.tree.map(lambda x: x + 1.0, fresh.params))
 

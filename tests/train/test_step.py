@@ -11,7 +11,7 @@ import pytest
 from dysr_jax import parallel
 from dysr_jax.data.examples import Pair
 from dysr_jax.data.pool import build_pool
-from dysr_jax.model.space import largest, uniform
+from dysr_jax.model.space import largest_arch, uniform_space
 from dysr_jax.model.supernet import Supernet, arch_params
 from dysr_jax.train.config import TrainConfig
 from dysr_jax.train.state import apply_gradients, init_state, to_vectors
@@ -22,7 +22,7 @@ CONFIG = TrainConfig(steps=6, batch=2, groups=4, chunk=3, warmup=1, learning_rat
 
 @pytest.fixture(scope="module")
 def space():
-    return uniform(slots=1, width=4, scale=2, branches=("id", "s3", "c3", "a1"))
+    return uniform_space(slots=1, width=4, scale=2, branches=("id", "s3", "c3", "a1"))
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,7 @@ def one_device_by_patch(space, pool):
 @pytest.mark.parametrize(("config", "shape"), [(CONFIG, (1, 3)), (BY_PATCH, (1, 2, 3))])
 def test_groups_differ_in_archs_and_patches(space, pool, config, shape):
     """What makes the next test one: every device trains something else."""
-    space = uniform(slots=2, width=4, scale=2, branches=("id", "s3", "c3", "a1"))
+    space = uniform_space(slots=2, width=4, scale=2, branches=("id", "s3", "c3", "a1"))
     (lr, _), archs = drawn(jax.random.key(1), pool, Supernet(space), config, jnp.arange(4))
     assert archs.shape == (4, *shape)
     assert len({arch.tobytes() for arch in np.asarray(archs)}) > 1
@@ -91,7 +91,7 @@ def test_n_devices_make_the_step_of_one(space, pool, mode, request):
 def test_the_largest_only_moves_what_the_largest_reads(space, pool, one_device_by_patch):
     """In a space where it reads a part: with other archs, more moves."""
     before = fresh_state(space, BY_PATCH).params
-    read = arch_params(before, space, largest(space))
+    read = arch_params(before, space, largest_arch(space))
     others = {"depthwise", "pointwise", "pointwise_bias", "conv", "conv_bias"}
     assert read["slot00"].keys() == before["slot00"].keys() - others
     config = dataclasses.replace(BY_PATCH, largest_steps=3)
@@ -149,7 +149,7 @@ def test_training_lowers_the_loss(space, pool):
     assert loss[-5:].mean() < loss[:5].mean()
 
 
-SPREAD = uniform(slots=6, width=4, scale=2, branches=("id", "s3", "c3", "a1"), upsamplers=("u1",))
+SPREAD = uniform_space(slots=6, width=4, scale=2, branches=("id", "s3", "c3", "a1"), upsamplers=("u1",))
 COSTS = np.array([[0.0, 1.0, 3.0, 10.0]] * 6 + [[0.0] * 4])
 
 

@@ -25,7 +25,14 @@ from dysr_jax.aot import (
 )
 from dysr_jax.bundle import Bundle
 from dysr_jax.errors import InputError
-from dysr_jax.model import Params, Supernet, compact, compile_static, from_bytes, to_bytes
+from dysr_jax.model import (
+    Params,
+    Supernet,
+    compact_params,
+    compile_static,
+    params_from_bytes,
+    params_to_bytes,
+)
 from dysr_jax.runtime import FrameShape
 
 SHARED: Final = "shared.safetensors"
@@ -46,12 +53,12 @@ class Shelf:
 
     def bundle(self) -> Bundle:
         """The members with the weights that they share, read from disk."""
-        params = from_bytes((self.folder / SHARED).read_bytes())
+        params = params_from_bytes((self.folder / SHARED).read_bytes())
         return dataclasses.replace(self.members, params=params)
 
     def own(self, member: str) -> Params:
         """A member's own weights, cut out and shared with no other, read from disk to the device."""
-        return jax.device_put(from_bytes(self.file(member).read_bytes()))
+        return jax.device_put(params_from_bytes(self.file(member).read_bytes()))
 
     def net(self, member: str) -> Supernet:
         """The network that holds one member's weights and no other's."""
@@ -77,10 +84,10 @@ def write_shelf(folder: pathlib.Path, bundle: Bundle, names: Sequence[str]) -> S
     members = tuple(bundle.member(name) for name in names)
     space, archs = bundle.space, [member.arch for member in members]
     shelf = Shelf(folder, dataclasses.replace(bundle, members=members, params={}))
-    (folder / SHARED).write_bytes(to_bytes(compact(bundle.params, space, archs)))
+    (folder / SHARED).write_bytes(params_to_bytes(compact_params(bundle.params, space, archs)))
     for member in members:
-        own = compact(bundle.params, space, [member.arch])
-        shelf.file(member.name).write_bytes(to_bytes(own))
+        own = compact_params(bundle.params, space, [member.arch])
+        shelf.file(member.name).write_bytes(params_to_bytes(own))
     return shelf
 
 

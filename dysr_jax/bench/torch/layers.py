@@ -23,7 +23,7 @@ from dysr_jax.model import (
     SearchSpace,
     Separable,
     SubPixel,
-    cut_all,
+    cut_kernels,
     slot_name,
 )
 
@@ -67,7 +67,7 @@ class Place:
         """What a branch reads, cut out of what its slot stores."""
         specs = branch.reads(space.width, space.scale)
         stored = params[slot_name(space, slot)] if specs else {}
-        kernels = {k: np.asarray(v) for k, v in cut_all(stored, specs).items()}
+        kernels = {k: np.asarray(v) for k, v in cut_kernels(stored, specs).items()}
         if isinstance(branch, SubPixel):
             kernels = _channel_major(kernels, space.scale)
         return self.weights(kernels)

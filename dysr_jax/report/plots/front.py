@@ -18,7 +18,7 @@ from etils import epath
 from dysr_jax.atomic import replacing
 from dysr_jax.bench import FrontCheck
 from dysr_jax.bundle import Member
-from dysr_jax.search import Record, SearchConfig, SharingPoint, front, violation
+from dysr_jax.search import Record, SearchConfig, SharingPoint, front_records, violation
 
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#999999"
 """From the colour-blind safe palette of Okabe & Ito 2008."""
@@ -178,7 +178,7 @@ def constraints_figure(searches: Mapping[str, Sequence[Record]], config: SearchC
 
     Args:
         searches: title to records.
-        config: with the bounds, `max_latency_ms` and `min_psnr_y`; 0 is none.
+        config: with the bounds, `max_latency_ms` and `min_psnr_y`.
     """
     from matplotlib.figure import Figure
 
@@ -192,7 +192,7 @@ def constraints_figure(searches: Mapping[str, Sequence[Record]], config: SearchC
             label = f"{'within' if chosen is within else 'outside'} ({len(chosen)})"
             points = [r.latency_ms for r in chosen], [r.psnr_y for r in chosen]
             axes.scatter(*points, s=8, color=colour, label=label)
-        best = front(within)
+        best = front_records(within)
         latency, quality = [r.latency_ms for r in best], [r.psnr_y for r in best]
         axes.step(latency, quality, where="post", color=BLUE, label=f"front within ({len(best)})")
         if config.max_latency_ms:
@@ -299,8 +299,8 @@ def truth_figure(check: FrontCheck) -> Any:
     left, right = figure.subplots(1, 2, width_ratios=[3, 2])
     _scatter(left, check.every, GREY, f"every arch ({len(check.every):,})", size=3)
     _scatter(left, check.found, ORANGE, f"seen by the search ({len(check.found):,})", size=8)
-    _steps(left, front(check.every), "black", "true front", 4.0)
-    _steps(left, front(check.found), BLUE, "front of the search", 1.5)
+    _steps(left, front_records(check.every), "black", "true front", 4.0)
+    _steps(left, front_records(check.found), BLUE, "front of the search", 1.5)
     left.set_xlabel("predicted latency, ms a frame")
     left.set_ylabel("PSNR-Y on the validation patches, dB")
     left.legend(fontsize=8, loc="lower right")

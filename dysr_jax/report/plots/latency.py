@@ -11,7 +11,7 @@ import numpy as np
 
 from dysr_jax.bench import Profile
 from dysr_jax.report.plots.front import BLUE, GREY, ORANGE, save_figure
-from dysr_jax.search import deal
+from dysr_jax.search import partition
 
 _MARKS: Final = (("o", BLUE), ("D", ORANGE))
 """Shape and colour of each group."""
@@ -67,7 +67,7 @@ def dealing_figure(costs: np.ndarray, genes: np.ndarray, devices: int) -> Any:
     """
     from matplotlib.figure import Figure
 
-    hands = deal(costs, genes, devices, len(genes))
+    hands = partition(costs, genes, devices, len(genes))
     each = costs[np.arange(genes.shape[1]), genes].sum(1)
     alone = np.array([each[hand].sum() for hand in hands])
     shared = np.array([_shared_work(costs, genes[hand]) for hand in hands])

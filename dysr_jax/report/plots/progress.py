@@ -12,7 +12,7 @@ import numpy as np
 from dysr_jax.report.candidates import Candidates, growth
 from dysr_jax.report.plots.front import BLUE, GREY, ORANGE, draw_candidates
 from dysr_jax.report.plots.style import COLOURS, COLUMN, new_figure
-from dysr_jax.search import Record, front, hypervolume
+from dysr_jax.search import Record, front_records, hypervolume
 from dysr_jax.train import Curve
 
 MARGIN = 0.05
@@ -48,7 +48,7 @@ def _limits(records: Sequence[Record]) -> tuple[tuple[float, float], tuple[float
 def _draw(axes: Any, records: Sequence[Record], generation: int) -> None:
     """The candidates until a generation, those that it added, and the front."""
     known = until(records, generation)
-    best = front(known)
+    best = front_records(known)
     for chosen, colour, label in (
         ([r for r in known if r.generation < generation], GREY, "before"),
         ([r for r in known if r.generation == generation], ORANGE, "of this generation"),
