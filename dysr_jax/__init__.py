@@ -40,8 +40,8 @@ with epy.lazy_api_imports(globals()):  # each is imported when it is first used
     from dysr_jax.data.records import Clips
     from dysr_jax.data.sources import open_source
     from dysr_jax.errors import InputError
-    from dysr_jax.model.arch_names import arch_name, parse_arch
     from dysr_jax.model.branches import BODY, Branch, KernelSpec, register_branch
+    from dysr_jax.model.names import arch_name, parse_arch
     from dysr_jax.model.sharing import compact_params, kept_branches
     from dysr_jax.model.space import SearchSpace, uniform_space
     from dysr_jax.model.supernet import Supernet, init_params

@@ -11,7 +11,7 @@ from dysr_jax.atomic import is_remote
 from dysr_jax.data import DataConfig, check_pipeline
 from dysr_jax.errors import InputError
 from dysr_jax.fields import from_dict, normalise
-from dysr_jax.model import XLA, SearchSpace, backend, uniform_space
+from dysr_jax.model import XLA, SearchSpace, layer_backend, uniform_space
 from dysr_jax.search import SearchConfig
 from dysr_jax.train import TrainConfig
 
@@ -149,7 +149,7 @@ def check(config: RunConfig, devices: int) -> SearchSpace:
     check_pipeline(config.data)
     config.train.check_devices(devices)
     config.search.check_space(space)
-    backend(config.layers)
+    layer_backend(config.layers)
     return space
 
 

@@ -239,11 +239,7 @@ BAD_VALUES = {
     "train.learning-rate": ["nan", -1],
     "train.archs": ["each"],
     "train.sampling": ["all"],
-    "train.largest-steps": [3, -5, 25],
-    "train.loss": ["l2"],
-    "train.frequency": [-1, "nan", "inf"],
-    "train.mix": [2, "nan"],
-    "train.schedule": ["step"],
+    "train.color-jitter": [2, "nan"],
     "train.warmup": [-1],
     "train.clip": [0, "inf"],
     "search.population": [1, 5],
@@ -255,13 +251,14 @@ BAD_VALUES = {
     "search.patch": [0, 2, 99],
     "search.rounds": [0],
     "search.members": [1],
-    "search.sharing": [-0.1, "nan", "inf"],
+    "search.switch-cost-weight": [-0.1, "nan", "inf"],
     "search.max-latency-ms": [-1, "inf"],
     "search.min-psnr-y": [-1, "nan"],
     "search.objectives": ["psnr_y"],
     "search.latency-archs": [-1],
     "seed": [2**70],
     "devices": [-1, 99],
+    "layers": ["fast"],
 }
 
 

@@ -21,9 +21,9 @@ from dysr_jax.model import (
     StageProgram,
     Supernet,
     arch_params,
-    backend,
     compiler_options,
     frame_spec,
+    layer_backend,
     lower_static,
 )
 
@@ -66,7 +66,7 @@ def static_executable(
         "output": output,
         "options": compiler_options(),
     }
-    runs: list[Branch | LayerBackend] = [backend(net.layers)]
+    runs: list[Branch | LayerBackend] = [layer_backend(net.layers)]
     runs += [space.branches(slot)[index] for slot, index in enumerate(arch)]
     arguments = (arch_params(params, space, arch), frame_spec(shape, batch))
     return _executable(lower, key, runs, arguments, cache, compile_lowered)
@@ -91,7 +91,7 @@ def stage_executable(
         "output": output,
         "options": exact_options(),
     }
-    runs: list[Branch | LayerBackend] = [backend(net.layers)]
+    runs: list[Branch | LayerBackend] = [layer_backend(net.layers)]
     runs += [] if part.branch is None else [part.branch]
     return _executable(part.lower, key, runs, part.arguments, cache, compile_lowered, result=part.result)
 

@@ -1,6 +1,6 @@
 """The supernet.
 
-`space` and `arch_names` say what can be chosen; `branches`, `upsamplers` and their `kernels` what is
+`space` and `names` say what can be chosen; `branches`, `upsamplers` and their `kernels` what is
 computed, by the convolutions of a `backend` (`conv` is the default one); `supernet` is the Linen module;
 `programs` and `stages` are what gets compiled of it; `sharing` and `weights` are its parameters, in memory
 and on disk.
@@ -9,8 +9,7 @@ and on disk.
 from etils import epy
 
 with epy.lazy_api_imports(globals()):  # each is imported when it is first used
-    from dysr_jax.model.arch_names import arch_name, arch_names, canonical_name, parse_arch
-    from dysr_jax.model.backend import XLA, LayerBackend, XlaLayers, backend, register_backend
+    from dysr_jax.model.backend import XLA, LayerBackend, XlaLayers, layer_backend, register_backend
     from dysr_jax.model.branches import (
         BODY,
         Bottleneck,
@@ -30,6 +29,7 @@ with epy.lazy_api_imports(globals()):  # each is imported when it is first used
         stack_kernels,
         union_specs,
     )
+    from dysr_jax.model.names import arch_name, arch_names, canonical_name, parse_arch
     from dysr_jax.model.programs import (
         Output,
         check_output,

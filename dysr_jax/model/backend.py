@@ -74,7 +74,7 @@ def register_backend(name: str, layers: LayerBackend) -> None:
     _BACKENDS[name] = layers
 
 
-def backend(name: str) -> LayerBackend:
+def layer_backend(name: str) -> LayerBackend:
     """The backend of this name.
 
     Raises:

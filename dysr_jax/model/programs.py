@@ -15,7 +15,7 @@ from dysr_jax.compiling import Options, exact_options
 from dysr_jax.device import default_device, host_memory
 from dysr_jax.errors import InputError
 from dysr_jax.metrics import to_uint8
-from dysr_jax.model.backend import XLA, backend
+from dysr_jax.model.backend import XLA, layer_backend
 from dysr_jax.model.space import Arch, SearchSpace, validate_arch
 from dysr_jax.model.supernet import Kept, Params, Supernet, arch_params
 
@@ -61,7 +61,7 @@ def make_supernet(space: SearchSpace, dtype: str, kept: Kept | None = None, *, l
     Raises:
         InputError: no such dtype or backend.
     """
-    backend(layers)
+    layer_backend(layers)
     return Supernet(space, dtype=DTYPES[compute_dtype(dtype)], kept=kept, layers=layers)
 
 

@@ -19,7 +19,7 @@ from jax import lax
 
 from dysr_jax.compiling import jit
 from dysr_jax.errors import InputError
-from dysr_jax.model.backend import XLA, backend
+from dysr_jax.model.backend import XLA, layer_backend
 from dysr_jax.model.branches import Branch, blend_branches
 from dysr_jax.model.conv import patches3x3
 from dysr_jax.model.kernels import Kernels, KernelSpec, cast_kernels, cut_kernels, union_specs
@@ -149,7 +149,7 @@ class Supernet(nn.Module):
         if self.kept is not None:
             raise InputError("arch must be a tuple: compacted weights have no search program")
         if index.ndim:
-            return blend_branches(branches, kernels, x, index, self.space.scale, backend(self.layers))
+            return blend_branches(branches, kernels, x, index, self.space.scale, layer_backend(self.layers))
         runs = [functools.partial(run_branch, self, branch, kernels) for branch in branches]
         return runs[0](x) if len(runs) == 1 else lax.switch(index, runs, x)
 
@@ -157,7 +157,7 @@ class Supernet(nn.Module):
 def run_branch(net: Supernet, branch: Branch, stored: Kernels, x: chex.Array) -> chex.Array:
     """A branch on `[N, H, W, C]`, with what it reads cut out of the kernels that its slot stores."""
     kernels = cut_kernels(stored, branch.reads(net.space.width, net.space.scale))
-    return branch(kernels, x, backend(net.layers))
+    return branch(kernels, x, layer_backend(net.layers))
 
 
 class _SharedKernels(nn.Module):

@@ -17,7 +17,7 @@ from dysr_jax.search.archive import Archive, Record
 from dysr_jax.search.config import SearchConfig
 from dysr_jax.search.evaluator import Evaluator
 from dysr_jax.search.latency import LatencyTable, branch_ms, predict
-from dysr_jax.search.objectives import objectives, violation
+from dysr_jax.search.objectives import judge
 from dysr_jax.search.patches import Patches
 
 
@@ -81,8 +81,7 @@ def search(
                 seconds = time.perf_counter() - begin
                 archive.append(_records(space, table, new, quality, generation, seconds))
             found = [archive.records[arch] for arch in archs]
-            judged = objectives(space, found, config), violation(found, config)
-            state, metrics = nsga2.tell(state, genes, *judged)
+            state, metrics = nsga2.tell(state, genes, *judge(space, found, config))
             if write:
                 resume.save(run, resume.Saved(state, generation + 1, len(archive.records)))
             bar.set_postfix(_shown(metrics, config, len(archive.records)), refresh=False)

@@ -66,6 +66,13 @@ def violation(records: Sequence[Record], config: SearchConfig) -> np.ndarray:
     return total.astype(np.float32)
 
 
+def judge(
+    space: SearchSpace, records: Sequence[Record], config: SearchConfig
+) -> tuple[np.ndarray, np.ndarray]:
+    """`objectives` and `violation` of records, as NSGA-II's `tell` takes them."""
+    return objectives(space, records, config), violation(records, config)
+
+
 def feasible_records(records: Sequence[Record], config: SearchConfig) -> list[Record]:
     """The records that satisfy every constraint, in their order.
 

@@ -22,9 +22,9 @@ from dysr_jax.model import (
     Supernet,
     arch_name,
     arch_params,
-    backend,
     compile_static,
     init_params,
+    layer_backend,
     lower_static,
     parse_arch,
     sample_archs,
@@ -139,7 +139,7 @@ def _code(net: Supernet, frame: tuple[int, int]) -> list[str]:
     """
     space = net.space
     branches = [branch for slot in range(len(space.slots)) for branch in space.branches(slot)]
-    code = branches_digest([*branches, backend(net.layers)])
+    code = branches_digest([*branches, layer_backend(net.layers)])
     if code is not None:
         return [code]
     params = jax.eval_shape(lambda: init_params(jax.random.key(0), space))

@@ -19,7 +19,7 @@ from dysr_jax.model import SearchSpace
 from dysr_jax.search.archive import Archive
 from dysr_jax.search.config import SearchConfig
 from dysr_jax.search.nsga2 import State
-from dysr_jax.search.objectives import objectives, violation
+from dysr_jax.search.objectives import judge
 
 FILE = "search_state.msgpack"
 
@@ -60,9 +60,8 @@ def belongs(saved: Saved, space: SearchSpace, archive: Archive, config: SearchCo
         return False
     if not all(arch in archive.records for arch in archs):
         return False
-    records = [archive.records[arch] for arch in archs]
-    same = np.array_equal(objectives(space, records, config), state.objectives)
-    return same and np.array_equal(violation(records, config), state.violation)
+    values, excess = judge(space, [archive.records[arch] for arch in archs], config)
+    return np.array_equal(values, state.objectives) and np.array_equal(excess, state.violation)
 
 
 def _arrays(state: State) -> dict[str, np.ndarray]:

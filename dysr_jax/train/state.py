@@ -32,12 +32,16 @@ class TrainState:
     """Of Adam, over the vector of all parameters."""
 
 
-def make_optimizer(config: TrainConfig) -> optax.GradientTransformation:
-    """Clipping by global norm, then AdamW (Loshchilov & Hutter 2019) with linear warm-up and cosine decay."""
+def make_schedule(config: TrainConfig) -> optax.Schedule:
+    """The learning rate of a step: a linear warm-up, then a cosine decay."""
     peak, warmup = config.learning_rate, min(config.warmup, config.steps // 2)
     decay = optax.cosine_decay_schedule(peak, config.steps - warmup, alpha=0.01)
-    schedule = optax.join_schedules([optax.linear_schedule(0.0, peak, warmup), decay], [warmup])
-    adam = optax.adamw(schedule, weight_decay=config.weight_decay)
+    return optax.join_schedules([optax.linear_schedule(0.0, peak, warmup), decay], [warmup])
+
+
+def make_optimizer(config: TrainConfig) -> optax.GradientTransformation:
+    """Clipping by global norm, then AdamW (Loshchilov & Hutter 2019)."""
+    adam = optax.adamw(make_schedule(config), weight_decay=config.weight_decay)
     return optax.chain(optax.clip_by_global_norm(config.clip), adam)
 
 

@@ -11,8 +11,9 @@ from dysr_jax.bundle.bundle import make_bundle, make_member
 from dysr_jax.data.degradation import crop_to_scale, downscale, upscale
 from dysr_jax.data.images.read import write_image
 from dysr_jax.errors import InputError
+from dysr_jax.model.names import parse_arch
 from dysr_jax.model.programs import make_supernet
-from dysr_jax.model.space import parse_arch, uniform_space
+from dysr_jax.model.space import uniform_space
 from dysr_jax.report.tables import scores_json, scores_table
 
 SCALE = 3

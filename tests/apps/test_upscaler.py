@@ -13,8 +13,9 @@ from dysr_jax.data.degradation import upscale
 from dysr_jax.data.images.metadata import Metadata
 from dysr_jax.data.images.read import read_image, read_picture, write_image
 from dysr_jax.errors import InputError
+from dysr_jax.model.names import parse_arch
 from dysr_jax.model.programs import make_supernet
-from dysr_jax.model.space import parse_arch, uniform_space
+from dysr_jax.model.space import uniform_space
 from dysr_jax.runtime.bank import Bank
 
 SCALE, SHAPE = 3, (10, 14)

@@ -81,6 +81,6 @@ def test_what_is_no_finished_run_is_refused(tiny_run, tmp_path, capsys):
 
 
 def test_a_space_that_is_too_large_is_refused(tiny_run, monkeypatch):
-    monkeypatch.setattr(exhaustive, "LIMIT", 31)
+    monkeypatch.setattr(exhaustive, "MAX_ARCHS", 31)
     with pytest.raises(InputError, match="32 archs: allowed are up to 31"):
         bench_front(tiny_run.path)

@@ -15,7 +15,7 @@ from dysr_jax.bench.latency import profile
 from dysr_jax.cli import main
 from dysr_jax.config import SpaceConfig, to_dict
 from dysr_jax.errors import InputError
-from dysr_jax.model.space import arch_name, parse_arch
+from dysr_jax.model.names import arch_name, parse_arch
 from dysr_jax.search import probing
 from dysr_jax.search.latency import fit_table, load_table, predict, table_key
 from dysr_jax.search.probing import probes

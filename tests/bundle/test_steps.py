@@ -7,8 +7,9 @@ import pytest
 
 from dysr_jax.bundle.steps import SlotChange, member_steps
 from dysr_jax.errors import InputError
+from dysr_jax.model.names import parse_arch
 from dysr_jax.model.sharing import step_costs, union_weight_bytes
-from dysr_jax.model.space import arch_parameters, parse_arch, uniform_space
+from dysr_jax.model.space import arch_parameters, uniform_space
 from dysr_jax.model.supernet import init_params, slot_name
 
 SPACE = uniform_space(slots=3, width=4, scale=2)

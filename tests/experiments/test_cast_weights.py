@@ -8,9 +8,10 @@ from cast_weights import CastWeights
 
 from dysr_jax.aot.compilations import count_compilations
 from dysr_jax.errors import InputError
+from dysr_jax.model.names import parse_arch
 from dysr_jax.model.programs import compile_static, make_supernet
 from dysr_jax.model.sharing import compact_params, kept_branches
-from dysr_jax.model.space import parse_arch, uniform_space
+from dysr_jax.model.space import uniform_space
 from dysr_jax.model.supernet import arch_params, init_params
 
 SPACE = uniform_space(slots=2, width=4, scale=2)

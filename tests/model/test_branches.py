@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from dysr_jax.model.backend import XlaLayers
 from dysr_jax.model.branches import BODY, Branch, ResidualPair, blend_branches
 from dysr_jax.model.conv import conv2d
 from dysr_jax.model.kernels import KernelSpec, union_specs
@@ -24,15 +25,15 @@ class Shifted(Branch):
     def reads(self, width, scale):
         return {"shift": KernelSpec((width,))}
 
-    def __call__(self, kernels, x):
+    def __call__(self, kernels, x, layers):
         return self.factor * x + kernels["shift"]
 
 
 class Halved(ResidualPair):
     """Computes something else than its base, and says nothing of `blend`."""
 
-    def __call__(self, kernels, x):
-        return 0.5 * super().__call__(kernels, x)
+    def __call__(self, kernels, x, layers):
+        return 0.5 * super().__call__(kernels, x, layers)
 
 
 class Renamed(ResidualPair):
@@ -41,18 +42,18 @@ class Renamed(ResidualPair):
     def reads(self, width, scale):
         return {f"my_{name}": spec for name, spec in super().reads(width, scale).items()}
 
-    def __call__(self, kernels, x):
-        return super().__call__({k.removeprefix("my_"): v for k, v in kernels.items()}, x)
+    def __call__(self, kernels, x, layers):
+        return super().__call__({k.removeprefix("my_"): v for k, v in kernels.items()}, x, layers)
 
 
 class Tripled(ResidualPair):
     """Brings its own of both."""
 
-    def __call__(self, kernels, x):
+    def __call__(self, kernels, x, layers):
         return 3.0 * x
 
     @classmethod
-    def blend(cls, branches, stored, x, chosen, scale):
+    def blend(cls, branches, stored, x, chosen, scale, layers):
         return 3.0 * jnp.sum(chosen, 1)[:, None, None, None] * x
 
 
@@ -90,13 +91,13 @@ def leading(stored, specs):
 def test_blended_branches_are_each_image_s_own(name):
     branches = CASES[name]
     stored = kernels_of(branches)
-    each = [b(leading(stored, b.reads(WIDTH, 2)), X) for b in branches]
+    each = [b(leading(stored, b.reads(WIDTH, 2)), X, XlaLayers()) for b in branches]
     for first in range(len(branches)):
         for second in range(first):
             assert np.abs(each[first] - each[second]).max() > 0.05
     for shift in range(len(branches)):
         index = (np.arange(4) + shift) % len(branches)
-        found = blend_branches(branches, stored, X, jnp.asarray(index), 2)
+        found = blend_branches(branches, stored, X, jnp.asarray(index), 2, XlaLayers())
         expected = np.stack([each[i][n] for n, i in enumerate(index)])
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
 
@@ -122,7 +123,7 @@ def test_what_another_image_takes_leaves_the_bits():
     """Conversely to the tests of equality: nothing of an image leaks into its neighbours."""
     branches = [*BODY.values()]
     stored = kernels_of(branches)
-    run = jax.jit(lambda x, index: blend_branches(branches, stored, x, index, 2))
+    run = jax.jit(lambda x, index: blend_branches(branches, stored, x, index, 2, XlaLayers()))
     mine = [run(X, np.array([5, other, other, other]))[0] for other in range(len(branches))]
     for found in mine[1:]:
         np.testing.assert_array_equal(found, mine[0])
@@ -135,7 +136,7 @@ def test_a_conv_of_the_centre_is_blended_too():
     """Kernels of two sizes in one class: the general `blend` cuts each branch's own."""
     branches = [BODY["c3"], BODY["c5"]]
     stored = kernels_of(branches)
-    found = blend_branches(branches, stored, X, jnp.asarray([0, 1, 1, 0]), 2)
+    found = blend_branches(branches, stored, X, jnp.asarray([0, 1, 1, 0]), 2, XlaLayers())
     small = X + jax.nn.relu(conv2d(X, stored["conv"][1:4, 1:4]) + stored["conv_bias"])
     large = X + jax.nn.relu(conv2d(X, stored["conv"]) + stored["conv_bias"])
     expected = np.stack([small[0], large[1], large[2], small[3]])

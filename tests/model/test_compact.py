@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from dysr_jax.errors import InputError
 from dysr_jax.model.branches import BODY
 from dysr_jax.model.kernels import cut_kernels
+from dysr_jax.model.names import arch_name, parse_arch
 from dysr_jax.model.sharing import (
     compact_params,
     ensemble_weight_bytes,
@@ -16,7 +17,7 @@ from dysr_jax.model.sharing import (
     kept_branches,
     union_weight_bytes,
 )
-from dysr_jax.model.space import arch_name, branch_counts, parse_arch, uniform_space
+from dysr_jax.model.space import branch_counts, uniform_space
 from dysr_jax.model.supernet import Supernet, init_params, slot_name
 
 LR = np.random.default_rng(0).random((2, 6, 5, 3), np.float32)

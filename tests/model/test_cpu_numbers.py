@@ -13,7 +13,7 @@ from skimage.color import rgb2ycbcr
 import dysr_jax
 from dysr_jax import compiling, parallel
 from dysr_jax.compiling import Jitted, exact_options, jit
-from dysr_jax.data.augment import permute_colours
+from dysr_jax.data.augment import shuffle_channels
 from dysr_jax.metrics import mse_y
 from dysr_jax.model.programs import lower_static, make_supernet
 from dysr_jax.model.space import uniform_space
@@ -212,6 +212,6 @@ def test_a_population(noisy_params):
 def test_colours_are_permuted_exactly():
     """A product with a permutation: every value is one of those that went in."""
     batch = np.random.default_rng(0).uniform(size=(4, 96, 96, 3)).astype(np.float32)
-    (found,) = jit(permute_colours)(jax.random.key(0), batch)
+    (found,) = jit(shuffle_channels)(jax.random.key(0), batch)
     np.testing.assert_array_equal(np.sort(np.asarray(found), -1), np.sort(batch, -1))
     assert (np.asarray(found) != batch).any()

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from dysr_jax.errors import InputError
 from dysr_jax.model.branches import BODY, Branch, KernelSpec, register_branch
+from dysr_jax.model.names import parse_arch
 from dysr_jax.model.sharing import (
     changed_slots,
     compact_params,
@@ -18,7 +19,7 @@ from dysr_jax.model.sharing import (
     union_weight_bytes,
     unshared_weight_bytes,
 )
-from dysr_jax.model.space import arch_parameters, branch_counts, parse_arch, uniform_space
+from dysr_jax.model.space import arch_parameters, branch_counts, uniform_space
 from dysr_jax.model.supernet import init_params
 
 SPACE = uniform_space(slots=3, width=4, scale=2)
@@ -84,7 +85,7 @@ class Lopsided(Branch):
     def reads(self, width, scale):
         return {"lopsided": KernelSpec(self.shape)}
 
-    def __call__(self, kernels, x):
+    def __call__(self, kernels, x, layers):
         return x
 
 

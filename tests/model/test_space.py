@@ -14,20 +14,16 @@ from hypothesis import strategies as st
 from dysr_jax.config import PRESETS
 from dysr_jax.errors import InputError
 from dysr_jax.model.branches import BODY, Branch, KernelSpec, register_branch
-from dysr_jax.model.conv import pointwise
+from dysr_jax.model.names import arch_name, arch_names, canonical_name, parse_arch
 from dysr_jax.model.sharing import compact_params
 from dysr_jax.model.space import (
     SearchSpace,
     arch_mult_adds,
-    arch_name,
-    arch_names,
     arch_parameters,
     branch_counts,
-    canonical_name,
     crossover,
     largest_arch,
     mutate,
-    parse_arch,
     sample_archs,
     sample_plain_archs,
     single_arch_space,
@@ -95,7 +91,7 @@ def test_names_of_many_are_of_valid_archs_only():
     archs = [*every_arch(MIXED)[:3], (0, 0, 3, 0, 0)]
     with pytest.raises(InputError, match="slot 2 takes 0 to 2, not 3"):
         arch_names(MIXED, np.array(archs))
-    with pytest.raises(InputError, match="allowed is a tuple of ints"):
+    with pytest.raises(InputError, match="must be a tuple of ints"):
         arch_names(MIXED, np.array(archs[:3], float))
 
 
@@ -124,9 +120,9 @@ def test_names_count_runs():
         ("s3-C3-s5-r1-u1", "'C3' is not [count]branch"),
         ("s3-c3-s5-r1", "names 4 of 5 slots"),
         ("s3-c3-s5-2r1-u1", "names 6 of 5 slots"),
-        ("s3-c3-id-r1-u1", "slot 2 has no 'id'; allowed are s5, c5, c3"),
-        ("s3-c3-s5-r1-c3", "slot 4 has no 'c3'; allowed are u2, u1"),
-        ("s3-c3-s5-r1-x9", "slot 4 has no 'x9'; allowed are u2, u1"),
+        ("s3-c3-id-r1-u1", "slot 2 has no 'id'; must be one of s5, c5, c3"),
+        ("s3-c3-s5-r1-c3", "slot 4 has no 'c3'; must be one of u2, u1"),
+        ("s3-c3-s5-r1-x9", "slot 4 has no 'x9'; must be one of u2, u1"),
     ],
 )
 def test_a_wrong_name_is_told(name, says):
@@ -171,9 +167,9 @@ def test_archs_become_tuples_of_python_ints():
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"scale": 5}, "scale 5: allowed are 2, 3 and 4"),
-        ({"scale": 1}, "scale 1: allowed are 2, 3 and 4"),
-        ({"width": 0}, "width 0: a trunk has at least 1 channel"),
+        ({"scale": 5}, "scale 5: must be 2, 3 or 4"),
+        ({"scale": 1}, "scale 1: must be 2, 3 or 4"),
+        ({"width": 0}, "width 0: must be an integer of at least 1"),
         ({"body": (("id",), ())}, "slot 1 has no branch"),
         ({"upsamplers": ()}, "slot 1 has no branch"),
         ({"body": (("id", "c3", "id"),)}, "slot 0 names a branch twice: id, c3, id"),
@@ -312,8 +308,8 @@ class Mix(Branch):
     def reads(self, width, scale):
         return {"mix": KernelSpec((width, width))}
 
-    def __call__(self, kernels, x):
-        return pointwise(x, kernels["mix"])
+    def __call__(self, kernels, x, layers):
+        return layers.pointwise(x, kernels["mix"])
 
 
 @pytest.fixture
@@ -410,13 +406,13 @@ def test_lists_and_numpy_integers_make_the_same_space():
         ({"body": ((3,),)}, "slot 0: branch 3: must be the name of a registered branch"),
         ({"upsamplers": "u1"}, "upsamplers 'u1': must be a list of branch names"),
         ({"upsamplers": None}, "upsamplers None: must be"),
-        ({"width": 4.0}, "width 4.0: a trunk has at least 1 channel, an integer"),
-        ({"width": True}, "width True: a trunk"),
-        ({"width": "4"}, "width '4': a trunk"),
-        ({"width": -1}, "width -1: a trunk"),
-        ({"scale": 4.0}, "scale 4.0: allowed are 2, 3 and 4"),
-        ({"scale": "4"}, "scale '4': allowed are"),
-        ({"scale": None}, "scale None: allowed are"),
+        ({"width": 4.0}, "width 4.0: must be an integer of at least 1"),
+        ({"width": True}, "width True: must be an integer"),
+        ({"width": "4"}, "width '4': must be an integer"),
+        ({"width": -1}, "width -1: must be an integer"),
+        ({"scale": 4.0}, "scale 4.0: must be 2, 3 or 4"),
+        ({"scale": "4"}, "scale '4': must be"),
+        ({"scale": None}, "scale None: must be"),
     ],
 )
 def test_a_space_that_cannot_be_is_refused_at_once(change, says):
@@ -435,7 +431,7 @@ class Reads(Branch):
     def reads(self, width, scale):
         return {"conv": self.spec}
 
-    def __call__(self, kernels, x):
+    def __call__(self, kernels, x, layers):
         return x
 
 

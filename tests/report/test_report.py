@@ -16,7 +16,8 @@ from dysr_jax.apps.upscaler import upscale_image
 from dysr_jax.bundle.steps import SlotChange, Step
 from dysr_jax.data.degradation import upscale
 from dysr_jax.data.sources import load_pairs
-from dysr_jax.model.space import arch_mult_adds, arch_parameters, largest_arch, parse_arch
+from dysr_jax.model.names import parse_arch
+from dysr_jax.model.space import arch_mult_adds, arch_parameters, largest_arch
 from dysr_jax.report.tables import format_table, members_table, steps_table, switch_table
 from dysr_jax.results import pareto_json
 from dysr_jax.runtime.bank import Bank
@@ -144,7 +145,7 @@ def hypervolume(results):
 
 def test_hypervolume_and_its_reference(tiny_run, results):
     reference = results["hypervolume_reference"]
-    table = load_table(tiny_run.path / "latency.json", {})
+    table = load_table(tiny_run.path / "latency.json")
     space = tiny_run.bundle.space
     slowest = predict(table, space, np.array([largest_arch(space)], np.int32))[0]
     assert reference["latency_ms"] == pytest.approx(float(slowest))
@@ -155,7 +156,7 @@ def test_hypervolume_and_its_reference(tiny_run, results):
 def test_hypervolume_of_members_better_than_bicubic(tiny_run):
     # So short a training stays below bicubic, and then there is no volume.
     bundle = dataclasses.replace(tiny_run.bundle, bicubic_psnr_y=20.0)
-    table = dataclasses.replace(load_table(tiny_run.path / "latency.json", {}), intercept_ms=1e6)
+    table = dataclasses.replace(load_table(tiny_run.path / "latency.json"), intercept_ms=1e6)
     records = list(Archive(tiny_run.path / "archive.jsonl").records.values())
     results = pareto_json(bundle, records, table, [])
     assert results["hypervolume"] == pytest.approx(hypervolume(results))
@@ -181,7 +182,7 @@ def test_the_steps_of_the_members(tiny_run, results):
 def test_the_curve_of_sharing(tiny, results, records, tiny_run):
     weights = [point["weight"] for point in results["sharing"]]
     assert weights == sorted(weights)
-    assert {*SWITCH_COST_WEIGHTS, tiny.search.sharing} == set(weights)
+    assert {*SWITCH_COST_WEIGHTS, tiny.search.switch_cost_weight} == set(weights)
     points = [Record(**{**record, "arch": tuple(record["arch"])}) for record in records]
     space, members = tiny_run.bundle.space, tiny.search.members
     assert results["sharing"] == sharing_curve(space, front_records(points), members=members, weights=weights)

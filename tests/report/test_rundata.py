@@ -11,7 +11,7 @@ from pymoo.indicators.hv import HV
 from dysr_jax.data.examples import Pair
 from dysr_jax.errors import InputError
 from dysr_jax.metrics import MOST_DB
-from dysr_jax.model.space import parse_arch
+from dysr_jax.model.names import parse_arch
 from dysr_jax.report.candidates import growth
 from dysr_jax.report.comparison import compare
 from dysr_jax.report.rundata import read_run
@@ -53,7 +53,7 @@ def test_a_finished_run(tiny_run, tiny, records):
     assert data.results.members == tiny_run.bundle.members
     assert data.results.bicubic_psnr_y == tiny_run.bundle.bicubic_psnr_y
     assert data.training["loss"].step.tolist() == [5, 10, 15, 20]
-    assert data.table == load_table(tiny_run.path / "latency.json", {})
+    assert data.table == load_table(tiny_run.path / "latency.json")
 
 
 def test_the_front_is_the_searchs(tiny_run):

@@ -205,8 +205,8 @@ class Shifted(branches.Conv):
 
     by = 1.0
 
-    def __call__(self, kernels, x):
-        return x + self.by * super().__call__(kernels, x)
+    def __call__(self, kernels, x, layers):
+        return x + self.by * super().__call__(kernels, x, layers)
 
 
 def test_a_user_s_branch_is_compiled_again_when_it_changes(params, frame, cache, monkeypatch):

@@ -287,7 +287,7 @@ def test_a_branch_without_weights_runs_unless_it_is_identity(monkeypatch, frame)
     class Flip(Identity):
         """Reads nothing, but computes."""
 
-        def __call__(self, kernels, x):
+        def __call__(self, kernels, x, layers):
             return -x
 
     monkeypatch.setitem(BODY, "flip", Flip())

@@ -9,8 +9,9 @@ import pytest
 from dysr_jax.aot.compilations import count_compilations
 from dysr_jax.bundle.bundle import make_bundle, make_member
 from dysr_jax.errors import InputError
+from dysr_jax.model.names import parse_arch
 from dysr_jax.model.programs import make_supernet
-from dysr_jax.model.space import parse_arch, uniform_space
+from dysr_jax.model.space import uniform_space
 from dysr_jax.model.supernet import init_params
 from dysr_jax.runtime.serving import Asked, Serving
 

@@ -12,16 +12,9 @@ import pytest
 
 from dysr_jax.errors import InputError
 from dysr_jax.model.branches import BODY, Branch
+from dysr_jax.model.names import arch_name, parse_arch
 from dysr_jax.model.programs import make_supernet
-from dysr_jax.model.space import (
-    SearchSpace,
-    arch_name,
-    branch_counts,
-    parse_arch,
-    smallest_arch,
-    uniform_space,
-    validate_arch,
-)
+from dysr_jax.model.space import SearchSpace, branch_counts, smallest_arch, uniform_space, validate_arch
 from dysr_jax.model.supernet import init_params
 from dysr_jax.search import probing
 from dysr_jax.search.latency import LatencyTable, fit_table, load_table, predict, save_table, table_key
@@ -342,7 +335,7 @@ class Own(Branch):
     def reads(self, width, scale):
         return {}
 
-    def __call__(self, kernels, x):
+    def __call__(self, kernels, x, layers):
         return self.function(x)
 
 

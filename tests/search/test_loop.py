@@ -10,14 +10,15 @@ import pytest
 
 from dysr_jax import parallel
 from dysr_jax.errors import InputError
+from dysr_jax.model.names import arch_name
 from dysr_jax.model.programs import make_supernet
-from dysr_jax.model.space import SearchSpace, arch_name, space_size, to_archs, uniform_space
+from dysr_jax.model.space import SearchSpace, space_size, to_archs, uniform_space
 from dysr_jax.search import loop, nsga2, resume
 from dysr_jax.search.archive import Archive, Record
 from dysr_jax.search.config import SearchConfig
 from dysr_jax.search.evaluator import Evaluator
 from dysr_jax.search.latency import LatencyTable, predict
-from dysr_jax.search.loop import candidates_per_second, check_config, search
+from dysr_jax.search.loop import candidates_per_second, search
 from dysr_jax.search.patches import Patches
 
 SPACE = uniform_space(slots=2, width=4, scale=2, branches=("id", "s3", "c3", "r1"))
@@ -175,7 +176,7 @@ def test_a_population_as_large_as_the_space(problem, tmp_path, monkeypatch):
         *[
             (bound, value)
             for bound in ("max_latency_ms", "min_psnr_y")
-            for value in (-1.0, float("inf"), float("nan"))
+            for value in (-1.0, 0.0, float("inf"), float("nan"))
         ],
         ("objectives", ()),
         ("objectives", ("psnr_y",)),
@@ -183,11 +184,11 @@ def test_a_population_as_large_as_the_space(problem, tmp_path, monkeypatch):
         ("objectives", ("psnr_y", "latency_ms", "psnr_y")),
     ],
 )
-def test_check_config_names_field_and_value(field, value):
-    wrong = dataclasses.replace(CONFIG, **{field: value})
+def test_a_wrong_field_is_named_with_its_value(field, value):
     with pytest.raises(InputError) as caught:
-        check_config(wrong, SPACE)
-    assert str(caught.value).startswith(f"search.{field} {value}: allowed ")
+        dataclasses.replace(CONFIG, **{field: value}).check_space(SPACE)
+    assert str(caught.value).startswith(f"search.{field} must be ")
+    assert str(caught.value).endswith(f", got {value}")
 
 
 def test_an_unknown_objective_is_named():
@@ -206,13 +207,13 @@ def test_an_unknown_objective_is_named():
         {"objectives": ("mult_adds", "latency_ms", "params", "psnr_y")},
     ],
 )
-def test_check_config_lets_the_limits_pass(fields):
-    check_config(dataclasses.replace(CONFIG, **fields), SPACE)
+def test_the_limits_pass(fields):
+    dataclasses.replace(CONFIG, **fields).check_space(SPACE)
 
 
 def test_search_checks_before_it_writes(problem, tmp_path):
-    with pytest.raises(InputError, match=r"search\.generations"):
-        run_search(problem, tmp_path, config=dataclasses.replace(CONFIG, generations=0))
+    with pytest.raises(InputError, match=r"search\.population"):
+        run_search(problem, tmp_path, config=dataclasses.replace(CONFIG, population=33))
     assert list(tmp_path.iterdir()) == []
 
 

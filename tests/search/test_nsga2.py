@@ -77,7 +77,7 @@ def random_objectives(seed, rows=POPULATION):
 def told(seed):
     """A state whose population has objectives."""
     state = nsga2.init(jax.random.key(seed), OPERATORS, POPULATION)
-    return nsga2.tell(state, state.genes, random_objectives(seed))
+    return nsga2.tell(state, state.genes, random_objectives(seed))[0]
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -99,14 +99,14 @@ def test_ask_gives_valid_new_children(mutation, crossover):
         to_archs(SPACE, children)  # raises for an arch that the space does not have
         assert children.shape == state.genes.shape
         assert distinct(jnp.concatenate([children, state.genes]))
-        state = nsga2.tell(state, children, random_objectives(generation))
+        state, _ = nsga2.tell(state, children, random_objectives(generation))
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_first_tell_keeps_the_told_rows(seed):
     start = nsga2.init(jax.random.key(seed), OPERATORS, POPULATION)
     objectives = random_objectives(seed)
-    state = nsga2.tell(start, start.genes, objectives)
+    state, _ = nsga2.tell(start, start.genes, objectives)
     given_rows = dict(zip(to_archs(SPACE, start.genes), objectives.tolist(), strict=True))
     kept_rows = dict(zip(to_archs(SPACE, state.genes), state.objectives.tolist(), strict=True))
     assert kept_rows == given_rows
@@ -120,7 +120,7 @@ def test_tell_keeps_the_first_front_where_it_fits(seed):
     everyone = np.concatenate([children, state.genes])
     first = pymoo_rank(np.concatenate([objectives, state.objectives])) == 0
     assert 0 < first.sum() <= POPULATION
-    kept = to_archs(SPACE, nsga2.tell(state, children, objectives).genes)
+    kept = to_archs(SPACE, nsga2.tell(state, children, objectives)[0].genes)
     assert set(to_archs(SPACE, everyone[first])) <= set(kept)
 
 
@@ -131,7 +131,7 @@ def test_tell_keeps_the_best_by_rank_then_crowding(seed):
     values = np.concatenate([objectives, state.objectives])
     rank = pymoo_rank(values)
     order = np.lexsort((-pymoo_crowding(values, rank), rank))[:POPULATION]
-    kept = nsga2.tell(state, children, objectives)
+    kept, _ = nsga2.tell(state, children, objectives)
     np.testing.assert_array_equal(kept.rank, rank[order])
     np.testing.assert_allclose(kept.crowding, pymoo_crowding(values, rank)[order], rtol=1e-5)
 
@@ -142,7 +142,7 @@ def test_tell_thins_a_front_that_does_not_fit_by_crowding():
     first = np.concatenate([np.arange(POPULATION), 7.1 + np.arange(POPULATION) / 100])
     line = jnp.asarray(np.stack([first, -first], 1), jnp.float32)
     state = state.replace(objectives=line[POPULATION:])
-    kept = nsga2.tell(state, children, line[:POPULATION])
+    kept, _ = nsga2.tell(state, children, line[:POPULATION])
     assert np.all(kept.rank == 0)
     inner = np.sort(kept.objectives[:, 0])
     assert {0.0, 15.0} <= set(inner.tolist())
@@ -156,7 +156,7 @@ def test_tell_never_keeps_duplicates():
     again = jnp.concatenate([children[:half], children[:quarter], state.genes[:quarter]])
     assert not distinct(again)
     best = jnp.full((POPULATION, 2), -9.0)
-    kept = nsga2.tell(state, again, best)
+    kept, _ = nsga2.tell(state, again, best)
     assert distinct(kept.genes)
     assert set(to_archs(SPACE, again)) <= set(to_archs(SPACE, kept.genes))
 
@@ -164,19 +164,21 @@ def test_tell_never_keeps_duplicates():
 def test_untold_rows_never_survive():
     state = nsga2.init(jax.random.key(0), OPERATORS, POPULATION)
     children, state = ask(state, OPERATORS)
-    kept = nsga2.tell(state, children, random_objectives(0))
+    kept, _ = nsga2.tell(state, children, random_objectives(0))
     assert set(to_archs(SPACE, kept.genes)) == set(to_archs(SPACE, children))
     assert np.isfinite(kept.objectives).all()
 
     children, state = ask(kept, OPERATORS)
-    kept = nsga2.tell(state, children, jnp.full((POPULATION, 2), jnp.inf))
+    kept, _ = nsga2.tell(state, children, jnp.full((POPULATION, 2), jnp.inf))
     assert set(to_archs(SPACE, kept.genes)) == set(to_archs(SPACE, state.genes))
 
 
 # --- constraints ------------------------------------------------------------------------------------
 
 ALL = np.stack([axis.ravel() for axis in np.indices(branch_counts(SPACE))], 1).astype(np.int32)
-survive = jax.jit(lambda state, objectives, violation: nsga2.tell(state, ALL[:ROWS], objectives, violation))
+survive = jax.jit(
+    lambda state, objectives, violation: nsga2.tell(state, ALL[:ROWS], objectives, violation)[0]
+)
 
 
 class Constrained(Problem):
@@ -294,7 +296,7 @@ def evolve(seed, generations=GENERATIONS):
     for generation in range(generations):
         if generation:
             genes, state = ask(state, operators)
-        state = nsga2.tell(state, genes, jnp.asarray(problem(genes)))
+        state, _ = nsga2.tell(state, genes, jnp.asarray(problem(genes)))
         states.append(state)
     return states
 

@@ -91,28 +91,28 @@ def test_identities_are_no_branches_to_run():
 
 @checked
 @given(populations(), st.integers(1, 5), st.integers(0, 3))
-def test_deal_gives_everyone_to_one_hand(population, hands, room):
+def test_everyone_is_in_one_shard(population, shards, room):
     space, genes = population
-    most = -(-len(genes) // hands) + room
-    dealt = partition(mult_add_costs(space), genes, hands, most)
-    assert len(dealt) == hands
-    assert max(map(len, dealt)) <= most
-    assert sorted(np.concatenate(dealt).tolist()) == list(range(len(genes)))
+    most = -(-len(genes) // shards) + room
+    parts = partition(mult_add_costs(space), genes, shards, most)
+    assert len(parts) == shards
+    assert max(map(len, parts)) <= most
+    assert sorted(np.concatenate(parts).tolist()) == list(range(len(genes)))
 
 
-@pytest.mark.parametrize("hands", [2, 4])
-def test_deal_gives_like_work_where_the_archs_differ(hands):
+@pytest.mark.parametrize("shards", [2, 4])
+def test_shards_have_like_work_where_the_archs_differ(shards):
     space = uniform_space(slots=6, width=16, scale=2, branches=("id", "c3", "r2"), upsamplers=("u1",))
     rng = np.random.default_rng(0)
     genes = rng.integers(0, branch_counts(space), (256, 7)).astype(np.int32)
     genes[:128, 1:] = 0  # half of them do next to nothing
     cost = {"c3": 2304, "r2": 4 * 2304}  # multiply-adds a pixel, and 1728 for the upsampler
     work = []
-    for hand in partition(mult_add_costs(space), genes, hands, 256):
+    for shard in partition(mult_add_costs(space), genes, shards, 256):
         prefixes = {
             what[:length]
-            for what in (work_of(space, arch)[:-1] for arch in genes[hand].tolist())
+            for what in (work_of(space, arch)[:-1] for arch in genes[shard].tolist())
             for length in range(1, len(what) + 1)
         }
-        work.append(1728 * len(hand) + sum(cost[prefix[-1][1]] for prefix in prefixes))
+        work.append(1728 * len(shard) + sum(cost[prefix[-1][1]] for prefix in prefixes))
     assert max(work) < 1.1 * np.mean(work)

@@ -10,19 +10,10 @@ import pytest
 from dysr_jax.model.space import largest_arch, sample_archs, smallest_arch, uniform_space
 from dysr_jax.model.supernet import Supernet
 from dysr_jax.train.config import TrainConfig
-from dysr_jax.train.losses import (
-    _students,
-    charbonnier,
-    frequency_l1,
-    group_loss,
-    image_loss,
-    l1_loss,
-    largest_alone,
-)
+from dysr_jax.train.losses import _students, group_loss, l1_loss
 
 # One program each: operations that are called one by one are compiled one by one.
 loss_of_group = jax.jit(group_loss, static_argnames=("net", "config"))
-loss_of_largest = jax.jit(largest_alone, static_argnames=("net", "config"))
 
 PATCHES, PASSAGES = 16, 2
 SMALLS = 2
@@ -69,37 +60,9 @@ def np_l1(a, b):
     return np.mean(np.abs(np.asarray(a, np.float64) - b))
 
 
-def np_charbonnier(a, b):
-    return np.mean(np.hypot(np.asarray(a, np.float64) - b, 1e-3))
-
-
-def np_frequency(a, b):
-    """From the whole spectrum: that of a real image repeats beyond the middle column."""
-    spectra = [np.fft.fft2(np.asarray(x, np.float64), axes=(-3, -2), norm="ortho") for x in (a, b)]
-    half = (spectra[0] - spectra[1])[..., : a.shape[-2] // 2 + 1, :]
-    return np.mean(np.abs(half.real) + np.abs(half.imag))
-
-
-@pytest.mark.parametrize(
-    ("found", "expected"), [(l1_loss, np_l1), (charbonnier, np_charbonnier), (frequency_l1, np_frequency)]
-)
-def test_a_loss_is_numpy_s(found, expected):
-    np.testing.assert_allclose(found(OUTPUT, TARGET), expected(OUTPUT, TARGET), rtol=1e-5)
-    assert expected(OUTPUT, TARGET) > 0.1
-
-
-def test_charbonnier_is_smooth_where_l1_is_not():
-    assert float(jax.grad(charbonnier)(jnp.full(1, 1e-6), jnp.zeros(1))[0]) < 0.01
-    assert float(jax.grad(l1_loss)(jnp.full(1, 1e-6), jnp.zeros(1))[0]) == 1.0
-
-
-@pytest.mark.parametrize("loss", ["l1", "charbonnier"])
-@pytest.mark.parametrize("frequency", [0.0, 0.05])
-def test_the_recipe_names_the_loss(loss, frequency):
-    pixels = {"l1": np_l1, "charbonnier": np_charbonnier}[loss]
-    found = image_loss(TrainConfig(loss=loss, frequency=frequency))(OUTPUT, TARGET)
-    expected = pixels(OUTPUT, TARGET) + frequency * np_frequency(OUTPUT, TARGET)
-    np.testing.assert_allclose(found, expected, rtol=1e-5)
+def test_l1_is_numpy_s():
+    np.testing.assert_allclose(l1_loss(OUTPUT, TARGET), np_l1(OUTPUT, TARGET), rtol=1e-5)
+    assert np_l1(OUTPUT, TARGET) > 0.1
 
 
 # --- the archs of a step ----------------------------------------------------------------------------
@@ -120,7 +83,7 @@ def by_hand(config, case, archs, outputs):
     """The mean over the passages of all patches, from the static programs: `(params) -> loss`."""
     net, _, _, hr = case
     students = passages(net.space, archs)
-    each = jax.vmap(image_loss(config))
+    each = jax.vmap(l1_loss)
 
     def mean(params):
         outs = outputs(params)
@@ -135,13 +98,8 @@ def by_hand(config, case, archs, outputs):
 
 @pytest.mark.parametrize(
     ("mode", "config"),
-    [
-        ("group", DISTILLED),
-        ("patch", DISTILLED),
-        ("patch", TrainConfig(distill=0.0)),
-        ("patch", TrainConfig(distill=0.5, loss="charbonnier", frequency=0.05)),
-    ],
-    ids=["group", "patch", "not distilled", "frequency"],
+    [("group", DISTILLED), ("patch", DISTILLED), ("patch", TrainConfig(distill=0.0))],
+    ids=["group", "patch", "not distilled"],
 )
 def test_the_sandwich_is_the_mean_over_all_passages(mode, config, case, archs, outputs):
     net, params, lr, hr = case
@@ -242,14 +200,3 @@ def test_the_teacher_is_not_trained_towards_its_students(mode, share, case):
     mine = grads["slot00"]["pair_in"]
     assert float(jnp.abs(mine).max()) > 0
     np.testing.assert_allclose(mine, alone["slot00"]["pair_in"] / share, rtol=1e-4, atol=1e-8)
-
-
-def test_the_largest_alone(case, outputs):
-    net, params, lr, hr = case
-    config = TrainConfig(loss="charbonnier", frequency=0.1)
-    loss, metrics = loss_of_largest(params, net, lr, hr, config)
-    out = np.asarray(outputs(params)[largest_arch(net.space)[0]])
-    expected = np_charbonnier(out, hr) + 0.1 * np_frequency(out, np.asarray(hr))
-    np.testing.assert_allclose(loss, expected, rtol=1e-5)
-    assert {*metrics} == {"largest"}
-    np.testing.assert_allclose(metrics["largest"], np_l1(out, hr), rtol=1e-5)

@@ -32,7 +32,7 @@ from dysr_jax.aot import (
 from dysr_jax.bench.switch.reload import Model, ReloadCached, ReloadCompiled, Shelf, read_model
 from dysr_jax.bundle import Bundle
 from dysr_jax.compiling import exact_options, jit
-from dysr_jax.model import Arch, Params, backend, frame_program
+from dysr_jax.model import Arch, Params, frame_program, layer_backend
 from dysr_jax.runtime import Bank, Chain, FrameShape
 from dysr_jax.threads import in_threads
 
@@ -168,7 +168,7 @@ def _executable(bundle: Bundle, params: Params, shape: FrameShape, cache: Execut
         return jit(upscale_frame).lower(*arguments)
 
     used = [net.space.branches(slot)[i] for arch in archs for slot, i in enumerate(arch)]
-    code = branches_digest([*used, backend(net.layers)]) or lowered_digest(lower())
+    code = branches_digest([*used, layer_backend(net.layers)]) or lowered_digest(lower())
     key: Parts = {
         "program": "lax.switch",
         "space": dataclasses.asdict(net.space),

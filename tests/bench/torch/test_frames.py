@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 
 from dysr_jax.model.branches import BODY, Branch
+from dysr_jax.model.names import parse_arch
 from dysr_jax.model.programs import compile_static, make_supernet
 from dysr_jax.model.sharing import compact_params
-from dysr_jax.model.space import parse_arch, uniform_space
+from dysr_jax.model.space import uniform_space
 from dysr_jax.model.supernet import arch_params, init_params
 
 torch = pytest.importorskip("torch")
@@ -100,7 +101,7 @@ class Halved(Branch):
     def reads(self, width, scale):
         return {}
 
-    def __call__(self, kernels, x):
+    def __call__(self, kernels, x, layers):
         return 0.5 * x
 
 
