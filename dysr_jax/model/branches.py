@@ -19,7 +19,7 @@ import numpy as np
 from chex import Array
 
 from dysr_jax.errors import InputError
-from dysr_jax.model.backend import LayerBackend
+from dysr_jax.model.backend import Layer, LayerBackend
 from dysr_jax.model.kernels import Kernels, KernelSpec, cut_kernels
 
 RESIDUAL_GAIN: Final = 0.1
@@ -76,6 +76,18 @@ class Branch(abc.ABC):
         return sum(spec.shape[0] // 2 for spec in specs if len(spec.shape) > 2)
 
 
+def layer_specs(
+    name: str, shape: tuple[int, ...], gain: float, *, per_pixel: bool = True
+) -> dict[str, KernelSpec]:
+    """A kernel of this name, and its bias `{name}_bias`, which starts at 0."""
+    return {name: KernelSpec(shape, gain, per_pixel), f"{name}_bias": KernelSpec(shape[-1:], 0.0)}
+
+
+def layer_of(kernels: Kernels, name: str) -> Layer:
+    """The kernel of this name and its bias."""
+    return kernels[name], kernels[f"{name}_bias"]
+
+
 def hidden_width(expand: float, width: int) -> int:
     """Channels inside a branch that has `expand` times the `width` channels of the trunk; at least 1."""
     return max(1, int(expand * width))
@@ -101,11 +113,8 @@ class Separable(Branch):
 
     def reads(self, width: int, scale: int) -> dict[str, KernelSpec]:
         """A depthwise kernel, a pointwise kernel and its bias."""
-        return {
-            "depthwise": KernelSpec((self.size, self.size, width)),
-            "pointwise": KernelSpec((width, width), RESIDUAL_GAIN),
-            "pointwise_bias": KernelSpec((width,), 0.0),
-        }
+        depthwise = {"depthwise": KernelSpec((self.size, self.size, width))}
+        return depthwise | layer_specs("pointwise", (width, width), RESIDUAL_GAIN)
 
     def __call__(self, kernels: Kernels, x: Array, layers: LayerBackend) -> Array:
         """See the class."""
@@ -121,10 +130,7 @@ class Conv(Branch):
 
     def reads(self, width: int, scale: int) -> dict[str, KernelSpec]:
         """A dense kernel and its bias."""
-        return {
-            "conv": KernelSpec((self.size, self.size, width, width), RESIDUAL_GAIN),
-            "conv_bias": KernelSpec((width,), 0.0),
-        }
+        return layer_specs("conv", (self.size, self.size, width, width), RESIDUAL_GAIN)
 
     def __call__(self, kernels: Kernels, x: Array, layers: LayerBackend) -> Array:
         """See the class."""
@@ -150,22 +156,16 @@ class ResidualPair(Branch):
     def reads(self, width: int, scale: int) -> dict[str, KernelSpec]:
         """Two dense kernels with biases, and the gate's two matrices with biases."""
         hidden, squeezed = hidden_width(self.expand, width), self.squeezed_width(width)
-        specs = {
-            "pair_in": KernelSpec((3, 3, width, hidden), 2.0),
-            "pair_in_bias": KernelSpec((hidden,), 0.0),
-            "pair_out": KernelSpec((3, 3, hidden, width), RESIDUAL_GAIN),
-            "pair_out_bias": KernelSpec((width,), 0.0),
-        }
+        specs = layer_specs("pair_in", (3, 3, width, hidden), 2.0)
+        specs |= layer_specs("pair_out", (3, 3, hidden, width), RESIDUAL_GAIN)
         if self.attention:
-            specs["gate_in"] = KernelSpec((width, squeezed), 2.0, per_pixel=False)
-            specs["gate_in_bias"] = KernelSpec((squeezed,), 0.0)
-            specs["gate_out"] = KernelSpec((squeezed, width), 1.0, per_pixel=False)
-            specs["gate_out_bias"] = KernelSpec((width,), 0.0)
+            specs |= layer_specs("gate_in", (width, squeezed), 2.0, per_pixel=False)
+            specs |= layer_specs("gate_out", (squeezed, width), 1.0, per_pixel=False)
         return specs
 
     def __call__(self, kernels: Kernels, x: Array, layers: LayerBackend) -> Array:
         """See the class."""
-        first, last = ((kernels[name], kernels[f"{name}_bias"]) for name in ("pair_in", "pair_out"))
+        first, last = layer_of(kernels, "pair_in"), layer_of(kernels, "pair_out")
         if not self.attention:
             return layers.residual_pair(x, first, last)
         y = jax.nn.relu(layers.conv2d(x, first[0]) + first[1])
@@ -208,19 +208,13 @@ class Bottleneck(Branch):
     def reads(self, width: int, scale: int) -> dict[str, KernelSpec]:
         """A pointwise kernel, a dense one, a pointwise one, with biases."""
         hidden = hidden_width(self.expand, width)
-        return {
-            "shrink": KernelSpec((width, hidden), 2.0),
-            "shrink_bias": KernelSpec((hidden,), 0.0),
-            "map": KernelSpec((3, 3, hidden, hidden), 2.0),
-            "map_bias": KernelSpec((hidden,), 0.0),
-            "expand": KernelSpec((hidden, width), RESIDUAL_GAIN),
-            "expand_bias": KernelSpec((width,), 0.0),
-        }
+        specs = layer_specs("shrink", (width, hidden), 2.0)
+        specs |= layer_specs("map", (3, 3, hidden, hidden), 2.0)
+        return specs | layer_specs("expand", (hidden, width), RESIDUAL_GAIN)
 
     def __call__(self, kernels: Kernels, x: Array, layers: LayerBackend) -> Array:
         """See the class."""
-        names = ("shrink", "map", "expand")
-        return layers.bottleneck(x, *((kernels[name], kernels[f"{name}_bias"]) for name in names))
+        return layers.bottleneck(x, *(layer_of(kernels, name) for name in ("shrink", "map", "expand")))
 
     @classmethod
     def blend(

@@ -5,7 +5,7 @@ that a quarter of the bytes cross to the host.
 """
 
 from collections.abc import Callable
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import chex
 import jax
@@ -137,13 +137,7 @@ def lower_static(
 
 
 def compile_static(
-    net: Supernet,
-    arch: Arch,
-    params: Params,
-    shape: tuple[int, int],
-    *,
-    batch: int | None = None,
-    output: Output = "device",
+    net: Supernet, arch: Arch, params: Params, shape: tuple[int, int], **options: Any
 ) -> jax.stages.Compiled:
-    """The executable of `lower_static`."""
-    return lower_static(net, arch, params, shape, batch=batch, output=output).compile()
+    """The executable of `lower_static`, which says what the arguments are."""
+    return lower_static(net, arch, params, shape, **options).compile()

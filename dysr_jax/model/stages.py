@@ -5,7 +5,6 @@ takes the kernels that a slot stores and cuts out what it reads, so that slots t
 share an executable. The trunk goes from stage to stage on the device.
 """
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import chex
@@ -20,50 +19,12 @@ from dysr_jax.model.kernels import Kernels, cast_kernels
 from dysr_jax.model.programs import Output, to_pixels
 from dysr_jax.model.supernet import Params, Supernet, run_branch, run_head, slot_name, to_image
 
-Stage = Callable[..., Any]
 Shape = tuple[int, ...]
-
-
-def head_stage(net: Supernet) -> Stage:
-    """`(kernels, frames) -> (trunk, frames)`: `[H, W, 3]` or `[N, H, W, 3]` uint8 to `[N, H, W, C]`.
-
-    The frames come back on the device for the upsampler's stage, so that they cross from the host once.
-    """
-
-    def run(kernels: Kernels, frames: chex.Array) -> tuple[chex.Array, chex.Array]:
-        return run_head(cast_kernels(kernels, net.dtype), to_pixels(_batch(frames)), net.dtype), frames
-
-    return run
-
-
-def branch_stage(net: Supernet, branch: Branch) -> Stage:
-    """`(kernels, trunk) -> trunk`: a body slot, `[N, H, W, C]` in the compute dtype."""
-
-    def run(kernels: Kernels, x: chex.Array) -> chex.Array:
-        return run_branch(net, branch, cast_kernels(kernels, net.dtype), x)
-
-    return run
-
-
-def upsampler_stage(net: Supernet, branch: Branch) -> Stage:
-    """`(kernels, trunk, frames) -> frames`: `[s H, s W, 3]` or `[N, s H, s W, 3]` uint8, as the head's."""
-
-    def run(kernels: Kernels, x: chex.Array, frames: chex.Array) -> chex.Array:
-        x = run_branch(net, branch, cast_kernels(kernels, net.dtype), x)
-        out = to_uint8(to_image(x, to_pixels(_batch(frames)), net.space.scale))
-        return out.reshape(*frames.shape[:-3], *out.shape[1:])
-
-    return run
 
 
 def _batch(frames: chex.Array) -> chex.Array:
     """`[H, W, 3]` or `[N, H, W, 3]` to `[N, H, W, 3]`."""
     return frames.reshape(-1, *frames.shape[-3:])
-
-
-def trunk_shape(net: Supernet, frame: Shape) -> Shape:
-    """`(N, H, W, C)` of the trunk for frames of shape `[H, W, 3]` or `[N, H, W, 3]`."""
-    return (*((1,) if len(frame) == 3 else frame[:1]), *frame[-3:-1], net.space.width)
 
 
 class StageKey(NamedTuple):
@@ -102,12 +63,17 @@ class StageProgram(NamedTuple):
 
 
 def head_part(net: Supernet, params: Params, frame: Shape) -> StageProgram:
-    """The head for frames of shape `(H, W, 3)` or `(N, H, W, 3)`."""
+    """`(kernels, frames) -> (trunk, frames)`: uint8 `(H, W, 3)` or `(N, H, W, 3)` to `[N, H, W, C]`.
+
+    The frames come back on the device for the upsampler's stage, so that they cross from the host once.
+    """
+
+    def run(kernels: Kernels, frames: chex.Array) -> tuple[chex.Array, chex.Array]:
+        return run_head(cast_kernels(kernels, net.dtype), to_pixels(_batch(frames)), net.dtype), frames
+
     kernels = params["head"]
     arguments = (kernels, jax.ShapeDtypeStruct(frame, jnp.uint8))
-    return StageProgram(
-        _key(net, "head", kernels, frame), None, jit(head_stage(net)), arguments, result=(0, 0)
-    )
+    return StageProgram(_key(net, "head", kernels, frame), None, jit(run), arguments, result=(0, 0))
 
 
 def branch_part(
@@ -115,24 +81,33 @@ def branch_part(
 ) -> StageProgram | None:
     """The branch of this index in a slot (the upsampler's is last); None for identity, which runs nothing.
 
-    `params` hold what the branch reads, `frame` is `(H, W, 3)` or `(N, H, W, 3)`, and `output` says where an
-    upsampler's result lies.
+    A body branch is `(kernels, trunk) -> trunk`, `[N, H, W, C]` in the compute dtype; an upsampler is
+    `(kernels, trunk, frames) -> frames`, with the result in the memory that `output` says. `params` hold what
+    the branch reads, and `frame` is `(H, W, 3)` or `(N, H, W, 3)`.
     """
     space = net.space
     name, branch = space.slots[slot][index], space.branches(slot)[index]
     if type(branch) is Identity:  # one derived from it may run something
         return None
+
+    def run(kernels: Kernels, x: chex.Array) -> chex.Array:
+        return run_branch(net, branch, cast_kernels(kernels, net.dtype), x)
+
+    def run_last(kernels: Kernels, x: chex.Array, frames: chex.Array) -> chex.Array:
+        out = to_uint8(to_image(run(kernels, x), to_pixels(_batch(frames)), space.scale))
+        return out.reshape(*frames.shape[:-3], *out.shape[1:])
+
     stored = params.get(slot_name(space, slot), {})
     kernels = {kernel: stored[kernel] for kernel in branch.reads(space.width, space.scale)}
-    shape = trunk_shape(net, frame)
+    shape = (*((1,) if len(frame) == 3 else frame[:1]), *frame[-3:-1], space.width)
     trunk = jax.ShapeDtypeStruct(shape, net.dtype)
     if slot < len(space.body):
         # The output takes the place of the trunk, which is donated to it.
-        program = jit(branch_stage(net, branch), donate_argnums=1)
+        program = jit(run, donate_argnums=1)
         return StageProgram(_key(net, name, kernels, shape), branch, program, (kernels, trunk))
     memory = host_memory() if output == "host" else None
-    program = jit(upsampler_stage(net, branch), out_shardings=memory)
     arguments = (kernels, trunk, jax.ShapeDtypeStruct(frame, jnp.uint8))
+    program = jit(run_last, out_shardings=memory)
     return StageProgram(_key(net, name, kernels, frame), branch, program, arguments)
 
 

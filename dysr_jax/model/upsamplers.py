@@ -13,7 +13,7 @@ import numpy as np
 from chex import Array
 
 from dysr_jax.model.backend import LayerBackend
-from dysr_jax.model.branches import Branch
+from dysr_jax.model.branches import Branch, layer_specs
 from dysr_jax.model.kernels import Kernels, KernelSpec
 
 
@@ -27,14 +27,11 @@ class SubPixel(Branch):
         """`depth` dense kernels C -> C, one C -> 3 s s, and biases."""
         specs: dict[str, KernelSpec] = {}
         for i in range(self.depth):
-            specs[f"hidden{i}"] = KernelSpec((3, 3, width, width), 2.0)
-            specs[f"hidden{i}_bias"] = KernelSpec((width,), 0.0)
-        specs["subpixel"] = KernelSpec((3, 3, width, 3 * scale * scale), 1e-4)
-        specs["subpixel_bias"] = KernelSpec((3 * scale * scale,), 0.0)
-        return specs
+            specs |= layer_specs(f"hidden{i}", (3, 3, width, width), 2.0)
+        return specs | layer_specs("subpixel", (3, 3, width, 3 * scale * scale), 1e-4)
 
     def __call__(self, kernels: Kernels, x: Array, layers: LayerBackend) -> Array:
-        """`[N, H, W, C]` to `[N, H, W, 3 s s]`."""
+        """See the class."""
         for i in range(self.depth):
             x = jax.nn.relu(layers.conv2d(x, kernels[f"hidden{i}"]) + kernels[f"hidden{i}_bias"])
         return layers.conv2d(x, kernels["subpixel"]) + kernels["subpixel_bias"]

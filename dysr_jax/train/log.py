@@ -23,7 +23,9 @@ class Log:
     """The progress bar and TensorBoard's scalars; metrics are fetched one dispatch late.
 
     Scalars are on disk at every checkpoint and at the end; a kill loses those since then, which the restart
-    tells again. Those of a remote directory are written to a temporary folder and copied then.
+    tells again. Those of a remote directory are written to a temporary folder and copied then. The thread
+    that trains writes them: tensorboardX's `SummaryWriter` has a thread of its own, which a full disk ends,
+    and whoever trains would wait for it for ever.
     """
 
     def __init__(self, directory: epath.Path, config: TrainConfig, start: int, *, write: bool = True) -> None:
@@ -32,10 +34,25 @@ class Log:
         self._pending: tuple[int, Metrics] | None = None
         self._bar = tqdm(total=config.steps, initial=start, desc="train", unit="step", disable=not write)
         self._files = contextlib.ExitStack()
-        self._local: pathlib.Path | None = None
+        self._folder = pathlib.Path(directory) if write else None
         if write and is_remote(directory):
-            self._local = pathlib.Path(self._files.enter_context(tempfile.TemporaryDirectory()))
-        self._events = _EventWriter(self._local or directory, start) if write else None
+            self._folder = pathlib.Path(self._files.enter_context(tempfile.TemporaryDirectory()))
+        self._writer = self._open(start)
+
+    def _open(self, start: int) -> Any:
+        """TensorboardX's writer of events; None in a process that writes none."""
+        if self._folder is None:
+            return None
+        from tensorboardX.event_file_writer import EventsWriter
+        from tensorboardX.proto.event_pb2 import Event, SessionLog
+
+        with naming(self._folder):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            # The suffix keeps a restart within a second from writing into the older file.
+            writer = EventsWriter(str(self._folder / "events"), filename_suffix=f".from{start}")
+            again = SessionLog(status=SessionLog.START)  # what older files have of later steps is void
+            writer.write_event(Event(step=start + 1, session_log=again, wall_time=time.time()))
+        return writer
 
     def push(self, step: int, metrics: Metrics) -> None:
         """Take the metrics of the dispatch that ended at `step`; those of the one before are told."""
@@ -49,8 +66,9 @@ class Log:
             InputError: the loss became infinite or no number.
         """
         self._tell()
-        if self._events is not None:
-            self._events.flush()
+        if self._writer is not None:
+            with naming(self._folder):
+                self._writer.flush()
         self._copy()
 
     def close(self) -> None:
@@ -60,16 +78,17 @@ class Log:
                 self._tell()
             finally:
                 self._bar.close()
-                if self._events is not None:
-                    self._events.close()
+                if self._writer is not None:
+                    with naming(self._folder):
+                        self._writer.close()
                 self._copy()
 
     def _copy(self) -> None:
-        """Bring the events that are on disk to the remote directory."""
-        if self._local is None:
+        """Bring the events that are on disk to a remote directory."""
+        if self._folder is None or not is_remote(self._directory):
             return
         self._directory.mkdir(parents=True, exist_ok=True)
-        for file in self._local.iterdir():
+        for file in self._folder.iterdir():
             epath.Path(file).copy(self._directory / file.name, overwrite=True)
 
     def _tell(self) -> None:
@@ -82,51 +101,19 @@ class Log:
                 f"training diverged before step {step} (loss {means['loss']}): train.learning_rate must be "
                 f"under {self._config.learning_rate}, or train.clip smaller"
             )
-        if self._events is not None:
-            self._events.add(step, {f"train/{name}": value for name, value in means.items()})
+        if self._writer is not None:
+            self._write(step, means)
         self._bar.set_postfix(loss=f"{means['loss']:.4f}", refresh=False)
         self._bar.update(self._config.chunk)
 
-
-class _EventWriter:
-    """TensorBoard's scalars, written by the thread that trains.
-
-    tensorboardX's `SummaryWriter` has a thread of its own: a full disk ends it, and whoever trains would wait
-    for it for ever.
-    """
-
-    def __init__(self, directory: epath.PathLike, start: int) -> None:
-        from tensorboardX.event_file_writer import EventsWriter
-        from tensorboardX.proto.event_pb2 import Event, SessionLog
-
-        self._directory = pathlib.Path(directory)
-        with naming(self._directory):
-            self._directory.mkdir(parents=True, exist_ok=True)
-            # The suffix keeps a restart within a second from writing into the older file.
-            prefix, suffix = self._directory / "events", f".from{start}"
-            self._writer = EventsWriter(str(prefix), filename_suffix=suffix)
-        again = SessionLog(status=SessionLog.START)  # what older files have of later steps is void
-        self._write(Event(step=start + 1, session_log=again))
-
-    def add(self, step: int, values: dict[str, float]) -> None:
+    def _write(self, step: int, values: dict[str, float]) -> None:
         from tensorboardX.proto.event_pb2 import Event
         from tensorboardX.summary import scalar
 
         for name, value in values.items():
-            self._write(Event(step=step, summary=scalar(name, value)))
-
-    def _write(self, event: Any) -> None:
-        event.wall_time = time.time()
-        with naming(self._directory):
-            self._writer.write_event(event)
-
-    def flush(self) -> None:
-        with naming(self._directory):
-            self._writer.flush()
-
-    def close(self) -> None:
-        with naming(self._directory):
-            self._writer.close()
+            event = Event(step=step, summary=scalar(f"train/{name}", value), wall_time=time.time())
+            with naming(self._folder):
+                self._writer.write_event(event)
 
 
 _EVENT_FILE: Final = re.compile(r"events\.out\.tfevents\.(\d+)\..*\.from(\d+)")

@@ -143,7 +143,7 @@ def test_the_photograph_fills_any_size(size):
         ({"rounds": 0}, "^rounds 0: allowed is 1 or more$"),
         ({"seconds": 0.0}, "^seconds 0.0: allowed is above 0$"),
         ({"limit_s": -1.0}, "^limit_s -1.0: allowed is above 0$"),
-        ({"dtype": "int8"}, "^dtype 'int8': allowed are auto, float32, bfloat16$"),
+        ({"dtype": "int8"}, "^dtype 'int8': must be auto, float32 or bfloat16$"),
         ({"members": ("nobody",)}, "^member 'nobody': the bundle has "),
     ],
 )

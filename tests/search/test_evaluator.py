@@ -77,7 +77,7 @@ def test_an_image_of_the_patch_s_size_is_one_patch():
 @pytest.mark.parametrize("shape", [(5, 30), (30, 5)])
 def test_an_image_smaller_than_a_patch_is_refused(shape):
     pairs = [map_pair(0, 30, 30, 2), map_pair(1, *shape, 2)]
-    with pytest.raises(InputError, match=r"'map1'.*search\.patch up to 5, not 6"):
+    with pytest.raises(InputError, match=r"'map1'.*search\.patch must be at most 5, got 6"):
         grid_patches(pairs, 4, 6)
 
 

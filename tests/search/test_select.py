@@ -143,10 +143,10 @@ def test_the_curve_describes_the_ladders():
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ({"members": 1}, "members 1: allowed is 2 or more"),
-        ({"weights": [0.1, -1.0]}, r"sharing -1\.0: allowed are finite values of 0 or more"),
-        ({"weights": [float("nan")]}, "sharing nan: allowed"),
-        ({"weights": [float("inf")]}, "sharing inf: allowed"),
+        ({"members": 1}, "members must be at least 2, got 1"),
+        ({"weights": [0.1, -1.0]}, r"switch_cost_weight must be finite and at least 0, got -1\.0"),
+        ({"weights": [float("nan")]}, "must be finite and at least 0, got nan"),
+        ({"weights": [float("inf")]}, "must be finite and at least 0, got inf"),
         ({"front": []}, "archs is empty"),
     ],
 )
