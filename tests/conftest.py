@@ -79,7 +79,7 @@ SMOKE = (
     "apps/test_upscaler.py",  # Pillow
     "bundle/test_pretrained.py",
     "search/test_latency.py",  # SciPy
-    "search/test_sorting.py",
+    "search/test_nsga2_sorting.py",
     "test_cli.py",  # tyro
     "test_distributed.py",  # Orbax between processes
     "test_metrics.py",  # dm-pix, scikit-image

@@ -146,7 +146,7 @@ def test_the_recipe_reaches_the_color_jitter(pairs):
         np.testing.assert_array_equal(mine, theirs)
 
 
-def test_noise_is_of_the_lr_patches_alone_and_as_strong_as_it_is_told(pairs):
+def test_noise_is_on_lr_alone_and_as_strong_as_it_is_told(pairs):
     options = {"channel_shuffle": False, "color_jitter": 0.0}
     lr, hr = vary_batch(jax.random.key(3), *pairs, **options, noise=2.0)
     np.testing.assert_array_equal(hr, pairs[1])

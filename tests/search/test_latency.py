@@ -355,9 +355,7 @@ def calls_second(x):
     ("first", "second"),
     [(calls_first, calls_second), (closure(2.0), closure(3.0)), (lambda x: x + 1, lambda x: x - 1)],
 )
-def test_branches_that_compute_other_things_have_tables_of_their_own(
-    measurements, monkeypatch, first, second
-):
+def test_branches_that_differ_have_tables_of_their_own(measurements, monkeypatch, first, second):
     monkeypatch.setitem(BODY, "c3", Own(first))
     table, _ = device_table(NET, {}, FRAME, 3)
     assert device_table(NET, {}, FRAME, 3) == (table, False)

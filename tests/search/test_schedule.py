@@ -71,7 +71,7 @@ def test_what_archs_share_is_computed_once(population):
 
 @checked
 @given(populations(), st.integers(1, 9))
-def test_every_population_of_a_size_has_arrays_of_the_same_shapes(population, tile):
+def test_populations_of_a_size_have_arrays_of_the_same_shapes(population, tile):
     space, genes = population
     plan = Plan(space, len(genes), tile)
     shapes = [leaf.shape for leaf in vars(make_schedule(plan, genes).body).values()]

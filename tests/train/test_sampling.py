@@ -20,7 +20,7 @@ from dysr_jax.model.space import (
 from dysr_jax.model.upsamplers import UPSAMPLERS
 from dysr_jax.train import sampling
 
-draw = jax.jit(sampling.draw, static_argnums=(1, 2, 3))
+draw = jax.jit(sampling.sample_training_archs, static_argnums=(1, 2, 3))
 """One program for a space; examples of many spaces share those of the single operations."""
 
 SLOTS, COUNT = 8, 6000
@@ -51,7 +51,7 @@ def active_of(genes):
 @settings(deadline=None, derandomize=True, database=None, max_examples=25)
 @given(space=spaces, seed=st.integers(0, 2**32 - 1), how=st.sampled_from(["spread", "nested"]))
 def test_archs_are_of_the_space(space, seed, how):
-    genes = sampling.draw(jax.random.key(seed), space, 24, how)
+    genes = sampling.sample_training_archs(jax.random.key(seed), space, 24, how)
     assert genes.shape == (24, len(space.slots))
     assert genes.dtype == np.int32
     assert len(to_archs(space, genes)) == 24  # raises for an arch of another space
@@ -62,7 +62,7 @@ def test_archs_are_of_the_space(space, seed, how):
 def test_every_branch_is_drawn(names):
     space = SearchSpace(tuple(names), ("u1", "u2"), width=4, scale=2)
     for how in ("spread", "nested"):
-        genes = np.asarray(sampling.draw(jax.random.key(0), space, 2000, how))
+        genes = np.asarray(sampling.sample_training_archs(jax.random.key(0), space, 2000, how))
         for slot, limit in enumerate(branch_counts(space)):
             assert {*genes[:, slot].tolist()} == {*range(limit)}
 

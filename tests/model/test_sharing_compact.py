@@ -154,7 +154,7 @@ def test_an_arch_that_was_not_kept_is_refused(params, name):
 
 @given(arch_sets)
 @quick
-def test_what_was_kept_is_held_and_what_is_held_computes_what_it_did(params, archs):
+def test_what_was_kept_is_held_and_computes_what_it_did(params, archs):
     small = compact_params(params, SPACE, archs)
     held = held_branches(SPACE, small)
     for slot, (kept, here) in enumerate(zip(kept_branches(SPACE, archs), held, strict=True)):
@@ -167,7 +167,7 @@ def test_what_was_kept_is_held_and_what_is_held_computes_what_it_did(params, arc
                 jax.tree.map(np.testing.assert_array_equal, cuts, cut_kernels(params[name], reads))
 
 
-def test_narrow_branches_are_held_by_wide_ones_not_the_other_way_round(params):
+def test_wide_branches_hold_narrow_ones_and_not_the_reverse(params):
     def names(*archs):
         held = held_branches(SPACE, compact_params(params, SPACE, archs_named(*archs)))
         return [
@@ -195,7 +195,7 @@ def test_weights_of_another_space_hold_nothing(params, space, says):
         held_branches(SPACE, shapes)
 
 
-def test_a_slot_without_weights_is_refused_where_it_has_no_identity(params):
+def test_a_slot_without_weights_or_identity_is_refused(params):
     bare = {name: kernels for name, kernels in params.items() if name != "slot01"}
     assert held_branches(SPACE, bare)[1] == (0,)
     with pytest.raises(InputError, match="slot 2 has the weights of none of its branches"):
@@ -215,7 +215,7 @@ def test_no_arch_at_all_is_refused(fn):
         fn(SPACE, [])
 
 
-def test_compacting_to_no_arch_or_to_one_of_another_space_is_refused(params):
+def test_compacting_to_no_arch_or_a_foreign_one_is_refused(params):
     with pytest.raises(InputError, match="archs is empty"):
         compact_params(params, SPACE, [])
     over = len(BODY)
