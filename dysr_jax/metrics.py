@@ -12,6 +12,11 @@ MOST_DB = 100.0
 """What a photograph that is reproduced exactly counts in a mean over photographs."""
 
 
+def to_pixels(image: chex.Array) -> chex.Array:
+    """uint8 to float32 in [0, 1]."""
+    return image.astype(jnp.float32) / 255.0
+
+
 def to_uint8(pixels: chex.Array) -> chex.Array:
     """Floats in [0, 1] (clipped) to the nearest of 256 levels."""
     return jnp.round(jnp.clip(pixels, 0.0, 1.0) * PEAK).astype(jnp.uint8)

@@ -4,10 +4,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-
-def to_pixels(image: chex.Array) -> chex.Array:
-    """uint8 to float32 in [0, 1]."""
-    return image.astype(jnp.float32) / 255.0
+from dysr_jax.metrics import to_pixels
 
 
 def symmetry(

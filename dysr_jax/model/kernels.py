@@ -79,14 +79,10 @@ def check_kernels(reads: Mapping[str, Mapping[str, KernelSpec]], where: str) -> 
     """Refuse kernels that cannot be, and branches that name the same kernel and mean another one.
 
     One array is stored for both, so it has one rank and one initial gain, and is applied in one way. That
-    counts across slots: a population's kernels are stacked over them.
-
-    Args:
-        reads: what each branch reads, by the branch's name.
-        where: begins the message: `body` or `upsamplers`.
+    counts across slots: a population's kernels are stacked over them. `reads` is by the branches' names.
 
     Raises:
-        InputError: names the branches and the kernel.
+        InputError: names `where` (body or upsamplers), the branches and the kernel.
     """
     first: dict[str, tuple[str, KernelSpec]] = {}
     for branch, specs in reads.items():

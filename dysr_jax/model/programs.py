@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from dysr_jax.compiling import Options, exact_options
 from dysr_jax.device import default_device, host_memory
 from dysr_jax.errors import InputError
-from dysr_jax.metrics import to_uint8
+from dysr_jax.metrics import to_pixels, to_uint8
 from dysr_jax.model.backend import XLA, layer_backend
 from dysr_jax.model.space import Arch, SearchSpace, validate_arch
 from dysr_jax.model.supernet import Kept, Params, Supernet, arch_params
@@ -65,11 +65,6 @@ def make_supernet(space: SearchSpace, dtype: str, kept: Kept | None = None, *, l
     return Supernet(space, dtype=DTYPES[compute_dtype(dtype)], kept=kept, layers=layers)
 
 
-def to_pixels(frames: chex.Array) -> chex.Array:
-    """uint8 frames to what the supernet takes: float32 in [0, 1]."""
-    return frames.astype(jnp.float32) / 255.0
-
-
 def frame_program(net: Supernet) -> Callable[[Params, chex.Array, Arch | chex.Array], chex.Array]:
     """`(params, frames, arch) -> frames`: `[N, H, W, 3]` uint8 to `[N, s H, s W, 3]` uint8."""
 
@@ -113,15 +108,9 @@ def lower_static(
 ) -> jax.stages.Lowered:
     """The program of one arch, `(arch_params(...), frame) -> frame`, to be compiled ahead of time.
 
-    It maps `[H, W, 3]` uint8 to `[s H, s W, 3]` uint8; with `batch`, N of them in one array.
-
-    Args:
-        net: the supernet, with `kept` set if `params` is compacted.
-        arch: the sub-graph.
-        params: arrays or their shapes, of the whole supernet (or all that was kept).
-        shape: LR rows and columns of a frame.
-        batch: frames at once; None: one, without a leading axis.
-        output: where the result lies.
+    It maps a frame `[*shape, 3]` uint8 to `[s H, s W, 3]` uint8, which lies in `output`; with `batch`, so
+    many frames in one array. `params` are arrays or their shapes, of the whole supernet, or of all that was
+    kept where `net.kept` is set.
     """
     program = frame_program(net)
 

@@ -1,6 +1,7 @@
 """What archs of one supernet share: the weights of a set together (compaction), and of every pair of a set.
 
 For pairs, each slot adds a table over the pairs of its branches, so nothing is computed per pair of archs.
+Every function raises `InputError` for no arch, or for one that the space does not have.
 """
 
 import math
@@ -27,11 +28,7 @@ def _genes(space: SearchSpace, archs: Iterable[Arch]) -> np.ndarray:
 
 
 def kept_branches(space: SearchSpace, archs: Iterable[Arch]) -> Kept:
-    """The branches that occur in `archs`, sorted, for each slot.
-
-    Raises:
-        InputError: no arch was given, or one that the space does not have.
-    """
+    """The branches that occur in `archs`, sorted, for each slot."""
     return tuple(tuple(sorted({*column})) for column in _genes(space, archs).T.tolist())
 
 
@@ -110,11 +107,7 @@ def _overlap(first: Mapping[str, KernelSpec], second: Mapping[str, KernelSpec]) 
 
 
 def shared_weight_bytes(space: SearchSpace, archs: Sequence[Arch]) -> np.ndarray:
-    """`[n, n]` int: bytes of the weights that both of two archs read; its diagonal, an arch's own.
-
-    Raises:
-        InputError: no arch was given, or one that the space does not have.
-    """
+    """`[n, n]` int: bytes of the weights that both of two archs read; its diagonal, an arch's own."""
     genes = _genes(space, archs)
     shared = np.full((len(archs), len(archs)), (HEAD_INPUTS + 1) * space.width)
     for slot, column in enumerate(genes.T):
@@ -131,11 +124,7 @@ def unshared_weight_bytes(shared: np.ndarray) -> np.ndarray:
 
 
 def changed_slots(space: SearchSpace, archs: Sequence[Arch]) -> np.ndarray:
-    """`[n, n]` int: the number of slots in which two archs name different branches.
-
-    Raises:
-        InputError: no arch was given, or one that the space does not have.
-    """
+    """`[n, n]` int: the number of slots in which two archs name different branches."""
     columns = _genes(space, archs).T
     return np.sum([column[:, None] != column[None, :] for column in columns], axis=0)
 
@@ -145,9 +134,6 @@ def step_costs(space: SearchSpace, archs: Sequence[Arch]) -> np.ndarray:
 
     The mean of two shares: of the slots, those whose branch differs; of the weights that either arch reads,
     those that only one of them does (the Jaccard distance of the two sets of weights).
-
-    Raises:
-        InputError: no arch was given, or one that the space does not have.
     """
     shared = shared_weight_bytes(space, archs)
     unshared = unshared_weight_bytes(shared)

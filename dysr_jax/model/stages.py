@@ -13,10 +13,10 @@ import jax.numpy as jnp
 
 from dysr_jax.compiling import Jitted, jit
 from dysr_jax.device import host_memory
-from dysr_jax.metrics import to_uint8
+from dysr_jax.metrics import to_pixels, to_uint8
 from dysr_jax.model.branches import Branch, Identity
 from dysr_jax.model.kernels import Kernels, cast_kernels
-from dysr_jax.model.programs import Output, to_pixels
+from dysr_jax.model.programs import Output
 from dysr_jax.model.supernet import Params, Supernet, run_branch, run_head, slot_name, to_image
 
 Shape = tuple[int, ...]

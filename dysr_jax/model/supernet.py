@@ -108,10 +108,7 @@ class Supernet(nn.Module):
     def __call__(self, lr: chex.Array, arch: Arch | chex.Array) -> chex.Array:
         """Super-resolve a batch `[N, H, W, 3]` in [0, 1] to `[N, s H, s W, 3]` float32, not clipped.
 
-        Args:
-            lr: the batch.
-            arch: a tuple of ints (static program), a traced int array `[slots]` (search program), or one
-                of `[N, slots]`: an arch for each image (blended program).
+        `arch` is a tuple of ints, or a traced int array `[slots]` or `[N, slots]` (see the module).
 
         Raises:
             InputError: a static arch that the space does not have or whose weights were not kept.

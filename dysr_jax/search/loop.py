@@ -39,16 +39,8 @@ def search(
     was killed goes on with the next one. What it evaluated stands in the archive, which may be ahead of the
     state, so nothing is evaluated twice.
 
-    Args:
-        key: all draws come from it.
-        net: the supernet.
-        params: its trained weights.
-        patches: what quality is measured on.
-        table: this device's latencies.
-        config: of the search.
-        mesh: the devices.
-        run: gets the archive and the state.
-        write: False in all processes of a job but one: they search the same and write nothing.
+    Quality is measured on `patches` with the trained `params`, latency by this device's `table`; all draws
+    come from `key`. All processes of a job search the same, and all but one with `write` False.
 
     Raises:
         InputError: see `SearchConfig.check_space`; or an archive that is damaged.

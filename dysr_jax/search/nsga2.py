@@ -202,13 +202,8 @@ def tell(
 ) -> tuple[State, Metrics]:
     """Elitist selection among the population and evaluated `genes`, int32 `[N, slots]`.
 
-    Args:
-        state: as `ask` (or `init`) returned it.
-        genes: what was evaluated.
-        objectives: float32 `[N, M]`; NaN counts as infinite. Rows that are infinite throughout are as good as
-            not told.
-        violation: float32 `[N]`, 0 or less where all constraints hold; NaN counts as infinite. None: all rows
-            are feasible.
+    `objectives` `[N, M]` and `violation` `[N]` (None: all are feasible) are float32. NaN counts as infinite,
+    and rows whose objectives are infinite throughout are as good as not told.
     """
     violation = jnp.zeros(len(genes)) if violation is None else violation
     everyone = jnp.concatenate([genes, state.genes])

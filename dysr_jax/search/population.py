@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from dysr_jax.metrics import luma, to_uint8
+from dysr_jax.metrics import luma, to_pixels, to_uint8
 from dysr_jax.model import (
     BODY,
     Kernels,
@@ -64,7 +64,7 @@ def population_program(net: Supernet, plan: Plan) -> Callable[[Params, Schedule,
 
     def evaluate(params: Params, schedule: Schedule, patches: Patches) -> chex.Array:
         params = jax.tree.map(lambda leaf: leaf.astype(net.dtype), params)
-        lr_PxHxWx3 = patches.lr.astype(jnp.float32) / 255.0
+        lr_PxHxWx3 = to_pixels(patches.lr)
         trunk_PxHxWxC = run_head(params["head"], lr_PxHxWx3, net.dtype)
         store = jnp.zeros((plan.rows, *trunk_PxHxWxC.shape), net.dtype).at[0].set(trunk_PxHxWxC)
         store = _run(schedule.body, store, store, _body(net, params))

@@ -138,13 +138,10 @@ def mult_add_costs(space: SearchSpace) -> np.ndarray:
 
 
 def partition(costs: np.ndarray, genes: np.ndarray, shards: int, largest: int) -> list[np.ndarray]:
-    """A population split over devices, archs that begin alike together: indices into `genes`, for each shard.
+    """A population `[N, L]` split over devices, archs that begin alike together: indices for each shard.
 
-    Args:
-        costs: `[L, B]` of a branch's time, in any unit; each shard gets about the same sum.
-        genes: int32 `[N, L]`.
-        shards: number of parts.
-        largest: the size that a shard may have at most; `shards * largest >= N`.
+    `costs` `[L, B]` are of a branch's time, in any unit: each shard gets about the same sum, and at most
+    `largest` archs, where `shards * largest >= N`.
     """
     order = np.lexsort(genes.T[::-1])
     work = np.cumsum(_added_work(costs, genes[order]))

@@ -34,15 +34,9 @@ def train(
     The result depends on the arguments only: a run that was killed ends with the same bits (on the CPU) as
     one that was not. Over more processes or devices sums have another order, and last bits differ.
 
-    Args:
-        key: initial weights and all draws come from it.
-        net: the supernet.
-        data: the training images, on the device or streamed to it.
-        config: the recipe.
-        mesh: the devices.
-        run: directory that gets `checkpoints/` and `tensorboard/`.
-        costs: `[slots, branches]`, what a branch costs on this device, so that archs of like cost are trained
-            at the same time (`draw_archs`). Without it, and with one group, each is drawn alone.
+    The images of `data` are on the device or streamed to it. `costs` `[slots, branches]`, what a branch costs
+    on this device, lets archs of like cost be trained at the same time (`draw_archs`). `run` gets
+    `checkpoints/` and `tensorboard/`.
 
     Raises:
         InputError: see `TrainConfig.check_devices`; or the loss became infinite or no number.

@@ -109,16 +109,9 @@ def train_step(
 ) -> tuple[TrainState, Metrics]:
     """One pure update, inside a per-device function: gradients are averaged over groups and devices.
 
-    Args:
-        state: of vectors (`to_vectors`), the same on all devices.
-        batch: this device's groups.
-        archs: their random archs, as `draw_groups` gives them.
-        net: the supernet.
-        config: the recipe.
-        unravel: makes the pytree of parameters.
-
-    Returns:
-        The new state, and scalars: the loss, the L1 of each kind of arch trained, the gradient's norm.
+    The state is of vectors (`to_vectors`, which gives `unravel`), the same on all devices; batch and archs
+    are of this device's groups, as `draw_groups` gives them. The metrics are scalars: the loss, the L1 of
+    each kind of arch trained, the gradient's norm.
     """
     params = unravel(state.params)
 
