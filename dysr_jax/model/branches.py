@@ -42,13 +42,7 @@ class Branch(abc.ABC):
 
     @classmethod
     def blend(
-        cls,
-        branches: Sequence[Self],
-        stored: Kernels,
-        x: Array,
-        chosen: Array,
-        scale: int,
-        layers: LayerBackend,
+        cls, branches: list[Self], stored: Kernels, x: Array, chosen: Array, scale: int, layers: LayerBackend
     ) -> Array:
         """Branches of this class, of which each image `[N, H, W, C]` takes its own or none (then zeros).
 
@@ -174,13 +168,7 @@ class ResidualPair(Branch):
 
     @classmethod
     def blend(
-        cls,
-        branches: Sequence[Self],
-        stored: Kernels,
-        x: Array,
-        chosen: Array,
-        scale: int,
-        layers: LayerBackend,
+        cls, branches: list[Self], stored: Kernels, x: Array, chosen: Array, scale: int, layers: LayerBackend
     ) -> Array:
         """The widest pair, its hidden channels masked per image: a narrow pair is its leading channels."""
         mask = _channel_mask([hidden_width(branch.expand, x.shape[-1]) for branch in branches], chosen)
@@ -218,13 +206,7 @@ class Bottleneck(Branch):
 
     @classmethod
     def blend(
-        cls,
-        branches: Sequence[Self],
-        stored: Kernels,
-        x: Array,
-        chosen: Array,
-        scale: int,
-        layers: LayerBackend,
+        cls, branches: list[Self], stored: Kernels, x: Array, chosen: Array, scale: int, layers: LayerBackend
     ) -> Array:
         """The widest, its hidden channels masked per image: a narrow one is its leading channels."""
         mask = _channel_mask([hidden_width(branch.expand, x.shape[-1]) for branch in branches], chosen)

@@ -4,7 +4,6 @@ They return `[N, H, W, 3 s s]`. The supernet adds the LR pixel to each of its `s
 shuffles (`pixel_shuffle`), so the global skip costs nothing.
 """
 
-from collections.abc import Sequence
 from typing import Self
 
 import jax
@@ -38,13 +37,7 @@ class SubPixel(Branch):
 
     @classmethod
     def blend(
-        cls,
-        branches: Sequence[Self],
-        stored: Kernels,
-        x: Array,
-        chosen: Array,
-        scale: int,
-        layers: LayerBackend,
+        cls, branches: list[Self], stored: Kernels, x: Array, chosen: Array, scale: int, layers: LayerBackend
     ) -> Array:
         """The deepest, where each image passes as many hidden layers as its own branch has."""
         depths = np.array([[branch.depth] for branch in branches])

@@ -8,6 +8,7 @@ import pytest
 
 from dysr_jax.data.augment import augment, jitter_colors, prepare, shuffle_channels, symmetry, vary_batch
 from dysr_jax.data.sources import degrade
+from dysr_jax.metrics import to_pixels
 
 SYMMETRIES = tuple(itertools.product((False, True), repeat=3))
 
@@ -15,7 +16,6 @@ SYMMETRIES = tuple(itertools.product((False, True), repeat=3))
 def labelled(side: int) -> np.ndarray:
     """Each pixel holds its row and column."""
     row, column = np.mgrid[:side, :side]
-from dysr_jax.metrics import to_pixels
     return np.stack([row, column, np.zeros_like(row)], -1).astype(np.uint8)
 
 
