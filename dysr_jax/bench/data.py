@@ -153,7 +153,7 @@ def bench_data(
         raise InputError(f"steps {steps}: allowed is 1 or more")
     _check(config, workers, rounds, seconds)
     space = check(config, devices=1)
-    net, mesh = make_supernet(space, config.dtype), parallel.device_mesh(1)
+    net, mesh = make_supernet(space, config.dtype, layers=config.layers), parallel.device_mesh(1)
     recipe = dataclasses.replace(config.train, groups=1, chunk=steps, steps=steps)
     config = dataclasses.replace(config, train=recipe)
     images, _ = open_images(config.data, space.scale)

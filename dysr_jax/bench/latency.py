@@ -33,7 +33,7 @@ def profile(config: RunConfig, *, archs: int = 32) -> Profile:
     if archs < 2:
         raise InputError(f"archs {archs}: allowed is 2 or more")
     space = check(config, devices=1)
-    net, search = make_supernet(space, config.dtype), config.search
+    net, search = make_supernet(space, config.dtype, layers=config.layers), config.search
     params = jax.block_until_ready(init_params(jax.random.key(config.seed), space))
     table = measure_table(net, params, search.frame, search.rounds, drawn=archs)
     return Profile(table, leave_one_out(table, space))

@@ -58,7 +58,7 @@ def make_setup(config: RunConfig, rounds: int, archs: int = 0, option: str = "ar
         raise InputError(f"devices {config.devices}: allowed is 1, which is what benchmarks use")
     space = check(config, devices=1)
     training, validation = load_pairs(config.data, space.scale)
-    net = make_supernet(space, config.dtype)
+    net = make_supernet(space, config.dtype, layers=config.layers)
     if not archs:
         return Setup(net, training, validation, [])
     drawn = to_archs(space, sample_archs(jax.random.key(config.seed), space, (archs - 2,)))
