@@ -47,10 +47,6 @@ def conv2d(x: chex.Array, kernel: chex.Array) -> chex.Array:
     return _forward(x, kernel)
 
 
-def _conv2d_fwd(x: chex.Array, kernel: chex.Array) -> tuple[chex.Array, tuple[chex.Array, chex.Array]]:
-    return _forward(x, kernel), (x, kernel)
-
-
 def _conv2d_bwd(residuals: tuple[chex.Array, chex.Array], grad: chex.Array) -> tuple[chex.Array, chex.Array]:
     x, kernel = residuals
     kernel_grad = lax.platform_dependent(
@@ -62,7 +58,7 @@ def _conv2d_bwd(residuals: tuple[chex.Array, chex.Array], grad: chex.Array) -> t
     return _forward(grad, jnp.flip(kernel, (0, 1)).swapaxes(2, 3)), kernel_grad
 
 
-conv2d.defvjp(_conv2d_fwd, _conv2d_bwd)
+conv2d.defvjp(lambda x, kernel: (_forward(x, kernel), (x, kernel)), _conv2d_bwd)
 
 
 def _shifts(x: chex.Array, size: int) -> list[list[chex.Array]]:
@@ -92,10 +88,6 @@ def depthwise_conv2d(x: chex.Array, kernel: chex.Array) -> chex.Array:
     return _depthwise_forward(x, kernel)
 
 
-def _depthwise_fwd(x: chex.Array, kernel: chex.Array) -> tuple[chex.Array, tuple[chex.Array, chex.Array]]:
-    return _depthwise_forward(x, kernel), (x, kernel)
-
-
 def _depthwise_bwd(
     residuals: tuple[chex.Array, chex.Array], grad: chex.Array
 ) -> tuple[chex.Array, chex.Array]:
@@ -108,7 +100,7 @@ def _depthwise_bwd(
     return input_grad, kernel_grad.astype(kernel.dtype)
 
 
-depthwise_conv2d.defvjp(_depthwise_fwd, _depthwise_bwd)
+depthwise_conv2d.defvjp(lambda x, kernel: (_depthwise_forward(x, kernel), (x, kernel)), _depthwise_bwd)
 
 
 def pointwise(x: chex.Array, kernel: chex.Array) -> chex.Array:
