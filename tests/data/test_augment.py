@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from dysr_jax.data.augment import augment, jitter_colors, prepare, shuffle_channels, symmetry, vary_batch
-from dysr_jax.data.sources import degrade
+from dysr_jax.data.examples import Example, make_pair
 from dysr_jax.metrics import to_pixels
 
 SYMMETRIES = tuple(itertools.product((False, True), repeat=3))
@@ -74,7 +74,7 @@ BATCH = 24
 def pairs():
     """Noise that overshoots nowhere and the LR images that the degradation makes of it, in [0, 1]."""
     rng = np.random.default_rng(0)
-    made = [degrade("", rng.integers(64, 192, (8, 8, 3), np.uint8), 2) for _ in range(BATCH)]
+    made = [make_pair(Example("", rng.integers(64, 192, (8, 8, 3), np.uint8), None), 2) for _ in range(BATCH)]
     return [np.stack([getattr(p, side) for p in made]) / np.float32(255) for side in ("lr", "hr")]
 
 
