@@ -199,7 +199,7 @@ def test_a_branch_that_was_not_kept_is_refused(small, frame):
         ((0, 99, 0), r"slot 1 takes 0 to 12, not 99"),
         ((-1, -1, -1), r"slot 0 takes 0 to 12, not -1"),
         ((0, 0), "has 2 indices"),
-        (None, "allowed is a tuple of ints"),
+        (None, "must be a tuple of ints"),
     ]:
         with pytest.raises(InputError, match=says):
             small.dispatch(frame, chosen)
