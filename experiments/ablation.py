@@ -134,7 +134,7 @@ class Options:
     """Updates of each variant."""
     archs: int = 1024
     """Archs that are evaluated; the same for all variants of a space."""
-    largest_arch: bool = False
+    largest: bool = False
     """Train only the largest arch of each variant, alone."""
     only: tuple[str, ...] = tuple(VARIANTS)
     """Names of the variants to run."""
