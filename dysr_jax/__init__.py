@@ -32,8 +32,8 @@ with epy.lazy_api_imports(globals()):  # each is imported when it is first used
     from dysr_jax.bench.step import bench_candidates, bench_step
     from dysr_jax.bench.switch.bench import bench_switch
     from dysr_jax.bundle.bundle import Bundle, Member, load_bundle
+    from dysr_jax.bundle.members import Step
     from dysr_jax.bundle.pretrained import load_pretrained, pretrained_names
-    from dysr_jax.bundle.steps import Step
     from dysr_jax.config import RunConfig, load_config
     from dysr_jax.data.builders.datasets import Dataset, Group, Place, register_dataset
     from dysr_jax.data.builders.prepare import prepare_dataset

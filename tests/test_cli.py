@@ -19,7 +19,7 @@ from skimage.metrics import peak_signal_noise_ratio
 import dysr_jax.cli
 import dysr_jax.commands.bench
 import dysr_jax.commands.images
-import dysr_jax.commands.search
+import dysr_jax.commands.runs
 import dysr_jax.run
 from dysr_jax.atomic import write_json
 from dysr_jax.bench.setup import BenchResult
@@ -376,7 +376,7 @@ def test_ctrl_c_exits_with_130(monkeypatch, small, tmp_path, capsys):
     def interrupted(config, out):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(dysr_jax.commands.search, "run_search", interrupted)
+    monkeypatch.setattr(dysr_jax.commands.runs, "run_search", interrupted)
     assert dysr("search", "--out", tmp_path / "out", *small) == 130
     error = capsys.readouterr().err
     assert error.strip().startswith("dysr: interrupted")
@@ -806,7 +806,7 @@ JOBS = {
 
 ROOMS = {
     "eval": dysr_jax.commands.images,
-    "profile": dysr_jax.commands.search,
+    "profile": dysr_jax.commands.runs,
     "bench switch": dysr_jax.commands.bench,
 }
 """Where commands are that are no benches."""

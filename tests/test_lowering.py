@@ -13,8 +13,7 @@ from dysr_jax.model.programs import frame_program, make_supernet
 from dysr_jax.model.space import largest_arch, uniform_space
 from dysr_jax.model.supernet import arch_params, init_params
 from dysr_jax.search import nsga2
-from dysr_jax.search.patches import Patches
-from dysr_jax.search.population import population_program
+from dysr_jax.search.population import Patches, population_program
 from dysr_jax.search.schedule import Plan, make_schedule
 from dysr_jax.train.config import TrainConfig
 from dysr_jax.train.state import init_state

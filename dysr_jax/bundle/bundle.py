@@ -15,9 +15,8 @@ from etils import epath
 
 from dysr_jax.atomic import replacing_directory, write_json
 from dysr_jax.bundle.manifest import read_file, read_manifest, write_manifest
-from dysr_jax.bundle.member import Member
-from dysr_jax.bundle.member import make_member as make_member
-from dysr_jax.bundle.steps import Step, member_steps
+from dysr_jax.bundle.members import Member, Step, member_steps
+from dysr_jax.bundle.members import make_member as make_member
 from dysr_jax.device import device_name
 from dysr_jax.errors import InputError
 from dysr_jax.fields import as_path

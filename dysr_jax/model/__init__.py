@@ -32,12 +32,17 @@ with epy.lazy_api_imports(globals()):  # each is imported when it is first used
     from dysr_jax.model.names import arch_name, arch_names, canonical_name, parse_arch
     from dysr_jax.model.programs import (
         Output,
+        Shape,
+        StageKey,
+        StageProgram,
+        branch_part,
         check_output,
         compile_static,
         compiler_options,
         compute_dtype,
         frame_program,
         frame_spec,
+        head_part,
         lower_static,
         make_supernet,
         served_dtype,
@@ -72,7 +77,6 @@ with epy.lazy_api_imports(globals()):  # each is imported when it is first used
         uniform_space,
         validate_arch,
     )
-    from dysr_jax.model.stages import Shape, StageKey, StageProgram, branch_part, head_part
     from dysr_jax.model.supernet import (
         Kept,
         Params,

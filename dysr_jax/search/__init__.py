@@ -10,7 +10,7 @@ from etils import epy
 
 with epy.lazy_api_imports(globals()):  # each is imported when it is first used
     from dysr_jax.search.archive import Archive, Record
-    from dysr_jax.search.config import SearchConfig
+    from dysr_jax.search.config import SearchConfig, arch_costs, feasible_records, violation
     from dysr_jax.search.evaluator import Evaluator
     from dysr_jax.search.latency import (
         LatencyTable,
@@ -22,10 +22,17 @@ with epy.lazy_api_imports(globals()):  # each is imported when it is first used
         table_key,
     )
     from dysr_jax.search.loop import candidates_per_second, search
-    from dysr_jax.search.members import choose_members, front_records, measure_members, sample_frame
-    from dysr_jax.search.objectives import arch_costs, feasible_records, violation
     from dysr_jax.search.pareto import hypervolume
-    from dysr_jax.search.patches import Patches, grid_patches
+    from dysr_jax.search.population import Patches, grid_patches
     from dysr_jax.search.probing import Fidelity, device_table, leave_one_out, measure_table
     from dysr_jax.search.schedule import computed_share, partition
-    from dysr_jax.search.select import SWITCH_COST_WEIGHTS, SharingPoint, choose_ladder, sharing_curve
+    from dysr_jax.search.select import (
+        SWITCH_COST_WEIGHTS,
+        SharingPoint,
+        choose_ladder,
+        choose_members,
+        front_records,
+        measure_members,
+        sample_frame,
+        sharing_curve,
+    )

@@ -13,8 +13,7 @@ from dysr_jax.compiling import jit
 from dysr_jax.device import memory_bytes
 from dysr_jax.metrics import PEAK, PSNR_CAP_DB
 from dysr_jax.model import Params, Supernet
-from dysr_jax.search.patches import Patches
-from dysr_jax.search.population import best_tile, population_program, row_bytes
+from dysr_jax.search.population import Patches, best_tile, population_program, row_bytes
 from dysr_jax.search.schedule import Plan, Schedule, make_schedule, mult_add_costs, partition
 
 MEMORY_SHARE = 0.25

@@ -12,10 +12,9 @@ from jax.sharding import Mesh
 from dysr_jax import parallel
 from dysr_jax.data import CropPool, GrainStream
 from dysr_jax.model import Supernet
-from dysr_jax.train.checkpoint import Checkpoints
 from dysr_jax.train.config import TrainConfig
 from dysr_jax.train.log import Log
-from dysr_jax.train.state import TrainState, init_state
+from dysr_jax.train.state import Checkpoints, TrainState, init_state
 from dysr_jax.train.step import make_train_chunk
 
 

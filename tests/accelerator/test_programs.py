@@ -14,7 +14,7 @@ from dysr_jax.model.programs import make_supernet
 from dysr_jax.model.space import sample_archs, uniform_space
 from dysr_jax.model.supernet import init_params
 from dysr_jax.search.evaluator import Evaluator
-from dysr_jax.search.patches import grid_patches
+from dysr_jax.search.population import grid_patches
 from dysr_jax.train.state import init_state
 from dysr_jax.train.step import make_train_chunk
 

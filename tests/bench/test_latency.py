@@ -8,7 +8,7 @@ import scipy.stats
 from PIL import Image
 
 import dysr_jax.cli
-import dysr_jax.commands.search
+import dysr_jax.commands.runs
 from dysr_jax.atomic import write_json
 from dysr_jax.bench import latency as module
 from dysr_jax.bench.latency import profile
@@ -37,7 +37,7 @@ def left(tiny, tmp_path_factory):
     out.mkdir()
     options = ["--config", folder / "config.json", "--out", out / "table.json", "--archs", ARCHS]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dysr_jax.commands.search, "profile", kept)
+        patch.setattr(dysr_jax.commands.runs, "profile", kept)
         assert main(["profile", *map(str, options)]) == 0
     return found[0], out
 

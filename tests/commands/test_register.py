@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from dysr_jax.bundle.bundle import make_bundle, save_bundle
-from dysr_jax.bundle.member import make_member
+from dysr_jax.bundle.members import make_member
 from dysr_jax.cli import main
 from dysr_jax.model.branches import BODY
 from dysr_jax.model.programs import make_supernet

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dysr_jax.bundle.bundle import make_bundle, save_bundle
-from dysr_jax.bundle.member import make_member
+from dysr_jax.bundle.members import make_member
 from dysr_jax.model.programs import make_supernet
 from dysr_jax.model.space import uniform_space
 from dysr_jax.model.supernet import init_params

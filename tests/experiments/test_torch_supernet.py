@@ -11,7 +11,7 @@ from dysr_jax.model.programs import make_supernet
 from dysr_jax.model.space import largest_arch, smallest_arch, to_archs, uniform_space
 from dysr_jax.model.supernet import init_params
 from dysr_jax.search.evaluator import Evaluator
-from dysr_jax.search.patches import Patches
+from dysr_jax.search.population import Patches
 
 pytest.importorskip("torch")
 module = pytest.importorskip("baselines.torch_supernet")

@@ -12,9 +12,8 @@ from dysr_jax.config import RunConfig, check
 from dysr_jax.errors import InputError
 from dysr_jax.model import backend as backends
 from dysr_jax.model.backend import XlaLayers, layer_backend, register_backend
-from dysr_jax.model.programs import compile_static, make_supernet
+from dysr_jax.model.programs import branch_part, compile_static, make_supernet
 from dysr_jax.model.space import largest_arch, uniform_space
-from dysr_jax.model.stages import branch_part
 from dysr_jax.model.supernet import init_params
 from dysr_jax.search.latency import fit_table, load_table, save_table, table_key
 

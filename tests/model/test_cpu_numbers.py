@@ -15,12 +15,11 @@ from dysr_jax import compiling, parallel
 from dysr_jax.compiling import Jitted, exact_options, jit
 from dysr_jax.data.augment import shuffle_channels
 from dysr_jax.metrics import mse_y
-from dysr_jax.model.programs import lower_static, make_supernet
+from dysr_jax.model.programs import branch_part, head_part, lower_static, make_supernet
 from dysr_jax.model.space import uniform_space
-from dysr_jax.model.stages import branch_part, head_part
 from dysr_jax.model.supernet import Supernet
 from dysr_jax.search.evaluator import Evaluator
-from dysr_jax.search.patches import Patches
+from dysr_jax.search.population import Patches
 from dysr_jax.train.config import TrainConfig
 from dysr_jax.train.losses import group_loss
 

@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose
 
 from dysr_jax.bench.switch.result import FailedStrategy
 from dysr_jax.bundle.bundle import make_member
-from dysr_jax.bundle.steps import member_steps
+from dysr_jax.bundle.members import member_steps
 from dysr_jax.model.space import uniform_space
 from dysr_jax.report.plots.latency import predictions_figure
 from dysr_jax.report.plots.members import memory_figure, strips_figure

@@ -18,7 +18,7 @@ from dysr_jax.report.rundata import read_run
 from dysr_jax.results import latency_predictions
 from dysr_jax.runtime.trace import FrameRecord, Trace
 from dysr_jax.search.latency import load_table, predict
-from dysr_jax.search.members import front_records
+from dysr_jax.search.select import front_records
 
 RESULTS = pathlib.Path(__file__).parents[2] / "experiments" / "results"
 SWITCH, STEADY = RESULTS / "switch_quickstart_cpu.json", RESULTS / "steady_quickstart_cpu.json"

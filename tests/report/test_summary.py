@@ -13,7 +13,7 @@ from skimage.color import rgb2ycbcr
 from skimage.metrics import peak_signal_noise_ratio
 
 from dysr_jax.apps.upscaler import Upscaler
-from dysr_jax.bundle.steps import SlotChange, Step
+from dysr_jax.bundle.members import SlotChange, Step
 from dysr_jax.data.degradation import bicubic_upscale
 from dysr_jax.data.training import load_pairs
 from dysr_jax.model.names import parse_arch
@@ -23,8 +23,7 @@ from dysr_jax.results import run_results
 from dysr_jax.runtime.switching import SwitchReport
 from dysr_jax.search.archive import Archive, Record
 from dysr_jax.search.latency import load_table, predict
-from dysr_jax.search.members import front_records
-from dysr_jax.search.select import SWITCH_COST_WEIGHTS, sharing_curve
+from dysr_jax.search.select import SWITCH_COST_WEIGHTS, front_records, sharing_curve
 
 KEYS = {
     "format_version",

@@ -16,9 +16,8 @@ from dysr_jax.aot.memory import Memory
 from dysr_jax.bundle.bundle import make_bundle, make_member
 from dysr_jax.errors import InputError
 from dysr_jax.model.branches import BODY, Identity
-from dysr_jax.model.programs import compile_static, frame_program, make_supernet
+from dysr_jax.model.programs import branch_part, compile_static, frame_program, head_part, make_supernet
 from dysr_jax.model.space import branch_counts, space_size, uniform_space
-from dysr_jax.model.stages import branch_part, head_part
 from dysr_jax.model.supernet import arch_params, init_params
 from dysr_jax.model.upsamplers import UPSAMPLERS
 from dysr_jax.runtime.chain import Chain

@@ -19,8 +19,7 @@ from dysr_jax.model.space import SearchSpace, sample_archs, to_archs, uniform_sp
 from dysr_jax.model.supernet import init_params
 from dysr_jax.search import evaluator
 from dysr_jax.search.evaluator import MEMORY_SHARE, Evaluator
-from dysr_jax.search.patches import Patches, grid_patches
-from dysr_jax.search.population import row_bytes
+from dysr_jax.search.population import Patches, grid_patches, row_bytes
 
 SPACE = uniform_space(slots=2, width=4, scale=2, branches=("id", "s3", "c3", "r1"))
 NET = make_supernet(SPACE, "float32")

@@ -13,13 +13,14 @@ from dysr_jax.errors import InputError
 from dysr_jax.model.names import arch_name
 from dysr_jax.model.programs import make_supernet
 from dysr_jax.model.space import SearchSpace, space_size, to_archs, uniform_space
-from dysr_jax.search import loop, nsga2, resume
+from dysr_jax.search import loop, nsga2
+from dysr_jax.search import loop as resume
 from dysr_jax.search.archive import Archive, Record
 from dysr_jax.search.config import SearchConfig
 from dysr_jax.search.evaluator import Evaluator
 from dysr_jax.search.latency import LatencyTable, predict
 from dysr_jax.search.loop import candidates_per_second, search
-from dysr_jax.search.patches import Patches
+from dysr_jax.search.population import Patches
 
 SPACE = uniform_space(slots=2, width=4, scale=2, branches=("id", "s3", "c3", "r1"))
 NET = make_supernet(SPACE, "float32")

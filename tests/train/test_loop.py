@@ -17,9 +17,8 @@ from dysr_jax.errors import InputError
 from dysr_jax.model.space import uniform_space
 from dysr_jax.model.supernet import Supernet
 from dysr_jax.train import loop
-from dysr_jax.train.checkpoint import Checkpoints
 from dysr_jax.train.config import TrainConfig
-from dysr_jax.train.state import init_state
+from dysr_jax.train.state import Checkpoints, init_state
 
 CONFIG = TrainConfig(steps=12, batch=2, chunk=3, warmup=1, checkpoint_chunks=1)
 SPACE = uniform_space(slots=1, width=4, scale=2, branches=("id", "c3"), upsamplers=("u1",))

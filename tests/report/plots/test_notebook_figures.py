@@ -26,8 +26,8 @@ from dysr_jax.runtime.bank import Bank
 from dysr_jax.runtime.switching import SwitchReport
 from dysr_jax.search.archive import Archive
 from dysr_jax.search.config import SearchConfig
-from dysr_jax.search.members import front_records
 from dysr_jax.search.schedule import computed_share, mult_add_costs
+from dysr_jax.search.select import front_records
 
 
 @pytest.fixture(scope="module")

@@ -17,8 +17,7 @@ from dysr_jax.data.grain_stream import GrainStream
 from dysr_jax.data.images.write import write_image
 from dysr_jax.data.pipeline import pool_need
 from dysr_jax.data.pool import build_pool
-from dysr_jax.data.rescaled import add_rescaled, rescaled_shape
-from dysr_jax.data.sources import split_source
+from dysr_jax.data.sources import add_rescaled, rescaled_shape, split_source
 from dysr_jax.data.training import load_pairs, open_training_images
 from dysr_jax.errors import InputError
 from dysr_jax.model.space import uniform_space

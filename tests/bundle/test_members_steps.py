@@ -5,7 +5,7 @@ import json
 import jax
 import pytest
 
-from dysr_jax.bundle.steps import SlotChange, member_steps
+from dysr_jax.bundle.members import SlotChange, member_steps
 from dysr_jax.errors import InputError
 from dysr_jax.model.names import parse_arch
 from dysr_jax.model.sharing import step_costs, union_weight_bytes

@@ -17,8 +17,16 @@ from dysr_jax.model.space import (
     uniform_space,
 )
 from dysr_jax.search.archive import Record
-from dysr_jax.search.config import OBJECTIVES, SearchConfig
-from dysr_jax.search.objectives import arch_costs, excesses, feasible_records, judge, objectives, violation
+from dysr_jax.search.config import (
+    OBJECTIVES,
+    SearchConfig,
+    arch_costs,
+    excesses,
+    feasible_records,
+    judge,
+    objectives,
+    violation,
+)
 
 SPACES = {
     "x2": uniform_space(slots=3, width=5, scale=2),

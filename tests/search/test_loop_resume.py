@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from dysr_jax.model.space import to_archs, uniform_space
-from dysr_jax.search import nsga2, resume
+from dysr_jax.search import loop as resume
+from dysr_jax.search import nsga2
 from dysr_jax.search.archive import Archive, Record
-from dysr_jax.search.config import SearchConfig
-from dysr_jax.search.objectives import judge
-from dysr_jax.search.resume import Saved
+from dysr_jax.search.config import SearchConfig, judge
+from dysr_jax.search.loop import Saved
 
 SPACE = uniform_space(slots=2, width=4, scale=2, branches=("id", "s3", "c3", "r1"))
 OPERATORS = nsga2.Operators(SPACE)

@@ -10,12 +10,13 @@ import pytest
 from dysr_jax import atomic, parallel
 from dysr_jax.model.programs import frame_program, make_supernet
 from dysr_jax.model.space import largest_arch, uniform_space
-from dysr_jax.search import loop, nsga2, resume
+from dysr_jax.search import loop, nsga2
+from dysr_jax.search import loop as resume
 from dysr_jax.search.archive import Archive
 from dysr_jax.search.config import SearchConfig
 from dysr_jax.search.evaluator import Evaluator, Patches
 from dysr_jax.search.latency import LatencyTable
-from dysr_jax.search.members import front_records
+from dysr_jax.search.select import front_records
 
 SPACE = uniform_space(slots=3, width=4, scale=2, branches=("id", "s3", "c3", "r1"))
 NET = make_supernet(SPACE, "float32")
