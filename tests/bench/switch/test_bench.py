@@ -98,7 +98,7 @@ def test_a_killed_child_is_told_and_the_others_go_on(left):
     reason = "its process was killed (out of memory?)"
     assert left.failures == {"ensemble": reason}
     assert left.to_json()["strategies"][1] == {"name": "ensemble", "failed": reason}
-    assert f"ensemble: failed, {reason}" in switch_tables(left.to_json()).splitlines()
+    assert f"ensemble: failed, {reason}" in switch_tables(left).splitlines()
     assert list(left.finished) == ["fused", "reload_compiled"]
     for row in left.finished.values():
         assert row.switches == sum(member.switches for member in row.members) == SWITCHES
