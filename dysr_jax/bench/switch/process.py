@@ -16,6 +16,7 @@ from typing import Any
 import jax
 
 from dysr_jax.errors import InputError
+from dysr_jax.user_modules import register_inherited
 
 
 class ChildError(RuntimeError):
@@ -89,6 +90,7 @@ def _answer(connection: Connection, make: Callable[..., Any], given: tuple[Any, 
     _set_up()
     with contextlib.suppress(EOFError, OSError):  # the parent ended
         try:
+            register_inherited()
             made = make(*given)
             while True:
                 method, arguments = connection.recv()
