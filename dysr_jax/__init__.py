@@ -17,7 +17,7 @@ dysr_jax.stream_video(bundle, "film.mp4", "big.mp4")  # at the film's frame rate
 from etils import epy
 
 with epy.lazy_api_imports(globals()):  # each is imported when it is first used
-    from dysr_jax.aot.compilations import count_compilations
+    from dysr_jax.aot.accounting import count_compilations
     from dysr_jax.apps.evaluation import evaluate_folder
     from dysr_jax.apps.files import upscale_files
     from dysr_jax.apps.upscaler import Upscaler

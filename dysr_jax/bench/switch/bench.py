@@ -14,10 +14,9 @@ import numpy as np
 from tqdm import tqdm
 
 from dysr_jax.bench.switch.comparison import Setup, compare
-from dysr_jax.bench.switch.process import Child, ChildError
 from dysr_jax.bench.switch.result import SwitchResult
 from dysr_jax.bench.switch.servers import STRATEGIES
-from dysr_jax.bench.switch.worker import RestWorker
+from dysr_jax.bench.switch.worker import Child, ChildError, RestWorker
 from dysr_jax.errors import InputError
 from dysr_jax.fields import require
 

@@ -8,11 +8,10 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from dysr_jax.bench.switch.process import Child, ChildError
 from dysr_jax.bench.switch.result import FailedStrategy, MemberTimes, StrategyResult
 from dysr_jax.bench.switch.servers import STRATEGIES
 from dysr_jax.bench.switch.weights_store import WeightsStore
-from dysr_jax.bench.switch.worker import StrategyWorker, SwitchTiming
+from dysr_jax.bench.switch.worker import Child, ChildError, StrategyWorker, SwitchTiming
 from dysr_jax.errors import InputError
 
 TURN_SWITCHES: Final = 20

@@ -18,8 +18,8 @@ import dysr_jax.commands.bench
 from dysr_jax.bench.switch import bench as switch
 from dysr_jax.bench.switch import comparison
 from dysr_jax.bench.switch.bench import bench_switch, walk
-from dysr_jax.bench.switch.process import Child, ChildError
 from dysr_jax.bench.switch.result import MemberAtRest, SwitchResult
+from dysr_jax.bench.switch.worker import Child, ChildError
 from dysr_jax.cli import main
 from dysr_jax.errors import InputError
 from dysr_jax.report.bench_tables import switch_tables
