@@ -145,6 +145,14 @@ def _code(text: str) -> str:
     return f"`{text}`" if text else ""
 
 
+def _name(text: str) -> str:
+    """An option as code, with what it takes beside it."""
+    names, _, value = text.partition(" ") if "," not in text.split(" ")[0] else (text, "", "")
+    value = re.sub(r"^\[(.*?) \[.*\]\]$", r"\1 ...", value)
+    shown = ", ".join(re.sub("[{}]", "", value).split(",")) if value.startswith("{") else value
+    return " ".join([*map(_code, names.split(", ")), *([f"*{shown}*"] if shown else [])])
+
+
 def _default(text: str) -> str:
     """Nothing where nothing is given without the option."""
     return "" if text in ("None", "", "''") else _code(text) if text != "required" else text
@@ -165,7 +173,7 @@ def cli() -> str:
         parts += [f"## dysr {name}", about, f"```text\n{usage}\n```"]
         own = [o for title, options in found.boxes.items() if not _is_config(title) for o in options]
         if own:
-            rows = [(_code(o.name), _default(o.default), o.about) for o in own]
+            rows = [(_name(o.name), _default(o.default), o.about) for o in own]
             parts.append(_table(("option", "default", "effect"), rows))
         if any(map(_is_config, found.boxes)):
             parts.append("Every field of the [configuration](configuration.md) is an option as well.")
@@ -180,7 +188,7 @@ def configuration() -> str:
         options = [{o.name: o for o in boxes[title]} for boxes in found]
         names = [name for name in options[0] if _is_config(title) or _is_run_field(name)]
         rows = [
-            (_code(name), *(_default(preset[name].default) for preset in options), options[0][name].about)
+            (_name(name), *(_default(preset[name].default) for preset in options), options[0][name].about)
             for name in names
         ]
         if rows:
@@ -235,6 +243,8 @@ def api_packages() -> str:
     """The names that each package below `dysr_jax` exports, with their docstrings."""
     parts = []
     for folder in packages()[1:]:
+        if folder.name == "commands":  # the command line's own
+            continue
         names = [name for name, module in exported(folder).items() if name in documented(module)]
         dotted = folder.relative_to(ROOT).as_posix().replace("/", ".")
         if names:
