@@ -1,9 +1,8 @@
-"""Files that appear whole or not at all: written beside their place, then renamed.
+"""Files that appear whole or not at all, and outputs that one command holds alone.
 
-An object store such as `gs://` has no rename: a file is copied there, and the copy appears whole. A directory
-is copied file by file, so a kill in that moment leaves a part of it; the run writes it again.
-
-One command per output: a second one that wants the same place is refused, and the first goes on.
+A file is written beside its place, then renamed. An object store such as `gs://` has no rename: a file is
+copied, and the copy appears whole. A directory is copied file by file there: a kill leaves a part of it,
+which the run rewrites.
 """
 
 import contextlib
@@ -19,16 +18,16 @@ from etils import epath
 from dysr_jax.errors import InputError
 
 _LONGEST: Final = 200
-"""Bytes of a name that leave room for a suffix; file systems take 255."""
+"""Bytes of a file name that leave room for a suffix; file systems take 255."""
 
 
 def is_remote(path: epath.PathLike) -> bool:
-    """Whether a path is a place such as `gs://bucket/run` and not a file of this machine."""
+    """Whether a path is remote, such as `gs://bucket/run`."""
     return "://" in os.fspath(path)
 
 
 def beside(path: epath.PathLike, suffix: str) -> epath.Path:
-    """A hidden name in the folder of `path`: its own with a suffix, or a digest where it is too long."""
+    """A hidden path in the folder of `path`: its name, or a digest of a long one, with a suffix."""
     place = epath.Path(path)
     encoded = os.fsencode(place.name)
     name = place.name if len(encoded) <= _LONGEST else hashlib.sha256(encoded).hexdigest()
@@ -37,7 +36,7 @@ def beside(path: epath.PathLike, suffix: str) -> epath.Path:
 
 @contextlib.contextmanager
 def naming(path: epath.PathLike) -> Iterator[None]:
-    """A refusal of the system to write, such as a full disk, names the file."""
+    """Put the file's name into an error of the system, such as a full disk."""
     try:
         yield
     except OSError as error:
@@ -48,7 +47,7 @@ def naming(path: epath.PathLike) -> Iterator[None]:
 
 @contextlib.contextmanager
 def replacing(path: epath.PathLike) -> Iterator[epath.Path]:
-    """Yield a path to write to; on success it becomes `path`, after an exception it is removed."""
+    """Yield a path to write to; it becomes `path` on success and is removed after an exception."""
     target = epath.Path(path)
     partial = beside(target, f"{os.getpid()}.partial")
     try:
@@ -61,7 +60,7 @@ def replacing(path: epath.PathLike) -> Iterator[epath.Path]:
 
 @contextlib.contextmanager
 def replacing_directory(path: epath.PathLike) -> Iterator[epath.Path]:
-    """Like `replacing`, for a directory and all that is written into it."""
+    """Like `replacing`, for a directory and all files written into it."""
     target = epath.Path(path)
     partial, old = beside(target, "partial"), beside(target, "old")
     _tidy(target, partial, old)  # what a kill left
@@ -76,7 +75,7 @@ def replacing_directory(path: epath.PathLike) -> Iterator[epath.Path]:
 
 
 def _tidy(target: epath.Path, partial: epath.Path, old: epath.Path) -> None:
-    """Remove what is left beside `target`; the old directory comes back where no new one came."""
+    """Remove leftovers beside `target`; the old directory comes back where no new one replaced it."""
     if old.exists() and not target.exists():
         old.rename(target)
     for leftover in (partial, old):
@@ -98,17 +97,14 @@ except ImportError:  # Windows
 
 @contextlib.contextmanager
 def exclusive(path: epath.PathLike) -> Iterator[None]:
-    """Hold an output, a file or a folder, for the caller alone.
+    """Hold an output, a file or a folder that need not exist, for the caller alone.
 
-    The system lets go of it when the process ends, however it ends. The lock is a hidden file beside the
-    output, which is removed at the end. Where there are no such locks (`gs://`, Windows, some network
-    folders) or the folder cannot be written to, nothing is held.
-
-    Args:
-        path: of the output, which need not exist.
+    The lock is a hidden file beside the output. The system releases it when the process ends, however it
+    ends. Without such locks (`gs://`, Windows, some network folders), or where nothing can be written,
+    nothing is held.
 
     Raises:
-        InputError: another command holds it, in this process or in another one of this machine.
+        InputError: another command of this machine holds the output.
     """
     if fcntl is None or is_remote(path):
         yield
@@ -123,12 +119,12 @@ def exclusive(path: epath.PathLike) -> Iterator[None]:
         yield
     finally:
         with contextlib.suppress(OSError):
-            lock.unlink(missing_ok=True)  # before it is let go of: nobody waits for this file
+            lock.unlink(missing_ok=True)  # before it is released: nobody waits for this file
         os.close(descriptor)
 
 
 def _locked(lock: pathlib.Path, output: str) -> int | None:
-    """The descriptor of the locked file; None where files cannot be made or locked."""
+    """Descriptor of the locked file; None where files cannot be made or locked."""
     while True:
         try:
             descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)

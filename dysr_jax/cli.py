@@ -1,6 +1,6 @@
-"""The command line `dysr`: whatever happens ends in an exit code and at most one line.
+"""The command line `dysr`: whatever happens, it ends with an exit code and at most one line of error.
 
-This module imports next to nothing, so that what the packages take long to import can be interrupted too.
+This file imports next to nothing, so that the slow imports of the packages can be interrupted too.
 """
 
 import logging
@@ -10,7 +10,9 @@ import threading
 from collections.abc import Sequence
 from typing import Final
 
-from dysr_jax.commands import Received, TerminatedError, describe, interruptible, output, quiet_threads
+from dysr_jax.commands.failures import describe, quiet_threads
+from dysr_jax.commands.signals import Received, TerminatedError, interruptible
+from dysr_jax.commands.terminal import output
 from dysr_jax.version import package_version
 
 _LEFT: Final = {
@@ -18,26 +20,26 @@ _LEFT: Final = {
     "stream": "; what was encoded until then is kept",
     "data": "; nothing half is left",
 }
-"""What an interruption leaves, by command."""
+"""What an interrupted command leaves."""
 
 
 def abandon(code: int) -> int:
-    """Leave a job of several processes; the exit code, where this is none."""
+    """End a process of a job at once; else return the code."""
     if "jax" not in sys.modules:
         return code
-    from dysr_jax import distributed as processes
+    from dysr_jax import distributed
 
-    return processes.abandon(code)
+    return distributed.abandon(code)
 
 
 def _begin(args: Sequence[str]) -> int:
-    """Do what the words say; the exit code, unless it fails."""
+    """Run the command; the exit code of one that does not fail."""
     if args[:1] == ["--version"]:
         print(f"dysr_jax {package_version()}")
         return 0
     import absl.logging
 
-    from dysr_jax.commands import command, usage
+    from dysr_jax.commands.parsing import command, usage
 
     absl.logging.set_verbosity(absl.logging.FATAL)  # Orbax prints traces of errors that it raises too
     asks = args[1:] if args[:1] in (["bench"], ["data"]) else args
@@ -49,7 +51,7 @@ def _begin(args: Sequence[str]) -> int:
 
 
 def _end(args: Sequence[str], received: Received) -> int:
-    """Begin, and make of each failure a line and its code."""
+    """Run the command, and turn a failure into a line and its code."""
     first = args[0] if args else ""
     try:
         return _begin(args)
@@ -79,9 +81,8 @@ def _interrupted(first: str, received: Received) -> int:
 def main(args: Sequence[str] | None = None) -> int:
     """The entry point of `dysr`: returns the exit code.
 
-    It is 2 for bad input; 1 for what the machine refuses, such as a full disk, and for a job that lost a
-    process; 130 for Ctrl-C and 143 for SIGTERM. A pipe that its reader closes changes nothing: the work goes
-    on to its end.
+    0 for success, 2 for bad input, 1 for what the machine refuses (such as a full disk) and for a job that
+    lost a process, 130 for Ctrl-C, 143 for SIGTERM. A pipe that its reader closes changes nothing.
     """
     with output() as out, quiet_threads(), interruptible() as received:
         code = _end(list(sys.argv[1:] if args is None else args), received)
@@ -96,7 +97,7 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def _shut_down() -> None:
-    """All is said: what is torn down after a failure fails again in silence, and Ctrl-C ends at once."""
+    """Silence what fails again while it is torn down, and let Ctrl-C end at once: the user was told."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     logging.disable()
     for module, name in ((sys, "unraisablehook"), (sys, "excepthook"), (threading, "excepthook")):

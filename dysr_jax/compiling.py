@@ -1,9 +1,9 @@
-"""What XLA is told beyond its defaults, so that a program computes what it says.
+"""`jit` with the compiler options that right numbers need.
 
-Since jaxlib 0.10.2 XLA's CPU backend fuses matrix products and sums with what surrounds them and hands them
-to YNNPACK ("YNN fusions"). In 0.10.2 some of these return wrong numbers: a product that is squared and summed
-over its channels (jax-ml/jax#39103), and the sum of a broadcast array, which differs from call to call
-(tensorflow/tensorflow#126812). Faults of the same kind were reported of later versions: they are off in all.
+Since jaxlib 0.10.2 XLA's CPU backend hands matrix products and sums, fused with their surroundings, to
+YNNPACK. Some of these fusions return wrong numbers: a product that is squared and summed over its channels
+(jax-ml/jax#39103), and the sum of a broadcast array, which differs from call to call
+(tensorflow/tensorflow#126812). Later versions have faults of the same kind, so the fusions are off in all.
 """
 
 import functools
@@ -19,17 +19,17 @@ Options = dict[str, Any]
 """XLA's options by name."""
 
 WITHOUT_YNN: Final[Options] = {"xla_cpu_experimental_ynn_fusion_type": ""}
-"""The empty list of what YNN fusions start from."""
+"""No operation starts a fusion."""
 
 
 def exact_options() -> Options:
-    """Options without which the default device may return wrong numbers; none on accelerators."""
+    """Compiler options that right numbers need on the default device; none on accelerators."""
     return dict(WITHOUT_YNN) if default_device().platform == "cpu" and _is_known() else {}
 
 
 @functools.cache
 def _is_known() -> bool:
-    """Whether this XLA has the option: it is an experimental one."""
+    """Whether this XLA has the option, which is experimental."""
     try:
         jax.jit(lambda x: x, compiler_options=WITHOUT_YNN).lower(np.float32(0)).compile()
     except jax.errors.JaxRuntimeError:
@@ -38,11 +38,11 @@ def _is_known() -> bool:
 
 
 class Jitted:
-    """`jax.jit` of a function, told `exact_options`; they are looked up at its calls and not before.
+    """`jax.jit` of a function with `exact_options`, which are looked up when it is called.
 
     Args:
-        function: what is compiled.
-        options: as of `jax.jit`, but for `compiler_options`.
+        function: to compile.
+        options: of `jax.jit`, except `compiler_options`.
     """
 
     def __init__(self, function: Callable[..., Any], **options: Any) -> None:
@@ -64,11 +64,11 @@ class Jitted:
         return self._told({} if inside else exact_options())(*args, **kwargs)
 
     def lower(self, *args: Any, **kwargs: Any) -> jax.stages.Lowered:
-        """As of `jax.jit`."""
+        """As the method of `jax.jit`."""
         return self._told(exact_options()).lower(*args, **kwargs)
 
     def trace(self, *args: Any, **kwargs: Any) -> Any:
-        """As of `jax.jit`; `jax.export` asks for it."""
+        """As the method of `jax.jit`; `jax.export` calls it."""
         return self._told(exact_options()).trace(*args, **kwargs)
 
     def clear_cache(self) -> None:
@@ -78,5 +78,5 @@ class Jitted:
 
 
 def jit(function: Callable[..., Any], **options: Any) -> Jitted:
-    """`Jitted`, for all programs of this package that XLA compiles for more than one call."""
+    """`Jitted`: for all programs of this package that XLA compiles for more than one call."""
     return Jitted(function, **options)

@@ -17,8 +17,10 @@ from dysr_jax.search import check_config as check_search
 from dysr_jax.train import TrainConfig
 from dysr_jax.train import check_config as check_train
 
-MOST: Final = 9999
-"""Slots and channels: names of archs count slots in four digits."""
+MAX_COUNT: Final = 9999
+"""Of slots and of channels: names of archs count slots in four digits."""
+
+MAX_SEED: Final = 2**32 - 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,15 +28,15 @@ class SpaceConfig:
     """A space whose body slots all offer the same branches."""
 
     slots: int = 4
-    """Body slots; the upsampler's comes on top."""
+    """Body slots; the upsampler's slot comes on top."""
     width: int = 16
     """Channels of the trunk."""
     scale: int = 4
     """Side of the output over side of the input: 2, 3 or 4."""
     branches: tuple[str, ...] = ("id", "s3", "s5", "c3", "c5", "r1", "r2", "a1", "a2")
-    """Branches of each body slot."""
+    """Branches that each body slot offers."""
     upsamplers: tuple[str, ...] = ("u1", "u2")
-    """Branches of the upsampler's slot."""
+    """Branches that the upsampler's slot offers."""
 
     def __post_init__(self) -> None:
         normalise(self, "space.")
@@ -43,11 +45,11 @@ class SpaceConfig:
         """The space.
 
         Raises:
-            InputError: names what cannot be.
+            InputError: names the field, its value and what it must be.
         """
         for name, value in (("slots", self.slots), ("width", self.width)):
-            if not 1 <= value <= MOST:
-                raise InputError(f"space.{name} {value}: allowed is 1 to {MOST}")
+            if not 1 <= value <= MAX_COUNT:
+                raise InputError(f"space.{name} {value}: must be in [1, {MAX_COUNT}]")
         return uniform(
             slots=self.slots,
             width=self.width,
@@ -59,21 +61,20 @@ class SpaceConfig:
 
 @dataclasses.dataclass(frozen=True)
 class RunConfig:
-    """Everything that determines a run, beside the device."""
+    """Everything that determines a run, besides the device."""
 
     space: SpaceConfig = SpaceConfig()
     data: DataConfig = DataConfig()
     train: TrainConfig = TrainConfig()
     search: SearchConfig = SearchConfig()
-    weights: str = ""
-    """`supernet.safetensors` of another run of this space: it is searched as it is, on this device, and
-    nothing is trained."""
+    weights: str | None = None
+    """`supernet.safetensors` of another run of this space, to search without training."""
     seed: int = 0
-    """All randomness comes from it."""
-    devices: int = 0
-    """Devices to use, 0 for all."""
+    """Seed of all randomness."""
+    devices: int | None = None
+    """Devices to use; default: all."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Compute dtype; `auto` is bfloat16 on accelerators and float32 on the CPU."""
+    """Compute dtype; `auto` is bfloat16 on accelerators and float32 on a CPU."""
 
     def __post_init__(self) -> None:
         normalise(self)
@@ -130,21 +131,18 @@ PRESETS: dict[str, RunConfig] = {
 weights that come with the package; `full` offers nine kinds of branch in every slot."""
 
 
-MAX_SEED = 2**32 - 1
-
-
 def check(config: RunConfig, devices: int) -> SearchSpace:
-    """The config's space, after every field that can be checked without data was.
+    """The config's space, after every field that can be checked without data.
 
     Args:
         config: of a run.
-        devices: how many share the groups of a training step.
+        devices: that share the groups of a training step.
 
     Raises:
-        InputError: names the field, its value and what is allowed.
+        InputError: names the field, its value and what it must be.
     """
     if not 0 <= config.seed <= MAX_SEED:
-        raise InputError(f"seed {config.seed}: allowed is 0 to {MAX_SEED}")
+        raise InputError(f"seed {config.seed}: must be in [0, {MAX_SEED}]")
     space = config.space.build()
     check_pipeline(config.data)
     check_train(config.train, devices)
@@ -155,7 +153,7 @@ def check(config: RunConfig, devices: int) -> SearchSpace:
 def with_groups(config: RunConfig, devices: int) -> RunConfig:
     """The config with the number of groups of a training step written out.
 
-    It decides what is trained, so a run that was begun on four devices does not go on on one unless
+    The number decides what is trained: a run begun on four devices does not go on with one, unless
     `train.groups` says so.
     """
     train = dataclasses.replace(config.train, groups=config.train.groups or devices)
@@ -166,23 +164,20 @@ def load_config(name: epath.PathLike) -> RunConfig:
     """A preset by name, or a `.json` file as a run writes it; the file may lie in a bucket (`gs://`).
 
     Raises:
-        InputError: no such preset or file, or a file with an unknown key or a value of another type.
+        InputError: no such preset or file, an unknown key, a value of another type, or an option of an older
+            version that this one no longer has.
     """
     if isinstance(name, str) and name in PRESETS:
         return PRESETS[name]
-    allowed = f"{', '.join(PRESETS)} or a .json file"
-    if not isinstance(name, (str, os.PathLike)):
-        raise InputError(f"config {name!r}: allowed are {allowed}")
-    path = os.fspath(name)
+    path = os.fspath(name) if isinstance(name, (str, os.PathLike)) else ""
     if not path.endswith(".json"):
-        raise InputError(f"config {path!r}: allowed are {allowed}")
+        raise InputError(f"config {name!r}: must be {', '.join(PRESETS)} or a .json file")
     try:
-        fields = json.loads(_read(path))
+        return config_from_json(json.loads(_read(path)), path)
     except InputError:
         raise
     except (ValueError, RecursionError) as error:
         raise InputError(f"config {path!r} is not JSON: {error}") from None
-    return from_dict(RunConfig, fields, path)
 
 
 def _read(path: str) -> str:
@@ -196,6 +191,75 @@ def _read(path: str) -> str:
         raise InputError(f"config {path!r}: the file cannot be read") from None
 
 
+FORMAT_VERSION: Final = 2
+"""Of config.json. Version 1 has no number in the file: 0 and "" mean "not given" in it."""
+
+_RENAMED: Final = {
+    "train.colours": "channel_shuffle",
+    "train.tones": "color_jitter",
+    "search.sharing": "switch_cost_weight",
+}
+_GONE: Final[dict[str, Any]] = {
+    "train.loss": "l1",
+    "train.frequency": 0.0,
+    "train.mix": 0.0,
+    "train.schedule": "cosine",
+    "train.largest_steps": 0,
+}
+"""Options that brought nothing, with the one value that is left of each."""
+
+_NOT_GIVEN: Final[dict[str, Any]] = {
+    "weights": "",
+    "devices": 0,
+    "data.validation": "",
+    "data.directory": "",
+    "train.groups": 0,
+    "search.mutation": 0.0,
+    "search.max_latency_ms": 0.0,
+    "search.min_psnr_y": 0.0,
+    "search.latency": "",
+}
+
+
+def config_from_json(fields: Any, where: str, *, trained: bool = False) -> RunConfig:
+    """A config from the content of a `config.json`, of this version or an older one.
+
+    Args:
+        fields: the parsed JSON.
+        where: names the file in errors.
+        trained: the run is over, so options that are gone do not matter.
+
+    Raises:
+        InputError: an unknown key, a value of another type, a newer format; unless `trained`, an option that
+            is gone and was used.
+    """
+    if isinstance(fields, dict):
+        fields = dict(fields)
+        version = fields.pop("format_version", 1)
+        if version not in (1, FORMAT_VERSION):
+            raise InputError(f"{where}: format_version {version!r}: must be 1 or {FORMAT_VERSION}")
+        if version == 1:
+            fields = _updated(fields, where, trained)
+    return from_dict(RunConfig, fields, where)
+
+
+def _updated(fields: dict[str, Any], where: str, trained: bool, prefix: str = "") -> dict[str, Any]:
+    """The fields of version 1 as version 2 names and means them."""
+    found = {}
+    for key, value in fields.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, dict) and not prefix:
+            found[key] = _updated(value, where, trained, f"{name}.")
+        elif name in _GONE:
+            if value != _GONE[name] and not trained:
+                raise InputError(f"{where}: {name} {value!r}: this version trains with {_GONE[name]!r} only")
+        elif name in _NOT_GIVEN and value == _NOT_GIVEN[name]:
+            found[key] = None
+        else:
+            found[_RENAMED.get(name, key)] = value
+    return found
+
+
 def to_dict(config: RunConfig) -> dict[str, Any]:
-    """As JSON holds it: tuples become lists."""
-    return json.loads(json.dumps(dataclasses.asdict(config)))
+    """The content of `config.json`: tuples become lists."""
+    return {"format_version": FORMAT_VERSION, **json.loads(json.dumps(dataclasses.asdict(config)))}

@@ -1,4 +1,4 @@
-"""What the program runs on: names for reports, keys for what was measured, where caches live."""
+"""The device that programs run on: its name, its memory, the folder of what is cached for it."""
 
 import os
 import pathlib
@@ -6,6 +6,7 @@ import platform
 import tempfile
 
 import jax
+import platformdirs
 
 
 def _cpu_model() -> str:
@@ -30,16 +31,15 @@ def device_name() -> str:
 
 
 def default_device() -> jax.Device:
-    """Where arrays go and programs run that are told no device."""
+    """The device used when none is given."""
     chosen = getattr(jax.config, "jax_default_device", None)
     return chosen if isinstance(chosen, jax.Device) else jax.local_devices(backend=chosen)[0]
 
 
 def host_memory() -> jax.sharding.Sharding | None:
-    """Pinned host memory of the default device, from which nothing has to be copied to be read.
+    """Pinned host memory of the default device, which the host reads without a copy; None without one.
 
-    Returns:
-        None where the backend has none, and on a CPU, where all memory is the host's.
+    A CPU has none: all its memory is the host's.
     """
     device = default_device()
     kinds = {memory.kind for memory in device.addressable_memories()}
@@ -49,17 +49,17 @@ def host_memory() -> jax.sharding.Sharding | None:
 
 
 CPU_MEMORY = 8 * 2**30
-"""What `memory_bytes` says of a CPU: machines share theirs with other programs."""
+"""Memory assumed for a CPU, whose machine shares it with other programs."""
 
 
 def memory_bytes() -> int:
-    """Memory of a device that this process may use."""
+    """Bytes of a device's memory that this process may use."""
     stats = jax.local_devices()[0].memory_stats() or {}
     return int(stats.get("bytes_limit", CPU_MEMORY))
 
 
 def resident_bytes() -> int:
-    """Host memory that this process has in use now (its resident set); 0 where the system does not tell."""
+    """Bytes of host memory that this process uses (its resident set); 0 where the system does not tell."""
     try:
         pages = int(pathlib.Path("/proc/self/statm").read_text().split()[1])
     except OSError:
@@ -68,22 +68,18 @@ def resident_bytes() -> int:
 
 
 def device_key() -> dict[str, str]:
-    """What a latency is a property of, besides the program: device, backend and versions."""
+    """What a latency depends on besides the program: device, backend, version of JAX."""
     return {"device": device_name(), "platform": jax.default_backend(), "jax": jax.__version__}
 
 
 def cache_directory() -> pathlib.Path:
-    """Where what belongs to this device is kept: `DYSR_CACHE_DIR`, else the user's cache folder."""
+    """The folder of latency tables and executables: `DYSR_CACHE_DIR`, else the user's cache folder.
+
+    A user without a home gets one among the temporary files.
+    """
     chosen = os.environ.get("DYSR_CACHE_DIR")
     if chosen:
         return pathlib.Path(chosen)
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (pathlib.Path(base) if base else _home() / ".cache") / "dysr_jax"
-
-
-def _home() -> pathlib.Path:
-    """The user's home; the folder for temporary files where the system knows no home."""
-    try:
-        return pathlib.Path.home()
-    except RuntimeError:
-        return pathlib.Path(tempfile.gettempdir())
+    folder = platformdirs.user_cache_path("dysr_jax", appauthor=False)
+    homeless = folder.parts[0] == "~"
+    return pathlib.Path(tempfile.gettempdir(), *folder.parts[1:]) if homeless else folder

@@ -1,8 +1,8 @@
-"""A job of several processes, one a host as a rule: joining it, and leaving it when a process is gone.
+"""A job of several processes, usually one per host: joining it, and leaving it when a process is lost.
 
-This is `jax.distributed`, JAX's own multi-controller runtime: process 0 runs a coordination service that
-all processes connect to, and the devices of all of them become one mesh. A program that calls
-`jax.distributed.initialize()` itself needs nothing of this.
+It uses `jax.distributed`, JAX's own multi-controller runtime: process 0 runs a coordination service that all
+processes connect to, and all their devices form one mesh. A program that calls `jax.distributed.initialize()`
+itself needs nothing from this file.
 """
 
 import contextlib
@@ -20,41 +20,41 @@ import orbax.checkpoint as ocp
 from dysr_jax.errors import InputError, LostProcessError
 
 BEAT_S: Final = 5
-"""From one meeting of the processes to the next."""
+"""Seconds between two meetings of the processes."""
 
 PATIENCE_S = 30
-"""How long the others wait at a meeting, or at the end, for a process that does not come."""
+"""Seconds that the others wait for a process, at a meeting or at the end."""
 
 OPTIONS: Final = "--coordinator HOST:PORT --processes N --process-id I"
 
 _LOST = re.compile(
     r"gloo|nccl|UNAVAILABLE|DEADLINE_EXCEEDED|CANCELLED|ABORTED|coordination|barrier|peer", re.IGNORECASE
 )
-"""What JAX's runtime errors say when another process is the reason."""
+"""Words in JAX's runtime errors when another process is the reason."""
 
 
 def check(coordinator: str | None, processes: int | None, process_id: int | None) -> None:
-    """Refuse places in a job that cannot be.
+    """Refuse an impossible place in a job.
 
     Raises:
-        InputError: names the option, its value and what is allowed.
+        InputError: names the option, its value and what it must be.
     """
     given = (coordinator, processes, process_id)
     if all(value is None for value in given):
         return
     if coordinator is None or processes is None or process_id is None:
-        raise InputError(f"{OPTIONS}: allowed are all three, or none for a cluster that JAX detects")
+        raise InputError(f"{OPTIONS}: must be all three, or none in a cluster that JAX detects")
     host, _, port = coordinator.rpartition(":")
     if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
-        raise InputError(f"--coordinator {coordinator!r}: allowed is HOST:PORT of process 0")
+        raise InputError(f"--coordinator {coordinator!r}: must be HOST:PORT of process 0")
     if processes < 1:
-        raise InputError(f"--processes {processes}: allowed is 1 or more")
+        raise InputError(f"--processes {processes}: must be at least 1")
     if not 0 <= process_id < processes:
-        raise InputError(f"--process-id {process_id}: allowed are 0 to {processes - 1}")
+        raise InputError(f"--process-id {process_id}: must be 0 to {processes - 1}")
 
 
 def join(coordinator: str | None, processes: int | None, process_id: int | None) -> None:
-    """Become a process of the job; has to happen before anything uses a device.
+    """Become a process of the job; must be called before anything uses a device.
 
     Args:
         coordinator: `HOST:PORT` of process 0; without it, and without the two others, all three come
@@ -82,7 +82,7 @@ def join(coordinator: str | None, processes: int | None, process_id: int | None)
 
 @contextlib.contextmanager
 def job(coordinator: str | None, processes: int | None, process_id: int | None) -> Iterator[None]:
-    """The time that this process is a part of the job (see `join`).
+    """Be a process of the job inside the `with` block (see `join`).
 
     Raises:
         InputError: as `join` does.
@@ -102,10 +102,10 @@ def job(coordinator: str | None, processes: int | None, process_id: int | None) 
 
 
 def _watch(ended: threading.Event) -> None:
-    """Meet the other processes every few seconds, and end this one when one of them does not come.
+    """Meet the other processes every few seconds, and end this one when another does not come.
 
-    The main thread may then hang in a collective for ever, and JAX's own heartbeat, which is slower than
-    this, ends a process with a stack trace.
+    The main thread may hang in a collective for ever then; JAX's own, slower heartbeat would end the process
+    with a stack trace.
     """
     meet = ocp.multihost.get_barrier_sync_fn()
     for beat in itertools.count():
@@ -128,10 +128,7 @@ def is_lost(error: BaseException | None) -> bool:
 
 
 def abandon(code: int) -> int:
-    """Leave a job whose processes do not all leave it; the exit code, where there is no such job.
-
-    JAX's own way out waits until all processes have come to it.
-    """
+    """End this process at once if it belongs to a job, whose own end waits for all; else return the code."""
     if jax.distributed.is_initialized():
         sys.stdout.flush()
         sys.stderr.flush()
@@ -140,5 +137,4 @@ def abandon(code: int) -> int:
 
 
 def _reason(error: BaseException) -> str:
-    """The first line of an error's text, or its type where it has none."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0].strip()

@@ -1,7 +1,4 @@
-"""Fields of dataclasses: values of the annotated types, however they were given, or a line that names one.
-
-What callers give, as the types that are kept of it.
-"""
+"""Values as callers give them, turned into the types that dataclasses hold."""
 
 import dataclasses
 import operator
@@ -19,59 +16,69 @@ T = TypeVar("T")
 
 
 def normalise(config: Any, prefix: str = "") -> None:
-    """Give each field the type of its annotation: for `__post_init__` of frozen dataclasses.
+    """Give each field of a frozen dataclass the type of its annotation; call it in `__post_init__`.
 
-    Lists become tuples, NumPy's scalars Python's, whole numbers floats where floats are meant, and paths text
-    where text is meant. So equal configs are equal whoever made them, and all are hashable.
+    Lists become tuples, NumPy scalars Python numbers, integers floats where a float is meant, and paths text
+    where text is meant. Equal configs are then equal whoever made them, and all are hashable.
 
     Args:
-        config: the dataclass; it is changed.
+        config: the dataclass, which is changed.
         prefix: of the field's name in errors, such as `train.`.
 
     Raises:
         InputError: names the field, its value and its type.
     """
     for name, hint in typing.get_type_hints(type(config)).items():
-        value = getattr(config, name)
-        object.__setattr__(config, name, typed(hint, value, f"{prefix}{name}"))
+        object.__setattr__(config, name, typed(hint, getattr(config, name), f"{prefix}{name}"))
+
+
+def require(valid: bool, name: str, value: Any, must: str) -> None:
+    """Refuse a value that is not valid.
+
+    Raises:
+        InputError: `NAME VALUE: must be MUST`.
+    """
+    if not valid:
+        raise InputError(f"{name} {value!r}: must be {must}")
 
 
 def from_dict(kind: type[T], fields: Any, where: str | os.PathLike[str]) -> T:
-    """A config dataclass from what JSON holds of it; missing keys keep their defaults.
+    """A config dataclass from its JSON; missing keys keep their defaults.
 
     Raises:
         InputError: an unknown key, or a value of another type than the field's.
     """
     hints = typing.get_type_hints(kind)
     if not isinstance(fields, dict):
-        raise InputError(f"{where}: expected an object with {', '.join(hints)}, not {fields!r}")
+        raise InputError(f"{where}: must be an object with {', '.join(hints)}, got {fields!r}")
     for key in fields:
         if key not in hints:
-            raise InputError(f"{where}: unknown key {key!r}; allowed are {', '.join(hints)}")
+            raise InputError(f"{where}: unknown key {key!r}; must be one of {', '.join(hints)}")
     return kind(**{key: typed(hints[key], fields[key], f"{where}: {key}") for key in fields})
 
 
 def typed(hint: Any, value: Any, where: str) -> Any:
-    """A value of an annotated type.
+    """A value as an annotated type.
 
     Raises:
-        InputError: it is of another one; begins with `where`.
+        InputError: it is of another type; the message begins with `where`.
     """
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (types.UnionType, typing.Union):  # X | None
+        (hint,) = (kind for kind in arguments if kind is not types.NoneType)
+        return None if value is None else typed(hint, value, where)
     if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         return value if isinstance(value, hint) else from_dict(hint, value, where)
     if hasattr(value, "tolist"):  # of NumPy or JAX
         value = value.tolist()
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is Literal:
         if value in arguments:
             return value
-        known = ", ".join(map(str, arguments))
-        raise InputError(f"{where}: {value!r} is not one of {known}")
-    elif origin is tuple and isinstance(value, (list, tuple)):
+        raise InputError(f"{where}: {value!r} is not one of {', '.join(map(str, arguments))}")
+    if origin is tuple and isinstance(value, (list, tuple)):
         kinds = arguments[:1] * len(value) if arguments[-1] is Ellipsis else arguments
         if len(kinds) == len(value):
-            pairs = zip(kinds, value, strict=True)
-            return tuple(typed(kind, item, where) for kind, item in pairs)
+            return tuple(typed(kind, item, where) for kind, item in zip(kinds, value, strict=True))
     elif hint is float and type(value) is int and abs(value) <= 2**1023:
         return float(value)
     elif hint is str and isinstance(value, os.PathLike):
@@ -83,7 +90,7 @@ def typed(hint: Any, value: Any, where: str) -> Any:
 
 
 def as_integer(value: Any) -> int | None:
-    """A Python int of an integer; None for anything else, truth values among it."""
+    """A Python int from any integer but a truth value; None for anything else."""
     if isinstance(value, bool | np.bool_):
         return None
     try:
@@ -96,7 +103,7 @@ def as_path(value: Any, what: str) -> str:
     """A path as text.
 
     Raises:
-        InputError: it is something else.
+        InputError: it is no path.
     """
     path = os.fspath(value) if isinstance(value, (str, os.PathLike)) else None
     if not isinstance(path, str):
@@ -108,7 +115,7 @@ def as_tuple(value: Any, what: str, needed: str) -> tuple[Any, ...]:
     """A sequence as a tuple; a string is none.
 
     Raises:
-        InputError: says what is `needed` for `what`.
+        InputError: `what` must be `needed`.
     """
     if isinstance(value, str) or not isinstance(value, Iterable):
         raise InputError(f"{what} {value!r}: must be {needed}")

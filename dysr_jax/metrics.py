@@ -1,15 +1,15 @@
-"""PSNR and SSIM on luma, as super-resolution papers report them.
+"""PSNR and SSIM of luma, as super-resolution papers report them.
 
-uint8 RGB becomes BT.601 studio-range Y rounded to integers, `scale` pixels are cut off each side, and the
-peak is 255. Grey images keep their values. Images are `[..., H, W, C]` uint8, C 3 (RGB) or 1 (grey).
+uint8 RGB becomes BT.601 studio-range Y, rounded to integers. `scale` pixels are cut off each side. The peak
+is 255. Grey images keep their values. Images are `[..., H, W, C]` uint8; C is 3 (RGB) or 1 (grey).
 """
 
 import chex
 import jax.numpy as jnp
 
 PEAK = 255.0
-MOST_DB = 100.0
-"""What a photograph that is reproduced exactly counts in a mean over photographs."""
+PSNR_CAP_DB = 100.0
+"""PSNR assigned to an exact reproduction, in dB."""
 
 
 def to_uint8(pixels: chex.Array) -> chex.Array:
@@ -41,7 +41,7 @@ def mse_y(image: chex.Array, reference: chex.Array, border: int) -> chex.Array:
 
 
 def psnr(mse: chex.Array) -> chex.Array:
-    """Decibels below the peak of 255; infinite for equal images."""
+    """PSNR in dB from a mean squared error; infinite for 0."""
     return 10.0 * jnp.log10(PEAK**2 / mse)
 
 

@@ -1,10 +1,8 @@
-"""Many devices and many processes. Meshes, placement, maps over devices and what processes tell each other
-are made here and nowhere else.
+"""Many devices and processes: the only file that makes meshes, places arrays, and lets processes talk.
 
-A per-device program is written for one device and mapped over a one-dimensional mesh, with the semantics
-of `jax.pmap` (which since JAX 0.10 is itself a wrapper over `jit(shard_map)`). With several processes
-(`dysr_jax.distributed` starts them) the mesh spans all of them, and every process runs the same program:
-what it computes on the host is the same everywhere, and process 0 alone writes, prints and measures.
+A per-device program is mapped over a one-dimensional mesh with the semantics of `jax.pmap` (since JAX 0.10
+itself a wrapper over `jit(shard_map)`). The mesh spans all processes of a job (`dysr_jax.distributed`), which
+run the same program on the same host values; process 0 alone writes, prints and measures.
 """
 
 import json
@@ -26,37 +24,37 @@ AXIS: Final = "devices"
 T = TypeVar("T")
 
 
-def device_mesh(count: int = 0) -> Mesh:
-    """A mesh of the first `count` devices, 0 for all; those of all processes.
+def device_mesh(count: int | None = None) -> Mesh:
+    """A mesh of the first `count` devices of all processes; default: of all devices.
 
     Raises:
         InputError: there are fewer devices, or a process would have none to work on.
     """
     found = jax.devices()
-    if not 0 <= count <= len(found):
-        raise InputError(f"devices {count}: allowed are 0 (all) to {len(found)}")
-    if jax.process_count() > 1 and count not in (0, len(found)):
+    count = len(found) if count is None else count
+    if not 1 <= count <= len(found):
+        raise InputError(f"devices {count}: must be in [1, {len(found)}]")
+    if jax.process_count() > 1 and count != len(found):
         raise InputError(
-            f"devices {count}: with {jax.process_count()} processes allowed are 0 or {len(found)}, "
-            f"which is all"
+            f"devices {count}: must be all {len(found)} in a job of {jax.process_count()} processes"
         )
-    return Mesh(found[: count or len(found)], (AXIS,))
+    return Mesh(found[:count], (AXIS,))
 
 
 def per_device(
     fn: Callable[..., Any], mesh: Mesh, *, in_axes: tuple[int | None, ...], out_axes: int | None
 ) -> Callable[..., Any]:
-    """`jax.pmap` of `fn` over the mesh: one call of `fn` a device, collectives over `AXIS`.
+    """`jax.pmap` of `fn` over the mesh: one call of `fn` per device, collectives over `AXIS`.
 
     Args:
         fn: the per-device function.
-        mesh: of `device_mesh`.
-        in_axes: for each argument 0 (its leading axis is the devices) or None (the same for all).
+        mesh: from `device_mesh`.
+        in_axes: per argument 0 (its leading axis is the devices) or None (the same on all devices).
         out_axes: 0 (outputs are stacked on a leading device axis) or None (`fn` returns the same on all
             devices, as after `mean`).
 
     Returns:
-        A function to be jitted by the caller, which also names donated arguments.
+        A function for the caller to jit, who also names donated arguments.
     """
 
     def spec(axis: int | None) -> PartitionSpec:
@@ -80,12 +78,12 @@ def per_device(
 
 
 def mean(tree: Any) -> Any:
-    """The mean over devices, inside a per-device function."""
+    """The mean over devices; call it inside a per-device function."""
     return lax.pmean(tree, AXIS)
 
 
 def index() -> chex.Array:
-    """Which device this is, int32, inside a per-device function."""
+    """Index of this device, int32; call it inside a per-device function."""
     return lax.axis_index(AXIS)
 
 
@@ -113,9 +111,8 @@ def on_one_device(tree: Any, mesh: Mesh) -> Any:
 
 
 def split(tree: Any, mesh: Mesh) -> Any:
-    """Spread host arrays, the same in every process, over the mesh by their leading axis.
-
-    That is as long as there are devices.
+    """Spread host arrays, the same in every process, over the mesh: one entry of the leading axis per
+    device.
     """
     sharding = NamedSharding(mesh, PartitionSpec(AXIS))
     return jax.tree.map(
@@ -124,24 +121,22 @@ def split(tree: Any, mesh: Mesh) -> Any:
 
 
 def local_places(mesh: Mesh) -> list[int]:
-    """Places in the mesh of the devices of this process."""
+    """Mesh positions of this process's devices."""
     here = jax.process_index()
     return [place for place, device in enumerate(mesh.devices.flat) if device.process_index == here]
 
 
 def from_local(tree: Any, mesh: Mesh) -> Any:
-    """Spread what each process has for its own devices over the mesh, by the leading axis.
-
-    That is as long as this process has devices, in the order of `local_places`.
+    """Assemble arrays over the mesh from each process's part: one entry per local device, as in
+    `local_places`.
     """
     sharding = NamedSharding(mesh, PartitionSpec(AXIS))
     return jax.tree.map(lambda leaf: jax.make_array_from_process_local_data(sharding, leaf), tree)
 
 
 def fetch(array: Any) -> np.ndarray:
-    """The whole array on the host, in every process, however it is spread over devices.
-
-    Every process has to call it, in the same order as its other collectives.
+    """The whole array on the host, in every process; all must call it, in the same order as other
+    collectives.
     """
     here = not isinstance(array, jax.Array) or array.is_fully_addressable
     if here or array.is_fully_replicated:
@@ -155,7 +150,7 @@ def is_main() -> bool:
 
 
 def gather(value: Any) -> list[Any]:
-    """A JSON value of each process, by process, in every process; nobody goes on before all are here."""
+    """The JSON values of all processes, by process, in every process; a barrier too."""
     if jax.process_count() == 1:
         return [value]
     content = np.frombuffer(json.dumps(value).encode(), np.uint8)
@@ -167,10 +162,7 @@ def gather(value: Any) -> list[Any]:
 
 
 def from_main(make: Callable[[], T]) -> T:
-    """What `make` returns on process 0, where alone it is called; the others wait for it.
-
-    Args:
-        make: returns a JSON value without tuples.
+    """The JSON value (without tuples) that `make` returns on process 0, the only one that calls it.
 
     Raises:
         InputError: that of `make`, in every process.
@@ -190,10 +182,10 @@ def from_main(make: Callable[[], T]) -> T:
 
 
 def everywhere(make: Callable[[], T]) -> T:
-    """What `make` returns here; bad input that one process meets ends all of them.
+    """What `make` returns in this process; bad input that one process meets is raised in all of them.
 
     Raises:
-        InputError: that of `make`, or that of the first process whose `make` raised it.
+        InputError: that of `make` here, or of the first process that raised one.
     """
     if jax.process_count() == 1:
         return make()
@@ -210,10 +202,10 @@ def everywhere(make: Callable[[], T]) -> T:
 
 
 def same(value: Any, message: str) -> None:
-    """Refuse a JSON value that is not the same in all processes; a barrier too.
+    """Refuse a JSON value that differs between processes; a barrier too.
 
     Raises:
-        InputError: `message`, and which process differs.
+        InputError: `message`, and the process that differs.
     """
     values = gather(value)
     for process, other in enumerate(values):

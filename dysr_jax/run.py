@@ -64,7 +64,7 @@ from dysr_jax.search import (
 )
 from dysr_jax.train import train
 
-Say = Callable[[str], None]
+Log = Callable[[str], None]
 
 
 class _Job(NamedTuple):
@@ -79,11 +79,11 @@ class _Job(NamedTuple):
     need: Need
     validation: list[Pair]
     patches: Patches
-    say: Say
+    log: Log
 
 
 def _silent(_: str) -> None:
-    """What processes other than 0 say."""
+    """Progress output is silenced on processes other than 0."""
 
 
 def _has(out: epath.PathLike, name: str) -> bool:
@@ -94,7 +94,7 @@ def _has(out: epath.PathLike, name: str) -> bool:
         return False
 
 
-def _begin(config: RunConfig, out: epath.PathLike, say: Say) -> _Job:
+def _begin(config: RunConfig, out: epath.PathLike, log: Log) -> _Job:
     """Check and load everything; only then is the run's directory made."""
     agree(config)
     mesh = parallel.device_mesh(config.devices)
@@ -113,7 +113,7 @@ def _begin(config: RunConfig, out: epath.PathLike, say: Say) -> _Job:
     if config.weights and not parallel.from_main(lambda: _has(out, "config.json")):
         parallel.everywhere(lambda: load_supernet(config.weights, space) and None)
     run = open_run(out, config)
-    return _Job(config, run, mesh, net, training, need, validation, patches, say)
+    return _Job(config, run, mesh, net, training, need, validation, patches, log)
 
 
 def _latency_table(job: _Job) -> LatencyTable:
@@ -138,7 +138,7 @@ def _latency_table(job: _Job) -> LatencyTable:
             remeasure=config.remeasure,
         )
         how = "measured now" if measured else f"as measured {table.measured_at}"
-    job.say(f"latency table of {device_name()}: {how}")
+    job.log(f"latency table of {device_name()}: {how}")
     save_table(own, table)
     return table
 
@@ -147,7 +147,7 @@ def _write_results(job: _Job, params: Params, table: LatencyTable, records: list
     """Bundle, figures, images and `pareto.json`, which is written last: a run that has it is finished."""
     config, space, sharing = job.config.search, job.net.space, job.config.search.sharing
     archs = choose(space, records, config)
-    job.say(f"compiling {len(archs)} members of the front and measuring them again")
+    job.log(f"compiling {len(archs)} members of the front and measuring them again")
     bundle = measure(job.net, params, archs, job.validation, config)
     save_bundle(job.run / "bundle", bundle, table_json(table))
     weights = sorted({*WEIGHTS, sharing})
@@ -168,7 +168,7 @@ def _given_weights(job: _Job) -> Params | None:
     """Those that the config names."""
     if not job.config.weights:
         return None
-    job.say(f"weights from {job.config.weights}: nothing is trained")
+    job.log(f"weights from {job.config.weights}: nothing is trained")
     return parallel.everywhere(lambda: load_supernet(job.config.weights, job.net.space))
 
 
@@ -176,7 +176,7 @@ def _trained_weights(job: _Job, key: jax.Array, table: LatencyTable) -> Params:
     """The average that the training ends with, on one device; also left as a file."""
     config = job.config
     told = describe(config.data, job.need, memory_bytes())
-    job.say(f"{len(job.training)} training images {told}")
+    job.log(f"{len(job.training)} training images {told}")
     if isinstance(job.training, TrainingImages):
         data: Pool | Stream = Stream(job.training)
     else:
@@ -192,7 +192,7 @@ def _train_and_search(job: _Job) -> None:
     """All phases: every process trains and evaluates, process 0 measures and writes."""
     config, space = job.config, job.net.space
     key_train, key_search = jax.random.split(jax.random.key(config.seed))
-    job.say(f"{len(job.validation)} images for validation; {format_count(size(space))} archs")
+    job.log(f"{len(job.validation)} images for validation; {format_count(size(space))} archs")
     table = LatencyTable(**parallel.from_main(lambda: dataclasses.asdict(_latency_table(job))))
     params = _given_weights(job) or _trained_weights(job, key_train, table)
     start = time.perf_counter()
@@ -208,7 +208,7 @@ def _train_and_search(job: _Job) -> None:
         write=parallel.is_main(),
     )
     records = list(archive.records.values())
-    job.say(
+    job.log(
         f"searched {len(records):,} candidates in {time.perf_counter() - start:.1f} s, compilation and "
         f"NSGA-II included"
     )
@@ -217,11 +217,11 @@ def _train_and_search(job: _Job) -> None:
 
 def _tell(job: _Job, bundle: Bundle) -> None:
     """What was found, on the terminal and as a page."""
-    summarise(job.run, bundle, job.validation[0], job.say)
+    summarise(job.run, bundle, job.validation[0], job.log)
     try:
-        job.say(f"  {write_report(job.run)}")
+        job.log(f"  {write_report(job.run)}")
     except InputError as error:  # such as a finished run in a folder that is only read
-        job.say(f"no report: {error}")
+        job.log(f"no report: {error}")
 
 
 @contextlib.contextmanager
@@ -232,7 +232,7 @@ def _alone(run: epath.Path) -> Iterator[None]:
         yield
 
 
-def run_search(config: RunConfig, out: epath.PathLike, *, say: Say = print) -> Bundle:
+def run_search(config: RunConfig, out: epath.PathLike, *, log: Log = print) -> Bundle:
     """Train a supernet, search it, and leave a front whose executables switch.
 
     A run that was interrupted goes on where it was; a finished one shows its results again. After
@@ -246,7 +246,7 @@ def run_search(config: RunConfig, out: epath.PathLike, *, say: Say = print) -> B
             `supernet.safetensors`, `archive.jsonl`, `search_state.msgpack`, `bundle/`, `figures/`,
             `comparison/`, `pareto.json` and `report.html`; a folder or `gs://BUCKET/RUN`, and one that
             all processes see.
-        say: called with each line for the user, on process 0.
+        log: called with each line for the user, on process 0.
 
     Returns:
         The bundle, as loaded from `out/bundle`.
@@ -256,10 +256,10 @@ def run_search(config: RunConfig, out: epath.PathLike, *, say: Say = print) -> B
             search that runs there now; or no evaluated arch that satisfies the search's constraints. It
             is raised in every process, whichever met it.
     """
-    job = _begin(config, out, say if parallel.is_main() else _silent)
+    job = _begin(config, out, log if parallel.is_main() else _silent)
     with _alone(job.run):
         if parallel.from_main((job.run / "pareto.json").exists):
-            job.say(f"{job.run} is finished")
+            job.log(f"{job.run} is finished")
         else:
             _train_and_search(job)
         bundle = load_bundle(job.run / "bundle")

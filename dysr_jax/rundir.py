@@ -1,4 +1,4 @@
-"""The directory of a run: one config, begun once, gone on with after an interruption."""
+"""The directory of a run: begun once with one config, and continued after an interruption."""
 
 import json
 import os
@@ -8,13 +8,13 @@ from etils import epath
 
 from dysr_jax import parallel
 from dysr_jax.atomic import is_remote, write_json
-from dysr_jax.config import RunConfig, from_dict, to_dict
+from dysr_jax.config import RunConfig, config_from_json, to_dict
 from dysr_jax.errors import InputError
 from dysr_jax.fields import as_path
 
 
 def open_run(out: epath.PathLike, config: RunConfig) -> epath.Path:
-    """Make the run's directory, or find the one that the same config began.
+    """Make the directory of a run, or find the one that the same config began.
 
     Args:
         out: a local folder, or one that `etils.epath` knows, such as `gs://bucket/run`.
@@ -30,8 +30,8 @@ def open_run(out: epath.PathLike, config: RunConfig) -> epath.Path:
     def see() -> None:
         if not (run / "config.json").exists():
             raise InputError(
-                f"out {str(out)!r} is not what process 0 sees; allowed is a folder that all "
-                f"processes share, or gs://BUCKET/RUN"
+                f"out {str(out)!r} is not what process 0 sees; must be a folder that all processes share, or "
+                f"gs://BUCKET/RUN"
             )
 
     parallel.everywhere(see)
@@ -39,7 +39,7 @@ def open_run(out: epath.PathLike, config: RunConfig) -> epath.Path:
 
 
 def agree(config: RunConfig) -> None:
-    """See to it that all processes of the job were given one config.
+    """Refuse configs that differ between the processes of a job.
 
     Raises:
         InputError: in every process, with the first field that differs and both its values.
@@ -49,19 +49,19 @@ def agree(config: RunConfig) -> None:
         if other != first:
             name, mine, theirs = _difference(first, other)
             raise InputError(
-                f"{name}: process 0 was given {mine}, process {process} {theirs}; allowed is one "
-                f"config for all processes"
+                f"{name}: process 0 was given {mine}, process {process} {theirs}; must be "
+                f"the same in all processes"
             )
 
 
 def _begin(out: epath.PathLike, config: RunConfig) -> None:
-    """Find or make the directory, with an error of one line whatever kind of place it is."""
+    """Find or make the directory; an error is one line, whatever kind of place it is."""
     name = as_path(out, "out")
     _check_name(name)
     try:
         run = epath.Path(out)
     except KeyError:  # what epath says of `foo://`
-        raise InputError(f"out {name!r}: allowed are a folder and gs://BUCKET/RUN") from None
+        raise InputError(f"out {name!r}: must be a folder or gs://BUCKET/RUN") from None
     try:
         if not _holds_run(run, config):
             run.mkdir(parents=True, exist_ok=True)
@@ -79,7 +79,7 @@ def _begin(out: epath.PathLike, config: RunConfig) -> None:
 
 
 def _check_name(name: str) -> None:
-    """Checkpoints are written by a library that takes absolute names in UTF-8 alone."""
+    """Refuse a name that is not UTF-8: Orbax, which writes the checkpoints, takes no other."""
     place = name if is_remote(name) else os.path.abspath(name)  # noqa: PTH100 - of any text
     try:
         place.encode()
@@ -88,23 +88,23 @@ def _check_name(name: str) -> None:
 
 
 def _holds_run(run: epath.Path, config: RunConfig) -> bool:
-    """Whether the folder holds a run of this config; False for one that is empty or not there."""
+    """Whether the folder holds a run of this config; False for an empty or missing one."""
     path = run / "config.json"
     if path.is_file():
         try:
             fields = json.loads(path.read_text())
         except (ValueError, RecursionError):
             raise InputError(f"out {str(run)!r}: its config.json is damaged") from None
-        found, asked = to_dict(from_dict(RunConfig, fields, path)), to_dict(config)
+        found, asked = to_dict(config_from_json(fields, os.fspath(path))), to_dict(config)
         if found != asked:
             name, old, new = _difference(found, asked)
             raise InputError(
-                f"out {str(run)!r} holds a run of another config ({name} {old}, not {new}); allowed "
-                f"are the same config, to go on, or a new folder"
+                f"out {str(run)!r} holds a run of another config ({name} {old}, not {new}); must be "
+                f"the same config, to go on, or a new folder"
             )
         return True
     if run.is_dir() and any(set(run.iterdir()) - set(run.glob(".config.json.*.partial"))):
-        raise InputError(f"out {str(run)!r} holds other files; allowed are a run or a new folder")
+        raise InputError(f"out {str(run)!r} holds other files; must be a run or a new folder")
     return False
 
 

@@ -1,4 +1,4 @@
-"""Measuring how long calls take, side by side, on a machine that others use too."""
+"""Times of calls, measured side by side on a machine that other programs use too."""
 
 import statistics
 import time
@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 SAMPLE_SECONDS = 1e-2
-"""On an accelerator a sample is as many calls in flight as fill this time: dispatch is overlapped."""
+"""On an accelerator a sample is as many calls in flight as fill this time, so that dispatch is overlapped."""
 
 
 def _total_s(call: Callable[[], object], calls: int) -> float:
@@ -18,10 +18,11 @@ def _total_s(call: Callable[[], object], calls: int) -> float:
 
 
 def _calls_per_sample(call: Callable[[], object]) -> int:
-    """1 on the CPU, where calls in flight would run beside each other and share the cores.
+    """1 on a CPU, where calls in flight would share the cores; else the first power of two that fills a
+    sample.
 
-    Elsewhere the first power of two that fills a sample, the faster of two tries: a call that is slow once
-    (a CUDA graph is made at one of the first) must not shorten all samples, whose end is a host's wait.
+    The faster of two tries counts: one slow call (the one that makes a CUDA graph) must not shorten all
+    samples.
     """
     calls = 1
     if jax.default_backend() != "cpu":
@@ -37,12 +38,13 @@ def _sample_ms(call: Callable[[], object], calls: int) -> float:
 def samples_ms(
     calls: Mapping[str, Callable[[], object]], rounds: int, warmup: int = 2
 ) -> dict[str, list[float]]:
-    """Milliseconds a call, `rounds` samples each, taken in turn so that a slow moment hits all alike.
+    """Milliseconds per call, `rounds` samples of each function, taken in turn so that a slow moment hits all
+    alike.
 
     Args:
-        calls: functions that dispatch device work and return its arrays; nothing may compile in them.
+        calls: functions that dispatch device work and return its arrays; they must not compile.
         rounds: samples of each, at least 1.
-        warmup: calls of each beforehand.
+        warmup: calls of each before the first sample.
     """
     for call in calls.values():
         jax.block_until_ready([call() for _ in range(warmup)])
@@ -62,10 +64,10 @@ def median_ms(calls: Mapping[str, Callable[[], object]], rounds: int, warmup: in
 def undisturbed_ms(
     calls: Mapping[str, Callable[[], object]], rounds: int, warmup: int = 2
 ) -> dict[str, float]:
-    """Milliseconds a call, as little as can be of what other programs on the machine add.
+    """Milliseconds per call, with as little as possible of what other programs add.
 
-    Each round of `samples_ms` is divided by its pace, which is how slow it was for the calls together (the
-    median of their times over their medians); of what is left the lower quartile counts.
+    Each round of `samples_ms` is divided by its pace (the median over the calls of time over median time);
+    the lower quartile of the rest counts.
     """
     taken = samples_ms(calls, rounds, warmup)
     samples = np.array(list(taken.values()))

@@ -153,7 +153,7 @@ def tiny_run(tmp_path_factory, worker_id) -> Run:
         if not said.exists():
             patch.setenv("DYSR_CACHE_DIR", str(cache))
             lines: list[str] = []
-            run_search(TINY, path, say=lines.append)
+            run_search(TINY, path, log=lines.append)
             write_json(said, lines)
     shutil.copytree(cache, os.environ["DYSR_CACHE_DIR"], dirs_exist_ok=True)
     return Run(path, load_bundle(path / "bundle"), json.loads(said.read_text()))

@@ -145,7 +145,7 @@ def test_with_its_weights_one_process_finds_the_same(killed, resumed, tiny, tmp_
     run = killed[0]
     search = dataclasses.replace(tiny.search, latency=str(run / "latency.json"))
     weights = str(run / "supernet.safetensors")
-    run_search(dataclasses.replace(tiny, weights=weights, search=search), tmp_path, say=print)
+    run_search(dataclasses.replace(tiny, weights=weights, search=search), tmp_path, log=print)
     found, expected = archive(run), archive(tmp_path)
     assert [r["name"] for r in found] == [r["name"] for r in expected]
     psnr = [record["psnr_y"] for record in expected]
@@ -180,14 +180,14 @@ def test_processes_with_other_configs_say_what_differs(config, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--coordinator", "a:1"], "allowed are all three, or none"),
-        (["--processes", "2", "--process-id", "0"], "allowed are all three, or none"),
-        (["a", "2", "0"], "--coordinator 'a': allowed is HOST:PORT"),
-        (["a:b", "2", "0"], "--coordinator 'a:b': allowed is HOST:PORT"),
-        (["a:70000", "2", "0"], "--coordinator 'a:70000': allowed is HOST:PORT"),
-        (["a:1", "0", "0"], "--processes 0: allowed is 1 or more"),
-        (["a:1", "2", "2"], "--process-id 2: allowed are 0 to 1"),
-        (["a:1", "2", "-1"], "--process-id -1: allowed are 0 to 1"),
+        (["--coordinator", "a:1"], "must be all three, or none"),
+        (["--processes", "2", "--process-id", "0"], "must be all three, or none"),
+        (["a", "2", "0"], "--coordinator 'a': must be HOST:PORT"),
+        (["a:b", "2", "0"], "--coordinator 'a:b': must be HOST:PORT"),
+        (["a:70000", "2", "0"], "--coordinator 'a:70000': must be HOST:PORT"),
+        (["a:1", "0", "0"], "--processes 0: must be at least 1"),
+        (["a:1", "2", "2"], "--process-id 2: must be 0 to 1"),
+        (["a:1", "2", "-1"], "--process-id -1: must be 0 to 1"),
     ],
 )
 def test_places_in_a_job_that_cannot_be(capsys, tmp_path, options, message):
@@ -203,7 +203,7 @@ def test_places_in_a_job_that_cannot_be(capsys, tmp_path, options, message):
 
 def test_a_place_without_distributed_is_refused(capsys, tmp_path):
     assert main(["search", "--out", str(tmp_path / "run"), "--process-id", "1"]) == 2
-    assert "allowed with --distributed" in capsys.readouterr().err
+    assert "must come with --distributed" in capsys.readouterr().err
 
 
 def test_no_cluster_to_detect(tmp_path):

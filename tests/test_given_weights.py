@@ -21,7 +21,7 @@ def again(tiny_run, tiny, tmp_path_factory):
     lines: list[str] = []
     path = tmp_path_factory.mktemp("given") / "run"
     config = dataclasses.replace(tiny, weights=str(tiny_run.path / SUPERNET))
-    run_search(config, path, say=lines.append)
+    run_search(config, path, log=lines.append)
     return path, lines
 
 

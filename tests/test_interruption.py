@@ -38,7 +38,7 @@ def config(tiny):
 def uninterrupted(config, tmp_path_factory):
     """Also leaves the device's latency table, so that both runs search with the same one."""
     run = tmp_path_factory.mktemp("whole") / "run"
-    run_search(config, run, say=lambda _: None)
+    run_search(config, run, log=lambda _: None)
     return run
 
 

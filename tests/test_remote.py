@@ -113,7 +113,7 @@ def test_a_whole_run(store, monkeypatch, tiny, tiny_run, tmp_path_factory):
     """All but the checkpoints, which Orbax writes to `gs://` by itself and not through this store."""
     local, real = tmp_path_factory.mktemp("checkpoints"), ocp.CheckpointManager
     monkeypatch.setattr(ocp, "CheckpointManager", lambda _, options: real(local, options=options))
-    bundle = run_search(tiny, RUN, say=lambda _: None)
+    bundle = run_search(tiny, RUN, log=lambda _: None)
     files = {path.removeprefix("/bucket/runs/one/") for path in store()}
     mine = {str(file.relative_to(tiny_run.path)) for file in tiny_run.path.rglob("*")}
     # Members are measured in each run, and as many pictures are compared as stay on the front.
@@ -126,7 +126,7 @@ def test_a_whole_run(store, monkeypatch, tiny, tiny_run, tmp_path_factory):
     # What is there already is read from there when the run goes on.
     epath.Path(f"{RUN}/pareto.json").unlink()
     said: list[str] = []
-    again = run_search(tiny, RUN, say=said.append)
+    again = run_search(tiny, RUN, log=said.append)
     assert "latency table of" not in "".join(said)
     assert again.space == bundle.space
     assert set(store()) >= {"/bucket/runs/one/pareto.json"}
@@ -134,7 +134,7 @@ def test_a_whole_run(store, monkeypatch, tiny, tiny_run, tmp_path_factory):
 
 
 def test_unknown_places(tiny):
-    with pytest.raises(InputError, match=r"out 'foo://run': allowed are a folder and gs://"):
+    with pytest.raises(InputError, match=r"out 'foo://run': must be a folder or gs://"):
         open_run("foo://run", tiny)
 
 

@@ -47,15 +47,15 @@ def test_two_searches_in_one_folder(tiny, tmp_path):
     def work(job):
         assert job.run == out
         with pytest.raises(InputError, match=r"run' is being written by another dysr command"):
-            run.run_search(tiny, out, say=lambda _: None)
+            run.run_search(tiny, out, log=lambda _: None)
         with pytest.raises(InputError, match=r"another dysr command"):
-            run.run_search(tiny, out / ".." / "run", say=lambda _: None)
+            run.run_search(tiny, out / ".." / "run", log=lambda _: None)
         raise StopError
 
     for _ in range(2):
         with pytest.MonkeyPatch.context() as patch, pytest.raises(StopError):
             patch.setattr(run, "_train_and_search", work)
-            run.run_search(tiny, out, say=lambda _: None)
+            run.run_search(tiny, out, log=lambda _: None)
     assert [path.name for path in out.parent.iterdir()] == ["run"]
 
 

@@ -20,7 +20,7 @@ from dysr_jax.compiling import jit
 from dysr_jax.data import BenchmarkSet, Failed, Images, crop_to_scale, downscale, find_set, unusable, upscale
 from dysr_jax.data.images import as_grey, read_grey_or_rgb, to_rgb
 from dysr_jax.errors import InputError
-from dysr_jax.metrics import MOST_DB, psnr_y, ssim_y
+from dysr_jax.metrics import PSNR_CAP_DB, psnr_y, ssim_y
 from dysr_jax.runtime import Bank
 
 BICUBIC = "bicubic"
@@ -59,7 +59,7 @@ def _measured(output: np.ndarray, hr: np.ndarray, scale: int) -> Score:
     if output.shape[2] != hr.shape[2]:
         output = as_grey(output) if hr.shape[2] == 1 else to_rgb(output)
     psnr, ssim = _metrics(output, hr, scale)
-    return Score(min(float(psnr), MOST_DB), float(ssim))
+    return Score(min(float(psnr), PSNR_CAP_DB), float(ssim))
 
 
 def _load(images: Images, scale: int) -> tuple[np.ndarray, np.ndarray]:

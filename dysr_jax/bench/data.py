@@ -193,5 +193,5 @@ def _check(config: RunConfig, workers: Sequence[int], rounds: int, seconds: floa
         raise InputError(f"seconds {seconds}: allowed is above 0")
     if any(count < 0 for count in workers):
         raise InputError(f"workers {min(workers)}: allowed is 0 or more")
-    if config.devices > 1:
-        raise InputError(f"devices {config.devices}: allowed is 1, which is what benchmarks use")
+    if config.devices not in (None, 1):
+        raise InputError(f"devices {config.devices}: must be 1: benchmarks use one device")

@@ -54,8 +54,8 @@ def make_setup(config: RunConfig, rounds: int, archs: int = 0, option: str = "ar
         raise InputError(f"rounds {rounds}: allowed is 1 or more")
     if archs and archs < 2:
         raise InputError(f"{option} {archs}: allowed is 2 or more (smallest and largest)")
-    if config.devices > 1:
-        raise InputError(f"devices {config.devices}: allowed is 1, which is what benchmarks use")
+    if config.devices not in (None, 1):
+        raise InputError(f"devices {config.devices}: must be 1: benchmarks use one device")
     space = check(config, devices=1)
     training, validation = load_pairs(config.data, space.scale)
     net = make_supernet(space, config.dtype)

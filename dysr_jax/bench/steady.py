@@ -24,7 +24,7 @@ from dysr_jax.data import crop_to_scale, downscale, load_source
 from dysr_jax.device import device_name
 from dysr_jax.errors import InputError
 from dysr_jax.fields import normalise
-from dysr_jax.metrics import MOST_DB, psnr_y
+from dysr_jax.metrics import PSNR_CAP_DB, psnr_y
 from dysr_jax.runtime import Bank, Dispatch, Stream, StreamOptions, Trace, measure_rungs
 from dysr_jax.runtime.policy import AdaptivePolicy, FixedPolicy, Policy, Rung
 
@@ -139,7 +139,7 @@ def make_case(bundle: Bundle, options: SteadyOptions) -> tuple[Case, Bank]:
         )
     quality = {
         rung.name: [
-            min(MOST_DB, float(psnr_y(bank(x, rung.name), y, scale))) for x, y in zip(lr, hr, strict=True)
+            min(PSNR_CAP_DB, float(psnr_y(bank(x, rung.name), y, scale))) for x, y in zip(lr, hr, strict=True)
         ]
         for rung in rungs
     }

@@ -1,9 +1,5 @@
-"""What `dysr COMMAND` can be told and does: a dataclass a command, whose fields are the options."""
+"""The commands of `dysr`: one frozen dataclass each, whose fields are its options.
 
-from etils import epy
-
-with epy.lazy_api_imports(globals()):  # each is imported when it is first used
-    from dysr_jax.commands.failures import describe, quiet_threads
-    from dysr_jax.commands.parsing import command, usage
-    from dysr_jax.commands.signals import Received, TerminatedError, interruptible
-    from dysr_jax.commands.terminal import output
+`parsing` holds the table of commands and finds one by its words; `failures`, `signals` and `terminal` see to
+it that every command ends well. The others hold the commands by what they work on.
+"""

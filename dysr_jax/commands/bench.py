@@ -7,7 +7,7 @@ from typing import Annotated
 import tyro
 
 from dysr_jax.bench import bench_candidates, bench_data, bench_front, bench_scaling, bench_search, bench_step
-from dysr_jax.commands.common import JsonPath, check_json, report
+from dysr_jax.commands.common import JsonPath, check_output, report
 from dysr_jax.config import RunConfig
 from dysr_jax.report import bench_table
 from dysr_jax.report.plots import save_figure, truth_figure, truth_text
@@ -27,7 +27,7 @@ class BenchStep:
 
     def __call__(self) -> None:
         """Run it."""
-        check_json(self.json_path)
+        check_output(self.json_path)
         report(bench_step(self.run, rounds=self.rounds), bench_table, self.json_path)
 
 
@@ -47,7 +47,7 @@ class BenchCandidates:
 
     def __call__(self) -> None:
         """Run it."""
-        check_json(self.json_path)
+        check_output(self.json_path)
         result = bench_candidates(self.run, rounds=self.rounds, compiled=self.compiled)
         report(result, bench_table, self.json_path)
 
@@ -72,7 +72,7 @@ class BenchSearch:
 
     def __call__(self) -> None:
         """Run it."""
-        check_json(self.json_path)
+        check_output(self.json_path)
         result = bench_search(
             self.run,
             populations=self.populations,
@@ -99,7 +99,7 @@ class BenchScaling:
 
     def __call__(self) -> None:
         """Run it."""
-        check_json(self.json_path)
+        check_output(self.json_path)
         result = bench_scaling(self.run, steps=self.steps, rounds=self.rounds)
         report(result, bench_table, self.json_path)
 
@@ -124,7 +124,7 @@ class BenchData:
 
     def __call__(self) -> None:
         """Run it."""
-        check_json(self.json_path)
+        check_output(self.json_path)
         result = bench_data(
             self.run, workers=self.workers, steps=self.steps, rounds=self.rounds, seconds=self.seconds
         )
@@ -144,8 +144,8 @@ class BenchFront:
 
     def __call__(self) -> None:
         """Run it."""
-        check_json(self.json_path)
-        check_json(self.figure, "figure")
+        check_output(self.json_path)
+        check_output(self.figure, "figure")
         found = bench_front(self.run)
         report(found.to_json(), truth_text, self.json_path)
         if self.figure is not None:

@@ -9,7 +9,7 @@ import tyro
 from dysr_jax.bench import OUTPUTS, SteadyOptions, TorchMode, bench_fps, bench_steady
 from dysr_jax.bench.switch import STRATEGIES, bench_switch
 from dysr_jax.bundle import find_bundle
-from dysr_jax.commands.common import JsonPath, check_folder, check_json, report
+from dysr_jax.commands.common import JsonPath, check_output, make_folder, report
 from dysr_jax.report import bench_table, steady_table, switch_tables, write_timelines
 
 
@@ -42,7 +42,7 @@ class BenchFps:
 
     def __call__(self) -> None:
         """Run it."""
-        check_json(self.json_path)
+        check_output(self.json_path)
         result = bench_fps(
             find_bundle(self.bundle, self.scale),
             members=self.members,
@@ -82,7 +82,7 @@ class BenchSwitch:
 
     def __call__(self) -> None:
         """Run it."""
-        check_json(self.json_path)
+        check_output(self.json_path)
         result = bench_switch(
             self.bundle,
             scale=self.scale,
@@ -111,9 +111,9 @@ class BenchSteady:
 
     def __call__(self) -> None:
         """Run it."""
-        check_json(self.json_path)
+        check_output(self.json_path)
         if self.figures is not None:
-            check_folder(self.figures, "figures")
+            make_folder(self.figures, "figures")
         result = bench_steady(self.bundle, self.stream)
         report(result, steady_table, self.json_path)
         if self.figures is not None:

@@ -1,20 +1,55 @@
-"""What the commands share."""
+"""Options and checks that commands share."""
 
+import dataclasses
 import pathlib
 import tempfile
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol, TypeVar
 
 import tyro
 
 from dysr_jax.atomic import write_json
+from dysr_jax.config import RunConfig
 from dysr_jax.errors import InputError
 
 JsonPath = Annotated[pathlib.Path | None, tyro.conf.arg(name="json")]
 
 
-def check_json(path: pathlib.Path | None, option: str = "json") -> None:
-    """Before the work, and not after it."""
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ConfigOptions:
+    """Options of a command that works on the config of a run."""
+
+    config: str = "quickstart"
+    """Preset, or a .json file as a run writes it; the options below change it."""
+    run: Annotated[RunConfig, tyro.conf.arg(name="")] = RunConfig()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BundleOptions:
+    """Options of a command that runs a bundle."""
+
+    bundle: str | None = None
+    """Bundle directory, such as RUN/bundle or gs://BUCKET/RUN/bundle; default: dysr_jax's own weights."""
+    scale: int | None = None
+    """Side of the output over side of the input; default: the bundle's, or 4."""
+
+
+class Result(Protocol):
+    """What a bench returns."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The figures, as `--json` writes them."""
+
+
+R = TypeVar("R", bound=Result)
+
+
+def check_output(path: pathlib.Path | None, option: str = "json") -> None:
+    """Refuse, before the work, a file that cannot be written after it.
+
+    Raises:
+        InputError: names the option and the path.
+    """
     if path is None:
         return
     try:
@@ -22,23 +57,27 @@ def check_json(path: pathlib.Path | None, option: str = "json") -> None:
     except OSError as error:  # such as a name that is too long
         raise InputError(f"{option} {str(path)!r} cannot be written: {error.strerror}") from None
     if not usable:
-        raise InputError(f"{option} {str(path)!r}: allowed is a file in a folder that exists")
+        raise InputError(f"{option} {str(path)!r}: must be a file in a folder that exists")
     try:
-        tempfile.TemporaryFile(dir=path.parent).close()  # permissions do not tell root
+        tempfile.TemporaryFile(dir=path.parent).close()  # permissions do not stop root
     except OSError:
-        raise InputError(f"{option} {str(path)!r}: allowed is a folder that can be written to") from None
+        raise InputError(f"{option} {str(path)!r}: must be in a folder that can be written to") from None
 
 
-def check_folder(path: pathlib.Path, option: str) -> None:
-    """Make the folder before the work, and not after it."""
+def make_folder(path: pathlib.Path, option: str) -> None:
+    """Make the folder of outputs before the work.
+
+    Raises:
+        InputError: it is a file, or cannot be made.
+    """
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError:
-        raise InputError(f"{option} {str(path)!r}: allowed is a folder, or where one can be made") from None
+        raise InputError(f"{option} {str(path)!r}: must be a folder, or a place for one") from None
 
 
-def report(result: dict[str, Any], table: Callable[[dict[str, Any]], str], path: pathlib.Path | None) -> None:
-    """Print the table, and write the figures if that was asked for."""
+def report(result: R, table: Callable[[R], str], path: pathlib.Path | None) -> None:
+    """Print a bench's table, and write its figures to `path` where one is given."""
     print(table(result))
     if path:
-        write_json(path, result)
+        write_json(path, result.to_json())

@@ -1,4 +1,4 @@
-"""How a command fails: one line and an exit code for everything that is no fault of the program."""
+"""What a failed command prints and returns: one line and an exit code, unless the program is at fault."""
 
 import contextlib
 import errno
@@ -14,11 +14,11 @@ from dysr_jax.errors import InputError, LostProcessError
 
 
 class Failure(NamedTuple):
-    """What the command line says and exits with."""
+    """The line that a failed command prints, and its exit code."""
 
     line: str
     code: int
-    """2 for bad input, 1 for what the machine refused."""
+    """2 for bad input, 1 for what the machine refuses."""
 
 
 _NO_MEMORY: Final = re.compile(
@@ -28,7 +28,7 @@ _DISK: Final = re.compile(
     r"No space left on device|Disk quota exceeded|File too large|Read-only file system|"
     r"Permission denied|Too many open files|Input/output error"
 )
-"""What tensorstore, which wraps the system's errors in its own, repeats of them."""
+"""Errors of the system that tensorstore wraps in its own."""
 
 _LESS: Final = {
     "search": "a smaller train.batch, search.population, search.patches or data.pool_share",
@@ -39,11 +39,11 @@ _LESS: Final = {
 
 
 def describe(error: BaseException, command: str = "") -> Failure | None:
-    """What an error means to whoever called the command; None for one that is the program's own fault.
+    """The failure that an error means to the user; None for a fault of the program.
 
     Args:
-        error: what the command raised.
-        command: its first word, for what to do with less memory.
+        error: raised by the command.
+        command: its first word, which decides what is suggested where memory is short.
     """
     if isinstance(error, InputError):
         return Failure(str(error), 2)
@@ -53,7 +53,7 @@ def describe(error: BaseException, command: str = "") -> Failure | None:
         return Failure(_quoted(str(error)) + reason[0], 1)
     if isinstance(error, MemoryError) or _is_of_memory(error):
         less = _LESS.get(command, "less work at once")
-        return Failure(f"not enough memory; what takes less is {less}", 1)
+        return Failure(f"not enough memory; try {less}", 1)
     if isinstance(error, OSError):
         return Failure(_system(error), 1)
     if isinstance(error, (RuntimeError, AssertionError)) and (missing := _platform(error)):
@@ -64,18 +64,17 @@ def describe(error: BaseException, command: str = "") -> Failure | None:
 
 
 def _quoted(text: str) -> str:
-    """The first file that a text names in quotes, as the beginning of a line."""
+    """The first file that a text quotes, to begin a line with."""
     name = re.search(r"[\"']([^\"'\n]*/[^\"'\n]*)[\"']", text)
     return f"{name[1]!r}: " if name else ""
 
 
 def _is_of_memory(error: BaseException) -> bool:
-    """XLA's own, beside Python's."""
     return isinstance(error, (RuntimeError, ValueError)) and bool(_NO_MEMORY.search(str(error)))
 
 
 def _system(error: OSError) -> str:
-    """A refusal of the system: the file, and why."""
+    """The file, and why the system refuses it."""
     names = [os.fsdecode(n) for n in (error.filename, error.filename2) if isinstance(n, (str, bytes))]
     reason = error.strerror or _first_line(error)
     if not names and error.errno == errno.ENOENT and _is_homeless():
@@ -93,7 +92,7 @@ def _is_homeless() -> bool:
 
 @contextlib.contextmanager
 def quiet_threads() -> Iterator[None]:
-    """Threads of libraries print no trace of what has a line here, or of what the main thread raises too."""
+    """Keep threads of libraries from printing a traceback of what `describe` puts in a line."""
     before = threading.excepthook, sys.excepthook
 
     def in_thread(told: Any) -> None:
@@ -104,7 +103,7 @@ def quiet_threads() -> Iterator[None]:
             print(f"dysr: error: {failure.line}", file=sys.stderr)
 
     def in_callback(kind: type[BaseException], error: BaseException, trace: Any) -> None:
-        # tensorstore's words after a write of Orbax's failed; and what NumPy's import replaces
+        # After a failed write of Orbax tensorstore reports its closed loop; NumPy's import replaces the rest.
         if str(error) != "Event loop is closed" and issubclass(kind, Exception):
             before[1](kind, error, trace)
 
@@ -116,7 +115,7 @@ def quiet_threads() -> Iterator[None]:
 
 
 def _platform(error: BaseException) -> Failure | None:
-    """Of a device that JAX does not find; None where it finds what it was told to use."""
+    """The failure of a device that JAX does not find; None where it finds what it was told to use."""
     jax = sys.modules.get("jax")
     if jax is None:
         return None
@@ -128,11 +127,10 @@ def _platform(error: BaseException) -> Failure | None:
         found = _platforms_found(jax)
     told = _first_line(error).partition(" (set JAX_PLATFORMS")[0] if str(error) else ""
     reason = f" ({told.partition(': ')[2] or told})" if told else ""
-    return Failure(f"JAX_PLATFORMS {asked!r}: JAX finds no such device{reason}; there is {found}", 2)
+    return Failure(f"JAX_PLATFORMS {asked!r}: JAX finds no such device{reason}; must be one of {found}", 2)
 
 
 def _platforms_found(jax: Any) -> str:
-    """Of the devices that JAX finds by itself."""
     asked = jax.config.jax_platforms
     jax.config.update("jax_platforms", "")
     try:

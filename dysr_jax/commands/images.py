@@ -1,25 +1,27 @@
 """Images through a bundle."""
 
 import dataclasses
+import logging
 import pathlib
 import sys
+import warnings
+from collections.abc import Sequence
 from typing import Annotated
 
 import tyro
 
-from dysr_jax.apps import evaluate_set, upscale_files
+from dysr_jax.apps import Written, evaluate_set, upscale_files
 from dysr_jax.atomic import write_json
 from dysr_jax.bundle import MANIFEST, find_bundle
-from dysr_jax.commands.common import JsonPath, check_json
-from dysr_jax.commands.told import end_with, notes_on, quiet_pillow
-from dysr_jax.data import find_sets, is_there
+from dysr_jax.commands.common import BundleOptions, JsonPath, check_output
+from dysr_jax.data import Failed, find_sets, is_there
 from dysr_jax.data.images import MAX_PIXELS
 from dysr_jax.errors import InputError
 from dysr_jax.report import scores_json, scores_table
 
 
 @dataclasses.dataclass(frozen=True)
-class Upscale:
+class Upscale(BundleOptions):
     """Upscale an image, or every image of a folder."""
 
     source: Annotated[tyro.conf.Positional[pathlib.Path], tyro.conf.arg(name="in", metavar="IN")]
@@ -28,10 +30,6 @@ class Upscale:
         tyro.conf.Positional[pathlib.Path | None], tyro.conf.arg(name="out", metavar="[OUT]")
     ] = None
     """An image, or a folder; without it NAME_x4.png, or a folder NAME_x4, beside the input."""
-    bundle: str | None = None
-    """A bundle directory, such as RUN/bundle or gs://BUCKET/RUN/bundle; without it dysr_jax's own weights."""
-    scale: int | None = None
-    """Side of the output over side of the input; 4 without it, or what the bundle has."""
     member: str | None = None
     """A member's name, fastest or best (the default)."""
     overwrite: bool = False
@@ -44,7 +42,7 @@ class Upscale:
     def __call__(self) -> None:
         """Run it."""
         _check_input(self.source)
-        quiet_pillow()
+        _quiet_pillow()
         done = upscale_files(
             find_bundle(self.bundle, self.scale),
             self.source,
@@ -56,15 +54,15 @@ class Upscale:
             progress=True,
             on_written=lambda written: print(written.path, flush=True),
         )
-        for line in notes_on(done.written):
+        for line in _notes_on(done.written):
             print(f"dysr: note: {line}", file=sys.stderr)
         if done.note:
             print(f"dysr: note: {str(self.source)!r}: {done.note}", file=sys.stderr)
-        end_with(done.failed, len(done.written) + len(done.failed))
+        _end_with(done.failed, len(done.written) + len(done.failed))
 
 
 @dataclasses.dataclass(frozen=True)
-class Eval:
+class Eval(BundleOptions):
     """PSNR-Y and SSIM-Y of every member, and of bicubic, on folders of images."""
 
     folders: Annotated[
@@ -72,10 +70,6 @@ class Eval:
         tyro.conf.arg(name="folder", metavar="FOLDER [FOLDER ...]"),
     ]
     """HR images, or a benchmark set with folders HR and LR_bicubic_x4 (or LR_bicubic/X4)."""
-    bundle: str | None = None
-    """A bundle directory, such as RUN/bundle or gs://BUCKET/RUN/bundle; without it dysr_jax's own weights."""
-    scale: int | None = None
-    """Of the images; 4 without it, or what the bundle has."""
     members: tuple[str, ...] = ()
     """Members' names, fastest or best; without any, all."""
     lr: pathlib.Path | None = None
@@ -85,12 +79,12 @@ class Eval:
 
     def __call__(self) -> None:
         """Run it."""
-        check_json(self.json_path)
+        check_output(self.json_path)
         if not self.folders:
             raise InputError("Missing FOLDER (see dysr eval --help)")
         for folder in self.folders:
             _check_input(folder)
-        quiet_pillow()
+        _quiet_pillow()
         bundle = find_bundle(self.bundle, self.scale)
         sets = find_sets(self.folders, bundle.space.scale, self.lr)
         members = [bundle.member(name) for name in self.members] or list(bundle.members)
@@ -104,10 +98,38 @@ class Eval:
             if one.note:
                 print(f"dysr: note: {one.name}: {one.note}", file=sys.stderr)
         failed = [failure for one in found for failure in one.failed]
-        end_with(failed, sum(one.images for one in found) + len(failed))
+        _end_with(failed, sum(one.images for one in found) + len(failed))
 
 
 def _check_input(path: pathlib.Path) -> None:
     """A bundle in the place of images is what used to be named there."""
     if is_there(path / MANIFEST):
         raise InputError(f"{str(path)!r} is a bundle; allowed are images (--bundle names a bundle)")
+
+
+def _quiet_pillow() -> None:
+    """No warnings of Pillow and tifffile on stderr: what matters is in our own notes and errors."""
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+
+
+def _notes_on(written: Sequence[Written]) -> list[str]:
+    """A line per note, however many images it is on; the first image is named."""
+    images: dict[str, list[str]] = {}
+    for path, notes in written:
+        for note in notes:
+            images.setdefault(note, []).append(str(path))
+    return [
+        f"{paths[0]}{f' and {len(paths) - 1} more' if paths[1:] else ''}: {note}"
+        for note, paths in images.items()
+    ]
+
+
+def _end_with(failed: Sequence[Failed], total: int) -> None:
+    """Name all that failed, and end the command with exit code 1 where something did."""
+    for failure in failed:
+        print(f"dysr: error: {failure.error}", file=sys.stderr)
+    if failed:
+        done = f", {total - len(failed)} are done" if len(failed) < total else ""
+        print(f"dysr: {len(failed)} of {total} images failed{done}", file=sys.stderr)
+        raise SystemExit(1)

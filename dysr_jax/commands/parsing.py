@@ -1,10 +1,11 @@
-"""The words of a command line as a command: finds it, parses its options, says what is wrong in one line."""
+"""From the words of a command line to a command; an error in them becomes one line."""
 
 import argparse
 import contextlib
 import dataclasses
 import difflib
 import functools
+import inspect
 import io
 import re
 from collections.abc import Callable, Sequence
@@ -28,6 +29,7 @@ from dysr_jax.commands.search import Profile, Search
 from dysr_jax.commands.video import Stream
 from dysr_jax.config import PRESETS, load_config
 from dysr_jax.errors import InputError
+from dysr_jax.user_modules import register_modules
 
 COMMANDS: Final[dict[str, Any]] = {
     "search": Search,
@@ -50,17 +52,50 @@ COMMANDS: Final[dict[str, Any]] = {
 }
 
 
+REGISTER: Final = "--register"
+"""Option of every command: a module of the user's own, imported before the command begins."""
+
+
 def usage() -> str:
-    """The commands, a line each."""
-    lines = ["usage: dysr COMMAND [OPTIONS]", "", "DySR in JAX: a searched super-resolution supernet.", ""]
-    for name, kind in COMMANDS.items():
-        lines.append(f"  dysr {name:<17} {(kind.__doc__ or '').splitlines()[0]}")
-    lines += ["", "`dysr COMMAND --help` lists the options of a command; `dysr --version` the version."]
-    return "\n".join(lines)
+    """The commands, one per line."""
+    lines = [f"  dysr {name:<17} {(kind.__doc__ or '').splitlines()[0]}" for name, kind in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: dysr COMMAND [OPTIONS]",
+            "",
+            "DySR in JAX: a searched super-resolution supernet.",
+            "",
+            *lines,
+            "",
+            f"`dysr COMMAND {REGISTER} MODULE` imports a module of yours first (may be repeated): its branches,",
+            "data sets, layer backends and policies can then be named. `dysr COMMAND --help` lists the options",
+            "of a command; `dysr --version` prints the version.",
+        ]
+    )
+
+
+def take_registered(args: Sequence[str]) -> list[str]:
+    """Import the modules that `--register` names; the other words.
+
+    Raises:
+        InputError: no module is named, or one cannot be imported.
+    """
+    words, names, rest = iter(args), [], []
+    for word in words:
+        option, equals, value = word.partition("=")
+        if option != REGISTER:
+            rest.append(word)
+            continue
+        name = value if equals else next(words, "")
+        if not name or name.startswith("-"):
+            raise InputError(f"{REGISTER} {name!r}: must be the name of a module, such as my_branches")
+        names.append(name)
+    register_modules(names)
+    return rest
 
 
 def _printed(parse: Callable[[], Any]) -> tuple[str, str]:
-    """What tyro prints to stdout and stderr, drawn alike whatever the terminal's encoding is."""
+    """What tyro prints to stdout and stderr, the same in every terminal."""
     out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", "backslashreplace") for _ in range(2))
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), contextlib.suppress(SystemExit):
         parse()
@@ -69,7 +104,7 @@ def _printed(parse: Callable[[], Any]) -> tuple[str, str]:
 
 
 def _first_line(box: str) -> str:
-    """What went wrong, out of tyro's boxed message: the text above its first rule, in one line."""
+    """The error in tyro's boxed message, the text above its first rule, in one line."""
     words: list[str] = []
     for line in box.splitlines():
         inner = line.strip("╭╮╰╯│ ")
@@ -81,10 +116,16 @@ def _first_line(box: str) -> str:
 
 
 def _parse(kind: type[Any], name: str, args: Sequence[str], default: Any | None) -> Any:
-    """Parse a command's options; what is wrong with them becomes one line."""
+    """Parse a command's options; an error becomes one line."""
     start = tyro.MISSING_NONPROP if default is None else default
     parse = functools.partial(
-        tyro.cli, kind, args=args, prog=f"dysr {name}", default=start, return_unknown_args=True
+        tyro.cli,
+        kind,
+        args=args,
+        prog=f"dysr {name}",
+        description=f"{inspect.getdoc(kind)}\n\n{REGISTER} MODULE imports a module of yours first.",
+        default=start,
+        return_unknown_args=True,
     )
     try:
         with contextlib.redirect_stderr(io.StringIO()):
@@ -93,7 +134,7 @@ def _parse(kind: type[Any], name: str, args: Sequence[str], default: Any | None)
         if stop.code in (0, None):
             raise
         reason, listed = _first_line(_printed(parse)[1]), _options(parse)
-        # Of an unknown option tyro makes a list for an optional argument that is not there.
+        # Tyro takes an unknown option for the list of an optional argument.
         odd = [arg for arg in args if arg.startswith("--") and arg.partition("=")[0] not in listed]
         if odd and reason.startswith("Error parsing ["):
             raise _unknown(odd[0], listed, name) from None
@@ -104,7 +145,7 @@ def _parse(kind: type[Any], name: str, args: Sequence[str], default: Any | None)
 
 
 def _options(parse: Callable[..., Any]) -> list[str]:
-    return re.findall(r"--[\w.-]+", _printed(functools.partial(parse, args=["--help"]))[0])
+    return [REGISTER, *re.findall(r"--[\w.-]+", _printed(functools.partial(parse, args=["--help"]))[0])]
 
 
 def _unknown(option: str, listed: list[str], name: str) -> InputError:
@@ -122,7 +163,7 @@ def _default(kind: type[Any], args: Sequence[str]) -> Any:
     first.add_argument("--config", default="quickstart", nargs="?")
     known, _ = first.parse_known_args(list(args))
     if known.config is None:
-        raise InputError(f"--config needs a value: {', '.join(PRESETS)} or a .json file")
+        raise InputError(f"--config: must be {', '.join(PRESETS)} or a .json file")
     given = {"config": known.config, "run": load_config(known.config)}
     return kind(**given, **({"out": tyro.MISSING} if "out" in fields else {}))
 
@@ -132,17 +173,16 @@ def _find(args: Sequence[str]) -> tuple[str, Sequence[str]]:
         name = " ".join(args[:length])
         if name in COMMANDS:
             return name, args[length:]
-    allowed = ", ".join(COMMANDS)
-    raise InputError(f"unknown command {' '.join(args[:2])!r}; allowed are {allowed}")
+    raise InputError(f"unknown command {' '.join(args[:2])!r}; must be one of {', '.join(COMMANDS)}")
 
 
 def command(args: Sequence[str]) -> Callable[[], None]:
     """The command with its options, to be called.
 
     Raises:
-        InputError: no such command, or options that it does not have or that cannot be.
+        InputError: no such command or option, or a value that an option cannot have.
         SystemExit: `--help` was printed.
     """
-    name, rest = _find(args)
+    name, rest = _find(take_registered(args))
     kind = COMMANDS[name]
     return _parse(kind, name, rest, _default(kind, rest))

@@ -8,7 +8,7 @@ import tyro
 
 from dysr_jax.atomic import exclusive
 from dysr_jax.bench import profile
-from dysr_jax.commands.common import check_json
+from dysr_jax.commands.common import check_output
 from dysr_jax.config import RunConfig
 from dysr_jax.distributed import OPTIONS, job
 from dysr_jax.errors import InputError
@@ -44,7 +44,7 @@ class Search:
         place = (self.coordinator, self.processes, self.process_id)
         if not self.distributed:
             if place != (None, None, None):
-                raise InputError(f"{OPTIONS}: allowed with --distributed")
+                raise InputError(f"{OPTIONS}: must come with --distributed")
             run_search(self.run, self.out)
             return
         with job(*place):
@@ -68,9 +68,9 @@ class Profile:
 
     def __call__(self) -> None:
         """Run it."""
-        check_json(self.out, "out")
+        check_output(self.out, "out")
         if self.out.suffix != ".json":
-            raise InputError(f"out {str(self.out)!r}: allowed is a .json file")
+            raise InputError(f"out {str(self.out)!r}: must be a .json file")
         figure = self.out.with_suffix(".png")
         with exclusive(self.out):
             found = profile(self.run, archs=self.archs)

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as exceptions, wherever they come: while packages are imported, programs compiled."""
+"""Ctrl-C and SIGTERM as exceptions, at any time: also while packages are imported and programs compiled."""
 
 import _thread
 import contextlib
@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 SOON_S: Final = 0.01
-"""Until an interruption comes again that a destructor lost."""
+"""Seconds until an interruption that a destructor lost is raised again."""
 
 
 class TerminatedError(BaseException):
-    """SIGTERM came: batch systems, `timeout` and `kill` send it."""
+    """SIGTERM came, as batch systems, `timeout` and `kill` send it."""
 
 
 _RAISED: Final[dict[int, type[BaseException]]] = {
@@ -24,19 +24,19 @@ _RAISED: Final[dict[int, type[BaseException]]] = {
 
 
 class Received:
-    """What came."""
+    """The signal that came."""
 
     number: int = 0
-    """Of the first signal, 0 before one."""
+    """Number of the first signal; 0 before one."""
     told: bool = False
-    """The user knows, or the work is done: what is left is not interrupted."""
+    """Whether the user was told or the work is done: the rest is not interrupted."""
 
 
 def _handler(received: Received) -> Callable[[int, Any], None]:
     process = os.getpid()
 
     def handle(number: int, frame: Any) -> None:
-        if os.getpid() != process:  # a fork, which has other work
+        if os.getpid() != process:  # in a fork
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
             return
@@ -49,10 +49,10 @@ def _handler(received: Received) -> Callable[[int, Any], None]:
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[Received]:
-    """Both signals raise here, at once, and whoever swallows that is told by what this yields.
+    """Raise an exception here for either signal; the yielded record tells whoever swallows it.
 
-    Python's own handler of Ctrl-C raises too, but asyncio replaces it while Orbax waits for its files, and
-    loses an interruption that comes just as it is done. Other handlers than Python's stay.
+    Python's own handler of Ctrl-C raises too, but asyncio replaces it while Orbax waits for its files and
+    loses an interruption that comes as it ends. Handlers that are not Python's stay.
     """
     received = Received()
     expected: dict[int, Any] = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
@@ -72,7 +72,7 @@ def interruptible() -> Iterator[Received]:
 
 @contextlib.contextmanager
 def _none_lost(received: Received) -> Iterator[None]:
-    """An interruption of a destructor, which Python would print and pass over, comes again after it."""
+    """Raise an interruption again that came in a destructor: Python only prints it there."""
     before = sys.unraisablehook
 
     def again() -> None:

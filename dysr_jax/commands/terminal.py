@@ -1,8 +1,8 @@
-"""Standard output and error that end no work: closed, full, or of a locale that lacks a name's letters.
+"""Standard output and error that never end a command's work, whatever happens to them.
 
-Who closes a pipe (`dysr upscale in out | head -n1`) wants to read no more: what is printed from then on goes
-nowhere, and the command goes on to its end. Output that is refused in another way, as by a full disk, goes
-nowhere too, and is told when the work is done.
+A reader that closes a pipe (`dysr upscale in out | head -n1`) wants no more lines: later ones are dropped,
+and the command runs to its end. Output refused for another reason, such as a full disk, is dropped too and
+reported when the work is done. Letters that the terminal's encoding lacks are escaped.
 """
 
 import contextlib
@@ -15,28 +15,27 @@ from typing import Any, TextIO
 
 
 class Output(io.TextIOBase):
-    """A text stream whose failures are kept instead of raised; see `output`."""
+    """A text stream that keeps its first failure instead of raising it; see `output`."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self.error: Exception | None = None
-        """The first failure."""
 
     @property
     def refused(self) -> OSError | None:
-        """Why output was lost that somebody still wants; None where it was not, or the reader has left."""
+        """Why wanted output was lost; None where none was, or the reader has closed the pipe."""
         error = self.error
         gone = isinstance(error, (BrokenPipeError, ConnectionResetError))
         return error if isinstance(error, OSError) and not gone else None
 
     def write(self, text: str) -> int:
-        """Print, or lose, the text."""
+        """Print the text, or drop it after a failure."""
         with self._kept():
             self._stream.write(text)
         return len(text)
 
     def flush(self) -> None:
-        """Hand on what is buffered."""
+        """Write what is buffered."""
         with self._kept():
             self._stream.flush()
 
@@ -50,23 +49,23 @@ class Output(io.TextIOBase):
                 self._divert()
 
     def _divert(self) -> None:
-        """Lead the descriptor nowhere: what the stream holds back would fail again at its end."""
+        """Point the descriptor at the null device: buffered text would fail again when the stream closes."""
         with contextlib.suppress(OSError, ValueError):
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self._stream.fileno())
             os.close(nowhere)
 
     def isatty(self) -> bool:
-        """Whether it is a terminal's; one that is gone is none."""
+        """Whether a terminal is there to read it."""
         return self.error is None and self._stream.isatty()
 
     def fileno(self) -> int:
-        """The stream's."""
+        """The stream's descriptor."""
         return self._stream.fileno()
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
-        """The stream's."""
+        """The stream's encoding."""
         return self._stream.encoding
 
     def __getattr__(self, name: str) -> Any:
@@ -90,7 +89,7 @@ def output() -> Iterator[Output]:
 
 
 def _occupy() -> None:
-    """Open the standard descriptors that the caller closed: the next file would become one of them."""
+    """Open standard descriptors that the caller closed: the next opened file would become one of them."""
     for number in range(3):
         try:
             os.fstat(number)
@@ -101,13 +100,13 @@ def _occupy() -> None:
 
 @contextlib.contextmanager
 def _printable(stream: TextIO | None) -> Iterator[TextIO]:
-    """The stream, in which letters that its encoding lacks are escaped; Python's None leads nowhere."""
+    """The stream, escaping letters that its encoding lacks; None becomes the null device."""
     if stream is None:
         with pathlib.Path(os.devnull).open("w", encoding="utf-8") as nowhere:
             yield nowhere
     elif isinstance(stream, io.TextIOWrapper):
         errors = stream.errors
-        with contextlib.suppress(OSError, ValueError):  # it is closed: writing to it says so again
+        with contextlib.suppress(OSError, ValueError):  # closed: writing to it fails again
             stream.reconfigure(errors="backslashreplace")
         try:
             yield stream

@@ -1,23 +1,27 @@
 """A video through a bundle."""
 
+import collections
 import dataclasses
 import pathlib
 import sys
+from collections.abc import Mapping
+from types import TracebackType
 from typing import Annotated
 
 import tyro
+from tqdm import tqdm
 
 from dysr_jax.atomic import write_json
 from dysr_jax.bundle import find_bundle
-from dysr_jax.commands.common import JsonPath, check_json
-from dysr_jax.commands.live import LiveLine
+from dysr_jax.commands.common import BundleOptions, JsonPath, check_output
 from dysr_jax.errors import InputError
 from dysr_jax.report import stream_summary
+from dysr_jax.runtime import FrameRecord
 from dysr_jax.runtime.policy import load_policy
 
 
 @dataclasses.dataclass(frozen=True)
-class Stream:
+class Stream(BundleOptions):
     """Upscale a video at a frame rate that is held by switching between members."""
 
     source: Annotated[tyro.conf.Positional[str], tyro.conf.arg(name="in", metavar="IN")]
@@ -28,10 +32,6 @@ class Stream:
     """Frames a second to hold; without it the video's own."""
     real_time: bool = False
     """Frames come at that rate, as from a camera, and are late if they miss it; else as fast as possible."""
-    bundle: str | None = None
-    """A bundle directory, such as RUN/bundle or gs://BUCKET/RUN/bundle; without it dysr_jax's own weights."""
-    scale: int | None = None
-    """Side of the output over side of the input; 4 without it, or what the bundle has."""
     members: tuple[str, ...] = ()
     """Members that may run; without any, all."""
     policy: str = "adaptive"
@@ -52,8 +52,8 @@ class Stream:
         from dysr_jax.apps import VideoOptions, stream_video
         from dysr_jax.report.plots import timeline_figure
 
-        check_json(self.json_path)
-        check_json(self.figure, "figure")
+        check_output(self.json_path)
+        check_output(self.figure, "figure")
         policy = load_policy(self.policy)
         options = VideoOptions(
             fps=self.fps,
@@ -81,3 +81,51 @@ class Stream:
         if not 0.0 < megabytes < 1e9:
             raise InputError(f"budget-mb {megabytes}: allowed is above 0")
         return int(megabytes * 1e6)
+
+
+WINDOW = 30
+"""Frames over which the rate is taken."""
+
+
+class LiveLine:
+    """Rate, member, PSNR-Y estimate, late frames and queue on standard error, some times a second.
+
+    As a context manager it ends the line. Call it with every frame's record.
+
+    Args:
+        psnr_y: dB of each member, as the bundle has it.
+    """
+
+    def __init__(self, psnr_y: Mapping[str, float]) -> None:
+        self._bar: tqdm | None = None  # until there is a frame: an error before it stands alone
+        self._done: collections.deque[float] = collections.deque(maxlen=WINDOW)
+        self._late = 0
+        self._psnr_y = psnr_y
+
+    def __enter__(self) -> "LiveLine":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def __call__(self, record: FrameRecord) -> None:
+        """One more frame is done."""
+        if self._bar is None:
+            self._bar = tqdm(unit="frame", file=sys.stderr, dynamic_ncols=True, mininterval=0.2)
+        self._done.append(record.done_s)
+        self._late += record.late
+        seconds = self._done[-1] - self._done[0]
+        rate = (len(self._done) - 1) / seconds if seconds else 0.0
+        quality = f"~{self._psnr_y[record.member]:.2f} dB"
+        self._bar.set_postfix_str(
+            f"{rate:.1f} fps, {record.member} {quality}, {self._late} late, {record.queued} queued",
+            refresh=False,
+        )
+        self._bar.update()
+
+    def say(self, line: str) -> None:
+        """A line for the user, above this one."""
+        tqdm.write(line, file=sys.stderr)

@@ -14,7 +14,7 @@ from dysr_jax.data import Pair, degrade, upscale
 from dysr_jax.data.images import read_image
 from dysr_jax.errors import InputError
 from dysr_jax.fields import typed
-from dysr_jax.metrics import MOST_DB, psnr_y
+from dysr_jax.metrics import PSNR_CAP_DB, psnr_y
 from dysr_jax.report.plots import busiest_corner
 from dysr_jax.results import read_json
 from dysr_jax.runtime import Bank
@@ -67,7 +67,7 @@ def compare(bundle: Bundle, pair: Pair) -> Comparison:
     bank = Bank(bundle)
     bank.prepare((part.lr.shape[0], part.lr.shape[1]), names)
     made = {"bicubic": upscale(part.lr, scale)} | {name: bank(part.lr, name) for name in names}
-    quality = {name: min(float(psnr_y(image, part.hr, scale)), MOST_DB) for name, image in made.items()}
+    quality = {name: min(float(psnr_y(image, part.hr, scale)), PSNR_CAP_DB) for name, image in made.items()}
     return Comparison(pair.name, scale, {"LR": part.lr, **made, "HR": part.hr}, quality)
 
 

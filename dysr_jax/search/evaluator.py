@@ -10,7 +10,7 @@ from jax.sharding import Mesh
 from dysr_jax import parallel
 from dysr_jax.compiling import jit
 from dysr_jax.device import memory_bytes
-from dysr_jax.metrics import MOST_DB, PEAK
+from dysr_jax.metrics import PEAK, PSNR_CAP_DB
 from dysr_jax.model import Params, Supernet
 from dysr_jax.search.patches import Patches
 from dysr_jax.search.population import best_tile, population_program, row_bytes
@@ -115,4 +115,4 @@ class Evaluator:
         photographs = [errors[:, self._images == i].mean(1) for i in np.unique(self._images)]
         with np.errstate(divide="ignore"):
             each = 10.0 * np.log10(PEAK**2 / np.stack(photographs))
-        return np.mean(np.minimum(each, MOST_DB), 0)
+        return np.mean(np.minimum(each, PSNR_CAP_DB), 0)

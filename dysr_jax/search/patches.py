@@ -14,7 +14,7 @@ import numpy as np
 from dysr_jax.compiling import jit
 from dysr_jax.data import Pair, upscale
 from dysr_jax.errors import InputError
-from dysr_jax.metrics import MOST_DB, psnr_y
+from dysr_jax.metrics import PSNR_CAP_DB, psnr_y
 from dysr_jax.model import Arch, Params, Supernet, frame_program
 
 
@@ -67,7 +67,7 @@ def grid_patches(pairs: Sequence[Pair], count: int, side: int) -> Patches:
 def bicubic_psnr_y(pairs: Sequence[Pair], scale: int) -> float:
     """Mean PSNR-Y in dB of MATLAB's bicubic upscaling."""
     each = [psnr_y(upscale(p.lr, scale), p.hr, scale) for p in pairs]
-    return float(np.mean(np.minimum(each, MOST_DB)))
+    return float(np.mean(np.minimum(each, PSNR_CAP_DB)))
 
 
 def archs_psnr_y(net: Supernet, params: Params, archs: Sequence[Arch], pairs: Sequence[Pair]) -> list[float]:
@@ -80,7 +80,7 @@ def archs_psnr_y(net: Supernet, params: Params, archs: Sequence[Arch], pairs: Se
 
     @jit
     def quality(params: Params, arch: jax.Array, lr: jax.Array, hr: jax.Array) -> jax.Array:
-        return jnp.minimum(psnr_y(program(params, lr[None], arch)[0], hr, scale), MOST_DB)
+        return jnp.minimum(psnr_y(program(params, lr[None], arch)[0], hr, scale), PSNR_CAP_DB)
 
     genes = [jnp.asarray(arch, jnp.int32) for arch in archs]
     images = [(jnp.asarray(pair.lr), jnp.asarray(pair.hr)) for pair in pairs]

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 
 from dysr_jax.bench.torch import Place, head, layer
-from dysr_jax.metrics import MOST_DB
+from dysr_jax.metrics import PSNR_CAP_DB
 from dysr_jax.model import Arch, Branch, Params, SearchSpace
 from dysr_jax.search import Patches
 
@@ -68,7 +68,7 @@ class TorchSupernet:
         zeros = torch.zeros(count, device=self._place.device)
         total = zeros.index_add(0, self._image_of, each)
         number = zeros.index_add(0, self._image_of, torch.ones_like(each))
-        return (10.0 * torch.log10(255.0**2 / (total / number))).clamp(max=MOST_DB).mean()
+        return (10.0 * torch.log10(255.0**2 / (total / number))).clamp(max=PSNR_CAP_DB).mean()
 
     def __call__(self, archs: Sequence[Arch]) -> np.ndarray:
         """PSNR-Y in dB of each arch, `[N]`."""

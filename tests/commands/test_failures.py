@@ -36,7 +36,7 @@ XLA = "RESOURCE_EXHAUSTED: Out of memory while trying to allocate 12884901888 by
         (OSError(errno.EXDEV, "Invalid link", "a", None, "b"), 1, "'a' to 'b': Invalid link"),
         (PermissionError(errno.EACCES, "Permission denied", b"a\xe9"), 1, r"'a\udce9': Permission"),
         (OSError("no text of the system's"), 1, "no text of the system's"),
-        (MemoryError(), 1, "not enough memory; what takes less is a smaller train.batch"),
+        (MemoryError(), 1, "not enough memory; try a smaller train.batch"),
         (np._core._exceptions._ArrayMemoryError((9,), np.dtype("int8")), 1, "not enough memory"),
         (jax.errors.JaxRuntimeError(XLA), 1, "not enough memory"),
         (jax.errors.JaxRuntimeError("INTERNAL: CUDA_ERROR_OUT_OF_MEMORY: out of memory"), 1, "not en"),
@@ -117,7 +117,7 @@ def test_a_platform_that_is_not_there(name):
     done = subprocess.run([sys.executable, "-c", PLATFORM, name], capture_output=True, text=True, check=True)
     line, _, code = done.stdout.strip().rpartition("|")
     assert line.startswith(f"JAX_PLATFORMS {name!r}: JAX finds no such device")
-    assert line.endswith("; there is cpu")
+    assert line.endswith("; must be one of cpu")
     assert code == "2"
 
 
