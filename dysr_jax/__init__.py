@@ -3,7 +3,7 @@
 import dysr_jax
 
 bundle = dysr_jax.load_pretrained("x4")               # trained weights, members fastest first
-image = bundle.upscale(image)                         # uint8, any size; the best member
+image = dysr_jax.Upscaler(bundle)(image)              # uint8, any size; the best member
 
 config = dysr_jax.load_config("quickstart")
 bundle = dysr_jax.run_search(config, "runs/mine")     # train, search, select, bundle
@@ -20,7 +20,7 @@ with epy.lazy_api_imports(globals()):  # each is imported when it is first used
     from dysr_jax.aot.compilations import count_compilations
     from dysr_jax.apps.evaluation import evaluate_folder
     from dysr_jax.apps.files import upscale_files
-    from dysr_jax.apps.upscaler import upscale_image
+    from dysr_jax.apps.upscaler import Upscaler
     from dysr_jax.apps.videos import VideoOptions, stream_video
     from dysr_jax.bench.data import bench_data
     from dysr_jax.bench.fps import bench_fps
@@ -52,9 +52,10 @@ with epy.lazy_api_imports(globals()):  # each is imported when it is first used
     from dysr_jax.runtime.bank import Bank
     from dysr_jax.runtime.chain import Chain
     from dysr_jax.runtime.policy.adaptive import AdaptivePolicy
-    from dysr_jax.runtime.policy.base import FixedPolicy, Observation, Policy, Rung
+    from dysr_jax.runtime.policy.base import FixedPolicy, MemberTiming, Observation, Policy
     from dysr_jax.runtime.policy.load import load_policy
     from dysr_jax.runtime.policy.simulation import recorded_loads, score, simulate
+    from dysr_jax.runtime.server import Server
     from dysr_jax.runtime.serving import Serving
     from dysr_jax.runtime.stream import Stream, StreamOptions
     from dysr_jax.runtime.trace import Trace
@@ -77,13 +78,14 @@ __all__ = [
     "InputError",
     "KernelSpec",
     "Member",
+    "MemberTiming",
     "Observation",
     "Place",
     "Policy",
     "RunConfig",
     "RunData",
-    "Rung",
     "SearchSpace",
+    "Server",
     "Serving",
     "SteadyOptions",
     "Step",
@@ -91,6 +93,7 @@ __all__ = [
     "StreamOptions",
     "Supernet",
     "Trace",
+    "Upscaler",
     "VideoOptions",
     "arch_name",
     "bench_candidates",
@@ -129,7 +132,6 @@ __all__ = [
     "stream_video",
     "uniform",
     "upscale_files",
-    "upscale_image",
     "write_figures",
     "write_report",
 ]

@@ -160,8 +160,12 @@ def with_groups(config: RunConfig, devices: int) -> RunConfig:
     return dataclasses.replace(config, train=train)
 
 
-def load_config(name: epath.PathLike) -> RunConfig:
+def load_config(name: epath.PathLike, *, trained: bool = False) -> RunConfig:
     """A preset by name, or a `.json` file as a run writes it; the file may lie in a bucket (`gs://`).
+
+    Args:
+        name: of the preset or the file.
+        trained: the run of the config is over, so options that are gone do not matter.
 
     Raises:
         InputError: no such preset or file, an unknown key, a value of another type, or an option of an older
@@ -173,7 +177,7 @@ def load_config(name: epath.PathLike) -> RunConfig:
     if not path.endswith(".json"):
         raise InputError(f"config {name!r}: must be {', '.join(PRESETS)} or a .json file")
     try:
-        return config_from_json(json.loads(_read(path)), path)
+        return config_from_json(json.loads(_read(path)), path, trained=trained)
     except InputError:
         raise
     except (ValueError, RecursionError) as error:
@@ -245,7 +249,7 @@ def config_from_json(fields: Any, where: str, *, trained: bool = False) -> RunCo
 
 def _updated(fields: dict[str, Any], where: str, trained: bool, prefix: str = "") -> dict[str, Any]:
     """The fields of version 1 as version 2 names and means them."""
-    found = {}
+    found: dict[str, Any] = {}
     for key, value in fields.items():
         name = f"{prefix}{key}"
         if isinstance(value, dict) and not prefix:

@@ -3,123 +3,101 @@
 import dataclasses
 import json
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 from etils import epath
 
-from dysr_jax.bundle import Bundle, Member
+from dysr_jax.bundle import Bundle, Member, Step, member_steps
 from dysr_jax.errors import InputError
 from dysr_jax.fields import from_dict, typed
-from dysr_jax.model import (
-    Arch,
-    SearchSpace,
-    ensemble_weight_bytes,
-    largest,
-    parse_arch,
-    size,
-    union_weight_bytes,
-)
+from dysr_jax.model import SearchSpace, ensemble_weight_bytes, largest, parse_arch, size, union_weight_bytes
 from dysr_jax.search import LatencyTable, Record, SharingPoint, candidates_per_second, pareto, predict
 
-FORMAT_VERSION = 1
-
-
-def pareto_json(
-    bundle: Bundle, records: list[Record], table: LatencyTable, curve: Sequence[SharingPoint]
-) -> dict[str, Any]:
-    """The content of `pareto.json`.
-
-    The hypervolume is of the members, in ms times dB, up to the predicted latency of the largest arch and
-    the PSNR-Y of bicubic.
-
-    Args:
-        bundle: of the measured members.
-        records: every evaluated candidate.
-        table: of the search's latencies.
-        curve: of `dysr_jax.search.select.sharing_curve`; its ladders are as the search saw them, before
-            members that measured as dominated were dropped.
-    """
-    space = bundle.space
-    archs = [member.arch for member in bundle.members]
-    slowest = float(predict(table, space, np.array([largest(space)]))[0])
-    latency = np.array([member.latency_ms for member in bundle.members])
-    quality = np.array([member.psnr_y for member in bundle.members])
-    reference = (slowest, bundle.bicubic_psnr_y)
-    return {
-        "format_version": FORMAT_VERSION,
-        "scale": space.scale,
-        "device": bundle.device,
-        "frame": list(bundle.frame),
-        "space_size": size(space),
-        "bicubic_psnr_y": bundle.bicubic_psnr_y,
-        "evaluated": len(records),
-        "candidates_per_second": candidates_per_second(records),
-        "hypervolume": pareto.hypervolume(
-            np.stack([latency, -quality], 1), (slowest, -bundle.bicubic_psnr_y)
-        ),
-        "hypervolume_reference": {"latency_ms": reference[0], "psnr_y": reference[1]},
-        "union_weight_bytes": union_weight_bytes(space, archs),
-        "ensemble_weight_bytes": ensemble_weight_bytes(space, archs),
-        "members": [
-            {
-                "name": m.name,
-                "arch": list(m.arch),
-                "psnr_y": m.psnr_y,
-                "latency_ms": m.latency_ms,
-                "fps": m.fps,
-                "params": m.params,
-                "macs": m.macs,
-            }
-            for m in bundle.members
-        ],
-        "steps": [step.as_json() for step in bundle.steps],
-        "sharing": list(curve),
-    }
-
-
-class Results(NamedTuple):
-    """The members as they were measured, from `pareto.json`."""
-
-    members: tuple[Member, ...]
-    """Fastest first; quality on whole validation images, latency measured."""
-    device: str
-    bicubic_psnr_y: float
-    """dB, on the same images."""
-    space_size: int
-    resident_bytes: int
-    """Weights of the union of the members: what stays on the device."""
-    ensemble_bytes: int
-    """Weights of the members as separate models."""
-    sharing: list[dict[str, Any]]
-    """Points as `dysr_jax.search.select.SharingPoint`."""
-
-
-class Prediction(NamedTuple):
-    """An arch whose latency was predicted by the table and measured."""
-
-    name: str
-    kind: Literal["fitted", "member"]
-    """`fitted`: the table was fitted to this measurement. `member`: measured after the search."""
-    predicted_ms: float
-    measured_ms: float
+RESULTS_FILE: Final = "pareto.json"
+FORMAT_VERSION: Final = 1
 
 
 @dataclasses.dataclass(frozen=True)
-class _Point:
-    """`dysr_jax.search.select.SharingPoint` with the types of its values checked."""
+class Results:
+    """What a finished run found. `to_json` is `pareto.json`."""
 
-    weight: float
-    hypervolume_share: float
-    resident_bytes: int
-    ensemble_bytes: int
-    changed_slots: int
-    step_cost: float
+    scale: int
+    device: str
+    frame: tuple[int, int]
+    """LR rows and columns at which members were measured."""
+    space_size: int
+    bicubic_psnr_y: float
+    """dB, on the whole validation images."""
+    evaluated: int
+    """Candidates."""
+    candidates_per_second: float
+    hypervolume: float
+    """Of the members, in ms times dB, up to the reference."""
+    hypervolume_reference: tuple[float, float]
+    """Predicted ms of the largest arch, and bicubic's dB."""
+    union_weight_bytes: int
+    """Weights of the union of the members: what stays on the device."""
+    ensemble_weight_bytes: int
+    """Weights of the members as separate models."""
+    members: tuple[Member, ...]
+    """Fastest first; quality on whole validation images, latency measured."""
+    steps: tuple[Step, ...] = dataclasses.field(repr=False)
+    """Between neighbouring members."""
+    sharing: tuple[SharingPoint, ...] = dataclasses.field(repr=False)
+    """What each weight of sharing would choose, as the search saw it, before members that measured as
+    dominated were dropped."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The content of `pareto.json`."""
+        latency_ms, psnr_y = self.hypervolume_reference
+        return {
+            "format_version": FORMAT_VERSION,
+            **{field.name: getattr(self, field.name) for field in dataclasses.fields(self)},
+            "frame": list(self.frame),
+            "hypervolume_reference": {"latency_ms": latency_ms, "psnr_y": psnr_y},
+            "members": [member.to_json() for member in self.members],
+            "steps": [step.to_json() for step in self.steps],
+            "sharing": list(self.sharing),
+        }
 
 
-def _with_arch(member: Member, arch: Arch) -> Member:
-    """Indices are of the space that the run was begun with, names of any that has the branches."""
-    return dataclasses.replace(member, arch=arch)
+def front_hypervolume(points: np.ndarray, reference: tuple[float, float]) -> float:
+    """In ms times dB: of the `[N, 2]` points, ms and dB, that are better than the reference."""
+    return pareto.hypervolume(points * [1, -1], (reference[0], -reference[1]))
+
+
+def run_results(
+    bundle: Bundle, records: list[Record], table: LatencyTable, curve: Sequence[SharingPoint]
+) -> Results:
+    """The results of a bundle of measured members.
+
+    Args:
+        bundle: of the members.
+        records: every evaluated candidate.
+        table: of the search's latencies.
+        curve: of `dysr_jax.sharing_curve`.
+    """
+    space = bundle.space
+    archs = [member.arch for member in bundle.members]
+    reference = (float(predict(table, space, np.array([largest(space)]))[0]), bundle.bicubic_psnr_y)
+    points = np.array([(member.latency_ms, member.psnr_y) for member in bundle.members])
+    return Results(
+        scale=space.scale,
+        device=bundle.device,
+        frame=bundle.frame,
+        space_size=size(space),
+        bicubic_psnr_y=bundle.bicubic_psnr_y,
+        evaluated=len(records),
+        candidates_per_second=candidates_per_second(records),
+        hypervolume=front_hypervolume(points, reference),
+        hypervolume_reference=reference,
+        union_weight_bytes=union_weight_bytes(space, archs),
+        ensemble_weight_bytes=ensemble_weight_bytes(space, archs),
+        members=bundle.members,
+        steps=bundle.steps,
+        sharing=tuple(curve),
+    )
 
 
 def read_json(path: epath.Path) -> Any:
@@ -138,41 +116,63 @@ def read_json(path: epath.Path) -> Any:
 
 
 def read_results(run: epath.Path, space: SearchSpace) -> Results:
-    """The content of `pareto.json`.
+    """The content of a run's `pareto.json`.
 
     Raises:
         InputError: it is damaged, or of another space.
     """
     try:
-        found = read_json(run / "pareto.json")
-        members = [from_dict(Member, fields, "member") for fields in found["members"]]
-        archs = [parse_arch(space, member.name) for member in members]
-        return Results(
-            members=tuple(map(_with_arch, members, archs)),
-            device=typed(str, found["device"], "device"),
-            bicubic_psnr_y=typed(float, found["bicubic_psnr_y"], "bicubic_psnr_y"),
-            space_size=typed(int, found["space_size"], "space_size"),
-            resident_bytes=typed(int, found["union_weight_bytes"], "union_weight_bytes"),
-            ensemble_bytes=typed(int, found["ensemble_weight_bytes"], "ensemble_weight_bytes"),
-            sharing=[dict(from_dict(_Point, fields, "sharing").__dict__) for fields in found["sharing"]],
-        )
+        found = read_json(run / RESULTS_FILE)
+        return _from_json(found, space)
     except InputError as error:
-        raise InputError(f"pareto.json: {error}") from None
+        raise InputError(f"{RESULTS_FILE}: {error}") from None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"pareto.json is damaged ({type(error).__name__}: {error})") from None
+        raise InputError(f"{RESULTS_FILE} is damaged ({type(error).__name__}: {error})") from None
+
+
+def _from_json(found: dict[str, Any], space: SearchSpace) -> Results:
+    members = [Member.from_json(fields) for fields in found["members"]]
+    # Indices are of the space that the run was begun with, names of any that has the branches.
+    archs = [parse_arch(space, member.name) for member in members]
+    reference = found["hypervolume_reference"]
+    plain = {
+        field.name: typed(field.type, found[field.name], field.name)
+        for field in dataclasses.fields(Results)
+        if field.type in (int, float, str) or field.name == "frame"
+    }
+    points = [from_dict(SharingPoint, fields, "sharing") for fields in found["sharing"]]
+    if any(len(point) < len(SharingPoint.__annotations__) for point in points):
+        raise KeyError("sharing")
+    return Results(
+        **plain,
+        hypervolume_reference=typed(
+            tuple[float, float], [reference["latency_ms"], reference["psnr_y"]], "hypervolume_reference"
+        ),
+        members=tuple(
+            dataclasses.replace(member, arch=arch) for member, arch in zip(members, archs, strict=True)
+        ),
+        steps=member_steps(space, archs),
+        sharing=tuple(points),
+    )
+
+
+class Prediction(NamedTuple):
+    """An arch whose latency was predicted by the table and measured."""
+
+    name: str
+    kind: Literal["fitted", "member"]
+    """`fitted`: the table was fitted to this measurement. `member`: measured after the search."""
+    predicted_ms: float
+    measured_ms: float
 
 
 def predictions(space: SearchSpace, table: LatencyTable, results: Results | None) -> list[Prediction]:
     """Of the archs that the table was fitted to, then of the members, each in its order."""
-    measured = dict(table.measured_ms)
-    members = {m.name: m.latency_ms for m in results.members} if results else {}
-    names = [*measured, *members]
-    genes = np.array([parse_arch(space, name) for name in names], np.int32)
+    measured = [("fitted", name, ms) for name, ms in table.measured_ms.items()]
+    measured += [("member", m.name, m.latency_ms) for m in (results.members if results else ())]
+    genes = np.array([parse_arch(space, name) for _, name, _ in measured], np.int32)
     guesses = np.asarray(predict(table, space, genes)).tolist()
     return [
-        Prediction(name, "fitted", guess, ms)
-        for (name, ms), guess in zip(measured.items(), guesses, strict=False)
-    ] + [
-        Prediction(name, "member", guess, ms)
-        for (name, ms), guess in zip(members.items(), guesses[len(measured) :], strict=True)
+        Prediction(name, kind, guess, ms)  # type: ignore[arg-type]
+        for (kind, name, ms), guess in zip(measured, guesses, strict=True)
     ]

@@ -41,7 +41,7 @@ from dysr_jax.model import (
 )
 from dysr_jax.report import compare, format_count, summarise, write_comparison, write_run_figures
 from dysr_jax.report.html import write_report
-from dysr_jax.results import pareto_json
+from dysr_jax.results import RESULTS_FILE, run_results
 from dysr_jax.rundir import agree, open_run
 from dysr_jax.search import (
     WEIGHTS,
@@ -153,9 +153,9 @@ def _write_results(job: _Job, params: Params, table: LatencyTable, records: list
     weights = sorted({*WEIGHTS, sharing})
     points = front(feasible(records, config))
     curve = sharing_curve(space, points, members=config.members, weights=weights)
-    write_run_figures(job.run / "figures", bundle, records, job.validation[0], curve, sharing=sharing)
+    write_run_figures(job.run, bundle, records, job.validation[0], curve, sharing=sharing)
     write_comparison(job.run, compare(bundle, job.validation[0]))
-    write_json(job.run / "pareto.json", pareto_json(bundle, records, table, curve))
+    write_json(job.run / RESULTS_FILE, run_results(bundle, records, table, curve).to_json())
 
 
 def _write_supernet(job: _Job, params: Params) -> None:

@@ -1,8 +1,4 @@
-"""Getting many executables ready: in threads, which XLA compiles in beside each other.
-
-An iterator that runs ahead in a thread, by a bounded number of items.
-
-A thread that works off a bounded queue, so that what feeds it does not wait.
+"""Work in threads: many items beside each other, an iterator ahead of its user, a queue behind its caller.
 
 An interruption from the keyboard reaches the main thread only: what runs here is never left half done.
 """
@@ -19,16 +15,16 @@ import jax
 T = TypeVar("T")
 R = TypeVar("R")
 
+CLOSE_TIMEOUT_S = 2.0
+"""How long closing waits for a thread; one that hangs in a pipe is left to the end of the process."""
+
 
 def in_threads(make: Callable[[T], R], items: Sequence[T]) -> list[R]:
-    """What `make` makes of each item, in their order.
+    """What `make`, which compiles or loads an executable, makes of each item, in their order.
 
-    On an accelerator the last one is made alone before the others: XLA times kernels for each operation that
-    it has not seen, and threads that meet the same ones at once would time them all, and disturb each other.
-
-    Args:
-        make: compiles or loads an executable; called from several threads.
-        items: the largest last.
+    On an accelerator the last item, which should be the largest, is made alone before the others: XLA times
+    kernels for each new operation, and threads that meet the same ones at once would time them all, and
+    disturb each other.
     """
     done = []
     if jax.default_backend() != "cpu" and items:
@@ -38,18 +34,10 @@ def in_threads(make: Callable[[T], R], items: Sequence[T]) -> list[R]:
         return [*threads.map(make, items), *done]
 
 
-PATIENCE_S = 2.0
-"""How long closing waits for the thread; one that hangs in a pipe is left to the end of the process."""
-
-
 class Prefetched(Generic[T]):
-    """What `items` yields, computed ahead.
+    """What `items` yields, computed up to `ahead` items in advance in a thread of its own.
 
-    What it raises is raised here, after all that came before it.
-
-    Args:
-        items: runs in a thread of its own from now on.
-        ahead: items that wait at most.
+    An error of `items` is raised here, after all that came before it.
     """
 
     def __init__(self, items: Iterator[T], ahead: int) -> None:
@@ -82,10 +70,10 @@ class Prefetched(Generic[T]):
         return self._made - self._taken
 
     def close(self) -> bool:
-        """End the thread and drop what waits; says whether the thread has ended."""
+        """End the thread and drop what waits; whether the thread has ended."""
         self._over = True
         self._closed.set()
-        self._thread.join(PATIENCE_S)
+        self._thread.join(CLOSE_TIMEOUT_S)
         return not self._thread.is_alive()
 
     def _run(self) -> None:
@@ -109,18 +97,16 @@ class Prefetched(Generic[T]):
 
 
 class Worker(Generic[T]):
-    """Calls `work` on each item in turn. After its first error, items are dropped.
+    """Calls `work` on each item in turn, in a thread; up to `room` items may wait.
 
-    Args:
-        work: runs in the thread.
-        room: items that may wait.
+    After its first error, items are dropped.
     """
 
     def __init__(self, work: Callable[[T], None], room: int) -> None:
         self._work = work
         self._queue: queue.Queue[T | None] = queue.Queue(room)
         self.error: BaseException | None = None
-        """What `work` raised first."""
+        """The first error of `work`."""
         self._thread = threading.Thread(target=self._run, name="encode", daemon=True)
         self._thread.start()
 

@@ -1,6 +1,6 @@
 r"""What the default policy is worth: late frames and mean PSNR-Y against simple rivals, without any device.
 
-A simulated live stream of 30 frames a second over eight rungs of 5 to 60 ms, under loads that a shared
+A simulated live stream of 30 frames a second over eight members of 5 to 60 ms, under loads that a shared
 machine may have. Deterministic; no accelerator, a second or two:
 
     python experiments/policy_rivals.py
@@ -18,18 +18,18 @@ from dysr_jax.report import format_table
 from dysr_jax.runtime.policy import (
     AdaptivePolicy,
     FixedPolicy,
+    MemberTiming,
     Observation,
     Policy,
-    Rung,
     score,
     simulate,
-    sort_rungs,
+    sort_timings,
 )
 
 DEADLINE_MS = 1000 / 30
 
-RUNGS = tuple(
-    Rung(f"{ms}ms", ms, psnr_y)
+TIMINGS = tuple(
+    MemberTiming(f"{ms}ms", ms, psnr_y)
     for ms, psnr_y in zip(
         (5.0, 8.0, 12.0, 17.0, 22.0, 29.0, 42.0, 60.0),
         (27.39, 27.59, 27.75, 27.89, 27.97, 28.04, 28.10, 28.12),
@@ -43,17 +43,21 @@ RUNGS = tuple(
 class Greedy:
     """The best member that the last frame's slowdown allows; neither margin nor memory."""
 
-    def start(self, rungs: Sequence[Rung], deadline_ms: float) -> tuple[tuple[Rung, ...], str]:
-        """The state is the rungs."""
-        ladder = sort_rungs(rungs)
-        return ladder, ladder[0].name
+    def start(
+        self, timings: Sequence[MemberTiming], deadline_ms: float
+    ) -> tuple[tuple[MemberTiming, ...], str]:
+        """The state is the timings, fastest first."""
+        ordered = sort_timings(timings)
+        return ordered, ordered[0].name
 
-    def __call__(self, state: tuple[Rung, ...], seen: Observation, /) -> tuple[tuple[Rung, ...], str]:
+    def __call__(
+        self, state: tuple[MemberTiming, ...], seen: Observation, /
+    ) -> tuple[tuple[MemberTiming, ...], str]:
         """Choose anew."""
-        rest_ms = {rung.name: rung.frame_ms for rung in state}
+        rest_ms = {timing.name: timing.frame_ms for timing in state}
         slowdown = seen.frame_ms / rest_ms[seen.member]
-        fits = [rung for rung in state if rung.frame_ms * slowdown <= seen.deadline_ms]
-        return state, max(fits, key=lambda rung: rung.psnr_y, default=state[0]).name
+        fits = [timing for timing in state if timing.frame_ms * slowdown <= seen.deadline_ms]
+        return state, max(fits, key=lambda timing: timing.psnr_y, default=state[0]).name
 
 
 def square(low: float, high: float, half: int, frames: int) -> np.ndarray:
@@ -106,7 +110,10 @@ def rivals() -> dict[str, Policy[Any]]:
 def clairvoyant(loads: Sequence[float]) -> float:
     """Mean PSNR-Y in dB of the best member that meets each frame's deadline, were its load known before."""
     psnr_y = [
-        max((rung.psnr_y for rung in RUNGS if rung.frame_ms * load <= DEADLINE_MS), default=RUNGS[0].psnr_y)
+        max(
+            (timing.psnr_y for timing in TIMINGS if timing.frame_ms * load <= DEADLINE_MS),
+            default=TIMINGS[0].psnr_y,
+        )
         for load in loads
     ]
     return math.fsum(psnr_y) / len(psnr_y)
@@ -128,7 +135,7 @@ def main() -> None:
     rows = []
     for name, loads in scenarios(options.frames, options.seed).items():
         for policy_name, policy in rivals().items():
-            found = score(simulate(policy, RUNGS, DEADLINE_MS, loads))
+            found = score(simulate(policy, TIMINGS, DEADLINE_MS, loads))
             shares = [f"{100 * count / len(loads):.2f}" for count in (found.late, found.behind)]
             rows.append([name, policy_name, *shares, str(found.switches), f"{found.psnr_y:.3f}"])
         rows.append([name, "(clairvoyant)", "", "", "", f"{clairvoyant(loads):.3f}"])

@@ -20,8 +20,8 @@ from typing import Any, Literal
 import tyro
 
 from dysr_jax.atomic import replacing
-from dysr_jax.bundle import LATENCY, PLACE, Bundle, load_bundle, save_bundle
-from dysr_jax.config import load_config
+from dysr_jax.bundle import LATENCY_FILE, PRETRAINED_FOLDER, Bundle, load_bundle, save_bundle
+from dysr_jax.config import load_config, to_dict
 from dysr_jax.data import load_source, make_pair
 from dysr_jax.model import SUPERNET, load_supernet, make_supernet
 from dysr_jax.report import format_table, members_table
@@ -52,13 +52,13 @@ class Options:
     """How many of the front by mult-adds; 0: as many as the run chose."""
     validation: str = ""
     """Source of the validation images, if not where the run had it."""
-    out: pathlib.Path = PLACE
+    out: pathlib.Path = PRETRAINED_FOLDER
     """The package's folder of shipped weights."""
 
 
 def choose_by_mult_adds(run: pathlib.Path, options: Options) -> Bundle:
     """Members of the front of PSNR-Y against mult-adds, measured on this device."""
-    config = load_config(str(run / "config.json"))
+    config = load_config(run / "config.json", trained=True)
     search = dataclasses.replace(config.search, members=options.members or config.search.members)
     space = config.space.build()
     records = list(Archive(run / "archive.jsonl", write=False).records.values())
@@ -75,8 +75,8 @@ def choose_by_mult_adds(run: pathlib.Path, options: Options) -> Bundle:
 def ship(run: pathlib.Path, options: Options) -> Bundle:
     """Put a run's bundle into the package, weights in float16."""
     if options.card_only:
-        return load_bundle(options.out / f"x{load_config(str(run / 'config.json')).space.scale}")
-    latency = json.loads((run / "bundle" / LATENCY).read_text())
+        return load_bundle(options.out / f"x{load_config(run / 'config.json', trained=True).space.scale}")
+    latency = json.loads((run / "bundle" / LATENCY_FILE).read_text())
     by_latency = options.by == "latency_ms"
     bundle = load_bundle(run / "bundle") if by_latency else choose_by_mult_adds(run, options)
     options.out.mkdir(parents=True, exist_ok=True)
@@ -106,7 +106,11 @@ def scores_text(result: dict[str, Any]) -> str:
 def card(options: Options, bundles: list[Bundle]) -> str:
     """The model card, in Markdown."""
     commit = subprocess.run(
-        ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False, cwd=PLACE.parent
+        ["git", "rev-parse", "HEAD"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=PRETRAINED_FOLDER.parent,
     ).stdout.strip()
     parts = [
         "# The weights that come with dysr_jax",
@@ -118,7 +122,7 @@ def card(options: Options, bundles: list[Bundle]) -> str:
     ]
     runs = options.trained or options.runs
     for bundle, run in zip(bundles, runs, strict=True):
-        config = json.loads((run / "config.json").read_text())
+        config = to_dict(load_config(run / "config.json", trained=True))
         rows, columns = bundle.frame
         recipe = {key: config[key] for key in ("space", "train")}
         recipe["data"] = {key: config["data"][key] for key in ("patch", "small", "rescale", "boundary")}

@@ -15,7 +15,7 @@ from typing import Annotated
 import tyro
 
 from dysr_jax.atomic import write_json
-from dysr_jax.bench import SteadyOptions, bench_steady
+from dysr_jax.bench import SteadyOptions, SteadyResult, bench_steady
 from dysr_jax.errors import InputError
 from dysr_jax.report import steady_table, write_timelines
 
@@ -38,13 +38,13 @@ def main() -> None:
     options = tyro.cli(Options)
     options.out.mkdir(parents=True, exist_ok=True)
     if options.recorded:
-        result = json.loads(options.recorded.read_text())
+        result = SteadyResult.from_json(json.loads(options.recorded.read_text()))
     else:
         try:
             result = bench_steady(options.bundle, options.stream)
         except InputError as error:
             sys.exit(f"error: {error}")
-        write_json(options.out / "steady_fps.json", result)
+        write_json(options.out / "steady_fps.json", result.to_json())
     write_timelines(options.out, result)
     print(steady_table(result))
 

@@ -14,16 +14,15 @@ import dataclasses
 import json
 import pathlib
 import sys
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
 
 import tyro
 
 from dysr_jax.atomic import write_json
-from dysr_jax.bench.switch import bench_switch
+from dysr_jax.bench.switch import StrategyResult, SwitchResult, bench_switch
 from dysr_jax.errors import InputError
 from dysr_jax.report import format_number, switch_tables
-from dysr_jax.report.plots import finished, save_figure, switching_figure
+from dysr_jax.report.plots import save_figure, switching_figure
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +47,7 @@ class Options:
     """Draw these results and measure nothing."""
 
 
-def measure(options: Options) -> dict[str, Any]:
+def measure(options: Options) -> SwitchResult:
     """Run the benchmark."""
     return bench_switch(
         options.bundle,
@@ -58,54 +57,60 @@ def measure(options: Options) -> dict[str, Any]:
         switches=options.switches,
         fps=options.fps,
         progress=True,
-    )
+    ).to_json()
 
 
-def ratios(result: Mapping[str, Any]) -> list[str]:
+def ratios(found: SwitchResult) -> list[str]:
     """What the comparison comes to, a line each, as far as the strategies are there."""
-    rows = {
-        name: {**row, "resident_bytes": row["weight_bytes"] + row["executable_bytes"]}
-        for name, row in finished(result).items()
-    }
-    lines = []
-    for name, row in rows.items():
-        lines.append(
-            f"{name}: first frames reach {row['switch_over_steady_p99']:.3g} times the same member's "
-            f"steady p99 (their p99)"
-        )
+    rows = found.finished
+    lines = [
+        f"{name}: first frames reach {row.switch_over_steady_p99:.3g} times the same member's steady p99 "
+        f"(their p99)"
+        for name, row in rows.items()
+    ]
     for name in ("reload_cached", "reload_compiled", "ensemble", "lax_switch", "chained"):
-        lines += _line(rows, "first frame, p50", "switch_ms_p50", name, "fused")
-        lines += _line(rows, "first frame, p99", "switch_ms_p99", name, "fused")
-    lines += _line(rows, "weights", "weight_bytes", "fused", "ensemble")
+        lines += _ratio(rows, "first frame, p50", lambda row: row.switch_ms_p50, name, "fused")
+        lines += _ratio(rows, "first frame, p99", lambda row: row.switch_ms_p99, name, "fused")
+    lines += _ratio(rows, "weights", lambda row: row.weight_bytes, "fused", "ensemble")
     for name in ("fused", "chained", "lax_switch"):
-        lines += _line(rows, "weights and executables", "resident_bytes", name, "ensemble")
-        lines += _line(rows, "memory of the device", "device_bytes", name, "ensemble")
+        resident = "weights and executables"
+        lines += _ratio(rows, resident, lambda row: row.weight_bytes + row.executable_bytes, name, "ensemble")
+        lines += _ratio(rows, "memory of the device", lambda row: row.device_bytes, name, "ensemble")
     for name, row in rows.items():
-        if row["ready_warm_s"] is not None:
-            ratio = row["ready_warm_s"] / row["ready_s"]
-            lines.append(f"ready, {name} from its cache / compiled: {format_number(ratio)}")
+        if row.ready_warm_s is not None:
+            ratio = format_number(row.ready_warm_s / row.ready_s)
+            lines.append(f"ready, {name} from its cache / compiled: {ratio}")
     return lines
 
 
-def _line(rows: Mapping[str, Mapping[str, Any]], what: str, key: str, name: str, other: str) -> list[str]:
+def _ratio(
+    rows: Mapping[str, StrategyResult],
+    what: str,
+    figure: Callable[[StrategyResult], float],
+    name: str,
+    other: str,
+) -> list[str]:
     """Nothing where one of the two failed or was not measured."""
-    if name not in rows or other not in rows or not rows[other][key]:
+    if name not in rows or other not in rows or not figure(rows[other]):
         return []
-    return [f"{what}, {name} / {other}: {format_number(rows[name][key] / rows[other][key])}"]
+    return [f"{what}, {name} / {other}: {format_number(figure(rows[name]) / figure(rows[other]))}"]
 
 
 def main() -> None:
     """Run it."""
     options = tyro.cli(Options)
     try:
-        result = json.loads(options.recorded.read_text()) if options.recorded else measure(options)
+        if options.recorded:
+            found = SwitchResult.from_json(json.loads(options.recorded.read_text()))
+        else:
+            found = measure(options)
     except InputError as error:
         sys.exit(f"error: {error}")
     options.out.mkdir(parents=True, exist_ok=True)
-    write_json(options.out / "switch_latency.json", result)
-    save_figure(switching_figure(result), options.out / "switch_latency.png")
-    print(switch_tables(result))
-    print("\n" + "\n".join(ratios(result)))
+    write_json(options.out / "switch_latency.json", found.to_json())
+    save_figure(switching_figure(found), options.out / "switch_latency.png")
+    print(switch_tables(found))
+    print("\n" + "\n".join(ratios(found)))
 
 
 if __name__ == "__main__":

@@ -217,14 +217,17 @@ def strict_dtypes():
         yield
 
 
-@pytest.fixture
-def compiling():
+def _all_compiling():
     """XLA compiles all: what JAX takes from its own cache on the CPU cannot be serialised whole."""
     jax.config.update("jax_enable_compilation_cache", False)
     compilation_cache.reset_cache()
     yield
     jax.config.update("jax_enable_compilation_cache", True)
     compilation_cache.reset_cache()
+
+
+compiling = pytest.fixture(name="compiling")(_all_compiling)
+all_compiling = pytest.fixture(scope="module", name="all_compiling")(_all_compiling)
 
 
 @pytest.fixture

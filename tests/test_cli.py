@@ -18,7 +18,6 @@ from skimage.metrics import peak_signal_noise_ratio
 
 import dysr_jax.cli
 import dysr_jax.commands.bench
-import dysr_jax.commands.bench_runtime
 import dysr_jax.commands.images
 import dysr_jax.commands.search
 import dysr_jax.run
@@ -676,7 +675,7 @@ def test_eval_prints_and_writes_the_scores(tiny_run, bundle, photos, tmp_path, c
         "device": tiny_run.bundle.device,
     }
     members = tiny_run.bundle.members
-    assert result["members"] == {m.name: {"params": m.params, "mult_adds": m.macs} for m in members}
+    assert result["members"] == {m.name: {"params": m.parameters, "mult_adds": m.mult_adds} for m in members}
     assert list(result["sets"]) == [photos.name]
     found = result["sets"][photos.name]
     assert (found["images"], found["lr"]) == (3, "generated")
@@ -809,7 +808,7 @@ JOBS = {
 ROOMS = {
     "eval": dysr_jax.commands.images,
     "profile": dysr_jax.commands.search,
-    "bench switch": dysr_jax.commands.bench_runtime,
+    "bench switch": dysr_jax.commands.bench,
 }
 """Where commands are that are no benches."""
 

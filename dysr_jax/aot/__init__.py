@@ -1,4 +1,7 @@
-"""Executables made ahead of time: compiled, kept on disk, counted, weighed."""
+"""Executables made ahead of time. static: of static programs, whole or a stage; executables: kept on disk, in
+private_files, by what fingerprint tells of program, device and versions; memory: their bytes; compilations:
+how many were made.
+"""
 
 from etils import epy
 

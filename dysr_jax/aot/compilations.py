@@ -19,8 +19,7 @@ class Count:
         self.value = 0
 
     def __call__(self, event: str, duration_secs: float, **_: str | int) -> None:
-        """JAX's monitoring calls this; it hears of every event."""
-        del duration_secs
+        """A listener of JAX's monitoring, which tells of every event."""
         self.value += event in (_COMPILED, LOADED)
 
 

@@ -4,8 +4,6 @@ A serialised executable is a pickle, and loading one runs code. So this is a cac
 only files that this user alone can have written are read, and only what has the right digest is loaded.
 Whatever is wrong with a file (another version or device, damage, an owner), the executable is compiled again;
 so is one that loads and fails when it runs.
-
-Executables to bytes and back, where the backend can.
 """
 
 import contextlib
@@ -27,61 +25,14 @@ from dysr_jax.aot.memory import generated_bytes
 from dysr_jax.aot.private_files import read_private, trim, write_private
 from dysr_jax.device import cache_directory, default_device
 
-
-def serialised(run: jax.stages.Compiled) -> bytes | None:
-    """A pickle of it; None where the backend has no such thing."""
-    try:
-        return serialize_executable.serialize(run)[0]
-    except Exception:  # it depends on the backend what it raises
-        return None
-
-
-def deserialised(payload: bytes, arguments: tuple[Any, ...], result: Any) -> jax.stages.Compiled | None:
-    """The executable, for the default device; None where it cannot be loaded.
-
-    It is unpickled, which runs what is in it.
-
-    Args:
-        payload: what `serialised` gave.
-        arguments: of the executable: arrays or their shapes.
-        result: likewise; its structure is known, so that none has to be pickled.
-    """
-    device = default_device()
-    try:
-        return serialize_executable.deserialize_and_load(
-            payload,
-            jax.tree.structure((arguments, {})),
-            jax.tree.structure(result),
-            backend=device.client,
-            execution_devices=[device],
-        )
-    except Exception:  # it depends on the backend what it raises
-        return None
-
-
-def is_whole(payload: bytes, arguments: tuple[Any, ...], result: Any) -> bool:
-    """Whether what was serialised can be loaded, and runs.
-
-    On the CPU functions are missing where JAX took the executable from its own cache: where it has one,
-    the program runs once to know.
-    """
-    loaded = deserialised(payload, arguments, result)
-    if loaded is None or not jax.config.jax_compilation_cache_dir:
-        return loaded is not None
-    zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), arguments)
-    try:
-        jax.block_until_ready(loaded(*zeros))
-    except RuntimeError:  # JAX's own errors are of this kind
-        return False
-    return True
-
-
-LIMIT: Final = 2**30
-"""Bytes on disk; what was not used for longest goes first."""
+LIMIT_BYTES: Final = 2**30
+"""What may lie on disk; what was not used for longest goes first."""
 
 SUFFIX: Final = ".executable"
 
 _MAGIC: Final = b"dysr_jax executable 1\n"
+
+Build = Callable[[], jax.stages.Compiled]
 
 
 class Executable:
@@ -96,10 +47,7 @@ class Executable:
     """
 
     def __init__(
-        self,
-        compiled: jax.stages.Compiled,
-        code_bytes: int,
-        replacement: Callable[[], jax.stages.Compiled] | None = None,
+        self, compiled: jax.stages.Compiled, code_bytes: int, replacement: Build | None = None
     ) -> None:
         self.compiled = compiled
         self.code_bytes = code_bytes
@@ -111,7 +59,7 @@ class Executable:
             return self.compiled(*arguments)
         return self._first_call(self._replacement, arguments)
 
-    def _first_call(self, replacement: Callable[[], jax.stages.Compiled], arguments: tuple[Any, ...]) -> Any:
+    def _first_call(self, replacement: Build, arguments: tuple[Any, ...]) -> Any:
         try:
             result = jax.block_until_ready(self.compiled(*arguments))
         except RuntimeError:  # JAX's own errors are of this kind
@@ -119,6 +67,11 @@ class Executable:
             result = self.compiled(*arguments)
         self._replacement = None
         return result
+
+
+def compiled_executable(compiled: jax.stages.Compiled) -> Executable:
+    """An executable that was compiled without a cache."""
+    return Executable(compiled, generated_bytes(compiled) or len(_serialised(compiled) or b""))
 
 
 class ExecutableCache:
@@ -129,7 +82,7 @@ class ExecutableCache:
         limit: bytes that may lie there.
     """
 
-    def __init__(self, folder: pathlib.Path | None = None, *, limit: int = LIMIT) -> None:
+    def __init__(self, folder: pathlib.Path | None = None, *, limit: int = LIMIT_BYTES) -> None:
         self.limit = limit
         self._folder = folder
         self.loaded = 0
@@ -145,14 +98,7 @@ class ExecutableCache:
         """Where the files lie now."""
         return cache_directory() / "executables" if self._folder is None else self._folder
 
-    def get(
-        self,
-        key: Parts,
-        arguments: tuple[Any, ...],
-        build: Callable[[], jax.stages.Compiled],
-        *,
-        result: Any = 0,
-    ) -> Executable:
+    def get(self, key: Parts, arguments: tuple[Any, ...], build: Build, *, result: Any = 0) -> Executable:
         """The executable of this key: loaded, else compiled and written for the next time.
 
         Args:
@@ -165,17 +111,27 @@ class ExecutableCache:
         parts = {"key": key, "arguments": shapes(arguments), **environment(default_device())}
         text = json.dumps(parts, sort_keys=True).encode()
         path = self.folder / (hashlib.sha256(text).hexdigest() + SUFFIX)
-        loaded = _load(path, text, arguments, result)
-        if loaded is None:
-            self._count(compiled=1)
-            return self._store(path, text, arguments, result, build())
+
+        def store() -> Executable:
+            """Compile, and write what can be loaded again; whatever prevents it, the executable is good."""
+            compiled = build()
+            payload = _serialised(compiled)
+            if payload is not None and _is_whole(payload, arguments, result):
+                with contextlib.suppress(OSError):
+                    write_private(path, _packed(text, payload))
+                    trim(self.folder, SUFFIX, self.limit)
+            return Executable(compiled, generated_bytes(compiled) or len(payload or b""))
 
         def replacement() -> jax.stages.Compiled:
             self._count(compiled=1, failed=1)
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)  # also where what is compiled now cannot be written
-            return self._store(path, text, arguments, result, build()).compiled
+            return store().compiled
 
+        loaded = _load(path, text, arguments, result)
+        if loaded is None:
+            self._count(compiled=1)
+            return store()
         self._count(loaded=1)
         compiled, payload_bytes = loaded
         return Executable(compiled, generated_bytes(compiled) or payload_bytes, replacement)
@@ -186,30 +142,9 @@ class ExecutableCache:
             self.compiled += compiled
             self.failed += failed
 
-    def _store(
-        self,
-        path: pathlib.Path,
-        key: bytes,
-        arguments: tuple[Any, ...],
-        result: Any,
-        compiled: jax.stages.Compiled,
-    ) -> Executable:
-        """Write what can be loaded again; whatever prevents it, the executable is good."""
-        payload = serialised(compiled)
-        if payload is not None and is_whole(payload, arguments, result):
-            with contextlib.suppress(OSError):
-                write_private(path, _packed(key, payload))
-                trim(self.folder, SUFFIX, self.limit)
-        return Executable(compiled, generated_bytes(compiled) or len(payload or b""))
-
 
 DEFAULT_CACHE: Final = ExecutableCache()
 """The user's."""
-
-
-def compiled_executable(compiled: jax.stages.Compiled) -> Executable:
-    """An executable that was compiled without a cache."""
-    return Executable(compiled, generated_bytes(compiled) or len(serialised(compiled) or b""))
 
 
 def _packed(key: bytes, payload: bytes) -> bytes:
@@ -229,8 +164,51 @@ def _load(
     payload = file[len(_packed(key, b"")) :]
     if _packed(key, payload) != file:
         return None
-    compiled = deserialised(payload, arguments, result)
+    compiled = _deserialised(payload, arguments, result)
     if compiled is None:
         return None
     jax.monitoring.record_event_duration_secs(LOADED, time.perf_counter() - start)
     return compiled, len(payload)
+
+
+def _serialised(run: jax.stages.Compiled) -> bytes | None:
+    """A pickle of it; None where the backend has no such thing."""
+    try:
+        return serialize_executable.serialize(run)[0]
+    except Exception:  # it depends on the backend what it raises
+        return None
+
+
+def _deserialised(payload: bytes, arguments: tuple[Any, ...], result: Any) -> jax.stages.Compiled | None:
+    """The executable, for the default device; None where it cannot be loaded. Unpickling runs what is in it.
+
+    The structures of arguments and result are known, so that none has to be pickled.
+    """
+    device = default_device()
+    try:
+        return serialize_executable.deserialize_and_load(
+            payload,
+            jax.tree.structure((arguments, {})),
+            jax.tree.structure(result),
+            backend=device.client,
+            execution_devices=[device],
+        )
+    except Exception:  # it depends on the backend what it raises
+        return None
+
+
+def _is_whole(payload: bytes, arguments: tuple[Any, ...], result: Any) -> bool:
+    """Whether what was serialised can be loaded, and runs.
+
+    On the CPU functions are missing where JAX took the executable from its own cache: where it has one,
+    the program runs once to know.
+    """
+    loaded = _deserialised(payload, arguments, result)
+    if loaded is None or not jax.config.jax_compilation_cache_dir:
+        return loaded is not None
+    zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), arguments)
+    try:
+        jax.block_until_ready(loaded(*zeros))
+    except RuntimeError:  # JAX's own errors are of this kind
+        return False
+    return True

@@ -1,4 +1,4 @@
-"""What an executable is a property of, besides its program: versions, device, flags; and digests of programs.
+"""What an executable depends on besides its program (versions, device, flags), and digests of programs.
 
 Where two of these differ, XLA may make other code, or code that the device cannot run.
 """
@@ -92,7 +92,7 @@ def _digest(text: str) -> str:
 
 @functools.cache
 def sources_digest() -> str | None:
-    """Of the package's source files; None where they are not to be found."""
+    """A digest of the package's source files; None where they are not to be found."""
     files = sorted(_PACKAGE.rglob("*.py"))
     if not files:
         return None
@@ -104,11 +104,10 @@ def sources_digest() -> str | None:
 
 
 def branches_digest(branches: Iterable[Branch]) -> str | None:
-    """Of all code that branches run, without tracing them: the package's sources, and their options.
+    """A digest of all code that branches run, without tracing them: the package's sources, and their options.
 
-    Returns:
-        None if that is not known: a branch's class, or the value of an option, is from elsewhere. The
-        digest of the lowered program serves then (`lowered_digest`).
+    None if that is not known: a branch's class, or the value of an option, is from elsewhere. The digest of
+    the lowered program serves then (`lowered_digest`).
     """
     sources, options = sources_digest(), []
     for branch in branches:
@@ -123,7 +122,7 @@ def branches_digest(branches: Iterable[Branch]) -> str | None:
 
 
 def lowered_digest(lowered: jax.stages.Lowered) -> str:
-    """Of a program's StableHLO text."""
+    """A digest of a program's StableHLO text."""
     return _digest(lowered.as_text())
 
 

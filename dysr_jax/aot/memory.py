@@ -24,17 +24,17 @@ class Memory:
 
 
 def tree_bytes(tree: Any) -> int:
-    """Of the arrays (or shapes) of a pytree, each counted once."""
+    """Bytes of the arrays (or shapes) of a pytree, each counted once."""
     return sum(leaf.size * leaf.dtype.itemsize for leaf in {id(x): x for x in jax.tree.leaves(tree)}.values())
 
 
 def generated_bytes(run: jax.stages.Compiled) -> int:
-    """Of an executable's generated code; 0 where the backend does not tell."""
+    """Bytes of an executable's generated code; 0 where the backend does not tell."""
     return _analysed(run, "generated_code_size_in_bytes")
 
 
 def workspace_bytes(run: jax.stages.Compiled, weights: int) -> int:
-    """Temporaries, arguments and result of an executable on the device, but not its `weights` bytes.
+    """Bytes of temporaries, arguments and result of an executable on the device, less those of its `weights`.
 
     A result in the host's memory does not count; one in the place of a donated argument counts once.
     """

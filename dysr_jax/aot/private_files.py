@@ -31,20 +31,19 @@ def _folder(path: pathlib.Path) -> Iterator[int]:
     """The opened folder; it may be reached by a link, but is none itself."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
-        _check(descriptor, path)
+        _check_owner(descriptor, path)
         yield descriptor
     finally:
         os.close(descriptor)
 
 
-def _check(descriptor: int, path: pathlib.Path) -> None:
+def _check_owner(descriptor: int, path: pathlib.Path) -> None:
     status = os.fstat(descriptor)
     if status.st_uid != os.geteuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise ForeignFileError(f"{str(path)!r} belongs to others, or others may write to it")
 
 
-def _supported() -> None:
-    """Without POSIX owners nobody can tell who wrote a file."""
+def _check_system() -> None:
     if not hasattr(os, "geteuid"):
         raise ForeignFileError("this system does not tell who wrote a file")
 
@@ -55,12 +54,12 @@ def read_private(path: pathlib.Path) -> bytes:
     Raises:
         OSError: it is not there, or it or its folder may be of others, or is a link.
     """
-    _supported()
+    _check_system()
     with _folder(path.parent) as folder:
         # Opening a pipe without NONBLOCK would wait for its other end.
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
         with os.fdopen(os.open(path.name, flags, dir_fd=folder), "rb") as file:
-            _check(file.fileno(), path)
+            _check_owner(file.fileno(), path)
             with contextlib.suppress(OSError):  # a disk that is read only
                 os.utime(file.fileno())
             return file.read()
@@ -72,7 +71,7 @@ def write_private(path: pathlib.Path, content: bytes) -> None:
     Raises:
         OSError: it cannot be written, or the folder may be of others.
     """
-    _supported()
+    _check_system()
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _writing, _folder(path.parent), replacing(path) as partial:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
@@ -81,21 +80,14 @@ def write_private(path: pathlib.Path, content: bytes) -> None:
 
 
 def trim(folder: pathlib.Path, suffix: str, limit: int) -> None:
-    """Remove the files that were not read or written for longest, until the rest has `limit` bytes.
+    """Remove the files with `suffix` that were unused for longest, until the rest has `limit` bytes.
 
-    Args:
-        folder: what `write_private` wrote to.
-        suffix: of the files that count; no others are touched but partial ones that a kill left.
-        limit: bytes that may stay.
-
-    Raises:
-        OSError: a file cannot be looked at or removed.
+    Partial files that a kill left go too, and no others. Raises `OSError` where one cannot be removed.
     """
     with _folder(folder):
         files = {path: path.lstat() for path in folder.iterdir() if not path.is_dir()}
-    newest = sorted(files, key=lambda path: files[path].st_mtime_ns, reverse=True)
     total = 0
-    for path in newest:
+    for path in sorted(files, key=lambda path: files[path].st_mtime_ns, reverse=True):
         if path.suffix == suffix:
             total += files[path].st_size
         old = files[path].st_mtime < time.time() - _STALE_SECONDS

@@ -29,7 +29,7 @@ Compile = Callable[[jax.stages.Lowered], jax.stages.Compiled]
 
 
 def compile_now(lowered: jax.stages.Lowered) -> jax.stages.Compiled:
-    """In this thread."""
+    """Compile in this thread."""
     return lowered.compile()
 
 
@@ -48,10 +48,6 @@ def static_executable(
 
     It is looked for, and kept, in `cache`; `compile_lowered` compiles it, perhaps in another thread.
     """
-
-    def lower() -> jax.stages.Lowered:
-        return lower_static(net, arch, params, shape, batch=batch, output=output)
-
     space = net.space
     key: Parts = {
         "program": "static",
@@ -65,16 +61,12 @@ def static_executable(
     }
     branches = [space.branches(slot)[index] for slot, index in enumerate(arch)]
     arguments = (arch_params(params, space, arch), frame_spec(shape, batch))
+    lower = functools.partial(lower_static, net, arch, params, shape, batch=batch, output=output)
     return _executable(lower, key, branches, arguments, cache, compile_lowered)
 
 
 def stage_executable(
-    net: Supernet,
-    part: Part,
-    *,
-    output: Output = "device",
-    cache: ExecutableCache | None = None,
-    compile_lowered: Compile = compile_now,
+    net: Supernet, part: Part, *, output: Output = "device", cache: ExecutableCache | None = None
 ) -> Executable:
     """The executable of a stage of `net`; the other arguments as of `static_executable`."""
     key: Parts = {
@@ -87,7 +79,7 @@ def stage_executable(
         "options": exact_options(),
     }
     branches = [] if part.branch is None else [part.branch]
-    return _executable(part.lower, key, branches, part.arguments, cache, compile_lowered, result=part.result)
+    return _executable(part.lower, key, branches, part.arguments, cache, compile_now, result=part.result)
 
 
 def _executable(

@@ -1,9 +1,13 @@
-"""Programs for a user: images, files, folders of a benchmark, and videos."""
+"""Programs for a user over a bundle's members.
+
+`upscaler`: an image of any kind; `tiles`: frames of any size. `files`: image files and folders of them;
+`output_paths`: what their outputs are called. `evaluation`: scores on benchmark sets. `videos`: streams.
+"""
 
 from etils import epy
 
 with epy.lazy_api_imports(globals()):  # each is imported when it is first used
-    from dysr_jax.apps.evaluation import BICUBIC, SetScores, evaluate_set
+    from dysr_jax.apps.evaluation import BICUBIC, SetScores, evaluate_folder, evaluate_set
     from dysr_jax.apps.files import Written, upscale_files
-    from dysr_jax.apps.upscaler import KEPT, PictureLike, upscale_image
+    from dysr_jax.apps.upscaler import Upscaler
     from dysr_jax.apps.videos import VideoOptions, stream_video

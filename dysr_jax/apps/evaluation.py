@@ -1,8 +1,7 @@
 """PSNR-Y and SSIM-Y of a bundle's members on benchmark sets, by the protocol of the published tables.
 
-LR images are those that ship with a set, or made by MATLAB's bicubic. A member gets each image whole (large
-ones in tiles), its output is rounded to uint8, `s` pixels are cut off each side, and luma is compared. No
-image is turned, padded or averaged over.
+LR images come with a set, or MATLAB's bicubic makes them. A member upscales each image whole (a large one in
+tiles), the output is rounded to uint8, `s` pixels are cut off each side, and luma is compared.
 """
 
 import os
@@ -27,15 +26,15 @@ BICUBIC = "bicubic"
 
 
 class Score(NamedTuple):
-    """Mean over images."""
+    """Means over images."""
 
     psnr_y: float
-    """dB; an image that is reproduced exactly counts 100."""
+    """dB; an exact reproduction counts 100."""
     ssim_y: float
 
 
 class SetScores(NamedTuple):
-    """What was measured on a set."""
+    """The scores on a set."""
 
     name: str
     images: int
@@ -44,7 +43,7 @@ class SetScores(NamedTuple):
     scores: dict[str, Score]
     """By member, `bicubic` first."""
     failed: tuple[Failed, ...] = ()
-    """Images that cannot be read: no score counts them."""
+    """Images that cannot be read; no score counts them."""
 
 
 def _both(output: chex.Array, hr: chex.Array, scale: int) -> tuple[jax.Array, jax.Array]:
@@ -54,8 +53,8 @@ def _both(output: chex.Array, hr: chex.Array, scale: int) -> tuple[jax.Array, ja
 _metrics = jit(_both, static_argnums=2)
 
 
-def _measured(output: np.ndarray, hr: np.ndarray, scale: int) -> Score:
-    """Scores of an output; against a grey image its grey values count."""
+def _measure(output: np.ndarray, hr: np.ndarray, scale: int) -> Score:
+    """The scores of an output; against a grey image its grey values count."""
     if output.shape[2] != hr.shape[2]:
         output = as_grey(output) if hr.shape[2] == 1 else to_rgb(output)
     psnr, ssim = _metrics(output, hr, scale)
@@ -71,9 +70,9 @@ def _load(images: Images, scale: int) -> tuple[np.ndarray, np.ndarray]:
 def evaluate_set(
     bundle: Bundle, benchmark: BenchmarkSet, members: Sequence[str] | None = None, *, progress: bool = False
 ) -> SetScores:
-    """Scores of bicubic and of members (default: all) on a set; images of one shape go together.
+    """Scores of bicubic and of members (default: all) on a set; images that cannot be read are left out.
 
-    Only the executables of one shape are held at a time. Images that cannot be read are left out and named.
+    Images of one shape go together, so that only its executables are held at a time.
 
     Raises:
         InputError: no such member, or no image that can be read.
@@ -91,13 +90,13 @@ def evaluate_set(
                 failed.append(Failed(images.hr, str(error)))
                 bar.update(len(scores))
                 continue
-            scores[BICUBIC].append(_measured(upscale(lr, scale), hr, scale))
+            scores[BICUBIC].append(_measure(upscale(lr, scale), hr, scale))
             bar.update()
             prepare_tiles(bank, images.lr_shape, names)
             for name in names:
-                scores[name].append(_measured(upscale_frame(bank, to_rgb(lr), name), hr, scale))
+                scores[name].append(_measure(upscale_frame(bank, to_rgb(lr), name), hr, scale))
                 bar.update()
-    _metrics.clear_cache()  # an executable a shape
+    _metrics.clear_cache()  # one executable per shape
     if not scores[BICUBIC]:
         raise unusable([(one.path.name, InputError(one.error)) for one in failed], len(failed))
     means = {name: Score(*np.mean(each, 0).tolist()) for name, each in scores.items()}
@@ -112,22 +111,19 @@ def evaluate_folder(
     members: Sequence[str] | None = None,
     progress: bool = False,
 ) -> SetScores:
-    """PSNR-Y and SSIM-Y of bicubic and of members on a folder.
+    """PSNR-Y and SSIM-Y of bicubic and of members (default: all) on a folder.
 
     Args:
         bundle: the members.
         folder: HR images, each side at least 11 + 3 s pixels; or a folder with `HR` and `LR_bicubic_xS` or
             `LR_bicubic/XS`.
-        lr: a folder of LR images of the same names; without one, and none in `folder`, MATLAB's bicubic
-            makes them.
-        members: their names (default: all).
+        lr: a folder of LR images of the same names; without it, and without one in `folder`, MATLAB's
+            bicubic makes them.
+        members: their names.
         progress: draw a bar on stderr.
 
-    Returns:
-        The scores over what could be read; `failed` names the images that could not.
-
     Raises:
-        InputError: no such member, or a folder that `dysr_jax.data.benchmarks.find_set` refuses.
+        InputError: no such member, or a folder that `dysr_jax.data.find_set` refuses.
     """
     check_bundle(bundle)
     benchmark = find_set(folder, bundle.space.scale, lr)

@@ -1,8 +1,8 @@
-"""Frames of any size: whole where they are small, else tile by tile with the same pixels.
+"""Frames of any size: whole if they are small, else tile by tile with the same pixels.
 
-Convolutions pad with zeros at the image's border, so a tile that lies at the border ends there too. Elsewhere
-it overlaps its neighbours by the member's receptive radius, and what the cut has changed is not kept. All
-tiles of an image have one shape, so that a member compiles once for it.
+Convolutions pad with zeros at the image's border, so a tile at the border ends there too. Elsewhere tiles
+overlap by the member's receptive radius, and pixels that the cut has changed are not kept. All tiles of an
+image have one shape, so a member compiles once for it.
 
 A member with channel attention weighs its channels by their means over the image. In an image that is cut
 they are means over tiles, and the tiles are cross-faded where they overlap.
@@ -19,43 +19,40 @@ from dysr_jax.data.images import as_grey, to_rgb
 from dysr_jax.model import Arch, SearchSpace
 from dysr_jax.runtime import Bank
 
-TILE: Final = 1024
-"""Longest side of a tile, in LR pixels; images of no more pixels than its square are not cut."""
+MAX_TILE: Final = 1024
+"""Longest side of a tile in LR pixels; images of at most the square's number of pixels are not cut."""
 
-STEP: Final = 128
-"""Sides of tiles are multiples of it, so that images of like sizes have the same executables."""
+TILE_STEP: Final = 128
+"""Sides of tiles are multiples of it, so that images of similar sizes share executables."""
 
-FADE: Final = 96
-"""Half the LR pixels by which the tiles of such a member overlap: a third for the border's convolutions, a
-third to fade in, a third for the neighbour's border."""
+FADE_OVERLAP: Final = 96
+"""Half the overlap of cross-faded tiles in LR pixels: a third for the border's convolutions, a third to fade
+in, a third for the neighbour's border."""
 
 HEAD_RADIUS: Final = 1
 
 
 class Span(NamedTuple):
-    """A tile along one axis, in LR pixels."""
+    """A tile along one axis, in LR pixels; its pixels from `first` to `stop` are kept."""
 
     start: int
-    """Where the tile begins."""
     first: int
-    """From here on its pixels are kept."""
     stop: int
-    """Where the next tile's are, or the end."""
 
 
-class Cut(NamedTuple):
+class Tiling(NamedTuple):
     """How a frame is cut."""
 
     tile: tuple[int, int]
-    """Rows and columns of every tile; the frame's own where it is taken whole."""
+    """Rows and columns of every tile; the frame's own if it is not cut."""
     overlap: int
-    """LR pixels at a tile's inner edges that are not those of the whole frame."""
+    """LR pixels at a tile's inner edges that differ from those of the whole frame."""
     fade: bool
     """Whether tiles are cross-faded there, because none has the right pixels."""
 
 
 def receptive_radius(space: SearchSpace, arch: Arch) -> int | None:
-    """How many LR pixels away a pixel still counts for a pixel of the output; None: all of them do."""
+    """LR pixels to the farthest input that an output pixel depends on; None: it depends on all."""
     branches = [space.branches(slot)[index] for slot, index in enumerate(arch)]
     radii = [branch.radius(space.width, space.scale) for branch in branches]
     if None in radii:
@@ -63,27 +60,27 @@ def receptive_radius(space: SearchSpace, arch: Arch) -> int | None:
     return HEAD_RADIUS + sum(radius for radius in radii if radius is not None)
 
 
-def plan(shape: tuple[int, int], radius: int | None) -> Cut:
-    """How frames of `shape` are cut for a member of this receptive radius."""
-    overlap = FADE if radius is None else radius
-    if shape[0] * shape[1] <= TILE**2:
-        return Cut(shape, overlap, radius is None)
-    longest = max(TILE, 4 * overlap)
-    rows, columns = (_side(length, longest, overlap) for length in shape)
-    return Cut((rows, columns), overlap, radius is None)
+def make_tiling(shape: tuple[int, int], radius: int | None) -> Tiling:
+    """The tiling of frames of `shape` for a member of this receptive radius."""
+    overlap = FADE_OVERLAP if radius is None else radius
+    tile = shape
+    if shape[0] * shape[1] > MAX_TILE**2:
+        longest = max(MAX_TILE, 4 * overlap)
+        tile = (_side(shape[0], longest, overlap), _side(shape[1], longest, overlap))
+    return Tiling(tile, overlap, radius is None)
 
 
 def _side(length: int, longest: int, overlap: int) -> int:
-    """Of as few tiles as reach, alike and no longer than they need to be."""
+    """The shortest side with which the fewest tiles cover the axis."""
     if length <= longest:
         return length
     inside = length - 2 * overlap
     each = math.ceil(inside / math.ceil(inside / (longest - 2 * overlap))) + 2 * overlap
-    return min(math.ceil(each / STEP) * STEP, longest)
+    return min(math.ceil(each / TILE_STEP) * TILE_STEP, longest)
 
 
 def spans(length: int, tile: int, overlap: int) -> list[Span]:
-    """Tiles along an axis: all inside, the last one shifted inwards, every pixel kept of one of them."""
+    """The tiles along an axis: all inside, the last one shifted inwards, every pixel kept of one tile."""
     if length <= tile:
         return [Span(0, 0, length)]
     starts = [*range(0, length - tile, tile - 2 * overlap), length - tile]
@@ -91,18 +88,14 @@ def spans(length: int, tile: int, overlap: int) -> list[Span]:
     return [Span(*s) for s in zip(starts, firsts, [*firsts[1:], length], strict=True)]
 
 
-def cut_for(bank: Bank, shape: tuple[int, int], member: str) -> Cut:
-    """How a frame of `shape` is cut for a member.
-
-    Raises:
-        InputError: no such member.
-    """
-    return plan(shape, receptive_radius(bank.bundle.space, bank.bundle.member(member).arch))
+def member_tiling(bank: Bank, shape: tuple[int, int], member: str) -> Tiling:
+    """The tiling of frames of `shape` for a member; an InputError if there is no such member."""
+    return make_tiling(shape, receptive_radius(bank.bundle.space, bank.bundle.member(member).arch))
 
 
 def prepare_tiles(bank: Bank, shape: tuple[int, int], members: Sequence[str]) -> None:
-    """Compile for members, in threads, what frames of `shape` need."""
-    tiles = {name: cut_for(bank, shape, name).tile for name in members}
+    """Compile what frames of `shape` need for members, in threads."""
+    tiles = {name: member_tiling(bank, shape, name).tile for name in members}
     for tile in dict.fromkeys(tiles.values()):
         bank.prepare(tile, [name for name in members if tiles[name] == tile], warm_up=False)
 
@@ -110,14 +103,14 @@ def prepare_tiles(bank: Bank, shape: tuple[int, int], members: Sequence[str]) ->
 def upscale_frame(bank: Bank, frame: np.ndarray, member: str, *, progress: bool = False) -> np.ndarray:
     """Upscale a frame of any size; what is missing is compiled.
 
-    Without channel attention the pixels are those of the whole frame at once, up to the rounding of other
-    sums in floats.
+    Without channel attention the pixels are those of the whole frame at once, up to the rounding of float
+    sums in another order.
 
     Args:
         bank: the members' executables.
-        frame: `[H, W, 3]` uint8, or `[H, W, 1]` grey: it is repeated, and the output averaged.
+        frame: `[H, W, 3]` uint8, or `[H, W, 1]` grey, which is repeated, and the output averaged.
         member: a member's name.
-        progress: draw a bar on stderr where there is more than one tile.
+        progress: draw a bar on stderr if there is more than one tile.
 
     Returns:
         `[s H, s W, 3]` or `[s H, s W, 1]` uint8.
@@ -125,54 +118,51 @@ def upscale_frame(bank: Bank, frame: np.ndarray, member: str, *, progress: bool 
     Raises:
         InputError: no such member, or no uint8 frame of grey or RGB.
     """
-    cut = cut_for(bank, (frame.shape[0], frame.shape[1]), member)
-    prepare_tiles(bank, (frame.shape[0], frame.shape[1]), [member])
+    shape = frame.shape[0], frame.shape[1]
+    tiling = member_tiling(bank, shape, member)
+    prepare_tiles(bank, shape, [member])
 
     def enlarge(tile: np.ndarray) -> np.ndarray:
         output = bank(to_rgb(tile), member)
         return as_grey(output) if tile.shape[2] == 1 else output
 
-    if cut.tile == frame.shape[:2]:
+    if tiling.tile == shape:
         return enlarge(frame)
-    return in_tiles(enlarge, frame, cut, bank.bundle.space.scale, progress=progress)
+    return in_tiles(enlarge, frame, tiling, bank.bundle.space.scale, progress=progress)
 
 
 def in_tiles(
     upscale: Callable[[np.ndarray], np.ndarray],
     image: np.ndarray,
-    cut: Cut,
+    tiling: Tiling,
     scale: int,
     *,
     progress: bool = False,
 ) -> np.ndarray:
     """`upscale` of an image `[H, W, C]` uint8, tile by tile: `[s H, s W, C]` uint8."""
-    down, along = (spans(image.shape[axis], cut.tile[axis], cut.overlap) for axis in (0, 1))
+    row_spans, column_spans = (spans(image.shape[a], tiling.tile[a], tiling.overlap) for a in (0, 1))
     width, channels = scale * image.shape[1], image.shape[2]
     output = np.empty((scale * image.shape[0], width, channels), np.uint8)
-    band = np.empty((scale * cut.tile[0], width, channels), np.uint8)
-    tiles = [(rows, columns) for rows in down for columns in along]
+    band = np.empty((scale * tiling.tile[0], width, channels), np.uint8)
+    tiles = [(rows, columns) for rows in row_spans for columns in column_spans]
     for rows, columns in tqdm(tiles, "upscale", unit="tile", disable=not progress, leave=False):
-        done = upscale(image[rows.start :, columns.start :][: cut.tile[0], : cut.tile[1]])
-        _lay(band.swapaxes(0, 1), done.swapaxes(0, 1), columns, scale, fade=cut.fade)
-        if columns is along[-1]:
-            _lay(output, band, rows, scale, fade=cut.fade)
+        done = upscale(image[rows.start :, columns.start :][: tiling.tile[0], : tiling.tile[1]])
+        _place(band.swapaxes(0, 1), done.swapaxes(0, 1), columns, scale, fade=tiling.fade)
+        if columns is column_spans[-1]:
+            _place(output, band, rows, scale, fade=tiling.fade)
     return output
 
 
-def _lay(output: np.ndarray, part: np.ndarray, span: Span, scale: int, *, fade: bool) -> None:
-    """Write along the first axis what is kept of a part; with `fade`, gradually over the one before."""
+def _place(output: np.ndarray, part: np.ndarray, span: Span, scale: int, *, fade: bool) -> None:
+    """Write what is kept of a part along the first axis, with `fade` gradually over the one before."""
     margin = (span.first - span.start) * scale
     if not fade:
         length = (span.stop - span.first) * scale
         output[span.first * scale :][:length] = part[margin:][:length]
         return
-    place = output[span.start * scale :][: len(part)]
-    place[2 * margin :] = part[2 * margin :]
-    for index, weight in enumerate(_rise(2 * margin)):
-        place[index] = np.round(weight * part[index] + (1 - weight) * place[index])
-
-
-def _rise(overlap: int) -> np.ndarray:
-    """Weights of the pixels that overlap others: a third 0, a third rising, a third 1; float32."""
-    third = overlap / 3
-    return np.clip((np.arange(overlap, dtype=np.float32) + 0.5) / (third or 1) - 1, 0, 1)
+    target, overlap = output[span.start * scale :][: len(part)], 2 * margin
+    target[overlap:] = part[overlap:]
+    # A third 0, a third rising, a third 1.
+    weights = np.clip((np.arange(overlap, dtype=np.float32) + 0.5) / (overlap / 3 or 1) - 1, 0, 1)
+    for index, weight in enumerate(weights):
+        target[index] = np.round(weight * part[index] + (1 - weight) * target[index])

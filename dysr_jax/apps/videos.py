@@ -1,4 +1,4 @@
-"""A video through the members of a bundle: reading, upscaling, encoding, at a frame rate that is held."""
+"""A video through the members of a bundle: read, upscaled and encoded at a frame rate that is held."""
 
 import contextlib
 import dataclasses
@@ -12,11 +12,9 @@ import jax
 import numpy as np
 
 from dysr_jax.bundle import Bundle, Member, check_bundle
-from dysr_jax.runtime import FrameRecord, Serving, Stream, StreamOptions, Trace, measure_rungs
-from dysr_jax.runtime.policy import AdaptivePolicy, FixedPolicy, Policy, Rung
-from dysr_jax.video import Reader, Writer, open_video, open_writer
-
-Say = Callable[[str], Any]
+from dysr_jax.runtime import FrameRecord, Serving, Stream, StreamOptions, Trace, measure_timings
+from dysr_jax.runtime.policy import AdaptivePolicy, FixedPolicy, MemberTiming, Policy
+from dysr_jax.video import Reader, open_video, open_writer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,17 +22,17 @@ class VideoOptions:
     """How a video is streamed."""
 
     fps: float | None = None
-    """Frames a second to hold; None: the video's own."""
+    """Frames per second to hold; None: the video's own rate."""
     real_time: bool = False
-    """Frames come at that rate, as from a live source, and are late if they miss it."""
+    """Whether frames come at that rate, as from a live source, and are late if they miss it."""
     members: tuple[str, ...] = ()
     """Names of the members that may run; none: all."""
     at_once: bool = False
-    """Begin by the chained plan while the members' own executables are compiled."""
+    """Whether to begin with the chained plan while the members' own executables are compiled."""
     budget: int | None = None
-    """Bytes that weights, executables and workspace may take on the device."""
+    """Bytes of weights, executables and workspace on the device at most; None: no limit."""
     overwrite: bool = False
-    """Replace an output that is there."""
+    """Whether to replace an output that exists."""
 
 
 def stream_video(
@@ -45,36 +43,36 @@ def stream_video(
     *,
     policy: Policy[Any] | None = None,
     watch: Callable[[FrameRecord], Any] | None = None,
-    say: Say = lambda line: print(line, file=sys.stderr),
+    log: Callable[[str], Any] = lambda line: print(line, file=sys.stderr),
 ) -> Trace:
-    """Upscale a video, member by member as the policy says.
+    """Upscale a video, each frame by the member that the policy chooses.
 
     Args:
         bundle: the members.
         source: a video, or `-` for one on standard input.
         target: the video to write, or `-` for Y4M on standard output.
         options: the rate, and what may run.
-        policy: chooses the members; the default is `AdaptivePolicy()`.
+        policy: chooses the members; by default `AdaptivePolicy()`.
         watch: called with every frame's record.
-        say: takes lines for the user.
+        log: takes lines for the user.
 
     Returns:
         What was done, frame by frame. An interruption from the keyboard ends the stream, and the video
         properly.
 
     Raises:
-        InputError: a source that is no video, an output that is there or cannot be written, options that
+        InputError: a source that is no video, an output that exists or cannot be written, options that
             cannot be, a policy that names an unknown member, too little memory for the members.
     """
     check_bundle(bundle)
     named = {bundle.member(name).name: bundle.member(name) for name in options.members}
-    chosen = list(named.values()) or list(bundle.members)
+    members = list(named.values()) or list(bundle.members)
     if isinstance(policy, FixedPolicy):
         bundle.member(policy.member)
     with open_video(source) as reader:
         fps = float(reader.rate) if options.fps is None else options.fps
-        running = StreamOptions(fps, options.real_time, in_flight=frames_in_flight())
-        serving = Serving(bundle, budget=options.budget, say=say)
+        stream_options = StreamOptions(fps, options.real_time, in_flight=frames_in_flight())
+        serving = Serving(bundle, budget=options.budget, say=log)
         interrupted = False
         scale, (rows, columns) = bundle.space.scale, reader.image_shape
         writer = open_writer(
@@ -85,15 +83,18 @@ def stream_video(
             like=reader,
             overwrite=options.overwrite,
         )
-        # Who reads standard output may stop.
+        # The program that reads standard output may end.
         with contextlib.closing(serving), contextlib.suppress(BrokenPipeError), writer:
-            rungs = _ready(serving, reader, chosen, fps, options.at_once, say)
-            stream = Stream(serving.dispatch, policy or AdaptivePolicy(), rungs, running, watch)
+            timings = _prepare(serving, reader, members, fps, options.at_once, log)
+            stream = Stream(serving, policy or AdaptivePolicy(), timings, stream_options, watch)
             try:
-                stream.run(one_size(reader, say), writer.write)
+                stream.run(_frames_of_one_size(reader, log), writer.write)
             except KeyboardInterrupt:
                 interrupted = True
-        _tell(reader, writer, say)
+        for note in (*reader.notes, *filter(None, [reader.damaged])):
+            log(f"{reader.path}: {note}")
+        for note in writer.notes:
+            log(f"{writer.path}: {note}")
         return dataclasses.replace(stream.trace, interrupted=interrupted)
 
 
@@ -102,47 +103,42 @@ def frames_in_flight() -> int:
     return 1 if jax.default_backend() == "cpu" else 3
 
 
-def _ready(
-    serving: Serving, reader: Reader, members: list[Member], fps: float, at_once: bool, say: Say
-) -> tuple[Rung, ...]:
-    """Executables for the video's frames, and how long each takes."""
-    names = [member.name for member in members]
+def _prepare(
+    serving: Serving,
+    reader: Reader,
+    members: list[Member],
+    fps: float,
+    at_once: bool,
+    log: Callable[[str], Any],
+) -> tuple[MemberTiming, ...]:
+    """Make the executables for the video's frames, and measure how long each takes."""
     prepare = serving.prepare_soon if at_once else serving.prepare
-    prepare(reader.image_shape, names)
-    frame = np.zeros((*reader.image_shape, 3), np.uint8)
-    rungs = measure_rungs(serving.dispatch, frame, members, deadline_ms=1e3 / fps)
-    if rungs[0].frame_ms > 1e3 / fps:
-        say(
-            f"the fastest member takes {rungs[0].frame_ms:.1f} ms a frame here, {fps:.4g} frames a second "
-            f"are one in {1e3 / fps:.1f} ms: frames will be late"
+    prepare(reader.image_shape, [member.name for member in members])
+    frame, interval_ms = np.zeros((*reader.image_shape, 3), np.uint8), 1e3 / fps
+    timings = measure_timings(serving, frame, members, deadline_ms=interval_ms)
+    if timings[0].frame_ms > interval_ms:
+        log(
+            f"the fastest member takes {timings[0].frame_ms:.1f} ms per frame here, but {fps:.4g} frames per "
+            f"second leave {interval_ms:.1f} ms: frames will be late"
         )
-    return rungs
+    return timings
 
 
-def one_size(reader: Reader, say: Say) -> Iterator[tuple[np.ndarray, Fraction]]:
-    """The frames; where the size changes in mid-stream they are brought to the first one's, as players do."""
+def _frames_of_one_size(reader: Reader, log: Callable[[str], Any]) -> Iterator[tuple[np.ndarray, Fraction]]:
+    """The frames; those of another size than the first are resized to it, as players do."""
     from PIL import Image
 
     rows, columns = reader.image_shape
-    said = False
+    logged = False
     for image, time in reader.frames():
         if image.shape[:2] == (rows, columns):
             yield image, time
             continue
-        if not said:
-            say(
+        if not logged:
+            log(
                 f"at {float(time):.2f} s frames become {image.shape[1]}x{image.shape[0]}: they are "
                 f"resized to {columns}x{rows}"
             )
-        said = True
+        logged = True
         resized = Image.fromarray(image).resize((columns, rows), Image.Resampling.BICUBIC)
         yield np.asarray(resized), time
-
-
-def _tell(reader: Reader, writer: Writer, say: Say) -> None:
-    """What the output has not as the source has it."""
-    damage = (reader.damaged,) if reader.damaged else ()
-    for note in (*reader.notes, *damage):
-        say(f"{reader.path}: {note}")
-    for note in writer.notes:
-        say(f"{writer.path}: {note}")

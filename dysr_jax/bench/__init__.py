@@ -1,14 +1,20 @@
-"""What `dysr bench` and `dysr profile` measure: ratios, rates, scaling, the latency table."""
+"""What `dysr bench` and `dysr profile` measure; each function returns a frozen dataclass with `to_json`.
+
+`setup` is what they share. `step`: the search program against static programs. `search`: candidates per
+second. `scaling`: over devices. `data`: pipelines. `front`: a whole space. `latency`: `profile`. `fps` and
+`frames`: frames per second. `steady` and `burners`: a stream beside other programs. `switch/`: switches.
+"""
 
 from etils import epy
 
 with epy.lazy_api_imports(globals()):  # each is imported when it is first used
-    from dysr_jax.bench.data import bench_data
-    from dysr_jax.bench.fps import TorchMode, bench_fps
+    from dysr_jax.bench.data import DataResult, bench_data
+    from dysr_jax.bench.fps import FpsResult, bench_fps, frame_calls
     from dysr_jax.bench.frames import OUTPUTS, Budget, Call, device_fps, output_size, photograph
-    from dysr_jax.bench.front import FrontCheck, bench_front, evaluate_space
+    from dysr_jax.bench.front import FrontResult, bench_front, evaluate_space
     from dysr_jax.bench.latency import Profile, profile
-    from dysr_jax.bench.scaling import bench_scaling
-    from dysr_jax.bench.search import bench_search
-    from dysr_jax.bench.steady import SteadyOptions, bench_steady
-    from dysr_jax.bench.step import bench_candidates, bench_step
+    from dysr_jax.bench.scaling import ScalingResult, bench_scaling
+    from dysr_jax.bench.search import OURS, SearchResult, bench_search
+    from dysr_jax.bench.setup import BenchResult
+    from dysr_jax.bench.steady import SteadyOptions, SteadyResult, SteadyStream, bench_steady
+    from dysr_jax.bench.step import CandidatesResult, StepResult, bench_candidates, bench_step

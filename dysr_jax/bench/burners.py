@@ -15,7 +15,7 @@ while os.getppid() == parent:
     for _ in range(100_000):
         pass
 """
-"""Also a process whose parent was killed sees that it has another one."""
+"""A process whose parent was killed gets another one, and ends."""
 
 Schedule = Sequence[tuple[float, int]]
 """From so many seconds on, so many processes."""
@@ -66,8 +66,5 @@ class Burners:
 @contextlib.contextmanager
 def burning(schedule: Schedule) -> Iterator[Burners]:
     """Busy processes within the context, however it ends."""
-    burners = Burners(schedule)
-    try:
+    with contextlib.closing(Burners(schedule)) as burners:
         yield burners
-    finally:
-        burners.close()

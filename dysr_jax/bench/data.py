@@ -1,9 +1,9 @@
-"""Patches a second that the training pipelines deliver, beside what a training step consumes."""
+"""Patches per second that the training pipelines deliver, beside what a training step consumes."""
 
 import dataclasses
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +12,7 @@ from jax import lax
 from jax.sharding import Mesh
 
 from dysr_jax import parallel
-from dysr_jax.bench.setup import describe_space
+from dysr_jax.bench.setup import BenchResult, check_one_device, describe_space
 from dysr_jax.compiling import jit
 from dysr_jax.config import RunConfig, check
 from dysr_jax.data import (
@@ -27,33 +27,39 @@ from dysr_jax.data import (
     pool_need,
 )
 from dysr_jax.device import device_name, memory_bytes
-from dysr_jax.errors import InputError
+from dysr_jax.fields import require
 from dysr_jax.model import Supernet, make_supernet
 from dysr_jax.timing import median_ms
 from dysr_jax.train import TrainConfig, init_state, make_train_chunk
 
-READY = 3
+READY_CHUNKS: Final = 3
 """Chunks that are taken before the clock starts: that many are made ahead."""
 
 
-class Row(NamedTuple):
-    """Patches a second."""
+@dataclasses.dataclass(frozen=True)
+class PipelineRow:
+    """A pipeline; ratios are to what a training step consumes."""
 
     name: str
-    delivered: float
-    """By a pipeline alone; of the training step, what it consumes."""
-    trained: float
-    """By training that is fed by the pipeline."""
+    patches_per_second: float
+    """By the pipeline alone; of the training step, what it consumes."""
+    ratio: float
+    training_patches_per_second: float
+    """By training that the pipeline feeds."""
+    training_ratio: float
 
-    def to_json(self, step: float) -> dict[str, Any]:
-        """With the ratios to what a training step consumes."""
-        return {
-            "name": self.name,
-            "patches_per_second": self.delivered,
-            "ratio": self.delivered / step,
-            "training_patches_per_second": self.trained,
-            "training_ratio": self.trained / step,
-        }
+
+@dataclasses.dataclass(frozen=True)
+class DataResult(BenchResult):
+    """What `bench_data` found."""
+
+    device: str
+    space: str
+    images: str
+    batch: str
+    crops_per_image: int
+    dtype: str
+    pipelines: tuple[PipelineRow, ...]
 
 
 def _trainer(net: Supernet, recipe: TrainConfig, mesh: Mesh, *, streamed: bool) -> Callable[[Any], Any]:
@@ -69,9 +75,9 @@ def _trainer(net: Supernet, recipe: TrainConfig, mesh: Mesh, *, streamed: bool) 
     return call
 
 
-def _seconds_a_chunk(chunks: Iterator[Any], use: Callable[[Any], Any], least: float) -> float:
-    """Mean over as many chunks as take `least` seconds; each is waited for one late, as in training."""
-    for _ in range(READY):
+def _chunk_s(chunks: Iterator[Any], use: Callable[[Any], Any], least: float) -> float:
+    """Mean seconds over as many chunks as take `least`; each is waited for one late, as in training."""
+    for _ in range(READY_CHUNKS):
         last = use(next(chunks))
     jax.block_until_ready(last)
     start, count = time.perf_counter(), 0
@@ -93,20 +99,19 @@ def _draws(pool: Pool, recipe: TrainConfig) -> Callable[[], Any]:
     return lambda: run(pool, keys)
 
 
-def _grain_row(
+def _grain_rates(
     images: TrainingImages, recipe: TrainConfig, mesh: Mesh, train: Callable[[Any], Any], seconds: float
-) -> Row:
+) -> tuple[float, float]:
+    """Patches per second, alone and feeding training."""
     groups = recipe.groups or mesh.devices.size
     chunks = Stream(images).chunks(0, mesh, chunk=recipe.chunk, groups=groups, batch=recipe.batch)
     try:
-        alone = _seconds_a_chunk(chunks, lambda crops: crops, seconds)
-        fed = _seconds_a_chunk(chunks, train, seconds)
+        alone = _chunk_s(chunks, lambda crops: crops, seconds)
+        fed = _chunk_s(chunks, train, seconds)
     finally:
         chunks.close()
     patches = recipe.chunk * recipe.batch
-    workers = images.config.workers
-    name = f"grain, {workers} worker{'' if workers == 1 else 's'}"
-    return Row(name, patches / alone, patches / fed)
+    return patches / alone, patches / fed
 
 
 def _blank_crops(config: RunConfig, scale: int, mesh: Mesh) -> tuple[jax.Array, jax.Array]:
@@ -117,11 +122,6 @@ def _blank_crops(config: RunConfig, scale: int, mesh: Mesh) -> tuple[jax.Array, 
     return parallel.split((lr, hr), mesh)
 
 
-def _with_workers(images: TrainingImages, workers: int) -> TrainingImages:
-    config = dataclasses.replace(images.config, workers=workers)
-    return dataclasses.replace(images, config=config)
-
-
 def bench_data(
     config: RunConfig,
     *,
@@ -129,7 +129,7 @@ def bench_data(
     steps: int = 5,
     rounds: int = 5,
     seconds: float = 2.0,
-) -> dict[str, Any]:
+) -> DataResult:
     """What the pool and Grain deliver on one device, and how fast training is that they feed.
 
     The training step is timed on crops that lie on the device, so nothing is drawn in its time. The pool
@@ -142,16 +142,14 @@ def bench_data(
         rounds: timed rounds of what runs on the device alone; medians count.
         seconds: that Grain is timed, at least, twice for each number of workers.
 
-    Returns:
-        Device, images, batch, and `pipelines` with the patches a second of each: delivered, and trained
-        on; both also as ratios to what the step consumes.
-
     Raises:
-        InputError: an argument that cannot be; see `check` and `open_images`.
+        InputError: an argument out of range; see `check` and `open_images`.
     """
-    if steps < 1:
-        raise InputError(f"steps {steps}: allowed is 1 or more")
-    _check(config, workers, rounds, seconds)
+    require(steps >= 1, "steps", steps, "at least 1")
+    require(rounds >= 1, "rounds", rounds, "at least 1")
+    require(0.0 < seconds < float("inf"), "seconds", seconds, "above 0")
+    require(min(workers, default=0) >= 0, "workers", min(workers, default=0), "at least 0")
+    check_one_device(config)
     space = check(config, devices=1)
     net, mesh = make_supernet(space, config.dtype), parallel.device_mesh(1)
     recipe = dataclasses.replace(config.train, groups=1, chunk=steps, steps=steps)
@@ -161,7 +159,7 @@ def bench_data(
     data = dataclasses.replace(images.config, pipeline="auto")
     data = dataclasses.replace(data, pipeline=choose_pipeline(data, need, memory_bytes()))
 
-    train, crops = (_trainer(net, recipe, mesh, streamed=True), _blank_crops(config, space.scale, mesh))
+    train, crops = _trainer(net, recipe, mesh, streamed=True), _blank_crops(config, space.scale, mesh)
     calls: dict[str, Callable[[], object]] = {"step": lambda: train(crops)}
     if data.pipeline == "pool":
         pool = parallel.replicate(build_pool(images.load(), config.data.patch), mesh)
@@ -170,28 +168,22 @@ def bench_data(
     side, patches = config.data.patch, recipe.chunk * recipe.batch
     rates = {name: patches / ms * 1e3 for name, ms in median_ms(calls, rounds, warmup=1).items()}
     step = rates["step"]
-    rows = [Row("training step", step, step)]
+    found = {"training step": (step, step)}
     if data.pipeline == "pool":
-        rows.append(Row("pool", rates["draw"], rates["pooled"]))
+        found["pool"] = rates["draw"], rates["pooled"]
     for count in workers:
-        rows.append(_grain_row(_with_workers(images, count), recipe, mesh, train, seconds))
-    return {
-        "device": device_name(),
-        "space": describe_space(net),
-        "images": f"{len(images)}; auto: {describe(data, need, memory_bytes())}",
-        "batch": f"{recipe.batch} patches of {side}x{side}, {steps} steps a dispatch",
-        "crops_per_image": config.data.crops_per_image,
-        "dtype": jnp.dtype(net.dtype).name,
-        "pipelines": [row.to_json(step) for row in rows],
-    }
-
-
-def _check(config: RunConfig, workers: Sequence[int], rounds: int, seconds: float) -> None:
-    if rounds < 1:
-        raise InputError(f"rounds {rounds}: allowed is 1 or more")
-    if not 0.0 < seconds < float("inf"):
-        raise InputError(f"seconds {seconds}: allowed is above 0")
-    if any(count < 0 for count in workers):
-        raise InputError(f"workers {min(workers)}: allowed is 0 or more")
-    if config.devices not in (None, 1):
-        raise InputError(f"devices {config.devices}: must be 1: benchmarks use one device")
+        loader = dataclasses.replace(images, config=dataclasses.replace(images.config, workers=count))
+        name = f"grain, {count} worker{'' if count == 1 else 's'}"
+        found[name] = _grain_rates(loader, recipe, mesh, train, seconds)
+    return DataResult(
+        device=device_name(),
+        space=describe_space(net),
+        images=f"{len(images)}; auto: {describe(data, need, memory_bytes())}",
+        batch=f"{recipe.batch} patches of {side}x{side}, {steps} steps per dispatch",
+        crops_per_image=config.data.crops_per_image,
+        dtype=jnp.dtype(net.dtype).name,
+        pipelines=tuple(
+            PipelineRow(name, delivered, delivered / step, trained, trained / step)
+            for name, (delivered, trained) in found.items()
+        ),
+    )

@@ -1,7 +1,4 @@
-"""Frames a second: of calls one behind the other, and of frames that go from the host and back to it.
-
-The frames that benchmarks upscale: sizes of screens, and a photograph to fill them.
-"""
+"""Frames that benchmarks upscale, and their rates: on the device, and from the host and back to it."""
 
 import collections
 import dataclasses
@@ -14,8 +11,10 @@ import numpy as np
 
 from dysr_jax.errors import InputError
 
-SAMPLE_SECONDS = 0.05
+SAMPLE_SECONDS: Final = 0.05
 """With calls in flight, a sample is as many of them as fill this time: its end is a host's wait."""
+OUTPUTS: Final = (360, 720, 1080, 2160)
+"""Rows of output frames; columns by 16:9."""
 
 
 class Call(NamedTuple):
@@ -29,7 +28,7 @@ class Call(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Budget:
-    """How long is measured: until the rounds are done or the time is up, one round at least."""
+    """How long is measured: until the rounds are done or the time is up, at least one round."""
 
     rounds: int = 5
     seconds: float = 2.0
@@ -46,62 +45,8 @@ class EndToEnd:
     p99_ms: float
 
 
-def _sample_s(call: Call, frames: int) -> float:
-    """Seconds a frame, so many of them in flight one behind the other."""
-    begin = time.perf_counter()
-    for _ in range(frames):
-        last = call.start()
-    call.finish(last)
-    return (time.perf_counter() - begin) / frames
-
-
-def device_fps(call: Call, budget: Budget, *, in_flight: bool) -> float:
-    """Frames a second with nothing crossing to or from the host, by the median round.
-
-    Args:
-        call: with a frame that is on the device; waiting for one waits for all before it.
-        budget: rounds and time.
-        in_flight: send frames one behind the other; False waits for each (a CPU would run them beside each
-            other, sharing its cores).
-    """
-    call.finish(call.start())
-    begin, frames = time.perf_counter(), 1
-    if in_flight:
-        frames = max(1, round(SAMPLE_SECONDS / _sample_s(call, 3)))
-    samples: list[float] = []
-    while len(samples) < budget.rounds and (not samples or time.perf_counter() - begin < budget.seconds):
-        samples.append(_sample_s(call, frames))
-    return 1.0 / statistics.median(samples)
-
-
-def end_to_end(call: Call, budget: Budget, *, depth: int) -> EndToEnd:
-    """Frames a second as a pipeline that holds `depth` frames, the oldest of which is waited for.
-
-    Args:
-        call: starts a frame from the host, on its way back too, and waits until it is there.
-        budget: its seconds count; two frames at least.
-        depth: frames under way; 1 waits for each before the next.
-    """
-    waiting = collections.deque(call.start() for _ in range(depth))
-    call.finish(waiting.popleft())
-    times = [time.perf_counter()]
-    while len(times) < 3 or times[-1] - times[0] < budget.seconds:
-        waiting.append(call.start())
-        call.finish(waiting.popleft())
-        times.append(time.perf_counter())
-    for left in waiting:
-        call.finish(left)
-    intervals = np.diff(times) * 1e3
-    p50, p99 = np.quantile(intervals, [0.5, 0.99]).tolist()
-    return EndToEnd(1e3 / float(np.mean(intervals)), p50, p99)
-
-
-OUTPUTS: Final = (360, 720, 1080, 2160)
-"""Rows of output frames; columns by 16:9."""
-
-
 class Size(NamedTuple):
-    """Of a frame."""
+    """Rows and columns of a frame."""
 
     rows: int
     columns: int
@@ -127,9 +72,9 @@ def output_size(rows: int, scale: int) -> Size:
     """
     size = Size(rows, rows * 16 // 9)
     if rows < 1 or rows * 16 % 9 or rows % scale or size.columns % scale:
+        known = ", ".join(map(str, OUTPUTS))
         raise InputError(
-            f"outputs {rows}: allowed are rows of 16:9 frames that x{scale} divides, such as "
-            f"{', '.join(map(str, OUTPUTS))}"
+            f"outputs {rows}: must be rows of 16:9 frames that x{scale} divides, such as {known}"
         )
     return size
 
@@ -142,3 +87,53 @@ def photograph(size: Size) -> np.ndarray:
     more = [(0, max(0, side - have)) for side, have in zip(size, image.shape, strict=False)]
     filled = np.pad(image, [*more, (0, 0)], mode="symmetric")
     return np.ascontiguousarray(filled[: size.rows, : size.columns])
+
+
+def _sample_s(call: Call, frames: int) -> float:
+    """Seconds per frame, so many of them in flight one behind the other."""
+    begin = time.perf_counter()
+    for _ in range(frames):
+        last = call.start()
+    call.finish(last)
+    return (time.perf_counter() - begin) / frames
+
+
+def device_fps(call: Call, budget: Budget, *, in_flight: bool) -> float:
+    """Frames per second with nothing crossing to or from the host, by the median round.
+
+    Args:
+        call: with a frame that is on the device; waiting for one waits for all before it.
+        budget: rounds and time.
+        in_flight: send frames one behind the other; False waits for each (a CPU would run them beside each
+            other, sharing its cores).
+    """
+    call.finish(call.start())
+    begin, frames = time.perf_counter(), 1
+    if in_flight:
+        frames = max(1, round(SAMPLE_SECONDS / _sample_s(call, 3)))
+    samples: list[float] = []
+    while len(samples) < budget.rounds and (not samples or time.perf_counter() - begin < budget.seconds):
+        samples.append(_sample_s(call, frames))
+    return 1.0 / statistics.median(samples)
+
+
+def end_to_end(call: Call, budget: Budget, *, depth: int) -> EndToEnd:
+    """The rate of a pipeline that holds `depth` frames, the oldest of which is waited for.
+
+    Args:
+        call: starts a frame from the host, on its way back too, and waits until it is there.
+        budget: its seconds count; at least two frames.
+        depth: frames under way; 1 waits for each before the next.
+    """
+    waiting = collections.deque(call.start() for _ in range(depth))
+    call.finish(waiting.popleft())
+    times = [time.perf_counter()]
+    while len(times) < 3 or times[-1] - times[0] < budget.seconds:
+        waiting.append(call.start())
+        call.finish(waiting.popleft())
+        times.append(time.perf_counter())
+    for left in waiting:
+        call.finish(left)
+    intervals = np.diff(times) * 1e3
+    p50, p99 = np.quantile(intervals, [0.5, 0.99]).tolist()
+    return EndToEnd(1e3 / float(np.mean(intervals)), p50, p99)

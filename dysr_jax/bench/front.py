@@ -1,12 +1,9 @@
-"""How near a search came to the true front: its whole space, evaluated with its own weights.
-
-Every arch of a space that is small enough: what a search looks for, known beforehand.
-"""
+"""How near a search came to the true front: its whole space, evaluated with its own weights."""
 
 import dataclasses
-import json
 import os
 import time
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -14,7 +11,7 @@ from etils import epath
 from jax.sharding import Mesh
 
 from dysr_jax import parallel
-from dysr_jax.config import RunConfig, from_dict
+from dysr_jax.config import load_config
 from dysr_jax.data import make_pairs, split_source
 from dysr_jax.device import device_name
 from dysr_jax.errors import InputError
@@ -30,6 +27,7 @@ from dysr_jax.model import (
     size,
     to_archs,
 )
+from dysr_jax.results import RESULTS_FILE, front_hypervolume
 from dysr_jax.search import (
     Archive,
     Evaluator,
@@ -41,15 +39,14 @@ from dysr_jax.search import (
     front,
     grid_patches,
     load_table,
-    pareto,
     predict,
 )
 
-LIMIT: Final = 50_000
-"""Archs; on two CPU cores some 100 a second are evaluated."""
+MOST_ARCHS: Final = 50_000
+"""Two CPU cores evaluate some 100 per second."""
 
 
-class Everything(NamedTuple):
+class SpaceEvaluation(NamedTuple):
     """All archs of a space with their figures."""
 
     genes: np.ndarray
@@ -64,7 +61,7 @@ class Everything(NamedTuple):
 
 def evaluate_space(
     net: Supernet, params: Params, patches: Patches, table: LatencyTable, mesh: Mesh
-) -> Everything:
+) -> SpaceEvaluation:
     """Evaluate every arch as the search does.
 
     Args:
@@ -75,11 +72,13 @@ def evaluate_space(
         mesh: the devices.
 
     Raises:
-        InputError: the space has more than `LIMIT` archs.
+        InputError: the space has more than `MOST_ARCHS` archs.
     """
     space = net.space
-    if size(space) > LIMIT:
-        raise InputError(f"a space of {size(space):,} archs: allowed are up to {LIMIT:,}, to evaluate all")
+    if size(space) > MOST_ARCHS:
+        raise InputError(
+            f"a space of {size(space):,} archs: must have at most {MOST_ARCHS:,}, to evaluate all"
+        )
     limits = counts(space)
     genes = np.indices(limits).reshape(len(limits), -1).T.astype(np.int32)
     evaluate = Evaluator(net, patches, mesh, costs=branch_ms(table, space))
@@ -88,11 +87,11 @@ def evaluate_space(
     start = time.perf_counter()
     quality = evaluate(params, genes)
     seconds = time.perf_counter() - start
-    return Everything(genes, quality, np.asarray(predict(table, space, genes)), seconds)
+    return SpaceEvaluation(genes, quality, np.asarray(predict(table, space, genes)), seconds)
 
 
 @dataclasses.dataclass(frozen=True)
-class FrontCheck:
+class FrontResult:
     """A space and what a search saw of it, by the same figures."""
 
     device: str
@@ -107,13 +106,12 @@ class FrontCheck:
     @property
     def shares(self) -> list[float]:
         """Of the true front's hypervolume, after 1, 2, ... evaluations; up to the worst arch of all."""
-        points = _points(self.every)
-        corner = points.max(0)
-        whole = pareto.hypervolume(points, corner)
-        seen = _points(self.found)
+        every, seen = _points(self.every), _points(self.found)
+        reference = every[:, 0].max(), every[:, 1].min()
+        whole = front_hypervolume(every, reference)
         if not whole:
-            return [1.0] * len(seen)
-        return [pareto.hypervolume(seen[: n + 1], corner) / whole for n in range(len(seen))]
+            return [1.0] * len(self.found)
+        return [front_hypervolume(seen[: n + 1], reference) / whole for n in range(len(self.found))]
 
     def to_json(self) -> dict[str, Any]:
         """The figures; fronts as rows of name, PSNR-Y and latency."""
@@ -133,68 +131,47 @@ class FrontCheck:
         }
 
 
-def _points(records: list[Record]) -> np.ndarray:
-    """`[N, 2]`, minimised."""
-    return np.array([[r.latency_ms, -r.psnr_y] for r in records]).reshape(-1, 2)
+def _points(records: Sequence[Record]) -> np.ndarray:
+    """`[N, 2]`: ms and dB."""
+    return np.array([(r.latency_ms, r.psnr_y) for r in records]).reshape(-1, 2)
 
 
-def _rows(records: list[Record]) -> list[dict[str, Any]]:
+def _rows(records: Sequence[Record]) -> list[dict[str, Any]]:
     return [{"name": r.name, "psnr_y": r.psnr_y, "latency_ms": r.latency_ms} for r in records]
 
 
-def bench_front(run: str | os.PathLike[str]) -> FrontCheck:
+def bench_front(run: str | os.PathLike[str]) -> FrontResult:
     """Evaluate every arch of a run's space, to see what its search missed.
 
     Args:
-        run: directory of a finished run, or `gs://BUCKET/RUN`; of a space of 50,000 archs at most.
-
-    Returns:
-        Every arch, with the run's weights, patches and latency table.
+        run: directory of a finished run, or `gs://BUCKET/RUN`; of a space of at most 50,000 archs.
 
     Raises:
         InputError: no finished run there, one with weights of its own that are gone, or a larger space.
     """
     place = epath.Path(run)
-    config = _config(place)
+    if not (place / RESULTS_FILE).exists():
+        raise InputError(f"run {os.fspath(run)!r}: must be the folder of a finished search")
+    config = load_config(place / "config.json", trained=True)
     space = config.space.build()
     net = make_supernet(space, config.dtype)
     validation = make_pairs(split_source(config.data, space.scale)[1], space.scale)
     patches = grid_patches(validation, config.search.patches, config.search.patch)
     params = load_supernet(config.weights or place / SUPERNET, space)
     table = load_table(place / "latency.json", {})  # of whatever device the run was on
-    mesh = parallel.device_mesh(config.devices)
-    all_archs = _records(space, evaluate_space(net, params, patches, table, mesh))
-    archive = Archive(place / "archive.jsonl", write=False)
-    seen = [all_archs[arch] for arch in archive.records]
-    every = feasible(list(all_archs.values()), config.search)
+    found = evaluate_space(net, params, patches, table, parallel.device_mesh(config.devices))
+    records = _records(space, found)
+    every = feasible(list(records.values()), config.search)
     allowed = {record.arch for record in every}
-    found = [record for record in seen if record.arch in allowed]
-    seconds = sum(record.seconds for record in all_archs.values())
-    return FrontCheck(device_name(), space, every, found, seconds)
-
-
-def _config(run: epath.Path) -> RunConfig:
-    """Of a finished run."""
-    if not (run / "pareto.json").exists():
-        raise InputError(f"run {os.fspath(run)!r}: allowed is the folder of a finished search")
-    path = run / "config.json"
-    try:
-        fields = json.loads(path.read_text())
-    except (OSError, ValueError):
-        raise InputError(f"run {os.fspath(run)!r}: its config.json is missing or damaged") from None
-    return from_dict(RunConfig, fields, path)
-
-
-def _records(space: SearchSpace, found: Everything) -> dict[tuple[int, ...], Record]:
-    """As the archive has them, each with its share of the time."""
-    share = found.seconds / len(found.genes)
-    figures = zip(
-        arch_names(space, found.genes),
-        to_archs(space, found.genes),
-        found.psnr_y.tolist(),
-        found.latency_ms.tolist(),
-        strict=True,
+    seen = [records[arch] for arch in Archive(place / "archive.jsonl", write=False).records]
+    return FrontResult(
+        device_name(), space, every, [record for record in seen if record.arch in allowed], found.seconds
     )
-    return {
-        arch: Record(name, arch, psnr_y, latency_ms, 0, share) for name, arch, psnr_y, latency_ms in figures
-    }
+
+
+def _records(space: SearchSpace, found: SpaceEvaluation) -> dict[tuple[int, ...], Record]:
+    """As the archive has them, each with its share of the time."""
+    names, archs = arch_names(space, found.genes), to_archs(space, found.genes)
+    share = found.seconds / len(found.genes)
+    figures = zip(names, archs, found.psnr_y.tolist(), found.latency_ms.tolist(), strict=True)
+    return {arch: Record(name, arch, psnr, ms, 0, share) for name, arch, psnr, ms in figures}

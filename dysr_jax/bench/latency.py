@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jax
 
 from dysr_jax.config import RunConfig, check
-from dysr_jax.errors import InputError
+from dysr_jax.fields import require
 from dysr_jax.model import init_params, make_supernet
 from dysr_jax.search import Fidelity, LatencyTable, leave_one_out, measure_table
 
@@ -20,18 +20,13 @@ class Profile(NamedTuple):
 def profile(config: RunConfig, *, archs: int = 32) -> Profile:
     """Measure the latency table of a config's space, frame and precision on this device, and check it.
 
-    The table is fitted to one probe a branch and to random archs. The check predicts each of these from a
-    fit to all the others.
-
-    Args:
-        config: its space, dtype, `search.frame` and `search.rounds` count.
-        archs: random archs, at least 2.
+    The table is fitted to one probe per branch and to `archs` random archs, at least 2. The check predicts
+    each of these from a fit to all the others.
 
     Raises:
         InputError: see `check`; or `archs` under 2, or a space that has no more.
     """
-    if archs < 2:
-        raise InputError(f"archs {archs}: allowed is 2 or more")
+    require(archs >= 2, "archs", archs, "at least 2")
     space = check(config, devices=1)
     net, search = make_supernet(space, config.dtype), config.search
     params = jax.block_until_ready(init_params(jax.random.key(config.seed), space))

@@ -3,28 +3,60 @@
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from dysr_jax import parallel
-from dysr_jax.bench.setup import Setup, describe_space, make_setup
+from dysr_jax.bench.setup import BenchResult, Setup, describe_space, make_setup
 from dysr_jax.config import RunConfig
 from dysr_jax.data import Pool, build_pool
 from dysr_jax.device import device_name
-from dysr_jax.errors import InputError
+from dysr_jax.fields import require
 from dysr_jax.model import init_params, largest, sample, smallest
 from dysr_jax.search import Evaluator, branch_ms, computed_share, device_table, grid_patches
 from dysr_jax.timing import median_ms
 from dysr_jax.train import TrainConfig, draw_archs, init_state, make_train_chunk
 
+WAIT_STEPS = 1000
+"""Steps that are drawn for `arch_wait`."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ScalingRow:
+    """Rates on some devices."""
+
+    devices: int
+    step_ms: float
+    groups_per_second: float
+    step_efficiency: float
+    """Work per second over that of one device times their number."""
+    arch_wait: float
+    """Share of a step in which devices wait for the slowest group, going by the latency table."""
+    candidates_per_second: float
+    computed: float
+    """Share of the branches' work that is computed, the rest being shared between candidates."""
+    candidate_efficiency: float
+    """Without what a larger population shares."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ScalingResult(BenchResult):
+    """What `bench_scaling` found."""
+
+    device: str
+    space: str
+    batch: str
+    population: str
+    dtype: str
+    scaling: tuple[ScalingRow, ...]
+
 
 def _training(
     setup: Setup, recipe: TrainConfig, pool: Pool, devices: int, costs: np.ndarray
 ) -> Callable[[], object]:
-    """A call that trains one chunk, a group a device."""
+    """A call that trains one chunk, a group per device."""
     mesh = parallel.device_mesh(devices)
     state = parallel.replicate(init_state(jax.random.key(0), setup.net.space, recipe), mesh)
     chunk = make_train_chunk(setup.net, recipe, mesh, costs)
@@ -39,16 +71,15 @@ def _training(
 
 
 def _population(setup: Setup, config: RunConfig, devices: int) -> np.ndarray:
-    """Random archs, as many a device whatever their number: int32 `[N, slots]`."""
+    """Random archs, as many per device whatever their number: int32 `[N, slots]`."""
     shape = (devices * config.search.population,)
     return np.asarray(sample(jax.random.key(1), setup.net.space, shape))
 
 
 def _evaluation(setup: Setup, config: RunConfig, devices: int, costs: np.ndarray) -> Callable[[], object]:
     """A call that evaluates a population."""
-    space, search = setup.net.space, config.search
-    mesh = parallel.device_mesh(devices)
-    params = parallel.replicate(init_params(jax.random.key(0), space), mesh)
+    search, mesh = config.search, parallel.device_mesh(devices)
+    params = parallel.replicate(init_params(jax.random.key(0), setup.net.space), mesh)
     patches = grid_patches(setup.validation, search.patches, search.patch)
     genes = _population(setup, config, devices)
     evaluate = Evaluator(setup.net, patches, mesh, costs=costs)
@@ -57,15 +88,15 @@ def _evaluation(setup: Setup, config: RunConfig, devices: int, costs: np.ndarray
 
 
 def _arch_wait(setup: Setup, recipe: TrainConfig, groups: int, costs: np.ndarray) -> float:
-    """Part of a step that waits for the group whose archs are slowest, going by a latency table.
+    """See `ScalingRow.arch_wait`.
 
-    The largest and the smallest arch take the same time in every group; 1,000 steps are drawn. Where each
-    patch has its own arch, all groups take the same time.
+    The largest and the smallest arch take the same time in every group. All groups do where each patch has
+    its own arch.
     """
     if recipe.archs == "patch":
         return 0.0
     space, count = setup.net.space, recipe.random_archs
-    keys = jax.random.split(jax.random.key(2), 1000)
+    keys = jax.random.split(jax.random.key(2), WAIT_STEPS)
     drawn = jax.vmap(lambda key: draw_archs(key, space, groups, count, costs, recipe.sampling))(keys)
     slots = np.arange(len(space.slots))
     both = costs[slots, largest(space)].sum() + costs[slots, smallest(space)].sum()
@@ -74,19 +105,12 @@ def _arch_wait(setup: Setup, recipe: TrainConfig, groups: int, costs: np.ndarray
     return float(1.0 - np.mean(np.divide(work.mean(1), most, out=np.ones_like(most), where=most > 0)))
 
 
-def _device_counts(devices: int) -> list[int]:
-    """1, 2, 4, ... and all."""
-    available = devices or len(jax.devices())
-    return sorted({2**i for i in range(available.bit_length()) if 2**i <= available} | {available})
+def bench_scaling(config: RunConfig, *, steps: int = 20, rounds: int = 5) -> ScalingResult:
+    """Training steps and candidates per second on 1, 2, 4, ... and all devices, in turn.
 
-
-def bench_scaling(config: RunConfig, *, steps: int = 20, rounds: int = 5) -> dict[str, Any]:
-    """Training steps and candidates a second on 1, 2, 4, ... and all devices, in turn.
-
-    Work grows with the devices: a group of archs and patches a device at a step, a population a device in
-    a dispatch. Efficiency is the work a second on n devices over n times that on one; a larger population
-    shares more (`computed`), and what is shared does not count as work done. `arch_wait` is the part of a
-    step in which devices wait for the one whose archs are slowest, going by the latency table.
+    Work grows with the devices: a group of archs and patches per device in a step, a population per device in
+    a dispatch. Efficiency is the work per second on n devices over n times that on one; a larger population
+    shares more, and what is shared does not count as work done.
 
     Args:
         config: space, recipe, patches and precision; `devices` is the largest number.
@@ -94,43 +118,43 @@ def bench_scaling(config: RunConfig, *, steps: int = 20, rounds: int = 5) -> dic
         rounds: timed rounds; medians count.
 
     Raises:
-        InputError: `steps` under 1, or fewer devices than `config.devices`.
+        InputError: `steps` or `rounds` under 1, or fewer devices than `config.devices`.
     """
-    if steps < 1:
-        raise InputError(f"steps {steps}: allowed is 1 or more")
-    counts = _device_counts(parallel.device_mesh(config.devices).devices.size)
+    require(steps >= 1, "steps", steps, "at least 1")
+    available = parallel.device_mesh(config.devices).devices.size
+    counts = sorted({2**i for i in range(available.bit_length()) if 2**i <= available} | {available})
     setup = make_setup(dataclasses.replace(config, devices=1), rounds)
+    space = setup.net.space
     recipe = dataclasses.replace(config.train, groups=0, chunk=steps, steps=steps)
     pool = build_pool(setup.training, config.data.patch)
-    params = init_params(jax.random.key(0), setup.net.space)
+    params = init_params(jax.random.key(0), space)
     table, _ = device_table(setup.net, params, config.search.frame, config.search.rounds)
-    costs = branch_ms(table, setup.net.space)
+    costs = branch_ms(table, space)
     calls: dict[str, Callable[[], object]] = {}
     for count in counts:
         calls[f"step {count}"] = _training(setup, recipe, pool, count, costs)
         calls[f"candidates {count}"] = _evaluation(setup, config, count, costs)
-    measured = median_ms(calls, rounds)
-    computed = {count: computed_share(setup.net.space, _population(setup, config, count)) for count in counts}
-    rows = []
-    for count in counts:
-        step, population = measured[f"step {count}"] / steps, measured[f"candidates {count}"]
-        rows.append(
-            {
-                "devices": count,
-                "step_ms": step,
-                "groups_per_second": count / step * 1e3,
-                "step_efficiency": measured["step 1"] / steps / step,
-                "arch_wait": _arch_wait(setup, recipe, count, costs),
-                "candidates_per_second": count * config.search.population / population * 1e3,
-                "computed": computed[count],
-                "candidate_efficiency": measured["candidates 1"] / population * computed[count] / computed[1],
-            }
+    ms = median_ms(calls, rounds)
+    computed = {count: computed_share(space, _population(setup, config, count)) for count in counts}
+
+    def row(count: int) -> ScalingRow:
+        step, population = ms[f"step {count}"] / steps, ms[f"candidates {count}"]
+        return ScalingRow(
+            devices=count,
+            step_ms=step,
+            groups_per_second=count / step * 1e3,
+            step_efficiency=ms["step 1"] / steps / step,
+            arch_wait=_arch_wait(setup, recipe, count, costs),
+            candidates_per_second=count * config.search.population / population * 1e3,
+            computed=computed[count],
+            candidate_efficiency=ms["candidates 1"] / population * computed[count] / computed[1],
         )
-    return {
-        "device": device_name(),
-        "space": describe_space(setup.net),
-        "batch": f"{recipe.batch} patches of {config.data.patch}x{config.data.patch} a device",
-        "population": f"{config.search.population} a device",
-        "dtype": jnp.dtype(setup.net.dtype).name,
-        "scaling": rows,
-    }
+
+    return ScalingResult(
+        device=device_name(),
+        space=describe_space(setup.net),
+        batch=f"{recipe.batch} patches of {config.data.patch}x{config.data.patch} per device",
+        population=f"{config.search.population} per device",
+        dtype=jnp.dtype(setup.net.dtype).name,
+        scaling=tuple(map(row, counts)),
+    )

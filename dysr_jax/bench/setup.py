@@ -1,12 +1,6 @@
-"""What benchmarks start from: a supernet, data, and archs drawn from the seed.
+"""What benchmarks share: a supernet, data, archs drawn from the seed, and the JSON of a result."""
 
-What a device can do, as a yardstick: the rate of its matrix products.
-
-The rows of `bench step` and `bench candidates`: an arch by the search program and by its static one.
-"""
-
-import statistics
-from collections.abc import Sequence
+import dataclasses
 from typing import Any, NamedTuple
 
 import chex
@@ -16,7 +10,7 @@ import jax.numpy as jnp
 from dysr_jax.compiling import jit
 from dysr_jax.config import RunConfig, check
 from dysr_jax.data import Pair, load_pairs
-from dysr_jax.errors import InputError
+from dysr_jax.fields import require
 from dysr_jax.metrics import mse_y
 from dysr_jax.model import (
     Arch,
@@ -31,7 +25,14 @@ from dysr_jax.model import (
     to_archs,
 )
 from dysr_jax.search import Patches
-from dysr_jax.timing import median_ms
+
+
+class BenchResult:
+    """Base of the frozen dataclasses that benchmarks return."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The figures, as `--json` writes them: fields by name, rows as objects."""
+        return dataclasses.asdict(self)  # type: ignore[call-overload]
 
 
 class Setup(NamedTuple):
@@ -44,18 +45,20 @@ class Setup(NamedTuple):
     """Empty where a benchmark asks for none."""
 
 
+def check_one_device(config: RunConfig) -> None:
+    """Refuse a config for several devices."""
+    require(config.devices in (None, 1), "devices", config.devices, "1: benchmarks use one device")
+
+
 def make_setup(config: RunConfig, rounds: int, archs: int = 0, option: str = "archs") -> Setup:
     """The smallest, the largest and random archs of the config's space, `archs` in all.
 
     Raises:
         InputError: `archs` (called `option`) is 1, `rounds` under 1, or see `check` and `load_pairs`.
     """
-    if rounds < 1:
-        raise InputError(f"rounds {rounds}: allowed is 1 or more")
-    if archs and archs < 2:
-        raise InputError(f"{option} {archs}: allowed is 2 or more (smallest and largest)")
-    if config.devices not in (None, 1):
-        raise InputError(f"devices {config.devices}: must be 1: benchmarks use one device")
+    require(rounds >= 1, "rounds", rounds, "at least 1")
+    require(archs != 1, option, archs, "at least 2 (smallest and largest)")
+    check_one_device(config)
     space = check(config, devices=1)
     training, validation = load_pairs(config.data, space.scale)
     net = make_supernet(space, config.dtype)
@@ -73,36 +76,6 @@ def compile_evaluation(net: Supernet, params: Params, patches: Patches, arch: Ar
         return jnp.mean(mse_y(program(params, patches.lr, arch), patches.hr, net.space.scale))
 
     return jit(static).lower(params, patches).compile()
-
-
-def matrix_flops(dtype: Any, rounds: int = 7) -> float:
-    """FLOP/s of a large square matrix product in `dtype` on the first device, random operands."""
-    side = 1024 if jax.default_backend() == "cpu" else 8192
-    left, right = jax.random.normal(jax.random.key(0), (2, side, side), dtype)
-    product = jit(jnp.matmul)
-    return 2 * side**3 / median_ms({"": lambda: product(left, right)}, rounds)[""] * 1e3
-
-
-class Row(NamedTuple):
-    """Medians of one arch."""
-
-    arch: str
-    search_ms: float
-    static_ms: float
-
-    @property
-    def ratio(self) -> float:
-        """Time of the search program over that of the static program."""
-        return self.search_ms / self.static_ms
-
-    def to_json(self) -> dict[str, Any]:
-        """With the ratio."""
-        return {**self._asdict(), "ratio": self.ratio}
-
-
-def median_ratio(rows: Sequence[Row]) -> float:
-    """The ratios' median."""
-    return statistics.median(row.ratio for row in rows)
 
 
 def describe_space(net: Supernet) -> str:

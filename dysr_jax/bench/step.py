@@ -1,12 +1,10 @@
-"""A training step: the search program, as it is trained, against each static program.
+"""The search program against static programs: in a training step, and in evaluating candidates."""
 
-Evaluating candidates: the search program against static programs, compiled for each one.
-"""
-
+import dataclasses
 import functools
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import chex
@@ -16,7 +14,7 @@ from jax import lax
 from jax.flatten_util import ravel_pytree
 
 from dysr_jax import parallel
-from dysr_jax.bench.setup import Row, compile_evaluation, describe_space, make_setup, median_ratio
+from dysr_jax.bench.setup import BenchResult, Setup, compile_evaluation, describe_space, make_setup
 from dysr_jax.compiling import jit
 from dysr_jax.config import RunConfig
 from dysr_jax.data import build_pool, draw
@@ -33,8 +31,58 @@ Batch = tuple[chex.Array, chex.Array]
 Update = Callable[[TrainState, Batch, Arch | chex.Array], TrainState]
 
 
+@dataclasses.dataclass(frozen=True)
+class ArchTimes:
+    """Medians of one arch."""
+
+    arch: str
+    search_ms: float
+    static_ms: float
+    ratio: float = dataclasses.field(init=False)
+    """Time of the search program over that of the static program."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "ratio", self.search_ms / self.static_ms)
+
+
+@dataclasses.dataclass(frozen=True)
+class StepResult(BenchResult):
+    """What `bench_step` found."""
+
+    device: str
+    space: str
+    batch: str
+    dtype: str
+    archs: tuple[ArchTimes, ...]
+    ratio: float
+    """The ratios' median."""
+
+
+@dataclasses.dataclass(frozen=True)
+class MethodRate:
+    """A way to evaluate candidates."""
+
+    name: str
+    candidates_per_second: float
+
+
+@dataclasses.dataclass(frozen=True)
+class CandidatesResult(BenchResult):
+    """What `bench_candidates` found."""
+
+    device: str
+    space: str
+    patches: str
+    dtype: str
+    archs: tuple[ArchTimes, ...]
+    """Of one evaluation."""
+    methods: tuple[MethodRate, ...]
+    ratio: float
+    """The ratios' median."""
+
+
 def _scanned(update: Update) -> Update:
-    """The update over a batch `[SCANNED_STEPS, ...]` for each step, as training draws a new one."""
+    """The update over a batch `[SCANNED_STEPS, ...]` per step, as training draws a new one."""
 
     def steps(state: TrainState, batches: Batch, arch: Arch | chex.Array) -> TrainState:
         def body(state: TrainState, batch: Batch) -> tuple[TrainState, None]:
@@ -45,7 +93,15 @@ def _scanned(update: Update) -> Update:
     return steps
 
 
-def bench_step(config: RunConfig, *, archs: int = 4, rounds: int = 15) -> dict[str, Any]:
+def _arch_times(setup: Setup, times: Callable[[Arch], tuple[float, float]]) -> tuple[ArchTimes, ...]:
+    return tuple(ArchTimes(arch_name(setup.net.space, arch), *times(arch)) for arch in setup.archs)
+
+
+def _median_ratio(rows: Sequence[ArchTimes]) -> float:
+    return statistics.median(row.ratio for row in rows)
+
+
+def bench_step(config: RunConfig, *, archs: int = 4, rounds: int = 15) -> StepResult:
     """Milliseconds of a training step (L1, gradient, Adam) of single archs, in turn, on one device.
 
     The search program runs inside `lax.switch` inside `lax.scan`, as in training. The static program is
@@ -56,10 +112,6 @@ def bench_step(config: RunConfig, *, archs: int = 4, rounds: int = 15) -> dict[s
         config: space, patches, batch and precision.
         archs: how many to time: the smallest, the largest, the rest random.
         rounds: timed rounds.
-
-    Returns:
-        Device, space, batch, and for every arch both medians and their ratio; `ratio` is the ratios'
-        median.
     """
     setup = make_setup(config, rounds, max(archs, 1))
     net, recipe = setup.net, config.train
@@ -88,36 +140,30 @@ def bench_step(config: RunConfig, *, archs: int = 4, rounds: int = 15) -> dict[s
         calls[f"search {arch}"] = functools.partial(searched, state, batches, genes)
         calls[f"alone {arch}"] = functools.partial(alone, state, batch, arch)
         calls[f"scanned {arch}"] = functools.partial(scanned, state, batches, arch)
-    measured = median_ms(calls, rounds)
-    rows = [
-        Row(
-            arch_name(net.space, arch),
-            measured[f"search {arch}"] / SCANNED_STEPS,
-            min(measured[f"alone {arch}"], measured[f"scanned {arch}"] / SCANNED_STEPS),
-        )
-        for arch in setup.archs
-    ]
-    return {
-        "device": device_name(),
-        "space": describe_space(net),
-        "batch": f"{recipe.batch} patches of {config.data.patch}x{config.data.patch}",
-        "dtype": jnp.dtype(net.dtype).name,
-        "archs": [row.to_json() for row in rows],
-        "ratio": median_ratio(rows),
-    }
+    ms = median_ms(calls, rounds)
+
+    def times(arch: Arch) -> tuple[float, float]:
+        best = min(ms[f"alone {arch}"], ms[f"scanned {arch}"] / SCANNED_STEPS)
+        return ms[f"search {arch}"] / SCANNED_STEPS, best
+
+    rows = _arch_times(setup, times)
+    return StepResult(
+        device=device_name(),
+        space=describe_space(net),
+        batch=f"{recipe.batch} patches of {config.data.patch}x{config.data.patch}",
+        dtype=jnp.dtype(net.dtype).name,
+        archs=rows,
+        ratio=_median_ratio(rows),
+    )
 
 
-def bench_candidates(config: RunConfig, *, compiled: int = 4, rounds: int = 15) -> dict[str, Any]:
-    """Candidates a second, and the search program's time for single archs against the static program's.
+def bench_candidates(config: RunConfig, *, compiled: int = 4, rounds: int = 15) -> CandidatesResult:
+    """Candidates per second, and the search program's time for single archs against the static program's.
 
     Args:
         config: space, population, patches and precision.
         compiled: candidates that are compiled: the smallest, the largest, the rest random.
         rounds: timed rounds.
-
-    Returns:
-        Device, space, `methods` with their candidates a second, `archs` with the milliseconds of one
-        evaluation by both programs and their ratio, and `ratio`, the ratios' median.
     """
     setup = make_setup(config, rounds, max(compiled, 1), "compiled")
     net, space, search = setup.net, setup.net.space, config.search
@@ -136,22 +182,18 @@ def bench_candidates(config: RunConfig, *, compiled: int = 4, rounds: int = 15) 
         calls[f"search {arch}"] = functools.partial(evaluate, params, genes)
     population = sample(jax.random.key(config.seed + 1), space, (search.population,))
     calls["population"] = functools.partial(evaluate, params, population)
-    measured = median_ms(calls, rounds)
-    rows = [
-        Row(arch_name(space, arch), measured[f"search {arch}"], measured[f"static {arch}"])
-        for arch in setup.archs
-    ]
+    ms = median_ms(calls, rounds)
+    rows = _arch_times(setup, lambda arch: (ms[f"search {arch}"], ms[f"static {arch}"]))
     static_s = statistics.mean(row.static_ms for row in rows) / 1e3
-    rates = {
-        "search program": search.population / measured["population"] * 1e3,
-        "compile each candidate": 1.0 / (statistics.mean(compile_s) + static_s),
-    }
-    return {
-        "device": device_name(),
-        "space": describe_space(net),
-        "patches": f"{len(patches.lr)} of {search.patch}x{search.patch}",
-        "dtype": jnp.dtype(net.dtype).name,
-        "archs": [row.to_json() for row in rows],
-        "methods": [{"name": k, "candidates_per_second": v} for k, v in rates.items()],
-        "ratio": median_ratio(rows),
-    }
+    return CandidatesResult(
+        device=device_name(),
+        space=describe_space(net),
+        patches=f"{len(patches.lr)} of {search.patch}x{search.patch}",
+        dtype=jnp.dtype(net.dtype).name,
+        archs=rows,
+        methods=(
+            MethodRate("search program", search.population / ms["population"] * 1e3),
+            MethodRate("compile each candidate", 1.0 / (statistics.mean(compile_s) + static_s)),
+        ),
+        ratio=_median_ratio(rows),
+    )

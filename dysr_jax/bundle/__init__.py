@@ -1,18 +1,22 @@
-"""What a search leaves: weights and a manifest. Data only; `runtime` runs it."""
+"""What a search leaves: weights and a manifest. Data only; `dysr_jax.runtime` and `dysr_jax.apps` run it.
+
+`bundle`: the members over their shared weights, and the directory that holds them. `member`: a member and its
+figures. `steps`: what changes between neighbours. `manifest`: the files of a bundle and their digests.
+`pretrained`: the bundles that come with the package.
+"""
 
 from etils import epy
 
 with epy.lazy_api_imports(globals()):  # each is imported when it is first used
     from dysr_jax.bundle.bundle import (
-        LATENCY,
+        LATENCY_FILE,
         Bundle,
-        Member,
         check_bundle,
         load_bundle,
         make_bundle,
-        make_member,
         save_bundle,
     )
-    from dysr_jax.bundle.manifest import MANIFEST
-    from dysr_jax.bundle.pretrained import PLACE, find_bundle
+    from dysr_jax.bundle.manifest import MANIFEST_FILE
+    from dysr_jax.bundle.member import Member, make_member
+    from dysr_jax.bundle.pretrained import PRETRAINED_FOLDER, find_bundle, load_pretrained, pretrained_names
     from dysr_jax.bundle.steps import Step, member_steps

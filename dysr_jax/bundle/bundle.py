@@ -1,18 +1,16 @@
-"""The bundle: what a search leaves. Data only, so loading one runs no code from it.
+"""The bundle: members over shared weights, in memory and as a directory. Loading one runs no code from it.
 
-A directory of `weights.safetensors` (the compacted weights), `latency.json` (the table of the device) and
-`manifest.json` (format version, space, members with their figures, steps between them, device, digests of
-the files and of itself).
+The directory holds `weights.safetensors` (the compacted weights), `latency.json` (the latency table of the
+device) and `manifest.json` (format version, space, members and their figures, steps between them, device,
+digests).
 """
 
 import dataclasses
-import functools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final, overload
+from typing import Any, Final
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from etils import epath
 
 from dysr_jax.atomic import replacing_directory, write_json
@@ -42,21 +40,15 @@ from dysr_jax.model import (
     to_bytes,
 )
 
-if TYPE_CHECKING:
-    from PIL import Image
-
-    from dysr_jax.apps import PictureLike
-    from dysr_jax.runtime import Bank
-
-WEIGHTS: Final = "weights.safetensors"
-LATENCY: Final = "latency.json"
+WEIGHTS_FILE: Final = "weights.safetensors"
+LATENCY_FILE: Final = "latency.json"
 
 
 @dataclasses.dataclass(frozen=True)
 class Bundle:
     """Members, fastest first, over one compacted parameter pytree.
 
-    Two are equal whose fields and weights are; the hash leaves the weights out.
+    Bundles with equal fields and weights are equal; the hash leaves the weights out.
 
     Raises:
         InputError: no members.
@@ -71,7 +63,7 @@ class Bundle:
     frame: tuple[int, int]
     """LR rows and columns that the latencies are for."""
     bicubic_psnr_y: float
-    """Of bicubic upscaling, on the images of the members' PSNR-Y."""
+    """PSNR-Y of bicubic upscaling, in dB, on the images of the members' PSNR-Y."""
 
     def __post_init__(self) -> None:
         if not self.members:
@@ -85,14 +77,19 @@ class Bundle:
         return alike and same_params(self.params, other.params)
 
     @property
+    def archs(self) -> list[Arch]:
+        """The members' archs, fastest first."""
+        return [member.arch for member in self.members]
+
+    @property
     def kept(self) -> Kept:
         """Branches whose weights are in the bundle."""
-        return kept_branches(self.space, [member.arch for member in self.members])
+        return kept_branches(self.space, self.archs)
 
     @property
     def steps(self) -> tuple[Step, ...]:
-        """What changes between neighbouring members, from the fastest to the best; derived from them."""
-        return member_steps(self.space, [member.arch for member in self.members])
+        """What changes between neighbouring members, from the fastest to the best."""
+        return member_steps(self.space, self.archs)
 
     @property
     def net(self) -> Supernet:
@@ -101,7 +98,7 @@ class Bundle:
         return make_supernet(self.space, dtype, self.kept)
 
     def member(self, name: str | None = None) -> Member:
-        """The member of this name, however it is spelled; `fastest` or `best`, which is the default.
+        """The member of this name in any spelling; `fastest` or `best` (the default).
 
         Raises:
             InputError: no member has that name.
@@ -118,10 +115,10 @@ class Bundle:
         raise InputError(f"member {name!r}: the bundle has {names}; fastest and best name its ends")
 
     def arch(self, name: str) -> Arch:
-        """The arch of a member, or the one that a name means in the space, however it is spelled.
+        """The arch of a member, or else the arch of the space that has this name in any spelling.
 
         Raises:
-            InputError: neither has it.
+            InputError: neither a member nor an arch has that name.
         """
         try:
             return self.member(name).arch
@@ -132,55 +129,12 @@ class Bundle:
                 raise error from None
 
     def canonical(self, name: str) -> str:
-        """The one spelling of a name: `arch_name` of the arch that `arch` finds by it.
-
-        Raises:
-            InputError: neither a member nor an arch has it.
-        """
+        """The one spelling of the name of what `arch` finds; raises as it does."""
         return arch_name(self.space, self.arch(name))
-
-    @overload
-    def upscale(self, image: "PictureLike", member: str | None = None) -> "Image.Image": ...
-
-    @overload
-    def upscale(self, image: np.ndarray | jax.Array, member: str | None = None) -> np.ndarray: ...
-
-    def upscale(
-        self, image: "np.ndarray | jax.Array | PictureLike", member: str | None = None
-    ) -> "np.ndarray | Image.Image":
-        """Upscale an image of any size; what is compiled for its shape is kept for the next ones.
-
-        Args:
-            image: a NumPy or JAX array `[H, W]` grey, or `[H, W, C]`, C 1 grey, 2 grey and alpha, 3 RGB,
-                4 RGBA, uint8; an image of Pillow; or the path of an image file.
-            member: a member's name, `fastest` or `best` (the default).
-
-        Returns:
-            Of an array a NumPy array, uint8, as many channels, both sides `s` times as long; of an image of
-            Pillow or a path an image of Pillow.
-
-        Raises:
-            InputError: no such member, an image of another type, an array that is no such image, or a file
-                that cannot be read.
-        """
-        from dysr_jax.apps import upscale_image
-
-        return upscale_image(self._bank, image, member)
-
-    @functools.cached_property
-    def _bank(self) -> "Bank":
-        from dysr_jax.apps import KEPT
-        from dysr_jax.runtime import Bank
-
-        return Bank(self, keep=KEPT)
 
 
 def check_bundle(bundle: Any) -> None:
-    """Refuse what is no bundle.
-
-    Raises:
-        InputError: says what makes one of a path.
-    """
+    """Refuse what is no bundle with an InputError that says how to load one."""
     if not isinstance(bundle, Bundle):
         raise InputError(
             f"bundle {bundle!r}: must be a Bundle, as load_bundle(PATH) and load_pretrained(NAME) return it"
@@ -190,7 +144,7 @@ def check_bundle(bundle: Any) -> None:
 def make_bundle(
     params: Params, members: Sequence[Member], *, net: Supernet, frame: tuple[int, int], bicubic_psnr_y: float
 ) -> Bundle:
-    """Compact the whole supernet's `params` to what the members read, for this device."""
+    """A bundle for this device: the whole supernet's `params` compacted to what the members read."""
     return Bundle(
         space=net.space,
         members=tuple(sorted(members, key=lambda member: member.latency_ms)),
@@ -205,10 +159,10 @@ def make_bundle(
 def save_bundle(
     path: epath.PathLike, bundle: Bundle, latency: dict[str, Any], *, dtype: str = "float32"
 ) -> None:
-    """Write a bundle directory, whole or not at all; an older one there is replaced.
+    """Write a bundle directory, whole or not at all, in place of an older one; it may lie in a bucket.
 
     Args:
-        path: of the directory; it may lie in a bucket (`gs://`).
+        path: of the directory.
         bundle: what to write.
         latency: content of the device's latency table, for `latency.json`.
         dtype: of the stored weights; float16 halves the file.
@@ -217,47 +171,20 @@ def save_bundle(
         InputError: another dtype.
     """
     if dtype not in ("float32", "float16"):
-        raise InputError(f"dtype {dtype!r}: must be float32 or float16")
+        raise InputError(f"dtype must be float32 or float16, got {dtype!r}")
     manifest = {
         "space": dataclasses.asdict(bundle.space),
         "dtype": bundle.dtype,
         "device": bundle.device,
         "frame": list(bundle.frame),
         "bicubic_psnr_y": bundle.bicubic_psnr_y,
-        "members": [dataclasses.asdict(member) for member in bundle.members],
-        "steps": [step.as_json() for step in bundle.steps],
+        "members": [member.to_json() for member in bundle.members],
+        "steps": [step.to_json() for step in bundle.steps],
     }
     with replacing_directory(path) as partial:
-        (partial / WEIGHTS).write_bytes(to_bytes(bundle.params, dtype))
-        write_json(partial / LATENCY, latency)
-        write_manifest(partial, manifest, (WEIGHTS, LATENCY))
-
-
-def _space(fields: dict[str, Any]) -> SearchSpace:
-    body = tuple(tuple(names) for names in fields["body"])
-    return SearchSpace(body, tuple(fields["upsamplers"]), fields["width"], fields["scale"])
-
-
-def _members(space: SearchSpace, fields: list[dict[str, Any]]) -> tuple[Member, ...]:
-    archs = [parse_arch(space, m["name"]) for m in fields]
-    return tuple(
-        Member(**{**m, "arch": arch, "name": arch_name(space, arch)})
-        for m, arch in zip(fields, archs, strict=True)
-    )
-
-
-def _params(content: bytes, space: SearchSpace, members: tuple[Member, ...]) -> Params:
-    """The weights, held against the shapes that the members need."""
-    try:
-        params = from_bytes(content)
-    except InputError as error:
-        raise InputError(f"its weights, {WEIGHTS}: {error}") from None
-    archs = [member.arch for member in members]
-    whole = jax.eval_shape(lambda: init_params(jax.random.key(0), space))
-    needed = jax.eval_shape(lambda p: compact(p, space, archs), whole)
-    if jax.tree.map(jnp.shape, params) != jax.tree.map(lambda leaf: leaf.shape, needed):
-        raise InputError("its weights are not those that its members need")
-    return params
+        (partial / WEIGHTS_FILE).write_bytes(to_bytes(bundle.params, dtype))
+        write_json(partial / LATENCY_FILE, latency)
+        write_manifest(partial, manifest, (WEIGHTS_FILE, LATENCY_FILE))
 
 
 def load_bundle(path: epath.PathLike) -> Bundle:
@@ -269,26 +196,46 @@ def load_bundle(path: epath.PathLike) -> Bundle:
     """
     folder = epath.Path(as_path(path, "bundle"))
     manifest = read_manifest(folder)
-    read_file(folder, manifest, LATENCY)
-    weights = read_file(folder, manifest, WEIGHTS)
+    read_file(folder, manifest, LATENCY_FILE)
+    weights = read_file(folder, manifest, WEIGHTS_FILE)
     try:
         return _assemble(manifest, weights)
     except InputError as error:
         raise InputError(f"bundle {str(folder)!r}: {error}") from None
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         reason = f"{type(error).__name__}: {error}"
-        raise InputError(f"bundle {str(folder)!r} is not made as a bundle is ({reason})") from None
+        raise InputError(
+            f"bundle {str(folder)!r} does not have the structure of a bundle ({reason})"
+        ) from None
 
 
 def _assemble(manifest: dict[str, Any], weights: bytes) -> Bundle:
-    space = _space(manifest["space"])
-    members = _members(space, manifest["members"])
+    fields = manifest["space"]
+    body = tuple(tuple(names) for names in fields["body"])
+    space = SearchSpace(body, tuple(fields["upsamplers"]), fields["width"], fields["scale"])
+    members = []
+    for member in map(Member.from_json, manifest["members"]):
+        arch = parse_arch(space, member.name)  # branches may be registered in another order here
+        members.append(dataclasses.replace(member, arch=arch, name=arch_name(space, arch)))
     return Bundle(
         space=space,
-        members=members,
-        params=_params(weights, space, members),
+        members=tuple(members),
+        params=_load_params(weights, space, [member.arch for member in members]),
         dtype=compute_dtype(manifest["dtype"]),
         device=manifest["device"],
         frame=tuple(manifest["frame"]),
         bicubic_psnr_y=manifest["bicubic_psnr_y"],
     )
+
+
+def _load_params(content: bytes, space: SearchSpace, archs: list[Arch]) -> Params:
+    """The weights, checked against the shapes that the archs need."""
+    try:
+        params = from_bytes(content)
+    except InputError as error:
+        raise InputError(f"its weights, {WEIGHTS_FILE}: {error}") from None
+    whole = jax.eval_shape(lambda: init_params(jax.random.key(0), space))
+    needed = jax.eval_shape(lambda p: compact(p, space, archs), whole)
+    if jax.tree.map(jnp.shape, params) != jax.tree.map(lambda leaf: leaf.shape, needed):
+        raise InputError("its weights are not those that its members need")
+    return params

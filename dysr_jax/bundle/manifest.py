@@ -1,7 +1,4 @@
-"""A bundle's manifest, and its files: read only where their digests hold.
-
-Folders are `etils.epath` paths, so that they may lie in a bucket (`gs://`).
-"""
+"""The files of a bundle, read only where the manifest's digests hold. Folders may lie in a bucket."""
 
 import hashlib
 import json
@@ -14,7 +11,7 @@ from dysr_jax.atomic import write_json
 from dysr_jax.errors import InputError
 
 FORMAT_VERSION: Final = 1
-MANIFEST: Final = "manifest.json"
+MANIFEST_FILE: Final = "manifest.json"
 
 
 def _digest(content: bytes) -> str:
@@ -27,10 +24,10 @@ def _manifest_digest(manifest: dict[str, Any]) -> str:
 
 
 def write_manifest(folder: epath.Path, fields: dict[str, Any], files: Iterable[str]) -> None:
-    """Write `fields`, the format version and the digests of `files`, which are there, and of itself."""
+    """Write `fields`, the format version, and the digests of `files`, which exist, and of the manifest."""
     digests = {name: _digest((folder / name).read_bytes()) for name in files}
     manifest = {"format_version": FORMAT_VERSION, **fields, "files": digests}
-    write_json(folder / MANIFEST, {**manifest, "digest": _manifest_digest(manifest)})
+    write_json(folder / MANIFEST_FILE, {**manifest, "digest": _manifest_digest(manifest)})
 
 
 def read_manifest(folder: epath.Path) -> dict[str, Any]:
@@ -40,28 +37,28 @@ def read_manifest(folder: epath.Path) -> dict[str, Any]:
         InputError: no folder, or a manifest that is missing, damaged, altered or of another version.
     """
     if not folder.is_dir():
-        raise InputError(f"bundle {str(folder)!r} does not exist (a run's is RUN/bundle)")
+        raise InputError(f"bundle {str(folder)!r} does not exist (a run's bundle is RUN/bundle)")
     try:
-        manifest = json.loads((folder / MANIFEST).read_text())
+        manifest = json.loads((folder / MANIFEST_FILE).read_text())
         version = manifest["format_version"]
     except OSError:
-        raise InputError(f"bundle {str(folder)!r}: {MANIFEST} is missing") from None
+        raise InputError(f"bundle {str(folder)!r}: {MANIFEST_FILE} is missing") from None
     except (ValueError, KeyError, TypeError):
-        raise InputError(f"bundle {str(folder)!r}: {MANIFEST} is damaged") from None
+        raise InputError(f"bundle {str(folder)!r}: {MANIFEST_FILE} is damaged") from None
     if version != FORMAT_VERSION:
         raise InputError(
             f"bundle {str(folder)!r} has format {version}; this version of dysr_jax reads {FORMAT_VERSION}"
         )
     if manifest.get("digest") != _manifest_digest(manifest):
-        raise InputError(f"bundle {str(folder)!r}: {MANIFEST} was altered (digest)")
+        raise InputError(f"bundle {str(folder)!r}: {MANIFEST_FILE} was altered (digest)")
     return manifest
 
 
 def read_file(folder: epath.Path, manifest: dict[str, Any], name: str) -> bytes:
-    """A file of a bundle.
+    """The content of a file of a bundle.
 
     Raises:
-        InputError: it is missing, or not what the manifest's digest says.
+        InputError: the file is missing, or its digest is not the manifest's.
     """
     try:
         content = (folder / name).read_bytes()
@@ -69,7 +66,7 @@ def read_file(folder: epath.Path, manifest: dict[str, Any], name: str) -> bytes:
         raise InputError(f"bundle {str(folder)!r}: {name} is missing") from None
     digests = manifest.get("files")
     if not isinstance(digests, dict) or name not in digests:
-        raise InputError(f"bundle {str(folder)!r}: {MANIFEST} has no digest of {name} in its files")
+        raise InputError(f"bundle {str(folder)!r}: {MANIFEST_FILE} has no digest of {name} in its files")
     if _digest(content) != digests[name]:
         raise InputError(f"bundle {str(folder)!r}: {name} is truncated or altered (digest)")
     return content

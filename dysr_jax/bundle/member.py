@@ -1,15 +1,21 @@
-"""The members of a bundle, with what was measured of them."""
+"""A member of a bundle, with its figures."""
 
 import dataclasses
 import math
+from typing import Any
 
 from dysr_jax.errors import InputError
+from dysr_jax.fields import from_dict
 from dysr_jax.model import Arch, SearchSpace, arch_name, mult_adds, parameters, validate
+
+_JSON_KEYS = {"parameters": "params", "mult_adds": "macs"}
+"""Keys of `manifest.json` and `pareto.json` that are not the attribute's name."""
+_ATTRIBUTES = {key: name for name, key in _JSON_KEYS.items()}
 
 
 @dataclasses.dataclass(frozen=True)
 class Member:
-    """A sub-graph of the front, with the figures that were measured of it.
+    """A sub-graph of the front, with what was measured of it.
 
     Raises:
         InputError: no name, or a latency that no frame has.
@@ -20,22 +26,40 @@ class Member:
     psnr_y: float
     """dB, mean over the whole validation images."""
     latency_ms: float
-    """A frame of the size in the manifest, on the device in the manifest; the output stays there. On an
+    """Milliseconds per frame of the manifest's size on the manifest's device, where the output stays. On an
     accelerator frames are in flight one behind the other, so this is throughput."""
     fps: float
     """1000 / latency_ms."""
-    params: int
-    macs: int
-    """Multiply-adds for a 1280x720 output."""
+    parameters: int
+    """Weights that the member reads."""
+    mult_adds: int
+    """Multiply-adds per 1280x720 output."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
             raise InputError(f"member {self.name!r}: must have a name")
         if not 0.0 < self.latency_ms < math.inf:
             raise InputError(
-                f"member {self.name!r}: latency_ms {self.latency_ms!r}: must be finite and above 0"
+                f"member {self.name!r}: latency_ms must be finite and above 0, got {self.latency_ms!r}"
             )
         object.__setattr__(self, "arch", tuple(self.arch))
+
+    def to_json(self) -> dict[str, Any]:
+        """The member as `manifest.json` and `pareto.json` hold it."""
+        fields = {_JSON_KEYS.get(name, name): value for name, value in vars(self).items()}
+        return {**fields, "arch": list(self.arch)}
+
+    @classmethod
+    def from_json(cls, fields: Any) -> "Member":
+        """The member of `to_json`; the indices of its arch are those of the space that it was written for.
+
+        Raises:
+            InputError: an unknown key or a value of another type.
+            TypeError: a key is missing.
+        """
+        if isinstance(fields, dict):
+            fields = {_ATTRIBUTES.get(key, key): value for key, value in fields.items()}
+        return from_dict(cls, fields, "member")
 
 
 def make_member(space: SearchSpace, arch: Arch, psnr_y: float, latency_ms: float) -> Member:
@@ -46,13 +70,13 @@ def make_member(space: SearchSpace, arch: Arch, psnr_y: float, latency_ms: float
     """
     arch = validate(space, arch)
     if not latency_ms > 0.0:
-        raise InputError(f"latency_ms {latency_ms!r}: must be above 0")
+        raise InputError(f"latency_ms must be above 0, got {latency_ms!r}")
     return Member(
         name=arch_name(space, arch),
         arch=arch,
         psnr_y=psnr_y,
         latency_ms=latency_ms,
         fps=1e3 / latency_ms,
-        params=parameters(space, arch),
-        macs=mult_adds(space, arch),
+        parameters=parameters(space, arch),
+        mult_adds=mult_adds(space, arch),
     )

@@ -25,9 +25,9 @@ class SlotChange:
     name: str
     """Its key in the parameter pytree: `slot03`, `upsampler`."""
     old: str
-    """Branch of the step's source, by registered name."""
+    """Registered name of the source's branch."""
     new: str
-    """Branch of the step's target."""
+    """Registered name of the target's branch."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,14 +41,14 @@ class Step:
     slots: tuple[SlotChange, ...]
     """The slots whose branch changes, in order."""
     shared_bytes: int
-    """Of the weights that both members read."""
+    """Bytes of the weights that both members read."""
     unshared_bytes: int
-    """Of the weights that only one of the two reads, both directions counted."""
+    """Bytes of the weights that only one of the two reads, both directions counted."""
     cost: float
-    """In [0, 1], as the selection counts it (`dysr_jax.model.sharing.step_costs`)."""
+    """In [0, 1], as `dysr_jax.model.step_costs` and the selection count it."""
 
-    def as_json(self) -> dict[str, Any]:
-        """As `manifest.json` and `pareto.json` have it: `from` and `to` name source and target."""
+    def to_json(self) -> dict[str, Any]:
+        """The step as `manifest.json` and `pareto.json` hold it."""
         return {
             "from": self.source,
             "to": self.target,
@@ -62,7 +62,7 @@ class Step:
         }
 
 
-def _changes(space: SearchSpace, source: Arch, target: Arch) -> tuple[SlotChange, ...]:
+def _slot_changes(space: SearchSpace, source: Arch, target: Arch) -> tuple[SlotChange, ...]:
     return tuple(
         SlotChange(slot, slot_name(space, slot), space.slots[slot][old], space.slots[slot][new])
         for slot, (old, new) in enumerate(zip(source, target, strict=True))
@@ -82,7 +82,7 @@ def member_steps(space: SearchSpace, archs: Sequence[Arch]) -> tuple[Step, ...]:
         Step(
             source=arch_name(space, archs[i]),
             target=arch_name(space, archs[j]),
-            slots=_changes(space, archs[i], archs[j]),
+            slots=_slot_changes(space, archs[i], archs[j]),
             shared_bytes=int(shared[i, j]),
             unshared_bytes=int(unshared[i, j]),
             cost=float(costs[i, j]),

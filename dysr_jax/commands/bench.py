@@ -1,4 +1,4 @@
-"""Benches of training and search."""
+"""`dysr bench`: one command per bench, which prints a table and writes its figures with --json."""
 
 import dataclasses
 import pathlib
@@ -6,24 +6,38 @@ from typing import Annotated
 
 import tyro
 
-from dysr_jax.bench import bench_candidates, bench_data, bench_front, bench_scaling, bench_search, bench_step
-from dysr_jax.commands.common import JsonPath, check_output, report
-from dysr_jax.config import RunConfig
-from dysr_jax.report import bench_table
-from dysr_jax.report.plots import save_figure, truth_figure, truth_text
+from dysr_jax.bench import (
+    OUTPUTS,
+    SteadyOptions,
+    bench_candidates,
+    bench_data,
+    bench_fps,
+    bench_front,
+    bench_scaling,
+    bench_search,
+    bench_steady,
+    bench_step,
+)
+from dysr_jax.bench.switch import STRATEGIES, bench_switch
+from dysr_jax.bundle import find_bundle
+from dysr_jax.commands.common import (
+    BundleOptions,
+    ConfigOptions,
+    JsonOption,
+    check_output,
+    make_folder,
+    report,
+)
+from dysr_jax.report import bench_table, front_summary, steady_table, switch_tables, write_timelines
+from dysr_jax.report.plots import save_figure, truth_figure
 
 
 @dataclasses.dataclass(frozen=True)
-class BenchStep:
+class BenchStep(ConfigOptions, JsonOption):
     """Time a training step of the search program against the static program of the same archs."""
 
-    config: str = "quickstart"
-    """Preset, or a .json file as a run writes it."""
-    json_path: JsonPath = None
-    """Write the figures to this file too."""
     rounds: int = 15
-    """Timed rounds; medians count."""
-    run: Annotated[RunConfig, tyro.conf.arg(name="")] = RunConfig()
+    """Timed rounds; their median counts."""
 
     def __call__(self) -> None:
         """Run it."""
@@ -32,18 +46,13 @@ class BenchStep:
 
 
 @dataclasses.dataclass(frozen=True)
-class BenchCandidates:
+class BenchCandidates(ConfigOptions, JsonOption):
     """Time the evaluation of candidates: the search program against compiling each one."""
 
-    config: str = "quickstart"
-    """Preset, or a .json file as a run writes it."""
-    json_path: JsonPath = None
-    """Write the figures to this file too."""
     rounds: int = 15
-    """Timed rounds; medians count."""
+    """Timed rounds; their median counts."""
     compiled: int = 4
-    """Candidates that are compiled as static programs."""
-    run: Annotated[RunConfig, tyro.conf.arg(name="")] = RunConfig()
+    """Candidates to compile as static programs."""
 
     def __call__(self) -> None:
         """Run it."""
@@ -53,22 +62,17 @@ class BenchCandidates:
 
 
 @dataclasses.dataclass(frozen=True)
-class BenchSearch:
-    """Candidates a second: the search program, compiling each one, and eager PyTorch where it is there."""
+class BenchSearch(ConfigOptions, JsonOption):
+    """Candidates per second: the search program against compiling each one."""
 
-    config: str = "quickstart"
-    """Preset, or a .json file as a run writes it."""
-    json_path: JsonPath = None
-    """Write the figures to this file too."""
     populations: tuple[int, ...] = (64, 256, 1024)
-    """Candidates in a call of the search program."""
+    """Candidates per call of the search program."""
     patch_counts: tuple[int, ...] = ()
-    """Validation patches; without any, a quarter of the config's and all of it."""
+    """Validation patches; default: a quarter of the config's, and all of them."""
     compiled: int = 4
-    """Candidates that are compiled as static programs."""
+    """Candidates to compile as static programs."""
     rounds: int = 5
-    """Timed rounds; medians count."""
-    run: Annotated[RunConfig, tyro.conf.arg(name="")] = RunConfig()
+    """Timed rounds; their median counts."""
 
     def __call__(self) -> None:
         """Run it."""
@@ -84,18 +88,13 @@ class BenchSearch:
 
 
 @dataclasses.dataclass(frozen=True)
-class BenchScaling:
-    """Training steps and candidates a second on 1, 2, 4, ... and all devices of this machine."""
+class BenchScaling(ConfigOptions, JsonOption):
+    """Training steps and candidates per second on 1, 2, 4, ... and all devices of this machine."""
 
-    config: str = "quickstart"
-    """Preset, or a .json file as a run writes it."""
-    json_path: JsonPath = None
-    """Write the figures to this file too."""
     steps: int = 20
-    """Training steps in a dispatch."""
+    """Training steps per dispatch."""
     rounds: int = 5
-    """Timed rounds; medians count."""
-    run: Annotated[RunConfig, tyro.conf.arg(name="")] = RunConfig()
+    """Timed rounds; their median counts."""
 
     def __call__(self) -> None:
         """Run it."""
@@ -105,22 +104,17 @@ class BenchScaling:
 
 
 @dataclasses.dataclass(frozen=True)
-class BenchData:
-    """Patches a second of the pool and of Grain, beside what a training step consumes."""
+class BenchData(ConfigOptions, JsonOption):
+    """Patches per second of the pool and of Grain, beside what a training step consumes."""
 
-    config: str = "quickstart"
-    """Preset, or a .json file as a run writes it."""
-    json_path: JsonPath = None
-    """Write the figures to this file too."""
     workers: tuple[int, ...] = (0, 2)
     """Numbers of Grain's worker processes; 0 decodes in threads."""
     steps: int = 5
-    """Training steps in a dispatch."""
+    """Training steps per dispatch."""
     rounds: int = 5
-    """Timed rounds on the device; medians count."""
+    """Timed rounds on the device; their median counts."""
     seconds: float = 2.0
-    """Time, at least, that Grain is measured alone, and again while it feeds training."""
-    run: Annotated[RunConfig, tyro.conf.arg(name="")] = RunConfig()
+    """Seconds, at least, that Grain is measured alone, and again while it feeds training."""
 
     def __call__(self) -> None:
         """Run it."""
@@ -132,13 +126,11 @@ class BenchData:
 
 
 @dataclasses.dataclass(frozen=True)
-class BenchFront:
+class BenchFront(JsonOption):
     """How near a search came to the true front of its space, all of which is evaluated."""
 
     run: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="RUN")]
-    """Directory of a finished search, or gs://BUCKET/RUN; of 50,000 archs at most."""
-    json_path: JsonPath = None
-    """Write the figures to this file too."""
+    """Directory of a finished search, or gs://BUCKET/RUN; its space must have at most 50,000 archs."""
     figure: pathlib.Path | None = None
     """Draw both fronts to this PNG file."""
 
@@ -147,6 +139,93 @@ class BenchFront:
         check_output(self.json_path)
         check_output(self.figure, "figure")
         found = bench_front(self.run)
-        report(found.to_json(), truth_text, self.json_path)
+        report(found, front_summary, self.json_path)
         if self.figure is not None:
             save_figure(truth_figure(found), self.figure)
+
+
+@dataclasses.dataclass(frozen=True)
+class BenchFps(BundleOptions, JsonOption):
+    """Frames per second by output size: on the device, and from host to host."""
+
+    members: tuple[str, ...] = ()
+    """Members' names, fastest or best; default: all."""
+    outputs: tuple[int, ...] = OUTPUTS
+    """Rows of the 16:9 output frames."""
+    rounds: int = 5
+    """Timed rounds; their median counts."""
+    seconds: float = 2.0
+    """Seconds per measurement, at most; a frame that has begun is finished."""
+    limit_s: float | None = None
+    """Leave out sizes whose frames would take longer, judging by the size before."""
+    dtype: str = "auto"
+    """Compute dtype; auto is bfloat16 on accelerators and float32 on a CPU."""
+
+    def __call__(self) -> None:
+        """Run it."""
+        check_output(self.json_path)
+        result = bench_fps(
+            find_bundle(self.bundle, self.scale),
+            members=self.members,
+            outputs=self.outputs,
+            rounds=self.rounds,
+            seconds=self.seconds,
+            limit_s=self.limit_s,
+            dtype=self.dtype,
+        )
+        report(result, bench_table, self.json_path)
+
+
+@dataclasses.dataclass(frozen=True)
+class BenchSwitch(BundleOptions, JsonOption):
+    """What a switch between members costs: shared executables beside chained ones and four rivals."""
+
+    frame: tuple[int, int] | None = None
+    """LR rows and columns; default: the bundle's."""
+    members: tuple[str, ...] = ()
+    """Members' names; default: all. Those too slow for --fps at rest are left out."""
+    strategies: tuple[str, ...] = tuple(STRATEGIES)
+    """Strategies to compare."""
+    switches: int = 200
+    """Switches per strategy."""
+    steady: int = 4
+    """Frames after the first one, before the next switch."""
+    fps: float = 30.0
+    """Frames due per second."""
+
+    def __call__(self) -> None:
+        """Run it."""
+        check_output(self.json_path)
+        result = bench_switch(
+            self.bundle,
+            scale=self.scale,
+            frame=self.frame,
+            members=self.members,
+            strategies=self.strategies,
+            switches=self.switches,
+            steady=self.steady,
+            fps=self.fps,
+            progress=True,
+        )
+        report(result, switch_tables, self.json_path)
+
+
+@dataclasses.dataclass(frozen=True)
+class BenchSteady(JsonOption):
+    """Whether a stream holds its rate while other programs come and go: adapting, fixed, and reloading."""
+
+    bundle: str | None = None
+    """Bundle directory, such as RUN/bundle; default: dysr_jax's own weights."""
+    stream: Annotated[SteadyOptions, tyro.conf.arg(name="")] = SteadyOptions()
+    figures: pathlib.Path | None = None
+    """Draw a timeline of each stream into this folder."""
+
+    def __call__(self) -> None:
+        """Run it."""
+        check_output(self.json_path)
+        if self.figures is not None:
+            make_folder(self.figures, "figures")
+        result = bench_steady(self.bundle, self.stream)
+        report(result, steady_table, self.json_path)
+        if self.figures is not None:
+            write_timelines(self.figures, result)

@@ -12,15 +12,13 @@ from dysr_jax.atomic import write_json
 from dysr_jax.config import RunConfig
 from dysr_jax.errors import InputError
 
-JsonPath = Annotated[pathlib.Path | None, tyro.conf.arg(name="json")]
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ConfigOptions:
     """Options of a command that works on the config of a run."""
 
     config: str = "quickstart"
-    """Preset, or a .json file as a run writes it; the options below change it."""
+    """Preset (quickstart, base, full) or a .json file as a run writes it; other options change it."""
     run: Annotated[RunConfig, tyro.conf.arg(name="")] = RunConfig()
 
 
@@ -32,6 +30,14 @@ class BundleOptions:
     """Bundle directory, such as RUN/bundle or gs://BUCKET/RUN/bundle; default: dysr_jax's own weights."""
     scale: int | None = None
     """Side of the output over side of the input; default: the bundle's, or 4."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class JsonOption:
+    """The option of a command that prints figures."""
+
+    json_path: Annotated[pathlib.Path | None, tyro.conf.arg(name="json")] = None
+    """Write the figures to this file too."""
 
 
 class Result(Protocol):

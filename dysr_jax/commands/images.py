@@ -12,8 +12,8 @@ import tyro
 
 from dysr_jax.apps import Written, evaluate_set, upscale_files
 from dysr_jax.atomic import write_json
-from dysr_jax.bundle import MANIFEST, find_bundle
-from dysr_jax.commands.common import BundleOptions, JsonPath, check_output
+from dysr_jax.bundle import MANIFEST_FILE, find_bundle
+from dysr_jax.commands.common import BundleOptions, JsonOption, check_output
 from dysr_jax.data import Failed, find_sets, is_there
 from dysr_jax.data.images import MAX_PIXELS
 from dysr_jax.errors import InputError
@@ -62,7 +62,7 @@ class Upscale(BundleOptions):
 
 
 @dataclasses.dataclass(frozen=True)
-class Eval(BundleOptions):
+class Eval(BundleOptions, JsonOption):
     """PSNR-Y and SSIM-Y of every member, and of bicubic, on folders of images."""
 
     folders: Annotated[
@@ -74,8 +74,6 @@ class Eval(BundleOptions):
     """Members' names, fastest or best; without any, all."""
     lr: pathlib.Path | None = None
     """LR images of the one FOLDER; without them, and none beside HR, MATLAB's bicubic makes them."""
-    json_path: JsonPath = None
-    """Write the scores to this file too."""
 
     def __call__(self) -> None:
         """Run it."""
@@ -102,9 +100,9 @@ class Eval(BundleOptions):
 
 
 def _check_input(path: pathlib.Path) -> None:
-    """A bundle in the place of images is what used to be named there."""
-    if is_there(path / MANIFEST):
-        raise InputError(f"{str(path)!r} is a bundle; allowed are images (--bundle names a bundle)")
+    """Refuse a bundle in the place of images."""
+    if is_there(path / MANIFEST_FILE):
+        raise InputError(f"{str(path)!r} is a bundle; must be images (--bundle names a bundle)")
 
 
 def _quiet_pillow() -> None:

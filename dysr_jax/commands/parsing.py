@@ -13,15 +13,7 @@ from typing import Any, Final
 
 import tyro
 
-from dysr_jax.commands.bench import (
-    BenchCandidates,
-    BenchData,
-    BenchFront,
-    BenchScaling,
-    BenchSearch,
-    BenchStep,
-)
-from dysr_jax.commands.bench_runtime import BenchFps, BenchSteady, BenchSwitch
+from dysr_jax.commands import bench
 from dysr_jax.commands.data import DataList, DataPrepare
 from dysr_jax.commands.images import Eval, Upscale
 from dysr_jax.commands.report import Report
@@ -37,15 +29,15 @@ COMMANDS: Final[dict[str, Any]] = {
     "stream": Stream,
     "eval": Eval,
     "report": Report,
-    "bench step": BenchStep,
-    "bench candidates": BenchCandidates,
-    "bench search": BenchSearch,
-    "bench scaling": BenchScaling,
-    "bench data": BenchData,
-    "bench front": BenchFront,
-    "bench fps": BenchFps,
-    "bench switch": BenchSwitch,
-    "bench steady": BenchSteady,
+    "bench step": bench.BenchStep,
+    "bench candidates": bench.BenchCandidates,
+    "bench search": bench.BenchSearch,
+    "bench scaling": bench.BenchScaling,
+    "bench data": bench.BenchData,
+    "bench front": bench.BenchFront,
+    "bench fps": bench.BenchFps,
+    "bench switch": bench.BenchSwitch,
+    "bench steady": bench.BenchSteady,
     "profile": Profile,
     "data prepare": DataPrepare,
     "data list": DataList,
@@ -67,9 +59,9 @@ def usage() -> str:
             "",
             *lines,
             "",
-            f"`dysr COMMAND {REGISTER} MODULE` imports a module of yours first (may be repeated): its branches,",
-            "data sets, layer backends and policies can then be named. `dysr COMMAND --help` lists the options",
-            "of a command; `dysr --version` prints the version.",
+            f"`dysr COMMAND {REGISTER} MODULE` imports a module of yours first (may be repeated): its",
+            "branches, data sets, layer backends and policies can then be named. `dysr COMMAND --help`",
+            "lists the options of a command; `dysr --version` prints the version.",
         ]
     )
 

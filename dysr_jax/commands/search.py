@@ -2,14 +2,10 @@
 
 import dataclasses
 import pathlib
-from typing import Annotated
-
-import tyro
 
 from dysr_jax.atomic import exclusive
 from dysr_jax.bench import profile
-from dysr_jax.commands.common import check_output
-from dysr_jax.config import RunConfig
+from dysr_jax.commands.common import ConfigOptions, check_output
 from dysr_jax.distributed import OPTIONS, job
 from dysr_jax.errors import InputError
 from dysr_jax.report import profile_table
@@ -19,7 +15,7 @@ from dysr_jax.search import save_table
 
 
 @dataclasses.dataclass(frozen=True)
-class Search:
+class Search(ConfigOptions):
     """Train a supernet, search it on this device, and leave a bundle whose executables switch.
 
     The same command goes on with a run that was interrupted.
@@ -27,8 +23,6 @@ class Search:
 
     out: str
     """Directory of the run, or gs://BUCKET/RUN."""
-    config: str = "quickstart"
-    """Preset (quickstart, base, full) or a .json file as a run writes it; the options below change it."""
     distributed: bool = False
     """This is one process of a job of several, which share the work; the same command starts each."""
     coordinator: str | None = None
@@ -37,7 +31,6 @@ class Search:
     """Processes of the job."""
     process_id: int | None = None
     """Number of this process, from 0."""
-    run: Annotated[RunConfig, tyro.conf.arg(name="")] = RunConfig()
 
     def __call__(self) -> None:
         """Run it."""
@@ -52,7 +45,7 @@ class Search:
 
 
 @dataclasses.dataclass(frozen=True)
-class Profile:
+class Profile(ConfigOptions):
     """Measure this device's latency table, and how well it predicts archs that it has not seen.
 
     Writes the table (for `dysr search --search.latency FILE`) and, beside it, a figure.
@@ -60,11 +53,8 @@ class Profile:
 
     out: pathlib.Path
     """The table's file, .json; the figure gets the same name with .png."""
-    config: str = "quickstart"
-    """Preset, or a .json file as a run writes it."""
     archs: int = 32
     """Random archs that the table is fitted to and checked with, each by a fit to the others."""
-    run: Annotated[RunConfig, tyro.conf.arg(name="")] = RunConfig()
 
     def __call__(self) -> None:
         """Run it."""

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from dysr_jax.atomic import write_json
 from dysr_jax.bundle import find_bundle
-from dysr_jax.commands.common import BundleOptions, JsonPath, check_output
+from dysr_jax.commands.common import BundleOptions, JsonOption, check_output
 from dysr_jax.errors import InputError
 from dysr_jax.report import stream_summary
 from dysr_jax.runtime import FrameRecord
@@ -21,7 +21,7 @@ from dysr_jax.runtime.policy import load_policy
 
 
 @dataclasses.dataclass(frozen=True)
-class Stream(BundleOptions):
+class Stream(BundleOptions, JsonOption):
     """Upscale a video at a frame rate that is held by switching between members."""
 
     source: Annotated[tyro.conf.Positional[str], tyro.conf.arg(name="in", metavar="IN")]
@@ -42,8 +42,6 @@ class Stream(BundleOptions):
     """Megabytes that weights, executables and workspace may take on the device."""
     overwrite: bool = False
     """Replace an output that is there."""
-    json_path: JsonPath = None
-    """Write the summary and every frame to this file."""
     figure: pathlib.Path | None = None
     """Draw frame times and members over time to this PNG file."""
 
@@ -66,7 +64,7 @@ class Stream(BundleOptions):
         bundle = find_bundle(self.bundle, self.scale)
         with LiveLine({member.name: member.psnr_y for member in bundle.members}) as live:
             trace = stream_video(
-                bundle, self.source, self.target, options, policy=policy, watch=live, say=live.say
+                bundle, self.source, self.target, options, policy=policy, watch=live, log=live.say
             )
         print(stream_summary(trace), file=sys.stderr if self.target == "-" else sys.stdout)
         if self.json_path:

@@ -1,143 +1,155 @@
-"""The switch experiment as tables: times, then bytes and seconds to be ready.
+"""What benchmarks found, as tables for the terminal and as timelines."""
 
-The steady-rate experiment as a table and as timelines.
-"""
-
-from collections.abc import Mapping, Sequence
+import dataclasses
+from collections.abc import Sequence
 from typing import Any, Final
 
 from etils import epath
 
+from dysr_jax.bench import BenchResult, FrontResult, Profile, SteadyResult
+from dysr_jax.bench.switch import StrategyResult, SwitchResult
 from dysr_jax.report.plots import timeline_figure
 from dysr_jax.report.tables import format_number, format_table
-from dysr_jax.runtime import trace_from_json
-
-_TIMES: Final = (
-    *("strategy", "steady p50", "p99", "first p50", "p99", "/ own steady p99", "within it"),
-    *("switch, host us", "missed", "after a switch", "compiled"),
-)
-_BYTES: Final = (
-    *("strategy", "weights", "executables", "workspace", "sum", "peak", "host RSS", "before"),
-    *("ready s", "warm s", "levels off"),
-)
 
 
-def switch_tables(result: Mapping[str, Any]) -> str:
-    """What `bench_switch` found."""
-    rows = [row for row in result["strategies"] if "failed" not in row]
-    parts = [_head(result), *_left_out(result)]
-    if rows:
-        parts += [
-            "\nms a frame, host to host; first: the frame after a switch, with the switch",
-            format_table(_TIMES, [_times(row) for row in rows]),
-            "\nMB (1,000,000 bytes) on the device by XLA's analysis; peak: by its allocator, where it tells",
-            format_table(_BYTES, [_bytes(row) for row in rows]),
-        ]
-    for row in result["strategies"]:
-        if "failed" in row:
-            parts.append(f"{row['name']}: failed, {row['failed']}")
+def bench_table(result: BenchResult) -> str:
+    """A benchmark's result: its lists of rows as tables, everything else a line each."""
+    parts = []
+    for name, value in result.to_json().items():
+        if not isinstance(value, (list, tuple)):
+            parts.append(f"{name}: {_cell(value)}")
+        elif value:
+            parts.append(format_table(list(value[0]), [list(map(_cell, row.values())) for row in value]))
     return "\n".join(parts)
 
 
-def _head(result: Mapping[str, Any]) -> str:
-    rows, columns = result["frame"]
-    scale = result["scale"]
-    members = ", ".join(f"{m['name']} ({m['rest_ms']:.1f})" for m in result["members"])
+def _cell(value: Any) -> str:
+    return format_number(value) if isinstance(value, float) else str(value)
+
+
+def profile_table(found: Profile) -> str:
+    """A latency table's terms, and how well it predicts."""
+    table, fidelity = found.table, found.fidelity
+    terms = {"(every frame)": table.intercept_ms, **table.body_ms, **table.upsampler_ms}
+    rows = [[name, f"{ms:.4f}"] for name, ms in terms.items()]
     return (
-        f"{result['device']}, {result['dtype']}; {columns}x{rows} -> {columns * scale}x{rows * scale} "
-        f"at {result['fps']:g} fps\nmembers (ms at rest): {members}"
+        f"{format_table(['branch', 'ms per frame'], rows)}\n"
+        f"fitted to {len(table.measured_ms)} executables; {len(fidelity.archs)} of them, each predicted "
+        f"from the others: Kendall's tau {fidelity.kendall_tau:.3f}, mean error "
+        f"{100 * fidelity.mean_error:.1f} %"
     )
 
 
-def _left_out(result: Mapping[str, Any]) -> list[str]:
-    names = [f"{m['name']} ({m['rest_ms']:.1f})" for m in result["left_out"]]
-    return [f"left out, slower than a period: {', '.join(names)}"] if names else []
-
-
-def _times(row: Mapping[str, Any]) -> Sequence[str]:
-    frames = row["switches"] + row["steady_frames"]
-    return [
-        row["name"],
-        *(f"{row[f'{kind}_ms_p{q}']:.2f}" for kind in ("steady", "switch") for q in (50, 99)),
-        f"{row['switch_over_steady_p99']:.2f}",
-        f"{100 * row['within_steady_p99']:.1f} %",
-        format_number(row["host_us"]),
-        f"{row['missed_frames']} in {frames}",
-        str(row["missed_after_switch"]),
-        str(row["compilations"]),
+def front_summary(found: FrontResult) -> str:
+    """How near the search came to the true front, in a few lines."""
+    result = found.to_json()
+    true, seen = ({row["name"] for row in result[f"{name}_front"]} for name in ("true", "found"))
+    lines = [
+        f"{result['device']}: all {result['space_size']:,} archs in {result['seconds']:.1f} s, "
+        f"{result['candidates_per_second']:.0f} per second",
+        f"the search evaluated {result['evaluated']:,} of {result['allowed']:,} allowed ones and has "
+        f"{100 * result['hypervolume_share']:.2f} % of the true front's hypervolume",
+        f"{len(true - seen)} of the {len(true)} archs of the true front are not on the one found",
     ]
+    if result["evaluations_to_99"]:
+        lines.append(f"99 % were reached after {result['evaluations_to_99']:,} evaluations")
+    return "\n".join(lines)
 
 
-def _bytes(row: Mapping[str, Any]) -> Sequence[str]:
-    kinds = ("weight", "executable", "workspace", "device", "peak", "rss", "rss_before")
-    sizes, warm = [row[f"{kind}_bytes"] for kind in kinds], row["ready_warm_s"]
-    return [
-        row["name"],
-        *("" if size is None else format_number(size / 1e6) for size in sizes),
-        f"{row['ready_s']:.2f}",
-        "" if warm is None else f"{warm:.2f}",
-        str(row["levels_off"]),
+TIMES: Final = (
+    *("strategy", "steady p50", "p99", "first p50", "p99", "/ own steady p99", "within it"),
+    *("switch, host us", "missed", "after a switch", "compiled"),
+)
+BYTES: Final = (
+    *("strategy", "weights", "executables", "workspace", "sum", "peak", "host RSS", "before"),
+    *("ready s", "warm s", "max diff"),
+)
+
+
+def switch_tables(found: SwitchResult) -> str:
+    """The switch experiment: times, then bytes and seconds to be ready."""
+    (rows, columns), scale, finished = found.frame, found.scale, found.finished.values()
+    parts = [
+        f"{found.device}, {found.dtype}; {columns}x{rows} -> {columns * scale}x{rows * scale} "
+        f"at {found.fps:g} fps",
+        f"members (ms at rest): {_at_rest(found.members)}",
     ]
-
-
-def gain(result: Mapping[str, Any]) -> float:
-    """Of the distance from the smallest to the largest member's PSNR-Y, the share that adapting gains."""
-    quality = result["member_psnr_y"]
-    low, high = (quality[result["members"][end]["name"]] for end in (0, -1))
-    adaptive = next(row for row in result["strategies"] if row["name"] == "adaptive")
-    return (adaptive["true_psnr_y"] - low) / (high - low)
-
-
-def steady_table(result: Mapping[str, Any]) -> str:
-    """What `bench_steady` found: the members at rest, then a row for each stream."""
-    rows = [
-        [
-            row["name"],
-            f"{100 * row['on_time']:.1f} %",
-            str(row["late"]),
-            str(row["interruptions"]),
-            f"{row['longest_gap_ms']:.0f}",
-            str(row["switches"]),
-            f"{row['true_psnr_y']:.2f}",
+    if found.left_out:
+        parts.append(f"left out, slower than a period: {_at_rest(found.left_out)}")
+    if finished:
+        parts += [
+            "\nms per frame, host to host; first: the frame after a switch, with the switch",
+            format_table(TIMES, [_times(row) for row in finished]),
+            "\nMB (1,000,000 bytes) on the device by XLA's analysis; peak: by its allocator, where it tells; "
+            "max diff: of pixels, in levels",
+            format_table(BYTES, [_bytes(row) for row in finished]),
         ]
-        for row in result["strategies"]
+    return "\n".join(parts + [f"{name}: failed, {reason}" for name, reason in found.failures.items()])
+
+
+def _at_rest(members: Sequence[Any]) -> str:
+    return ", ".join(f"{member.name} ({member.rest_ms:.1f})" for member in members)
+
+
+def _times(row: StrategyResult) -> Sequence[str]:
+    return [
+        row.name,
+        *(f"{ms:.2f}" for ms in (row.steady_ms_p50, row.steady_ms_p99, row.switch_ms_p50, row.switch_ms_p99)),
+        f"{row.switch_over_steady_p99:.2f}",
+        f"{100 * row.within_steady_p99:.1f} %",
+        format_number(row.host_us),
+        f"{row.missed_frames} in {row.switches + row.steady_frames}",
+        str(row.missed_after_switch),
+        str(row.compilations),
     ]
-    times = ("on time", "late", "interruptions", "longest gap ms")
-    header = ["stream", *times, "switches", "PSNR-Y dB"]
+
+
+def _bytes(row: StrategyResult) -> Sequence[str]:
+    kinds = ("weight", "executable", "workspace", "device", "peak", "rss", "rss_before")
+    sizes = [getattr(row, f"{kind}_bytes") for kind in kinds]
+    return [
+        row.name,
+        *("" if size is None else format_number(size / 1e6) for size in sizes),
+        f"{row.ready_s:.2f}",
+        "" if row.ready_warm_s is None else f"{row.ready_warm_s:.2f}",
+        str(row.max_abs_diff),
+    ]
+
+
+def steady_table(found: SteadyResult) -> str:
+    """The steady-rate experiment: the members at rest, then a row per stream."""
     members = [
-        [m["name"], f"{m['frame_ms']:.1f}", f"{result['member_psnr_y'][m['name']]:.2f}"]
-        for m in result["members"]
+        [member.name, f"{member.frame_ms:.1f}", f"{found.member_psnr_y[member.name]:.2f}"]
+        for member in found.members
     ]
-    size = "x".join(str(side) for side in reversed(result["frame"]))
+    rows = []
+    for stream in found.strategies:
+        trace = stream.trace
+        counts = (str(trace.late), str(trace.interruptions), f"{max(trace.gaps_ms, default=0.0):.0f}")
+        quality = f"{stream.true_psnr_y:.2f}"
+        rows.append([stream.name, f"{100 * trace.on_time:.1f} %", *counts, str(trace.switches), quality])
+    times = ("on time", "late", "interruptions", "longest gap ms")
+    height, width = found.frame
     return "\n".join(
         [
-            f"{result['device']}, {size}, {result['fps']:g} frames a second",
+            f"{found.device}, {width}x{height}, {found.fps:g} frames per second",
             format_table(["member", "ms at rest", "PSNR-Y dB"], members),
             "",
-            format_table(header, rows),
-            f"adapting gains {100 * gain(result):.0f} % of the way from the smallest to the largest member",
+            format_table(["stream", *times, "switches", "PSNR-Y dB"], rows),
+            f"adapting gains {100 * found.gain:.0f} % of the way from the smallest to the largest member",
         ]
     )
 
 
-def write_timelines(folder: epath.PathLike, result: Mapping[str, Any]) -> list[epath.Path]:
-    """A timeline of each stream, as PNG.
-
-    Args:
-        folder: made where it is missing.
-        result: of `bench_steady`.
-
-    Returns:
-        The files, in the order of the streams.
-    """
+def write_timelines(folder: epath.PathLike, found: SteadyResult) -> list[epath.Path]:
+    """A timeline of each stream as PNG, in the order of the streams; the folder is made where missing."""
     place = epath.Path(folder)
     place.mkdir(parents=True, exist_ok=True)
     files = []
-    for row in result["strategies"]:
-        keys = ("fps", "real_time", "trace")
-        trace = trace_from_json({k: row[k] for k in keys} | {"psnr_y": result["member_psnr_y"]})
-        load = [(at, count) for at, count in row["load"] if at <= trace.seconds]
-        title = f"{row['name']}: {100 * row['on_time']:.1f} % on time, {row['true_psnr_y']:.2f} dB"
-        files.append(place / f"steady_{row['name'].replace(', ', '_').replace(' ', '_')}.png")
+    for stream in found.strategies:
+        trace = dataclasses.replace(stream.trace, psnr_y=found.member_psnr_y)
+        load = [(at, count) for at, count in stream.load if at <= trace.seconds]
+        title = f"{stream.name}: {100 * trace.on_time:.1f} % on time, {stream.true_psnr_y:.2f} dB"
+        files.append(place / f"steady_{stream.name.replace(', ', '_').replace(' ', '_')}.png")
         timeline_figure(files[-1], trace, load=load, title=title)
     return files

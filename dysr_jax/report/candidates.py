@@ -1,17 +1,18 @@
 """The candidates of a search as columns, and how its front grew."""
 
-import functools
+import dataclasses
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 
 from dysr_jax.errors import InputError
 from dysr_jax.model import SearchSpace, to_archs
+from dysr_jax.results import front_hypervolume
 from dysr_jax.search import Record, SearchConfig, pareto, violation
 
 
-class Candidates(NamedTuple):
+@dataclasses.dataclass(frozen=True, eq=False)
+class Candidates:
     """Every evaluated arch, in the order of evaluation; N rows."""
 
     genes: np.ndarray
@@ -30,10 +31,12 @@ class Candidates(NamedTuple):
     @property
     def front(self) -> np.ndarray:
         """Indices of the non-dominated feasible ones, fastest first."""
-        return _front(self, np.flatnonzero(self.feasible))
+        rows = np.flatnonzero(self.feasible)
+        return rows[pareto.front(self.latency_ms[rows], self.psnr_y[rows])]
 
 
-class Growth(NamedTuple):
+@dataclasses.dataclass(frozen=True, eq=False)
+class Growth:
     """The front by generation, as of its end; G generations."""
 
     evaluated: np.ndarray
@@ -44,12 +47,10 @@ class Growth(NamedTuple):
     """ms and dB up to which the hypervolume reaches: the slowest and the worst candidate."""
 
 
-def _front(found: Candidates, rows: np.ndarray) -> np.ndarray:
-    return rows[pareto.front(found.latency_ms[rows], found.psnr_y[rows])]
-
-
-def from_records(space: SearchSpace, records: Sequence[Record], config: SearchConfig) -> Candidates:
-    """Records, one at least, as columns.
+def candidates_from_records(
+    space: SearchSpace, records: Sequence[Record], config: SearchConfig
+) -> Candidates:
+    """Records, at least one, as columns.
 
     Raises:
         InputError: an arch that the space does not have.
@@ -69,14 +70,23 @@ def from_records(space: SearchSpace, records: Sequence[Record], config: SearchCo
     )
 
 
+def hypervolumes(
+    points: np.ndarray, generation: np.ndarray, count: int, reference: tuple[float, float]
+) -> np.ndarray:
+    """`[count]`: the front's hypervolume after each generation; `points` `[N, 2]` are ms and dB."""
+    volumes, front = [], points[:0]
+    for number in range(count):
+        known = np.concatenate([front, points[generation == number]])
+        front = known[pareto.front(*known.T)]
+        volumes.append(front_hypervolume(front, reference))
+    return np.array(volumes)
+
+
 def growth(found: Candidates) -> Growth:
     """How the hypervolume grew from generation to generation."""
     reference = float(found.latency_ms.max()), float(found.psnr_y.min())
-    evaluated, volumes, front = [], [], np.zeros(0, np.int64)
-    measure = functools.partial(pareto.hypervolume, reference=(reference[0], -reference[1]))
-    for generation in range(int(found.generation.max()) + 1):
-        new = np.flatnonzero((found.generation == generation) & found.feasible)
-        front = _front(found, np.concatenate([front, new]))
-        volumes.append(measure(np.stack([found.latency_ms[front], -found.psnr_y[front]], 1)))
-        evaluated.append(int(np.sum(found.generation <= generation)))
-    return Growth(np.array(evaluated), np.array(volumes), reference)
+    count = int(found.generation.max()) + 1
+    points = np.stack([found.latency_ms, found.psnr_y], 1)[found.feasible]
+    volumes = hypervolumes(points, found.generation[found.feasible], count, reference)
+    evaluated = np.array([int(np.sum(found.generation <= number)) for number in range(count)])
+    return Growth(evaluated, volumes, reference)

@@ -1,9 +1,10 @@
-"""One detail of a validation image as LR, bicubic, members and HR, kept with the run."""
+"""The busiest detail of an image: where it is, and members compared on it, kept with the run."""
 
 import io
+import itertools
 import os
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from etils import epath
@@ -15,18 +16,17 @@ from dysr_jax.data.images import read_image
 from dysr_jax.errors import InputError
 from dysr_jax.fields import typed
 from dysr_jax.metrics import PSNR_CAP_DB, psnr_y
-from dysr_jax.report.plots import busiest_corner
 from dysr_jax.results import read_json
 from dysr_jax.runtime import Bank
 
 FOLDER: Final = "comparison"
 INDEX: Final = "comparison.json"
-SIDE: Final = 480
-"""Of the detail, in HR pixels, at most."""
-LEAST: Final = 3
-"""LR pixels a side: PSNR-Y cuts one off each."""
-MEMBERS: Final = 6
-"""That are shown, at most: both ends and some between them."""
+DETAIL_SIDE: Final = 480
+"""HR pixels at most."""
+LEAST_SIDE: Final = 3
+"""LR pixels: PSNR-Y cuts one off each side."""
+MOST_MEMBERS: Final = 6
+"""Members shown at most: both ends and some between them."""
 
 
 class Comparison(NamedTuple):
@@ -41,34 +41,55 @@ class Comparison(NamedTuple):
     """dB of the detail, of all pictures between LR and HR."""
 
 
-def _detail(pair: Pair, scale: int) -> Pair:
-    """The part with most detail, on LR's grid."""
-    rows, columns = (min(SIDE, side) // scale for side in pair.hr.shape[:2])
-    side = min(rows, columns) * scale
-    row, column = (start // scale for start in busiest_corner(pair.hr, side))
-    row, column = min(row, pair.lr.shape[0] - rows), min(column, pair.lr.shape[1] - columns)
-    top, left = row * scale, column * scale
-    return pair._replace(
-        lr=pair.lr[row : row + rows, column : column + columns],
-        hr=pair.hr[top : top + rows * scale, left : left + columns * scale],
+def busiest_detail(hr: np.ndarray, scale: int, side: int) -> tuple[slice, slice]:
+    """LR rows and columns of the part with most detail (mean absolute gradient), on a grid of half sides.
+
+    `hr` is `[H, W, 3]`; the part has `side` HR pixels a side, in whole LR pixels, or as many as there are.
+    """
+    rows, columns = (min(side, length) // scale for length in hr.shape[:2])
+    square = min(rows, columns) * scale
+    gradients = np.gradient(hr.astype(float).mean(2))
+    detail = np.abs(gradients[0]) + np.abs(gradients[1])
+    starts = [range(0, max(1, length - square + 1), max(1, square // 2)) for length in hr.shape[:2]]
+    row, column = max(
+        itertools.product(*starts),
+        key=lambda corner: detail[tuple(slice(start, start + square) for start in corner)].sum(),
     )
+    row = min(row // scale, hr.shape[0] // scale - rows)
+    column = min(column // scale, hr.shape[1] // scale - columns)
+    return slice(row, row + rows), slice(column, column + columns)
+
+
+def cut_details(images: Mapping[str, np.ndarray], scale: int, side: int) -> dict[str, np.ndarray]:
+    """The busiest detail of the last image, cut out of each.
+
+    Args:
+        images: title to `[H, W, 3]` uint8; each is as large as the last one, or LR, `scale` times smaller.
+        scale: side of HR over side of LR.
+        side: of the detail in HR pixels.
+
+    Returns:
+        Title to the detail, `[side, side, 3]` or of an LR image `[side / scale, side / scale, 3]`.
+    """
+    *_, last = images.values()
+    window = busiest_detail(last, scale, side)
+    larger = tuple(slice(part.start * scale, part.stop * scale) for part in window)
+    return {
+        title: image[larger if image.shape[0] == last.shape[0] else window] for title, image in images.items()
+    }
 
 
 def compare(bundle: Bundle, pair: Pair) -> Comparison:
-    """Run some of a bundle's members on the busiest detail of an image.
-
-    Args:
-        bundle: of the members.
-        pair: the image, at least as large as a pixel of LR.
-    """
-    scale, part = bundle.space.scale, _detail(pair, bundle.space.scale)
-    picked = np.linspace(0, len(bundle.members) - 1, min(MEMBERS, len(bundle.members)))
+    """Run some of a bundle's members on the busiest detail of an image of at least one LR pixel."""
+    scale = bundle.space.scale
+    lr, hr = cut_details({"LR": pair.lr, "HR": pair.hr}, scale, DETAIL_SIDE).values()
+    picked = np.linspace(0, len(bundle.members) - 1, min(MOST_MEMBERS, len(bundle.members)))
     names = [bundle.members[round(float(i))].name for i in picked]
     bank = Bank(bundle)
-    bank.prepare((part.lr.shape[0], part.lr.shape[1]), names)
-    made = {"bicubic": upscale(part.lr, scale)} | {name: bank(part.lr, name) for name in names}
-    quality = {name: min(float(psnr_y(image, part.hr, scale)), PSNR_CAP_DB) for name, image in made.items()}
-    return Comparison(pair.name, scale, {"LR": part.lr, **made, "HR": part.hr}, quality)
+    bank.prepare((lr.shape[0], lr.shape[1]), names)
+    made = {"bicubic": upscale(lr, scale)} | {name: bank(lr, name) for name in names}
+    quality = {name: min(float(psnr_y(image, hr, scale)), PSNR_CAP_DB) for name, image in made.items()}
+    return Comparison(pair.name, scale, {"LR": lr, **made, "HR": hr}, quality)
 
 
 def compare_on(bundle: Bundle, image: epath.PathLike) -> Comparison:
@@ -78,27 +99,31 @@ def compare_on(bundle: Bundle, image: epath.PathLike) -> Comparison:
         InputError: the file is no image that can be read, or smaller than three LR pixels.
     """
     scale, hr = bundle.space.scale, read_image(image)
-    if min(hr.shape[:2]) < LEAST * scale:
+    if min(hr.shape[:2]) < LEAST_SIDE * scale:
         raise InputError(
-            f"image {os.fspath(image)!r} of {hr.shape[1]}x{hr.shape[0]} pixels: allowed are {LEAST * scale} "
-            f"or more a side"
+            f"image {os.fspath(image)!r} of {hr.shape[1]}x{hr.shape[0]} pixels: "
+            f"must have at least {LEAST_SIDE * scale} pixels a side"
         )
     return compare(bundle, degrade(epath.Path(image).name, hr, scale))
 
 
 def write_comparison(run: epath.PathLike, found: Comparison) -> None:
     """Lossless pictures and their index, in a folder of the run; whole or not at all."""
-    from PIL import Image
-
     with replacing_directory(epath.Path(run) / FOLDER) as partial:
-        files = {}
-        for number, (name, picture) in enumerate(found.pictures.items()):
-            content = io.BytesIO()
-            Image.fromarray(picture).save(content, format="PNG")
-            files[name] = f"{number:02d}.png"
-            (partial / files[name]).write_bytes(content.getvalue())
+        files = {name: f"{number:02d}.png" for number, name in enumerate(found.pictures)}
+        for name, picture in found.pictures.items():
+            (partial / files[name]).write_bytes(encode_image(picture, "PNG"))
         fields = {"image": found.image, "scale": found.scale, "psnr_y": dict(found.psnr_y)}
         write_json(partial / INDEX, {**fields, "pictures": files})
+
+
+def encode_image(picture: np.ndarray, kind: str, **options: Any) -> bytes:
+    """`[H, W, 3]` uint8 as a file of one of Pillow's formats."""
+    from PIL import Image
+
+    content = io.BytesIO()
+    Image.fromarray(picture).save(content, format=kind, **options)
+    return content.getvalue()
 
 
 def read_comparison(run: epath.PathLike) -> Comparison:
@@ -116,11 +141,8 @@ def read_comparison(run: epath.PathLike) -> Comparison:
             name: np.asarray(Image.open(io.BytesIO((folder / file).read_bytes())).convert("RGB"))
             for name, file in fields["pictures"].items()
         }
-        quality = {
-            name: typed(float, fields["psnr_y"][name], "psnr_y")
-            for name in pictures
-            if name not in ("LR", "HR")
-        }
+        names = [name for name in pictures if name not in ("LR", "HR")]
+        quality = {name: typed(float, fields["psnr_y"][name], "psnr_y") for name in names}
         if len(quality) < 2 or "bicubic" not in quality or len(pictures) != len(quality) + 2:
             raise ValueError("pictures are missing")
         image = typed(str, fields["image"], "image")

@@ -1,22 +1,13 @@
 """A slider along the front, for notebooks: each position upscales the image with that member."""
 
-import io
 import time
 from typing import Any
 
 import numpy as np
 
 from dysr_jax.metrics import psnr_y
-from dysr_jax.report.plots import busiest_corner
+from dysr_jax.report.comparison import busiest_detail, encode_image
 from dysr_jax.runtime import Bank
-
-
-def _png(pixels: np.ndarray) -> bytes:
-    from PIL import Image
-
-    content = io.BytesIO()
-    Image.fromarray(pixels).save(content, format="PNG")
-    return content.getvalue()
 
 
 def front_slider(bank: Bank, lr: np.ndarray, hr: np.ndarray, *, side: int = 320) -> Any:
@@ -37,11 +28,13 @@ def front_slider(bank: Bank, lr: np.ndarray, hr: np.ndarray, *, side: int = 320)
         import ipywidgets
     except ImportError:
         return None
+    scale = bank.bundle.space.scale
     members = {member.name: member for member in bank.bundle.members}
-    row, column = busiest_corner(hr, side)
+    rows, columns = (slice(part.start * scale, part.stop * scale) for part in busiest_detail(hr, scale, side))
     names = [(f"{i}: {name}", name) for i, name in enumerate(members, 1)]
+    wide = ipywidgets.Layout(width="90%")
     slider = ipywidgets.SelectionSlider(
-        options=names, description="member", continuous_update=False, layout=ipywidgets.Layout(width="90%")
+        options=names, description="member", continuous_update=False, layout=wide
     )
     picture, words = ipywidgets.Image(format="png"), ipywidgets.Label()
 
@@ -49,9 +42,9 @@ def front_slider(bank: Bank, lr: np.ndarray, hr: np.ndarray, *, side: int = 320)
         start = time.perf_counter()
         image = bank(lr, slider.value)
         took_ms = (time.perf_counter() - start) * 1e3
-        quality = float(psnr_y(image, hr, bank.bundle.space.scale))
-        picture.value = _png(image[row : row + side, column : column + side])
-        weights = members[slider.value].params / 1e3
+        quality = float(psnr_y(image, hr, scale))
+        picture.value = encode_image(image[rows, columns], "PNG")
+        weights = members[slider.value].parameters / 1e3
         words.value = f"{quality:.2f} dB here, {took_ms:.1f} ms for this frame, {weights:.0f}K weights"
 
     slider.observe(show, names="value")

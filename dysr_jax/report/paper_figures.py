@@ -11,22 +11,8 @@ from etils import epath
 
 from dysr_jax.atomic import is_remote
 from dysr_jax.errors import InputError
-from dysr_jax.report.html import with_image
-from dysr_jax.report.plots import (
-    candidates_figure,
-    comparison_figure,
-    hypervolume_figure,
-    members_figure,
-    memory_figure,
-    page,
-    predictions_figure,
-    save_pair,
-    streamed_figure,
-    strips_figure,
-    switch_figure,
-    training_figure,
-)
-from dysr_jax.report.rundata import RunData, read_run
+from dysr_jax.report import plots
+from dysr_jax.report.rundata import RunData, read_run, with_image
 from dysr_jax.results import predictions
 
 
@@ -39,35 +25,27 @@ class Figures(NamedTuple):
     """What the run does not have, so that it could not be drawn, and why; a line each."""
 
 
-Draw = Callable[[], Any]
-
-
-def _of_search(run: RunData) -> Iterator[tuple[str, Draw]]:
+def run_figures(run: RunData) -> Iterator[tuple[str, Callable[[], Any]]]:
+    """Name and drawing of each figure that the run has the data for."""
     if run.training:
-        yield "training", partial(training_figure, run.training)
+        yield "training", partial(plots.training_figure, run.training)
     if run.candidates is not None:
-        yield "candidates", partial(candidates_figure, run.candidates)
-        yield "hypervolume", partial(hypervolume_figure, run.candidates)
-
-
-def _of_members(run: RunData) -> Iterator[tuple[str, Draw]]:
+        yield "candidates", partial(plots.candidates_figure, run.candidates)
+        yield "hypervolume", partial(plots.hypervolume_figure, run.candidates)
     if run.results is not None:
-        yield "members", partial(members_figure, run.results)
-        yield "strips", partial(strips_figure, run.space, run.results.members)
-        yield "memory", partial(memory_figure, run.space, run.results.members)
+        yield "members", partial(plots.members_figure, run.results)
+        yield "strips", partial(plots.strips_figure, run.space, run.results.members)
+        yield "memory", partial(plots.memory_figure, run.space, run.results.members)
     if run.comparison is not None:
-        yield "comparison", partial(comparison_figure, run.comparison)
-
-
-def _of_device(run: RunData) -> Iterator[tuple[str, Draw]]:
+        yield "comparison", partial(plots.comparison_figure, run.comparison)
     if run.table is not None and (found := predictions(run.space, run.table, run.results)):
-        yield "latency", partial(predictions_figure, found)
-    if run.switch is not None and any("failed" not in row for row in run.switch["strategies"]):
-        yield "switch", partial(switch_figure, run.switch)
+        yield "latency", partial(plots.predictions_figure, found)
+    if run.switch is not None and run.switch.finished:
+        yield "switch", partial(plots.switch_figure, run.switch)
     for stream in run.steady:
         if stream.trace.frames:
             name = "_".join(["timeline", *re.findall(r"\w+", stream.name)])
-            yield name, partial(streamed_figure, stream)
+            yield name, partial(plots.streamed_figure, stream)
 
 
 @contextlib.contextmanager
@@ -90,16 +68,16 @@ def write_figures(
     steady: epath.PathLike | None = None,
     image: epath.PathLike | None = None,
 ) -> Figures:
-    """Draw everything that a run holds, for papers: each figure as PNG (300 pixels an inch) and SVG.
+    """Draw everything that a run holds, for papers: each figure as PNG (300 pixels per inch) and SVG.
 
     One column is 3.3 inches wide, two are 6.9; text has 8 points. Of an unfinished run what is there is
     drawn. Files of the same names are replaced.
 
     Args:
-        run: directory of the run; it may lie in a bucket (`gs://`).
+        run: directory of the run; it may be in a bucket (`gs://`).
         folder: of the figures, made where it is missing.
-        switch: a file of `dysr bench switch --json`; without it the run's own `switch.json`.
-        steady: a file of `dysr stream --json` or of `experiments/steady_fps.py`; without it the run's own
+        switch: a file of `dysr bench switch --json`; default: the run's own `switch.json`.
+        steady: a file of `dysr bench steady --json` or `dysr stream --json`; default: the run's own
             `steady.json`.
         image: an HR image to compare members on, in place of the one that the run kept.
 
@@ -110,10 +88,9 @@ def write_figures(
     if image is not None:
         data = with_image(data, image)
     paths = []
-    with page(), _refused(os.fspath(folder)):
+    with plots.paper_style(), _refused(os.fspath(folder)):
         place = epath.Path(folder)
         place.mkdir(parents=True, exist_ok=True)
-        for part in (_of_search, _of_members, _of_device):
-            for name, draw in part(data):
-                paths += save_pair(draw(), place, name)
+        for name, draw in run_figures(data):
+            paths += plots.save_pair(draw(), place, name)
     return Figures(paths, data.missing)

@@ -1,30 +1,15 @@
-"""Tables for the terminal.
+"""Tables for the terminal: members, steps, scores, data sets, streams."""
 
-What `dysr data list` prints.
-
-What members reach on benchmark sets: a table with a pair of columns a set, and JSON.
-
-What a stream did, in a few lines.
-
-What a finished run tells: frames through its bundle, the front, where the files are.
-"""
-
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
-from etils import epath
-
 from dysr_jax.apps import BICUBIC, SetScores
-from dysr_jax.bench import Profile
 from dysr_jax.bundle import Bundle, Member, Step
-from dysr_jax.data import Pair
 from dysr_jax.data.builders import DATASETS, Prepared
 from dysr_jax.device import device_name
-from dysr_jax.runtime import Bank, SwitchReport, Trace, measure_switching
-from dysr_jax.search import sample_frame
+from dysr_jax.runtime import SwitchReport, Trace
 
-LISTED: Final = 3
+LISTED_SLOTS: Final = 3
 """Changed slots of a step that are written out; more are counted."""
 
 
@@ -40,28 +25,34 @@ def format_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: 
     return "\n".join([line(header), "  ".join("-" * width for width in widths), *map(line, rows)])
 
 
+def format_number(value: float) -> str:
+    """Three significant digits, or all before the point: `0.0352`, `7.34`, `7,339`."""
+    return f"{value:,.0f}" if 1000 <= abs(value) < 1e7 else f"{value:.3g}"
+
+
+def format_count(number: int) -> str:
+    """`13,122`, or `3.71e+15` where nobody reads the digits."""
+    return f"{number:,}" if number < 10**6 else f"{number:.3g}"
+
+
+def _costs(member: Member) -> list[str]:
+    return [f"{member.parameters / 1e3:.1f}K", f"{member.mult_adds / 1e9:.2f}G"]
+
+
 def members_table(bundle: Bundle) -> str:
     """The front, fastest first, with bicubic above it."""
     rows = [["bicubic", f"{bundle.bicubic_psnr_y:.2f}", "", "", "", ""]]
     for member in bundle.members:
-        rows.append(
-            [
-                member.name,
-                f"{member.psnr_y:.2f}",
-                f"{member.latency_ms:.2f}",
-                f"{member.fps:.1f}",
-                f"{member.params / 1e3:.1f}K",
-                f"{member.macs / 1e9:.2f}G",
-            ]
-        )
+        figures = [f"{member.psnr_y:.2f}", f"{member.latency_ms:.2f}", f"{member.fps:.1f}"]
+        rows.append([member.name, *figures, *_costs(member)])
     return format_table(["member", "PSNR-Y dB", "ms/frame", "fps", "weights", "mult-adds"], rows)
 
 
 def _changes(step: Step) -> str:
     """`2: slot03 id->r1, upsampler u1->u2`."""
-    listed = [f"{change.name} {change.old}->{change.new}" for change in step.slots[:LISTED]]
-    if len(step.slots) > LISTED:
-        listed.append(f"+{len(step.slots) - LISTED}")
+    listed = [f"{change.name} {change.old}->{change.new}" for change in step.slots[:LISTED_SLOTS]]
+    if len(step.slots) > LISTED_SLOTS:
+        listed.append(f"+{len(step.slots) - LISTED_SLOTS}")
     return f"{len(step.slots)}: {', '.join(listed)}"
 
 
@@ -83,54 +74,17 @@ def switch_table(report: SwitchReport) -> str:
     return f"{table}\n{report.switches} switches, {report.compilations} compilations during them"
 
 
-def format_number(value: float) -> str:
-    """Three significant digits, or all before the point: `0.0352`, `7.34`, `7,339`."""
-    return f"{value:,.0f}" if 1000 <= abs(value) < 1e7 else f"{value:.3g}"
-
-
-def _cell(value: Any) -> str:
-    return format_number(value) if isinstance(value, float) else str(value)
-
-
-def bench_table(result: Mapping[str, Any]) -> str:
-    """A benchmark's result: its lists of rows as tables, everything else a line each."""
-    parts = []
-    for name, value in result.items():
-        if value == []:
-            continue
-        if isinstance(value, list):
-            parts.append(format_table(list(value[0]), [list(map(_cell, r.values())) for r in value]))
-        else:
-            parts.append(f"{name}: {_cell(value)}")
-    return "\n".join(parts)
-
-
-def profile_table(found: Profile) -> str:
-    """A latency table's terms, and how well it predicts."""
-    table, fidelity = found.table, found.fidelity
-    terms = {"(every frame)": table.intercept_ms, **table.body_ms, **table.upsampler_ms}
-    rows = [[name, f"{ms:.4f}"] for name, ms in terms.items()]
-    return (
-        f"{format_table(['branch', 'ms a frame'], rows)}\n"
-        f"fitted to {len(table.measured_ms)} executables; {len(fidelity.archs)} of them, each predicted "
-        f"from the others: Kendall's tau {fidelity.kendall_tau:.3f}, mean error "
-        f"{100 * fidelity.mean_error:.1f} %"
-    )
-
-
 def datasets_table(prepared: Sequence[Prepared]) -> str:
     """What can be prepared from folders, and below it what is prepared."""
     known = [[name, ", ".join(each.configs), each.about] for name, each in DATASETS.items()]
     table = format_table(["name", "configs", "holds"], known, left=3)
     if not prepared:
         return f"{table}\n\nprepared: none"
-    rows = [_row(each) for each in prepared]
+    rows = []
+    for each in prepared:
+        images = ", ".join(f"{count:,} {split}" for split, count in each.examples.items())
+        rows.append([each.name, images, str(each.path), f"{each.size / 1e6:,.1f}"])
     return f"{table}\n\n{format_table(['prepared', 'images', 'in', 'MB'], rows, left=3)}"
-
-
-def _row(each: Prepared) -> list[str]:
-    images = ", ".join(f"{count:,} {split}" for split, count in each.examples.items())
-    return [each.name, images, str(each.path), f"{each.size / 1e6:,.1f}"]
 
 
 def scores_table(members: Sequence[Member], sets: Sequence[SetScores]) -> str:
@@ -138,41 +92,29 @@ def scores_table(members: Sequence[Member], sets: Sequence[SetScores]) -> str:
     header = ["member", "weights", "mult-adds"]
     for found in sets:
         header += [f"{found.name} dB", "SSIM"]
-    sizes = {BICUBIC: ["", ""]} | {
-        m.name: [f"{m.params / 1e3:.1f}K", f"{m.macs / 1e9:.2f}G"] for m in members
-    }
     rows = []
-    for name, size in sizes.items():
+    for name, costs in ({BICUBIC: ["", ""]} | {m.name: _costs(m) for m in members}).items():
         scores = [found.scores[name] for found in sets]
-        rows.append([name, *size, *(cell for s in scores for cell in (f"{s.psnr_y:.2f}", f"{s.ssim_y:.4f}"))])
-    lines = [f"{found.name}: {found.images} images, LR {_origin(found)}{_failures(found)}" for found in sets]
+        rows.append(
+            [name, *costs, *(cell for s in scores for cell in (f"{s.psnr_y:.2f}", f"{s.ssim_y:.4f}"))]
+        )
+    lines = []
+    for found in sets:
+        origin = "as given" if found.lr == "given" else "generated (MATLAB's bicubic)"
+        failures = f"; {len(found.failed)} more cannot be read" if found.failed else ""
+        lines.append(f"{found.name}: {found.images} images, LR {origin}{failures}")
     return "\n".join([format_table(header, rows), *lines])
-
-
-def _failures(found: SetScores) -> str:
-    return f"; {len(found.failed)} more cannot be read" if found.failed else ""
-
-
-def _origin(found: SetScores) -> str:
-    return "as given" if found.lr == "given" else "generated (MATLAB's bicubic)"
 
 
 def scores_json(
     place: str, bundle: Bundle, members: Sequence[Member], sets: Sequence[SetScores]
 ) -> dict[str, Any]:
-    """The same for programs.
-
-    Args:
-        place: where the bundle came from.
-        bundle: of the members.
-        members: that were measured.
-        sets: what was measured of them.
-    """
+    """The scores of some members of a bundle from this place, as `dysr eval --json` writes them."""
     return {
         "bundle": place,
         "scale": bundle.space.scale,
         "device": device_name(),
-        "members": {m.name: {"params": m.params, "mult_adds": m.macs} for m in members},
+        "members": {m.name: {"params": m.parameters, "mult_adds": m.mult_adds} for m in members},
         "sets": {
             found.name: {
                 "images": found.images,
@@ -190,10 +132,10 @@ def stream_summary(trace: Trace) -> str:
     found = trace.summary()
     if not trace.frames:
         return "no frames"
-    held = "in real time" if trace.real_time else "as fast as possible"
+    pace = "in real time" if trace.real_time else "as fast as possible"
     lines = [
-        f"{found['frames']} frames in {found['seconds']:.1f} s, {found['frames_per_second']:.1f} a second "
-        f"({held}); {trace.fps:.4g} were to be held",
+        f"{found['frames']} frames in {found['seconds']:.1f} s, {found['frames_per_second']:.1f} per second "
+        f"({pace}); {trace.fps:.4g} were to be held",
         f"{found['late']} late ({100 * (1 - found['on_time']):.1f} %), {found['interruptions']} "
         f"interruptions of more than two frames, the longest gap {found['longest_gap_ms']:.1f} ms",
         f"{found['switches']} switches; PSNR-Y about {found['mean_psnr_y']:.2f} dB",
@@ -203,59 +145,3 @@ def stream_summary(trace: Trace) -> str:
         for name, share in found["members"].items()
     ]
     return "\n".join([*lines, format_table(["member", "PSNR-Y dB", "frames"], rows)])
-
-
-Say = Callable[[str], None]
-
-
-def format_count(number: int) -> str:
-    """`13,122`, or `3.71e+15` where nobody reads the digits."""
-    return f"{number:,}" if number < 10**6 else f"{number:.3g}"
-
-
-def summarise(run: epath.Path, bundle: Bundle, pair: Pair, say: Say) -> None:
-    """Switch between the members as they are on disk, then tell what was found.
-
-    Args:
-        run: directory of the run, with `pareto.json`.
-        bundle: as loaded from there.
-        pair: a validation image, which gives the frame.
-        say: called with each line.
-    """
-    _demonstrate(bundle, pair, say)
-    _tell_front(run, bundle, say)
-
-
-def _demonstrate(bundle: Bundle, pair: Pair, say: Say) -> None:
-    """Frames through the members of the bundle as it is on disk."""
-    bank = Bank(bundle)
-    bank.prepare(bundle.frame)
-    rows, columns = bundle.frame
-    scale = bundle.space.scale
-    say(
-        f"\nswitching between precompiled executables, {columns}x{rows} -> "
-        f"{columns * scale}x{rows * scale}, output on the host:"
-    )
-    frame = sample_frame(bundle.frame, pair)
-    say(switch_table(measure_switching(bank, frame)))
-
-
-def _tell_front(run: epath.Path, bundle: Bundle, say: Say) -> None:
-    results = json.loads((run / "pareto.json").read_text())
-    union, ensemble = results["union_weight_bytes"], results["ensemble_weight_bytes"]
-    if bundle.members[-1].psnr_y <= bundle.bicubic_psnr_y:
-        say("\nno member is better than bicubic: train longer, or with more images")
-    if bundle.steps:
-        say(f"\nsteps between neighbours:\n{steps_table(bundle.steps)}")
-    say(
-        f"\nfront on {bundle.device}, x{bundle.space.scale}; a frame without its copy to the host, "
-        f"mult-adds at 1280x720:"
-    )
-    say(members_table(bundle))
-    say(
-        f"{results['evaluated']} of {format_count(results['space_size'])} archs evaluated, "
-        f"{results['candidates_per_second']:.1f} a second; resident weights {union / 1e3:.0f} KB, "
-        f"as separate models {ensemble / 1e3:.0f} KB"
-    )
-    for name in ("figures/pareto.png", "figures/sharing.png", "figures/samples.png", "pareto.json", "bundle"):
-        say(f"  {run / name}")

@@ -1,12 +1,21 @@
-"""From a bundle to frames: executables compiled ahead of time, switching, images in and out."""
+"""From a bundle to frames. What makes frames is a `Server`, and its member is an argument of every frame.
+
+server          the seam: the `Server` protocol, and the one way to name a member
+bank            a server with one executable per member, ready ahead of time (executable_lru: within a budget)
+chain           a server with one executable per distinct stage, for any arch whose weights are there
+serving         both: chained until the own executable is compiled in the background (backoff: when again)
+stream, trace   frames at a rate that a policy holds (policy/), and what was done frame by frame
+switching, member_timings    what a switch costs, and what a frame of each member takes on this machine
+"""
 
 from etils import epy
 
 with epy.lazy_api_imports(globals()):  # each is imported when it is first used
-    from dysr_jax.runtime.bank import Bank, FrameShape
+    from dysr_jax.runtime.bank import Bank
     from dysr_jax.runtime.chain import Chain
-    from dysr_jax.runtime.rest_times import measure_rungs
+    from dysr_jax.runtime.member_timings import measure_timings
+    from dysr_jax.runtime.server import FrameShape, MemberLike, Server, resolve, resolve_all, resolver
     from dysr_jax.runtime.serving import Serving
-    from dysr_jax.runtime.stream import Dispatch, Stream, StreamOptions
+    from dysr_jax.runtime.stream import Stream, StreamOptions
     from dysr_jax.runtime.switching import SwitchReport, measure_switching
     from dysr_jax.runtime.trace import FrameRecord, Load, Trace, trace_from_json

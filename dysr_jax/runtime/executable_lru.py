@@ -1,12 +1,9 @@
-"""Ready executables within a number and a number of bytes; the least recently used go first.
-
-What a bank's executables are named by: member, frame shape and batch.
-"""
+"""Ready executables within a number and a number of bytes: the least recently used go first."""
 
 import dataclasses
 import itertools
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import chex
@@ -14,7 +11,6 @@ import jax
 import numpy as np
 
 from dysr_jax.aot import Executable, Memory
-from dysr_jax.bundle import Bundle
 from dysr_jax.errors import InputError
 from dysr_jax.fields import as_integer
 
@@ -30,12 +26,10 @@ class Program(NamedTuple):
 
     @property
     def size(self) -> str:
-        """As messages name it."""
-        size = f"{self.shape[0]}x{self.shape[1]}"
-        return size if self.batch is None else f"{self.batch}x{size}"
+        """Batch, rows and columns, as messages name them."""
+        return "x".join(str(side) for side in (self.batch, *self.shape) if side is not None)
 
     def __str__(self) -> str:
-        """Member and size."""
         return f"{self.member} at {self.size}"
 
 
@@ -43,13 +37,13 @@ def check_batch(batch: int | None) -> int | None:
     """A number of frames at once as a Python int, or None.
 
     Raises:
-        InputError: it is no integer of at least 1.
+        InputError: it is not an integer of at least 1.
     """
     if batch is None:
         return None
     count = as_integer(batch)
     if count is None or count < 1:
-        raise InputError(f"batch {batch!r}: at least 1 frame at once, or None")
+        raise InputError(f"batch {batch!r}: must be at least 1 frame at once, or None")
     return count
 
 
@@ -66,7 +60,7 @@ def check_shape(shape: Sequence[int]) -> tuple[int, int]:
 
 
 def check_frame(frame: chex.Array) -> None:
-    """Refuse what is no uint8 RGB image, nor several.
+    """Refuse anything but a uint8 RGB frame or a batch of them.
 
     Raises:
         InputError: names its shape and type.
@@ -74,34 +68,7 @@ def check_frame(frame: chex.Array) -> None:
     if not isinstance(frame, np.ndarray | jax.Array):
         raise InputError(f"frame {type(frame).__name__}: must be an array, [H, W, 3] uint8")
     if frame.ndim not in (3, 4) or frame.shape[-1] != 3 or frame.dtype != np.uint8:
-        raise InputError(f"frame of {frame.shape} {frame.dtype}: allowed is [H, W, 3] uint8, or [N, H, W, 3]")
-
-
-def asked_programs(
-    bundle: Bundle, shape: tuple[int, int], members: Sequence[str] | None, batch: int | None
-) -> list[Program]:
-    """Programs of members (default: all), each once.
-
-    Raises:
-        InputError: neither a member nor an arch has that name, or a shape or batch of no frames.
-    """
-    shape, batch = check_shape(shape), check_batch(batch)
-    if isinstance(members, str):
-        raise InputError(f"members {members!r}: must be a list of names")
-    names = [member.name for member in bundle.members] if members is None else members
-    found = [bundle.canonical(name) for name in names]
-    return [Program(name, shape, batch) for name in dict.fromkeys(found)]
-
-
-def program_of(frame: chex.Array, member: str) -> Program:
-    """The program of a member that takes a frame, or several at once.
-
-    Raises:
-        InputError: the frame is no uint8 RGB image.
-    """
-    check_frame(frame)
-    *batch, rows, columns, _ = frame.shape
-    return Program(member, (rows, columns), batch[0] if batch else None)
+        raise InputError(f"frame of {frame.shape} {frame.dtype}: must be [H, W, 3] uint8, or [N, H, W, 3]")
 
 
 @dataclasses.dataclass
@@ -112,10 +79,20 @@ class Entry:
     workspace: int
     """Bytes of temporaries, frame and result."""
     used: int = 0
-    """By the count of all uses."""
+    """The number of its last use, counted over all entries."""
 
 
-class Held:
+def entries_memory(weights: int, entries: Iterable[Entry]) -> Memory:
+    """Bytes of executables and of the largest workspace, beside those of the weights."""
+    each = list(entries)
+    return Memory(
+        weights=weights,
+        executables=sum(entry.executable.code_bytes for entry in each),
+        workspace=max((entry.workspace for entry in each), default=0),
+    )
+
+
+class ExecutableLRU:
     """Executables by program. Any thread may read while another one adds.
 
     Args:
@@ -132,15 +109,13 @@ class Held:
             raise InputError(f"keep {keep!r}: must be at least 1, or None for all")
         if budget is not None and weights > budget:
             raise InputError(f"budget {budget} bytes: the weights alone are {weights} bytes")
-        self._weights = weights
-        self._keep = keep
-        self._budget = budget
+        self._weights, self._keep, self._budget = weights, keep, budget
         self._entries: dict[Program, Entry] = {}
         self._clock = itertools.count()
         self._changing = threading.Lock()
 
     def get(self, program: Program) -> Executable | None:
-        """The executable, which counts as used now; waits for nobody."""
+        """The executable, which counts as used now; waits for no other thread."""
         entry = self._entries.get(program)
         if entry is None:
             return None
@@ -148,7 +123,6 @@ class Held:
         return entry.executable
 
     def __contains__(self, program: Program) -> bool:
-        """Whether it is ready."""
         return program in self._entries
 
     def programs(self) -> list[Program]:
@@ -162,11 +136,11 @@ class Held:
             return self._memory(self._entries)
 
     def add(self, new: Mapping[Program, Entry], asked: Sequence[Program]) -> None:
-        """Hold more; what was not asked for just now, and is too much, goes.
+        """Hold more; where that is too much, what was not asked for just now goes.
 
         Args:
             new: executables.
-            asked: these stay together: programs of `new`, and ones that are held already.
+            asked: programs that stay together: of `new`, or held already.
 
         Raises:
             InputError: what was asked for is more than the budget; nothing was changed.
@@ -174,7 +148,7 @@ class Held:
         with self._changing:
             every = {**self._entries, **new}
             stay = {program: every[program] for program in asked if program in every}
-            self._refuse(stay)
+            self._check_budget(stay)
             for entry in stay.values():
                 entry.used = next(self._clock)
             others = [program for program in every if program not in stay]
@@ -184,12 +158,14 @@ class Held:
                 del every[program]
             self._entries = every  # a reader has the old ones or the new ones
 
+    def _memory(self, entries: Mapping[Program, Entry]) -> Memory:
+        return entries_memory(self._weights, entries.values())
+
     def _fits(self, entries: Mapping[Program, Entry], asked: int) -> bool:
         few = self._keep is None or len(entries) <= max(self._keep, asked)
         return few and (self._budget is None or self._memory(entries).total <= self._budget)
 
-    def _refuse(self, asked: Mapping[Program, Entry]) -> None:
-        """Raise if what was asked for is more than the budget."""
+    def _check_budget(self, asked: Mapping[Program, Entry]) -> None:
         needed = self._memory(asked)
         if self._budget is None or needed.total <= self._budget:
             return
@@ -197,16 +173,9 @@ class Held:
         for program, entry in asked.items():
             if self._memory({**fitting, program: entry}).total <= self._budget:
                 fitting[program] = entry
-        names = ", ".join(str(program) for program in fitting)
+        names = ", ".join(map(str, fitting))
         raise InputError(
             f"budget {self._budget} bytes: {needed.total} are needed ({needed.weights} of weights, "
             f"{needed.executables} of {len(asked)} executables, {needed.workspace} of workspace); what fits "
             f"is {names or 'none of them'}"
-        )
-
-    def _memory(self, entries: Mapping[Program, Entry]) -> Memory:
-        return Memory(
-            weights=self._weights,
-            executables=sum(entry.executable.code_bytes for entry in entries.values()),
-            workspace=max((entry.workspace for entry in entries.values()), default=0),
         )

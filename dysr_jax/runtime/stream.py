@@ -2,8 +2,6 @@
 
 The policy sees how long each frame took and says which member makes the next one. A switch is the choice of
 another executable, so it happens between two frames and interrupts nothing.
-
-Frames of a source, read ahead in a thread, each when it is due.
 """
 
 import collections
@@ -14,80 +12,23 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-import chex
 import numpy as np
 
 from dysr_jax.errors import InputError
-from dysr_jax.runtime.policy import Observation, Policy, Rung, checked
+from dysr_jax.runtime.policy import MemberTiming, Observation, Policy, checked
+from dysr_jax.runtime.server import Server
 from dysr_jax.runtime.trace import FrameRecord, Trace
 from dysr_jax.threads import Prefetched
 
-AHEAD = 64
+READ_AHEAD = 64
 """Frames that may wait for their turn; a source that is further ahead waits itself."""
 
-
-class Arrival(NamedTuple):
-    """A frame as it comes."""
-
-    number: int
-    image: np.ndarray
-    """`[H, W, 3]` uint8."""
-    time: Fraction
-    """Seconds, in the source's clock."""
-    arrived_s: float
-    """Seconds since the stream began: when it was due in real time, else when it was decoded."""
-
-
-class Arrivals:
-    """An iterator over a source's frames.
-
-    Args:
-        frames: image and time of each.
-        period_s: from one frame to the next in real time; None: as fast as they are taken.
-    """
-
-    def __init__(self, frames: Iterable[tuple[np.ndarray, Fraction]], period_s: float | None) -> None:
-        self._start_s = time.perf_counter()
-        self._items = Prefetched(self._paced(frames, period_s), AHEAD)
-
-    def _paced(
-        self, frames: Iterable[tuple[np.ndarray, Fraction]], period_s: float | None
-    ) -> Iterator[Arrival]:
-        for number, (image, when) in enumerate(frames):
-            if not number:
-                self._start_s = time.perf_counter()  # the first frame is there: now it begins
-            now = self.seconds()
-            due = now if period_s is None else number * period_s
-            if due > now:
-                time.sleep(due - now)
-            yield Arrival(number, image, when, due)
-
-    def seconds(self) -> float:
-        """Since the stream began."""
-        return time.perf_counter() - self._start_s
-
-    @property
-    def waiting(self) -> int:
-        """Frames that are there now."""
-        return self._items.waiting
-
-    def __iter__(self) -> Iterator[Arrival]:
-        return self
-
-    def __next__(self) -> Arrival:
-        return next(self._items)
-
-    def close(self) -> None:
-        """Let the thread end."""
-        self._items.close()
-
-
-SLACK = 1
+SLACK_PERIODS = 1
 """Periods that a frame may wait before its own, what a player buffers: in real time a frame is due
-`1 + SLACK` periods after it arrived."""
+`1 + SLACK_PERIODS` periods after it arrived."""
 
-Dispatch = Callable[[np.ndarray, str], chex.Array]
-"""Starts to upscale a frame `[H, W, 3]` uint8 by the member of this name (`Serving.dispatch`)."""
+TimedFrame = tuple[np.ndarray, Fraction]
+"""An image `[H, W, 3]` uint8, and its time in seconds."""
 
 Emit = Callable[[np.ndarray, Fraction], Any]
 """Takes an output `[s H, s W, 3]` uint8 and its time in seconds; what takes long belongs into a thread."""
@@ -98,7 +39,7 @@ class StreamOptions:
     """How a stream runs."""
 
     fps: float
-    """Frames a second to hold."""
+    """Frames per second to hold."""
     real_time: bool = False
     """Frames come at that rate, as from a live source; else as fast as they are taken."""
     in_flight: int = 1
@@ -106,21 +47,62 @@ class StreamOptions:
 
     def __post_init__(self) -> None:
         if not 0.0 < self.fps <= 1000.0:
-            raise InputError(f"fps {self.fps}: allowed is above 0, up to 1000")
+            raise InputError(f"fps must be in (0, 1000], got {self.fps}")
         if self.in_flight < 1:
-            raise InputError(f"in_flight {self.in_flight}: allowed is 1 or more")
+            raise InputError(f"in_flight must be at least 1, got {self.in_flight}")
 
     @property
     def period_s(self) -> float:
-        """Seconds a frame."""
+        """Seconds per frame."""
         return 1.0 / self.fps
 
 
-@dataclasses.dataclass(frozen=True)
-class _Flight:
+class _Arrival(NamedTuple):
+    """A frame as it comes."""
+
+    number: int
+    image: np.ndarray
+    time: Fraction
+    arrived_s: float
+    """Seconds since the stream began: when it was due in real time, else when it was decoded."""
+
+
+class _Arrivals:
+    """A source's frames, read ahead in a thread, each when it is due (`period_s` None: as they are taken)."""
+
+    def __init__(self, frames: Iterable[TimedFrame], period_s: float | None) -> None:
+        self._start_s = time.perf_counter()
+        self._items = Prefetched(self._paced(frames, period_s), READ_AHEAD)
+        self.close = self._items.close
+
+    def _paced(self, frames: Iterable[TimedFrame], period_s: float | None) -> Iterator[_Arrival]:
+        for number, (image, when) in enumerate(frames):
+            if not number:
+                self._start_s = time.perf_counter()  # the first frame is there: now it begins
+            now = self.seconds()
+            due = now if period_s is None else number * period_s
+            if due > now:
+                time.sleep(due - now)
+            yield _Arrival(number, image, when, due)
+
+    def seconds(self) -> float:
+        """Since the stream began."""
+        return time.perf_counter() - self._start_s
+
+    @property
+    def waiting(self) -> int:
+        """Frames that are there now."""
+        return self._items.waiting
+
+    def next(self) -> _Arrival | None:
+        """The next frame; None at the end of the source."""
+        return next(self._items, None)
+
+
+class _Flight(NamedTuple):
     """A frame that was dispatched."""
 
-    arrival: Arrival
+    arrival: _Arrival
     member: str
     begun_s: float
     queued: int
@@ -132,23 +114,23 @@ class Stream:
     """One run of frames through the members.
 
     Args:
-        dispatch: see `Dispatch`.
+        server: prepared for the frames' shape and the members.
         policy: chooses the member of each frame.
-        rungs: the members, with their frame times on this machine at rest.
+        timings: the members, with their frame times on this machine at rest.
         options: the rate and how it is held.
         watch: called with every frame's record, for a live display.
     """
 
     def __init__(
         self,
-        dispatch: Dispatch,
-        policy: Policy,
-        rungs: Sequence[Rung],
+        server: Server,
+        policy: Policy[Any],
+        timings: Sequence[MemberTiming],
         options: StreamOptions,
         watch: Callable[[FrameRecord], Any] | None = None,
     ) -> None:
-        self._dispatch = dispatch
-        self._policy = checked(policy, rungs)
+        self._server = server
+        self._policy = checked(policy, timings)
         self._options = options
         self._watch = watch
         self._deadline_ms = 1e3 / options.fps
@@ -157,24 +139,20 @@ class Stream:
     @property
     def trace(self) -> Trace:
         """Of the frames that are finished."""
-        psnr_y = {rung.name: rung.psnr_y for rung in self._policy.rungs}
+        psnr_y = {timing.name: timing.psnr_y for timing in self._policy.timings}
         return Trace(self._options.fps, self._options.real_time, psnr_y, tuple(self.records))
 
-    def run(self, frames: Iterable[tuple[np.ndarray, Fraction]], emit: Emit) -> Trace:
-        """Send frames through until the source ends.
-
-        Args:
-            frames: images `[H, W, 3]` uint8, all of one shape, with their times in seconds.
-            emit: takes every output with its time, in order.
+    def run(self, frames: Iterable[TimedFrame], emit: Emit) -> Trace:
+        """Send frames, all of one shape, through until the source ends; `emit` takes the outputs in order.
 
         Raises:
             Exception: what the source or `emit` raised; what was finished before was emitted.
-            InputError: the policy names a member that is none of the rungs.
+            InputError: the policy names a member that has no timing.
         """
         self.records = []
         state, member = self._policy.start(self._deadline_ms)
         flights: collections.deque[_Flight] = collections.deque()
-        arrivals = Arrivals(frames, self._options.period_s if self._options.real_time else None)
+        arrivals = _Arrivals(frames, self._options.period_s if self._options.real_time else None)
         ended = False
         # A thread of its own sees when a frame is done, also while `emit` makes this one wait.
         fetcher = concurrent.futures.ThreadPoolExecutor(1, "fetch")
@@ -182,25 +160,27 @@ class Stream:
             while not ended or flights:
                 room = len(flights) < self._options.in_flight
                 if not ended and room and (arrivals.waiting or not flights):
-                    arrival = next(arrivals, None)
+                    arrival = arrivals.next()
                     if arrival is None:
                         ended = True
                     else:
                         flights.append(self._begin(arrival, member, arrivals, fetcher))
                     continue
                 record = self._finish(flights.popleft(), emit)
-                state, member = self._policy(state, self._observed(record, arrivals.waiting))
+                queued = arrivals.waiting if self._options.real_time else 0
+                seen = Observation(record.frame_ms, record.member, self._deadline_ms, queued)
+                state, member = self._policy(state, seen)
         finally:
             fetcher.shutdown(cancel_futures=True)
             arrivals.close()
         return self.trace
 
     def _begin(
-        self, arrival: Arrival, member: str, arrivals: Arrivals, fetcher: concurrent.futures.Executor
+        self, arrival: _Arrival, member: str, arrivals: _Arrivals, fetcher: concurrent.futures.Executor
     ) -> _Flight:
         queued = arrivals.waiting if self._options.real_time else 0
         begun = arrivals.seconds()
-        output = self._dispatch(arrival.image, member)
+        output = self._server.dispatch(arrival.image, member)
 
         def fetch() -> tuple[np.ndarray, float]:
             image = np.asarray(output)
@@ -231,12 +211,4 @@ class Stream:
     def _is_late(self, arrived_s: float, done_s: float, busy_ms: float) -> bool:
         if not self._options.real_time:
             return busy_ms > self._deadline_ms
-        return done_s > arrived_s + (1 + SLACK) * self._options.period_s
-
-    def _observed(self, record: FrameRecord, queued: int) -> Observation:
-        return Observation(
-            frame_ms=record.frame_ms,
-            member=record.member,
-            deadline_ms=self._deadline_ms,
-            queued=queued if self._options.real_time else 0,
-        )
+        return done_s > arrived_s + (1 + SLACK_PERIODS) * self._options.period_s

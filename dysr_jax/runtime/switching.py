@@ -7,7 +7,7 @@ import time
 import chex
 
 from dysr_jax.aot import count_compilations
-from dysr_jax.runtime.bank import Bank
+from dysr_jax.runtime.server import Server
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,32 +22,32 @@ class SwitchReport:
     compilations: int
 
 
-def _frame_ms(bank: Bank, frame: chex.Array, member: str) -> float:
-    start = time.perf_counter()
-    bank(frame, member)
-    return (time.perf_counter() - start) * 1e3
-
-
 def measure_switching(
-    bank: Bank, frame: chex.Array, *, rounds: int = 5, steady_frames: int = 3
+    server: Server, frame: chex.Array, *, rounds: int = 5, steady_frames: int = 3
 ) -> SwitchReport:
     """Send a frame through every member in turn, again and again.
 
     Args:
-        bank: prepared for the frame's shape.
+        server: prepared for the frame's shape.
         frame: `[H, W, 3]` uint8.
         rounds: times that each member is switched to.
         steady_frames: frames after the first before the next switch.
     """
-    names = [member.name for member in bank.bundle.members]
+
+    def frame_ms(member: str) -> float:
+        start = time.perf_counter()
+        server(frame, member)
+        return (time.perf_counter() - start) * 1e3
+
+    names = [member.name for member in server.bundle.members]
     first: dict[str, list[float]] = {name: [] for name in names}
     steady: dict[str, list[float]] = {name: [] for name in names}
-    bank(frame, names[-1])  # so that the first timed frame follows a switch too
+    server(frame, names[-1])  # so that the first timed frame follows a switch too
     with count_compilations() as compilations:
         for _ in range(rounds):
             for name in names:
-                first[name].append(_frame_ms(bank, frame, name))
-                steady[name] += [_frame_ms(bank, frame, name) for _ in range(steady_frames)]
+                first[name].append(frame_ms(name))
+                steady[name] += [frame_ms(name) for _ in range(steady_frames)]
     return SwitchReport(
         steady_ms={name: statistics.median(values) for name, values in steady.items()},
         first_ms={name: statistics.median(values) for name, values in first.items()},

@@ -1,4 +1,4 @@
-"""What a stream did: a record a frame, and what they add up to."""
+"""What a stream did: a record per frame, and what they add up to."""
 
 import dataclasses
 import itertools
@@ -23,9 +23,9 @@ class FrameRecord:
     done_s: float
     """When it lay on the host."""
     frame_ms: float
-    """That the device was busy with it: since its dispatch, or since the frame before it was done."""
+    """How long the device was busy with it: since its dispatch, or since the frame before it was done."""
     member: str
-    """That made it."""
+    """What made it."""
     late: bool
     """Whether it was done after it was due."""
     queued: int
@@ -37,7 +37,7 @@ class Trace:
     """The frames of a stream, and what it was asked for."""
 
     fps: float
-    """To be held."""
+    """Frames per second to be held."""
     real_time: bool
     """Whether frames came at that rate; else as fast as they were taken."""
     psnr_y: Mapping[str, float] = dataclasses.field(hash=False)
@@ -48,7 +48,7 @@ class Trace:
 
     @property
     def late(self) -> int:
-        """Frames that were late."""
+        """Number of late frames."""
         return sum(frame.late for frame in self.frames)
 
     @property
@@ -58,7 +58,7 @@ class Trace:
 
     @property
     def switches(self) -> int:
-        """Frames that another member made than the one before."""
+        """Number of frames that another member made than the one before."""
         return sum(a.member != b.member for a, b in itertools.pairwise(self.frames))
 
     @property
@@ -68,7 +68,7 @@ class Trace:
 
     @property
     def interruptions(self) -> int:
-        """Gaps longer than two frame times."""
+        """Number of gaps longer than two frame times."""
         return sum(gap > 2e3 / self.fps for gap in self.gaps_ms)
 
     @property
@@ -104,11 +104,11 @@ class Trace:
     def to_json(self) -> dict[str, Any]:
         """The summary, and every frame: by name of the record's fields, their values to six decimals."""
         names = [field.name for field in dataclasses.fields(FrameRecord)]
-        columns = {name: [_short(getattr(f, name)) for f in self.frames] for name in names}
+        columns = {name: [_rounded(getattr(f, name)) for f in self.frames] for name in names}
         return {**self.summary(), "psnr_y": dict(self.psnr_y), "trace": columns}
 
 
-def _short(value: Any) -> Any:
+def _rounded(value: Any) -> Any:
     return round(value, 6) if isinstance(value, float) else value
 
 

@@ -1,25 +1,22 @@
-"""Between the colours of videos (luma and chroma, in limited or full range) and RGB of 8 bits.
+"""Between frames of videos and upright RGB images of 8 bits: colours and orientation.
 
-The matrix is what the stream says. Where it says nothing, it is what players take: BT.709 for 1280 columns
-or more, or more than 576 rows, else BT.601; and limited range. Only the matrix and the range are undone:
-primaries and transfer are those of the video, and are passed on as tags.
-
-How a camera was held: the display matrix of a video, applied to its pixels.
+Only the matrix and the range are undone: primaries and transfer stay, and are passed on as tags. If a stream
+does not say them, they are what players take: the matrix BT.709 from 1280 columns or 577 rows on, else
+BT.601, and limited range.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from dysr_jax.errors import InputError
-
-if TYPE_CHECKING:
-    import av
-    from av.video.reformatter import VideoReformatter
-
+from dysr_jax.video.pyav import av
 
 BT709, BT601, UNTAGGED = 1, 6, 2
-"""Matrices, primaries and transfers as ITU-T H.273 numbers them; FFmpeg and the files do the same."""
+"""Matrices, primaries and transfers by their numbers in ITU-T H.273, which FFmpeg and the files use too."""
+
+UNKNOWN = (0, UNTAGGED, 3)
+"""Numbers that say nothing."""
 
 LIMITED, FULL = 1, 2
 """FFmpeg's numbers of the ranges."""
@@ -46,28 +43,24 @@ def is_yuv(frame: "av.VideoFrame") -> bool:
 def matrix_of(frame: "av.VideoFrame") -> int:
     """The matrix of a frame, told or assumed."""
     told = int(frame.colorspace)
-    return told if told not in (0, UNTAGGED, 3) else assumed_matrix(frame.height, frame.width)
+    return assumed_matrix(frame.height, frame.width) if told in UNKNOWN else told
 
 
 def check_colours(frame: "av.VideoFrame") -> None:
-    """Whether a frame's colours can be given as 8-bit RGB.
-
-    Raises:
-        InputError: a transfer or a matrix that cannot be converted.
-    """
+    """Raise an InputError if a frame's transfer or matrix cannot be converted to 8-bit RGB."""
     transfer, matrix = HDR.get(int(frame.color_trc)), matrix_of(frame)
     if transfer:
         raise InputError(
-            f"it is HDR ({transfer} transfer); allowed is SDR: tone-map it first, with ffmpeg's zscale and "
+            f"it is HDR ({transfer} transfer); it must be SDR: tone-map it first, with ffmpeg's zscale and "
             f"tonemap"
         )
     if is_yuv(frame) and matrix not in MATRICES:
         told = OTHER_MATRICES.get(matrix, f"number {matrix}")
-        raise InputError(f"its colour matrix is {told}; allowed are BT.601, BT.709 and BT.2020")
+        raise InputError(f"its colour matrix is {told}; it must be BT.601, BT.709 or BT.2020")
 
 
-def _grey(frame: "av.VideoFrame") -> np.ndarray:
-    """`[H, W, 3]` of a grey frame; swscale takes all of them for full range."""
+def _grey_to_rgb(frame: "av.VideoFrame") -> np.ndarray:
+    """`[H, W, 3]` of a grey frame, which swscale always takes for full range."""
     levels = frame.reformat(format="gray").to_ndarray()
     if frame.color_range == LIMITED:
         wide = (levels.astype(np.float32) - 16) * (255 / 219)
@@ -75,20 +68,14 @@ def _grey(frame: "av.VideoFrame") -> np.ndarray:
     return np.repeat(levels[:, :, None], 3, 2)
 
 
-def to_rgb(frame: "av.VideoFrame", reformatter: "VideoReformatter") -> np.ndarray:
-    """`[H, W, 3]` uint8; deeper channels are rounded to 8 bits.
-
-    Raises:
-        InputError: see `check_colours`.
-    """
-    from av.video.reformatter import Interpolation
-
+def to_rgb(frame: "av.VideoFrame", reformatter: "av.video.reformatter.VideoReformatter") -> np.ndarray:
+    """`[H, W, 3]` uint8 of a frame, as `check_colours` allows it; deeper channels are rounded to 8 bits."""
     check_colours(frame)
     if frame.format.name.startswith("gray"):
-        return _grey(frame)
-    # Without these, chroma is repeated in place of interpolated, and sums are rounded coarsely.
-    exact = Interpolation.BILINEAR | Interpolation.ACCURATE_RND
-    exact |= Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
+        return _grey_to_rgb(frame)
+    # Without these, chroma is repeated instead of interpolated, and sums are rounded coarsely.
+    flags = av.video.reformatter.Interpolation
+    exact = flags.BILINEAR | flags.ACCURATE_RND | flags.FULL_CHR_H_INT | flags.FULL_CHR_H_INP
     matrix = MATRICES.get(matrix_of(frame), 5) if is_yuv(frame) else None
     full = frame.color_range == FULL or not is_yuv(frame) or frame.format.name.startswith("yuvj")
     shown = reformatter.reformat(
@@ -103,11 +90,11 @@ def to_rgb(frame: "av.VideoFrame", reformatter: "VideoReformatter") -> np.ndarra
     return shown.to_ndarray()
 
 
-def from_rgb(image: np.ndarray, reformatter: "VideoReformatter", form: str, matrix: int) -> "av.VideoFrame":
+def from_rgb(
+    image: np.ndarray, reformatter: "av.video.reformatter.VideoReformatter", form: str, matrix: int
+) -> "av.VideoFrame":
     """`[H, W, 3]` uint8 RGB as a frame in limited range of a matrix, in a pixel format such as `yuv420p`."""
-    import av
-    from av.video.reformatter import Interpolation
-
+    flags = av.video.reformatter.Interpolation
     return reformatter.reformat(
         av.VideoFrame.from_ndarray(image, format="rgb24"),
         format=form,
@@ -115,17 +102,17 @@ def from_rgb(image: np.ndarray, reformatter: "VideoReformatter", form: str, matr
         dst_colorspace=MATRICES[matrix],
         src_color_range=FULL,
         dst_color_range=LIMITED,
-        interpolation=Interpolation.BILINEAR | Interpolation.ACCURATE_RND,
+        interpolation=flags.BILINEAR | flags.ACCURATE_RND,
     )
 
 
-Matrix = tuple[float, float, float, float]
+DisplayMatrix = tuple[float, float, float, float]
 """`(a, b, c, d)`: a pixel at column x and row y is shown at column `a x + c y`, row `b x + d y`."""
 
-UPRIGHT: Matrix = (1, 0, 0, 1)
+UPRIGHT: DisplayMatrix = (1, 0, 0, 1)
 
 
-def display_matrix(frame: "av.VideoFrame") -> Matrix:
+def display_matrix(frame: "av.VideoFrame") -> DisplayMatrix:
     """What turns and mirrors a frame for display; `UPRIGHT` without such metadata."""
     from av.sidedata.sidedata import Type
 
@@ -138,14 +125,14 @@ def display_matrix(frame: "av.VideoFrame") -> Matrix:
     return fixed[0], fixed[1], fixed[3], fixed[4]
 
 
-def swaps_sides(matrix: Matrix) -> bool:
+def swaps_sides(matrix: DisplayMatrix) -> bool:
     """Whether rows are shown as columns."""
     a, b, c, d = map(abs, matrix)
     return b + c > a + d
 
 
-def oriented(image: np.ndarray, matrix: Matrix) -> np.ndarray:
-    """`[H, W, C]` as it is shown, to the nearest quarter of a turn."""
+def oriented(image: np.ndarray, matrix: DisplayMatrix) -> np.ndarray:
+    """`[H, W, C]` as it is shown, to the nearest quarter turn."""
     if matrix == UPRIGHT:
         return image
     if swaps_sides(matrix):

@@ -1,84 +1,64 @@
 """Sound, subtitles, covers and attached files, copied from a source beside its new frames."""
 
 import io
+import itertools
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from dysr_jax.errors import InputError
-from dysr_jax.video.attached import Covers
-from dysr_jax.video.pyav import fraction, open_av
+from dysr_jax.video.packets import Packets
+from dysr_jax.video.pyav import av, fraction, is_cover, open_av
 from dysr_jax.video.reader import Reader
 from dysr_jax.video.source import is_pipe, open_container
-from dysr_jax.video.tags import is_of_head, stream_tags
-from dysr_jax.video.timeline import Packets, is_cover
+from dysr_jax.video.tags import is_in_tags, stream_tags
 
 if TYPE_CHECKING:
+    from av import Packet
     from av.bitstream import BitStreamFilterContext
     from av.container import InputContainer, OutputContainer
-    from av.packet import Packet
     from av.stream import Stream
 
-SPARSE = Fraction(1, 2)
-"""Seconds before the first picture of what is not shown but needed to decode what is heard then."""
+COVER_FILES = {"mjpeg": ("cover.jpg", "image/jpeg"), "png": ("cover.png", "image/png")}
+"""Name and type of an attached cover, by its codec."""
 
+MAX_COVER_PACKETS = 1000
+"""Packets at the beginning of a file among which covers are."""
 
-def _fits(stream: "Stream", muxer: str, packet: "Packet | None" = None) -> bool:
-    """Whether a container takes a stream: a file with it alone, or with a packet of it, can be written."""
-    import av
-    from av.packet import Packet
-
-    try:
-        with open_av(io.BytesIO(), "w", format=muxer) as trial:
-            added = trial.add_stream_from_template(stream)
-            trial.start_encoding()
-            if packet is not None:
-                copy: Packet = Packet(bytes(packet))
-                copy.stream, copy.time_base, copy.duration = (added, packet.time_base, packet.duration)
-                copy.pts = copy.dts = 0
-                trial.mux_one(copy)
-    except (av.error.FFmpegError, ValueError):
-        return False
-    return True
+PREROLL = Fraction(1, 2)
+"""Seconds before the first picture of what is not shown but needed to decode the sound then."""
 
 
 class Copied:
     """The streams of a source that an output takes too.
 
-    Args:
-        like: the source; its file is opened again.
-        output: gets the streams; before its head is written.
-        muxer: FFmpeg's name of the output's container.
+    Made before the output's header is written. The source's file is opened again; `muxer` is FFmpeg's name of
+    the output's container.
     """
 
     def __init__(self, like: Reader, output: "OutputContainer", muxer: str) -> None:
         self.notes: list[str] = []
         self.left: list[str] = []
         """What the output does not take, in words."""
+        self.covers: tuple[int, ...] = ()
+        """Numbers of the output's streams that are covers."""
         self._like, self._output, self._muxer = like, output, muxer
         self._source: InputContainer | None = None
-        self._covers: Covers | None = None
+        self._cover_packets: list[Packet] = []
         self._streams: dict[int, Stream] = {}
         self._last: dict[int, int] = {}
         self._filters: dict[int, BitStreamFilterContext] = {}
         self._pending: Packet | None = None
         self._packets: Iterator[Packet] = iter(())
-        if is_pipe(like.path):
-            self._note_pipe()
-        else:
+        if not is_pipe(like.path):
             self._open(like.path)
-
-    @property
-    def covers(self) -> tuple[int, ...]:
-        """Numbers of the output's streams that are covers, until `begin`."""
-        return () if self._covers is None else self._covers.streams
+        elif like.accompanied:
+            self.notes.append("audio, subtitles and attachments of standard input are not copied")
 
     def begin(self) -> None:
-        """Copy what belongs to the head; call it when that is written."""
-        if self._covers is not None:
-            self._covers.write(self._output)
-            self._covers.close()
-            self._covers = None
+        """Copy the covers, when the header is written and before all else."""
+        for packet in self._cover_packets:
+            self._output.mux_one(packet)
 
     def until(self, time: Fraction | None) -> None:
         """Copy what is decoded before a time in seconds; all for `None`."""
@@ -91,41 +71,32 @@ class Copied:
             self._mux(packet)
 
     def close(self) -> None:
-        """Let go of the source."""
-        for source in (self._source, self._covers):
-            if source is not None:
-                source.close()
-
-    def _note_pipe(self) -> None:
-        if self._like.accompanied:
-            self.notes.append("audio, subtitles and attachments of standard input are not copied")
+        """Close the source."""
+        if self._source is not None:
+            self._source.close()
 
     def _open(self, name: str) -> None:
         try:
-            self._source = open_container(name)
-            self._covers = Covers(name, self._muxer)
+            self._source, for_covers = open_container(name), open_container(name)
         except InputError as error:  # it was there when its frames were opened
             self.notes.append(f"audio and subtitles are not copied: {error}")
             return
         data = []
         for stream in self._source.streams:
-            if is_cover(stream) or is_of_head(stream, self._like.head):
+            if is_cover(stream) or is_in_tags(stream, self._like.film):
                 continue
             if stream.type == "video":
-                self._note_further(stream)
-            elif _is_copied(stream, self._muxer) and _fits(stream, self._muxer):
+                if stream.index != self._like.index:
+                    self.notes.append(f"{_described(stream)} is left out: one video stream is upscaled")
+            elif _is_copied(stream, self._muxer) and _takes(self._muxer, stream):
                 self._add(stream)
                 data += [stream] if stream.type == "data" else []
             else:
                 self.left.append(_described(stream))
-        self._covers.add(self._output)
-        self.left += [f"cover (stream {stream.index})" for stream in self._covers.left]
+        with for_covers:
+            self._add_covers(for_covers)
         if self._streams:
-            self._packets = self._demuxed(Packets(self._source, tuple(data)))
-
-    def _note_further(self, stream: "Stream") -> None:
-        if stream.index != self._like.index:
-            self.notes.append(f"{_described(stream)} is left out: one video stream is upscaled")
+            self._packets = self._demux(Packets(self._source, tuple(data)))
 
     def _add(self, stream: "Stream") -> None:
         added = self._output.add_stream_from_template(stream)
@@ -134,12 +105,35 @@ class Copied:
             added.metadata.update(stream_tags(stream.metadata))
         added.disposition = stream.disposition
         self._streams[stream.index] = added
-        if _needs_header(stream, self._muxer):
-            self._filters[stream.index] = _to_header(stream)
+        # AAC of a broadcast has a header in each packet; MP4 wants one in the header of the file.
+        context = stream.codec_context
+        if self._muxer in ("mp4", "mov") and context.codec.canonical_name == "aac" and not context.extradata:
+            self._filters[stream.index] = av.bitstream.BitStreamFilterContext("aac_adtstoasc", stream)
 
-    def _demuxed(self, packets: Packets) -> Iterator["Packet"]:
-        import av
+    def _add_covers(self, source: "InputContainer") -> None:
+        covers = [stream for stream in source.streams if is_cover(stream)]
+        found: dict[int, Packet] = {}
+        for packet in itertools.islice(source.demux() if covers else (), MAX_COVER_PACKETS):
+            if packet.size and is_cover(packet.stream):
+                found.setdefault(packet.stream.index, packet)
+            if len(found) == len(covers):
+                break
+        for packet in found.values():
+            stream, tags = packet.stream, packet.stream.metadata
+            kind = COVER_FILES.get(stream.codec_context.name if stream.codec_context else "")
+            if kind is not None and self._muxer == "matroska":
+                name, mimetype = tags.get("filename", kind[0]), tags.get("mimetype", kind[1])
+                self._output.add_attachment(name, mimetype, bytes(packet))
+            elif kind is not None and self._muxer == "mp4":
+                added = self._output.add_stream_from_template(stream, opaque=True)
+                added.disposition = stream.disposition
+                self.covers += (added.index,)
+                packet.stream = added
+                self._cover_packets.append(packet)
+            else:
+                self.left.append(f"cover (stream {stream.index})")
 
+    def _demux(self, packets: Packets) -> Iterator["Packet"]:
         try:
             for packet in packets:
                 if packet.dts is None:
@@ -150,23 +144,21 @@ class Copied:
             self.notes.append(f"audio and subtitles end early: {error.strerror}")
 
     def _mux(self, packet: "Packet") -> None:
-        import av
-
         source = packet.stream
-        if source.index not in self._streams or _before_all(packet, self._like.start):
+        if source.index not in self._streams or _is_before(packet, self._like.start):
             return
         try:
             for ready in self._filtered(packet):
-                if self._writable(source, ready):
+                if self._is_writable(source, ready):
                     self._output.mux_one(self._ordered(ready, source.index))
         except av.error.FFmpegError as error:
             del self._streams[source.index]
             self.notes.append(f"{_described(source)} ends early: {error.strerror}")
 
-    def _writable(self, source: "Stream", packet: "Packet") -> bool:
+    def _is_writable(self, source: "Stream", packet: "Packet") -> bool:
         """Whether the output takes the stream's first packet: an error would come up with a picture."""
         index = source.index
-        if index in self._last or index in self._filters or _fits(source, self._muxer, packet):
+        if index in self._last or index in self._filters or _takes(self._muxer, source, packet):
             return index in self._streams
         del self._streams[index]
         self.notes.append(f"{_described(source)} is left out: its first packet cannot be written")
@@ -195,8 +187,24 @@ class Copied:
         return packet
 
 
+def _takes(muxer: str, stream: "Stream", packet: "Packet | None" = None) -> bool:
+    """Whether a file with a stream alone, or with a packet of it, can be written."""
+    try:
+        with open_av(io.BytesIO(), "w", format=muxer) as trial:
+            added = trial.add_stream_from_template(stream)
+            trial.start_encoding()
+            if packet is not None:
+                copy: Packet = av.Packet(bytes(packet))
+                copy.stream, copy.time_base, copy.duration = (added, packet.time_base, packet.duration)
+                copy.pts = copy.dts = 0
+                trial.mux_one(copy)
+    except (av.error.FFmpegError, ValueError):
+        return False
+    return True
+
+
 def _is_copied(stream: "Stream", muxer: str) -> bool:
-    """Whether the package knows how: sound and text whose codec it knows, and files and data as they are.
+    """Whether it is sound or text of a known codec, or a file or data that can stay as they are.
 
     FFmpeg writes WebM without attached files and says nothing.
     """
@@ -205,22 +213,10 @@ def _is_copied(stream: "Stream", muxer: str) -> bool:
     return stream.type == "data" or (stream.type == "attachment" and muxer == "matroska")
 
 
-def _before_all(packet: "Packet", start: Fraction) -> bool:
+def _is_before(packet: "Packet", start: Fraction) -> bool:
     """Whether an edit list cuts a packet off, and decoders do not need it for the next ones."""
     end = (packet.dts or 0) + (packet.duration or 0)
-    return packet.is_discard and end * packet.time_base - start < -SPARSE
-
-
-def _needs_header(stream: "Stream", muxer: str) -> bool:
-    """AAC of a broadcast has a header in each packet; MP4 wants one in the head of the file."""
-    context = stream.codec_context
-    return muxer in ("mp4", "mov") and context.codec.canonical_name == "aac" and not context.extradata
-
-
-def _to_header(stream: "Stream") -> "BitStreamFilterContext":
-    from av.bitstream import BitStreamFilterContext
-
-    return BitStreamFilterContext("aac_adtstoasc", stream)
+    return packet.is_discard and end * packet.time_base - start < -PREROLL
 
 
 def _described(stream: "Stream") -> str:

@@ -4,6 +4,7 @@ import dataclasses
 import pathlib
 
 from dysr_jax.errors import InputError
+from dysr_jax.video.pyav import av
 from dysr_jax.video.source import STANDARD
 
 
@@ -15,7 +16,7 @@ class Encoder:
     options: tuple[tuple[str, str], ...] = ()
     even: bool = False
     """Whether it takes even sizes only."""
-    longest_denominator: int = 1 << 30
+    max_denominator: int = 1 << 30
     """Of the unit of its time stamps."""
 
 
@@ -31,23 +32,24 @@ class Format:
 
 
 X264 = Encoder("libx264", (("crf", "18"), ("preset", "veryfast")), even=True)
-MPEG4 = Encoder("mpeg4", (("flags", "+qscale"), ("global_quality", "236")), longest_denominator=60_000)
+MPEG4 = Encoder("mpeg4", (("flags", "+qscale"), ("global_quality", "236")), max_denominator=60_000)
 VP9 = Encoder(
     "libvpx-vp9", (("crf", "20"), ("b", "0"), ("deadline", "realtime"), ("cpu-used", "7"), ("row-mt", "1"))
 )
 
-# Fragments of a second, so that a part plays; at the end they become a file as any other.
+# Fragments of a second, so that a part plays; at the end they become a file like any other.
 FRAGMENTS = (("movflags", "hybrid_fragmented+delay_moov"), ("frag_duration", "1000000"))
 # Before libavformat 62.12, that end was written wrongly.
 ONLY_FRAGMENTS = (("movflags", "frag_keyframe+empty_moov+delay_moov"), FRAGMENTS[1])
 CLUSTERS = (("cluster_time_limit", "1000"),)
 
+MP4 = Format("mp4", (X264, MPEG4), FRAGMENTS)
 Y4M = Format("yuv4mpegpipe", (Encoder("rawvideo"),), (("flush_packets", "1"),), tagged=False)
 
 FORMATS = {
-    ".mp4": Format("mp4", (X264, MPEG4), FRAGMENTS),
-    ".m4v": Format("mp4", (X264, MPEG4), FRAGMENTS),
-    ".mov": Format("mov", (X264, MPEG4), FRAGMENTS),
+    ".mp4": MP4,
+    ".m4v": MP4,
+    ".mov": dataclasses.replace(MP4, muxer="mov"),
     ".mkv": Format("matroska", (X264, MPEG4), CLUSTERS),
     ".webm": Format("webm", (VP9,), CLUSTERS),
     ".y4m": Y4M,
@@ -56,11 +58,7 @@ FORMATS = {
 
 
 def format_of(name: str) -> Format:
-    """The format of an output; standard output takes Y4M.
-
-    Raises:
-        InputError: another suffix.
-    """
+    """The format of an output, Y4M for standard output; an InputError for another suffix."""
     if name == STANDARD:
         return Y4M
     suffix = pathlib.Path(name).suffix.lower()
@@ -69,30 +67,17 @@ def format_of(name: str) -> Format:
     return FORMATS[suffix]
 
 
-def muxer_options(form: Format, *, keys: bool = False) -> dict[str, str]:
-    """The options of a format's container, for the FFmpeg that is there.
-
-    Args:
-        form: of the output.
-        keys: tags of MP4 and MOV stand under their full names, as those that phones write.
-    """
-    import av
-
+def muxer_options(form: Format, *, full_names: bool = False) -> dict[str, str]:
+    """The options of a format's container for this FFmpeg; in MP4 and MOV, tags may keep their full names."""
     old = av.library_versions["libavformat"] < (62, 12)
     options = dict(ONLY_FRAGMENTS if form.options is FRAGMENTS and old else form.options)
-    if keys and "movflags" in options:
+    if full_names and "movflags" in options:
         options["movflags"] += "+use_metadata_tags"
     return options
 
 
 def choose_encoder(form: Format) -> Encoder:
-    """The first encoder of a format that this build of FFmpeg has.
-
-    Raises:
-        InputError: none.
-    """
-    import av
-
+    """The first encoder of a format that this build of FFmpeg has; an InputError if it has none."""
     for encoder in form.encoders:
         if encoder.name in av.codecs_available:
             return encoder

@@ -1,46 +1,33 @@
-"""PyAV, the same in all its versions that this package takes."""
+"""PyAV, imported when it is first used, and the same in all versions that this package takes."""
 
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
+from typing import Any
 
-if TYPE_CHECKING:
-    from av.container import InputContainer, OutputContainer
+from etils import epy
 
-
-class Rational(Protocol):
-    """A fraction of PyAV: until version 18 `Fraction`, then `AVRational`, whose denominator may be 0."""
-
-    @property
-    def numerator(self) -> int:
-        """Above the line."""
-
-    @property
-    def denominator(self) -> int:
-        """Below the line."""
+with epy.lazy_imports():
+    import av as av
 
 
-def fraction(value: Rational | None) -> Fraction | None:
-    """An exact fraction of Python; None for None, 0 and what is not defined."""
+def open_av(place: Any, mode: Any, **options: Any) -> Any:
+    """`av.open`, where metadata bytes that are not UTF-8 become surrogate escapes."""
+    if int(av.__version__.split(".")[0]) < 19:  # later versions do so by themselves
+        options["metadata_errors"] = "surrogateescape"
+    return av.open(place, mode, **options)
+
+
+def fraction(value: Any) -> Fraction | None:
+    """A fraction of PyAV as one of Python; None for None, 0 and a denominator of 0."""
     if value is None or not value.numerator or not value.denominator:
         return None
     return Fraction(value.numerator, value.denominator)
 
 
-@overload
-def open_av(place: Any, mode: Literal["r"], **options: Any) -> "InputContainer": ...
+def is_cover(stream: "av.stream.Stream") -> bool:
+    """Whether a video stream is the picture on the cover."""
+    return stream.type == "video" and bool(stream.disposition & av.stream.Disposition.attached_pic)
 
 
-@overload
-def open_av(place: Any, mode: Literal["w"], **options: Any) -> "OutputContainer": ...
-
-
-def open_av(place: Any, mode: Any, **options: Any) -> Any:
-    """`av.open`, in which metadata that are not UTF-8 keep their bytes, as surrogate escapes.
-
-    From version 19 on PyAV does so by itself, and knows no such option.
-    """
-    import av
-
-    if int(av.__version__.split(".")[0]) < 19:
-        options["metadata_errors"] = "surrogateescape"
-    return av.open(place, mode, **options)
+def reason_of(error: Exception) -> str:
+    """The message of an error of the system or of FFmpeg, without its number."""
+    return str(getattr(error, "strerror", None) or error)

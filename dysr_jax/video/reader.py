@@ -1,10 +1,11 @@
 """Read a video: `open_video` gives a `Reader`, whose frames are RGB images with their times."""
 
+import itertools
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from fractions import Fraction
 from types import TracebackType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,20 +13,14 @@ from dysr_jax.errors import InputError
 from dysr_jax.fields import as_path
 from dysr_jax.threads import Prefetched
 from dysr_jax.video import colour
-from dysr_jax.video.colour import Matrix, display_matrix, oriented, swaps_sides
 from dysr_jax.video.decode import Clock, Decoder
 from dysr_jax.video.findings import Findings, declared_end
-from dysr_jax.video.pyav import fraction
+from dysr_jax.video.pyav import av, fraction
 from dysr_jax.video.source import open_container, refuse, video_stream
-from dysr_jax.video.tags import head_of, stream_tags
+from dysr_jax.video.tags import read_tags, stream_tags
 
-if TYPE_CHECKING:
-    import av
-    from av.container import InputContainer
-    from av.video.stream import VideoStream
-
-FASTEST = 120
-"""Frames a second; what is guessed above is the unit of the time stamps."""
+MAX_GUESSED_RATE = 120
+"""Frames per second; a guess above it is the unit of the time stamps."""
 
 
 class VideoFrame(NamedTuple):
@@ -40,24 +35,36 @@ class VideoFrame(NamedTuple):
 class Reader:
     """A video that is read once, from its first frame to its last. Made by `open_video`."""
 
-    def __init__(self, name: str, container: "InputContainer", stream: "VideoStream") -> None:
-        from av.video.reformatter import VideoReformatter
-
+    def __init__(
+        self, name: str, container: "av.container.InputContainer", stream: "av.video.stream.VideoStream"
+    ) -> None:
         self.path = name
         self._container = container
-        self._reformatter = VideoReformatter()
+        self._reformatter = av.video.reformatter.VideoReformatter()
         self._decoder = Decoder(container, stream)
-        self._decoded = iter(self._decoder)
-        self._first = next(self._decoded, None)
-        if self._first is None:
+        decoded = iter(self._decoder)
+        first = next(decoded, None)
+        if first is None:
             refuse(name, "no frame of it can be decoded")
-        self._matrix = display_matrix(self._first)
-        self.pixel_aspect = _aspect(stream, self._matrix)
+        self._check_colours(first)
+        self._matrix = colour.display_matrix(first)
+        turned = colour.swaps_sides(self._matrix)
+        self.image_shape: tuple[int, int] = (
+            (first.width, first.height) if turned else (first.height, first.width)
+        )
+        """Rows and columns of the first frame, as it is shown."""
+        aspect = fraction(stream.sample_aspect_ratio) or Fraction(1)
+        self.pixel_aspect = 1 / aspect if turned else aspect
         """Width of a pixel by its height, as it is shown."""
-        self.rate: Fraction = _rate(stream)
-        """Frames a second, on average."""
-        self.densest: Fraction = _densest(stream, self.rate)
-        """Frames a second where they follow each other fastest, as far as FFmpeg can tell."""
+        self.primaries, self.transfer = int(first.color_primaries), int(first.color_trc)
+        """H.273 numbers of the colours' primaries and transfer; 2 if the file does not say."""
+        rates = (stream.average_rate, stream.guessed_rate, stream.base_rate)
+        self.rate = next((rate for rate in map(fraction, rates) if rate and rate > 0), Fraction(25))
+        """Frames per second, on average."""
+        guessed = fraction(stream.guessed_rate)
+        self.densest = max(self.rate, guessed) if guessed and guessed <= MAX_GUESSED_RATE else self.rate
+        """Frames per second where they are densest, as far as FFmpeg can tell: more than the average if the
+        rate is variable, or a last frame stands long."""
         self.start = _start(container, stream)
         """The time of the file, in seconds, that is time 0 here."""
         self.tick: Fraction = fraction(stream.time_base) or 1 / self.rate
@@ -66,15 +73,14 @@ class Reader:
         """When the last frame ends, in seconds, as the file declares it; `None` if it does not."""
         self.index = stream.index
         """Of its stream in the file."""
-        self.head = head_of(container, self.start)
+        self.film = read_tags(container, self.start)
         """Its tags and chapters."""
         self.tags, self.disposition = stream_tags(stream.metadata), stream.disposition
         self.accompanied = len(container.streams) > 1
         """Whether there is more in the file than these frames."""
         self._clock = Clock(self.rate, self.tick, self.start)
-        self._findings = Findings(self._first, self._decoder, self._clock, self.duration)
-        self.image_shape = self._shape(self._first)
-        self._frames = self._read()
+        self._findings = Findings(first, self._decoder, self._clock, self.duration)
+        self._frames = self._read(itertools.chain([first], decoded))
         self._ahead: Prefetched[VideoFrame] | None = None
 
     @property
@@ -86,16 +92,6 @@ class Reader:
     def height(self) -> int:
         """Rows of the first frame, as it is shown."""
         return self.image_shape[0]
-
-    @property
-    def primaries(self) -> int:
-        """H.273 number of the colours' primaries; 2 if the file does not say."""
-        return self._findings.primaries
-
-    @property
-    def transfer(self) -> int:
-        """H.273 number of the colours' transfer; 2 if the file does not say."""
-        return self._findings.transfer
 
     @property
     def variable(self) -> bool:
@@ -124,14 +120,13 @@ class Reader:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the frames so far do not show as the file has it, a sentence each."""
+        """How the frames so far differ from what the file has, a sentence each."""
         return self._findings.notes()
 
     def frames(self, *, ahead: int = 0) -> Iterator[VideoFrame]:
         """The frames that were not given yet; one whose size differs from the first has that size.
 
-        Args:
-            ahead: decode in a thread of its own, up to so many frames ahead; 0 decodes when asked.
+        Up to `ahead` frames are decoded in advance by a thread; 0 decodes when asked.
 
         Raises:
             InputError: the colours change to what cannot be converted.
@@ -141,7 +136,7 @@ class Reader:
         return self._ahead or self._frames
 
     def close(self) -> None:
-        """Let go of the file; one that another thread hangs in is left to the end of the process."""
+        """Close the file; one that another thread hangs in is left to the end of the process."""
         if self._ahead is None or self._ahead.close():
             try:
                 self._frames.close()
@@ -157,67 +152,38 @@ class Reader:
     ) -> None:
         self.close()
 
-    def _read(self) -> Generator[VideoFrame, None, None]:
-        first, self._first = self._first, None
-        if first is not None:
-            yield self._frame(first)
-        for frame in self._decoded:
-            yield self._frame(frame)
+    def _read(self, decoded: "Iterable[av.VideoFrame]") -> Generator[VideoFrame, None, None]:
+        for frame in decoded:
+            time = self._clock(frame)
+            self._check_colours(frame)
+            image = colour.oriented(colour.to_rgb(frame, self._reformatter), self._matrix)
+            self._findings.see(frame, time)
+            yield VideoFrame(image, time)
 
-    def _frame(self, frame: "av.VideoFrame") -> VideoFrame:
-        time = self._clock(frame)
-        try:
-            image = oriented(colour.to_rgb(frame, self._reformatter), self._matrix)
-        except InputError as error:
-            refuse(self.path, error)
-        self._findings.see(frame, time)
-        return VideoFrame(image, time)
-
-    def _shape(self, frame: "av.VideoFrame") -> tuple[int, int]:
+    def _check_colours(self, frame: "av.VideoFrame") -> None:
         try:
             colour.check_colours(frame)
         except InputError as error:
             refuse(self.path, error)
-        shape = frame.height, frame.width
-        return shape[::-1] if swaps_sides(self._matrix) else shape
 
 
-def _rate(stream: "VideoStream") -> Fraction:
-    rates = (stream.average_rate, stream.guessed_rate, stream.base_rate)
-    return next((rate for rate in map(fraction, rates) if rate and rate > 0), Fraction(25))
+def _start(container: "av.container.InputContainer", stream: "av.video.stream.VideoStream") -> Fraction:
+    """The least time stamp of all streams, in seconds.
 
-
-def _densest(stream: "VideoStream", average: Fraction) -> Fraction:
-    """The average is less where the rate is variable, or a last frame stands long."""
-    guessed = fraction(stream.guessed_rate)
-    return max(average, guessed) if guessed and guessed <= FASTEST else average
-
-
-def _aspect(stream: "VideoStream", matrix: Matrix) -> Fraction:
-    aspect = fraction(stream.sample_aspect_ratio) or Fraction(1)
-    return 1 / aspect if swaps_sides(matrix) else aspect
-
-
-def _start(container: "InputContainer", stream: "VideoStream") -> Fraction:
-    """The least time stamp of all streams; what lies before 0 is the run-up of an audio decoder.
-
-    Unless pictures lie there too.
+    Before 0 lies the run-up of an audio decoder, unless pictures lie there too.
     """
-    mine = (stream.start_time or 0) * (fraction(stream.time_base) or Fraction(0))
+    own = (stream.start_time or 0) * (fraction(stream.time_base) or Fraction(0))
     start = Fraction(container.start_time or 0, 1_000_000)
-    start = start if mine < 0 else max(start, Fraction(0))
-    return mine if abs(mine - start) < Fraction(1, 500_000) else start  # without the rounding
+    start = start if own < 0 else max(start, Fraction(0))
+    return own if abs(own - start) < Fraction(1, 500_000) else start  # without the rounding
 
 
 def open_video(path: str | os.PathLike[str]) -> Reader:
     """Open a video file of any kind that FFmpeg reads, or standard input for `-`.
 
-    Its frames are turned as the file says, and are RGB of 8 bits: deeper ones are rounded. The matrix is the
-    one that the file says, else BT.709 from 1280 columns or 577 rows on and BT.601 below; the range is
-    limited where the file does not say. Frames of an interlaced video are given as they are woven.
-
-    Args:
-        path: of the file, or `-`.
+    Its frames are turned as the file says, and are RGB of 8 bits: deeper ones are rounded. If the file does
+    not say them, the matrix is BT.709 from 1280 columns or 577 rows on, else BT.601, and the range limited.
+    Frames of an interlaced video are given as they are woven.
 
     Raises:
         InputError: no such file, no video, none of its frames can be decoded, or HDR (PQ or HLG).

@@ -1,10 +1,8 @@
-"""Where the bytes of a video go: a file that only grows, or standard output.
+"""Where the bytes of a video go: a file beside its place until it is whole, or standard output.
 
-A muxer goes back at the end, to write sizes and an index into the head of the file. Such patches wait until
-all else is written. So at any moment, after a kill and on a full disk too, a file is the whole beginning of
-a stream, which plays.
-
-Where a video is written: beside its place until it is whole, or to standard output.
+A muxer goes back at the end, to write sizes and an index into the header of the file. Such patches wait until
+all else is written. So at any moment, even after a kill or on a full disk, the file is the beginning of a
+stream, which plays.
 """
 
 import hashlib
@@ -14,32 +12,34 @@ import sys
 from collections.abc import Callable
 
 from dysr_jax.errors import InputError
+from dysr_jax.video.pyav import reason_of
 from dysr_jax.video.reader import Reader
 from dysr_jax.video.source import STANDARD
 
-HEAD = 1 << 20
-"""Bytes within which a head ends."""
+MAX_HEADER = 1 << 20
+"""Bytes within which a header ends."""
+
+MAX_NAME = 255
+"""Bytes of a name that file systems take."""
 
 
 class Sink:
-    """A file object for PyAV that keeps an error to itself, and swallows what comes after it.
+    """A file object for PyAV over an open descriptor, which it closes at the end.
 
-    Args:
-        descriptor: an open file; it is closed with the sink.
-        seekable: whether it is a file that patches can be written to.
+    It keeps an error to itself, and swallows what comes after it.
     """
 
     def __init__(self, descriptor: int, *, seekable: bool) -> None:
         self._descriptor, self._seekable = descriptor, seekable
         self.edit: Callable[[bytes], bytes | None] | None = None
-        """Changes the head of the file, or a patch of it; gives None while it needs more of the head."""
+        """Changes the header of the file, or a patch of it; gives None while it needs more of the header."""
         self.after: Callable[[int], None] | None = None
         """Called with the descriptor when all is written."""
-        self._head: bytes | None = b""
+        self._header: bytes | None = b""
         self._position = self._end = 0
         self._patches: list[tuple[int, bytes]] = []
         self.error: OSError | None = None
-        """What went wrong first."""
+        """The first error."""
 
     def seekable(self) -> bool:
         """Whether `seek` is allowed."""
@@ -68,8 +68,8 @@ class Sink:
 
     def finish(self) -> None:
         """Write the patches, if all else was written, and close the file."""
-        if self._head:
-            self._try_to_write(self._head)
+        if self._header:
+            self._try_to_write(self._header)
         for position, data in self._patches:
             if self.error is None:
                 os.lseek(self._descriptor, position, os.SEEK_SET)
@@ -85,12 +85,12 @@ class Sink:
             self.error = self.error or error
 
     def _append(self, data: bytes) -> None:
-        """Write data; the head of the file waits until it is edited."""
-        if self.edit is not None and self._head is not None:
-            beginning = self._head + data
+        """Write data; the header of the file waits until it is edited."""
+        if self.edit is not None and self._header is not None:
+            beginning = self._header + data
             edited = self.edit(beginning)
-            self._head = beginning if edited is None and len(beginning) < HEAD else None
-            data = (edited or beginning) if self._head is None else b""
+            self._header = beginning if edited is None and len(beginning) < MAX_HEADER else None
+            data = (edited or beginning) if self._header is None else b""
         self._try_to_write(data)
 
     def _try_to_write(self, data: bytes) -> None:
@@ -102,31 +102,26 @@ class Sink:
                 self.error = error
 
 
-LONGEST = 255
-"""Bytes of a name that file systems take."""
-
-
-def partial_of(name: str) -> pathlib.Path:
+def partial_path(name: str) -> pathlib.Path:
     """`film.partial.mp4` for `film.mp4`: a name that is seen, and that players know.
 
-    Where that is too long, a digest stands for the end of the name.
+    If it is too long, a digest stands for the end of the name.
     """
-    place = pathlib.Path(name)
-    ending = f".partial{place.suffix}"
-    if len(os.fsencode(place.stem + ending)) <= LONGEST:
-        return place.with_name(place.stem + ending)
-    digest = hashlib.sha256(os.fsencode(place.name)).hexdigest()[:16]
-    room = LONGEST - len(os.fsencode(f"~{digest}{ending}"))
-    kept = os.fsencode(place.stem)[:room].decode(errors="ignore")
-    return place.with_name(f"{kept}~{digest}{ending}")
+    path = pathlib.Path(name)
+    ending = f".partial{path.suffix}"
+    if len(os.fsencode(path.stem + ending)) <= MAX_NAME:
+        return path.with_name(path.stem + ending)
+    digest = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]
+    room = MAX_NAME - len(os.fsencode(f"~{digest}{ending}"))
+    kept = os.fsencode(path.stem)[:room].decode(errors="ignore")
+    return path.with_name(f"{kept}~{digest}{ending}")
 
 
-def check_target(name: str, like: Reader | None, *, overwrite: bool) -> None:
-    """Whether an output may be written.
+def check_output(name: str, like: Reader | None, *, overwrite: bool) -> None:
+    """Raise an InputError if an output may not be written.
 
-    Raises:
-        InputError: standard output is a terminal, or the file, or what is left of one that was not finished,
-            is there, or is the source, or has no folder.
+    Standard output must not be a terminal. A file must not exist, nor what is left of one that was not
+    finished, unless `overwrite`; it must not be the source, and must be in a folder.
     """
     if name == STANDARD:
         if sys.stdout is None:
@@ -139,46 +134,34 @@ def check_target(name: str, like: Reader | None, *, overwrite: bool) -> None:
     except InputError:
         raise
     except (OSError, ValueError) as error:  # such as a name that is too long, or has a null in it
-        raise InputError(f"video {name!r} cannot be written: {_reason(error)}") from None
+        raise InputError(f"video {name!r} cannot be written: {reason_of(error)}") from None
 
 
 def _check_file(name: str, like: Reader | None, *, overwrite: bool) -> None:
-    place, partial = pathlib.Path(name), partial_of(name)
-    if like is not None and any(_same(mine, like.path) for mine in (place, partial)):
+    path, partial = pathlib.Path(name), partial_path(name)
+    source = None if like is None or like.path == STANDARD else like.path
+    if source and any(mine.exists() and mine.samefile(source) for mine in (path, partial)):
         raise InputError(f"output {name!r} is the input, or written over it; it must be another file")
-    if place.exists() and not place.is_file():
+    if path.exists() and not path.is_file():
         raise InputError(f"output {name!r} is no file; it must be a file, or - for standard output")
-    if place.exists() and not overwrite:
+    if path.exists() and not overwrite:
         raise InputError(f"output {name!r} exists; allowed with --overwrite")
-    if not place.parent.is_dir():
-        raise InputError(f"video {name!r} cannot be written: {str(place.parent)!r} is no folder")
+    if not path.parent.is_dir():
+        raise InputError(f"video {name!r} cannot be written: {str(path.parent)!r} is no folder")
     if partial.exists() and not overwrite:
         raise InputError(
-            f"output {name!r}: {str(partial)!r} is there, which a stream left that did not finish; "
-            f"rename it to keep it, or give --overwrite"
+            f"output {name!r}: {str(partial)!r} is there, left by a stream that did not finish; rename it to "
+            f"keep it, or give --overwrite"
         )
 
 
-def _reason(error: Exception) -> object:
-    return getattr(error, "strerror", None) or error
-
-
-def _same(place: pathlib.Path, source: str) -> bool:
-    return source != STANDARD and place.exists() and place.samefile(source)
-
-
-def open_target(name: str) -> int:
-    """A descriptor of the output, to write from its beginning.
-
-    Raises:
-        InputError: the place cannot be written to.
-    """
+def open_output(name: str) -> int:
+    """A descriptor of the output, to write from its beginning; an InputError if it cannot be opened."""
     if name == STANDARD:
-        sys.stdout.flush()  # what was printed before does not come in between
+        sys.stdout.flush()  # so that what was printed before does not come in between
         return os.dup(1)
+    flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0)
     try:
-        return os.open(
-            partial_of(name), os.O_RDWR | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o666
-        )
+        return os.open(partial_path(name), flags, 0o666)
     except OSError as error:
         raise InputError(f"video {name!r} cannot be written: {error.strerror}") from None

@@ -1,8 +1,8 @@
 """Write a video: `open_writer` gives a `Writer`, which takes RGB images with their times.
 
 A file is written beside its place, as `NAME.partial.EXT`, and renamed when it is closed. Its beginning plays
-at any moment: after a kill, or on a full disk, `NAME.partial.EXT` is what was encoded until then; it is
-replaced where that is allowed alone. Two commands never write to one place.
+at any moment: after a kill, or on a full disk, `NAME.partial.EXT` is what was encoded until then, and only
+`overwrite` replaces it. Two commands never write to one place.
 """
 
 import concurrent.futures
@@ -11,7 +11,6 @@ import os
 import pathlib
 from fractions import Fraction
 from types import TracebackType
-from typing import Any
 
 import numpy as np
 
@@ -20,13 +19,14 @@ from dysr_jax.errors import InputError
 from dysr_jax.fields import as_path
 from dysr_jax.threads import Worker
 from dysr_jax.video.encoding import Encoding
-from dysr_jax.video.formats import Format, format_of
+from dysr_jax.video.formats import format_of
+from dysr_jax.video.pyav import av, reason_of
 from dysr_jax.video.reader import Reader
-from dysr_jax.video.sink import Sink, check_target, open_target, partial_of
+from dysr_jax.video.sink import Sink, check_output, open_output, partial_path
 from dysr_jax.video.source import STANDARD
 
-ROOM = 4
-"""Frames that wait for the encoder at most."""
+MAX_WAITING = 4
+"""Frames that wait for the encoder."""
 
 
 class Writer:
@@ -43,35 +43,33 @@ class Writer:
         self.frames = 0
         """Frames that were handed over."""
         self._sink, self._encoding, self._size = sink, encoding, size
-        self._worker = Worker(self._add, ROOM)
+        self._worker = Worker(self._add, MAX_WAITING)
         self._closed = False
 
     @property
     def partial(self) -> str | None:
         """Where the file is until it is closed; `None` for standard output."""
-        return None if self.path == STANDARD else str(partial_of(self.path))
+        return None if self.path == STANDARD else str(partial_path(self.path))
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the file has not as it was given, a sentence each; complete after closing."""
+        """How the file differs from what was given, a sentence each; complete after closing."""
         return tuple(self._encoding.notes)
 
     def write(self, image: np.ndarray, time: Fraction) -> None:
-        """Append a frame; waits while `ROOM` frames are not encoded yet.
+        """Append a frame; waits while `MAX_WAITING` frames are not encoded yet.
 
         Args:
             image: `[H, W, 3]` uint8 RGB, which must not be changed afterwards.
             time: seconds, larger than that of the frame before.
 
         Raises:
-            InputError: another size than that of the video, or a disk that is full.
+            InputError: another size than that of the video, or a full disk.
             BrokenPipeError: the program that reads standard output has ended.
         """
-        columns, rows = self._size
-        if image.shape != (rows, columns, 3) or image.dtype != np.uint8:
-            raise InputError(
-                f"image of shape {image.shape} and {image.dtype}; allowed is {(rows, columns, 3)} and uint8"
-            )
+        shape = (*reversed(self._size), 3)
+        if image.shape != shape or image.dtype != np.uint8:
+            raise InputError(f"image must be {shape} and uint8, got {image.shape} and {image.dtype}")
         self._check()
         self._worker.put((image, time))
         self.frames += 1
@@ -80,7 +78,7 @@ class Writer:
         """Encode what waits, end the file, and give it its name.
 
         Raises:
-            InputError: no frame came, or a disk that is full; what was written plays, under its partial name.
+            InputError: no frame came, or the disk is full; what was written plays, under its partial name.
             BrokenPipeError: the program that reads standard output has ended.
         """
         if self._closed:
@@ -118,7 +116,7 @@ class Writer:
             raise self._sink.error
 
     def _end(self) -> bool:
-        """End the file, in a thread: says whether the keyboard interrupted, which waits for it once."""
+        """End the file, in a thread; whether the keyboard interrupted it, which waits for it once."""
         self._closed = True
         with concurrent.futures.ThreadPoolExecutor(1, "close") as closing:
             ending = closing.submit(self._finish)
@@ -142,15 +140,13 @@ class Writer:
 
     def _check(self) -> None:
         """Raise what went wrong in the thread."""
-        import av
-
         error = self._sink.error or self._worker.error
         if error is None:
             return
         if isinstance(error, BrokenPipeError) or not isinstance(error, OSError | av.error.FFmpegError):
             raise error
         kept = f"; what was encoded until then is {self.partial!r}" if self.partial else ""
-        raise InputError(f"video {self.path!r} cannot be written: {error.strerror or error}{kept}") from None
+        raise InputError(f"video {self.path!r} cannot be written: {reason_of(error)}{kept}") from None
 
 
 def open_writer(
@@ -165,22 +161,22 @@ def open_writer(
 ) -> Writer:
     """Begin a video: H.264 in MP4, MOV and Matroska, VP9 in WebM, raw frames in Y4M.
 
-    Colours are BT.709 in limited range, and say so. Y4M cannot say its matrix: there it is the one that
-    players and `open_video` assume, BT.709 from 1280 columns or 577 rows on and BT.601 below; and its rate is
-    constant, so frames are repeated or left out where the times need it.
+    Colours are BT.709 in limited range, and say so. Y4M cannot say its matrix, so it is the one that players
+    and `open_video` assume: BT.709 from 1280 columns or 577 rows on, else BT.601. Its rate is constant, so
+    frames are repeated or left out if the times need it.
 
     Args:
-        path: of the file; its suffix (`formats.FORMATS`) is the format. Or `-`, for Y4M on standard output.
+        path: of the file, whose suffix (`formats.FORMATS`) is the format; or `-`, for Y4M on standard output.
         width: columns of the frames.
         height: rows of the frames.
-        rate: frames a second, on average; times say when each is shown.
+        rate: frames per second, on average; times say when each is shown.
         like: the source. Its audio and subtitles are copied; its tags, chapters, covers, attachments and the
             shape of its pixels are kept.
-        overwrite: replace a file that is there, or what is left of one.
+        overwrite: replace a file that exists, or what is left of one.
         crf: constant rate factor of H.264 or VP9, 0 to 51, smaller is better; by default 18 and 20.
 
     Raises:
-        InputError: an unknown suffix, a file that is there, is the source or is being written by another
+        InputError: an unknown suffix, a file that exists, is the source or is being written by another
             command, a place that cannot be written to, or a size that cannot be encoded.
     """
     name = as_path(path, "video")
@@ -188,30 +184,25 @@ def open_writer(
     if "\0" in name:
         raise InputError(f"video {name!r} cannot be written: its name has a null in it")
     if crf is not None and not 0 <= crf <= 51:
-        raise InputError(f"crf is {crf}; allowed are 0 to 51")
+        raise InputError(f"crf must be in [0, 51], got {crf}")
     if rate <= 0:
-        raise InputError(f"rate is {rate}; allowed are frames a second above 0")
+        raise InputError(f"rate must be above 0 frames per second, got {rate}")
     with contextlib.ExitStack() as held:
         if name != STANDARD:
             held.enter_context(exclusive(name))
-        check_target(name, like, overwrite=overwrite)
+        check_output(name, like, overwrite=overwrite)
         if like is not None and rate == like.rate and not form.tagged:
             rate = like.densest  # at their average rate, frames of a variable rate were left out
         # Containers hold the terms of a fraction in 32 bits.
         rate = Fraction(rate).limit_denominator(100_000)
-        sink = Sink(open_target(name), seekable=name != STANDARD)
-        encoding = _encoding(name, sink, form, (width, height), rate, like, crf)
+        sink = Sink(open_output(name), seekable=name != STANDARD)
+        try:
+            encoding = Encoding(sink, form, (width, height), rate, like, crf)
+        except BaseException as error:
+            sink.finish()
+            if name != STANDARD:
+                partial_path(name).unlink(missing_ok=True)
+            if isinstance(error, InputError):
+                raise InputError(f"video {name!r}: {error}") from None
+            raise
         return Writer(name, sink, encoding, (width, height), held.pop_all())
-
-
-def _encoding(name: str, sink: Sink, form: Format, *others: Any) -> Encoding:
-    """An `Encoding` of these arguments; nothing is left of it where it cannot be."""
-    try:
-        return Encoding(sink, form, *others)
-    except BaseException as error:
-        sink.finish()
-        if name != STANDARD:
-            partial_of(name).unlink(missing_ok=True)
-        if isinstance(error, InputError):
-            raise InputError(f"video {name!r}: {error}") from None
-        raise

@@ -1,7 +1,7 @@
 """The supernet in eager PyTorch: what a search without compiled programs costs on the same device.
 
-The branches of `dysr_jax.bench.torch.layers` over the same weights: `torch.inference_mode`, cuDNN's autotuner
-on, weights of every branch cut and laid out beforehand, candidates one after the other.
+The branches of `torch_layers` over the same weights: `torch.inference_mode`, cuDNN's autotuner on, weights of
+every branch cut and laid out beforehand, candidates one after the other.
 """
 
 import functools
@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
+from baselines.torch_layers import TorchTarget, head, layer
 
-from dysr_jax.bench.torch import Place, head, layer
 from dysr_jax.metrics import PSNR_CAP_DB
 from dysr_jax.model import Arch, Branch, Params, SearchSpace
 from dysr_jax.search import Patches
@@ -28,23 +28,23 @@ class TorchSupernet:
     ) -> None:
         torch.backends.cudnn.benchmark = True
         self._space = space
-        self._place = Place(device, dtype)
-        self._head = self._place.head(params)
+        self._target = TorchTarget(device, dtype)
+        self._head = self._target.head(params)
         self._layers = [
             [self._layer(slot, branch, params) for branch in space.branches(slot)]
             for slot in range(len(space.slots))
         ]
         self._lr = self._image(patches.lr) / 255.0
         self._truth = self._luma(self._image(patches.hr))
-        self._image_of = torch.tensor(np.asarray(patches.image), device=self._place.device)
+        self._image_of = torch.tensor(np.asarray(patches.image), device=self._target.device)
 
     def _image(self, pixels: np.ndarray) -> torch.Tensor:
         """`[P, H, W, 3]` uint8 to `[P, 3, H, W]` float32."""
-        array = torch.tensor(np.asarray(pixels), device=self._place.device)
+        array = torch.tensor(np.asarray(pixels), device=self._target.device)
         return array.permute(0, 3, 1, 2).float()
 
     def _layer(self, slot: int, branch: Branch, params: Params) -> Layer:
-        return functools.partial(layer(branch), self._place.branch(self._space, params, slot, branch))
+        return functools.partial(layer(branch), self._target.branch(self._space, params, slot, branch))
 
     def _luma(self, rgb: torch.Tensor) -> torch.Tensor:
         """BT.601 luma of `[P, 3, H, W]` levels, `scale` pixels cut off each side."""
@@ -55,7 +55,7 @@ class TorchSupernet:
 
     @torch.inference_mode()
     def _psnr_y(self, arch: Arch) -> torch.Tensor:
-        x = (self._lr - 0.5).to(self._place.dtype).contiguous(memory_format=torch.channels_last)
+        x = (self._lr - 0.5).to(self._target.dtype).contiguous(memory_format=torch.channels_last)
         x = head(self._head, x)
         for slot, index in enumerate(arch):
             x = self._layers[slot][index](x)
@@ -65,7 +65,7 @@ class TorchSupernet:
         error = self._luma(torch.round(out.clamp(0.0, 1.0) * 255.0)) - self._truth
         each = error.square().mean((1, 2))
         count = int(self._image_of[-1]) + 1
-        zeros = torch.zeros(count, device=self._place.device)
+        zeros = torch.zeros(count, device=self._target.device)
         total = zeros.index_add(0, self._image_of, each)
         number = zeros.index_add(0, self._image_of, torch.ones_like(each))
         return (10.0 * torch.log10(255.0**2 / (total / number))).clamp(max=PSNR_CAP_DB).mean()

@@ -75,7 +75,7 @@ def test_a_search_that_is_killed_goes_on_and_ends(environ, tmp_path):
     assert len((run / "archive.jsonl").read_text().splitlines()) >= 16
 
 
-FPS = "--members fastest --outputs 360 --rounds 2 --seconds 0.2 --no-torch"
+FPS = "--members fastest --outputs 360 --rounds 2 --seconds 0.2"
 SWITCH = "--members fastest best --switches 12 --frame 48 64 --strategies fused reload_cached"
 BENCHMARKS = {
     "fps": FPS.split(),

@@ -245,7 +245,7 @@ def test_what_fails_when_it_runs_is_compiled_again_once(cache, monkeypatch):
     cold = run(get(cache))
     (path,) = files(cache)
     with monkeypatch.context() as broken:
-        broken.setattr(executables, "deserialised", lambda *_: Broken())
+        broken.setattr(executables, "_deserialised", lambda *_: Broken())
         loaded = get(cache)
     assert (cache.loaded, cache.compiled, cache.failed) == (1, 1, 0)
     path.write_bytes(b"to be replaced")
@@ -259,7 +259,7 @@ def test_what_fails_when_it_runs_is_compiled_again_once(cache, monkeypatch):
 def test_what_fails_is_gone_even_where_nothing_can_be_written(cache, monkeypatch):
     cold = run(get(cache))
     (path,) = files(cache)
-    monkeypatch.setattr(executables, "deserialised", lambda *_: Broken())
+    monkeypatch.setattr(executables, "_deserialised", lambda *_: Broken())
     monkeypatch.setattr(serialize_executable, "serialize", None)
     np.testing.assert_array_equal(run(get(cache)), cold)
     assert not path.exists()

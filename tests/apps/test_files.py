@@ -17,8 +17,8 @@ from PIL import ExifTags, Image, ImageCms
 import dysr_jax
 from dysr_jax.apps import files
 from dysr_jax.apps.files import upscale_files
-from dysr_jax.apps.targets import tasks_of_folder
-from dysr_jax.apps.upscaler import upscale_image
+from dysr_jax.apps.output_paths import folder_tasks
+from dysr_jax.apps.upscaler import Upscaler
 from dysr_jax.atomic import exclusive
 from dysr_jax.bundle.bundle import Bundle, save_bundle
 from dysr_jax.cli import main
@@ -35,6 +35,11 @@ def bundle(three_members) -> Bundle:
 
 
 @pytest.fixture(scope="module")
+def upscaler(bundle) -> Upscaler:
+    return Upscaler(bundle)
+
+
+@pytest.fixture(scope="module")
 def saved(bundle, tmp_path_factory):
     path = tmp_path_factory.mktemp("bundle") / "bundle"
     save_bundle(path, bundle, {})
@@ -45,10 +50,10 @@ def saved(bundle, tmp_path_factory):
 def quick(monkeypatch):
     """Without the network: what counts here is which files are read and written."""
 
-    def enlarge(bank, pixels, member, *, progress=False):
+    def enlarge(self, pixels, member, *, progress=False):
         return pixels.repeat(SCALE, 0).repeat(SCALE, 1)
 
-    monkeypatch.setattr(files, "upscale_image", enlarge)
+    monkeypatch.setattr(Upscaler, "__call__", enlarge)
 
 
 @pytest.fixture
@@ -72,7 +77,7 @@ def names(place) -> list[str]:
 def test_it_is_done_and_checked_when_it_is_called(bundle, quick, folder):
     with pytest.raises(InputError, match=r"missing\.png' does not exist"):
         upscale_files(bundle, folder / "missing.png")
-    with pytest.raises(InputError, match="max_pixels 0: must be at least 1"):
+    with pytest.raises(InputError, match="max_pixels must be at least 1, got 0"):
         upscale_files(bundle, folder, max_pixels=0)
     save(folder / "a.png")
     upscale_files(bundle, folder / "a.png")
@@ -108,12 +113,12 @@ def test_every_image_is_decoded_once(bundle, quick, folder, tmp_path, monkeypatc
 
 
 def test_a_lack_of_memory_is_one_image_s(bundle, folder, tmp_path, monkeypatch):
-    def enlarge(bank, pixels, member, *, progress=False):
+    def enlarge(self, pixels, member, *, progress=False):
         if pixels.shape[0] > 6:
             raise MemoryError("Unable to allocate 9 TiB")
         return pixels
 
-    monkeypatch.setattr(files, "upscale_image", enlarge)
+    monkeypatch.setattr(Upscaler, "__call__", enlarge)
     save(folder / "a.png")
     Image.new("RGB", (8, 9)).save(folder / "b.png")
     done = upscale_files(bundle, folder, tmp_path / "out")
@@ -145,7 +150,7 @@ SUFFIXES = st.lists(st.sampled_from([".png", ".gif", ".PNG", ".jpg", ".pcx"]), m
 @hypothesis.given(st.lists(st.builds(lambda *x: x[0] + "".join(x[1]), LETTERS, SUFFIXES), unique=True))
 def test_every_image_of_a_folder_has_an_output_of_its_own(given):
     images = [pathlib.Path("in") / name for name in given]
-    place, tasks = tasks_of_folder(images, pathlib.Path("in"), None, 3)
+    place, tasks = folder_tasks(images, pathlib.Path("in"), None, 3)
     assert place == pathlib.Path("in_x3")
     assert [task.read for task in tasks] == images
     assert len({task.write for task in tasks}) == len(images)
@@ -235,30 +240,30 @@ def test_a_note_on_many_images_is_one_line(bundle, saved, quick, folder, tmp_pat
 # --- images of every type ----------------------------------------------------------------------------
 
 
-def test_what_can_be_upscaled(bundle, tmp_path):
-    expected = bundle.upscale(RGB, "fastest")
+def test_what_can_be_upscaled(upscaler, tmp_path):
+    expected = upscaler(RGB, "fastest")
     assert isinstance(expected, np.ndarray)
-    found = bundle.upscale(jnp.asarray(RGB), "fastest")
+    found = upscaler(jnp.asarray(RGB), "fastest")
     assert isinstance(found, np.ndarray)
     np.testing.assert_array_equal(found, expected)
     save(tmp_path / "a.png")
     for image in (Image.fromarray(RGB), tmp_path / "a.png", str(tmp_path / "a.png")):
-        shown = bundle.upscale(image, "fastest")
+        shown = upscaler(image, "fastest")
         assert isinstance(shown, Image.Image)
         np.testing.assert_array_equal(np.asarray(shown), expected)
-    grey = bundle.upscale(Image.fromarray(RGB[:, :, 0]), "fastest")
+    grey = upscaler(Image.fromarray(RGB[:, :, 0]), "fastest")
     assert (grey.mode, grey.size) == ("L", (16, 12))
 
 
-def test_an_image_of_pillow_keeps_what_it_says(bundle):
+def test_an_image_of_pillow_keeps_what_it_says(upscaler):
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = 6
     exif[ExifTags.Base.Make] = "Maker"
     image = Image.fromarray(RGB)
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     image.info.update(exif=exif.tobytes(), icc_profile=profile, dpi=(300, 300))
-    shown = bundle.upscale(image, "fastest")
-    turned = bundle.upscale(np.ascontiguousarray(np.rot90(RGB, -1)), "fastest")
+    shown = upscaler(image, "fastest")
+    turned = upscaler(np.ascontiguousarray(np.rot90(RGB, -1)), "fastest")
     np.testing.assert_array_equal(np.asarray(shown), turned)
     assert (shown.info["icc_profile"], shown.info["dpi"]) == (profile, (300, 300))
     assert dict(shown.getexif())[ExifTags.Base.Make] == "Maker"
@@ -270,12 +275,10 @@ def test_an_image_of_pillow_keeps_what_it_says(bundle):
     ("image", "kind"),
     [([[1]], "list"), (None, "NoneType"), (b"a.png", "bytes"), (3, "int"), (np.float32(1), "float32")],
 )
-def test_what_cannot_be_upscaled_is_named(bundle, image, kind):
-    message = rf"image of type {kind}: allowed are a NumPy or JAX array, an image of Pillow"
+def test_what_cannot_be_upscaled_is_named(upscaler, image, kind):
+    message = rf"image must be a NumPy or JAX array, an image of Pillow .*, got {kind}$"
     with pytest.raises(InputError, match=message):
-        bundle.upscale(image)
-    with pytest.raises(InputError, match=message):
-        upscale_image(bundle._bank, image)
+        upscaler(image)
 
 
 @pytest.mark.parametrize("given", [None, 3, b"a.png", ["a.png"]])
@@ -292,26 +295,26 @@ def test_what_is_no_path_is_named(bundle, given):
             call()
 
 
-def test_a_negative_of_16_bits_is_one_from_pillow_too(bundle, tmp_path):
+def test_a_negative_of_16_bits_is_one_from_pillow_too(upscaler, tmp_path):
     path, grey = tmp_path / "a.tif", RGB[:, :, 0]
     tifffile.imwrite(path, (255 - grey.astype(np.uint16)) * 257, photometric="miniswhite")
-    expected = bundle.upscale(grey, "fastest")
+    expected = upscaler(grey, "fastest")
     with Image.open(path) as image:
         for given in (path, image):
-            np.testing.assert_array_equal(np.asarray(bundle.upscale(given, "fastest")), expected)
+            np.testing.assert_array_equal(np.asarray(upscaler(given, "fastest")), expected)
 
 
-def test_images_of_pillow_that_cannot_be_upscaled(bundle, tmp_path):
+def test_images_of_pillow_that_cannot_be_upscaled(upscaler, tmp_path):
     with pytest.raises(InputError, match="image of Pillow cannot be read: its pixels are floats"):
-        bundle.upscale(Image.new("F", (4, 4)))
+        upscaler(Image.new("F", (4, 4)))
     save(tmp_path / "a.png")
     (tmp_path / "b.png").write_bytes((tmp_path / "a.png").read_bytes()[:-60])
     with Image.open(tmp_path / "b.png") as image, pytest.raises(InputError, match="truncated"):
-        bundle.upscale(image)
+        upscaler(image)
     with pytest.raises(InputError, match=r"b\.png' cannot be read"):
-        bundle.upscale(tmp_path / "b.png")
+        upscaler(tmp_path / "b.png")
     with pytest.raises(InputError, match="does not exist"):
-        bundle.upscale("missing.png")
+        upscaler("missing.png")
 
 
 # --- odd files ---------------------------------------------------------------------------------------

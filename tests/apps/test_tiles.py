@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from dysr_jax.aot.compilations import count_compilations
 from dysr_jax.apps import tiles
-from dysr_jax.apps.tiles import plan, receptive_radius, spans, upscale_frame
+from dysr_jax.apps.tiles import make_tiling, receptive_radius, spans, upscale_frame
 from dysr_jax.bundle.bundle import make_bundle, make_member
 from dysr_jax.model.branches import BODY
 from dysr_jax.model.programs import make_supernet
@@ -40,9 +40,9 @@ def bank(noisy_params):
 
 @pytest.fixture
 def small_tiles(monkeypatch):
-    monkeypatch.setattr(tiles, "TILE", 60)
-    monkeypatch.setattr(tiles, "STEP", 10)
-    monkeypatch.setattr(tiles, "FADE", 12)
+    monkeypatch.setattr(tiles, "MAX_TILE", 60)
+    monkeypatch.setattr(tiles, "TILE_STEP", 10)
+    monkeypatch.setattr(tiles, "FADE_OVERLAP", 12)
 
 
 def random_frame(rows: int, columns: int, seed: int = 0) -> np.ndarray:
@@ -96,20 +96,20 @@ def test_a_branch_says_how_far_it_sees(registry, name):
 def test_small_frames_are_taken_whole():
     for radius in (5, None):
         for shape in ((1024, 1024), (1, 1), (10, 20_000), (540, 960)):
-            assert plan(shape, radius).tile == shape
+            assert make_tiling(shape, radius).tile == shape
 
 
 def test_larger_frames_are_cut_into_tiles_of_one_shape():
-    assert plan((1080, 1920), 5) == ((640, 1024), 5, False)
-    assert plan((300, 20_000), 5).tile == (300, 1024)
-    assert plan((1000, 20_000), None) == ((1000, 1024), 96, True)
+    assert make_tiling((1080, 1920), 5) == ((640, 1024), 5, False)
+    assert make_tiling((300, 20_000), 5).tile == (300, 1024)
+    assert make_tiling((1000, 20_000), None) == ((1000, 1024), 96, True)
     # Most of a tile is kept even where a member sees very far.
-    assert plan((4000, 4000), 300).tile == (1200, 1200)
+    assert make_tiling((4000, 4000), 300).tile == (1200, 1200)
 
 
 @given(rows=st.integers(1, 9000), columns=st.integers(1, 9000), radius=st.integers(0, 40) | st.none())
 def test_tiles_are_bounded_and_cost_little_more_than_the_frame(rows, columns, radius):
-    cut = plan((rows, columns), radius)
+    cut = make_tiling((rows, columns), radius)
     if cut.tile == (rows, columns):
         assert rows * columns <= 1024**2
         return
@@ -137,8 +137,8 @@ def test_tiles_give_the_pixels_of_the_whole_frame(bank, small_tiles, name, shape
 @given(rows=st.integers(1, 90), columns=st.integers(1, 90), seed=st.integers(0, 9))
 def test_tiles_of_any_frame(bank, rows, columns, seed):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tiles, "TILE", 24)
-        patch.setattr(tiles, "STEP", 8)
+        patch.setattr(tiles, "MAX_TILE", 24)
+        patch.setattr(tiles, "TILE_STEP", 8)
         frame = random_frame(rows, columns, seed)
         found = upscale_frame(bank, frame, "c5-id-s3-u1")
     np.testing.assert_array_equal(found, whole(bank, frame, "c5-id-s3-u1"))
@@ -193,6 +193,6 @@ def test_statistics_of_tiles_are_cross_faded(bank, small_tiles):
         assert steps.min() >= -1  # of the rounding
         assert steps.max() <= 4
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tiles, "plan", lambda *given: plan(*given)._replace(fade=False))
+        patch.setattr(tiles, "make_tiling", lambda *given: make_tiling(*given)._replace(fade=False))
         cut = upscale_frame(Means(bank.bundle), frame, "c3-a2-r1-u2").astype(int)
     assert np.diff(cut, axis=0).max() > 30

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 import pytest
 
+from dysr_jax.apps.upscaler import Upscaler
 from dysr_jax.apps.videos import VideoOptions, stream_video
 from dysr_jax.bundle.bundle import load_bundle
 from dysr_jax.cli import main
@@ -61,10 +62,11 @@ def test_every_frame_is_upscaled_and_keeps_its_time(bundle, clip, tmp_path):
     assert [time for _, time in found] == [time for _, time in given]
     assert {frame.member for frame in trace.frames} == {bundle.members[-1].name}
     assert trace.fps == 50.0
+    upscaler = Upscaler(bundle)
     for (large, _), (small, _) in zip(found, given, strict=True):
         assert large.shape == (ROWS * scale, COLUMNS * scale, 3)
         # 4:2:0 keeps luma, up to rounding, where there is no colour.
-        apart = np.abs(large.astype(int) - bundle.upscale(small).astype(int)).mean()
+        apart = np.abs(large.astype(int) - upscaler(small).astype(int)).mean()
         assert apart < 3
 
 
@@ -102,10 +104,10 @@ def test_a_size_that_changes_is_brought_to_the_first(bundle, tmp_path):
                     output.mux(stream.encode(av.VideoFrame.from_ndarray(image)))
                 output.mux(stream.encode(None))
             joined.write(part.read_bytes())
-    said = []
-    trace = stream_video(bundle, path, tmp_path / "out.mkv", say=said.append)
+    lines = []
+    trace = stream_video(bundle, path, tmp_path / "out.mkv", log=lines.append)
     assert len(trace.frames) == 2 * FRAMES
-    assert any("frames become 64x48: they are resized to 32x24" in line for line in said)
+    assert any("frames become 64x48: they are resized to 32x24" in line for line in lines)
     assert len(frames_of(tmp_path / "out.mkv")) == 2 * FRAMES
 
 
@@ -117,18 +119,18 @@ def test_a_video_that_ends_too_early_is_upscaled_until_there(bundle, tmp_path):
             writer.write(shuffled, Fraction(number, 5))
     cut = tmp_path / "cut.mkv"
     cut.write_bytes(whole.read_bytes()[: whole.stat().st_size * 2 // 3])
-    said = []
-    trace = stream_video(bundle, cut, tmp_path / "out.mkv", say=said.append)
+    lines = []
+    trace = stream_video(bundle, cut, tmp_path / "out.mkv", log=lines.append)
     assert 0 < len(trace.frames) < 5 * FRAMES
     assert len(frames_of(tmp_path / "out.mkv")) == len(trace.frames)
-    assert any("cut.mkv: it ends at" in line for line in said)
+    assert any("cut.mkv: it ends at" in line for line in lines)
 
 
 class Interrupting:
     """Presses Ctrl-C after five frames."""
 
-    def start(self, rungs, deadline_ms):
-        return 0, rungs[0].name
+    def start(self, timings, deadline_ms):
+        return 0, timings[0].name
 
     def __call__(self, state, observation):
         if state == 4:
@@ -159,7 +161,7 @@ def test_a_background_that_finds_no_room_says_so(bundle, clip, tmp_path):
     weights = sum(leaf.nbytes for leaf in jax.tree.leaves(bundle.params))
     found = threading.Event()
 
-    def say(line):
+    def log(line):
         if "stays chained: budget" in line:
             found.set()
 
@@ -169,7 +171,7 @@ def test_a_background_that_finds_no_room_says_so(bundle, clip, tmp_path):
         tmp_path / "out.mkv",
         VideoOptions(at_once=True, budget=weights + 1),
         watch=lambda record: found.wait(60),  # the video may end before the first one is compiled
-        say=say,
+        log=log,
     )
     assert len(trace.frames) == FRAMES
     assert found.is_set()
@@ -178,9 +180,9 @@ def test_a_background_that_finds_no_room_says_so(bundle, clip, tmp_path):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--fps", "0"], "fps 0.0: allowed is above 0"),
+        (["--fps", "0"], "fps must be in (0, 1000], got 0.0"),
         (["--policy", "fixed:best-of-all"], "member 'best-of-all': the bundle has"),
-        (["--policy", "greedy"], "policy 'greedy': allowed are adaptive"),
+        (["--policy", "greedy"], "policy 'greedy': must be adaptive"),
         (["--members", "9zz-u1"], "member '9zz-u1': the bundle has"),
         (["--scale", "3"], "scale 3"),
         (["--budget-mb", "0"], "budget-mb 0.0: allowed is above 0"),

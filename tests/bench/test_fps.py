@@ -6,11 +6,11 @@ import json
 import jax
 import numpy as np
 import pytest
+from dysr_jax.bench.torch import presence as torch_presence
 
 from dysr_jax.bench import fps as bench
 from dysr_jax.bench.fps import bench_fps
 from dysr_jax.bench.frames import Size, output_size, photograph
-from dysr_jax.bench.torch import presence as torch_presence
 from dysr_jax.bundle.bundle import make_bundle, make_member, save_bundle
 from dysr_jax.cli import main
 from dysr_jax.device import host_memory

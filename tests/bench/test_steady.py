@@ -11,7 +11,7 @@ from dysr_jax.bench.steady import SteadyOptions, make_case, wander
 from dysr_jax.cli import main
 from dysr_jax.errors import InputError
 from dysr_jax.report.bench_tables import gain
-from dysr_jax.runtime.policy.base import Rung
+from dysr_jax.runtime.policy.base import MemberTiming
 
 
 @pytest.mark.long
@@ -81,8 +81,8 @@ def test_options_that_cannot_be_are_named(three_members, option, value):
 
 
 def test_a_rate_that_no_two_members_hold_is_refused(three_members, monkeypatch):
-    rungs = [Rung("quick", 10.0, 30.0), Rung("slow", 40.0, 31.0)]
-    monkeypatch.setattr(steady_case, "measure_rungs", lambda *_, **__: rungs)
+    timings = [MemberTiming("quick", 10.0, 30.0), MemberTiming("slow", 40.0, 31.0)]
+    monkeypatch.setattr(steady_case, "measure_timings", lambda *_, **__: timings)
     options = SteadyOptions(frame=(8, 8), fps=30.0, frames=1)
     with pytest.raises(InputError, match=r"1 members .* 70% .* 10\.0 ms; two are needed"):
         make_case(three_members, options)

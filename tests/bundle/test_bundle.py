@@ -90,8 +90,8 @@ def test_members_are_sorted_and_only_their_weights_are_kept(bundle):
 def test_a_member_s_figures():
     member = make_member(SPACE, (2, 2, 1), 30.0, 4.0)
     assert (member.name, member.fps) == ("2c3-u2", 250.0)
-    assert member.params == parameters(SPACE, (2, 2, 1))
-    assert member.macs == mult_adds(SPACE, (2, 2, 1))
+    assert member.parameters == parameters(SPACE, (2, 2, 1))
+    assert member.mult_adds == mult_adds(SPACE, (2, 2, 1))
 
 
 def test_save_and_load(saved, bundle):
@@ -114,7 +114,7 @@ def test_the_loaded_weights_compute_the_same(saved, bundle):
 
 def test_the_steps_are_in_the_manifest(saved, bundle):
     manifest = json.loads((saved / "manifest.json").read_text())
-    assert manifest["steps"] == [step.as_json() for step in bundle.steps]
+    assert manifest["steps"] == [step.to_json() for step in bundle.steps]
     assert [(step["from"], step["to"]) for step in manifest["steps"]] == [
         ("id-s3-u1", "id-c3-u1"),
         ("id-c3-u1", "2c3-u1"),
@@ -346,12 +346,14 @@ def test_bundles_of_the_same_members_and_weights_are_equal_and_one_key(bundle):
 
 def test_members_of_a_manifest_have_the_one_spelling(saved):
     manifest = json.loads((saved / "manifest.json").read_text())
-    assert module._members(SPACE, [{**manifest["members"][0], "name": "id-s3-1u1"}])[0].name == ("id-s3-u1")
+    first, *others = manifest["members"]
+    forge(saved, members=[{**first, "name": "id-s3-1u1"}, *others])
+    assert load_bundle(saved).members[0].name == "id-s3-u1"
 
 
 @pytest.mark.parametrize("latency", [0.0, -1.0, float("nan"), float("inf")])
 def test_a_latency_that_no_frame_has(latency):
-    with pytest.raises(InputError, match=r"latency_ms .*: must be "):
+    with pytest.raises(InputError, match=r"latency_ms must be .*, got "):
         make_member(SPACE, (0, 0, 0), 30.0, latency)
 
 

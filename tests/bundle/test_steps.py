@@ -54,7 +54,7 @@ def test_one_member_has_no_step():
 
 def test_a_step_as_json():
     step = member_steps(SPACE, ARCHS)[1]
-    assert json.loads(json.dumps(step.as_json())) == {
+    assert json.loads(json.dumps(step.to_json())) == {
         "from": "id-r1-id-u1",
         "to": "id-r1-c3-u2",
         "slots": [

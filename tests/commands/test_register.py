@@ -1,4 +1,4 @@
-"""`--register MODULE`: a module of the user's own is imported before the command begins, and in child processes."""
+"""`--register MODULE` imports a module of the user's own, here and in child processes."""
 
 import subprocess
 import sys

@@ -1,7 +1,7 @@
 """What the default policy is worth against simple ones."""
 
 import pytest
-from policy_rivals import DEADLINE_MS, RUNGS, clairvoyant, rivals, scenarios
+from policy_rivals import DEADLINE_MS, TIMINGS, clairvoyant, rivals, scenarios
 
 from dysr_jax.runtime.policy.simulation import score, simulate
 
@@ -14,7 +14,7 @@ def loads():
 
 
 def _scores(loads):
-    return {n: score(simulate(p, RUNGS, DEADLINE_MS, loads)) for n, p in rivals().items()}
+    return {n: score(simulate(p, TIMINGS, DEADLINE_MS, loads)) for n, p in rivals().items()}
 
 
 @pytest.mark.parametrize("name", ["square x1 x2, 10 s", "square x1 x4, 10 s", "random walk x1 to x4"])

@@ -52,7 +52,7 @@ def test_members_are_a_front_of_the_cost_that_is_named(shipped, tiny_run):
         return
     lines = (tiny_run.path / "archive.jsonl").read_text().splitlines()
     patches = {r["name"]: r["psnr_y"] for r in map(json.loads, lines)}
-    found = [patches[member.name] for member in sorted(members, key=lambda m: m.macs)]
+    found = [patches[member.name] for member in sorted(members, key=lambda m: m.mult_adds)]
     assert len(found) > 1
     assert found == sorted(found)
 

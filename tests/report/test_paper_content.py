@@ -112,7 +112,7 @@ def test_memory_of_large_models_is_in_megabytes():
     archs = [(3, 3, 3, 3, 0), (8, 8, 8, 8, 1)]
     members = [make_member(space, arch, 30.0, 1.0) for arch in archs]
     (axes,) = memory_figure(space, members).axes
-    total = sum(member.params for member in members) * 4 / 1e6
+    total = sum(member.parameters for member in members) * 4 / 1e6
     assert axes.get_ylabel() == "weights, MB"
     assert lines(axes)["separate models"].get_ydata()[-1] == pytest.approx(total)
 

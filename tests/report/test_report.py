@@ -12,14 +12,13 @@ from pymoo.indicators.hv import HV
 from skimage.color import rgb2ycbcr
 from skimage.metrics import peak_signal_noise_ratio
 
-from dysr_jax.apps.upscaler import upscale_image
+from dysr_jax.apps.upscaler import Upscaler
 from dysr_jax.bundle.steps import SlotChange, Step
 from dysr_jax.data.degradation import upscale
 from dysr_jax.data.sources import load_pairs
 from dysr_jax.model.space import largest, mult_adds, parameters, parse_arch
 from dysr_jax.report.tables import format_table, members_table, steps_table, switch_table
 from dysr_jax.results import pareto_json
-from dysr_jax.runtime.bank import Bank
 from dysr_jax.runtime.switching import SwitchReport
 from dysr_jax.search.archive import Archive, Record
 from dysr_jax.search.latency import load_table, predict
@@ -163,9 +162,9 @@ def test_hypervolume_of_members_better_than_bicubic(tiny_run):
 
 
 def test_the_members_quality_can_be_had_again(tiny_run, results, held_out):
-    bank, scale = Bank(tiny_run.bundle), results["scale"]
+    upscaler, scale = Upscaler(tiny_run.bundle), results["scale"]
     for member in results["members"]:
-        again = psnr_y(upscale_image(bank, held_out.lr, member["name"]), held_out.hr, scale)
+        again = psnr_y(upscaler(held_out.lr, member["name"]), held_out.hr, scale)
         assert member["psnr_y"] == pytest.approx(again, abs=0.02)
     bicubic = psnr_y(upscale(held_out.lr, scale), held_out.hr, scale)
     assert results["bicubic_psnr_y"] == pytest.approx(bicubic, abs=0.02)
@@ -175,7 +174,7 @@ def test_the_members_quality_can_be_had_again(tiny_run, results, held_out):
 def test_the_steps_of_the_members(tiny_run, results):
     steps, names = results["steps"], [member["name"] for member in results["members"]]
     assert [(step["from"], step["to"]) for step in steps] == list(itertools.pairwise(names))
-    assert steps == [step.as_json() for step in tiny_run.bundle.steps]
+    assert steps == [step.to_json() for step in tiny_run.bundle.steps]
 
 
 def test_the_curve_of_sharing(tiny, results, records, tiny_run):

@@ -165,7 +165,7 @@ def test_output_on_the_host(bundle, small, frame):
 
 
 def test_a_batch_has_a_frame(bundle):
-    with pytest.raises(InputError, match="batch 0: at least 1 frame"):
+    with pytest.raises(InputError, match="batch 0: must be at least 1 frame"):
         Chain(bundle).prepare(SHAPE, batch=0)
 
 
@@ -199,7 +199,7 @@ def test_a_branch_that_was_not_kept_is_refused(small, frame):
         ((0, 99, 0), r"slot 1 takes 0 to 12, not 99"),
         ((-1, -1, -1), r"slot 0 takes 0 to 12, not -1"),
         ((0, 0), "has 2 indices"),
-        (None, "allowed is a tuple of ints"),
+        (None, "a tuple of ints"),
     ]:
         with pytest.raises(InputError, match=says):
             small.dispatch(frame, chosen)
@@ -219,7 +219,7 @@ def test_a_shape_that_was_not_prepared_is_refused(bundle, small, frame):
     ("shape", "dtype"), [((6, 8), np.uint8), ((6, 8, 4), np.uint8), ((6, 8, 3), np.float32)]
 )
 def test_only_uint8_rgb_frames_are_taken(small, shape, dtype):
-    with pytest.raises(InputError, match=r"frame of .*: allowed is \[H, W, 3\] uint8, or \[N, H, W, 3\]"):
+    with pytest.raises(InputError, match=r"frame of .*: must be \[H, W, 3\] uint8, or \[N, H, W, 3\]"):
         small(np.zeros(shape, dtype), (0, 0, 0))
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from dysr_jax.aot.executables import Executable
 from dysr_jax.aot.memory import Memory
 from dysr_jax.errors import InputError
-from dysr_jax.runtime.executable_lru import Entry, Held, Program
+from dysr_jax.runtime.executable_lru import Entry, ExecutableLRU, Program
 
 
 def program(name):
@@ -29,7 +29,7 @@ def names(held):
 
 
 def test_memory_is_weights_all_code_and_the_largest_workspace():
-    held = Held(weights=100, keep=None, budget=None)
+    held = ExecutableLRU(weights=100, keep=None, budget=None)
     assert held.memory() == Memory(100, 0, 0)
     add(held, a=(10, 5), b=(20, 7), c=(30, 2))
     assert held.memory() == Memory(100, 60, 7)
@@ -37,7 +37,7 @@ def test_memory_is_weights_all_code_and_the_largest_workspace():
 
 
 def test_a_budget_evicts_the_least_recently_used():
-    held = Held(weights=100, keep=None, budget=137)
+    held = ExecutableLRU(weights=100, keep=None, budget=137)
     add(held, a=(10, 5))
     add(held, b=(10, 5))
     add(held, c=(10, 5))
@@ -53,7 +53,7 @@ def test_a_budget_evicts_the_least_recently_used():
 
 
 def test_what_does_not_fit_is_refused_and_changes_nothing():
-    held = Held(weights=100, keep=None, budget=150)
+    held = ExecutableLRU(weights=100, keep=None, budget=150)
     add(held, z=(10, 0))
     message = (
         r"budget 150 bytes: 175 are needed \(100 of weights, 55 of 3 executables, 20 of workspace\); "
@@ -65,11 +65,11 @@ def test_what_does_not_fit_is_refused_and_changes_nothing():
     with pytest.raises(InputError, match="what fits is none of them"):
         add(held, a=(51, 0))
     with pytest.raises(InputError, match="budget 99 bytes: the weights alone are 100 bytes"):
-        Held(weights=100, keep=None, budget=99)
+        ExecutableLRU(weights=100, keep=None, budget=99)
 
 
 def test_keep_counts_executables_but_what_is_asked_for_together_stays():
-    held = Held(weights=0, keep=2, budget=None)
+    held = ExecutableLRU(weights=0, keep=2, budget=None)
     add(held, a=(1, 1), b=(1, 1), c=(1, 1))
     assert names(held) == "abc"
     held.get(program("a"))
@@ -85,7 +85,7 @@ steps = st.one_of(
 
 @hypothesis.given(st.lists(steps, max_size=12), st.integers(0, 150))
 def test_the_budget_holds_and_what_was_asked_for_is_there(order, budget):
-    held = Held(weights=10, keep=None, budget=budget + 10)
+    held = ExecutableLRU(weights=10, keep=None, budget=budget + 10)
     for step in order:
         if isinstance(step, str):
             assert (held.get(program(step)) is not None) == (program(step) in held)
@@ -94,7 +94,7 @@ def test_the_budget_holds_and_what_was_asked_for_is_there(order, budget):
         try:
             add(held, **step)
         except InputError:
-            alone = Held(weights=10, keep=None, budget=None)
+            alone = ExecutableLRU(weights=10, keep=None, budget=None)
             add(alone, **step)
             assert alone.memory().total > budget + 10
             assert names(held) == before
@@ -105,7 +105,7 @@ def test_the_budget_holds_and_what_was_asked_for_is_there(order, budget):
 
 @hypothesis.given(st.lists(steps, max_size=12))
 def test_without_limits_nothing_goes(order):
-    held = Held(weights=0, keep=None, budget=None)
+    held = ExecutableLRU(weights=0, keep=None, budget=None)
     every = set()
     for step in order:
         if not isinstance(step, str):

@@ -12,7 +12,8 @@ from dysr_jax.errors import InputError
 from dysr_jax.model.programs import make_supernet
 from dysr_jax.model.space import parse_arch, uniform
 from dysr_jax.model.supernet import init_params
-from dysr_jax.runtime.serving import Asked, Serving
+from dysr_jax.runtime.backoff import Backoff
+from dysr_jax.runtime.serving import Serving
 
 SPACE = uniform(slots=2, width=4, scale=2, branches=("id", "c3", "s3"))
 SHAPE = (6, 8)
@@ -67,7 +68,7 @@ def test_a_sub_graph_is_served_at_once_and_fused_as_soon_as_it_is_compiled(bundl
     assert not any(serving.bank.is_ready(name, SHAPE) for name in chained)
     gate.set()
     for name, image in chained.items():
-        serving._asked.last((name, SHAPE)).result(60)
+        serving._backoff.last((name, SHAPE)).result(60)
         assert serving.bank.is_ready(name, SHAPE)
         assert levels(serving.dispatch(frame, name), image) <= 1
     assert levels(chained[NAMES[0]], chained[NAMES[1]]) > 5
@@ -91,7 +92,7 @@ def test_weights_are_resident_once(bundle, frame):
     assert memory.weights == serving.bank.memory().weights == serving.chain.memory().weights
     parts = [serving.bank.memory().executables, serving.chain.memory().executables]
     assert memory.executables == sum(parts) > max(parts)
-    held = (serving.bank._resident._params, serving.chain._params)
+    held = (serving.bank._params, serving.chain._params)
     pointers = [{leaf.unsafe_buffer_pointer() for leaf in jax.tree.leaves(p)} for p in held]
     assert pointers[0] == pointers[1]
 
@@ -122,7 +123,7 @@ def test_one_executable_serves_every_spelling(bundle, frame, gate):
     chained = {name: np.asarray(serving.dispatch(frame, SPELLED[name])) for name in SPELLED}
     gate.set()
     for name, other in SPELLED.items():
-        serving._asked.last((name, SHAPE)).result(60)
+        serving._backoff.last((name, SHAPE)).result(60)
         assert serving.bank.is_ready(other, SHAPE)
         assert levels(serving.dispatch(frame, other), chained[name]) <= 1
     assert len(serving.bank._held.programs()) == len(SPELLED)
@@ -134,7 +135,7 @@ def clocked(monkeypatch):
     from dysr_jax.runtime import serving as module
 
     now = [0.0]
-    monkeypatch.setattr(module, "Asked", lambda: Asked(lambda: now[0]))
+    monkeypatch.setattr(module, "Backoff", lambda: Backoff(lambda: now[0]))
     return now
 
 
@@ -145,7 +146,7 @@ def test_what_the_budget_let_go_of_is_compiled_again(bundle, frame, clocked):
     serving.chain.prepare(SHAPE)
     for name, other in (NAMES, NAMES[::-1], NAMES):
         serving.dispatch(frame, name)
-        serving._asked.last((name, SHAPE)).result(60)
+        serving._backoff.last((name, SHAPE)).result(60)
         assert serving.bank.is_ready(name, SHAPE)
         assert not serving.bank.is_ready(other, SHAPE)
         clocked[0] += 100.0
@@ -155,20 +156,20 @@ def test_what_failed_is_said_and_tried_again(bundle, frame, clocked, monkeypatch
     said = []
     serving = Serving(bundle, say=said.append)
     serving.chain.prepare(SHAPE)
-    entry = serving.bank._resident.entry
+    entry = serving.bank._entry
 
     def fail(*_):
         raise RuntimeError("RESOURCE_EXHAUSTED")
 
-    monkeypatch.setattr(serving.bank._resident, "entry", fail)
+    monkeypatch.setattr(serving.bank, "_entry", fail)
     for _ in range(3):  # one attempt, whatever the number of frames
         serving.dispatch(frame, OTHER)
-        assert isinstance(serving._asked.last((OTHER, SHAPE)).exception(60), RuntimeError)
+        assert isinstance(serving._backoff.last((OTHER, SHAPE)).exception(60), RuntimeError)
     assert said == [f"{OTHER} is chained for now: RESOURCE_EXHAUSTED"]
-    monkeypatch.setattr(serving.bank._resident, "entry", entry)
+    monkeypatch.setattr(serving.bank, "_entry", entry)
     clocked[0] += 2.0
     serving.dispatch(frame, OTHER)
-    serving._asked.last((OTHER, SHAPE)).result(60)
+    serving._backoff.last((OTHER, SHAPE)).result(60)
     assert serving.bank.is_ready(OTHER, SHAPE)
 
 
@@ -179,7 +180,7 @@ def test_what_never_fits_stays_chained(bundle, frame, clocked):
     serving.chain.prepare(SHAPE)
     for _ in range(3):
         serving.dispatch(frame, NAMES[1])
-        assert isinstance(serving._asked.last((NAMES[1], SHAPE)).exception(60), InputError)
+        assert isinstance(serving._backoff.last((NAMES[1], SHAPE)).exception(60), InputError)
         clocked[0] += 1000.0
     assert len(said) == 1
     assert said[0].startswith(f"{NAMES[1]} stays chained: budget {weights} bytes")

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from dysr_jax.video.aspect import display_size
+from dysr_jax.video.headers import display_size
 from dysr_jax.video.reader import open_video
 from dysr_jax.video.tags import film_tags
 

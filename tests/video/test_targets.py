@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from dysr_jax.errors import InputError
-from dysr_jax.video.sink import partial_of
+from dysr_jax.video.sink import partial_path
 from dysr_jax.video.writer import open_writer
 
 SIZE = {"width": 32, "height": 24, "rate": Fraction(25)}
@@ -48,14 +48,14 @@ def test_what_a_killed_stream_left_is_kept_until_overwrite(films, tmp_path):
 def test_names_at_the_limit(films, tmp_path, length, letter):
     stem = letter * (length // len(letter.encode()))
     path = tmp_path / f"{stem}.mp4"
-    assert len(os.fsencode(partial_of(str(path)).name)) <= 255
+    assert len(os.fsencode(partial_path(str(path)).name)) <= 255
     write(path)
     assert len(films.decoded(path)) == 1
     assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_long_names_that_begin_alike_have_partial_names_of_their_own():
-    names = {partial_of("a" * 250 + end + ".mp4").name for end in "bc"}
+    names = {partial_path("a" * 250 + end + ".mp4").name for end in "bc"}
     assert len(names) == 2
     assert all(name.endswith(".partial.mp4") for name in names)
 

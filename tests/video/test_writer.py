@@ -1,7 +1,9 @@
 """Videos that are written: read back by PyAV alone, with their times, colours, sound and names."""
 
 import os
+import pathlib
 import resource
+import subprocess
 import sys
 from fractions import Fraction
 
@@ -324,8 +326,8 @@ def test_places_that_cannot_be_written_to(tmp_path, name, reason):
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ({"crf": 52}, "crf is 52"),
-        ({"rate": Fraction(0)}, "rate is 0"),
+        ({"crf": 52}, "crf must be .*, got 52"),
+        ({"rate": Fraction(0)}, "rate must be .*, got 0"),
         ({"width": 70_000, "height": 16}, "cannot be encoded"),
     ],
 )
@@ -337,7 +339,7 @@ def test_options_that_cannot_be_encoded(tmp_path, options, reason):
 
 def test_an_image_of_another_size_is_refused(tmp_path):
     with (
-        pytest.raises(InputError, match=r"\(24, 33, 3\) and uint8; allowed is \(24, 32, 3\)"),
+        pytest.raises(InputError, match=r"must be \(24, 32, 3\) and uint8, got \(24, 33, 3\)"),
         open_writer(tmp_path / "a.mp4", width=32, height=24, rate=RATE) as writer,
     ):
         writer.write(np.zeros((24, 33, 3), np.uint8), Fraction(0))
@@ -364,9 +366,10 @@ def test_an_older_ffmpeg_keeps_the_fragments(films, tmp_path, monkeypatch):
 
 def test_pyav_is_imported_when_it_is_needed():
     """Importing the package stays quick, and works where a wheel is missing."""
-    mine = [module for name, module in sys.modules.items() if name.startswith("dysr_jax.video.")]
-    assert len(mine) > 10
-    assert not [module for module in mine if "av" in vars(module)]
+    names = [f"dysr_jax.video.{path.stem}" for path in pathlib.Path(formats.__file__).parent.glob("*.py")]
+    assert len(names) > 10
+    code = "import sys; list(map(__import__, sys.argv[1:])); sys.exit('av' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code, *names], check=True)
 
 
 def test_without_x264_another_encoder_is_taken_and_said(films, tmp_path, monkeypatch):

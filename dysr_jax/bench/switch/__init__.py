@@ -1,8 +1,16 @@
-"""Switch latency, side by side: one resident supernet against the ways of others."""
+"""What a switch between members costs, side by side: one resident supernet against the ways of others.
+
+bench          the experiment: which members, in which order
+comparison     the strategies take turns, each a `process` that holds a server and a stopwatch (`worker`)
+servers        the strategies by name; reload: one member resident; weights_store: what all start from
+result         what was measured, and its JSON
+"""
 
 from etils import epy
 
 with epy.lazy_api_imports(globals()):  # each is imported when it is first used
     from dysr_jax.bench.switch.bench import bench_switch
-    from dysr_jax.bench.switch.reload import ReloadCached, write_shelf
+    from dysr_jax.bench.switch.reload import Reload
+    from dysr_jax.bench.switch.result import FailedStrategy, MemberTimes, StrategyResult, SwitchResult
     from dysr_jax.bench.switch.servers import STRATEGIES
+    from dysr_jax.bench.switch.weights_store import WeightsStore, write_weights_store

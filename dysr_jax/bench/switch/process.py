@@ -1,4 +1,8 @@
-"""Child processes that each do a part of a benchmark when they are asked, and sleep in between."""
+"""Child processes that each do a part of a benchmark when they are asked, and sleep in between.
+
+A process pool of one would do, but for three things that only its private parts tell or do: why a child
+ended, that it ends now though it computes, and that Ctrl-C reaches the parent alone.
+"""
 
 import contextlib
 import multiprocessing
@@ -18,7 +22,7 @@ class ChildError(RuntimeError):
     """A child raised, or ended before it answered."""
 
 
-class Child:
+class Child(contextlib.AbstractContextManager["Child"]):
     """An object that lives in a process of its own; a context, at whose end the process ends.
 
     Args:
@@ -34,21 +38,18 @@ class Child:
             self.process.start()
         theirs.close()
 
-    def __enter__(self) -> "Child":
-        return self
-
     def __exit__(self, *_: object) -> None:
         """End the process, whatever it does."""
         self.process.kill()
         self.process.join()
         self._connection.close()
 
-    def ask(self, method: str, *given: Any) -> Any:
+    def call(self, method: str, *given: Any) -> Any:
         """Call a method of the object, and wait for what it returns.
 
         Raises:
             InputError: the method raised it.
-            ChildError: anything else was raised, or the process ended.
+            ChildError: anything else was raised, or the process ended; one line.
         """
         try:
             with contextlib.suppress(OSError):  # it has ended; perhaps it said why
@@ -57,10 +58,8 @@ class Child:
         except (EOFError, OSError):
             self.process.join()
             raise ChildError(_end(self.process.exitcode)) from None
-        if outcome == "refused":
-            raise InputError(value)
-        if outcome == "failed":
-            raise ChildError(value)
+        if outcome is not None:
+            raise outcome(value)
         return value
 
 
@@ -85,28 +84,27 @@ def _uninterrupted() -> Iterator[None]:
 
 
 def _answer(connection: Connection, make: Callable[..., Any], given: tuple[Any, ...]) -> None:
-    """Make the object, and call its methods, until the parent ends or one of them raises."""
-    _settle()
-    with contextlib.suppress(EOFError, OSError):
+    """Make the object, and call its methods, until the parent ends or one of them raises.
+
+    An answer is an exception's class and text, or None and what the method returned.
+    """
+    _set_up()
+    with contextlib.suppress(EOFError, OSError):  # the parent ended
         try:
             made = make(*given)
             while True:
                 method, arguments = connection.recv()
-                connection.send(("done", getattr(made, method)(*arguments)))
+                connection.send((None, getattr(made, method)(*arguments)))
         except (EOFError, BrokenPipeError):
-            pass  # the parent ended
+            pass
         except InputError as error:
-            connection.send(("refused", str(error)))
+            connection.send((InputError, str(error)))
         except Exception as error:
-            connection.send(("failed", _line(error)))
+            first = (str(error).strip().splitlines() or [""])[0]
+            connection.send((ChildError, f"{type(error).__name__}: {first}".removesuffix(": ")))
 
 
-def _settle() -> None:
+def _set_up() -> None:
     """Before anything of JAX's is used: children share a GPU, and what compiles, compiles."""
     os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"
     jax.config.update("jax_enable_compilation_cache", False)
-
-
-def _line(error: Exception) -> str:
-    first = (str(error).strip().splitlines() or [""])[0]
-    return f"{type(error).__name__}: {first}".removesuffix(": ")

@@ -1,186 +1,82 @@
-"""One member is there at a time: a switch drops it, and reads another one's weights and executable.
+"""One member is resident at a time: a switch drops it, and reads another one's weights and executable."""
 
-The weights on disk that servers start from: one file of what members share, one of each member's own.
-
-A member as a model of its own: its weights, its executable, nothing shared with another member.
-"""
-
-import dataclasses
-import pathlib
 from collections.abc import Sequence
-from typing import ClassVar, Final, NamedTuple
+from typing import Final
 
 import chex
 import jax
 import numpy as np
 
-from dysr_jax.aot import (
-    Executable,
-    ExecutableCache,
-    Memory,
-    compiled_executable,
-    static_executable,
-    tree_bytes,
-    workspace_bytes,
-)
-from dysr_jax.bundle import Bundle
+from dysr_jax.aot import Executable, ExecutableCache, Memory, compiled_executable
+from dysr_jax.bench.switch.weights_store import Model, WeightsStore, read_model
 from dysr_jax.errors import InputError
-from dysr_jax.model import Params, Supernet, compact, compile_static, from_bytes, to_bytes
-from dysr_jax.runtime import FrameShape
+from dysr_jax.model import compile_static
+from dysr_jax.runtime import FrameShape, MemberLike, Server, resolve_all, resolver
 
-SHARED: Final = "shared.safetensors"
-
-
-@dataclasses.dataclass(frozen=True)
-class Shelf:
-    """Where the weights of some members lie. Holds no arrays, so it can be sent to another process."""
-
-    folder: pathlib.Path
-    members: Bundle
-    """The members without their weights (`params` is empty)."""
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Of the members, fastest first."""
-        return tuple(member.name for member in self.members.members)
-
-    def bundle(self) -> Bundle:
-        """The members with the weights that they share, read from disk."""
-        params = from_bytes((self.folder / SHARED).read_bytes())
-        return dataclasses.replace(self.members, params=params)
-
-    def own(self, member: str) -> Params:
-        """A member's own weights, cut out and shared with no other, read from disk to the device."""
-        return jax.device_put(from_bytes(self.file(member).read_bytes()))
-
-    def net(self, member: str) -> Supernet:
-        """The network that holds one member's weights and no other's."""
-        alone = (self.members.member(member),)
-        return dataclasses.replace(self.members, members=alone).net
-
-    def file(self, member: str) -> pathlib.Path:
-        """Where a member's own weights lie."""
-        return self.folder / f"{self.names.index(member):02d}.safetensors"
+UNKNOWN_BYTES: Final = 0
+"""Of code: to find them out takes time that is no part of a switch."""
 
 
-def write_shelf(folder: pathlib.Path, bundle: Bundle, names: Sequence[str]) -> Shelf:
-    """Write the weights of members of a bundle into a folder that is there.
+class Reload(Server):
+    """Serves the members of a store, one resident at a time.
 
     Args:
-        folder: an empty one.
-        bundle: has the members.
-        names: of the members; weights that only others read are left out.
-
-    Raises:
-        InputError: no such member.
+        store: the members and their weights.
+        cache: has the executables, so that a switch loads one. None: a switch compiles it.
     """
-    members = tuple(bundle.member(name) for name in names)
-    space, archs = bundle.space, [member.arch for member in members]
-    shelf = Shelf(folder, dataclasses.replace(bundle, members=members, params={}))
-    (folder / SHARED).write_bytes(to_bytes(compact(bundle.params, space, archs)))
-    for member in members:
-        own = compact(bundle.params, space, [member.arch])
-        shelf.file(member.name).write_bytes(to_bytes(own))
-    return shelf
 
-
-class Model(NamedTuple):
-    """Weights and the executable that reads them."""
-
-    params: Params
-    executable: Executable
-
-    def memory(self) -> Memory:
-        """Of this model alone."""
-        weights = tree_bytes(self.params)
-        workspace = workspace_bytes(self.executable.compiled, weights)
-        return Memory(weights, self.executable.code_bytes, workspace)
-
-
-def read_model(shelf: Shelf, member: str, shape: FrameShape, cache: ExecutableCache) -> Model:
-    """A member's weights from disk, and its executable from the cache, or compiled if it is not there."""
-    params, arch = shelf.own(member), shelf.members.member(member).arch
-    executable = static_executable(shelf.net(member), arch, params, shape, cache=cache)
-    jax.block_until_ready(params)
-    return Model(params, executable)
-
-
-UNKNOWN: Final = 0
-"""Bytes of code: to find them out takes time that is no part of a switch."""
-
-
-class ReloadCompiled:
-    """A switch reads weights from disk and compiles the executable."""
-
-    name: ClassVar[str] = "reload_compiled"
-    cached: ClassVar[bool] = False
-    loads: ClassVar[bool] = True
-
-    def __init__(self, shelf: Shelf, cache: ExecutableCache) -> None:
-        self._shelf, self._cache = shelf, cache
-        self._shape: FrameShape = (0, 0)
+    def __init__(self, store: WeightsStore, cache: ExecutableCache | None) -> None:
+        self.bundle = store.bundle
+        self._store, self._cache = store, cache
+        self._resolve = resolver(store.bundle, members_only=True)
+        self._shape: FrameShape | None = None
         self._held: tuple[str, Model] | None = None
 
-    def prepare(self, shape: FrameShape) -> None:
-        """Have one member there, which is all that ever is."""
+    def prepare(
+        self, shape: FrameShape, members: Sequence[MemberLike] | None = None, *, warm_up: bool = True
+    ) -> None:
+        """Have every executable on disk, where there is a cache, and the first member resident."""
+        names = [found.name for found in resolve_all(self.bundle, members, members_only=True)]
         self._shape = shape
-        self._start(self._shelf.names[0])
+        for name in names[:1] if self._cache is None else reversed(names):
+            self.switch(name)
+            if warm_up:
+                jax.block_until_ready(self.dispatch(np.zeros((*shape, 3), np.uint8), name))
+            if self._cache is not None and self._cache.loaded:  # an earlier start left them all on disk
+                break
 
-    def _start(self, member: str) -> None:
-        self.switch(member)
-        self.dispatch(np.zeros((*self._shape, 3), np.uint8), member).block_until_ready()
-
-    def switch(self, member: str) -> None:
-        """Drop the member that is there, then read this one."""
+    def switch(self, member: MemberLike) -> None:
+        """Drop the member that is resident, then read this one."""
+        name = self._resolve(member).name
         self._held = None
-        self._held = member, self._read(member)
+        self._held = name, self._read(name)
 
-    def _read(self, member: str) -> Model:
-        params, arch = self._shelf.own(member), self._shelf.members.member(member).arch
-        run = compile_static(self._shelf.net(member), arch, params, self._shape)
-        return Model(jax.block_until_ready(params), Executable(run, UNKNOWN))
-
-    def dispatch(self, frame: chex.Array, member: str) -> jax.Array:
-        """Run the member that is there.
-
-        Raises:
-            InputError: another one was asked for.
-        """
-        if self._held is None or self._held[0] != member:
-            raise InputError(f"member {member!r}: allowed is the one that was switched to last")
+    def dispatch(self, frame: chex.Array, member: MemberLike) -> jax.Array:
+        """Run a member, after a switch to it where another one is resident."""
+        if self._held is None or self._held[0] != self._resolve(member).name:
+            self.switch(member)
+        assert self._held is not None
         params, executable = self._held[1]
         return executable(params, frame)
 
     def memory(self) -> Memory:
         """The most that any member takes, of each kind; reads every one to find it."""
-        each = [self._memory(name) for name in self._shelf.names]
+        models = (self._read(name) for name in self._store.names)
+        if self._cache is None:
+            models = (Model(params, compiled_executable(found.compiled)) for params, found in models)
         return Memory(
-            weights=max(memory.weights for memory in each),
-            executables=max(memory.executables for memory in each),
-            workspace=max(memory.workspace for memory in each),
+            *(max(kind) for kind in zip(*(_kinds(model.memory()) for model in models), strict=True))
         )
 
-    def _memory(self, member: str) -> Memory:
-        params, executable = self._read(member)
-        return Model(params, compiled_executable(executable.compiled)).memory()
-
-
-class ReloadCached(ReloadCompiled):
-    """A switch reads weights and an executable from disk, which was compiled before."""
-
-    name: ClassVar[str] = "reload_cached"
-    cached: ClassVar[bool] = True
-
-    def prepare(self, shape: FrameShape) -> None:
-        """Have every executable on disk, and one member there."""
-        self._shape = shape
-        for name in reversed(self._shelf.names):
-            self._start(name)
-            if self._cache.loaded:  # an earlier start left them all on disk
-                break
-
     def _read(self, member: str) -> Model:
-        return read_model(self._shelf, member, self._shape, self._cache)
+        if self._shape is None:
+            raise InputError(f"member {member!r} is not prepared for any frame")
+        if self._cache is not None:
+            return read_model(self._store, member, self._shape, self._cache)
+        params, arch = self._store.load_own(member), self.bundle.member(member).arch
+        run = compile_static(self._store.net(member), arch, params, self._shape)
+        return Model(jax.block_until_ready(params), Executable(run, UNKNOWN_BYTES))
 
-    def _memory(self, member: str) -> Memory:
-        return self._read(member).memory()
+
+def _kinds(memory: Memory) -> tuple[int, int, int]:
+    return memory.weights, memory.executables, memory.workspace

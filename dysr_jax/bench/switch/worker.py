@@ -1,68 +1,64 @@
-"""A server and a stopwatch: what each child of the switch experiment does while the others sleep.
-
-What the switch experiment starts from: the members that fit, their weights on disk, a frame.
-"""
+"""What runs in the experiment's children: one that times the members at rest, and one per strategy."""
 
 import functools
 import pathlib
 import time
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import jax
 import numpy as np
 
 from dysr_jax.aot import ExecutableCache, count_compilations
-from dysr_jax.bench.switch.reload import Shelf, write_shelf
+from dysr_jax.bench.switch.reload import Reload
 from dysr_jax.bench.switch.servers import STRATEGIES
+from dysr_jax.bench.switch.weights_store import WeightsStore, write_weights_store
 from dysr_jax.bundle import find_bundle
 from dysr_jax.device import device_name, resident_bytes
-from dysr_jax.runtime import Bank
+from dysr_jax.runtime import Bank, FrameShape
 from dysr_jax.timing import undisturbed_ms
 
 REST_ROUNDS: Final = 15
 """Frames of each member, taken in turn, by which it is decided whether it fits."""
+
+UNTIMED_FRAMES: Final = 2
+"""After a sleep."""
 
 FRAME: Final = "frame.npy"
 REFERENCE: Final = "reference.npy"
 """What the bank makes of the frame: `[members, s H, s W, 3]`."""
 
 
-class Rest(NamedTuple):
+class RestTimings(NamedTuple):
     """The members of a bundle, one at a time."""
 
     device: str
     dtype: str
-    frame: tuple[int, int]
-    """LR rows and columns."""
+    frame: FrameShape
     scale: int
     frame_ms: dict[str, float]
     """By member: host to host, as little as can be of what other programs add."""
 
 
-class Stage:
-    """Times the members of a bundle at rest, and lays out what the servers start from.
+class RestWorker:
+    """Times the members of a bundle at rest, and writes what the servers start from.
 
     Args:
-        bundle: of a bundle directory; None: the weights that come with the package.
+        bundle: a bundle directory; None: the weights that come with the package.
         scale: see `find_bundle`.
         frame: LR rows and columns; None: the bundle's.
         members: names; none: all.
     """
 
     def __init__(
-        self, bundle: str | None, scale: int | None, frame: tuple[int, int] | None, members: tuple[str, ...]
+        self, bundle: str | None, scale: int | None, frame: FrameShape | None, members: tuple[str, ...]
     ) -> None:
         self._given = bundle, scale, frame, members
 
-    def rest(self) -> Rest:
-        """Time every member.
-
-        Raises:
-            InputError: no such bundle or member.
-        """
+    def time_members(self) -> RestTimings:
+        """Time every member; raises `InputError` where there is no such bundle or member."""
         path, scale, shape, members = self._given
-        bundle = self._bundle = find_bundle(path, scale)
+        bundle = find_bundle(path, scale)
         shape = bundle.frame if shape is None else shape
         asked = {bundle.member(name) for name in members} or set(bundle.members)
         names = [member.name for member in bundle.members if member in asked]
@@ -71,20 +67,16 @@ class Stage:
         self._bank.prepare(shape, names)
         calls = {name: functools.partial(self._bank, self._frame, name) for name in names}
         times, dtype = undisturbed_ms(calls, REST_ROUNDS), np.dtype(bundle.net.dtype).name
-        return Rest(device_name(), dtype, shape, bundle.space.scale, times)
+        return RestTimings(device_name(), dtype, shape, bundle.space.scale, times)
 
-    def lay_out(self, folder: pathlib.Path, names: Sequence[str]) -> Shelf:
+    def write_store(self, folder: pathlib.Path, names: Sequence[str]) -> WeightsStore:
         """Write the members' weights, a frame, and what the bank makes of it."""
         np.save(folder / FRAME, self._frame)
         np.save(folder / REFERENCE, [self._bank(self._frame, name) for name in names])
-        return write_shelf(folder, self._bundle, names)
+        return write_weights_store(folder, self._bank.bundle, names)
 
 
-SETTLE: Final = 2
-"""Frames that nobody times, after a sleep."""
-
-
-class Taken(NamedTuple):
+class SwitchTiming(NamedTuple):
     """Seconds of a switch and of the frames after it."""
 
     member: str
@@ -96,28 +88,20 @@ class Taken(NamedTuple):
     """Of the frames after it."""
 
 
-class Turn(NamedTuple):
-    """What a child did while the others slept."""
-
-    taken: list[Taken]
-    compilations: int
-    """Programs that were compiled, or loaded from disk."""
-
-
-class Contestant:
+class StrategyWorker:
     """A server and a stopwatch.
 
     Args:
         name: of `STRATEGIES`.
-        shelf: what `Stage.lay_out` left.
+        store: what `RestWorker.write_store` left.
         shape: LR rows and columns.
         cache: folder for executables.
     """
 
-    def __init__(self, name: str, shelf: Shelf, shape: tuple[int, int], cache: pathlib.Path) -> None:
-        self._kind, self._shelf, self._shape = STRATEGIES[name], shelf, shape
+    def __init__(self, name: str, store: WeightsStore, shape: FrameShape, cache: pathlib.Path) -> None:
+        self._strategy, self._store, self._shape = STRATEGIES[name], store, shape
         self._cache = ExecutableCache(cache)
-        self._frame = np.load(shelf.folder / FRAME)
+        self._frame = np.load(store.folder / FRAME)
         # The backend is up before the clock starts.
         jax.block_until_ready(jax.device_put(self._frame))
 
@@ -129,53 +113,47 @@ class Contestant:
         """Seconds from weights on disk until a frame of any member can be asked for."""
         self._before = resident_bytes()
         start = time.perf_counter()
-        self._server = self._kind(self._shelf, self._cache)
+        self._server = self._strategy.make(self._store, self._cache)
         self._server.prepare(self._shape)
         return time.perf_counter() - start
 
-    def levels_off(self) -> int:
+    def max_abs_diff(self) -> int:
         """The largest difference of any pixel of any member to the bank's, in levels of 255."""
-        reference = np.load(self._shelf.folder / REFERENCE, mmap_mode="r")
+        reference = np.load(self._store.folder / REFERENCE, mmap_mode="r")
         return max(
-            int(np.abs(self._switched(name) - expected.astype(int)).max())
-            for name, expected in zip(self._shelf.names, reference, strict=True)
+            int(np.abs(self._server(self._frame, name) - expected.astype(int)).max())
+            for name, expected in zip(self._store.names, reference, strict=True)
         )
 
-    def _switched(self, member: str) -> np.ndarray:
-        self._server.switch(member)
-        return self._upscaled(member)
-
-    def _upscaled(self, member: str) -> np.ndarray:
-        return np.asarray(self._server.dispatch(self._frame, member))
-
-    def turn(self, path: Sequence[str], steady: int) -> Turn:
+    def time_switches(self, path: Sequence[str], steady: int) -> tuple[list[SwitchTiming], int]:
         """Start at the first member of a path and switch along it, with steady frames after each switch.
+
+        Returns:
+            Times, and the number of programs that were compiled, or loaded from disk.
 
         Raises:
             RuntimeError: something was compiled or loaded by a server that has everything resident.
         """
-        self._switched(path[0])
-        for _ in range(SETTLE):
-            self._upscaled(path[0])
+        for _ in range(1 + UNTIMED_FRAMES):
+            self._server(self._frame, path[0])
         with count_compilations() as compilations:
-            taken = [self._taken(member, steady) for member in path[1:]]
-        if compilations.value and not self._kind.loads:
+            timings = [self._time_switch(member, steady) for member in path[1:]]
+        if compilations.value and not self._strategy.loads:
             raise RuntimeError(f"{compilations.value} programs were compiled or loaded meanwhile")
-        return Turn(taken, compilations.value)
+        return timings, compilations.value
 
-    def _taken(self, member: str, steady: int) -> Taken:
+    def _time_switch(self, member: str, steady: int) -> SwitchTiming:
         start = time.perf_counter()
-        self._server.switch(member)
+        if isinstance(self._server, Reload):
+            self._server.switch(member)
         switched = time.perf_counter()
-        self._upscaled(member)
-        marks = [time.perf_counter()]
-        for _ in range(steady):
-            self._upscaled(member)
+        marks = []
+        for _ in range(1 + steady):
+            self._server(self._frame, member)
             marks.append(time.perf_counter())
-        after = np.diff(marks).tolist()
-        return Taken(member, switched - start, marks[0] - start, after)
+        return SwitchTiming(member, switched - start, marks[0] - start, np.diff(marks).tolist())
 
-    def bytes(self) -> dict[str, Any]:
+    def bytes(self) -> dict[str, int | None]:
         """What it takes now, on the device and on the host."""
         resident = resident_bytes()
         stats = jax.local_devices()[0].memory_stats() or {}

@@ -1,6 +1,9 @@
-"""The report of a run as one HTML file that needs neither a network nor other files."""
+"""The report of a run as one HTML file that needs neither a network nor other files.
+
+`write` fills the page (assets/) with `content`, which `packing` makes small.
+"""
 
 from etils import epy
 
 with epy.lazy_api_imports(globals()):  # each is imported when it is first used
-    from dysr_jax.report.html.write import with_image, write_report
+    from dysr_jax.report.html.write import write_report

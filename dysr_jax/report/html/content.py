@@ -1,24 +1,16 @@
-"""A run's data as the page's script reads it.
+"""A run's data as the page's scripts read it, thinned to what a screen can show."""
 
-Pictures of a comparison, small enough for a page.
-
-What is drawn over time or generations, thinned to what a screen can show.
-"""
-
-import dataclasses
-import io
 import os
 from collections.abc import Iterable
 from typing import Any, Final
 
 import numpy as np
 
-from dysr_jax.bundle import member_steps
 from dysr_jax.model import SearchSpace, slot_name
-from dysr_jax.report.candidates import Candidates, Growth, growth
-from dysr_jax.report.comparison import Comparison
+from dysr_jax.report.candidates import Candidates, growth
+from dysr_jax.report.comparison import Comparison, encode_image
 from dysr_jax.report.html.packing import Packer
-from dysr_jax.report.rundata import RunData, Streamed
+from dysr_jax.report.rundata import RunData, SteadyStream
 from dysr_jax.results import Results, predictions
 from dysr_jax.search import costs
 from dysr_jax.train import Curve
@@ -27,39 +19,42 @@ MOST_BYTES: Final = 1_200_000
 """Of all pictures of a page."""
 QUALITIES: Final = (95, 90, 80, 65, 50, 30)
 """Of WebP, tried in this order; artefacts are below what members differ by at the first ones."""
-
-
-def _webp(picture: np.ndarray, quality: int | None) -> bytes:
-    from PIL import Image
-
-    content = io.BytesIO()
-    options = {"lossless": True} if quality is None else {"quality": quality, "method": 6}
-    Image.fromarray(picture).save(content, format="WEBP", **options)
-    return content.getvalue()
-
-
-def encode(pictures: Iterable[np.ndarray], most: int = MOST_BYTES) -> tuple[list[bytes], str]:
-    """Pictures as WebP, lossless where they fit, else all of them at the best quality that does.
-
-    Args:
-        pictures: `[H, W, 3]` uint8.
-        most: bytes in all; what the lowest quality takes is taken in any case.
-
-    Returns:
-        The files, and how they were encoded, for the reader.
-    """
-    pictures = list(pictures)
-    for quality in (None, *QUALITIES):
-        files = [_webp(picture, quality) for picture in pictures]
-        if sum(map(len, files)) <= most:
-            break
-    return files, "lossless" if quality is None else f"WebP, quality {quality}"
-
-
 MOST_POINTS: Final = 2_000
 """Of a curve."""
 MOST_FRAMES: Final = 12_000
 """Of a stream."""
+MOST_CANDIDATES: Final = 60_000
+"""That are drawn; of more, the front, the members and others evenly in the order of evaluation."""
+
+
+def content(data: RunData, packer: Packer) -> dict[str, Any]:
+    """Everything that the page shows, as JSON with references into `packer`."""
+    space, found, results = data.space, data.candidates, data.results
+    members = _member_rows(found, results)
+    if found is not None:
+        kept = np.array([row for row in members if row is not None], int)
+        rows = np.union1d(_every(len(found.psnr_y), MOST_CANDIDATES), np.union1d(found.front, kept))
+        members = [None if row is None else int(np.searchsorted(rows, row)) for row in members]
+    return {
+        "name": os.path.basename(data.path.rstrip("/")) or data.path,  # noqa: PTH119 (it may be gs://)
+        "finished": data.finished,
+        "missing": data.missing,
+        "scale": space.scale,
+        "frame": list(data.config.search.frame),
+        "table_key": data.table.key if data.table else None,
+        "slots": [list(names) for names in space.slots],
+        "slot_names": [slot_name(space, slot) for slot in range(len(space.slots))],
+        "candidates": None if found is None else _candidates_json(found, rows, space, packer),
+        "growth": None if found is None else _growth_json(found),
+        "training": _training_json(data.training, packer),
+        "results": results and _results_json(results, members),
+        "space_size": float(np.prod([float(len(names)) for names in space.slots])),
+        "sharing_weight": data.config.search.sharing,
+        "predictions": _predictions_json(data),
+        "comparison": data.comparison and _comparison_json(data.comparison, packer),
+        "switch": data.switch and data.switch.to_json(),
+        "steady": [stream_json(stream, packer) for stream in data.steady],
+    }
 
 
 def _every(count: int, most: int) -> np.ndarray:
@@ -67,7 +62,7 @@ def _every(count: int, most: int) -> np.ndarray:
     return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))
 
 
-def training_json(curves: dict[str, Curve], packer: Packer) -> list[dict[str, Any]]:
+def _training_json(curves: dict[str, Curve], packer: Packer) -> list[dict[str, Any]]:
     """Each scalar's name, steps and values; none that has no finite value."""
     found = []
     for name, curve in curves.items():
@@ -79,18 +74,19 @@ def training_json(curves: dict[str, Curve], packer: Packer) -> list[dict[str, An
     return found
 
 
-def growth_json(found: Growth) -> dict[str, Any]:
+def _growth_json(found: Candidates) -> dict[str, Any]:
     """Hypervolume and candidates by generation."""
+    grown = growth(found)
     return {
-        "evaluated": found.evaluated.tolist(),
-        "hypervolume": found.hypervolume.tolist(),
-        "reference": {"latency_ms": found.reference[0], "psnr_y": found.reference[1]},
+        "evaluated": grown.evaluated.tolist(),
+        "hypervolume": grown.hypervolume.tolist(),
+        "reference": {"latency_ms": grown.reference[0], "psnr_y": grown.reference[1]},
     }
 
 
-def stream_json(stream: Streamed, packer: Packer) -> dict[str, Any]:
+def stream_json(stream: SteadyStream, packer: Packer) -> dict[str, Any]:
     """A stream's frames and what they add up to."""
-    trace, summary = stream.trace, stream.trace.summary()
+    trace = stream.trace
     names = list(trace.psnr_y)
     late = np.array([frame.late for frame in trace.frames], bool)
     kept = _every(len(late), MOST_FRAMES)
@@ -102,7 +98,7 @@ def stream_json(stream: Streamed, packer: Packer) -> dict[str, Any]:
         "name": stream.name,
         "fps": trace.fps,
         "members": [{"name": name, "psnr_y": value} for name, value in trace.psnr_y.items()],
-        "summary": {**summary, "true_psnr_y": stream.true_psnr_y},
+        "summary": {**trace.summary(), "true_psnr_y": stream.true_psnr_y},
         "load": [list(point) for point in stream.load],
         "shown": len(frames),
         "seconds": packer.add([frame.done_s for frame in frames]),
@@ -112,18 +108,7 @@ def stream_json(stream: Streamed, packer: Packer) -> dict[str, Any]:
     }
 
 
-MOST_CANDIDATES: Final = 60_000
-"""That are drawn; of more, the front, the members and others evenly in the order of evaluation."""
-
-
-def _shown(found: Candidates, kept: np.ndarray) -> np.ndarray:
-    """Indices of the candidates that are drawn, `kept` among them."""
-    count = len(found.psnr_y)
-    some = np.linspace(0, count - 1, min(count, MOST_CANDIDATES)).round().astype(int)
-    return np.union1d(some, kept)
-
-
-def _members_rows(found: Candidates | None, results: Results | None) -> list[int | None]:
+def _member_rows(found: Candidates | None, results: Results | None) -> list[int | None]:
     """The candidate that became each member."""
     archs = [member.arch for member in results.members] if results else []
     if found is None:
@@ -151,17 +136,16 @@ def _candidates_json(
     }
 
 
-def _results_json(results: Results, rows: list[int | None], space: SearchSpace) -> dict[str, Any]:
-    fields = [dataclasses.asdict(member) for member in results.members]
-    archs = [member.arch for member in results.members]
+def _results_json(results: Results, rows: list[int | None]) -> dict[str, Any]:
+    members = [member.to_json() for member in results.members]
     return {
         "device": results.device,
         "bicubic_psnr_y": results.bicubic_psnr_y,
-        "resident_bytes": results.resident_bytes,
-        "ensemble_bytes": results.ensemble_bytes,
-        "sharing": results.sharing,
-        "steps": [step.as_json() for step in member_steps(space, archs)],
-        "members": [{**member, "row": row} for member, row in zip(fields, rows, strict=True)],
+        "resident_bytes": results.union_weight_bytes,
+        "ensemble_bytes": results.ensemble_weight_bytes,
+        "sharing": list(results.sharing),
+        "steps": [step.to_json() for step in results.steps],
+        "members": [{**member, "row": row} for member, row in zip(members, rows, strict=True)],
     }
 
 
@@ -174,21 +158,44 @@ def _predictions_json(data: RunData) -> dict[str, Any] | None:
     found = predictions(data.space, data.table, data.results)
     kinds: dict[str, Any] = {}
     for kind in dict.fromkeys(point.kind for point in found):
-        points = [point._asdict() for point in found if point.kind == kind]
-        guess, true = (np.array([p[f"{name}_ms"] for p in points]) for name in ("predicted", "measured"))
+        points = [point for point in found if point.kind == kind]
+        guess, true = np.array([(point.predicted_ms, point.measured_ms) for point in points]).T
         tau = float(scipy.stats.kendalltau(guess, true).statistic) if len(points) > 1 else np.nan
-        error = float(np.mean(np.abs(guess / true - 1)))
-        kinds[kind] = {"points": points, "tau": tau if np.isfinite(tau) else None, "error": error}
+        kinds[kind] = {
+            "points": [point._asdict() for point in points],
+            "tau": tau if np.isfinite(tau) else None,
+            "error": float(np.mean(np.abs(guess / true - 1))),
+        }
     return kinds
 
 
+def encode_pictures(pictures: Iterable[np.ndarray], most: int = MOST_BYTES) -> tuple[list[bytes], str]:
+    """Pictures as WebP, lossless where they fit, else all of them at the best quality that does.
+
+    Args:
+        pictures: `[H, W, 3]` uint8.
+        most: bytes in all; what the lowest quality takes is taken in any case.
+
+    Returns:
+        The files, and how they were encoded, for the reader.
+    """
+    pictures = list(pictures)
+    ways: list[tuple[str, dict[str, Any]]] = [("lossless", {"lossless": True})]
+    ways += [(f"WebP, quality {q}", {"quality": q, "method": 6}) for q in QUALITIES]
+    for encoding, options in ways:
+        files = [encode_image(picture, "WEBP", **options) for picture in pictures]
+        if sum(map(len, files)) <= most:
+            return files, encoding
+    return files, encoding
+
+
 def _comparison_json(found: Comparison, packer: Packer) -> dict[str, Any]:
-    files, how = encode(found.pictures.values())
+    files, encoding = encode_pictures(found.pictures.values())
     return {
         "image": found.image,
         "scale": found.scale,
         "size": list(found.pictures["HR"].shape[:2]),
-        "encoded": how,
+        "encoded": encoding,
         "pictures": [
             {
                 "name": name,
@@ -197,34 +204,4 @@ def _comparison_json(found: Comparison, packer: Packer) -> dict[str, Any]:
             }
             for name, file in zip(found.pictures, files, strict=True)
         ],
-    }
-
-
-def content(data: RunData, packer: Packer) -> dict[str, Any]:
-    """Everything that the page shows, as JSON with references into `packer`."""
-    space, found = data.space, data.candidates
-    members = _members_rows(found, data.results)
-    if found is not None:
-        kept = np.array([row for row in members if row is not None], int)
-        rows = _shown(found, np.union1d(found.front, kept))
-        members = [None if row is None else int(np.searchsorted(rows, row)) for row in members]
-    return {
-        "name": os.path.basename(data.path.rstrip("/")) or data.path,  # noqa: PTH119 (it may be gs://)
-        "finished": data.finished,
-        "missing": data.missing,
-        "scale": space.scale,
-        "frame": list(data.config.search.frame),
-        "table_key": data.table.key if data.table else None,
-        "slots": [list(names) for names in space.slots],
-        "slot_names": [slot_name(space, slot) for slot in range(len(space.slots))],
-        "candidates": None if found is None else _candidates_json(found, rows, space, packer),
-        "growth": None if found is None else growth_json(growth(found)),
-        "training": training_json(data.training, packer),
-        "results": data.results and _results_json(data.results, members, space),
-        "space_size": float(np.prod([float(len(names)) for names in space.slots])),
-        "sharing_weight": data.config.search.sharing,
-        "predictions": _predictions_json(data),
-        "comparison": data.comparison and _comparison_json(data.comparison, packer),
-        "switch": data.switch,
-        "steady": [stream_json(stream, packer) for stream in data.steady],
     }

@@ -7,12 +7,11 @@ from typing import Any, Final
 
 import numpy as np
 
-ALIGNED: Final = 4
+ALIGNMENT: Final = 4
 """Bytes: where typed arrays of JavaScript may begin."""
-KINDS: Final = ("uint8", "uint16", "int32", "float32")
 
 
-def squeeze(content: bytes) -> str:
+def compress(content: bytes) -> str:
     """Bytes as base64 of gzip; the same bytes give the same text."""
     return base64.b64encode(gzip.compress(content, 9, mtime=0)).decode()
 
@@ -30,27 +29,18 @@ class Packer:
         self._bytes = bytearray()
 
     def add(self, values: Any, kind: str = "float32") -> dict[str, int]:
-        """A reference to these values, flattened.
-
-        Args:
-            values: numbers.
-            kind: of `KINDS`.
-        """
+        """A reference to these numbers, flattened; `kind` is uint8, uint16, int32 or float32."""
         array = np.ascontiguousarray(values, np.dtype(kind).newbyteorder("<")).reshape(-1)
         self._entries.append({"kind": kind, "offset": len(self._bytes), "length": array.size})
         self._bytes += _padded(array.tobytes())
         return {"array": len(self._entries) - 1}
 
     def pack(self, content: Any) -> str:
-        """All of it, compressed, as base64.
-
-        Args:
-            content: JSON without NaN, with references in it.
-        """
+        """All of it, compressed, as base64; `content` is JSON without NaN, with references in it."""
         fields = {"arrays": self._entries, "content": content}
         head = _padded(json.dumps(fields, allow_nan=False).encode(), b" ")
-        return squeeze(len(head).to_bytes(ALIGNED, "little") + head + bytes(self._bytes))
+        return compress(len(head).to_bytes(ALIGNMENT, "little") + head + bytes(self._bytes))
 
 
 def _padded(content: bytes, fill: bytes = b"\0") -> bytes:
-    return content + fill * (-len(content) % ALIGNED)
+    return content + fill * (-len(content) % ALIGNMENT)

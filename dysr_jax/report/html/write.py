@@ -1,9 +1,5 @@
-"""Writes a run's report.
+"""The page: template, style and scripts of assets/, filled with a run's data."""
 
-The page: template, style and scripts of this folder, filled with a run's data.
-"""
-
-import dataclasses
 import functools
 import html
 import importlib.resources
@@ -15,29 +11,18 @@ from typing import Final
 from etils import epath
 
 from dysr_jax.atomic import exclusive, is_remote, replacing
-from dysr_jax.bundle import load_bundle
 from dysr_jax.errors import InputError
-from dysr_jax.report.comparison import compare_on
 from dysr_jax.report.html.content import content
-from dysr_jax.report.html.packing import Packer, squeeze
-from dysr_jax.report.rundata import RunData, read_run
+from dysr_jax.report.html.packing import Packer, compress
+from dysr_jax.report.rundata import RunData, read_run, with_image
 from dysr_jax.version import package_version
 
 SCRIPTS: Final = (
-    "data",
-    "words",
-    "branches",
-    "plots",
-    "front",
-    "front_section",
-    "members",
-    "curves",
-    "memory",
-    "compare",
-    "runtime",
-    "main",
+    *("data", "words", "branches", "plots", "front", "front_section", "members", "curves", "memory"),
+    *("compare", "runtime", "main"),
 )
 """In the order in which they stand in the page: each uses what is above it, the last one begins."""
+REPORT_FILE: Final = "report.html"
 
 
 def _asset(name: str) -> str:
@@ -49,7 +34,7 @@ def _plotly() -> str:
     """Plotly.js as it comes with the package, compressed."""
     from plotly.offline import get_plotlyjs
 
-    return squeeze(get_plotlyjs().encode())
+    return compress(get_plotlyjs().encode())
 
 
 def _fill(template: str, values: Mapping[str, str]) -> str:
@@ -75,32 +60,6 @@ def render(data: RunData) -> str:
     )
 
 
-REPORT: Final = "report.html"
-
-
-def _target(run: epath.PathLike, out: epath.PathLike | None, *, overwrite: bool) -> epath.Path:
-    """Where the report goes."""
-    if out is None:
-        return epath.Path(run) / REPORT
-    name, target = os.fspath(out), epath.Path(out)
-    if target.suffix not in (".html", ".htm"):
-        raise InputError(f"out {name!r}: allowed is a .html file")
-    if not is_remote(target) and not target.parent.is_dir():
-        raise InputError(f"out {name!r}: allowed is a file in a folder that exists")
-    if target.exists() and not overwrite:
-        raise InputError(f"out {name!r} exists; allowed with --overwrite")
-    return target
-
-
-def with_image(data: RunData, image: epath.PathLike) -> RunData:
-    """The run with members compared on this image in place of its own."""
-    if data.results is None:
-        raise InputError(f"image {os.fspath(image)!r}: the run is not finished and has no members")
-    found = compare_on(load_bundle(epath.Path(data.path) / "bundle"), image)
-    missing = [line for line in data.missing if not line.startswith("images:")]
-    return dataclasses.replace(data, comparison=found, missing=missing)
-
-
 def write_report(
     run: epath.PathLike,
     out: epath.PathLike | None = None,
@@ -110,30 +69,41 @@ def write_report(
     image: epath.PathLike | None = None,
     overwrite: bool = False,
 ) -> epath.Path:
-    """Write everything that there is of a run as one HTML file, which needs no network and no other file.
+    """Write everything that there is of a run as one HTML file, and return its path.
 
     Args:
-        run: directory of a run that is finished, still running or was interrupted; what is missing is
-            said in the report. It may lie in a bucket (`gs://`).
-        out: the file, `.html`; without it `report.html` of the run, where an older report is replaced.
-        switch: a file of `dysr bench switch --json`; without it `switch.json` of the run, if it is there.
-        steady: a file of `dysr stream --json` or of `experiments/steady_fps.py`; without it
-            `steady.json` of the run, if it is there.
+        run: directory of a run that is finished, still running or was interrupted; the report says what is
+            missing. It may be in a bucket (`gs://`).
+        out: the file, `.html`; default: `report.html` of the run, where an older report is replaced.
+        switch: a file of `dysr bench switch --json`; default: the run's own `switch.json`, if there is one.
+        steady: a file of `dysr bench steady --json` or `dysr stream --json`; default: the run's own
+            `steady.json`, if there is one.
         image: an HR image; members of the run's bundle upscale what bicubic made of it. Without it the
             report shows what the run kept of a validation image.
         overwrite: replace `out`.
 
-    Returns:
-        The file.
-
     Raises:
-        InputError: see `dysr_jax.report.rundata.read_run`; `out` cannot be, exists, or cannot be written;
-            or `image` cannot be read, or the run has no members.
+        InputError: see `dysr_jax.read_run`; `out` is no `.html` file, exists, or cannot be written; `image`
+            cannot be read, or the run has no members.
     """
     data = read_run(run, switch=switch, steady=steady)
     target = _target(run, out, overwrite=overwrite)
     with exclusive(target):
         _write(target, _rendered(with_image(data, image) if image is not None else data))
+    return target
+
+
+def _target(run: epath.PathLike, out: epath.PathLike | None, *, overwrite: bool) -> epath.Path:
+    """Where the report goes."""
+    if out is None:
+        return epath.Path(run) / REPORT_FILE
+    name, target = os.fspath(out), epath.Path(out)
+    if target.suffix not in (".html", ".htm"):
+        raise InputError(f"out {name!r}: must be a .html file")
+    if not is_remote(target) and not target.parent.is_dir():
+        raise InputError(f"out {name!r}: must be a file in a folder that exists")
+    if target.exists() and not overwrite:
+        raise InputError(f"out {name!r} exists; allowed with --overwrite")
     return target
 
 
@@ -150,7 +120,7 @@ def _rendered(data: RunData) -> str:
 def _write(target: epath.Path, page: str) -> None:
     try:
         with replacing(target) as partial:
-            # The path of a run is among it, which need not be UTF-8.
+            # It holds the run's path, which need not be UTF-8.
             partial.write_bytes(page.encode(errors="backslashreplace"))
     except Exception as error:  # whatever a store raises
         if not is_remote(target) and not isinstance(error, OSError):

@@ -1,29 +1,35 @@
-"""Figures, one function each."""
+"""Figures, one function each: those for screens and, in papers' style, those of `write_figures`.
+
+`style` is what all share. `front`: PSNR-Y against latency. `progress`: training and search over time.
+`members`: branches and bytes. `details`: images. `latency`: predictions, devices. `stream`, `switching`: the
+run time.
+"""
 
 from etils import epy
 
 with epy.lazy_api_imports(globals()):  # each is imported when it is first used
+    from dysr_jax.report.plots.details import comparison_figure, details_figure, samples_figure
     from dysr_jax.report.plots.front import (
-        BLUE,
-        GREY,
-        ORANGE,
-        busiest_corner,
+        candidates_figure,
+        constraints_figure,
+        members_figure,
         pareto_figure,
-        samples_figure,
-        save_figure,
         sharing_figure,
         truth_figure,
-        truth_text,
     )
-    from dysr_jax.report.plots.latency import latency_figure
-    from dysr_jax.report.plots.members import comparison_figure, members_figure, memory_figure, strips_figure
-    from dysr_jax.report.plots.progress import candidates_figure, hypervolume_figure, training_figure
-    from dysr_jax.report.plots.stream import (
-        finished,
+    from dysr_jax.report.plots.latency import (
+        dealing_figure,
+        latency_figure,
         predictions_figure,
-        streamed_figure,
-        switch_figure,
-        switching_figure,
-        timeline_figure,
+        scaling_figure,
     )
-    from dysr_jax.report.plots.style import page, save_pair
+    from dysr_jax.report.plots.members import contributions_figure, memory_figure, strips_figure
+    from dysr_jax.report.plots.progress import (
+        generations_figure,
+        generations_gif,
+        hypervolume_figure,
+        training_figure,
+    )
+    from dysr_jax.report.plots.stream import streamed_figure, timeline_figure
+    from dysr_jax.report.plots.style import BLUE, GREY, ORANGE, paper_style, save_figure, save_pair
+    from dysr_jax.report.plots.switching import switch_figure, switching_figure, walk_figure

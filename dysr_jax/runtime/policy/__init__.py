@@ -1,9 +1,18 @@
-"""Which member makes the next frame."""
+"""Which member makes the next frame. base: the interface and the fixed policy; adaptive: the default one;
+load: a policy from what a user types; simulation: a stream without a device.
+"""
 
 from etils import epy
 
 with epy.lazy_api_imports(globals()):  # each is imported when it is first used
     from dysr_jax.runtime.policy.adaptive import AdaptivePolicy
-    from dysr_jax.runtime.policy.base import FixedPolicy, Observation, Policy, Rung, checked, sort_rungs
+    from dysr_jax.runtime.policy.base import (
+        FixedPolicy,
+        MemberTiming,
+        Observation,
+        Policy,
+        checked,
+        sort_timings,
+    )
     from dysr_jax.runtime.policy.load import load_policy
     from dysr_jax.runtime.policy.simulation import score, simulate

@@ -1,55 +1,53 @@
 """The default policy: the best member whose frames meet the deadline beside what else the machine runs.
 
 *Slowdown* is a frame's time over its member's time at rest. The policy believes the second largest of the
-last `window` frames: one frame a window that was slow by accident, a pause for garbage collection say, is
+last `window` frames: one frame per window that was slow by accident, a pause for garbage collection say, is
 forgiven; a second one is believed at once (fast attack), until it leaves the window (slow release). A
 member is *predicted* to take its time at rest times the slowdown.
 
 Down: when the running member is predicted to take more than the deadline less `margin`, the best member
-that is not predicted to do so runs next, however many rungs that is, or the fastest if there is none. Its
-first frame is not forgiven. Frames that wait in a queue shorten the limit so that they are caught up with.
+that is not predicted to do so runs next, however far that is, or the fastest if there is none. Its first
+frame is not forgiven. Frames that wait in a queue shorten the limit so that they are caught up with.
 
 Up: to the best member that is predicted to leave room for `hysteresis` too, `wait` frames after the last
 switch at the earliest. For `trial` frames it is forgiven nothing: late once, or predicted to take too long,
-it is left at once, and it and all slower members are barred for a time that doubles with each failure. A
-trial that is passed takes one failure back. A bar falls too when the slowdown falls below that of the
-failed trial by `hysteresis`: what failed, failed beside a heavier load.
+it is left at once, and it and all slower members get a cooldown that doubles with each failure. A trial
+that is passed takes one failure back. A cooldown ends too when the slowdown falls below that of the failed
+trial by `hysteresis`: what failed, failed beside a heavier load.
 
 Why it does not flap: let every frame take its member's time at rest, times a constant, within a factor of
 1 +- e, and let (1 + e) / (1 - e) <= 1 + hysteresis (e = 4.7 % for the default). The believed slowdown stays
 within the same factors, so what was stepped up to has every frame within the limit and is never left. All
 steps down thus come before the first step up, and with R members there are at most 2 (R - 1) switches,
-ever. Under any other load steps up are at least `wait` frames apart, and a member that fails every trial is
-barred for 2, 4, 8, ... times `wait` frames, `longest_wait` at most.
+ever. Under any other load steps up are at least `wait` frames apart, and the cooldown of a member that fails
+every trial is 2, 4, 8, ... times `wait` frames, `longest_wait` at most.
 
 Times at rest are not refined. With one member running, a change of its time cannot be told from a change of
 the load: what a ramp of the load teaches would be wrong, and could lock a member out. Only their
 proportions count, since the slowdown may be below 1: a table that was measured beside a constant load
-repairs itself within a window. A member whose time alone is understated fails its trials and is barred.
+repairs itself within a window. A member whose time alone is understated fails its trials and cools down.
 One whose time alone is overstated is tried late, or not, and once it runs is held by its own frames.
-
-What the default policy remembers: the ladder, the last slowdowns, and which rungs failed a trial.
 """
 
 import dataclasses
 import heapq
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from dysr_jax.errors import InputError
 from dysr_jax.fields import from_dict
-from dysr_jax.runtime.policy.base import Observation, Rung, sort_rungs
+from dysr_jax.runtime.policy.base import MemberTiming, Observation, sort_timings
 
 
 @dataclasses.dataclass(frozen=True)
-class Bar:
-    """Why a rung is not to be tried now."""
+class Cooldown:
+    """Why a member is not to be tried now."""
 
     failures: int = 0
     """Trials that failed, less those that were passed."""
     until: int = 0
-    """Frame before which it is barred."""
+    """The first frame at which it may be tried again."""
     slowdown: float = 0.0
     """Believed when the last trial failed."""
 
@@ -58,14 +56,14 @@ class Bar:
 class AdaptiveState:
     """Everything that the policy knows; `dataclasses.asdict` of it is JSON."""
 
-    ladder: tuple[Rung, ...]
+    members: tuple[MemberTiming, ...]
     """Fastest first, each better than all before it."""
     recent: tuple[float, ...]
     """Slowdowns of the last frames, the newest last; 1 for those before the first."""
-    bars: tuple[Bar, ...]
-    """A rung each."""
+    cooldowns: tuple[Cooldown, ...]
+    """One per member."""
     index: int = 0
-    """Of the rung that runs."""
+    """Of the member that runs."""
     frame: int = 0
     """Frames seen."""
     switched: int = 0
@@ -73,74 +71,42 @@ class AdaptiveState:
     trial: int = 0
     """Frames left of a step up's trial."""
     fresh: bool = False
-    """The last switch was a step down, and no frame of its rung was seen yet."""
+    """The last switch was a step down, and no frame of its member was seen yet."""
 
     @classmethod
     def from_json(cls, fields: Any) -> "AdaptiveState":
-        """A state from its JSON.
-
-        Raises:
-            InputError: a key or value that no state has.
-        """
+        """A state from its JSON; raises `InputError` at a key or value that no state has."""
         return from_dict(cls, fields, "policy state")
 
     @property
-    def rung(self) -> Rung:
-        """The rung that runs."""
-        return self.ladder[self.index]
+    def running(self) -> MemberTiming:
+        """The member that runs."""
+        return self.members[self.index]
 
-    def find(self, member: str) -> Rung:
-        """The rung of this name.
-
-        Raises:
-            InputError: it is not in the ladder.
-        """
-        for rung in self.ladder:
-            if rung.name == member:
-                return rung
-        names = ", ".join(rung.name for rung in self.ladder)
-        raise InputError(f"member {member!r}: the policy's ladder has {names}")
+    def find(self, member: str) -> MemberTiming:
+        """The member of this name; raises `InputError` where the policy does not choose among it."""
+        for timing in self.members:
+            if timing.name == member:
+                return timing
+        names = ", ".join(timing.name for timing in self.members)
+        raise InputError(f"member {member!r}: the policy chooses among {names}")
 
 
-def begin(rungs: Iterable[Rung], window: int) -> AdaptiveState:
-    """The state before the first frame, on the fastest rung; nothing is known but the rungs.
-
-    Rungs that are no better than a faster one, or than one as fast, are left out: none would be chosen.
-
-    Raises:
-        InputError: no rungs, or two of one name.
-    """
-    ladder: list[Rung] = []
-    for rung in sort_rungs(rungs):
-        if ladder and rung.psnr_y <= ladder[-1].psnr_y:
+def _front(timings: Sequence[MemberTiming]) -> tuple[MemberTiming, ...]:
+    """Fastest first; who is no better than a faster one, or than one as fast, would never be chosen."""
+    front: list[MemberTiming] = []
+    for timing in sort_timings(timings):
+        if front and timing.psnr_y <= front[-1].psnr_y:
             continue
-        if ladder and rung.frame_ms == ladder[-1].frame_ms:
-            ladder.pop()
-        ladder.append(rung)
-    return AdaptiveState(tuple(ladder), (1.0,) * window, (Bar(),) * len(ladder))
-
-
-def with_bar(state: AdaptiveState, bar: Bar) -> AdaptiveState:
-    """The state with the running rung's bar replaced."""
-    bars = (*state.bars[: state.index], bar, *state.bars[state.index + 1 :])
-    return dataclasses.replace(state, bars=bars)
-
-
-def forgiven(state: AdaptiveState) -> AdaptiveState:
-    """The running rung passed its trial: one failure less for it and all faster ones, none barred."""
-    bars = tuple(
-        Bar(max(bar.failures - 1, 0)) if index <= state.index else bar for index, bar in enumerate(state.bars)
-    )
-    return dataclasses.replace(state, bars=bars)
+        if front and timing.frame_ms == front[-1].frame_ms:
+            front.pop()
+        front.append(timing)
+    return tuple(front)
 
 
 @dataclasses.dataclass(frozen=True)
 class AdaptivePolicy:
-    """Holds the deadline with the best member that the load allows.
-
-    Raises:
-        InputError: an option out of its range.
-    """
+    """Holds the deadline with the best member that the load allows."""
 
     margin: float = 0.05
     """Share of the deadline that a frame is predicted to leave free, at least."""
@@ -149,50 +115,43 @@ class AdaptivePolicy:
     window: int = 30
     """Frames whose slowdown is remembered."""
     outliers: int = 1
-    """Slow frames a window that are forgiven."""
+    """Slow frames per window that are forgiven."""
     wait: int = 30
     """Frames after a switch before a step up."""
     longest_wait: int = 3600
-    """Frames that a member is barred at most after failed trials."""
+    """The longest cooldown of a member after failed trials, in frames."""
     trial: int = 30
     """Frames for which a step up is on trial."""
     catch_up: int = 10
     """Frames within which a queue is to be emptied."""
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.margin < 1.0:
-            raise InputError(f"policy.margin {self.margin}: allowed is 0 to below 1")
-        if not 0.0 <= self.hysteresis < math.inf:
-            raise InputError(f"policy.hysteresis {self.hysteresis}: allowed are finite values of 0 or more")
-        for name in ("window", "wait", "longest_wait", "trial", "catch_up"):
-            if getattr(self, name) < 1:
-                raise InputError(f"policy.{name} {getattr(self, name)}: allowed is 1 or more")
-        if not 0 <= self.outliers < self.window:
-            raise InputError(
-                f"policy.outliers {self.outliers}: allowed is 0 to policy.window - 1 = {self.window - 1}"
-            )
+        most = self.window - 1
+        for name, good, needed in (
+            ("margin", 0.0 <= self.margin < 1.0, "in [0, 1)"),
+            ("hysteresis", 0.0 <= self.hysteresis < math.inf, "finite and at least 0"),
+            *(
+                (name, getattr(self, name) >= 1, "at least 1")
+                for name in ("window", "wait", "longest_wait", "trial", "catch_up")
+            ),
+            ("outliers", 0 <= self.outliers <= most, f"in [0, policy.window - 1 = {most}]"),
+        ):
+            if not good:
+                raise InputError(f"policy.{name} must be {needed}, got {getattr(self, name)}")
 
-    def start(self, rungs: Sequence[Rung], deadline_ms: float) -> tuple[AdaptiveState, str]:
-        """Begin with the best rung that would be risen to at rest.
-
-        Raises:
-            InputError: no rungs, or two of one name.
-        """
-        state = begin(rungs, self.window)
-        index = self._best(state, self._rise_ms(deadline_ms))
-        state = dataclasses.replace(state, index=index)
-        return state, state.rung.name
+    def start(self, timings: Sequence[MemberTiming], deadline_ms: float, /) -> tuple[AdaptiveState, str]:
+        """Begin with the best member that would be stepped up to at rest; `timings` come in any order."""
+        members = _front(timings)
+        state = AdaptiveState(members, (1.0,) * self.window, (Cooldown(),) * len(members))
+        state = dataclasses.replace(state, index=self._best(state, self._rise_ms(deadline_ms)))
+        return state, state.running.name
 
     def slowdown(self, state: AdaptiveState) -> float:
         """What the policy believes of the machine: a frame's time over that at rest."""
         return heapq.nlargest(self.outliers + 1, state.recent)[-1]
 
     def predict(self, state: AdaptiveState, member: str) -> float:
-        """Milliseconds that a frame of the member is predicted to take.
-
-        Raises:
-            InputError: the member is not in the ladder.
-        """
+        """Milliseconds that a frame of the member is predicted to take."""
         return self.slowdown(state) * state.find(member).frame_ms
 
     def limit(self, observation: Observation) -> float:
@@ -202,51 +161,57 @@ class AdaptivePolicy:
         return observation.deadline_ms * (1.0 - self.margin) * share
 
     def __call__(self, state: AdaptiveState, observation: Observation, /) -> tuple[AdaptiveState, str]:
-        """The state after the frame, and the member of the next.
-
-        Raises:
-            InputError: the frame was made by a member that is not in the ladder.
-        """
+        """The state after the frame, and the member of the next; raises `InputError` at an unknown member."""
         noted = self._note(state, observation)
-        late = observation.late and observation.member == state.rung.name
-        misses = self.predict(noted, state.rung.name) > self.limit(observation)
+        late = observation.late and observation.member == state.running.name
+        misses = self.predict(noted, state.running.name) > self.limit(observation)
         if state.trial and (late or misses):
-            noted = self._bar(noted, self.slowdown(state))
+            noted = self._cool_down(noted, self.slowdown(state))
             index = min(self._best(noted, self.limit(observation)), state.index - 1)
         elif misses:
             index = min(self._best(noted, self.limit(observation)), state.index)
         else:
             index = self._risen(noted, observation)
-        noted = self._switched(noted, index)
-        return noted, noted.rung.name
+        if index != noted.index:
+            up = index > noted.index
+            trial = self.trial if up else 0
+            noted = dataclasses.replace(noted, index=index, switched=noted.frame, trial=trial, fresh=not up)
+        return noted, noted.running.name
 
     def _note(self, state: AdaptiveState, observation: Observation) -> AdaptiveState:
         """The state with the frame in it; the member stays."""
         ratio = float(observation.frame_ms / state.find(observation.member).frame_ms)
-        own = observation.member == state.rung.name
+        own = observation.member == state.running.name
         # What was stepped down to was thought to be fast enough: its first frame is no accident.
         copies = self.outliers + 1 if own and state.fresh and observation.late else 1
-        if own and state.trial == 1:
-            state = forgiven(state)
+        cooldowns = state.cooldowns
+        if own and state.trial == 1:  # passed: a failure less for it and all faster ones, none cools down
+            passed = cooldowns[: state.index + 1]
+            forgiven = tuple(Cooldown(max(cooldown.failures - 1, 0)) for cooldown in passed)
+            cooldowns = forgiven + cooldowns[len(passed) :]
         return dataclasses.replace(
             state,
             recent=(*state.recent, *(ratio,) * copies)[-self.window :],
+            cooldowns=cooldowns,
             frame=state.frame + 1,
             trial=max(state.trial - own, 0),
             fresh=state.fresh and not own,
         )
 
-    def _bar(self, state: AdaptiveState, slowdown: float) -> AdaptiveState:
-        failures = state.bars[state.index].failures + 1
+    def _cool_down(self, state: AdaptiveState, slowdown: float) -> AdaptiveState:
+        """The state after the running member failed its trial."""
+        failures = state.cooldowns[state.index].failures + 1
         frames = min(self.wait * 2**failures, self.longest_wait)
-        return with_bar(state, Bar(failures, state.frame + frames, slowdown))
+        cooldowns = list(state.cooldowns)
+        cooldowns[state.index] = Cooldown(failures, state.frame + frames, slowdown)
+        return dataclasses.replace(state, cooldowns=tuple(cooldowns))
 
     def _best(self, state: AdaptiveState, limit: float) -> int:
-        """The best rung below the first barred one that is predicted to take `limit` ms, or 0."""
+        """The best member before the first that cools down, predicted to take at most `limit` ms; or 0."""
         slowdown, best = self.slowdown(state), 0
-        for index, (rung, bar) in enumerate(zip(state.ladder, state.bars, strict=True)):
-            lighter = slowdown * (1.0 + self.hysteresis) <= bar.slowdown
-            if slowdown * rung.frame_ms > limit or (state.frame < bar.until and not lighter):
+        for index, (timing, cooldown) in enumerate(zip(state.members, state.cooldowns, strict=True)):
+            lighter = slowdown * (1.0 + self.hysteresis) <= cooldown.slowdown
+            if slowdown * timing.frame_ms > limit or (state.frame < cooldown.until and not lighter):
                 break
             best = index
         return best
@@ -255,15 +220,8 @@ class AdaptivePolicy:
         return deadline_ms * (1.0 - self.margin) / (1.0 + self.hysteresis)
 
     def _risen(self, state: AdaptiveState, observation: Observation) -> int:
-        """The rung that runs, or a better one if it is time for a step up."""
+        """The member that runs, or a better one if it is time for a step up."""
         waited = state.frame - state.switched >= self.wait
         if observation.queued or state.trial or not waited:
             return state.index
         return max(self._best(state, self._rise_ms(observation.deadline_ms)), state.index)
-
-    def _switched(self, state: AdaptiveState, index: int) -> AdaptiveState:
-        if index == state.index:
-            return state
-        up = index > state.index
-        trial = self.trial if up else 0
-        return dataclasses.replace(state, index=index, switched=state.frame, trial=trial, fresh=not up)

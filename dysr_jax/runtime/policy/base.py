@@ -5,12 +5,12 @@ touches no device, so a recorded stream can be replayed through it (`dysr_jax.ru
 state and trace tell why each member was chosen. Yours has the two methods of `Policy`:
 
     class Cautious:
-        def start(self, rungs, deadline_ms):
-            return rungs, rungs[0].name                     # any state, the first frame's member
+        def start(self, timings, deadline_ms):
+            return timings, timings[0].name                 # any state, the first frame's member
 
-        def __call__(self, rungs, seen):
+        def __call__(self, timings, seen):
             better = seen.frame_ms < 0.5 * seen.deadline_ms
-            return rungs, rungs[1 if better else 0].name
+            return timings, timings[1 if better else 0].name
 
     policy = Cautious()      # dysr stream ... --policy cautious:policy, if this is cautious.py
 """
@@ -27,13 +27,14 @@ S = TypeVar("S")
 """A policy's state. JSON of `dataclasses.asdict` goes into traces where it is a dataclass."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Rung:
-    """A member as a policy sees it.
+def _check_positive(what: str, value: float) -> None:
+    if not 0.0 < value < math.inf:
+        raise InputError(f"{what} must be finite and above 0, got {value}")
 
-    Raises:
-        InputError: no name, or figures that no member has.
-    """
+
+@dataclasses.dataclass(frozen=True)
+class MemberTiming:
+    """A member as a policy sees it: how long a frame takes, and how good it is."""
 
     name: str
     frame_ms: float
@@ -43,22 +44,15 @@ class Rung:
 
     def __post_init__(self) -> None:
         if not self.name:
-            raise InputError("rung '': a member has a name")
-        if not 0.0 < self.frame_ms < math.inf:
-            raise InputError(
-                f"rung {self.name!r}: frame_ms {self.frame_ms}: allowed are finite values above 0"
-            )
+            raise InputError("timing '': a member has a name")
+        _check_positive(f"timing {self.name!r}: frame_ms", self.frame_ms)
         if not math.isfinite(self.psnr_y):
-            raise InputError(f"rung {self.name!r}: psnr_y {self.psnr_y}: allowed are finite values")
+            raise InputError(f"timing {self.name!r}: psnr_y must be finite, got {self.psnr_y}")
 
 
 @dataclasses.dataclass(frozen=True)
 class Observation:
-    """The frame that was just finished.
-
-    Raises:
-        InputError: times that no frame has, or a negative number of frames.
-    """
+    """The frame that was just finished."""
 
     frame_ms: float
     """What it took, without waiting for its turn."""
@@ -71,11 +65,9 @@ class Observation:
 
     def __post_init__(self) -> None:
         for name in ("frame_ms", "deadline_ms"):
-            value = getattr(self, name)
-            if not 0.0 < value < math.inf:
-                raise InputError(f"observation.{name} {value}: allowed are finite values above 0")
+            _check_positive(f"observation.{name}", getattr(self, name))
         if self.queued < 0:
-            raise InputError(f"observation.queued {self.queued}: allowed is 0 or more")
+            raise InputError(f"observation.queued must be at least 0, got {self.queued}")
 
     @property
     def late(self) -> bool:
@@ -86,8 +78,8 @@ class Observation:
 class Policy(Protocol[S]):
     """Chooses the member of the next frame."""
 
-    def start(self, rungs: Sequence[Rung], deadline_ms: float) -> tuple[S, str]:
-        """The state before the first frame, and that frame's member; `rungs` come fastest first."""
+    def start(self, timings: Sequence[MemberTiming], deadline_ms: float, /) -> tuple[S, str]:
+        """The state before the first frame, and that frame's member; `timings` come fastest first."""
         ...
 
     def __call__(self, state: S, observation: Observation, /) -> tuple[S, str]:
@@ -100,13 +92,13 @@ class FixedPolicy:
     """Always the same member, whatever it takes."""
 
     member: str
-    """A member's name, however it is spelled; `fastest` or `best`."""
+    """A member's name in any spelling; `fastest` or `best`."""
 
-    def start(self, rungs: Sequence[Rung], deadline_ms: float) -> tuple[str, str]:
+    def start(self, timings: Sequence[MemberTiming], deadline_ms: float, /) -> tuple[str, str]:
         """The state is the member's name."""
-        best = max(rungs, key=lambda rung: rung.psnr_y)
-        ends = {"fastest": rungs[0].name, "best": best.name}
-        name = ends.get(self.member) or find_name(self.member, [rung.name for rung in rungs])
+        best = max(timings, key=lambda timing: timing.psnr_y)
+        ends = {"fastest": timings[0].name, "best": best.name}
+        name = ends.get(self.member) or _find_name(self.member, [timing.name for timing in timings])
         return name, name
 
     def __call__(self, state: str, observation: Observation, /) -> tuple[str, str]:
@@ -114,7 +106,7 @@ class FixedPolicy:
         return state, state
 
 
-def find_name(name: str, names: Sequence[str]) -> str:
+def _find_name(name: str, names: Sequence[str]) -> str:
     """The one of `names` that a name means, however an arch is spelled; else the name itself."""
     if name in names:
         return name
@@ -122,66 +114,57 @@ def find_name(name: str, names: Sequence[str]) -> str:
     return canonical if canonical in names else name
 
 
-def sort_rungs(rungs: Iterable[Rung]) -> tuple[Rung, ...]:
+def sort_timings(timings: Iterable[MemberTiming]) -> tuple[MemberTiming, ...]:
     """Fastest first, of equal times the worse first.
 
     Raises:
         InputError: there are none, or two of one name.
     """
-    ordered = tuple(sorted(rungs, key=lambda rung: (rung.frame_ms, rung.psnr_y, rung.name)))
-    names = [rung.name for rung in ordered]
+    ordered = tuple(sorted(timings, key=lambda timing: (timing.frame_ms, timing.psnr_y, timing.name)))
+    names = [timing.name for timing in ordered]
     twice = sorted({name for name in names if names.count(name) > 1})
     if not names:
-        raise InputError("rungs is empty: a policy needs a member to choose")
+        raise InputError("timings is empty: a policy needs a member to choose")
     if twice:
-        raise InputError(f"rungs: {', '.join(twice)} there more than once; names are unique")
+        raise InputError(f"timings: {', '.join(twice)} there more than once; names must be unique")
     return ordered
 
 
 @dataclasses.dataclass(frozen=True)
 class CheckedPolicy(Generic[S]):
-    """A policy over its rungs, held to naming only these: what a stream runs."""
+    """A policy that is held to naming only members with a timing: what a stream runs.
+
+    Its two methods raise `InputError` where the policy names another member.
+    """
 
     policy: Policy[S]
-    rungs: tuple[Rung, ...]
+    timings: tuple[MemberTiming, ...]
     """Fastest first."""
 
     def start(self, deadline_ms: float) -> tuple[S, str]:
-        """The state before the first frame, and that frame's member.
-
-        Raises:
-            InputError: the deadline is none, or the policy names a member that is not among the rungs.
-        """
-        if not 0.0 < deadline_ms < math.inf:
-            raise InputError(f"deadline_ms {deadline_ms}: allowed are finite values above 0")
-        return self._check(self.policy.start(self.rungs, deadline_ms))
+        """The state before the first frame, and that frame's member."""
+        _check_positive("deadline_ms", deadline_ms)
+        return self._check(self.policy.start(self.timings, deadline_ms))
 
     def __call__(self, state: S, observation: Observation) -> tuple[S, str]:
-        """The state after a frame, and the member of the next.
-
-        Raises:
-            InputError: the policy names a member that is not among the rungs.
-        """
+        """The state after a frame, and the member of the next."""
         return self._check(self.policy(state, observation))
 
     def _check(self, answer: Any) -> tuple[S, str]:
+        who = f"policy {type(self.policy).__name__}"
         if not (isinstance(answer, tuple) and len(answer) == 2):
-            raise InputError(f"{self._who} returned {answer!r}: expected (state, member)")
-        names = [rung.name for rung in self.rungs]
-        name = find_name(answer[1], names)
+            raise InputError(f"{who} returned {answer!r}: must be (state, member)")
+        names = [timing.name for timing in self.timings]
+        name = _find_name(answer[1], names)
         if name not in names:
-            raise InputError(f"{self._who}: member {answer[1]!r}: allowed are {', '.join(names)}")
+            raise InputError(f"{who}: member {answer[1]!r}: must be one of {', '.join(names)}")
         return answer[0], name
 
-    @property
-    def _who(self) -> str:
-        return f"policy {type(self.policy).__name__}"
 
-
-def checked(policy: Policy[S], rungs: Iterable[Rung]) -> CheckedPolicy[S]:
-    """The policy over these rungs, given in any order; a member it makes up is refused.
+def checked(policy: Policy[S], timings: Iterable[MemberTiming]) -> CheckedPolicy[S]:
+    """The policy over members in any order; a member that it makes up is refused.
 
     Raises:
-        InputError: no rungs, or two of one name.
+        InputError: no members, or two of one name.
     """
-    return CheckedPolicy(policy, sort_rungs(rungs))
+    return CheckedPolicy(policy, sort_timings(timings))

@@ -25,42 +25,34 @@ def load_policy(text: str) -> Policy[Any]:
     Raises:
         InputError: none of these, a module that cannot be imported, or an attribute that is no policy.
     """
-    kind, colon, name = text.partition(":")
+    kind, _, name = text.partition(":")
     if text == "adaptive":
         return AdaptivePolicy()
-    if not colon or not kind or not name:
-        raise InputError(f"policy {text!r}: allowed are {ALLOWED}")
-    if kind == "fixed":
-        return FixedPolicy(name)
-    return _policy(_attribute(text, kind, name), text)
+    if not kind or not name:
+        raise InputError(f"policy {text!r}: must be {ALLOWED}")
+    return FixedPolicy(name) if kind == "fixed" else _user_policy(text, kind, name)
 
 
-def _attribute(text: str, module: str, name: str) -> Any:
+def _user_policy(text: str, module: str, name: str) -> Policy[Any]:
     here = str(pathlib.Path.cwd())
     if here not in sys.path:
         sys.path.append(here)
     try:
-        found = importlib.import_module(module)
+        imported = importlib.import_module(module)
     except Exception as error:  # whatever a user's module raises while it is imported
         reason = f"{type(error).__name__}: {error}"
         raise InputError(f"policy {text!r}: module {module!r} cannot be imported ({reason})") from error
+    if not hasattr(imported, name):
+        raise InputError(f"policy {text!r}: module {module!r} has no {name!r}")
+    found = getattr(imported, name)
     try:
-        return getattr(found, name)
-    except AttributeError:
-        raise InputError(f"policy {text!r}: module {module!r} has no {name!r}") from None
-
-
-def _policy(found: Any, text: str) -> Policy[Any]:
-    if isinstance(found, type):
-        try:
-            found = found()
-        except TypeError as error:
-            raise InputError(
-                f"policy {text!r}: the class needs arguments ({error}); name an instance of it"
-            ) from error
+        found = found() if isinstance(found, type) else found
+    except TypeError as error:
+        why = f"the class needs arguments ({error}); name an instance of it"
+        raise InputError(f"policy {text!r}: {why}") from error
     if not (callable(found) and callable(getattr(found, "start", None))):
         raise InputError(
-            f"policy {text!r} is {found!r}: a policy has start(rungs, deadline_ms) and is called with "
+            f"policy {text!r} is {found!r}: a policy has start(timings, deadline_ms) and is called with "
             f"(state, observation)"
         )
     return found

@@ -2,7 +2,7 @@
 
 deadline = 1000 / 30
 for policy in (AdaptivePolicy(), FixedPolicy("best")):
-    print(score(simulate(policy, rungs, deadline, [1.0] * 300 + [2.5] * 300)))
+    print(score(simulate(policy, timings, deadline, [1.0] * 300 + [2.5] * 300)))
 """
 
 import dataclasses
@@ -12,10 +12,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from dysr_jax.errors import InputError
-from dysr_jax.runtime.policy.base import Observation, Policy, Rung, checked, sort_rungs
+from dysr_jax.runtime.policy.base import MemberTiming, Observation, Policy, checked
 
-_ROUNDING = 1e-9
-"""Frames: times are sums of floats."""
+_ROUNDING_FRAMES = 1e-9
+"""Times are sums of floats."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Decision:
     """Frames that waited when it was finished."""
 
 
-class Score(NamedTuple):
+class StreamScore(NamedTuple):
     """A simulated stream in four figures."""
 
     late: int
@@ -50,68 +50,62 @@ class Score(NamedTuple):
 
 
 def simulate(
-    policy: Policy[Any], rungs: Iterable[Rung], deadline_ms: float, loads: Sequence[float]
+    policy: Policy[Any], timings: Iterable[MemberTiming], deadline_ms: float, loads: Sequence[float]
 ) -> list[Decision]:
     """Play a live stream: a frame comes each `deadline_ms`, none is dropped, one is made at a time.
 
     Args:
         policy: what chooses.
-        rungs: the members, in any order.
+        timings: the members, in any order.
         deadline_ms: 1000 / fps.
         loads: for each frame, how many times longer than at rest it takes.
 
     Returns:
-        A decision a frame.
+        A decision per frame.
 
     Raises:
-        InputError: no rungs, a load or a deadline that cannot be, or a member that is not among the rungs.
+        InputError: no members, a load or a deadline that cannot be, or a member without a timing.
     """
     for load in loads:
         if not 0.0 < load < math.inf:
-            raise InputError(f"loads: {load}: allowed are finite values above 0")
-    members = {rung.name: rung for rung in sort_rungs(rungs)}
-    running = checked(policy, members.values())
+            raise InputError(f"loads must be finite and above 0, got {load}")
+    running = checked(policy, timings)
+    members = {timing.name: timing for timing in running.timings}
     state, name = running.start(deadline_ms)
     done_ms, decisions = 0.0, []
     for frame, load in enumerate(loads):
         frame_ms = members[name].frame_ms * load
         done_ms = max(done_ms, frame * deadline_ms) + frame_ms
-        queued = max(0, math.ceil(done_ms / deadline_ms - _ROUNDING) - 1 - frame)
+        queued = max(0, math.ceil(done_ms / deadline_ms - _ROUNDING_FRAMES) - 1 - frame)
         seen = Observation(frame_ms, name, deadline_ms, queued)
         behind_ms = max(0.0, done_ms - (frame + 1) * deadline_ms)
-        psnr_y = members[name].psnr_y
-        decisions.append(Decision(name, psnr_y, frame_ms, seen.late, behind_ms, queued))
+        decisions.append(Decision(name, members[name].psnr_y, frame_ms, seen.late, behind_ms, queued))
         state, name = running(state, seen)
     return decisions
 
 
-def score(decisions: Sequence[Decision]) -> Score:
-    """Late frames, switches and mean PSNR-Y.
-
-    Raises:
-        InputError: there are no decisions.
-    """
+def score(decisions: Sequence[Decision]) -> StreamScore:
+    """Late frames, switches and mean PSNR-Y; raises `InputError` where there are no decisions."""
     if not decisions:
         raise InputError("decisions is empty: a stream of no frames has no score")
-    names = [decision.member for decision in decisions]
-    return Score(
+    return StreamScore(
         late=sum(decision.late for decision in decisions),
         behind=sum(decision.queued > 0 for decision in decisions),
-        switches=sum(a != b for a, b in itertools.pairwise(names)),
+        switches=sum(a.member != b.member for a, b in itertools.pairwise(decisions)),
         psnr_y=math.fsum(decision.psnr_y for decision in decisions) / len(decisions),
     )
 
 
-def recorded_loads(rungs: Iterable[Rung], observations: Iterable[Observation]) -> list[float]:
+def recorded_loads(timings: Iterable[MemberTiming], observations: Iterable[Observation]) -> list[float]:
     """The loads of a stream that ran: each frame's time over its member's time at rest.
 
     Raises:
-        InputError: a frame was made by a member that is not among the rungs.
+        InputError: a frame was made by a member without a timing.
     """
-    rest_ms = {rung.name: rung.frame_ms for rung in rungs}
+    rest_ms = {timing.name: timing.frame_ms for timing in timings}
     loads = []
     for seen in observations:
         if seen.member not in rest_ms:
-            raise InputError(f"member {seen.member!r}: the rungs are {', '.join(rest_ms)}")
+            raise InputError(f"member {seen.member!r}: must be one of {', '.join(rest_ms)}")
         loads.append(seen.frame_ms / rest_ms[seen.member])
     return loads

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from dysr_jax import run, write_report
+from dysr_jax.apps.upscaler import Upscaler
 from dysr_jax.cli import main
 from dysr_jax.commands.parsing import COMMANDS
 from dysr_jax.errors import InputError
@@ -67,7 +68,7 @@ def test_the_page_says_what_the_run_has(tiny_run, page, packed):
     for member, kept in zip(found["results"]["members"], tiny_run.bundle.members, strict=True):
         assert (member["name"], member["psnr_y"]) == (kept.name, kept.psnr_y)
         assert archs[member["row"]] == kept.arch
-    assert found["results"]["steps"] == [step.as_json() for step in tiny_run.bundle.steps]
+    assert found["results"]["steps"] == [step.to_json() for step in tiny_run.bundle.steps]
     assert [curve["name"] for curve in found["training"]] == list(data.training)
     for curve in found["training"]:
         assert curve["value"] == pytest.approx(data.training[curve["name"]].value, rel=1e-6)
@@ -155,7 +156,7 @@ def test_an_image_of_ones_own(tiny_run, tmp_path, packed):
     }
     assert np.array_equal(shown["HR"], image[:44, :74])
     best = tiny_run.bundle.members[-1].name
-    assert np.array_equal(shown[best], tiny_run.bundle.upscale(shown["LR"]))
+    assert np.array_equal(shown[best], Upscaler(tiny_run.bundle)(shown["LR"]))
 
 
 def test_images_that_cannot_be(tiny_run, begun, tmp_path):

@@ -10,15 +10,15 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from dysr_jax.errors import InputError
-from dysr_jax.runtime.policy.adaptive import AdaptivePolicy, AdaptiveState, Bar
-from dysr_jax.runtime.policy.base import Observation, Rung
+from dysr_jax.runtime.policy.adaptive import AdaptivePolicy, AdaptiveState, Cooldown
+from dysr_jax.runtime.policy.base import MemberTiming, Observation
 from dysr_jax.runtime.policy.simulation import simulate
 
 POLICY = AdaptivePolicy()
 DEADLINE = 1000 / 30
 NOISE = 0.04
 """Within what the hysteresis of the defaults covers: (1 + e) / (1 - e) <= 1.1."""
-LADDER = tuple(Rung(f"{ms}", float(ms), 27 + i / 10) for i, ms in enumerate((5, 8, 12, 17, 22, 27)))
+TIMINGS = tuple(MemberTiming(f"{ms}", float(ms), 27 + i / 10) for i, ms in enumerate((5, 8, 12, 17, 22, 27)))
 
 
 @st.composite
@@ -27,7 +27,7 @@ def tables(draw):
     psnr = draw(st.lists(st.floats(24.0, 34.0), min_size=len(times), max_size=len(times)))
     if draw(st.booleans()):  # a front, as bundles have it
         times, psnr = sorted(times), sorted(psnr)
-    return [Rung(f"m{i}", *figures) for i, figures in enumerate(zip(times, psnr, strict=True))]
+    return [MemberTiming(f"m{i}", *figures) for i, figures in enumerate(zip(times, psnr, strict=True))]
 
 
 deadlines = st.sampled_from([1000 / 60, 1000 / 30, 1000 / 24, 1000.0])
@@ -56,23 +56,23 @@ def segments(draw):
 traces = st.lists(segments(), min_size=1, max_size=5).map(lambda parts: list(itertools.chain(*parts)))
 
 
-def play(loads, rungs, *, policy=POLICY, deadline=DEADLINE, truth=None, state=None, queued=None):
+def play(loads, timings, *, policy=POLICY, deadline=DEADLINE, truth=None, state=None, queued=None):
     """Yield each frame's observation and the state after it; no queue unless one is given."""
-    rest = truth or {rung.name: rung.frame_ms for rung in rungs}
+    rest = truth or {timing.name: timing.frame_ms for timing in timings}
     if state is None:
-        state, _ = policy.start(rungs, deadline)
+        state, _ = policy.start(timings, deadline)
     for i, load in enumerate(loads):
-        member = state.rung.name
+        member = state.running.name
         waiting = queued[i] if queued else 0
         seen = Observation(rest[member] * load, member, deadline, waiting)
         state, chosen = policy(state, seen)
-        assert chosen == state.rung.name
+        assert chosen == state.running.name
         yield seen, state
 
 
-def end(loads, rungs, **options):
+def end(loads, timings, **options):
     """The state after the last load."""
-    *_, (_, state) = play(loads, rungs, **options)
+    *_, (_, state) = play(loads, timings, **options)
     return state
 
 
@@ -83,43 +83,43 @@ def switches(states, first):
 
 @settings(max_examples=60)
 @given(tables(), deadlines, traces, st.data())
-def test_what_is_chosen_is_predicted_to_fit_or_is_the_fastest(rungs, deadline, loads, data):
+def test_what_is_chosen_is_predicted_to_fit_or_is_the_fastest(timings, deadline, loads, data):
     queued = data.draw(st.lists(st.integers(0, 12), min_size=len(loads), max_size=len(loads)))
-    for seen, state in play(loads, rungs, deadline=deadline, queued=queued):
-        fits = POLICY.predict(state, state.rung.name) <= POLICY.limit(seen)
+    for seen, state in play(loads, timings, deadline=deadline, queued=queued):
+        fits = POLICY.predict(state, state.running.name) <= POLICY.limit(seen)
         assert fits or state.index == 0
 
 
 @given(tables())
-def test_the_ladder_is_the_front(rungs):
-    state, member = POLICY.start(rungs, DEADLINE)
+def test_the_members_are_the_front(timings):
+    state, member = POLICY.start(timings, DEADLINE)
 
     def beaten(one):
         return any(
             (other.frame_ms <= one.frame_ms and other.psnr_y > one.psnr_y)
             or (other.frame_ms < one.frame_ms and other.psnr_y == one.psnr_y)
-            for other in rungs
+            for other in timings
         )
 
-    figures = {(rung.frame_ms, rung.psnr_y) for rung in state.ladder}
-    assert figures == {(rung.frame_ms, rung.psnr_y) for rung in rungs if not beaten(rung)}
-    assert len(figures) == len(state.ladder)
-    assert list(state.ladder) == sorted(state.ladder, key=lambda rung: rung.frame_ms)
-    assert member == state.rung.name
+    figures = {(timing.frame_ms, timing.psnr_y) for timing in state.members}
+    assert figures == {(timing.frame_ms, timing.psnr_y) for timing in timings if not beaten(timing)}
+    assert len(figures) == len(state.members)
+    assert list(state.members) == sorted(state.members, key=lambda timing: timing.frame_ms)
+    assert member == state.running.name
 
 
 @settings(max_examples=60)
 @given(tables(), deadlines, levels)
-def test_a_constant_load(rungs, deadline, load):
+def test_a_constant_load(timings, deadline, load):
     """At rest within a window and a wait, on the best member that fits, up to the hysteresis."""
-    states = [state for _, state in play([load] * 400, rungs, deadline=deadline)]
+    states = [state for _, state in play([load] * 400, timings, deadline=deadline)]
     settled = states[POLICY.window + POLICY.wait :]
     assert len({state.index for state in settled}) == 1
     limit = deadline * (1 - POLICY.margin)
-    ladder, index = settled[0].ladder, settled[0].index
-    assert index == 0 or ladder[index].frame_ms * load <= limit * (1 + 1e-12)
-    for rung in ladder[index + 1 :]:
-        assert rung.frame_ms * load > limit / (1 + POLICY.hysteresis) * (1 - 1e-12)
+    members, index = settled[0].members, settled[0].index
+    assert index == 0 or members[index].frame_ms * load <= limit * (1 + 1e-12)
+    for timing in members[index + 1 :]:
+        assert timing.frame_ms * load > limit / (1 + POLICY.hysteresis) * (1 - 1e-12)
 
 
 @st.composite
@@ -132,27 +132,27 @@ def noises(draw):
 
 
 @given(tables(), deadlines, st.floats(0.85, 1.15), noises(), st.data())
-def test_a_constant_load_with_noise_does_not_flap(rungs, deadline, factor, noise, data):
+def test_a_constant_load_with_noise_does_not_flap(timings, deadline, factor, noise, data):
     # Beside this load one of the members fits just so, or just not.
     limit = deadline * (1 - POLICY.margin)
-    load = factor * limit / data.draw(st.sampled_from(rungs)).frame_ms
+    load = factor * limit / data.draw(st.sampled_from(timings)).frame_ms
     loads = [load * (1 + x) for x in noise]
-    states = [state for _, state in play(loads, rungs, deadline=deadline)]
-    first, _ = POLICY.start(rungs, deadline)
+    states = [state for _, state in play(loads, timings, deadline=deadline)]
+    first, _ = POLICY.start(timings, deadline)
     steps = switches(states, first.index)
-    assert len(steps) <= 2 * (len(first.ladder) - 1)
+    assert len(steps) <= 2 * (len(first.members) - 1)
     ups = [b > a for a, b in steps]
     assert ups == sorted(ups)  # no step down after a step up
     # The member that fits whatever the noise does is reached.
     surely = limit / (1 + POLICY.hysteresis) / (1 + NOISE)
-    assert states[-1].index >= sum(rung.frame_ms * load <= surely for rung in first.ladder) - 1
+    assert states[-1].index >= sum(timing.frame_ms * load <= surely for timing in first.members) - 1
 
 
 @given(tables(), deadlines, traces)
-def test_steps_up_are_apart_under_any_load(rungs, deadline, loads):
-    found = simulate(POLICY, rungs, deadline, loads)
-    first, _ = POLICY.start(rungs, deadline)
-    order = {rung.name: i for i, rung in enumerate(first.ladder)}
+def test_steps_up_are_apart_under_any_load(timings, deadline, loads):
+    found = simulate(POLICY, timings, deadline, loads)
+    first, _ = POLICY.start(timings, deadline)
+    order = {timing.name: i for i, timing in enumerate(first.members)}
     indices = [order[decision.member] for decision in found]
     changed = [i for i, (a, b) in enumerate(itertools.pairwise(indices)) if a != b]
     for i in changed:
@@ -162,47 +162,47 @@ def test_steps_up_are_apart_under_any_load(rungs, deadline, loads):
 
 @settings(max_examples=60)
 @given(tables(), traces, levels, st.booleans(), st.data())
-def test_frames_that_are_late_after_a_step_of_the_load(rungs, before, load, noisy, data):
+def test_frames_that_are_late_after_a_step_of_the_load(timings, before, load, noisy, data):
     """Two, or three with noise; whatever went before."""
-    assume(min(rung.frame_ms for rung in rungs) * load * (1 + NOISE) < DEADLINE * 0.9)
-    state = end(before, rungs)
+    assume(min(timing.frame_ms for timing in timings) * load * (1 + NOISE) < DEADLINE * 0.9)
+    state = end(before, timings)
     noise = data.draw(st.lists(st.floats(-NOISE, NOISE), min_size=60, max_size=60))
     loads = [load * (1 + x * noisy) for x in noise]
-    late = [seen.late for seen, _ in play(loads, rungs, state=state)]
+    late = [seen.late for seen, _ in play(loads, timings, state=state)]
     assert sum(late) <= 2 + noisy
 
 
 @settings(max_examples=60)
 @given(tables(), deadlines, traces, st.integers(0, 400))
-def test_a_state_goes_through_json(rungs, deadline, loads, cut):
-    played = list(play(loads, rungs, deadline=deadline))
+def test_a_state_goes_through_json(timings, deadline, loads, cut):
+    played = list(play(loads, timings, deadline=deadline))
     _, state = played[min(cut, len(played) - 1)]
     read = AdaptiveState.from_json(json.loads(json.dumps(dataclasses.asdict(state))))
     assert read == state
     rest = loads[min(cut, len(played) - 1) + 1 :]
-    assert list(play(rest, rungs, deadline=deadline, state=read)) == played[len(played) - len(rest) :]
+    assert list(play(rest, timings, deadline=deadline, state=read)) == played[len(played) - len(rest) :]
 
 
 @settings(max_examples=60)
 @given(tables(), traces, st.randoms())
-def test_the_order_of_the_rungs_does_not_matter(rungs, loads, random):
-    shuffled = random.sample(rungs, len(rungs))
-    assert simulate(POLICY, shuffled, DEADLINE, loads) == simulate(POLICY, rungs, DEADLINE, loads)
+def test_the_order_of_the_rungs_does_not_matter(timings, loads, random):
+    shuffled = random.sample(timings, len(timings))
+    assert simulate(POLICY, shuffled, DEADLINE, loads) == simulate(POLICY, timings, DEADLINE, loads)
 
 
 @given(st.floats(1.5, 50.0), st.integers(0, 29))
 def test_one_slow_frame_is_forgiven_and_two_are_not(size, apart):
-    states = [s for _, s in play([1.0] * 40 + [size] + [1.0] * 40, LADDER)]
+    states = [s for _, s in play([1.0] * 40 + [size] + [1.0] * 40, TIMINGS)]
     assert {state.index for state in states} == {5}
     loads = [1.0] * 40 + [size] + [1.0] * apart + [size]
-    *before, last = (state for _, state in play(loads, LADDER))
+    *before, last = (state for _, state in play(loads, TIMINGS))
     assert {state.index for state in before} == {5}
-    fits = [rung.frame_ms * size <= DEADLINE * 0.95 for rung in LADDER]
+    fits = [timing.frame_ms * size <= DEADLINE * 0.95 for timing in TIMINGS]
     assert last.index == (max(sum(fits) - 1, 0) if apart < POLICY.window - 1 else 5)
 
 
 def test_a_pause_with_its_queue_costs_a_rung_not_all():
-    found = simulate(POLICY, LADDER, DEADLINE, [1.0] * 40 + [100 / 27] + [1.0] * 200)
+    found = simulate(POLICY, TIMINGS, DEADLINE, [1.0] * 40 + [100 / 27] + [1.0] * 200)
     after = found[41:]
     assert {decision.member for decision in after} == {"27", "22"}
     assert [decision.queued for decision in after[8:]] == [0] * 192
@@ -212,72 +212,72 @@ def test_a_pause_with_its_queue_costs_a_rung_not_all():
 
 @pytest.mark.parametrize(("queued", "index"), [(0, 5), (1, 5), (3, 4), (5, 2), (9, 0), (500, 0)])
 def test_a_queue_shortens_the_limit(queued, index):
-    assert end([1.0], LADDER, queued=[queued]).index == index
+    assert end([1.0], TIMINGS, queued=[queued]).index == index
 
 
 def test_nobody_steps_up_while_frames_wait():
     loads = [1.0] * 40 + [4.0] * 3 + [1.0] * 100
-    states = [s for _, s in play(loads, LADDER, queued=[0] * 43 + [1] * 100)]
+    states = [s for _, s in play(loads, TIMINGS, queued=[0] * 43 + [1] * 100)]
     assert states[-1].index == states[43].index < 5
 
 
 @given(st.floats(0.4, 3.0))
 def test_a_table_measured_beside_a_load_repairs_itself(factor):
     """Only the proportions count: all times off by a factor, the same member in the end."""
-    truth = {rung.name: rung.frame_ms for rung in LADDER}
-    table = [dataclasses.replace(rung, frame_ms=rung.frame_ms * factor) for rung in LADDER]
-    assert end([1.0] * 100, table, truth=truth).rung.name == "27"
+    truth = {timing.name: timing.frame_ms for timing in TIMINGS}
+    table = [dataclasses.replace(timing, frame_ms=timing.frame_ms * factor) for timing in TIMINGS]
+    assert end([1.0] * 100, table, truth=truth).running.name == "27"
 
 
 def test_a_rung_that_is_slower_than_its_table_is_tried_ever_less():
-    truth = {rung.name: rung.frame_ms for rung in LADDER} | {"27": 50.0}
-    played = list(play([1.0] * 7000, LADDER, truth=truth))
+    truth = {timing.name: timing.frame_ms for timing in TIMINGS} | {"27": 50.0}
+    played = list(play([1.0] * 7000, TIMINGS, truth=truth))
     late = [i for i, (seen, _) in enumerate(played) if seen.late]
     assert 6 <= len(late) <= 9
     gaps = [b - a for a, b in itertools.pairwise(late[1:])]
     assert all(b >= 1.9 * a for a, b in itertools.pairwise(gaps[:5]))
-    assert {state.rung.name for _, state in played[100:]} == {"27", "22"}
+    assert {state.running.name for _, state in played[100:]} == {"27", "22"}
 
 
-def test_a_bar_falls_when_the_load_does():
+def test_a_cooldown_ends_when_the_load_does():
     """27 fails beside a load that hits it more than the others, and is tried as soon as that is gone."""
-    beside = {rung.name: rung.frame_ms * 1.05 for rung in LADDER} | {"27": 40.0}
-    barred = end([1.0] * 3000, LADDER, truth=beside)
-    assert barred.rung.name == "22"
-    assert barred.bars[5].until > barred.frame + 300
-    assert end([0.95] * 300, LADDER, truth=beside, state=barred).rung.name == "22"
-    lighter = end([0.9] * POLICY.window, LADDER, state=barred)
-    assert (lighter.rung.name, lighter.frame) == ("27", barred.frame + POLICY.window)
+    beside = {timing.name: timing.frame_ms * 1.05 for timing in TIMINGS} | {"27": 40.0}
+    cooling = end([1.0] * 3000, TIMINGS, truth=beside)
+    assert cooling.running.name == "22"
+    assert cooling.cooldowns[5].until > cooling.frame + 300
+    assert end([0.95] * 300, TIMINGS, truth=beside, state=cooling).running.name == "22"
+    lighter = end([0.9] * POLICY.window, TIMINGS, state=cooling)
+    assert (lighter.running.name, lighter.frame) == ("27", cooling.frame + POLICY.window)
 
 
 def test_a_passed_trial_takes_a_failure_back():
-    truth = {rung.name: rung.frame_ms for rung in LADDER}
-    failed = end([1.0] * 300, LADDER, truth=truth | {"27": 50.0})
-    assert failed.bars[5].failures >= 2
-    state = end([1.0] * 1000, LADDER, truth=truth, state=failed)
-    assert state.rung.name == "27"
-    assert state.bars[5] == Bar(failed.bars[5].failures - 1)
+    truth = {timing.name: timing.frame_ms for timing in TIMINGS}
+    failed = end([1.0] * 300, TIMINGS, truth=truth | {"27": 50.0})
+    assert failed.cooldowns[5].failures >= 2
+    state = end([1.0] * 1000, TIMINGS, truth=truth, state=failed)
+    assert state.running.name == "27"
+    assert state.cooldowns[5] == Cooldown(failed.cooldowns[5].failures - 1)
 
 
 @pytest.mark.parametrize(("added", "late", "member"), [(15.0, 2, "12"), (20.0, 3, "8")])
 def test_a_load_that_costs_every_frame_the_same(added, late, member):
     """Not a factor but milliseconds on top: the smaller the member, the larger its slowdown."""
-    state, found = POLICY.start(LADDER, DEADLINE)[0], 0
+    state, found = POLICY.start(TIMINGS, DEADLINE)[0], 0
     for i in range(400):
-        ms = state.rung.frame_ms + (added if i >= 50 else 0.0)
-        state, _ = POLICY(state, Observation(ms, state.rung.name, DEADLINE))
+        ms = state.running.frame_ms + (added if i >= 50 else 0.0)
+        state, _ = POLICY(state, Observation(ms, state.running.name, DEADLINE))
         found += ms > DEADLINE
     # 17 would take 32 and 37 ms; the first frame that is late after a step down is believed.
-    assert (found, state.rung.name) == (late, member)
+    assert (found, state.running.name) == (late, member)
 
 
 def _tried(policy):
     """27 was left beside a load, the load is gone, and it was stepped up to just now."""
-    state = end([1.25] * 40, LADDER, policy=policy)
-    assert state.rung.name == "22"
-    while state.rung.name == "22":
-        state = end([1.0], LADDER, policy=policy, state=state)
-    assert (state.rung.name, state.trial) == ("27", policy.trial)
+    state = end([1.25] * 40, TIMINGS, policy=policy)
+    assert state.running.name == "22"
+    while state.running.name == "22":
+        state = end([1.0], TIMINGS, policy=policy, state=state)
+    assert (state.running.name, state.trial) == ("27", policy.trial)
     return state
 
 
@@ -285,37 +285,37 @@ def _tried(policy):
 def test_a_trial_is_of_the_member_that_is_tried(ms):
     """A frame still in flight of the member before neither passes nor fails it."""
     for left in (POLICY.trial, 1):
-        state = dataclasses.replace(_tried(POLICY), trial=left, bars=(Bar(failures=2),) * 6)
+        state = dataclasses.replace(_tried(POLICY), trial=left, cooldowns=(Cooldown(failures=2),) * 6)
         after, member = POLICY(state, Observation(ms, "22", DEADLINE))
-        assert (member, after.trial, after.bars) == ("27", left, state.bars)
+        assert (member, after.trial, after.cooldowns) == ("27", left, state.cooldowns)
 
 
 def test_a_trial_ends_at_the_first_late_frame():
-    state = end([1.3], LADDER, state=_tried(POLICY))
-    assert (state.rung.name, state.bars[5].failures) == ("22", 1)
-    assert end([1.0] * 2 * POLICY.wait, LADDER, state=state).rung.name == "27"
-    assert end([1.0] * (2 * POLICY.wait - 1), LADDER, state=state).rung.name == "22"
+    state = end([1.3], TIMINGS, state=_tried(POLICY))
+    assert (state.running.name, state.cooldowns[5].failures) == ("22", 1)
+    assert end([1.0] * 2 * POLICY.wait, TIMINGS, state=state).running.name == "27"
+    assert end([1.0] * (2 * POLICY.wait - 1), TIMINGS, state=state).running.name == "22"
 
 
 def test_nobody_steps_up_further_on_trial():
     policy = AdaptivePolicy(window=5, wait=2, trial=20)
     state = _tried(policy)
-    ladder = (*state.ladder, Rung("28", 28.0, 30.0))
-    state = dataclasses.replace(state, ladder=ladder, bars=(*state.bars, Bar()))
-    state = end([1.0] * 19, ladder, policy=policy, state=state)
-    assert state.rung.name == "27"
-    assert end([1.0], ladder, policy=policy, state=state).rung.name == "28"
+    members = (*state.members, MemberTiming("28", 28.0, 30.0))
+    state = dataclasses.replace(state, members=members, cooldowns=(*state.cooldowns, Cooldown()))
+    state = end([1.0] * 19, members, policy=policy, state=state)
+    assert state.running.name == "27"
+    assert end([1.0], members, policy=policy, state=state).running.name == "28"
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3])
 def test_frames_in_flight(depth):
     """A frame is judged by the member that made it, which need not be the last chosen."""
-    state, name = POLICY.start(LADDER, DEADLINE)
+    state, name = POLICY.start(TIMINGS, DEADLINE)
     flight, late, chosen = [name] * depth, 0, []
     for i in range(300):
         load = 2.0 if 50 <= i < 150 else 1.0
         member = flight.pop(0)
-        ms = load * {rung.name: rung.frame_ms for rung in LADDER}[member]
+        ms = load * {timing.name: timing.frame_ms for timing in TIMINGS}[member]
         state, name = POLICY(state, Observation(ms, member, DEADLINE))
         flight.append(name)
         chosen.append(name)
@@ -326,30 +326,30 @@ def test_frames_in_flight(depth):
 
 
 def test_a_deadline_that_changes():
-    state, _ = POLICY.start(LADDER, DEADLINE)
+    state, _ = POLICY.start(TIMINGS, DEADLINE)
     chosen = []
     for i in range(200):
         deadline = 1000 / 60 if 50 <= i < 100 else DEADLINE
-        state, name = POLICY(state, Observation(state.rung.frame_ms, state.rung.name, deadline))
+        state, name = POLICY(state, Observation(state.running.frame_ms, state.running.name, deadline))
         chosen.append(name)
     assert (chosen[49], chosen[50], chosen[99], chosen[-1]) == ("27", "12", "12", "27")
 
 
 def test_without_tolerance_the_first_slow_frame_is_believed():
     policy = AdaptivePolicy(outliers=0)
-    assert end([1.0] * 40 + [2.0], LADDER, policy=policy).rung.name == "12"
+    assert end([1.0] * 40 + [2.0], TIMINGS, policy=policy).running.name == "12"
 
 
 def test_a_frame_of_a_stranger():
-    state, _ = POLICY.start(LADDER, DEADLINE)
-    with pytest.raises(InputError, match="member 'x': the policy's ladder has 5, 8, 12, 17, 22, 27"):
+    state, _ = POLICY.start(TIMINGS, DEADLINE)
+    with pytest.raises(InputError, match="member 'x': the policy chooses among 5, 8, 12, 17, 22, 27"):
         POLICY(state, Observation(1.0, "x", DEADLINE))
     with pytest.raises(InputError, match="member 'x'"):
         POLICY.predict(state, "x")
 
 
 def test_a_state_that_is_none():
-    state, _ = POLICY.start(LADDER, DEADLINE)
+    state, _ = POLICY.start(TIMINGS, DEADLINE)
     fields = dataclasses.asdict(state)
     with pytest.raises(InputError, match="policy state: unknown key 'speed'"):
         AdaptiveState.from_json(json.loads(json.dumps(fields | {"speed": 1})))
@@ -358,18 +358,18 @@ def test_a_state_that_is_none():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"margin": 1.0}, "policy.margin 1.0: allowed is 0 to below 1"),
-        ({"margin": -0.1}, "policy.margin -0.1"),
-        ({"margin": math.nan}, "policy.margin nan"),
-        ({"hysteresis": -0.1}, "policy.hysteresis -0.1: allowed are finite values of 0 or more"),
-        ({"hysteresis": math.inf}, "policy.hysteresis inf"),
-        ({"window": 0}, "policy.window 0: allowed is 1 or more"),
-        ({"wait": 0}, "policy.wait 0"),
-        ({"longest_wait": 0}, "policy.longest_wait 0"),
-        ({"trial": 0}, "policy.trial 0"),
-        ({"catch_up": 0}, "policy.catch_up 0"),
-        ({"outliers": -1}, "policy.outliers -1"),
-        ({"outliers": 30}, "policy.outliers 30: allowed is 0 to policy.window - 1 = 29"),
+        ({"margin": 1.0}, r"policy.margin must be in \[0, 1\), got 1.0"),
+        ({"margin": -0.1}, "policy.margin .* got -0.1"),
+        ({"margin": math.nan}, "policy.margin .* got nan"),
+        ({"hysteresis": -0.1}, "policy.hysteresis must be finite and at least 0, got -0.1"),
+        ({"hysteresis": math.inf}, "policy.hysteresis .* got inf"),
+        ({"window": 0}, "policy.window must be at least 1, got 0"),
+        ({"wait": 0}, "policy.wait .* got 0"),
+        ({"longest_wait": 0}, "policy.longest_wait .* got 0"),
+        ({"trial": 0}, "policy.trial .* got 0"),
+        ({"catch_up": 0}, "policy.catch_up .* got 0"),
+        ({"outliers": -1}, "policy.outliers .* got -1"),
+        ({"outliers": 30}, r"policy.outliers must be in \[0, policy.window - 1 = 29\], got 30"),
     ],
 )
 def test_options_out_of_range(options, message):

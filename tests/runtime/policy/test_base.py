@@ -7,9 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dysr_jax.errors import InputError
-from dysr_jax.runtime.policy.base import FixedPolicy, Observation, Rung, checked, sort_rungs
+from dysr_jax.runtime.policy.base import FixedPolicy, MemberTiming, Observation, checked, sort_timings
 
-RUNGS = (Rung("slow", 40.0, 30.0), Rung("fast", 5.0, 28.0), Rung("middle", 20.0, 31.0))
+TIMINGS = (
+    MemberTiming("slow", 40.0, 30.0),
+    MemberTiming("fast", 5.0, 28.0),
+    MemberTiming("middle", 20.0, 31.0),
+)
 SEEN = Observation(10.0, "fast", 33.0)
 
 
@@ -19,7 +23,7 @@ class Answers:
     def __init__(self, first, later=None):
         self.first, self.later = first, later
 
-    def start(self, rungs, deadline_ms):
+    def start(self, timings, deadline_ms):
         return self.first
 
     def __call__(self, state, observation):
@@ -34,25 +38,25 @@ def test_late_is_longer_than_the_deadline():
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        (("", 1.0, 30.0), "rung ''"),
-        (("a", 0.0, 30.0), "rung 'a': frame_ms 0.0: allowed are finite values above 0"),
-        (("a", math.nan, 30.0), "frame_ms nan"),
-        (("a", math.inf, 30.0), "frame_ms inf"),
-        (("a", 1.0, math.nan), "rung 'a': psnr_y nan: allowed are finite values"),
+        (("", 1.0, 30.0), "timing ''"),
+        (("a", 0.0, 30.0), "timing 'a': frame_ms must be finite and above 0, got 0.0"),
+        (("a", math.nan, 30.0), "frame_ms .* got nan"),
+        (("a", math.inf, 30.0), "frame_ms .* got inf"),
+        (("a", 1.0, math.nan), "timing 'a': psnr_y must be finite, got nan"),
     ],
 )
 def test_a_rung_that_no_member_is(fields, message):
     with pytest.raises(InputError, match=message):
-        Rung(*fields)
+        MemberTiming(*fields)
 
 
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ((-1.0, "a", 33.0), "observation.frame_ms -1.0"),
-        ((1.0, "a", 0.0), "observation.deadline_ms 0.0: allowed are finite values above 0"),
-        ((1.0, "a", math.nan), "observation.deadline_ms nan"),
-        ((1.0, "a", 33.0, -1), "observation.queued -1: allowed is 0 or more"),
+        ((-1.0, "a", 33.0), "observation.frame_ms .* got -1.0"),
+        ((1.0, "a", 0.0), "observation.deadline_ms must be finite and above 0, got 0.0"),
+        ((1.0, "a", math.nan), "observation.deadline_ms .* got nan"),
+        ((1.0, "a", 33.0, -1), "observation.queued must be at least 0, got -1"),
     ],
 )
 def test_an_observation_that_no_frame_gives(fields, message):
@@ -60,28 +64,30 @@ def test_an_observation_that_no_frame_gives(fields, message):
         Observation(*fields)
 
 
-@given(st.permutations(RUNGS))
-def test_rungs_in_any_order(rungs):
-    assert [rung.name for rung in sort_rungs(rungs)] == ["fast", "middle", "slow"]
+@given(st.permutations(TIMINGS))
+def test_timings_in_any_order(timings):
+    assert [timing.name for timing in sort_timings(timings)] == ["fast", "middle", "slow"]
 
 
 def test_of_equal_times_the_worse_comes_first():
-    rungs = [Rung("b", 5.0, 30.0), Rung("a", 5.0, 31.0), Rung("c", 5.0, 29.0)]
-    assert [rung.name for rung in sort_rungs(rungs)] == ["c", "b", "a"]
+    timings = [MemberTiming("b", 5.0, 30.0), MemberTiming("a", 5.0, 31.0), MemberTiming("c", 5.0, 29.0)]
+    assert [timing.name for timing in sort_timings(timings)] == ["c", "b", "a"]
 
 
 def test_rungs_that_cannot_be_told_apart():
-    with pytest.raises(InputError, match="rungs is empty"):
-        sort_rungs([])
-    with pytest.raises(InputError, match="rungs: a there more than once"):
-        sort_rungs([Rung("a", 1.0, 30.0), Rung("b", 2.0, 31.0), Rung("a", 3.0, 32.0)])
+    with pytest.raises(InputError, match="timings is empty"):
+        sort_timings([])
+    with pytest.raises(InputError, match="timings: a there more than once"):
+        sort_timings(
+            [MemberTiming("a", 1.0, 30.0), MemberTiming("b", 2.0, 31.0), MemberTiming("a", 3.0, 32.0)]
+        )
 
 
 @pytest.mark.parametrize(
     ("given_name", "expected"), [("slow", "slow"), ("fastest", "fast"), ("best", "middle")]
 )
 def test_the_fixed_policy_stays(given_name, expected):
-    running = checked(FixedPolicy(given_name), RUNGS)
+    running = checked(FixedPolicy(given_name), TIMINGS)
     state, member = running.start(33.0)
     for _ in range(3):
         assert member == expected
@@ -89,42 +95,42 @@ def test_the_fixed_policy_stays(given_name, expected):
 
 
 def test_an_unknown_member_is_refused_at_the_start():
-    with pytest.raises(InputError, match="FixedPolicy: member 'x': allowed are fast, middle, slow"):
-        checked(FixedPolicy("x"), RUNGS).start(33.0)
+    with pytest.raises(InputError, match="FixedPolicy: member 'x': must be one of fast, middle, slow"):
+        checked(FixedPolicy("x"), TIMINGS).start(33.0)
 
 
 def test_an_unknown_member_is_refused_later():
-    running = checked(Answers((0, "fast"), (0, "x")), RUNGS)
+    running = checked(Answers((0, "fast"), (0, "x")), TIMINGS)
     state, member = running.start(33.0)
     assert member == "fast"
-    with pytest.raises(InputError, match="Answers: member 'x': allowed are fast, middle, slow"):
+    with pytest.raises(InputError, match="Answers: member 'x': must be one of fast, middle, slow"):
         running(state, SEEN)
 
 
 @pytest.mark.parametrize("answer", [None, "fast", ("state", "fast", 3), ["state", "fast"]])
 def test_an_answer_that_is_no_pair(answer):
-    with pytest.raises(InputError, match=r"Answers returned .*: expected \(state, member\)"):
-        checked(Answers(answer), RUNGS).start(33.0)
+    with pytest.raises(InputError, match=r"Answers returned .*: must be \(state, member\)"):
+        checked(Answers(answer), TIMINGS).start(33.0)
 
 
 @pytest.mark.parametrize("deadline", [0.0, -1.0, math.nan, math.inf])
 def test_a_deadline_that_is_none(deadline):
     with pytest.raises(InputError, match="deadline_ms"):
-        checked(FixedPolicy("fast"), RUNGS).start(deadline)
+        checked(FixedPolicy("fast"), TIMINGS).start(deadline)
 
 
 @pytest.mark.parametrize("spelled", ["2id-u1", "id-id-u1", "1id-id-1u1"])
 def test_members_are_named_however_they_are_spelled(spelled):
-    rungs = [Rung("2id-u1", 1.0, 30.0), Rung("c3-id-u1", 2.0, 31.0)]
+    timings = [MemberTiming("2id-u1", 1.0, 30.0), MemberTiming("c3-id-u1", 2.0, 31.0)]
 
     class Own:
-        def start(self, rungs, deadline_ms):
+        def start(self, timings, deadline_ms):
             return None, spelled
 
         def __call__(self, state, seen):
             return state, spelled
 
     for policy in (FixedPolicy(spelled), Own()):
-        state, name = checked(policy, rungs).start(10.0)
+        state, name = checked(policy, timings).start(10.0)
         assert name == "2id-u1"
-        assert checked(policy, rungs)(state, Observation(1.0, name, 10.0))[1] == "2id-u1"
+        assert checked(policy, timings)(state, Observation(1.0, name, 10.0))[1] == "2id-u1"

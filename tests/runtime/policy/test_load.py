@@ -6,15 +6,15 @@ import pytest
 
 from dysr_jax.errors import InputError
 from dysr_jax.runtime.policy.adaptive import AdaptivePolicy
-from dysr_jax.runtime.policy.base import FixedPolicy, Rung, checked
+from dysr_jax.runtime.policy.base import FixedPolicy, MemberTiming, checked
 from dysr_jax.runtime.policy.load import load_policy
 
 MODULE = """
 class Mine:
     def __init__(self, index=0):
         self.index = index
-    def start(self, rungs, deadline_ms):
-        return None, rungs[self.index].name
+    def start(self, timings, deadline_ms):
+        return None, timings[self.index].name
     def __call__(self, state, observation):
         return state, observation.member
 
@@ -48,13 +48,13 @@ def test_by_name():
 
 @pytest.mark.parametrize(("name", "first"), [("Mine", "a"), ("last", "b")])
 def test_of_a_module_in_the_current_folder(here, name, first):
-    rungs = [Rung("a", 1.0, 30.0), Rung("b", 2.0, 31.0)]
-    assert checked(load_policy(f"policy_of_mine:{name}"), rungs).start(33.0) == (None, first)
+    timings = [MemberTiming("a", 1.0, 30.0), MemberTiming("b", 2.0, 31.0)]
+    assert checked(load_policy(f"policy_of_mine:{name}"), timings).start(33.0) == (None, first)
 
 
 @pytest.mark.parametrize("text", ["", "fast", "fixed", "fixed:", ":x", "module:", "Adaptive"])
 def test_what_is_none_of_them(text):
-    with pytest.raises(InputError, match=f"policy {text!r}: allowed are adaptive; fixed:MEMBER"):
+    with pytest.raises(InputError, match=f"policy {text!r}: must be adaptive; fixed:MEMBER"):
         load_policy(text)
 
 

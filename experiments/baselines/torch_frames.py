@@ -1,7 +1,4 @@
-"""A sub-graph as a PyTorch module, uint8 frame in and out, and how PyTorch would serve it.
-
-Importing this module needs PyTorch: callers import it where they need it.
-"""
+"""A sub-graph as a PyTorch module, uint8 frame in and out, and how PyTorch would serve it."""
 
 import warnings
 from collections.abc import Callable
@@ -10,14 +7,14 @@ from typing import NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
+from baselines.torch_layers import Layer, TorchTarget, Weights, head, layer
 
-from dysr_jax.bench.torch.layers import Layer, Place, Weights, head, layer
 from dysr_jax.model import Arch, Params, SearchSpace
 
 EAGER = "eager"
 
 
-class Step(torch.nn.Module):
+class LayerModule(torch.nn.Module):
     """A layer with its weights as buffers: CUDA graphs read these in place and copy all other inputs."""
 
     def __init__(self, run: Layer, weights: Weights) -> None:
@@ -48,18 +45,18 @@ class FrameModule(torch.nn.Module):
 
     def __init__(self, space: SearchSpace, params: Params, arch: Arch, *, device: str, dtype: str) -> None:
         super().__init__()
-        self._place, self._scale = Place(device, dtype), space.scale
-        steps = [Step(head, self._place.head(params))]
+        self._target, self._scale = TorchTarget(device, dtype), space.scale
+        layers = [LayerModule(head, self._target.head(params))]
         for slot, index in enumerate(arch):
             branch = space.branches(slot)[index]
-            steps.append(Step(layer(branch), self._place.branch(space, params, slot, branch)))
-        self._steps = torch.nn.Sequential(*steps)
+            layers.append(LayerModule(layer(branch), self._target.branch(space, params, slot, branch)))
+        self._layers = torch.nn.Sequential(*layers)
 
     def forward(self, frame: torch.Tensor) -> torch.Tensor:
         """See the class."""
         lr = frame[None].permute(0, 3, 1, 2).float() / 255.0
-        x = (lr - 0.5).to(self._place.dtype).contiguous(memory_format=torch.channels_last)
-        out = F.pixel_shuffle(self._steps(x), self._scale).float()
+        x = (lr - 0.5).to(self._target.dtype).contiguous(memory_format=torch.channels_last)
+        out = F.pixel_shuffle(self._layers(x), self._scale).float()
         out = out + F.interpolate(lr, scale_factor=self._scale, mode="nearest")
         levels = torch.round(out.clamp(0.0, 1.0) * 255.0).to(torch.uint8)
         return levels.permute(0, 2, 3, 1)[0].contiguous()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dysr_jax.runtime.chain import Link, Plan, changed
+from dysr_jax.runtime.chain import Link, Plan, changed_slots
 
 
 class Counted(dict):
@@ -49,11 +49,11 @@ def test_a_switch_that_fails_leaves_the_plan(choices):
     assert plan.switch((0, 1, 0)) is before
 
 
-def test_changed():
-    assert changed((0, 1, 2), (0, 2, 1)) == (1, 2)
-    assert changed((0, 1), (0, 1)) == ()
+def test_changed_slots():
+    assert changed_slots((0, 1, 2), (0, 2, 1)) == (1, 2)
+    assert changed_slots((0, 1), (0, 1)) == ()
     with pytest.raises(ValueError, match="shorter"):
-        changed((0, 1), (0,))
+        changed_slots((0, 1), (0,))
 
 
 def test_warm_up_runs_each_executable_once():

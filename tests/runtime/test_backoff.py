@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from dysr_jax.errors import InputError
-from dysr_jax.runtime.serving import FIRST_PAUSE_S, LONGEST_PAUSE_S, Asked
+from dysr_jax.runtime.backoff import FIRST_PAUSE_S, LONGEST_PAUSE_S, Backoff
 
 
 class Clock:
@@ -41,8 +41,8 @@ def clock():
 
 
 @pytest.fixture
-def asked(clock):
-    return Asked(clock)
+def backoff(clock):
+    return Backoff(clock)
 
 
 @pytest.fixture
@@ -50,20 +50,20 @@ def jobs():
     return Jobs()
 
 
-def test_a_job_that_runs_is_not_started_again(asked, jobs, clock):
-    assert asked.ask("a", jobs) is jobs.started[0]
+def test_a_job_that_runs_is_not_started_again(backoff, jobs, clock):
+    assert backoff.start("a", jobs) is jobs.started[0]
     clock.now += 10 * LONGEST_PAUSE_S
-    assert asked.ask("a", jobs) is None
-    assert asked.ask("b", jobs) is not None
+    assert backoff.start("a", jobs) is None
+    assert backoff.start("b", jobs) is not None
     assert len(jobs.started) == 2
 
 
 @pytest.mark.parametrize("error", [None, RuntimeError("out of memory")])
-def test_what_is_asked_for_again_starts_after_a_pause_that_doubles(asked, jobs, clock, error):
+def test_what_is_asked_for_again_starts_after_a_pause_that_doubles(backoff, jobs, clock, error):
     """What was ready may have been let go of, what failed may work: but not at every frame."""
     begun = []
     for _ in range(4000):
-        if asked.ask("a", jobs) is not None:
+        if backoff.start("a", jobs) is not None:
             begun.append(clock.now)
             jobs.end(error)
         clock.now += FIRST_PAUSE_S / 4
@@ -72,39 +72,39 @@ def test_what_is_asked_for_again_starts_after_a_pause_that_doubles(asked, jobs, 
     assert {*pauses[6:]} == {LONGEST_PAUSE_S}
 
 
-def test_after_a_long_time_it_begins_anew(asked, jobs, clock):
+def test_after_a_long_time_it_begins_anew(backoff, jobs, clock):
     for _ in range(3):
-        asked.ask("a", jobs)
+        backoff.start("a", jobs)
         jobs.end()
         clock.now += 10
     clock.now += 3 * LONGEST_PAUSE_S
-    asked.ask("b", jobs)
+    backoff.start("b", jobs)
     jobs.end()
-    assert asked.last("a") is None
-    asked.ask("a", jobs)
+    assert backoff.last("a") is None
+    backoff.start("a", jobs)
     jobs.end()
     clock.now += FIRST_PAUSE_S
-    assert asked.ask("a", jobs) is not None
+    assert backoff.start("a", jobs) is not None
 
 
 @pytest.mark.parametrize("end", ["refused", "cancelled"])
-def test_what_can_never_be_is_not_tried_again(asked, jobs, clock, end):
-    job = asked.ask("a", jobs)
+def test_what_can_never_be_is_not_tried_again(backoff, jobs, clock, end):
+    job = backoff.start("a", jobs)
     if end == "refused":
         jobs.end(InputError("budget 1 bytes"))
     else:
         job.cancel()
     clock.now += 10 * LONGEST_PAUSE_S
-    asked.ask("b", jobs)
-    assert asked.ask("a", jobs) is None
+    backoff.start("b", jobs)
+    assert backoff.start("a", jobs) is None
 
 
-def test_many_frames_that_ask_at_once_start_one_job(asked, jobs):
+def test_many_frames_that_ask_at_once_start_one_job(backoff, jobs):
     barrier = threading.Barrier(8)
 
     def ask():
         barrier.wait(30)
-        return asked.ask("a", jobs)
+        return backoff.start("a", jobs)
 
     with concurrent.futures.ThreadPoolExecutor(8) as threads:
         found = [future.result() for future in [threads.submit(ask) for _ in range(8)]]

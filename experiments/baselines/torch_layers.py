@@ -1,8 +1,7 @@
-"""The branches in PyTorch, over the same weights: what benchmarks put beside this package.
+"""The branches in PyTorch, over the same weights: what experiments measure beside this package.
 
 Written as one would write them in PyTorch: channels-last tensors, convolutions with their bias, in place
-where that is safe. Importing this module needs PyTorch, which the package does not depend on: callers import
-it where they need it.
+where that is safe.
 """
 
 import functools
@@ -31,13 +30,8 @@ Weights = Mapping[str, torch.Tensor]
 Layer = Callable[[Weights, torch.Tensor], torch.Tensor]
 
 
-class Place:
-    """Where tensors go, and in which precision.
-
-    Args:
-        device: `cuda` or `cpu`.
-        dtype: `float32` or `bfloat16`.
-    """
+class TorchTarget:
+    """Where tensors go (`cuda` or `cpu`), and in which precision (`float32` or `bfloat16`)."""
 
     def __init__(self, device: str, dtype: str) -> None:
         self.device = torch.device(device)

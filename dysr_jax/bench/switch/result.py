@@ -1,0 +1,143 @@
+"""What the switch experiment measured. Times are percentiles in milliseconds, host to host."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+
+@dataclasses.dataclass(frozen=True)
+class MemberAtRest:
+    """A member, and what its frame takes when nothing is switched."""
+
+    name: str
+    rest_ms: float
+
+
+@dataclasses.dataclass(frozen=True)
+class MemberTimes:
+    """One member's frames by one strategy: after switches to it, and the others."""
+
+    name: str
+    steady_ms_p50: float
+    steady_ms_p99: float
+    switch_ms_p50: float
+    switch_ms_p99: float
+    switches: int
+    steady_frames: int
+
+
+@dataclasses.dataclass(frozen=True)
+class StrategyResult:
+    """A strategy that finished.
+
+    First frames are compared with the steady frames of the same member, because members take different times.
+    """
+
+    name: str
+    ready_s: float
+    """From weights on disk until a frame of any member can be asked for, with nothing compiled."""
+    ready_warm_s: float | None
+    """The same with executables from disk; None where none are kept."""
+    max_abs_diff: int
+    """Of any pixel of any member to the bank's, in levels of 255; `levels_off` in JSON."""
+    steady_ms_p50: float
+    steady_ms_p99: float
+    switch_ms_p50: float
+    switch_ms_p99: float
+    switch_over_steady_p99: float
+    """The 99th percentile of first frames over the same member's steady p99."""
+    within_steady_p99: float
+    """The share of first frames that take no longer than it (0.99 of steady frames do not)."""
+    host_us: float
+    """What the host does before the first frame can be dispatched: the median, and the 99th percentile."""
+    host_us_p99: float
+    missed_frames: int
+    """Frames that were due and left out."""
+    missed_after_switch: int
+    """Those left out by first frames."""
+    switches: int
+    steady_frames: int
+    members: tuple[MemberTimes, ...]
+    compilations: int
+    """Programs that were compiled or loaded while frames were timed."""
+    weight_bytes: int
+    executable_bytes: int
+    workspace_bytes: int
+    device_bytes: int
+    """The sum of these three."""
+    peak_bytes: int | None
+    """By the device's allocator; None where it does not tell."""
+    rss_bytes: int
+    """Of the process on the host, at the end and before it got ready."""
+    rss_before_bytes: int
+
+
+@dataclasses.dataclass(frozen=True)
+class FailedStrategy:
+    """A strategy that ended early."""
+
+    name: str
+    failed: str
+    """Why, in one line."""
+
+
+_JSON_KEYS = {"max_abs_diff": "levels_off"}
+
+
+@dataclasses.dataclass(frozen=True)
+class SwitchResult:
+    """What was compared on which device, and what each strategy took."""
+
+    device: str
+    frame: tuple[int, int]
+    """LR rows and columns."""
+    scale: int
+    dtype: str
+    fps: float
+    """Frames per second that are due."""
+    members: tuple[MemberAtRest, ...]
+    left_out: tuple[MemberAtRest, ...]
+    """Too slow for the frame rate."""
+    strategies: tuple[StrategyResult | FailedStrategy, ...]
+
+    @property
+    def finished(self) -> dict[str, StrategyResult]:
+        """The strategies that did not fail, by name."""
+        return {row.name: row for row in self.strategies if isinstance(row, StrategyResult)}
+
+    @property
+    def failures(self) -> dict[str, str]:
+        """Why the others failed, by name."""
+        return {row.name: row.failed for row in self.strategies if isinstance(row, FailedStrategy)}
+
+    def to_json(self) -> dict[str, Any]:
+        """Dicts and lists, as JSON has them."""
+
+        def fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+            return {
+                _JSON_KEYS.get(key, key): list(value) if isinstance(value, tuple) else value
+                for key, value in pairs
+            }
+
+        return dataclasses.asdict(self, dict_factory=fields)
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> "SwitchResult":
+        """The inverse of `to_json`."""
+        return cls(
+            **{
+                **fields,
+                "frame": tuple(fields["frame"]),
+                "members": tuple(MemberAtRest(**row) for row in fields["members"]),
+                "left_out": tuple(MemberAtRest(**row) for row in fields["left_out"]),
+                "strategies": tuple(map(_strategy, fields["strategies"])),
+            }
+        )
+
+
+def _strategy(row: Mapping[str, Any]) -> StrategyResult | FailedStrategy:
+    if "failed" in row:
+        return FailedStrategy(**row)
+    names = {key: name for name, key in _JSON_KEYS.items()}
+    members = tuple(MemberTimes(**member) for member in row["members"])
+    return StrategyResult(**{names.get(key, key): value for key, value in row.items()} | {"members": members})

@@ -1,0 +1,81 @@
+"""The weights on disk that servers start from: one file of what members share, one of each member's own."""
+
+import dataclasses
+import pathlib
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import jax
+
+from dysr_jax.aot import Executable, ExecutableCache, Memory, static_executable, tree_bytes, workspace_bytes
+from dysr_jax.bundle import Bundle
+from dysr_jax.model import Params, Supernet, compact, from_bytes, to_bytes
+from dysr_jax.runtime import FrameShape
+
+SHARED: Final = "shared.safetensors"
+
+
+@dataclasses.dataclass(frozen=True)
+class WeightsStore:
+    """Where the weights of some members lie. Holds no arrays, so it can be sent to another process."""
+
+    folder: pathlib.Path
+    bundle: Bundle
+    """The members without their weights (`params` is empty)."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the members, fastest first."""
+        return tuple(member.name for member in self.bundle.members)
+
+    def load(self) -> Bundle:
+        """The members with the weights that they share, read from disk."""
+        params = from_bytes((self.folder / SHARED).read_bytes())
+        return dataclasses.replace(self.bundle, params=params)
+
+    def load_own(self, member: str) -> Params:
+        """A member's own weights, cut out and shared with no other, read from disk to the device."""
+        return jax.device_put(from_bytes(self.file(member).read_bytes()))
+
+    def net(self, member: str) -> Supernet:
+        """The network that holds one member's weights and no other's."""
+        return dataclasses.replace(self.bundle, members=(self.bundle.member(member),)).net
+
+    def file(self, member: str) -> pathlib.Path:
+        """Where a member's own weights lie."""
+        return self.folder / f"{self.names.index(member):02d}.safetensors"
+
+
+def write_weights_store(folder: pathlib.Path, bundle: Bundle, names: Sequence[str]) -> WeightsStore:
+    """Write the weights of members of a bundle into an empty folder; what only others read is left out.
+
+    Raises:
+        InputError: no such member.
+    """
+    members = tuple(bundle.member(name) for name in names)
+    store = WeightsStore(folder, dataclasses.replace(bundle, members=members, params={}))
+    parts = {folder / SHARED: [member.arch for member in members]}
+    parts |= {store.file(member.name): [member.arch] for member in members}
+    for path, archs in parts.items():
+        path.write_bytes(to_bytes(compact(bundle.params, bundle.space, archs)))
+    return store
+
+
+class Model(NamedTuple):
+    """A member on its own: its weights and its executable, nothing shared with another one."""
+
+    params: Params
+    executable: Executable
+
+    def memory(self) -> Memory:
+        """Bytes of this model alone."""
+        weights = tree_bytes(self.params)
+        workspace = workspace_bytes(self.executable.compiled, weights)
+        return Memory(weights, self.executable.code_bytes, workspace)
+
+
+def read_model(store: WeightsStore, member: str, shape: FrameShape, cache: ExecutableCache) -> Model:
+    """A member's weights from disk, and its executable from the cache, or compiled if it is not there."""
+    params, arch = store.load_own(member), store.bundle.member(member).arch
+    executable = static_executable(store.net(member), arch, params, shape, cache=cache)
+    return Model(jax.block_until_ready(params), executable)

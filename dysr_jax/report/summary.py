@@ -1,0 +1,98 @@
+"""What a finished search leaves as figures and prints: the front, frames through its bundle, the files."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from etils import epath
+
+from dysr_jax.bundle import Bundle
+from dysr_jax.data import Pair, upscale
+from dysr_jax.metrics import psnr_y
+from dysr_jax.report.plots import pareto_figure, samples_figure, sharing_figure
+from dysr_jax.report.tables import format_count, members_table, steps_table, switch_table
+from dysr_jax.results import RESULTS_FILE, read_results
+from dysr_jax.runtime import Bank, measure_switching
+from dysr_jax.search import Record, SharingPoint, front, sample_frame
+
+FIGURES = ("figures/pareto.png", "figures/sharing.png", "figures/samples.png")
+
+
+def write_run_figures(
+    run: epath.PathLike,
+    bundle: Bundle,
+    records: Sequence[Record],
+    pair: Pair,
+    curve: Sequence[SharingPoint],
+    *,
+    sharing: float,
+) -> None:
+    """Write `FIGURES`, the samples of a validation image.
+
+    Args:
+        run: directory of the run, or `gs://BUCKET/RUN`.
+        bundle: of the measured members.
+        records: every evaluated candidate.
+        pair: the validation image.
+        curve: of `dysr_jax.sharing_curve`.
+        sharing: the weight that chose the members.
+    """
+    pareto, sharing_path, samples = (epath.Path(run) / name for name in FIGURES)
+    pareto.parent.mkdir(exist_ok=True)
+    rows, columns = bundle.frame
+    pareto_figure(
+        pareto,
+        records,
+        front(records),
+        bundle.members,
+        bicubic_psnr_y=bundle.bicubic_psnr_y,
+        device=f"{bundle.device}, LR frame {columns}x{rows}, scale {bundle.space.scale}",
+    )
+    sharing_figure(sharing_path, curve, used=sharing)
+    samples_figure(samples, _samples(bundle, pair), bundle.space.scale)
+
+
+def _samples(bundle: Bundle, pair: Pair) -> dict[str, np.ndarray]:
+    """LR, bicubic, the fastest member's output, the best one's, and HR, by title."""
+    bank, scale = Bank(bundle), bundle.space.scale
+    ends = {"smallest": bundle.members[0].name, "largest": bundle.members[-1].name}
+    bank.prepare((pair.lr.shape[0], pair.lr.shape[1]), list(dict.fromkeys(ends.values())))
+    outputs = {"bicubic": upscale(pair.lr, scale)}
+    outputs |= {f"{end}, {name}": bank(pair.lr, name) for end, name in ends.items()}
+    titled = {
+        f"{title}\n{float(psnr_y(image, pair.hr, scale)):.2f} dB": image for title, image in outputs.items()
+    }
+    return {f"LR, {pair.name}\nx{scale}": pair.lr, **titled, "HR\n": pair.hr}
+
+
+def summarise(run: epath.Path, bundle: Bundle, pair: Pair, log: Callable[[str], None]) -> None:
+    """Switch between the members as they are on disk, then tell what was found.
+
+    Args:
+        run: directory of the run, with `pareto.json`.
+        bundle: as loaded from there.
+        pair: a validation image, which gives the frame.
+        log: called with each line.
+    """
+    bank, scale = Bank(bundle), bundle.space.scale
+    bank.prepare(bundle.frame)
+    rows, columns = bundle.frame
+    log(
+        f"\nswitching between precompiled executables, {columns}x{rows} -> "
+        f"{columns * scale}x{rows * scale}, output on the host:"
+    )
+    log(switch_table(measure_switching(bank, sample_frame(bundle.frame, pair))))
+    if bundle.members[-1].psnr_y <= bundle.bicubic_psnr_y:
+        log("\nno member is better than bicubic: train longer, or with more images")
+    if bundle.steps:
+        log(f"\nsteps between neighbours:\n{steps_table(bundle.steps)}")
+    log(f"\nfront on {bundle.device}, x{scale}; a frame without its copy to the host, mult-adds at 1280x720:")
+    log(members_table(bundle))
+    results = read_results(run, bundle.space)
+    log(
+        f"{results.evaluated} of {format_count(results.space_size)} archs evaluated, "
+        f"{results.candidates_per_second:.1f} per second; resident weights "
+        f"{results.union_weight_bytes / 1e3:.0f} KB, as separate models "
+        f"{results.ensemble_weight_bytes / 1e3:.0f} KB"
+    )
+    for name in (*FIGURES, RESULTS_FILE, "bundle"):
+        log(f"  {run / name}")

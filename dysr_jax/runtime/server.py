@@ -1,0 +1,104 @@
+"""The seam: what makes frames with any of its members is a `Server`, and all of them name members alike."""
+
+import abc
+import functools
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
+
+import chex
+import numpy as np
+
+from dysr_jax.aot import Memory
+from dysr_jax.bundle import Bundle
+from dysr_jax.errors import InputError
+from dysr_jax.model import Arch, arch_name, validate
+
+FrameShape = tuple[int, int]
+"""LR rows and columns."""
+
+MemberLike = str | Arch
+"""A member's name or an arch's, in any spelling; `fastest` or `best`; or the arch itself."""
+
+
+class Server(Protocol):
+    """Makes frames with any of its members. The member is an argument; none is "set active".
+
+    A runtime that derives from this class needs `prepare`, `dispatch` and `memory`. A member that it does not
+    have is refused with an `InputError` of one line.
+    """
+
+    bundle: Bundle
+    """The members, and the space of their archs."""
+
+    @abc.abstractmethod
+    def prepare(
+        self, shape: FrameShape, members: Sequence[MemberLike] | None = None, *, warm_up: bool = True
+    ) -> None:
+        """Do all that can be done before the first frame of a shape by any of these members (default: all).
+
+        With `warm_up` each new executable runs once, so that its first frame is as fast as the next.
+        """
+        ...
+
+    @abc.abstractmethod
+    def dispatch(self, frame: chex.Array, member: MemberLike) -> chex.Array:
+        """Start to upscale `[H, W, 3]` uint8 to `[s H, s W, 3]` uint8: the array may not be ready yet."""
+        ...
+
+    def __call__(self, frame: chex.Array, member: MemberLike) -> np.ndarray:
+        """The frame that `dispatch` makes, on the host."""
+        return np.asarray(self.dispatch(frame, member))
+
+    @abc.abstractmethod
+    def memory(self) -> Memory:
+        """Bytes that are resident: weights, executables, and the workspace of one frame."""
+        ...
+
+
+class Subgraph(NamedTuple):
+    """What a member or an arch is, however it was named."""
+
+    name: str
+    """The one spelling that `arch_name` gives."""
+    arch: Arch
+
+
+def resolve(bundle: Bundle, member: MemberLike, *, members_only: bool = False) -> Subgraph:
+    """The sub-graph that is meant: a member's, or that of any arch of the space.
+
+    Raises:
+        InputError: a name or an arch that the space does not have, or with `members_only` one of no member.
+    """
+    arch = bundle.arch(member) if isinstance(member, str) else validate(bundle.space, member)
+    name = arch_name(bundle.space, arch)
+    if members_only:
+        bundle.member(name)
+    return Subgraph(name, arch)
+
+
+def resolve_all(
+    bundle: Bundle, members: Sequence[MemberLike] | None, *, members_only: bool = False
+) -> list[Subgraph]:
+    """The sub-graphs that are meant, each once; None means all members.
+
+    Raises:
+        InputError: as `resolve`, or a single name in place of a list.
+    """
+    if isinstance(members, str):
+        raise InputError(f"members {members!r}: must be a list of names")
+    given = [member.name for member in bundle.members] if members is None else members
+    return list(dict.fromkeys(resolve(bundle, member, members_only=members_only) for member in given))
+
+
+def resolver(bundle: Bundle, *, members_only: bool = False) -> Callable[[MemberLike], Subgraph]:
+    """`resolve` with its answers kept, so that a frame costs a look-up."""
+    find = functools.partial(resolve, bundle, members_only=members_only)
+    kept = functools.lru_cache(maxsize=4096)(find)  # the archs that a stream goes through are few
+
+    def resolved(member: MemberLike) -> Subgraph:
+        try:
+            return kept(member)
+        except TypeError:  # lists and arrays cannot be keys
+            return find(member)
+
+    return resolved

@@ -1,0 +1,201 @@
+"""The packets of a file, in its order and on one timeline, without empty and repeated ones.
+
+Recordings of broadcasts are cut and joined byte by byte, and their clocks wrap, so time stamps jump. FFmpeg
+and players go on where the last packet ended, and keep pictures and sound together. Thresholds are those of
+`ffmpeg` (`dts_delta_threshold`, `dts_error_threshold`). All of them are in seconds.
+"""
+
+import dataclasses
+import zlib
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any, cast
+
+from dysr_jax.video.pyav import av, fraction, is_cover
+
+JUMP = Fraction(10)
+"""Longest gap that is no jump in a format whose clock may jump."""
+
+MAX_BEYOND_END = Fraction(3600)
+"""How far a time of another format may lie after the end that the file declares."""
+
+MAX_GAP = Fraction(30 * 3600)
+"""Longest gap in any format."""
+
+MAX_BACK = Fraction(1, 10)
+"""How far a stream may go back without a jump."""
+
+DEFAULT_DURATION = Fraction(1, 25)
+"""Of a packet that does not say it."""
+
+MAX_SOUND = 60
+"""Longest packet of sound."""
+
+MAX_REORDERING = 60
+"""Longest time between decoding and showing a picture."""
+
+
+@dataclasses.dataclass
+class _Part:
+    """One of the files that were joined."""
+
+    number: int
+    shift: Fraction
+    """Seconds from its time stamps to those of the whole."""
+
+
+@dataclasses.dataclass
+class _Progress:
+    """Where a stream is, in seconds of its part."""
+
+    part: _Part
+    last: Fraction
+    expected: Fraction
+
+
+class Timeline:
+    """Corrects the time stamps of all packets of a file, which must come in the file's order."""
+
+    def __init__(self, container: "av.container.InputContainer") -> None:
+        self.jumps = bool(container.format.flags & cast(Any, av.format.Flags.ts_discont).value)
+        """Whether it is a format whose clock may jump."""
+        end = (container.start_time or 0) + (container.duration or 0)
+        self.longest = max(Fraction(end, 1_000_000), Fraction(0)) + MAX_BEYOND_END
+        """Seconds after which there can be nothing, by what the file declares."""
+        self._start = Fraction(container.start_time or 0, 1_000_000)
+        self._parts = [_Part(0, Fraction(0))]
+        self._streams: dict[int, _Progress] = {}
+
+    @property
+    def joined(self) -> bool:
+        """Whether the times jumped so far."""
+        return len(self._parts) > 1
+
+    @property
+    def trusted(self) -> bool:
+        """Whether the declared length counts: where clocks may jump it is guessed from them."""
+        return not self.jumps and not self.joined
+
+    def __call__(self, packet: "av.Packet") -> None:
+        """Correct the time stamps of the next packet."""
+        tick = fraction(packet.time_base)
+        if tick is None:
+            return
+        shift = round(self._part_of(packet, tick).shift / tick)
+        packet.dts = None if packet.dts is None else packet.dts + shift
+        packet.pts = None if packet.pts is None else packet.pts + shift
+
+    def _part_of(self, packet: "av.Packet", tick: Fraction) -> _Part:
+        stream, own = packet.stream, self._streams.get(packet.stream.index)
+        if packet.dts is None or stream.type not in ("audio", "video"):
+            return own.part if own else self._nearest(packet, tick)
+        time = packet.dts * tick
+        if own is None:
+            part = self._first_part(time)
+        elif self._jumped(own, time):
+            part = self._next_part(own, time)
+        else:
+            part = own.part
+        duration = max(packet.duration or 0, 0) * tick or DEFAULT_DURATION
+        self._streams[stream.index] = _Progress(part, time, time + duration)
+        return part
+
+    def _jumped(self, own: _Progress, time: Fraction) -> bool:
+        if self.jumps:
+            return abs(time - own.expected) > JUMP or time + MAX_BACK < own.last
+        # Elsewhere times are meant, except for impossible ones: those of a second file behind the first, and
+        # those of a damaged file.
+        back = max(5 * MAX_BACK, 8 * (own.expected - own.last))
+        beyond = max(self.longest, own.last + JUMP)
+        return time + back < own.last or time > min(beyond, own.last + MAX_GAP)
+
+    def _first_part(self, time: Fraction) -> _Part:
+        """The part of a stream's first packet."""
+        newest = self._parts[-1]
+        others = [other for other in self._streams.values() if other.part is newest]
+        if not others and time < self._start - JUMP:  # before the start: it is damaged
+            return self._begin(self._start - time)
+        if not self.jumps or not others or any(abs(o.expected - time) <= JUMP for o in others):
+            return newest
+        return self._begin(max(other.expected for other in others) + newest.shift - time)
+
+    def _next_part(self, own: _Progress, time: Fraction) -> _Part:
+        """The part after a jump: that of the streams that are there already, or a new one."""
+        expected = own.expected + own.part.shift
+        forward = time > own.expected
+        near = [
+            other.part
+            for other in self._streams.values()
+            if other is not own and abs(other.expected - time) <= JUMP
+            if other.part.number > own.part.number or (forward and other.part is own.part)
+        ]
+        if not near and not self.jumps:  # a second file begins where all of the first has ended
+            expected = max(s.expected + s.part.shift for s in self._streams.values())
+        if not near:
+            return self._begin(expected - time)
+        part = max(near, key=lambda part: part.number)
+        # Two packets of a stream never overlap: then all of the part comes later.
+        part.shift += max(expected - MAX_BACK - part.shift - time, Fraction(0))
+        return part
+
+    def _begin(self, shift: Fraction) -> _Part:
+        self._parts.append(_Part(len(self._parts), shift))
+        return self._parts[-1]
+
+    def _nearest(self, packet: "av.Packet", tick: Fraction) -> _Part:
+        """The part of a subtitle: that of the pictures and sounds at about its time."""
+        stamp = packet.pts if packet.dts is None else packet.dts
+        if stamp is None or not self._streams:
+            return self._parts[-1]
+        return min(self._streams.values(), key=lambda other: abs(other.expected - stamp * tick)).part
+
+
+class Packets:
+    """An iterator over the packets of all streams of pictures, sound and text, and of `further` streams.
+
+    The times of a stream depend on the others, so a reader of one stream reads all of them. Raises
+    `av.error.FFmpegError` where the file cannot be read on.
+    """
+
+    def __init__(
+        self, container: "av.container.InputContainer", further: "tuple[av.stream.Stream, ...]" = ()
+    ) -> None:
+        self.timeline = Timeline(container)
+        # AVI has no times of presentation: FFmpeg guesses them, wrongly if pictures are reordered.
+        self._unstamped = container.format.name == "avi"
+        kinds = ("video", "audio", "subtitle")
+        streams = [s for s in container.streams if s.type in kinds and not is_cover(s)]
+        self._packets = container.demux([*streams, *further])
+        self._last: dict[int, tuple[int, int | None, int]] = {}
+
+    def __iter__(self) -> Iterator["av.Packet"]:
+        return self
+
+    def __next__(self) -> "av.Packet":
+        packet = next(self._packets)
+        while not packet.size or self._is_repeated(packet):
+            packet = next(self._packets)
+        video = packet.stream.type == "video"
+        if (video and self._unstamped) or self._is_far_apart(packet):
+            packet.pts = None if video else packet.dts
+        longest = MAX_SOUND if packet.stream.type == "audio" else self.timeline.longest
+        if (packet.duration or 0) * packet.time_base > longest:
+            packet.duration = 0  # unknown
+        self.timeline(packet)
+        return packet
+
+    def _is_repeated(self, packet: "av.Packet") -> bool:
+        """Whether it is the packet before it, once more."""
+        if packet.dts is None:
+            return False
+        content = packet.dts, packet.pts, zlib.crc32(packet)
+        last = self._last.get(packet.stream.index)
+        self._last[packet.stream.index] = content
+        return content == last
+
+    def _is_far_apart(self, packet: "av.Packet") -> bool:
+        """Whether it is shown longer after its decoding than any reordering needs."""
+        if packet.pts is None or packet.dts is None:
+            return False
+        longest = JUMP if self.timeline.jumps else MAX_REORDERING
+        return abs(packet.pts - packet.dts) * packet.time_base > longest

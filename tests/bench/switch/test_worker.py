@@ -1,0 +1,79 @@
+"""What runs in the children, in this process: members at rest, a server and a stopwatch."""
+
+import dataclasses
+
+import pytest
+
+from dysr_jax.bench.switch.servers import STRATEGIES
+from dysr_jax.bench.switch.worker import RestWorker, StrategyWorker
+from dysr_jax.runtime.bank import Bank
+
+NAMES = ["2id-u1", "s3-c3-u1", "2r1-u2"]
+
+
+@pytest.fixture(scope="module")
+def written(bundle, tmp_path_factory):
+    """Times and store of two members, asked for in another order."""
+    folder = tmp_path_factory.mktemp("written")
+    worker = RestWorker(str(bundle), None, None, ("best", NAMES[1]))
+    rest = worker.time_members()
+    return rest, worker.write_store(folder, list(rest.frame_ms))
+
+
+def test_members_are_timed_at_rest(written):
+    rest, store = written
+    assert list(rest.frame_ms) == list(store.names) == NAMES[1:]
+    assert min(rest.frame_ms.values()) > 0
+    assert (rest.frame, rest.scale) == ((6, 8), 2)
+
+
+def swap(monkeypatch, kind):
+    """Serve `fused` by a bank of this kind."""
+    strategy = dataclasses.replace(
+        STRATEGIES["fused"], make=lambda store, cache: kind(store.load(), cache=cache)
+    )
+    monkeypatch.setitem(STRATEGIES, "fused", strategy)
+
+
+def test_a_server_that_compiles_on_the_way_is_found_out(written, tmp_path, monkeypatch):
+    class Forgetful(Bank):
+        """Compiles at every frame, and does not say so."""
+
+        def dispatch(self, frame, member):
+            fresh = Bank(self.bundle, cache=None)
+            fresh.prepare((6, 8), [member])
+            return fresh.dispatch(frame, member)
+
+    swap(monkeypatch, Forgetful)
+    worker = StrategyWorker("fused", written[1], (6, 8), tmp_path / "cache")
+    worker.ready()
+    assert worker.max_abs_diff() <= 1
+    with pytest.raises(RuntimeError, match="programs were compiled or loaded meanwhile"):
+        worker.time_switches(NAMES[1:], 1)
+
+
+def test_a_server_that_gives_other_pixels_is_found_out(written, tmp_path, monkeypatch):
+    class Confused(Bank):
+        """Serves another member."""
+
+        def dispatch(self, frame, member):
+            return super().dispatch(frame, NAMES[1])
+
+    swap(monkeypatch, Confused)
+    worker = StrategyWorker("fused", written[1], (6, 8), tmp_path / "cache")
+    worker.ready()
+    assert worker.max_abs_diff() > 5
+
+
+@pytest.mark.parametrize("name", ["fused", "reload_cached"])
+def test_switches_are_timed_with_the_frames_after_them(written, tmp_path, name, compiling):
+    worker = StrategyWorker(name, written[1], (6, 8), tmp_path / "cache")
+    assert worker.is_up()
+    worker.ready()
+    timings, compilations = worker.time_switches([*NAMES[1:], NAMES[1]], 2)
+    assert [timing.member for timing in timings] == [NAMES[2], NAMES[1]]
+    assert all(0 < timing.host < timing.first and len(timing.steady) == 2 for timing in timings)
+    assert compilations == (2 if name == "reload_cached" else 0)
+    sizes = worker.bytes()
+    parts = [sizes[f"{kind}_bytes"] for kind in ("weight", "executable", "workspace")]
+    assert sizes["device_bytes"] == sum(parts)
