@@ -134,6 +134,7 @@ def read_help(name: str, *more: str) -> Help:
     cut = {t: rows[_rule(rows) :] for t, rows in boxes.items()}
     usage, _, about = "\n".join(text).strip().partition("\n\n")
     parsed = {t: [o for o in _options(rows) if o.name != "-h, --help"] for t, rows in cut.items()}
+    about = re.sub(r"--register \S+ imports .*", "", about)  # said once, at the top of the page
     return Help(usage, about.strip(), parsed)
 
 
