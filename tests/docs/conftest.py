@@ -4,6 +4,7 @@ import importlib.util
 import pathlib
 import re
 import shutil
+import sys
 from fractions import Fraction
 
 import numpy as np
@@ -26,7 +27,7 @@ def generate():
     spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "hooks" / "generate.py")
     module = importlib.util.module_from_spec(spec)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(__import__("sys").modules, "generate", module)  # dataclasses look themselves up
+        patch.setitem(sys.modules, "generate", module)  # dataclasses look themselves up
         spec.loader.exec_module(module)
         yield module
 
@@ -52,6 +53,8 @@ def workplace(tmp_path, monkeypatch, tiny_run):
         PIL.Image.fromarray(rng.integers(0, 256, shape, np.uint8)).save(path)
 
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))  # modules of the user's are looked for here too
+    monkeypatch.setenv("DYSR_REGISTER", "")
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "prepared"))
     for run in ("runs/quickstart", "RUN"):
         shutil.copytree(tiny_run.path, tmp_path / run)
