@@ -11,7 +11,7 @@ import dysr_jax
 from dysr_jax.bench import switch
 from dysr_jax.data.builders.datasets import DATASETS
 from dysr_jax.data.builders.tfds_builders import BUILDERS
-from dysr_jax.model import BODY
+from dysr_jax.model import BODY, lower_static
 from dysr_jax.runtime import policy as policies
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -164,11 +164,9 @@ def test_a_server(run, scale):
 def test_a_layer_backend(run, scale):
     try:
         names = run("docs/howto/backend.md")
-        big = np.asarray(names["big"])
-        assert big.shape == (90 * scale, 160 * scale, 3)
-        lowered = dysr_jax.model.lower_static(
-            names["net"], names["best"].arch, names["bundle"].params, (90, 160)
-        )
+        assert names["big"].shape == (90 * scale, 160 * scale, 3)
+        bundle = names["bank"].bundle
+        lowered = lower_static(bundle.net, bundle.member("best").arch, bundle.params, (90, 160))
         assert "HIGHEST" in lowered.as_text()
     finally:
         importlib.import_module("dysr_jax.model.backend")._BACKENDS.pop("highest", None)
