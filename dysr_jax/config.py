@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 from etils import epath
 
 from dysr_jax.atomic import is_remote
-from dysr_jax.data import DataConfig, check_pipeline
+from dysr_jax.data import DataConfig
 from dysr_jax.errors import InputError
 from dysr_jax.fields import from_dict, normalise
 from dysr_jax.model import SearchSpace, uniform
@@ -144,7 +144,6 @@ def check(config: RunConfig, devices: int) -> SearchSpace:
     if not 0 <= config.seed <= MAX_SEED:
         raise InputError(f"seed {config.seed}: must be in [0, {MAX_SEED}]")
     space = config.space.build()
-    check_pipeline(config.data)
     check_train(config.train, devices)
     check_search(config.search, space)
     return space

@@ -15,16 +15,16 @@ from dysr_jax.atomic import exclusive, replacing, write_json
 from dysr_jax.bundle import Bundle, load_bundle, save_bundle
 from dysr_jax.config import RunConfig, check, with_groups
 from dysr_jax.data import (
-    Need,
+    CropPool,
+    GrainStream,
     Pair,
-    Pool,
-    Stream,
+    PoolNeed,
     TrainingImages,
     build_pool,
-    describe,
-    load_everywhere,
-    open_everywhere,
-    with_pipeline,
+    describe_pipeline,
+    load_pairs_everywhere,
+    open_images_everywhere,
+    resolve_pipeline,
 )
 from dysr_jax.device import device_name, memory_bytes
 from dysr_jax.errors import InputError
@@ -76,7 +76,7 @@ class _Job(NamedTuple):
     net: Supernet
     training: list[Pair] | TrainingImages
     """Loaded for the pool, or where Grain finds them."""
-    need: Need
+    need: PoolNeed
     validation: list[Pair]
     patches: Patches
     log: Log
@@ -101,11 +101,11 @@ def _begin(config: RunConfig, out: epath.PathLike, log: Log) -> _Job:
     space = check(config, mesh.devices.size)
     config = with_groups(config, mesh.devices.size)
     net = make_supernet(space, config.dtype)
-    images, validation = open_everywhere(config.data, space.scale)
-    data, need = with_pipeline(config.data, images)
+    images, validation = open_images_everywhere(config.data, space.scale)
+    data, need = resolve_pipeline(config.data, images)
     config = dataclasses.replace(config, data=data)
     pooled = data.pipeline == "pool" and not config.weights
-    training = load_everywhere(images) if pooled else images
+    training = load_pairs_everywhere(images) if pooled else images
     patches = grid_patches(validation, config.search.patches, config.search.patch)
     if config.search.latency and not parallel.from_main(lambda: _has(out, "latency.json")):
         key = table_key(space, compute_dtype(config.dtype), config.search.frame)
@@ -175,10 +175,10 @@ def _given_weights(job: _Job) -> Params | None:
 def _trained_weights(job: _Job, key: jax.Array, table: LatencyTable) -> Params:
     """The average that the training ends with, on one device; also left as a file."""
     config = job.config
-    told = describe(config.data, job.need, memory_bytes())
+    told = describe_pipeline(config.data, job.need, memory_bytes())
     job.log(f"{len(job.training)} training images {told}")
     if isinstance(job.training, TrainingImages):
-        data: Pool | Stream = Stream(job.training)
+        data: CropPool | GrainStream = GrainStream(job.training)
     else:
         data = build_pool(job.training, config.data.patch)
     costs = branch_ms(table, job.net.space)

@@ -25,7 +25,7 @@ import tyro
 from dysr_jax.apps import BICUBIC, evaluate_set
 from dysr_jax.atomic import replacing, write_json
 from dysr_jax.bundle import find_bundle
-from dysr_jax.data import find_sets
+from dysr_jax.data import find_benchmark_sets
 from dysr_jax.report import scores_json
 from dysr_jax.report.plots import BLUE, GREY, ORANGE, save_figure
 
@@ -70,7 +70,7 @@ def measure(options: Options) -> dict[str, Any]:
     """What `dysr eval --json` writes."""
     bundle = find_bundle(options.bundle, options.scale)
     names = [member.name for member in bundle.members]
-    sets = find_sets(options.folders, bundle.space.scale, None)
+    sets = find_benchmark_sets(options.folders, bundle.space.scale, None)
     found = [evaluate_set(bundle, one, names, progress=True) for one in sets]
     place = options.bundle or f"pretrained x{bundle.space.scale}"
     return scores_json(place, bundle, bundle.members, found)

@@ -9,9 +9,9 @@ import pytest
 
 from dysr_jax.apps.evaluation import evaluate_folder
 from dysr_jax.bundle.bundle import make_bundle, make_member
-from dysr_jax.data.degradation import crop_to_scale, downscale, upscale
-from dysr_jax.data.files import list_images
+from dysr_jax.data.degradation import bicubic_downscale, bicubic_upscale, crop_to_scale
 from dysr_jax.data.images.read import read_grey_or_rgb
+from dysr_jax.data.listing import list_images
 from dysr_jax.metrics import psnr_y, ssim_y
 from dysr_jax.model.programs import make_supernet
 from dysr_jax.model.space import uniform
@@ -37,8 +37,8 @@ pytestmark = [
 def benchmark(request) -> tuple[str, list[tuple[np.ndarray, np.ndarray]]]:
     """A set: HR images cropped to the scale (grey as one channel), and the LR images on disk."""
     folder = pathlib.Path(os.environ["DYSR_BENCHMARKS"]) / request.param
-    hr = list_images(folder / "HR")
-    lr = list_images(folder / "LR_bicubic_x4")
+    hr = list_images(folder / "HR").images
+    lr = list_images(folder / "LR_bicubic_x4").images
     assert [path.name for path in hr] == [path.name for path in lr]
     images = [crop_to_scale(read_grey_or_rgb(path), SCALE) for path in hr]
     return request.param, list(zip(images, map(read_grey_or_rgb, lr), strict=True))
@@ -55,13 +55,13 @@ def test_downscale_is_matlabs_bit_for_bit(benchmark):
     _, pairs = benchmark
     for hr, lr in pairs:
         # The LR file of a grey image may be RGB: each channel is compared then.
-        made = np.broadcast_to(downscale(hr, SCALE), lr.shape)
+        made = np.broadcast_to(bicubic_downscale(hr, SCALE), lr.shape)
         np.testing.assert_array_equal(made, lr)
 
 
 def test_bicubic_row_is_the_published_one(benchmark):
     name, pairs = benchmark
-    outputs = [upscale(downscale(hr, SCALE), SCALE) for hr, _ in pairs]
+    outputs = [bicubic_upscale(bicubic_downscale(hr, SCALE), SCALE) for hr, _ in pairs]
     scores = [score(output, hr) for output, (hr, _) in zip(outputs, pairs, strict=True)]
     psnr, ssim = np.mean(scores, 0)
     assert psnr == pytest.approx(BICUBIC[name][0], abs=0.005)

@@ -26,8 +26,9 @@ from dysr_jax.bench.setup import BenchResult
 from dysr_jax.cli import main
 from dysr_jax.commands.parsing import COMMANDS
 from dysr_jax.config import to_dict
-from dysr_jax.data.degradation import downscale, upscale
-from dysr_jax.data.images.read import read_image, write_image
+from dysr_jax.data.degradation import bicubic_downscale, bicubic_upscale
+from dysr_jax.data.images.read import read_image
+from dysr_jax.data.images.write import write_image
 from dysr_jax.model.space import uniform
 from dysr_jax.rundir import open_run
 from dysr_jax.search.latency import LatencyTable, load_table, save_table, table_key
@@ -493,7 +494,7 @@ def sixteen_bit(rgb: np.ndarray) -> Image.Image:
         (lambda rgb: Image.fromarray(rgb[:, :, :2]), "LA", ""),
         (lambda rgb: Image.fromarray(np.dstack([rgb, rgb[:, :, :1]])), "RGBA", ""),
         (lambda rgb: Image.fromarray(rgb).quantize(9), "RGB", ""),
-        (sixteen_bit, "L", "16 bits a channel are rounded to 8"),
+        (sixteen_bit, "L", "16 bits per channel are rounded to 8"),
     ],
     ids=["rgb", "grey", "grey and alpha", "rgba", "palette", "16 bit grey"],
 )
@@ -563,7 +564,7 @@ def test_a_bundle_in_place_of_images_is_told(refused, bundle, image, photos):
 def test_upscaled_images_resemble_bicubic(bundle, photos, tmp_path):
     out = tmp_path / "out.png"
     assert dysr("upscale", "--bundle", bundle, photos / "0.png", out) == 0
-    bicubic = upscale(read_image(photos / "0.png"), SCALE)
+    bicubic = bicubic_upscale(read_image(photos / "0.png"), SCALE)
     # Even a barely trained network adds little to the pixels it repeats: not noise, not black.
     assert peak_signal_noise_ratio(bicubic, read_image(out)) > 20
 
@@ -644,8 +645,8 @@ def test_inputs_that_cannot_be_upscaled(refused, bundle, tmp_path):
 @pytest.mark.parametrize(
     ("source", "target", "message"),
     [
-        ("image.png", "out.gif", "allowed suffixes are .png"),
-        ("image.png", "out", "allowed suffixes are .png"),
+        ("image.png", "out.gif", "its suffix must be one of .png"),
+        ("image.png", "out", "its suffix must be one of .png"),
         ("image.png", "missing/out.png", "cannot be written"),
         ("image.png", "image.png/out.png", "cannot be written"),
         ("folder", "image.png", "is a file"),
@@ -690,7 +691,7 @@ def test_eval_prints_and_writes_the_scores(tiny_run, bundle, photos, tmp_path, c
     expected = []
     for name in ("0.png", "1.png", "2.png"):
         hr = read_image(photos / name)
-        planes = (np.round(rgb2ycbcr(x)[..., 0]) for x in (hr, upscale(downscale(hr, 2), 2)))
+        planes = (np.round(rgb2ycbcr(x)[..., 0]) for x in (hr, bicubic_upscale(bicubic_downscale(hr, 2), 2)))
         inner = (plane[SCALE:-SCALE, SCALE:-SCALE] for plane in planes)
         expected.append(peak_signal_noise_ratio(*inner, data_range=255))
     assert scores["bicubic"]["psnr_y"] == pytest.approx(np.mean(expected), abs=1e-3)
@@ -703,7 +704,7 @@ def test_eval_of_a_grey_image_counts_its_values(bundle, tmp_path):
     grey = (127 + 100 * np.sin((row + 2 * column) / 4)).astype(np.uint8)
     Image.fromarray(grey).save(folder / "grey.png")
     assert dysr("eval", "--bundle", bundle, folder, "--json", path) == 0
-    bicubic = upscale(downscale(grey[:, :, None], SCALE), SCALE)[:, :, 0]
+    bicubic = bicubic_upscale(bicubic_downscale(grey[:, :, None], SCALE), SCALE)[:, :, 0]
     inner = (plane[SCALE:-SCALE, SCALE:-SCALE] for plane in (grey, bicubic))
     expected = peak_signal_noise_ratio(*inner, data_range=255)
     scores = json.loads(path.read_text())["sets"]["grey"]["scores"]
@@ -749,7 +750,7 @@ def test_eval_of_several_sets_and_some_members(tiny_run, bundle, photos, tmp_pat
         (given / "HR").mkdir(parents=True, exist_ok=True)
         (given / "LR_bicubic" / "X2").mkdir(parents=True, exist_ok=True)
         write_image(given / "HR" / hr.name, image)
-        write_image(given / "LR_bicubic" / "X2" / f"{hr.stem}x2.png", downscale(image, 2) // 2)
+        write_image(given / "LR_bicubic" / "X2" / f"{hr.stem}x2.png", bicubic_downscale(image, 2) // 2)
     options = ["--bundle", bundle, "--members", "fastest", "--json", path]
     assert dysr("eval", photos, given, *options) == 0
     table = capsys.readouterr().out.splitlines()

@@ -9,7 +9,7 @@ from skimage.color import rgb2ycbcr
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from dysr_jax import metrics
-from dysr_jax.data.degradation import downscale, upscale
+from dysr_jax.data.degradation import bicubic_downscale, bicubic_upscale
 from dysr_jax.metrics import luma, shave, to_uint8
 
 BORDER = 4
@@ -33,7 +33,7 @@ def random_pair(shape: tuple[int, ...] = (40, 52, 3)) -> tuple[np.ndarray, np.nd
 def natural_pair() -> tuple[np.ndarray, np.ndarray]:
     """A photograph after bicubic down- and upscaling, and itself."""
     photo = np.asarray(data.chelsea()[:300, :448])
-    return upscale(downscale(photo, 4), 4), photo
+    return bicubic_upscale(bicubic_downscale(photo, 4), 4), photo
 
 
 PAIRS = {"random": random_pair, "natural": natural_pair}

@@ -9,8 +9,8 @@ import pytest
 
 from dysr_jax import run
 from dysr_jax.config import with_groups
-from dysr_jax.data.grain_stream import Stream
-from dysr_jax.data.pool import Pool
+from dysr_jax.data.grain_stream import GrainStream
+from dysr_jax.data.pool import CropPool
 from dysr_jax.errors import InputError
 from dysr_jax.rundir import open_run
 from dysr_jax.search.latency import LatencyTable
@@ -85,10 +85,10 @@ def begun(config, out, **changes):
 
 def test_one_config_runs_with_the_pool_and_with_grain(tiny, tmp_path):
     pool, said, written = begun(tiny, tmp_path / "pool")
-    assert (type(pool), written) == (Pool, "pool")
+    assert (type(pool), written) == (CropPool, "pool")
     assert f"4 training images in the pool, {pool.nbytes / 1e6:,.1f} MB on each device" in said
     stream, said, written = begun(tiny, tmp_path / "grain", pool_share=1e-6)
-    assert (type(stream), written) == (Stream, "grain")
+    assert (type(stream), written) == (GrainStream, "grain")
     assert "4 training images read by Grain as they are needed" in said
     assert f"the pool would take {pool.nbytes / 1e6:,.1f} MB" in said
 

@@ -16,8 +16,17 @@ from tqdm import tqdm
 from dysr_jax.apps.tiles import prepare_tiles, upscale_frame
 from dysr_jax.bundle import Bundle, check_bundle
 from dysr_jax.compiling import jit
-from dysr_jax.data import BenchmarkSet, Failed, Images, crop_to_scale, downscale, find_set, unusable, upscale
-from dysr_jax.data.images import as_grey, read_grey_or_rgb, to_rgb
+from dysr_jax.data import (
+    BenchmarkImage,
+    BenchmarkSet,
+    FailedImage,
+    bicubic_downscale,
+    bicubic_upscale,
+    crop_to_scale,
+    find_benchmark_set,
+    unusable_images_error,
+)
+from dysr_jax.data.images import grey_to_rgb, read_grey_or_rgb, rgb_to_grey
 from dysr_jax.errors import InputError
 from dysr_jax.metrics import PSNR_CAP_DB, psnr_y, ssim_y
 from dysr_jax.runtime import Bank
@@ -42,7 +51,7 @@ class SetScores(NamedTuple):
     """Whether the set's own LR images were used."""
     scores: dict[str, Score]
     """By member, `bicubic` first."""
-    failed: tuple[Failed, ...] = ()
+    failed: tuple[FailedImage, ...] = ()
     """Images that cannot be read; no score counts them."""
 
 
@@ -56,15 +65,15 @@ _metrics = jit(_both, static_argnums=2)
 def _measure(output: np.ndarray, hr: np.ndarray, scale: int) -> Score:
     """The scores of an output; against a grey image its grey values count."""
     if output.shape[2] != hr.shape[2]:
-        output = as_grey(output) if hr.shape[2] == 1 else to_rgb(output)
+        output = rgb_to_grey(output) if hr.shape[2] == 1 else grey_to_rgb(output)
     psnr, ssim = _metrics(output, hr, scale)
     return Score(min(float(psnr), PSNR_CAP_DB), float(ssim))
 
 
-def _load(images: Images, scale: int) -> tuple[np.ndarray, np.ndarray]:
+def _load(images: BenchmarkImage, scale: int) -> tuple[np.ndarray, np.ndarray]:
     """LR and HR pixels, the HR image cropped to a multiple of the scale."""
     hr = crop_to_scale(read_grey_or_rgb(images.hr), scale)
-    return (read_grey_or_rgb(images.lr) if images.lr else downscale(hr, scale)), hr
+    return (read_grey_or_rgb(images.lr) if images.lr else bicubic_downscale(hr, scale)), hr
 
 
 def evaluate_set(
@@ -87,18 +96,18 @@ def evaluate_set(
             try:
                 lr, hr = _load(images, scale)
             except InputError as error:
-                failed.append(Failed(images.hr, str(error)))
+                failed.append(FailedImage(images.hr, str(error)))
                 bar.update(len(scores))
                 continue
-            scores[BICUBIC].append(_measure(upscale(lr, scale), hr, scale))
+            scores[BICUBIC].append(_measure(bicubic_upscale(lr, scale), hr, scale))
             bar.update()
             prepare_tiles(bank, images.lr_shape, names)
             for name in names:
-                scores[name].append(_measure(upscale_frame(bank, to_rgb(lr), name), hr, scale))
+                scores[name].append(_measure(upscale_frame(bank, grey_to_rgb(lr), name), hr, scale))
                 bar.update()
     _metrics.clear_cache()  # one executable per shape
     if not scores[BICUBIC]:
-        raise unusable([(one.path.name, InputError(one.error)) for one in failed], len(failed))
+        raise unusable_images_error([(one.path.name, InputError(one.error)) for one in failed], len(failed))
     means = {name: Score(*np.mean(each, 0).tolist()) for name, each in scores.items()}
     return SetScores(benchmark.name, len(scores[BICUBIC]), benchmark.lr, means, tuple(failed))
 
@@ -126,5 +135,5 @@ def evaluate_folder(
         InputError: no such member, or a folder that `dysr_jax.data.find_set` refuses.
     """
     check_bundle(bundle)
-    benchmark = find_set(folder, bundle.space.scale, lr)
+    benchmark = find_benchmark_set(folder, bundle.space.scale, lr)
     return evaluate_set(bundle, benchmark, members, progress=progress)

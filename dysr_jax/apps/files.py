@@ -11,8 +11,8 @@ from dysr_jax.apps.tiles import member_tiling
 from dysr_jax.apps.upscaler import Upscaler
 from dysr_jax.atomic import exclusive
 from dysr_jax.bundle import Bundle, check_bundle
-from dysr_jax.data import Failed, is_folder, is_there, list_folder, no_images
-from dysr_jax.data.images import MAX_PIXELS, check_size, read_picture, reason_of, write_image
+from dysr_jax.data import FailedImage, is_folder, list_images, path_exists
+from dysr_jax.data.images import MAX_PIXELS, check_image_size, error_reason, read_picture, write_image
 from dysr_jax.errors import InputError
 from dysr_jax.fields import as_path
 
@@ -30,7 +30,7 @@ class Upscaled:
     """The outcome of an image or of a folder; iterating gives the files that were written."""
 
     written: tuple[Written, ...]
-    failed: tuple[Failed, ...] = ()
+    failed: tuple[FailedImage, ...] = ()
     """Images that cannot be read, or whose outputs cannot be written."""
     note: str = ""
     """What the folder holds besides images; empty if nothing."""
@@ -81,7 +81,7 @@ def upscale_files(
     if max_pixels < 1:
         raise InputError(f"max_pixels must be at least 1, got {max_pixels}")
     work = _Work(Upscaler(bundle), name, overwrite, skip_existing, max_pixels, progress, on_written)
-    if not is_there(read_from):
+    if not path_exists(read_from):
         raise InputError(f"image {str(read_from)!r} does not exist")
     if is_folder(read_from):
         return work.folder(read_from, write_to)
@@ -105,29 +105,27 @@ class _Work(NamedTuple):
     on_written: Callable[[Written], None]
 
     def folder(self, source: pathlib.Path, target: pathlib.Path | None) -> Upscaled:
-        listing = list_folder(source)
-        if not listing.images:
-            raise no_images(source, listing)
+        listing = list_images(source)
         folder, tasks = folder_tasks(listing.images, source, target, self.upscale.bundle.space.scale)
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"output {str(folder)!r} cannot be made: {error.strerror}") from None
         written: list[Written] = []
-        failed: list[Failed] = []
+        failed: list[FailedImage] = []
         with exclusive(folder):
             for task in self.missing(tasks):
                 try:
                     written.append(self.image(task))
                 except InputError as error:
-                    failed.append(Failed(task.read, str(error)))
+                    failed.append(FailedImage(task.read, str(error)))
                 else:
                     self.on_written(written[-1])
         return Upscaled(tuple(written), tuple(failed), listing.note)
 
     def missing(self, tasks: Sequence[Task]) -> list[Task]:
         """The tasks whose outputs have to be written; outputs that exist are refused, or left out."""
-        there = [task.write for task in tasks if is_there(task.write)]
+        there = [task.write for task in tasks if path_exists(task.write)]
         if there and not (self.overwrite or self.skip_existing):
             more = f" and {len(there) - 1} more exist" if len(there) > 1 else " exists"
             raise InputError(f"output {str(there[0])!r}{more}; allowed with --overwrite or --skip-existing")
@@ -140,12 +138,12 @@ class _Work(NamedTuple):
         try:
             picture = read_picture(task.read, max_pixels=self.max_pixels)
             rows, columns, channels = picture.pixels.shape
-            check_size(task.write, (rows * scale, columns * scale, channels))
+            check_image_size(task.write, (rows * scale, columns * scale, channels))
             output = self.upscale(picture.pixels, self.member, progress=self.progress)
             lost = write_image(task.write, output, picture.metadata)
         except MemoryError as error:
             raise InputError(
-                f"image {str(task.read)!r} needs more memory than there is: {reason_of(error)}"
+                f"image {str(task.read)!r} needs more memory than there is: {error_reason(error)}"
             ) from None
         return Written(task.write, (*picture.notes, *lost, *self._approximated((rows, columns))))
 

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from dysr_jax.data import is_folder, is_there
-from dysr_jax.data.images import check_suffix, writable
+from dysr_jax.data import is_folder, path_exists
+from dysr_jax.data.images import check_image_suffix, writable_suffixes
 from dysr_jax.errors import InputError
 
 _DEFAULT_NAME_BYTES: Final = 255
@@ -31,7 +31,7 @@ def image_task(source: pathlib.Path, target: pathlib.Path | None, scale: int) ->
         write = _shortened(source.parent, source.stem, f"_x{scale}.png")
     else:
         write = target / _own_name(source) if is_folder(target) else target
-    check_suffix(write)
+    check_image_suffix(write)
     if os.path.realpath(write) == os.path.realpath(source):
         raise InputError(f"output {str(write)!r} is the input; it must be another file")
     if not is_folder(write.parent):
@@ -57,7 +57,7 @@ def folder_tasks(
     """
     named = source if source.name not in ("", "..") else source.resolve()
     folder = target or _shortened(named.parent, named.name, f"_x{scale}")
-    if is_there(folder) and not is_folder(folder):
+    if path_exists(folder) and not is_folder(folder):
         raise InputError(f"output {str(folder)!r} is a file; for a folder of images it must be a folder")
     if os.path.realpath(folder) == os.path.realpath(source):
         raise InputError(f"output {str(folder)!r} is the input folder; it must be another one")
@@ -74,7 +74,7 @@ def folder_tasks(
 
 
 def _own_name(image: pathlib.Path) -> str:
-    return image.name if image.suffix.lower() in writable() else f"{image.stem}.png"
+    return image.name if image.suffix.lower() in writable_suffixes() else f"{image.stem}.png"
 
 
 def _unused(name: str, folder: pathlib.Path, taken: set[str]) -> str:

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from dysr_jax.data.images import as_grey, to_rgb
+from dysr_jax.data.images import grey_to_rgb, rgb_to_grey
 from dysr_jax.model import Arch, SearchSpace
 from dysr_jax.runtime import Bank
 
@@ -123,8 +123,8 @@ def upscale_frame(bank: Bank, frame: np.ndarray, member: str, *, progress: bool 
     prepare_tiles(bank, shape, [member])
 
     def enlarge(tile: np.ndarray) -> np.ndarray:
-        output = bank(to_rgb(tile), member)
-        return as_grey(output) if tile.shape[2] == 1 else output
+        output = bank(grey_to_rgb(tile), member)
+        return rgb_to_grey(output) if tile.shape[2] == 1 else output
 
     if tiling.tile == shape:
         return enlarge(frame)

@@ -9,8 +9,16 @@ from PIL import Image
 
 from dysr_jax.apps.tiles import MAX_TILE, Tiling, in_tiles, upscale_frame
 from dysr_jax.bundle import Bundle, check_bundle
-from dysr_jax.data import upscale
-from dysr_jax.data.images import Picture, filled, info_of, picture_of, read_picture, reason_of, turn_upright
+from dysr_jax.data import bicubic_upscale
+from dysr_jax.data.images import (
+    Picture,
+    error_reason,
+    fill_transparent,
+    picture_from_pil,
+    pil_info,
+    read_picture,
+    turn_upright,
+)
 from dysr_jax.errors import InputError
 from dysr_jax.runtime import Bank
 
@@ -88,7 +96,7 @@ class Upscaler:
     def _picture(self, picture: Picture, member: str | None, progress: bool) -> Image.Image:
         output = self._array(picture.pixels, member, progress)
         shown = Image.fromarray(output[:, :, 0] if output.shape[2] == 1 else output)
-        shown.info.update(info_of(picture.metadata, shown.size))
+        shown.info.update(pil_info(picture.metadata, shown.size))
         return shown
 
     def _array(self, image: np.ndarray, member: str | None, progress: bool) -> np.ndarray:
@@ -101,7 +109,7 @@ class Upscaler:
         if pixels.dtype != np.uint8:
             raise InputError(f"image must be uint8, got {image.dtype}")
         name, has_alpha = self.bundle.member(member).name, pixels.shape[2] in (2, 4)
-        colour = filled(pixels) if has_alpha else pixels
+        colour = fill_transparent(pixels) if has_alpha else pixels
         output = upscale_frame(self.bank, colour, name, progress=progress)
         if has_alpha:
             alpha = _upscale_alpha(pixels[:, :, -1:], self.bundle.space.scale)
@@ -116,12 +124,14 @@ def _picture_of(image: Image.Image) -> Picture:
         if hasattr(image, "tag_v2"):
             setattr(turned, "tag_v2", image.tag_v2)  # noqa: B010 - says whether zero is white
         turn_upright(turned)
-        return picture_of(turned)
+        return picture_from_pil(turned)
     except Exception as error:  # an image that is opened and not loaded yet may be damaged
-        raise InputError(f"image of Pillow cannot be read: {reason_of(error)}") from None
+        raise InputError(f"image of Pillow cannot be read: {error_reason(error)}") from None
 
 
 def _upscale_alpha(alpha: np.ndarray, scale: int) -> np.ndarray:
     """Bicubic of `[H, W, 1]` uint8, in tiles because it takes 8 bytes per pixel."""
     tile = (min(MAX_TILE, alpha.shape[0]), min(MAX_TILE, alpha.shape[1]))
-    return in_tiles(lambda part: upscale(part, scale), alpha, Tiling(tile, _BICUBIC_RADIUS, False), scale)
+    return in_tiles(
+        lambda part: bicubic_upscale(part, scale), alpha, Tiling(tile, _BICUBIC_RADIUS, False), scale
+    )

@@ -16,14 +16,14 @@ from dysr_jax.bench.setup import BenchResult, check_one_device, describe_space
 from dysr_jax.compiling import jit
 from dysr_jax.config import RunConfig, check
 from dysr_jax.data import (
-    Pool,
-    Stream,
+    CropPool,
+    GrainStream,
     TrainingImages,
     build_pool,
     choose_pipeline,
-    describe,
-    draw,
-    open_images,
+    describe_pipeline,
+    draw_batch,
+    open_training_images,
     pool_need,
 )
 from dysr_jax.device import device_name, memory_bytes
@@ -89,11 +89,11 @@ def _chunk_s(chunks: Iterator[Any], use: Callable[[Any], Any], least: float) -> 
     return (time.perf_counter() - start) / count
 
 
-def _draws(pool: Pool, recipe: TrainConfig) -> Callable[[], Any]:
+def _draws(pool: CropPool, recipe: TrainConfig) -> Callable[[], Any]:
     """A call that draws the patches of a chunk from the pool, as training does."""
 
-    def drawn(pool: Pool, keys: jax.Array) -> Any:
-        return lax.map(lambda key: draw(key, pool, recipe.batch), keys)
+    def drawn(pool: CropPool, keys: jax.Array) -> Any:
+        return lax.map(lambda key: draw_batch(key, pool, recipe.batch), keys)
 
     keys, run = jax.random.split(jax.random.key(2), recipe.chunk), jit(drawn)
     return lambda: run(pool, keys)
@@ -104,7 +104,7 @@ def _grain_rates(
 ) -> tuple[float, float]:
     """Patches per second, alone and feeding training."""
     groups = recipe.groups or mesh.devices.size
-    chunks = Stream(images).chunks(0, mesh, chunk=recipe.chunk, groups=groups, batch=recipe.batch)
+    chunks = GrainStream(images).chunks(0, mesh, chunk=recipe.chunk, groups=groups, batch=recipe.batch)
     try:
         alone = _chunk_s(chunks, lambda crops: crops, seconds)
         fed = _chunk_s(chunks, train, seconds)
@@ -154,7 +154,7 @@ def bench_data(
     net, mesh = make_supernet(space, config.dtype), parallel.device_mesh(1)
     recipe = dataclasses.replace(config.train, groups=1, chunk=steps, steps=steps)
     config = dataclasses.replace(config, train=recipe)
-    images, _ = open_images(config.data, space.scale)
+    images, _ = open_training_images(config.data, space.scale)
     need = pool_need(images)
     data = dataclasses.replace(images.config, pipeline="auto")
     data = dataclasses.replace(data, pipeline=choose_pipeline(data, need, memory_bytes()))
@@ -178,7 +178,7 @@ def bench_data(
     return DataResult(
         device=device_name(),
         space=describe_space(net),
-        images=f"{len(images)}; auto: {describe(data, need, memory_bytes())}",
+        images=f"{len(images)}; auto: {describe_pipeline(data, need, memory_bytes())}",
         batch=f"{recipe.batch} patches of {side}x{side}, {steps} steps per dispatch",
         crops_per_image=config.data.crops_per_image,
         dtype=jnp.dtype(net.dtype).name,

@@ -11,7 +11,7 @@ import numpy as np
 from dysr_jax import parallel
 from dysr_jax.bench.setup import BenchResult, Setup, describe_space, make_setup
 from dysr_jax.config import RunConfig
-from dysr_jax.data import Pool, build_pool
+from dysr_jax.data import CropPool, build_pool
 from dysr_jax.device import device_name
 from dysr_jax.fields import require
 from dysr_jax.model import init_params, largest, sample, smallest
@@ -54,7 +54,7 @@ class ScalingResult(BenchResult):
 
 
 def _training(
-    setup: Setup, recipe: TrainConfig, pool: Pool, devices: int, costs: np.ndarray
+    setup: Setup, recipe: TrainConfig, pool: CropPool, devices: int, costs: np.ndarray
 ) -> Callable[[], object]:
     """A call that trains one chunk, a group per device."""
     mesh = parallel.device_mesh(devices)

@@ -15,7 +15,7 @@ from dysr_jax.aot import ExecutableCache
 from dysr_jax.bench.burners import Schedule, burning
 from dysr_jax.bench.switch import Reload, write_weights_store
 from dysr_jax.bundle import Bundle, find_bundle
-from dysr_jax.data import crop_to_scale, downscale, load_source
+from dysr_jax.data import bicubic_downscale, crop_to_scale, load_source
 from dysr_jax.device import device_name
 from dysr_jax.errors import InputError
 from dysr_jax.fields import normalise, require
@@ -181,7 +181,7 @@ def make_case(bundle: Bundle, options: SteadyOptions) -> tuple[SteadyCase, Bank]
     scale, (rows, columns) = bundle.space.scale, options.frame
     image = load_source(options.source, scale)[-1].hr
     hr = moving_windows(crop_to_scale(image, scale), (rows * scale, columns * scale), options.frames)
-    lr = [downscale(np.ascontiguousarray(frame), scale) for frame in hr]
+    lr = [bicubic_downscale(np.ascontiguousarray(frame), scale) for frame in hr]
     bank = Bank(bundle, output="host")
     bank.prepare(options.frame)
     period_ms = 1e3 / options.fps

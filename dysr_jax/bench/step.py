@@ -17,7 +17,7 @@ from dysr_jax import parallel
 from dysr_jax.bench.setup import BenchResult, Setup, compile_evaluation, describe_space, make_setup
 from dysr_jax.compiling import jit
 from dysr_jax.config import RunConfig
-from dysr_jax.data import build_pool, draw
+from dysr_jax.data import build_pool, draw_batch
 from dysr_jax.device import device_name
 from dysr_jax.model import Arch, arch_name, init_params, sample
 from dysr_jax.search import Evaluator, grid_patches
@@ -119,7 +119,7 @@ def bench_step(config: RunConfig, *, archs: int = 4, rounds: int = 15) -> StepRe
     state, unravel = to_vectors(init_state(key_init, net.space, recipe))
     pool = build_pool(setup.training, config.data.patch)
     keys = jax.random.split(key_draw, SCANNED_STEPS)
-    batches = jit(jax.vmap(lambda key: draw(key, pool, recipe.batch)))(keys)
+    batches = jit(jax.vmap(lambda key: draw_batch(key, pool, recipe.batch)))(keys)
     batch = jax.tree.map(lambda leaf: leaf[0], batches)
 
     def update(state: TrainState, batch: Batch, arch: Arch | chex.Array) -> TrainState:

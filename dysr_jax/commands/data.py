@@ -7,7 +7,7 @@ from typing import Annotated
 import tyro
 
 from dysr_jax.data import Duplicates
-from dysr_jax.data.builders import data_root, list_prepared, prepare_dataset
+from dysr_jax.data.builders import list_prepared, prepare_dataset, prepared_root
 from dysr_jax.report import datasets_table
 
 
@@ -42,4 +42,4 @@ class DataList:
     def __call__(self) -> None:
         """Run it."""
         print(datasets_table(list_prepared(self.data_dir)))
-        print(f"folder of prepared data sets: {data_root(self.data_dir)}")
+        print(f"folder of prepared data sets: {prepared_root(self.data_dir)}")

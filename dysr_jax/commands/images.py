@@ -14,7 +14,7 @@ from dysr_jax.apps import Written, evaluate_set, upscale_files
 from dysr_jax.atomic import write_json
 from dysr_jax.bundle import MANIFEST_FILE, find_bundle
 from dysr_jax.commands.common import BundleOptions, JsonOption, check_output
-from dysr_jax.data import Failed, find_sets, is_there
+from dysr_jax.data import FailedImage, find_benchmark_sets, path_exists
 from dysr_jax.data.images import MAX_PIXELS
 from dysr_jax.errors import InputError
 from dysr_jax.report import scores_json, scores_table
@@ -84,7 +84,7 @@ class Eval(BundleOptions, JsonOption):
             _check_input(folder)
         _quiet_pillow()
         bundle = find_bundle(self.bundle, self.scale)
-        sets = find_sets(self.folders, bundle.space.scale, self.lr)
+        sets = find_benchmark_sets(self.folders, bundle.space.scale, self.lr)
         members = [bundle.member(name) for name in self.members] or list(bundle.members)
         names = [member.name for member in members]
         found = [evaluate_set(bundle, one, names, progress=True) for one in sets]
@@ -101,7 +101,7 @@ class Eval(BundleOptions, JsonOption):
 
 def _check_input(path: pathlib.Path) -> None:
     """Refuse a bundle in the place of images."""
-    if is_there(path / MANIFEST_FILE):
+    if path_exists(path / MANIFEST_FILE):
         raise InputError(f"{str(path)!r} is a bundle; must be images (--bundle names a bundle)")
 
 
@@ -123,7 +123,7 @@ def _notes_on(written: Sequence[Written]) -> list[str]:
     ]
 
 
-def _end_with(failed: Sequence[Failed], total: int) -> None:
+def _end_with(failed: Sequence[FailedImage], total: int) -> None:
     """Name all that failed, and end the command with exit code 1 where something did."""
     for failure in failed:
         print(f"dysr: error: {failure.error}", file=sys.stderr)

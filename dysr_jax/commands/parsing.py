@@ -104,7 +104,7 @@ def _first_line(box: str) -> str:
             break
         if not line.lstrip().startswith("╭"):
             words += inner.split()
-    return " ".join(words)
+    return re.sub(r"^Error parsing run\.\w+: ", "", " ".join(words))  # a config names its own field
 
 
 def _parse(kind: type[Any], name: str, args: Sequence[str], default: Any | None) -> Any:

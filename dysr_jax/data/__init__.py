@@ -1,10 +1,11 @@
-"""Images to training batches and benchmark sets, in this order.
+"""Images to training batches and benchmark sets.
 
-- Files to pixels: `images`, `pictures`, `pixels`, `sixteen_bit`; `degradation`.
-- Sources by name: `sources` opens `embedded`, `folders` (`files`, `pairing`) and `records` (what `builders`
-  prepared; `clips` of them) as `examples`; `rescaled` copies, `sizes`; `pairs` of LR and HR.
-- To the device: `training` images, the `choice` of the `pool` or Grain's `stream` (`crops`), the same on all
-  `hosts`; `augment`.
+- Pixels: `images/` reads and writes files; `degradation` is MATLAB's bicubic.
+- A source gives `examples` by index. `sources` opens one by name: `folders` (as `listing` finds their files)
+  or `records` of prepared data sets, with `rescaled` copies. `builders/` prepares data sets from what their
+  publishers ship; a new one is added in `builders/datasets.py`.
+- Training: `training` knows the images before they are decoded, `pipeline` chooses between the `pool` on the
+  device and the `grain_stream` of `crops`; `augment` varies batches; `config` holds the options.
 - `benchmarks`: sets to measure on.
 """
 
@@ -12,21 +13,24 @@ from etils import epy
 
 with epy.lazy_api_imports(globals()):  # each is imported when it is first used
     from dysr_jax.data.augment import prepare, vary_batch
-    from dysr_jax.data.benchmarks import BenchmarkSet, Images, find_set, find_sets
-    from dysr_jax.data.choice import (
-        Need,
+    from dysr_jax.data.benchmarks import BenchmarkImage, BenchmarkSet, find_benchmark_set, find_benchmark_sets
+    from dysr_jax.data.builders.datasets import Dataset, Group, Place, register_dataset
+    from dysr_jax.data.builders.prepare import prepare_dataset
+    from dysr_jax.data.config import DataConfig
+    from dysr_jax.data.degradation import bicubic_downscale, bicubic_upscale, crop_to_scale
+    from dysr_jax.data.examples import Example, Pair, make_pair, make_pairs, unusable_images_error
+    from dysr_jax.data.grain_stream import GrainStream
+    from dysr_jax.data.listing import Duplicates, FailedImage, is_folder, list_images, path_exists
+    from dysr_jax.data.pipeline import (
+        PoolNeed,
         choose_pipeline,
-        describe,
-        load_everywhere,
-        open_everywhere,
+        describe_pipeline,
+        load_pairs_everywhere,
+        open_images_everywhere,
         pool_need,
-        with_pipeline,
+        resolve_pipeline,
     )
-    from dysr_jax.data.config import DataConfig, check_pipeline
-    from dysr_jax.data.degradation import crop_to_scale, downscale, upscale
-    from dysr_jax.data.examples import Pair, degrade, make_pairs, unusable
-    from dysr_jax.data.files import Duplicates, Failed, is_folder, is_there, list_folder, no_images
-    from dysr_jax.data.grain_stream import Stream
-    from dysr_jax.data.pool import Pool, build_pool, draw
-    from dysr_jax.data.sources import EmbeddedImages, load_pairs, load_source, make_pair, split_source
-    from dysr_jax.data.training import TrainingImages, open_images
+    from dysr_jax.data.pool import CropPool, build_pool, draw_batch
+    from dysr_jax.data.records import Clips
+    from dysr_jax.data.sources import EmbeddedImages, load_source, open_source, split_source
+    from dysr_jax.data.training import TrainingImages, load_pairs, open_training_images

@@ -4,9 +4,8 @@ import dataclasses
 from typing import Literal
 
 from dysr_jax.data.degradation import Boundary
-from dysr_jax.data.files import Duplicates
-from dysr_jax.errors import InputError
-from dysr_jax.fields import normalise
+from dysr_jax.data.listing import Duplicates
+from dysr_jax.fields import normalise, require
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,8 +15,8 @@ class DataConfig:
     source: str = "embedded"
     """`embedded`; `folder:PATH` with HR images; `paired:HR,LR` with a folder of HR and one of LR images;
     or `tfds:NAME[/CONFIG][:SPLIT]`, which `dysr data prepare` prepared."""
-    validation: str = ""
-    """A source to validate on; empty holds images of `source` out."""
+    validation: str | None = None
+    """A source to validate on; without one, images of `source` are held out."""
     holdout: int = 8
     """Images held out of a source, evenly spread over its sorted names (`embedded` holds out one)."""
     boundary: Boundary = "replicate"
@@ -30,8 +29,8 @@ class DataConfig:
     """What to do with a training image that is smaller than a patch."""
     duplicates: Duplicates = "error"
     """What to do with a file that repeats an earlier one of its folder."""
-    directory: str = ""
-    """Folder of the prepared data sets; empty is TFDS_DATA_DIR, or ~/tensorflow_datasets."""
+    directory: str | None = None
+    """Folder of the prepared data sets; without it, TFDS_DATA_DIR or ~/tensorflow_datasets."""
     pipeline: Literal["auto", "pool", "grain"] = "auto"
     """`pool` holds all training images on every device, `grain` reads them as they are needed; `auto` takes
     the pool where it fits into `pool_share`."""
@@ -44,17 +43,11 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         normalise(self, "data.")
-
-
-def check_pipeline(config: DataConfig) -> None:
-    """Refuse what no pipeline can be.
-
-    Raises:
-        InputError: names the field, its value and what is allowed.
-    """
-    if not 0.0 < config.pool_share <= 1.0:
-        raise InputError(f"data.pool_share {config.pool_share}: allowed is above 0, to 1")
-    if config.crops_per_image < 1:
-        raise InputError(f"data.crops_per_image {config.crops_per_image}: allowed is 1 or more")
-    if config.workers < 0:
-        raise InputError(f"data.workers {config.workers}: allowed is 0 or more")
+        for name in ("validation", "directory"):  # empty on the command line
+            object.__setattr__(self, name, getattr(self, name) or None)
+        require(self.patch >= 1, "data.patch", self.patch, "at least 1")
+        for factor in self.rescale:
+            require(0.0 < factor < 1.0, "data.rescale", factor, "in (0, 1)")
+        require(0.0 < self.pool_share <= 1.0, "data.pool_share", self.pool_share, "in (0, 1]")
+        require(self.crops_per_image >= 1, "data.crops_per_image", self.crops_per_image, "at least 1")
+        require(self.workers >= 0, "data.workers", self.workers, "at least 0")

@@ -1,24 +1,25 @@
 """Random crops on the host, from images that are decoded as they are needed.
 
 All crops of all images are numbered one after the other, and these numbers are cut into strata of one
-length, about one an image. A stratum draws a number, which names an image, and cuts some crops from it. So
+length, about one per image. A stratum draws a number, which names an image, and cuts some crops from it. So
 an image comes as often as it has crop positions, as in the device's pool, and an epoch, which is every
 stratum once, spreads over all images. Where sizes are not known without decoding, images count alike.
 """
 
 import dataclasses
+from typing import Final
 
 import numpy as np
 
-from dysr_jax.data.degradation import crop_to_scale, downscale, downscale_crop
+from dysr_jax.data.degradation import bicubic_downscale, bicubic_downscale_crop, crop_to_scale
 from dysr_jax.data.examples import Example
-from dysr_jax.data.training import TrainingImages, large_enough
+from dysr_jax.data.training import TrainingImages, find_large_enough
 from dysr_jax.errors import InputError
 
-TRIES = 1000
+_TRIES: Final = 1000
 """Images that are decoded in search of one that a patch fits into."""
 
-REACH = 2
+_REACH: Final = 2
 """LR pixels that the degradation reads beyond a crop."""
 
 Crops = dict[str, np.ndarray]
@@ -40,8 +41,7 @@ class CropDrawer:
         Raises:
             InputError: a damaged file, or an image smaller than a patch (where `data.small` is `error`).
         """
-        example = self._large_example(self.draw_image(stratum, rng), rng)
-        return self._cut(example, rng)
+        return self._cut(self._large_example(self.draw_image(stratum, rng), rng), rng)
 
     def draw_image(self, stratum: int, rng: np.random.Generator) -> int:
         """The number of an image that this stratum overlaps, with probability by how much it does."""
@@ -50,13 +50,13 @@ class CropDrawer:
 
     def _large_example(self, image: int, rng: np.random.Generator) -> Example:
         images, config = self.images, self.images.config
-        for _ in range(TRIES):
-            example = images.source[int(images.indices[image])]
+        for _ in range(_TRIES):
+            example = images.source[image]
             size = np.array([example.hr.shape[:2]]) // images.scale
             if size.min() >= config.patch:
                 return example
             if config.small == "error":
-                large_enough(config, images.scale, [example.name], size)  # raises
+                find_large_enough(config, images.scale, [example.name], size)  # raises
             image = int(rng.integers(len(images)))
         raise InputError(f"data.patch {config.patch}: no image of {config.source!r} is large enough")
 
@@ -65,17 +65,14 @@ class CropDrawer:
         hr, count, patch = crop_to_scale(example.hr, scale), config.crops_per_image, config.patch
         rows, columns = (side // scale for side in hr.shape[:2])
         lr = example.lr
-        if lr is None and count * (patch + 2 * REACH) ** 2 >= rows * columns:
-            lr = downscale(hr, scale, config.boundary)  # less work than crop by crop
-        corners = zip(
-            rng.integers(0, rows - patch + 1, count).tolist(),
-            rng.integers(0, columns - patch + 1, count).tolist(),
-            strict=True,
-        )
+        if lr is None and count * (patch + 2 * _REACH) ** 2 >= rows * columns:
+            lr = bicubic_downscale(hr, scale, config.boundary)  # less work than crop by crop
+        tops = rng.integers(0, rows - patch + 1, count).tolist()
+        lefts = rng.integers(0, columns - patch + 1, count).tolist()
         lrs, hrs, side = [], [], patch * scale
-        for row, column in corners:
+        for row, column in zip(tops, lefts, strict=True):
             if lr is None:
-                lrs.append(downscale_crop(hr, scale, row, column, patch, config.boundary))
+                lrs.append(bicubic_downscale_crop(hr, scale, row, column, patch, config.boundary))
             else:
                 lrs.append(lr[row : row + patch, column : column + patch])
             top, left = row * scale, column * scale
@@ -84,12 +81,7 @@ class CropDrawer:
 
 
 def make_drawer(images: TrainingImages, shards: int) -> CropDrawer:
-    """The drawer of some images, with as many strata as images or a few more.
-
-    Args:
-        images: to train on.
-        shards: the number of strata is a multiple of it.
-    """
+    """The drawer of some images; as many strata as images or a few more, a multiple of `shards`."""
     if images.sizes is None:
         positions = np.ones(len(images), np.int64)
     else:

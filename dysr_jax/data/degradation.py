@@ -1,10 +1,8 @@
-"""Bicubic resampling of uint8 images exactly as MATLAB's `imresize` does it.
+"""Bicubic resampling of `[H, W, C]` uint8 images exactly as MATLAB's `imresize` does it.
 
-The cubic kernel has a = -0.5 (Keys 1981) and, when shrinking, is widened by the scale. Rows are
-resampled first, and each pass rounds and clips to uint8. With replicate padding this reproduces the LR
-images of Set5, Set14 and BSD100 bit for bit; Pillow, OpenCV and `jax.image.resize` do not.
-
-Images are `[H, W, C]` uint8.
+The cubic kernel has a = -0.5 (Keys 1981) and, when shrinking, is widened by the scale. Rows are resampled
+first, and each pass rounds and clips to uint8. With replicate padding this reproduces the LR images of Set5,
+Set14 and BSD100 bit for bit; Pillow, OpenCV and `jax.image.resize` do not.
 """
 
 import functools
@@ -19,7 +17,6 @@ _SUPPORT = 4.0
 
 
 def _cubic(x: np.ndarray) -> np.ndarray:
-    """Keys's cubic convolution kernel, a = -0.5."""
     x = np.abs(x)
     near = 1.5 * x**3 - 2.5 * x**2 + 1.0
     far = -0.5 * x**3 + 2.5 * x**2 - 4.0 * x + 2.0
@@ -50,14 +47,11 @@ def _weigh_rows(image: np.ndarray, index: np.ndarray, weight: np.ndarray) -> np.
     return np.clip(np.floor(total + 0.5), 0, 255).astype(np.uint8)
 
 
-def _resample_rows(image: np.ndarray, out: int, boundary: Boundary) -> np.ndarray:
-    return _weigh_rows(image, *_taps(image.shape[0], out, boundary))
-
-
 def resize(image: np.ndarray, shape: tuple[int, int], boundary: Boundary) -> np.ndarray:
-    """`imresize` to any rows and columns: `[H, W, C]` uint8 to `[*shape, C]` uint8."""
-    rows = _resample_rows(image, shape[0], boundary)
-    return _resample_rows(rows.swapaxes(0, 1), shape[1], boundary).swapaxes(0, 1)
+    """`imresize` to any rows and columns: `[H, W, C]` to `[*shape, C]`."""
+    for out in shape:  # rows, then columns
+        image = _weigh_rows(image, *_taps(image.shape[0], out, boundary)).swapaxes(0, 1)
+    return image
 
 
 def crop_to_scale(image: np.ndarray, scale: int) -> np.ndarray:
@@ -66,39 +60,34 @@ def crop_to_scale(image: np.ndarray, scale: int) -> np.ndarray:
     return image[:rows, :columns]
 
 
-def downscale(image: np.ndarray, scale: int, boundary: Boundary = "replicate") -> np.ndarray:
-    """The LR image: `[s H, s W, C]` uint8 to `[H, W, C]` uint8.
+def _check_multiple(image: np.ndarray, scale: int) -> None:
+    rows, columns = image.shape[:2]
+    if rows % scale or columns % scale:
+        raise ValueError(f"image of {rows}x{columns}: sides must be multiples of scale {scale}")
+
+
+def bicubic_downscale(image: np.ndarray, scale: int, boundary: Boundary = "replicate") -> np.ndarray:
+    """The LR image: `[s H, s W, C]` to `[H, W, C]`.
 
     Raises:
         ValueError: a side is no multiple of `scale` (`crop_to_scale` makes it one).
     """
-    rows, columns = image.shape[:2]
-    if rows % scale or columns % scale:
-        raise ValueError(f"image of {rows}x{columns}: sides must be multiples of scale {scale}")
-    return resize(image, (rows // scale, columns // scale), boundary)
+    _check_multiple(image, scale)
+    return resize(image, (image.shape[0] // scale, image.shape[1] // scale), boundary)
 
 
-def downscale_crop(
+def bicubic_downscale_crop(
     image: np.ndarray, scale: int, row: int, column: int, patch: int, boundary: Boundary = "replicate"
 ) -> np.ndarray:
-    """`downscale(image, scale, boundary)[row : row + patch, column : column + patch]`, bit for bit.
+    """The crop `[row : row + patch, column : column + patch]` of the LR image, bit for bit.
 
-    Only the pixels that the crop depends on are read: those at most two LR pixels beyond it. Indices and
-    weights are the whole image's, so its border is padded, and the crop's is not.
-
-    Args:
-        image: `[s H, s W, C]` uint8.
-        scale: side of an LR pixel, in HR pixels.
-        row: of the crop's upper left corner, in LR pixels.
-        column: likewise.
-        patch: side of the crop, in LR pixels.
-        boundary: padding of the image.
+    Only pixels that the crop depends on are read: at most two LR pixels beyond it. Indices and weights are
+    those of the whole image, so its border is padded, and the crop's is not.
 
     Raises:
         ValueError: a side of the image is no multiple of `scale`.
     """
-    if image.shape[0] % scale or image.shape[1] % scale:
-        raise ValueError(f"image of {image.shape[:2]}: sides must be multiples of scale {scale}")
+    _check_multiple(image, scale)
     (top, down), (left, across) = (
         tuple(taps[first : first + patch] for taps in _taps(side, side // scale, boundary))
         for side, first in zip(image.shape[:2], (row, column), strict=True)
@@ -108,6 +97,6 @@ def downscale_crop(
     return _weigh_rows(rows.swapaxes(0, 1), left - columns.start, across).swapaxes(0, 1)
 
 
-def upscale(image: np.ndarray, scale: int, boundary: Boundary = "replicate") -> np.ndarray:
-    """The bicubic baseline: `[H, W, C]` uint8 to `[s H, s W, C]` uint8."""
+def bicubic_upscale(image: np.ndarray, scale: int, boundary: Boundary = "replicate") -> np.ndarray:
+    """The bicubic baseline: `[H, W, C]` to `[s H, s W, C]`."""
     return resize(image, (image.shape[0] * scale, image.shape[1] * scale), boundary)

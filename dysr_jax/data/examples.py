@@ -1,16 +1,15 @@
-"""What every source of images gives: an example by its index, in a fixed order.
-
-An HR image with its LR image, given or made.
-"""
+"""What a source of images is: HR images by index, in a fixed order, each with its LR image given or made."""
 
 import dataclasses
+import os
 from collections.abc import Callable, Iterable, Sequence
-from concurrent import futures
+from multiprocessing.pool import ThreadPool
 from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
+from tqdm import tqdm
 
-from dysr_jax.data.degradation import Boundary, crop_to_scale, downscale
+from dysr_jax.data.degradation import Boundary, bicubic_downscale, crop_to_scale
 from dysr_jax.errors import InputError
 
 T = TypeVar("T")
@@ -24,24 +23,34 @@ class Example(NamedTuple):
     hr: np.ndarray
     """`[H, W, 3]` uint8; `[s h, s w, 3]` where `lr` is given."""
     lr: np.ndarray | None
-    """`[h, w, 3]` uint8 as it was given, or None: it has to be made."""
+    """`[h, w, 3]` uint8 as it was given; None where it must be made."""
+
+
+class Pair(NamedTuple):
+    """An HR image and its LR image."""
+
+    name: str
+    lr: np.ndarray
+    """`[H, W, 3]` uint8."""
+    hr: np.ndarray
+    """`[s H, s W, 3]` uint8."""
 
 
 class ImageSource(Protocol):
-    """Images by index, always in the same order. Picklable, so that other processes can read it too."""
+    """Images by index, always in the same order; picklable, so that other processes can read it too."""
 
     @property
     def names(self) -> Sequence[str]:
-        """A name for each image."""
+        """A name per image."""
+
+    @property
+    def sizes(self) -> np.ndarray | None:
+        """HR rows and columns per image, int64 `[N, 2]`; None where only decoding would tell."""
 
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int) -> Example:
-        """Decode one image.
-
-        Raises:
-            InputError: it cannot be read, or its LR image does not fit.
-        """
+        """Decode one image; an `InputError` says that it cannot be read, or that its LR does not fit."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +66,12 @@ class Subset:
         names = self.source.names
         return [names[index] for index in self.indices]
 
+    @property
+    def sizes(self) -> np.ndarray | None:
+        """Their HR rows and columns, where the source knows them."""
+        sizes = self.source.sizes
+        return None if sizes is None else sizes[list(self.indices)]
+
     def __len__(self) -> int:
         return len(self.indices)
 
@@ -64,130 +79,70 @@ class Subset:
         return self.source[self.indices[index]]
 
 
-def fit(name: str, hr: np.ndarray, lr: np.ndarray, scale: int) -> Example:
-    """An example with a given LR image; HR is cropped to a multiple of the scale.
-
-    Args:
-        name: of the example; where the images are files, that of the LR file says most.
-        hr: `[H, W, 3]` uint8.
-        lr: `[h, w, 3]` uint8, with h = H // scale and w = W // scale.
-        scale: side of HR over side of LR.
-
-    Raises:
-        InputError: another size; names both.
-    """
-    check_fit(name, (hr.shape[0], hr.shape[1]), (lr.shape[0], lr.shape[1]), scale)
-    return Example(name, crop_to_scale(hr, scale), lr)
-
-
-def check_fit(name: str, hr: tuple[int, int], lr: tuple[int, int], scale: int) -> None:
-    """Whether an LR image of `(h, w)` is that of an HR image of `(H, W)`.
-
-    Raises:
-        InputError: it is not; names both sizes.
-    """
+def check_lr_size(name: str, hr: tuple[int, ...], lr: tuple[int, ...], scale: int) -> None:
+    """Refuse an LR image that is not of the rows and columns of HR divided by the scale, rounded down."""
     rows, columns = hr[0] // scale, hr[1] // scale
-    if lr != (rows, columns) or not rows * columns:
+    if lr[:2] != (rows, columns) or not rows * columns:
         raise InputError(
             f"image {name!r}: LR of {lr[0]}x{lr[1]} does not fit HR of {hr[0]}x{hr[1]}; at scale "
-            f"{scale} allowed is {rows}x{columns}"
+            f"{scale} it must be {rows}x{columns}"
         )
 
 
-def unusable(errors: Sequence[tuple[str, InputError]], total: int) -> InputError:
-    """One error for all images that cannot be used: the first three are named, all are counted."""
-    if len(errors) == 1:
-        return errors[0][1]
-    return InputError(
-        f"{len(errors)} of {total} images cannot be used: "
-        f"{listed([name for name, _ in errors])}; the first: {errors[0][1]}"
-    )
+def fit_example(name: str, hr: np.ndarray, lr: np.ndarray, scale: int) -> Example:
+    """An example with a given LR image, which must fit; HR is cropped to a multiple of the scale."""
+    check_lr_size(name, hr.shape, lr.shape, scale)
+    return Example(name, crop_to_scale(hr, scale), lr)
 
 
-def listed(names: Sequence[str], shown: int = 3) -> str:
+def quote_first(names: Sequence[str], shown: int = 3) -> str:
     """The first few names, quoted, and how many there are beyond them."""
     first = ", ".join(repr(name) for name in names[:shown])
     return first + (f" and {len(names) - shown} more" if len(names) > shown else "")
 
 
-def read_all(source: ImageSource) -> list[Example]:
-    """All images of a source.
+def unusable_images_error(errors: Sequence[tuple[str, InputError]], total: int) -> InputError:
+    """One error for all images that cannot be used: the first three are named, all are counted."""
+    if len(errors) == 1:
+        return errors[0][1]
+    names = quote_first([name for name, _ in errors])
+    return InputError(f"{len(errors)} of {total} images cannot be used: {names}; the first: {errors[0][1]}")
 
-    Raises:
-        InputError: some cannot be used; names the first three and says how many.
+
+def map_images(
+    fn: Callable[[T], R], names: Sequence[str], images: Iterable[T], *, progress: str | None = None
+) -> list[R]:
+    """`fn` of each image, in threads: decoding and resampling release Python's lock.
+
+    One `InputError` is raised for all images that cannot be used. `progress` names a bar on stderr.
     """
 
-    def read(index: int) -> Example | InputError:
+    def attempt(image: T) -> tuple[R | None, InputError | None]:
         try:
-            return source[index]
+            return fn(image), None
         except InputError as error:
-            return error
+            return None, error
 
-    read_images = in_threads(read, range(len(source)))
-    found = list(zip(source.names, read_images, strict=True))
-    errors = [(name, result) for name, result in found if isinstance(result, InputError)]
+    with ThreadPool(os.cpu_count()) as pool:
+        done = pool.imap(attempt, images, chunksize=4)
+        bar = tqdm(done, desc=progress, total=len(names), unit="image", disable=progress is None)
+        results = list(bar)
+    errors = [(name, error) for name, (_, error) in zip(names, results, strict=True) if error]
     if errors:
-        raise unusable(errors, len(source))
-    return [result for _, result in found if not isinstance(result, InputError)]
-
-
-def in_threads(fn: Callable[[T], R], items: Iterable[T]) -> list[R]:
-    """`fn` of each item, in their order: decoding and resampling release Python's lock."""
-    with futures.ThreadPoolExecutor() as pool:
-        return list(pool.map(fn, items))
-
-
-class Pair(NamedTuple):
-    """An HR image and the LR image that was made from it."""
-
-    name: str
-    lr: np.ndarray
-    """`[H, W, 3]` uint8."""
-    hr: np.ndarray
-    """`[s H, s W, 3]` uint8."""
-
-    @property
-    def generated(self) -> bool:
-        """Whether LR was made from HR, and so can be made again; else it was given with HR."""
-        return True
-
-
-class GivenPair(Pair):
-    """An HR image and the LR image that was given with it, which is used as it is."""
-
-    @property
-    def generated(self) -> bool:
-        """LR was given."""
-        return False
-
-
-def degrade(name: str, image: np.ndarray, scale: int, boundary: Boundary = "replicate") -> Pair:
-    """The LR/HR pair of an HR image `[H, W, C]`, cropped to a multiple of the scale first.
-
-    Raises:
-        InputError: the image has a side under one LR pixel.
-    """
-    if min(image.shape[:2]) < scale:
-        raise InputError(f"image {name!r} of {image.shape[:2]} is smaller than scale {scale}")
-    hr = crop_to_scale(image, scale)
-    return Pair(name, downscale(hr, scale, boundary), hr)
+        raise unusable_images_error(errors, len(names))
+    return [result for result, _ in results]
 
 
 def make_pair(example: Example, scale: int, boundary: Boundary = "replicate") -> Pair:
-    """An example's LR image as it was given, or made from HR where none was.
-
-    Raises:
-        InputError: the image has a side under one LR pixel.
-    """
-    if example.lr is None:
-        return degrade(example.name, example.hr, scale, boundary)
-    return GivenPair(example.name, example.lr, example.hr)
+    """An example with its LR image as it was given, or made from HR cropped to a multiple of the scale."""
+    if example.lr is not None:
+        return Pair(example.name, example.lr, example.hr)
+    if min(example.hr.shape[:2]) < scale:
+        raise InputError(f"image {example.name!r} of {example.hr.shape[:2]} is smaller than scale {scale}")
+    hr = crop_to_scale(example.hr, scale)
+    return Pair(example.name, bicubic_downscale(hr, scale, boundary), hr)
 
 
 def make_pairs(source: ImageSource, scale: int, boundary: Boundary = "replicate") -> list[Pair]:
-    """The pairs of all images of a source, in threads.
-
-    Raises:
-        InputError: some cannot be used (see `read_all`), or one has a side under one LR pixel.
-    """
-    return in_threads(lambda example: make_pair(example, scale, boundary), read_all(source))
+    """The pairs of all images of a source; one `InputError` names those that cannot be used."""
+    return map_images(lambda i: make_pair(source[i], scale, boundary), source.names, range(len(source)))

@@ -1,8 +1,8 @@
 """Training patches from Grain, for sets that do not fit on the device: chunks for the training loop.
 
-Each group of a training step has a shard of its own: every n-th stratum of crops (`dysr_jax.data.crops`),
-shuffled anew each epoch. So patches depend on the run's seed and on the number of groups, not on how many
-devices, processes or workers there are. A process decodes for its own devices only.
+Each group of a training step has a shard of its own: every n-th stratum of `crops`, shuffled anew each epoch.
+So patches depend on the run's seed and on the number of groups, not on how many devices, processes or
+workers there are. A process decodes for its own devices only.
 """
 
 import dataclasses
@@ -11,7 +11,7 @@ import multiprocessing
 import os
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from absl import flags
@@ -25,7 +25,7 @@ from dysr_jax.errors import InputError
 if TYPE_CHECKING:
     import grain
 
-MAX_THREADS = 16
+_MAX_THREADS: Final = 16
 """Threads that decode in this process."""
 
 
@@ -39,14 +39,14 @@ def require_grain() -> Any:
         import grain
     except ImportError:
         raise InputError(
-            "data.pipeline grain needs the package grain (pip install grain); without it allowed is "
-            "data.pipeline pool"
+            "data.pipeline grain needs the package grain (pip install grain); without it data.pipeline must "
+            "be pool"
         ) from None
     return grain
 
 
 @dataclasses.dataclass(frozen=True)
-class Stream:
+class GrainStream:
     """Training images that are decoded while the device trains."""
 
     images: TrainingImages
@@ -57,27 +57,13 @@ class Stream:
         """Endless patches of one dispatch each, on the devices; the next one is made meanwhile.
 
         An element is LR `[devices, chunk, G, B, P, P, 3]` and HR `[devices, chunk, G, B, s P, s P, 3]`,
-        uint8, G groups of B patches a device. The iterator's state is a position, for a checkpoint.
-
-        Args:
-            seed: under 2**32; with the number of groups it determines all patches.
-            mesh: the devices.
-            chunk: steps per dispatch.
-            groups: of a step, over all devices.
-            batch: patches per group.
+        uint8: `chunk` steps of G groups per device (`groups` over all devices) of B = `batch` patches. The
+        seed, under 2**32, and `groups` determine all patches. The iterator's state is a position, for a
+        checkpoint.
 
         Raises:
-            InputError: `grain` is not installed; when an element is asked for, see `dysr_jax.data.crops`.
+            InputError: `grain` is not installed; when an element is asked for, see `CropDrawer`.
         """
-        grain = require_grain()
-        host = self.host_chunks(seed, mesh, chunk=chunk, groups=groups, batch=batch)
-        placed = host.map(functools.partial(parallel.from_local, mesh=mesh))
-        return iter(grain.experimental.ThreadPrefetchIterDataset(placed, prefetch_buffer_size=1))
-
-    def host_chunks(
-        self, seed: int, mesh: Mesh, *, chunk: int, groups: int, batch: int
-    ) -> "grain.IterDataset":
-        """Like `chunks`, of this process's devices alone, as NumPy arrays and without prefetching."""
         grain = require_grain()
         if not flags.FLAGS.is_parsed():
             flags.FLAGS.mark_as_parsed()  # Grain's workers read flags, this program has none
@@ -85,14 +71,15 @@ class Stream:
         each = groups // mesh.devices.size
         drawer = make_drawer(self.images, groups)
         local = [place * each + i for place in parallel.local_places(mesh) for i in range(each)]
-        shards = [shard(drawer, drawer.strata, group, groups, seed) for group in local]
+        shards = [make_shard(drawer, drawer.strata, group, groups, seed) for group in local]
         count = -(-chunk * batch // config.crops_per_image)
         drawn = grain.experimental.ZipMapDataset(shards).map(_stack)
-        threads, buffer = _reading(config.workers, count)
-        read = drawn.to_iter_dataset(grain.ReadOptions(threads, buffer))
+        read = drawn.to_iter_dataset(grain.ReadOptions(*_threads_and_buffer(config.workers, count)))
         options = grain.MultiprocessingOptions(config.workers, per_worker_buffer_size=4)
         arrange = functools.partial(arrange_chunk, chunk=chunk, batch=batch, each=each)
-        return read.mp_prefetch(options, _end_with_parent).batch(count).map(arrange)
+        host = read.mp_prefetch(options, _end_with_parent).batch(count).map(arrange)
+        placed = host.map(functools.partial(parallel.from_local, mesh=mesh))
+        return iter(grain.experimental.ThreadPrefetchIterDataset(placed, prefetch_buffer_size=1))
 
 
 def _end_with_parent(worker: int, workers: int) -> None:
@@ -107,7 +94,7 @@ def _end_with_parent(worker: int, workers: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def shard(
+def make_shard(
     draw: Callable[[int, np.random.Generator], Any], strata: int, group: int, groups: int, seed: int
 ) -> "grain.MapDataset":
     """What `draw` makes of one group's strata, endless: in another order each epoch, drawn anew."""
@@ -117,16 +104,16 @@ def shard(
     return numbers.seed(own).shuffle().repeat().random_map(draw)
 
 
-def _reading(workers: int, count: int) -> tuple[int, int]:
+def _threads_and_buffer(workers: int, count: int) -> tuple[int, int]:
     """Threads, and images that they read ahead: at most those of a chunk."""
     if workers:
         return 0, 0  # a worker with threads of its own does not end before Grain's 25 s are over
-    threads = min(MAX_THREADS, os.cpu_count() or 1)
+    threads = min(_MAX_THREADS, os.cpu_count() or 1)
     return threads, max(threads, min(count, 4 * threads))
 
 
 def _stack(groups: tuple[Crops, ...]) -> Crops:
-    """The crops of one image a group, `[groups, K, ...]`."""
+    """The crops of one image per group, `[groups, K, ...]`."""
     return {name: np.stack([crops[name] for crops in groups]) for name in groups[0]}
 
 

@@ -1,6 +1,7 @@
 """The training set on the device: crops are drawn there, no host work in the loop."""
 
 from collections.abc import Sequence
+from typing import Final
 
 import chex
 import flax.struct
@@ -13,11 +14,11 @@ from dysr_jax.data.augment import prepare
 from dysr_jax.data.examples import Pair
 from dysr_jax.errors import InputError
 
-MAX_CROPS = 2**31 - 1
+MAX_CROPS: Final = 2**31 - 1
 
 
 @flax.struct.dataclass(eq=False)
-class Pool:
+class CropPool:
     """LR/HR images padded to one shape; all crops of all images are equally likely."""
 
     lr: chex.Array
@@ -50,12 +51,8 @@ def _stack(images: Sequence[np.ndarray]) -> np.ndarray:
     return stacked
 
 
-def build_pool(pairs: Sequence[Pair], patch: int) -> Pool:
-    """Put pairs on the default device.
-
-    Args:
-        pairs: each at least `patch` LR pixels high and wide.
-        patch: side of a crop, in LR pixels.
+def build_pool(pairs: Sequence[Pair], patch: int) -> CropPool:
+    """Put pairs on the default device; crops have a side of `patch` LR pixels.
 
     Raises:
         InputError: an image smaller than a patch, or more than 2^31 - 1 crops.
@@ -67,7 +64,7 @@ def build_pool(pairs: Sequence[Pair], patch: int) -> Pool:
     last = np.cumsum(positions.prod(1))
     if last[-1] > MAX_CROPS:
         raise InputError(f"the images have {last[-1]} crops; the device pool holds {MAX_CROPS}")
-    return Pool(
+    return CropPool(
         lr=jnp.asarray(_stack([pair.lr for pair in pairs])),
         hr=jnp.asarray(_stack([pair.hr for pair in pairs])),
         columns=jnp.asarray(positions[:, 1], jnp.int32),
@@ -76,7 +73,7 @@ def build_pool(pairs: Sequence[Pair], patch: int) -> Pool:
     )
 
 
-def _crop_one(key: chex.PRNGKey, pool: Pool) -> tuple[chex.Array, chex.Array]:
+def _crop_one(key: chex.PRNGKey, pool: CropPool) -> tuple[chex.Array, chex.Array]:
     crop = jax.random.randint(key, (), 0, pool.last[-1], jnp.int32)
     image = jnp.searchsorted(pool.last, crop, side="right").astype(jnp.int32)
     offset = crop - jnp.where(image > 0, pool.last[image - 1], 0)
@@ -90,8 +87,8 @@ def _crop_one(key: chex.PRNGKey, pool: Pool) -> tuple[chex.Array, chex.Array]:
     return cut(pool.lr, 1), cut(pool.hr, pool.scale)
 
 
-def draw(key: chex.PRNGKey, pool: Pool, batch: int) -> tuple[chex.Array, chex.Array]:
-    """A batch of random crops, each augmented at random (`dysr_jax.data.augment`). Traceable.
+def draw_batch(key: chex.PRNGKey, pool: CropPool, batch: int) -> tuple[chex.Array, chex.Array]:
+    """A batch of random crops, each augmented at random (`augment`); traceable.
 
     Returns:
         LR `[B, P, P, 3]` and HR `[B, s P, s P, 3]`, float32 in [0, 1].

@@ -1,23 +1,21 @@
-"""Prepared data sets: records of encoded images, read at random through TFDS, without TensorFlow.
-
-Clips of a source whose images are frames: those whose names differ after the last slash.
-"""
+"""Prepared data sets: records of encoded images, read at random by TFDS, without TensorFlow; and clips."""
 
 import dataclasses
 import functools
 import io
+import os
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from dysr_jax.data.examples import Example, ImageSource, fit
+from dysr_jax.data.examples import Example, ImageSource, fit_example
 from dysr_jax.data.images import read_image
 from dysr_jax.errors import InputError
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class RecordImages:
     """The images of a split, in the order in which they were stored; sets of our own are sorted by name."""
 
@@ -28,10 +26,10 @@ class RecordImages:
     names: Sequence[str]
     hr: str
     """The feature that holds the HR image."""
-    lr: str
-    """The feature that holds the LR image; empty where there is none."""
-    sizes: Sequence[tuple[int, int]] = ()
-    """Of the HR images, where they are stored beside the records."""
+    lr: str | None
+    """The feature that holds the LR image."""
+    sizes: np.ndarray | None = None
+    """int64 `[N, 2]`: rows and columns of the HR images, where they are stored beside the records."""
 
     def __len__(self) -> int:
         return len(self.names)
@@ -41,17 +39,9 @@ class RecordImages:
         if "name" in record and record["name"].decode() != name:
             raise InputError(f"{str(self.path)!r}: record {index} is not {name!r}; prepare it again")
         hr = _decoded(record[self.hr], name)
-        return (
-            fit(name, hr, _decoded(record[self.lr], name), self.scale) if self.lr else Example(name, hr, None)
-        )
-
-    def size(self, index: int) -> tuple[int, int]:
-        """Rows and columns of an HR image; of a data set that is not ours, it is decoded for that."""
-        if self.sizes:
-            rows, columns = self.sizes[index]
-        else:
-            rows, columns = self[index].hr.shape[:2]
-        return rows, columns
+        if self.lr is None:
+            return Example(name, hr, None)
+        return fit_example(name, hr, _decoded(record[self.lr], name), self.scale)
 
     @functools.cached_property
     def _records(self) -> Any:
@@ -66,14 +56,14 @@ class RecordImages:
         return {key: value for key, value in self.__dict__.items() if key != "_records"}
 
 
-def _decoded(encoded: bytes, name: str) -> Any:
+def _decoded(encoded: bytes, name: str) -> np.ndarray:
     try:
         return read_image(io.BytesIO(encoded))
     except InputError as error:
         raise InputError(f"image {name!r} cannot be read from its record: {error}") from None
 
 
-def open_records(spec: str, scale: int, directory: str = "") -> RecordImages:
+def open_records(spec: str, scale: int, directory: str | os.PathLike[str] | None = None) -> RecordImages:
     """The images of a prepared data set, `NAME[/CONFIG][:SPLIT]`.
 
     A split is what TFDS takes, such as `train[:10%]` or `train+validation`; without one it is `train`, or the
@@ -87,46 +77,38 @@ def open_records(spec: str, scale: int, directory: str = "") -> RecordImages:
 
     name, _, split = spec.partition(":")
     builder = find_prepared(name, directory)
-    _check_scale(builder, name, scale)
-    split = split or _default_split(builder, name)
-    hr, lr = _image_features(builder.info.features, name)
-    names, sizes = _stored(builder, split, name)
-    path = pathlib.Path(builder.data_dir)
-    return RecordImages(path, split, scale, names, hr, lr, sizes)
-
-
-def _check_scale(builder: Any, name: str, scale: int) -> None:
     stored = (builder.info.metadata or {}).get("scale")
     if stored and stored != scale:
         raise InputError(
             f"data source 'tfds:{name}': its LR images are of scale {stored}, the space's is {scale}; "
-            f"allowed is a config such as {name.partition('/')[0]}/bicubic_x{scale}"
+            f"must be a config such as {name.partition('/')[0]}/bicubic_x{scale}"
         )
-
-
-def _default_split(builder: Any, name: str) -> str:
     splits = list(builder.info.splits)
-    if "train" in splits or len(splits) == 1:
-        return "train" if "train" in splits else splits[0]
-    raise InputError(f"data source 'tfds:{name}': allowed is tfds:{name}:SPLIT with {splits}")
+    if not split:
+        if "train" not in splits and len(splits) != 1:
+            raise InputError(f"data source 'tfds:{name}': must be tfds:{name}:SPLIT with {splits}")
+        split = "train" if "train" in splits else splits[0]
+    hr, lr = _image_features(builder.info.features, name)
+    names, sizes = _names_and_sizes(builder, split, name)
+    return RecordImages(pathlib.Path(builder.data_dir), split, scale, names, hr, lr, sizes)
 
 
-def _image_features(features: Mapping[str, Any], name: str) -> tuple[str, str]:
+def _image_features(features: Mapping[str, Any], name: str) -> tuple[str, str | None]:
     import tensorflow_datasets as tfds
 
     images = [key for key, feature in features.items() if isinstance(feature, tfds.features.Image)]
     if "hr" in images:
-        return "hr", "lr" if "lr" in images else ""
+        return "hr", "lr" if "lr" in images else None
     if len(images) == 1:
-        return images[0], ""
+        return images[0], None
     raise InputError(
-        f"data source 'tfds:{name}' has the features {sorted(features)}; allowed is a data set with an "
+        f"data source 'tfds:{name}' has the features {sorted(features)}; must be a data set with an "
         f"image hr (and lr), or with one image"
     )
 
 
-def _stored(builder: Any, split: str, name: str) -> tuple[Sequence[str], Sequence[tuple[int, int]]]:
-    """Names and sizes, as they are stored beside the records; other data sets have numbers for names."""
+def _names_and_sizes(builder: Any, split: str, name: str) -> tuple[Sequence[str], np.ndarray | None]:
+    """As they are stored beside the records; other data sets have numbers for names, and no sizes."""
     import tensorflow_datasets as tfds
 
     splits, metadata = builder.info.splits, builder.info.metadata or {}
@@ -134,17 +116,17 @@ def _stored(builder: Any, split: str, name: str) -> tuple[Sequence[str], Sequenc
         parts = tfds.core.ReadInstruction.from_spec(split).to_absolute(splits)
     except (ValueError, AssertionError, KeyError):
         raise InputError(
-            f"data source 'tfds:{name}:{split}': allowed are the splits {list(splits)} and TFDS's "
-            f"slices of them, such as {next(iter(splits))}[:10%]"
+            f"data source 'tfds:{name}:{split}': must be one of the splits {list(splits)} or a slice of "
+            f"them as TFDS writes it, such as {next(iter(splits))}[:10%]"
         ) from None
     names: list[str] = []
-    sizes: list[tuple[int, int]] = []
+    sizes: list[Sequence[int]] = []
     for part in parts:
         taken, numbers = slice(part.from_, part.to), range(splits[part.splitname].num_examples)
         numbered = [f"{part.splitname}[{number}]" for number in numbers[taken]]
         names += metadata.get("names", {}).get(part.splitname, [])[taken] or numbered
-        sizes += [(h, w) for h, w in metadata.get("sizes", {}).get(part.splitname, [])[taken]]
-    return tuple(names), tuple(sizes)
+        sizes += metadata.get("sizes", {}).get(part.splitname, [])[taken]
+    return tuple(names), np.array(sizes) if sizes else None
 
 
 class Clip(NamedTuple):
@@ -154,13 +136,13 @@ class Clip(NamedTuple):
     hr: np.ndarray
     """`[T, H, W, 3]` uint8."""
     lr: np.ndarray | None
-    """`[T, h, w, 3]` uint8 as it was given, or None: it has to be made."""
+    """`[T, h, w, 3]` uint8 as it was given; None where it must be made."""
 
 
 class Clips:
     """The clips of a source by index, in its order: `Clips(open_source("tfds:dysr_vid4", 4))[0].hr`.
 
-    Picklable where the source is.
+    Frames of a clip are images whose names differ after the last slash. Picklable where the source is.
     """
 
     def __init__(self, source: ImageSource) -> None:
@@ -168,7 +150,7 @@ class Clips:
         for index, name in enumerate(source.names):
             clip, slash, _ = name.rpartition("/")
             if not slash:
-                raise InputError(f"image {name!r} is no frame of a clip: allowed is a set of clips")
+                raise InputError(f"image {name!r} is no frame of a clip; the source must be a set of clips")
             frames.setdefault(clip, []).append(index)
         self._source, self._frames = source, frames
         self.names: Sequence[str] = tuple(frames)
@@ -186,7 +168,7 @@ class Clips:
         examples = [self._source[frame] for frame in self._frames[name]]
         sizes = {example.hr.shape[:2] for example in examples}
         if len(sizes) > 1:
-            raise InputError(f"clip {name!r} has frames of {sorted(sizes)}: allowed is one size")
+            raise InputError(f"clip {name!r} has frames of {sorted(sizes)}; all must be of one size")
         lr = [example.lr for example in examples if example.lr is not None]
         hr = np.stack([example.hr for example in examples])
         return Clip(name, hr, np.stack(lr) if len(lr) == len(examples) else None)

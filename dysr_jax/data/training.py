@@ -1,12 +1,12 @@
 """The training images of a run before any is decoded: which they are, and how large."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
 from dysr_jax.data.config import DataConfig
 from dysr_jax.data.examples import ImageSource, Pair, Subset, make_pairs
-from dysr_jax.data.sizes import known_sizes, large_enough
 from dysr_jax.data.sources import split_source
 from dysr_jax.errors import InputError
 
@@ -16,50 +16,54 @@ class TrainingImages:
     """Images that stay where they are until they are asked for."""
 
     source: ImageSource
-    indices: np.ndarray
-    """int64 `[N]`: which of the source's images."""
     sizes: np.ndarray | None
     """int64 `[N, 2]`: LR rows and columns; None where only decoding would tell."""
     config: DataConfig
     scale: int
 
     def __len__(self) -> int:
-        return len(self.indices)
-
-    @property
-    def names(self) -> list[str]:
-        """Of the images."""
-        names = self.source.names
-        return [names[index] for index in self.indices]
+        return len(self.source)
 
     def load(self) -> list[Pair]:
-        """All of them, decoded and degraded.
-
-        Raises:
-            InputError: a damaged file, or an image smaller than a patch.
-        """
-        images = Subset(self.source, tuple(self.indices.tolist()))
-        pairs = make_pairs(images, self.scale, self.config.boundary)
+        """All of them, decoded and degraded; those that are smaller than a patch are errors or left out."""
+        pairs = make_pairs(self.source, self.scale, self.config.boundary)
         sizes = np.array([pair.lr.shape[:2] for pair in pairs])
-        kept = large_enough(self.config, self.scale, [pair.name for pair in pairs], sizes)
+        kept = find_large_enough(self.config, self.scale, [pair.name for pair in pairs], sizes)
         return [pairs[place] for place in kept]
 
 
-def open_images(config: DataConfig, scale: int) -> tuple[TrainingImages, list[Pair]]:
+def find_large_enough(config: DataConfig, scale: int, names: Sequence[str], sizes: np.ndarray) -> np.ndarray:
+    """Places of the images with LR `sizes` `[N, 2]` that hold a patch; `data.small` may refuse others."""
+    fits = sizes.min(1) >= config.patch
+    if config.small == "error" and not fits.all():
+        first = int(np.argmin(fits))
+        rows, columns = (int(side) * scale for side in sizes[first])
+        raise InputError(
+            f"image {names[first]!r} of {rows}x{columns} is smaller than a training patch: must be "
+            f"{config.patch * scale}x{config.patch * scale} or larger (data.patch {config.patch} "
+            f"at scale {scale}); --data.small skip leaves such images out"
+        )
+    if not fits.any():
+        raise InputError(f"data.patch {config.patch}: no image of {config.source!r} is large enough")
+    return np.flatnonzero(fits)
+
+
+def open_training_images(config: DataConfig, scale: int) -> tuple[TrainingImages, list[Pair]]:
     """The training images, none of them decoded, and the validation pairs.
 
-    Sizes come from the files' headers (`Sized`), so that too small images are found here.
-
     Raises:
-        InputError: see `split_source` and `large_enough`.
+        InputError: see `split_source`; or an image smaller than a patch whose size is known without decoding.
     """
-    if config.patch < 1:
-        raise InputError(f"data.patch {config.patch}: allowed is 1 or more")
     source, held = split_source(config, scale)
-    indices, sizes = np.arange(len(source)), known_sizes(source)
+    sizes = source.sizes
     if sizes is not None:
         sizes = sizes // scale
-        kept = large_enough(config, scale, list(source.names), sizes)
-        indices, sizes = indices[kept], sizes[kept]
-    validation = make_pairs(held, scale, config.boundary)
-    return TrainingImages(source, indices, sizes, config, scale), validation
+        kept = find_large_enough(config, scale, source.names, sizes)
+        source, sizes = Subset(source, tuple(kept.tolist())), sizes[kept]
+    return TrainingImages(source, sizes, config, scale), make_pairs(held, scale, config.boundary)
+
+
+def load_pairs(config: DataConfig, scale: int) -> tuple[list[Pair], list[Pair]]:
+    """Training pairs and validation pairs: `open_training_images`, decoded."""
+    training, validation = open_training_images(config, scale)
+    return training.load(), validation

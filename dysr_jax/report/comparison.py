@@ -11,7 +11,7 @@ from etils import epath
 
 from dysr_jax.atomic import replacing_directory, write_json
 from dysr_jax.bundle import Bundle
-from dysr_jax.data import Pair, degrade, upscale
+from dysr_jax.data import Example, Pair, bicubic_upscale, make_pair
 from dysr_jax.data.images import read_image
 from dysr_jax.errors import InputError
 from dysr_jax.fields import typed
@@ -87,7 +87,7 @@ def compare(bundle: Bundle, pair: Pair) -> Comparison:
     names = [bundle.members[round(float(i))].name for i in picked]
     bank = Bank(bundle)
     bank.prepare((lr.shape[0], lr.shape[1]), names)
-    made = {"bicubic": upscale(lr, scale)} | {name: bank(lr, name) for name in names}
+    made = {"bicubic": bicubic_upscale(lr, scale)} | {name: bank(lr, name) for name in names}
     quality = {name: min(float(psnr_y(image, hr, scale)), PSNR_CAP_DB) for name, image in made.items()}
     return Comparison(pair.name, scale, {"LR": lr, **made, "HR": hr}, quality)
 
@@ -104,7 +104,7 @@ def compare_on(bundle: Bundle, image: epath.PathLike) -> Comparison:
             f"image {os.fspath(image)!r} of {hr.shape[1]}x{hr.shape[0]} pixels: "
             f"must have at least {LEAST_SIDE * scale} pixels a side"
         )
-    return compare(bundle, degrade(epath.Path(image).name, hr, scale))
+    return compare(bundle, make_pair(Example(epath.Path(image).name, hr, None), scale))
 
 
 def write_comparison(run: epath.PathLike, found: Comparison) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 from etils import epath
 
 from dysr_jax.bundle import Bundle
-from dysr_jax.data import Pair, upscale
+from dysr_jax.data import Pair, bicubic_upscale
 from dysr_jax.metrics import psnr_y
 from dysr_jax.report.plots import pareto_figure, samples_figure, sharing_figure
 from dysr_jax.report.tables import format_count, members_table, steps_table, switch_table
@@ -56,7 +56,7 @@ def _samples(bundle: Bundle, pair: Pair) -> dict[str, np.ndarray]:
     bank, scale = Bank(bundle), bundle.space.scale
     ends = {"smallest": bundle.members[0].name, "largest": bundle.members[-1].name}
     bank.prepare((pair.lr.shape[0], pair.lr.shape[1]), list(dict.fromkeys(ends.values())))
-    outputs = {"bicubic": upscale(pair.lr, scale)}
+    outputs = {"bicubic": bicubic_upscale(pair.lr, scale)}
     outputs |= {f"{end}, {name}": bank(pair.lr, name) for end, name in ends.items()}
     titled = {
         f"{title}\n{float(psnr_y(image, pair.hr, scale)):.2f} dB": image for title, image in outputs.items()

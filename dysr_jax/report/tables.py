@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from dysr_jax.apps import BICUBIC, SetScores
 from dysr_jax.bundle import Bundle, Member, Step
-from dysr_jax.data.builders import DATASETS, Prepared
+from dysr_jax.data.builders import DATASETS, PreparedDataset
 from dysr_jax.device import device_name
 from dysr_jax.runtime import SwitchReport, Trace
 
@@ -74,7 +74,7 @@ def switch_table(report: SwitchReport) -> str:
     return f"{table}\n{report.switches} switches, {report.compilations} compilations during them"
 
 
-def datasets_table(prepared: Sequence[Prepared]) -> str:
+def datasets_table(prepared: Sequence[PreparedDataset]) -> str:
     """What can be prepared from folders, and below it what is prepared."""
     known = [[name, ", ".join(each.configs), each.about] for name, each in DATASETS.items()]
     table = format_table(["name", "configs", "holds"], known, left=3)

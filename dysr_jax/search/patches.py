@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dysr_jax.compiling import jit
-from dysr_jax.data import Pair, upscale
+from dysr_jax.data import Pair, bicubic_upscale
 from dysr_jax.errors import InputError
 from dysr_jax.metrics import PSNR_CAP_DB, psnr_y
 from dysr_jax.model import Arch, Params, Supernet, frame_program
@@ -66,7 +66,7 @@ def grid_patches(pairs: Sequence[Pair], count: int, side: int) -> Patches:
 
 def bicubic_psnr_y(pairs: Sequence[Pair], scale: int) -> float:
     """Mean PSNR-Y in dB of MATLAB's bicubic upscaling."""
-    each = [psnr_y(upscale(p.lr, scale), p.hr, scale) for p in pairs]
+    each = [psnr_y(bicubic_upscale(p.lr, scale), p.hr, scale) for p in pairs]
     return float(np.mean(np.minimum(each, PSNR_CAP_DB)))
 
 

@@ -11,7 +11,7 @@ from etils import epath
 from jax.sharding import Mesh
 
 from dysr_jax import parallel
-from dysr_jax.data import Pool, Stream
+from dysr_jax.data import CropPool, GrainStream
 from dysr_jax.model import Supernet
 from dysr_jax.train.checkpoint import Checkpoints
 from dysr_jax.train.config import TrainConfig, check_config
@@ -23,7 +23,7 @@ from dysr_jax.train.step import make_train_chunk
 def train(
     key: chex.PRNGKey,
     net: Supernet,
-    data: Pool | Stream,
+    data: CropPool | GrainStream,
     config: TrainConfig,
     mesh: Mesh,
     run: epath.PathLike,
@@ -55,7 +55,7 @@ def train(
     with Checkpoints(run / "checkpoints") as checkpoints, contextlib.ExitStack() as opened:
         state = parallel.replicate(init_state(key_init, net.space, config), mesh)
         stream = None
-        if isinstance(data, Stream):
+        if isinstance(data, GrainStream):
             groups = config.groups or mesh.devices.size
             stream = data.chunks(
                 _host_seed(key_steps), mesh, chunk=config.chunk, groups=groups, batch=config.batch

@@ -15,7 +15,7 @@ from jax.sharding import Mesh
 
 from dysr_jax import parallel
 from dysr_jax.compiling import jit
-from dysr_jax.data import Pool, draw, prepare, vary_batch
+from dysr_jax.data import CropPool, draw_batch, prepare, vary_batch
 from dysr_jax.model import Params, SearchSpace, Supernet
 from dysr_jax.train import sampling
 from dysr_jax.train.config import TrainConfig
@@ -67,7 +67,7 @@ def draw_archs(
 
 def draw_groups(
     key: chex.PRNGKey,
-    data: Pool | Batch,
+    data: CropPool | Batch,
     net: Supernet,
     config: TrainConfig,
     numbers: chex.Array,
@@ -92,8 +92,8 @@ def draw_groups(
         archs = draw_archs(key_archs, net.space, groups, config.random_archs, costs, config.sampling)
     fold = jax.vmap(jax.random.fold_in, (None, 0))
     keys = fold(key_data, numbers)
-    if isinstance(data, Pool):
-        batch = jax.vmap(lambda key: draw(key, data, config.batch))(keys)
+    if isinstance(data, CropPool):
+        batch = jax.vmap(lambda key: draw_batch(key, data, config.batch))(keys)
     else:
         batch = jax.vmap(prepare)(keys, *data)
     vary = functools.partial(

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from dysr_jax.data.images import HDR
 from dysr_jax.errors import InputError
 from dysr_jax.video.pyav import av
 
@@ -23,9 +24,6 @@ LIMITED, FULL = 1, 2
 
 # From the numbers of H.273 to those that swscale takes.
 MATRICES = {BT709: 1, 4: 4, 5: 5, BT601: 5, 7: 7, 9: 9}
-
-HDR = {16: "PQ", 18: "HLG"}
-"""Transfers of light that 8 bits and the networks' training images do not cover."""
 
 OTHER_MATRICES = {8: "YCgCo", 10: "BT.2020 constant luminance", 14: "ICtCp"}
 

@@ -9,8 +9,8 @@ from dysr_jax.aot.compilations import count_compilations
 from dysr_jax.apps.evaluation import SetScores, evaluate_folder
 from dysr_jax.apps.upscaler import Upscaler
 from dysr_jax.bundle.bundle import make_bundle, make_member
-from dysr_jax.data.degradation import crop_to_scale, downscale, upscale
-from dysr_jax.data.images.read import write_image
+from dysr_jax.data.degradation import bicubic_downscale, bicubic_upscale, crop_to_scale
+from dysr_jax.data.images.write import write_image
 from dysr_jax.errors import InputError
 from dysr_jax.model.programs import make_supernet
 from dysr_jax.model.space import parse_arch, uniform
@@ -58,8 +58,8 @@ def test_scores_are_the_means_over_images(bundle, folder):
     expected, upscaler = {name: [] for name in found.scores}, Upscaler(bundle)
     for shape in SHAPES.values():
         hr = crop_to_scale(smooth(*shape), SCALE)
-        lr = downscale(hr, SCALE)
-        expected["bicubic"].append(reference_psnr(upscale(lr, SCALE), hr))
+        lr = bicubic_downscale(hr, SCALE)
+        expected["bicubic"].append(reference_psnr(bicubic_upscale(lr, SCALE), hr))
         for name in NAMES:
             expected[name].append(reference_psnr(upscaler(lr, name), hr))
     for name, each in expected.items():
@@ -70,7 +70,10 @@ def test_scores_are_the_means_over_images(bundle, folder):
 
 def test_given_lr_images_are_used(bundle, tmp_path):
     hr = smooth(40, 47)
-    for place, image in {"HR": hr, "LR_bicubic_x3": 255 - downscale(crop_to_scale(hr, SCALE), SCALE)}.items():
+    for place, image in {
+        "HR": hr,
+        "LR_bicubic_x3": 255 - bicubic_downscale(crop_to_scale(hr, SCALE), SCALE),
+    }.items():
         (tmp_path / "set" / place).mkdir(parents=True)
         write_image(tmp_path / "set" / place / "a.png", image)
     found = evaluate_folder(bundle, tmp_path / "set", members=["best"])
@@ -87,13 +90,16 @@ def test_given_lr_images_are_used(bundle, tmp_path):
 def test_grey_images_count_by_their_grey_values(bundle, tmp_path, channels):
     """As Set14's does, whose LR file is RGB in some copies."""
     hr = smooth(42, 45, 1)
-    lr = np.repeat(downscale(hr, SCALE), channels, 2)
+    lr = np.repeat(bicubic_downscale(hr, SCALE), channels, 2)
     for place, image in {"hr": hr, "lr": lr}.items():
         (tmp_path / place).mkdir()
         write_image(tmp_path / place / "grey.png", image)
     found = evaluate_folder(bundle, tmp_path / "hr", lr=tmp_path / "lr", members=["fastest"])
-    grey = downscale(hr, SCALE)
-    for name, output in {"bicubic": upscale(grey, SCALE), "id-u1": Upscaler(bundle)(grey, "fastest")}.items():
+    grey = bicubic_downscale(hr, SCALE)
+    for name, output in {
+        "bicubic": bicubic_upscale(grey, SCALE),
+        "id-u1": Upscaler(bundle)(grey, "fastest"),
+    }.items():
         assert found.scores[name].psnr_y == pytest.approx(reference_psnr(output, hr), abs=1e-3)
 
 

@@ -22,7 +22,8 @@ from dysr_jax.apps.upscaler import Upscaler
 from dysr_jax.atomic import exclusive
 from dysr_jax.bundle.bundle import Bundle, save_bundle
 from dysr_jax.cli import main
-from dysr_jax.data.images.read import check_suffix, read_image
+from dysr_jax.data.images.read import read_image
+from dysr_jax.data.images.write import check_image_suffix
 from dysr_jax.errors import InputError
 
 RGB = np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype=np.uint8)
@@ -155,7 +156,7 @@ def test_every_image_of_a_folder_has_an_output_of_its_own(given):
     assert [task.read for task in tasks] == images
     assert len({task.write for task in tasks}) == len(images)
     for task in tasks:
-        assert check_suffix(task.write) in ("PNG", "JPEG")
+        assert check_image_suffix(task.write) in ("PNG", "JPEG")
         if task.read.suffix.lower() in (".png", ".jpg"):
             assert task.write == place / task.read.name
         else:
@@ -232,7 +233,7 @@ def test_a_note_on_many_images_is_one_line(bundle, saved, quick, folder, tmp_pat
     printed = capsys.readouterr()
     assert printed.out.splitlines() == [str(out / name) for name in names(folder)]
     assert printed.err.splitlines() == [
-        f"dysr: note: {out / '0.png'} and 4 more: its 16 bits a channel are rounded to 8",
+        f"dysr: note: {out / '0.png'} and 4 more: its 16 bits per channel are rounded to 8",
         f"dysr: note: {out / '6.ppm'}: its EXIF data cannot be kept in PPM",
     ]
 

@@ -9,9 +9,10 @@ from dysr_jax.apps import tiles
 from dysr_jax.apps.files import upscale_files
 from dysr_jax.apps.upscaler import Upscaler
 from dysr_jax.bundle.bundle import make_bundle, make_member
-from dysr_jax.data.degradation import upscale
+from dysr_jax.data.degradation import bicubic_upscale
 from dysr_jax.data.images.metadata import Metadata
-from dysr_jax.data.images.read import read_image, read_picture, write_image
+from dysr_jax.data.images.read import read_image, read_picture
+from dysr_jax.data.images.write import write_image
 from dysr_jax.errors import InputError
 from dysr_jax.model.programs import make_supernet
 from dysr_jax.model.space import parse_arch, uniform
@@ -66,7 +67,7 @@ def test_alpha_is_bicubic_and_opaque_colours_are_the_network_s(upscaler, channel
     image[:, :, -1] |= 1  # nothing is invisible
     found = upscaler(image)
     np.testing.assert_array_equal(found[:, :, :-1], upscaler(image[:, :, :-1]))
-    np.testing.assert_array_equal(found[:, :, -1:], upscale(image[:, :, -1:], SCALE))
+    np.testing.assert_array_equal(found[:, :, -1:], bicubic_upscale(image[:, :, -1:], SCALE))
 
 
 def test_invisible_colours_do_not_bleed(upscaler):
@@ -95,7 +96,7 @@ def test_an_image_of_which_nothing_is_visible(upscaler):
 
 def test_alpha_of_large_images_goes_in_tiles(upscaler, monkeypatch):
     image = random_image(2, (40, 23))
-    expected = upscale(image[:, :, 1:], SCALE)
+    expected = bicubic_upscale(image[:, :, 1:], SCALE)
     monkeypatch.setattr("dysr_jax.apps.upscaler.MAX_TILE", 16)
     found = upscaler(image, "fastest")
     np.testing.assert_array_equal(found[:, :, 1:], expected)
@@ -157,7 +158,7 @@ def test_grey_transparency_and_profile_come_through(bundle, upscaler, tmp_path):
     ((path, notes),) = upscale_files(bundle, tmp_path / "in.png")
     assert (path, notes) == (tmp_path / "in_x3.png", ())
     picture = read_picture(path)
-    assert picture.profile == profile
+    assert picture.metadata.profile == profile
     np.testing.assert_array_equal(picture.pixels, upscaler(random_image(4)))
 
 

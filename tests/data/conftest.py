@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from dysr_jax.data.images.read import write_image
+from dysr_jax.data.images.write import write_image
 
 Noise = Callable[..., np.ndarray]
 

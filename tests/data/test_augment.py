@@ -16,7 +16,7 @@ from dysr_jax.data.augment import (
     to_pixels,
     vary_batch,
 )
-from dysr_jax.data.sources import degrade
+from dysr_jax.data.examples import Example, make_pair
 
 SYMMETRIES = tuple(itertools.product((False, True), repeat=3))
 
@@ -82,7 +82,7 @@ BATCH = 24
 def pairs():
     """Noise that overshoots nowhere and the LR images that the degradation makes of it, in [0, 1]."""
     rng = np.random.default_rng(0)
-    made = [degrade("", rng.integers(64, 192, (8, 8, 3), np.uint8), 2) for _ in range(BATCH)]
+    made = [make_pair(Example("", rng.integers(64, 192, (8, 8, 3), np.uint8), None), 2) for _ in range(BATCH)]
     return [np.stack([getattr(p, side) for p in made]) / np.float32(255) for side in ("lr", "hr")]
 
 
@@ -136,7 +136,7 @@ def test_a_mixed_lr_patch_is_the_degraded_mixture(pairs):
     """Up to rounding: each image rounds in both passes, and the oracle the mixture once more."""
     lr, hr = mix_patches(jax.random.key(2), 1.0, *pairs)
     rounded = np.asarray(hr * 255).round().astype(np.uint8)
-    again = np.stack([degrade("", image, 2).lr for image in rounded])
+    again = np.stack([make_pair(Example("", image, None), 2).lr for image in rounded])
     levels = np.asarray(lr) * 255
     assert np.abs(levels - pairs[0] * 255).mean() > 5
     assert np.abs(levels - again).max() < 2.5

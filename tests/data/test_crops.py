@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from dysr_jax.data.config import DataConfig
 from dysr_jax.data.crops import make_drawer
-from dysr_jax.data.examples import Example
-from dysr_jax.data.sources import degrade
+from dysr_jax.data.examples import Example, make_pair
 from dysr_jax.data.training import TrainingImages
 from dysr_jax.errors import InputError
 
@@ -20,7 +19,7 @@ HR = [
     np.random.default_rng(number).integers(0, 256, (*shape, 3), dtype=np.uint8)
     for number, shape in enumerate(SHAPES)
 ]
-PAIRS = [degrade(str(number), image, SCALE) for number, image in enumerate(HR)]
+PAIRS = [make_pair(Example(str(number), image, None), SCALE) for number, image in enumerate(HR)]
 
 
 class LoadedImages:
@@ -40,7 +39,7 @@ def make_images(source=None, *, sized=True, **changes) -> TrainingImages:
     source = source or LoadedImages([(pair.name, image) for pair, image in zip(PAIRS, HR, strict=True)])
     sizes = np.array(SHAPES) // SCALE if sized else None
     config = DataConfig(patch=PATCH, **changes)
-    return TrainingImages(source, np.arange(len(source)), sizes, config, SCALE)
+    return TrainingImages(source, sizes, config, SCALE)
 
 
 def find(lr: np.ndarray, pairs=PAIRS) -> tuple[int, int, int]:

@@ -7,7 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dysr_jax.data.degradation import crop_to_scale, downscale, downscale_crop, upscale
+from dysr_jax.data.degradation import (
+    bicubic_downscale,
+    bicubic_downscale_crop,
+    bicubic_upscale,
+    crop_to_scale,
+)
 
 SCALES = (2, 3, 4)
 BOUNDARIES = ("replicate", "symmetric")
@@ -79,7 +84,7 @@ def naive_imresize(
 def test_downscale_is_imresize(scale, boundary):
     image = random_image(7 * scale, 5 * scale, seed=scale)
     expected = naive_imresize(image, (7, 5), boundary)
-    np.testing.assert_array_equal(downscale(image, scale, boundary), expected)
+    np.testing.assert_array_equal(bicubic_downscale(image, scale, boundary), expected)
 
 
 @pytest.mark.parametrize("boundary", BOUNDARIES)
@@ -87,7 +92,7 @@ def test_downscale_is_imresize(scale, boundary):
 def test_upscale_is_imresize(scale, boundary):
     image = random_image(9, 6, seed=scale)
     expected = naive_imresize(image, (9 * scale, 6 * scale), boundary)
-    np.testing.assert_array_equal(upscale(image, scale, boundary), expected)
+    np.testing.assert_array_equal(bicubic_upscale(image, scale, boundary), expected)
 
 
 @pytest.mark.parametrize("boundary", BOUNDARIES)
@@ -95,7 +100,7 @@ def test_images_smaller_than_the_kernel(boundary):
     # A kernel of 16 pixels over 4: the boundary rule is applied several times over.
     image = random_image(4, 8)
     expected = naive_imresize(image, (1, 2), boundary)
-    np.testing.assert_array_equal(downscale(image, 4, boundary), expected)
+    np.testing.assert_array_equal(bicubic_downscale(image, 4, boundary), expected)
 
 
 @pytest.mark.parametrize("scale", SCALES)
@@ -120,11 +125,11 @@ def test_the_oracle_tells_the_conventions_apart(scale):
 def test_constant_images_stay_constant(level, rows, columns, scale, boundary):
     small = np.full((rows, columns, 3), level, np.uint8)
     large = np.full((rows * scale, columns * scale, 3), level, np.uint8)
-    np.testing.assert_array_equal(downscale(large, scale, boundary), small)
-    np.testing.assert_array_equal(upscale(small, scale, boundary), large)
+    np.testing.assert_array_equal(bicubic_downscale(large, scale, boundary), small)
+    np.testing.assert_array_equal(bicubic_upscale(small, scale, boundary), large)
 
 
-resamples = st.sampled_from((downscale, upscale))
+resamples = st.sampled_from((bicubic_downscale, bicubic_upscale))
 
 
 @property_test
@@ -163,14 +168,14 @@ def test_resampling_is_linear_up_to_rounding(seed, scale, boundary, resample):
 )
 def test_shapes(rows, columns, channels, scale, boundary):
     large = random_image(rows * scale, columns * scale)[:, :, :channels]
-    small = downscale(large, scale, boundary)
-    again = upscale(small, scale, boundary)
+    small = bicubic_downscale(large, scale, boundary)
+    again = bicubic_upscale(small, scale, boundary)
     assert small.shape == (rows, columns, channels)
     assert again.shape == large.shape
     assert small.dtype == again.dtype == np.uint8
 
 
-@pytest.mark.parametrize("resample", [downscale, upscale])
+@pytest.mark.parametrize("resample", [bicubic_downscale, bicubic_upscale])
 def test_channels_do_not_mix(resample):
     image = random_image(24, 24)
     for channel in range(3):
@@ -181,7 +186,7 @@ def test_channels_do_not_mix(resample):
 @pytest.mark.parametrize("scale", SCALES)
 def test_boundaries_differ_at_the_border_only(scale):
     image = random_image(12 * scale, 12 * scale)
-    replicate, symmetric = (downscale(image, scale, boundary) for boundary in BOUNDARIES)
+    replicate, symmetric = (bicubic_downscale(image, scale, boundary) for boundary in BOUNDARIES)
     # The kernel reaches two LR pixels to each side.
     np.testing.assert_array_equal(replicate[2:-2, 2:-2], symmetric[2:-2, 2:-2])
     assert (replicate[0] != symmetric[0]).any()
@@ -191,7 +196,7 @@ def test_boundaries_differ_at_the_border_only(scale):
 @pytest.mark.parametrize("scale", SCALES)
 def test_boundaries_differ_at_the_border_only_when_upscaling(scale):
     image = random_image(12, 12)
-    replicate, symmetric = (upscale(image, scale, boundary) for boundary in BOUNDARIES)
+    replicate, symmetric = (bicubic_upscale(image, scale, boundary) for boundary in BOUNDARIES)
     inner = slice(2 * scale, -2 * scale)
     np.testing.assert_array_equal(replicate[inner, inner], symmetric[inner, inner])
     assert (replicate[0] != symmetric[0]).any()
@@ -210,7 +215,7 @@ def test_crop_to_scale_keeps_the_upper_left_multiple(rows, columns, scale):
 @pytest.mark.parametrize("shape", [(8, 9), (9, 8), (9, 9)])
 def test_downscale_refuses_sides_that_are_no_multiple(shape):
     with pytest.raises(ValueError, match=rf"{shape[0]}x{shape[1]}.*multiples of scale 4"):
-        downscale(random_image(*shape), 4)
+        bicubic_downscale(random_image(*shape), 4)
 
 
 @property_test
@@ -221,8 +226,8 @@ def test_a_crop_degraded_alone_is_that_of_the_whole_image(data, scale, boundary)
     row = data.draw(st.integers(0, rows - patch), "row")
     column = data.draw(st.integers(0, columns - patch), "column")
     image = random_image(rows * scale, columns * scale, seed=rows)
-    whole = downscale(image, scale, boundary)[row : row + patch, column : column + patch]
-    alone = downscale_crop(image, scale, row, column, patch, boundary)
+    whole = bicubic_downscale(image, scale, boundary)[row : row + patch, column : column + patch]
+    alone = bicubic_downscale_crop(image, scale, row, column, patch, boundary)
     np.testing.assert_array_equal(alone, whole)
 
 
@@ -230,18 +235,18 @@ def test_a_crop_degraded_alone_is_that_of_the_whole_image(data, scale, boundary)
 def test_a_crop_padded_at_its_own_border_is_another(scale):
     """What makes the test above one: cut first and degraded then, a crop differs."""
     image, side = random_image(12 * scale, 12 * scale), slice(4 * scale, 8 * scale)
-    inner = downscale_crop(image, scale, 4, 4, 4)
-    assert (inner != downscale(image[side, side], scale)).any()
+    inner = bicubic_downscale_crop(image, scale, 4, 4, 4)
+    assert (inner != bicubic_downscale(image[side, side], scale)).any()
 
 
 def test_a_crop_reads_no_pixel_more_than_two_lr_pixels_beyond_it():
     image, other = random_image(48, 48), random_image(48, 48, seed=1)
     near = slice((4 - 2) * 4, (7 + 2) * 4)
     other[near, near] = image[near, near]
-    first, second = (downscale_crop(pixels, 4, 4, 4, 3) for pixels in (image, other))
+    first, second = (bicubic_downscale_crop(pixels, 4, 4, 4, 3) for pixels in (image, other))
     np.testing.assert_array_equal(first, second)
 
 
 def test_downscale_crop_refuses_sides_that_are_no_multiple():
     with pytest.raises(ValueError, match="multiples of scale 4"):
-        downscale_crop(random_image(9, 8), 4, 0, 0, 1)
+        bicubic_downscale_crop(random_image(9, 8), 4, 0, 0, 1)

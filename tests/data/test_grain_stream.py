@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from dysr_jax import parallel
 from dysr_jax.data.config import DataConfig
 from dysr_jax.data.crops import make_drawer
-from dysr_jax.data.grain_stream import Stream, arrange_chunk, shard
-from dysr_jax.data.images.read import write_image
-from dysr_jax.data.sources import degrade
-from dysr_jax.data.training import open_images
+from dysr_jax.data.examples import Subset, make_pairs
+from dysr_jax.data.grain_stream import GrainStream, arrange_chunk, make_shard
+from dysr_jax.data.images.write import write_image
+from dysr_jax.data.training import open_training_images
 from dysr_jax.errors import InputError
 from dysr_jax.train.checkpoint import Checkpoints
 
@@ -30,13 +30,13 @@ def images(tmp_path_factory):
         shape = (12 + 3 * number, 20, 3)
         write_image(folder / f"{number}.png", rng.integers(0, 256, shape, dtype=np.uint8))
     config = DataConfig(source=f"folder:{folder}", patch=PATCH, holdout=1, crops_per_image=2)
-    return open_images(config, SCALE)[0]
+    return open_training_images(config, SCALE)[0]
 
 
 def take(images, count, devices=1, *, seed=5, sizes=SIZES, **changes):
     """The first chunks by group: LR and HR `[count, groups, chunk, B, ...]`."""
     images = dataclasses.replace(images, config=dataclasses.replace(images.config, **changes))
-    chunks = Stream(images).chunks(seed, parallel.device_mesh(devices), **sizes)
+    chunks = GrainStream(images).chunks(seed, parallel.device_mesh(devices), **sizes)
     try:
         found = [jax.tree.map(by_group, next(chunks)) for _ in range(count)]
     finally:
@@ -50,7 +50,7 @@ def by_group(crops) -> np.ndarray:
 
 
 def test_every_patch_is_an_exact_pair(images):
-    pairs = [degrade("", images.source[index].hr, SCALE) for index in images.indices]
+    pairs = make_pairs(images.source, SCALE)
     real = {
         (
             pair.lr[row : row + PATCH, column : column + PATCH].tobytes(),
@@ -83,7 +83,9 @@ def test_the_seed_and_the_groups_determine_the_patches(images):
 def test_workers_change_nothing(images):
     config = dataclasses.replace(images.config, workers=2)
     whole, _ = take(images, 3)
-    chunks = Stream(dataclasses.replace(images, config=config)).chunks(5, parallel.device_mesh(1), **SIZES)
+    chunks = GrainStream(dataclasses.replace(images, config=config)).chunks(
+        5, parallel.device_mesh(1), **SIZES
+    )
     try:
         found = [by_group(next(chunks)[0])]
         state = chunks.get_state()
@@ -98,7 +100,7 @@ def test_workers_change_nothing(images):
 
 def test_chunks_lie_on_the_devices_that_train_them(images):
     mesh = parallel.device_mesh(2)
-    chunks = Stream(images).chunks(5, mesh, **SIZES)
+    chunks = GrainStream(images).chunks(5, mesh, **SIZES)
     lr, _ = next(chunks)
     chunks.close()
     assert lr.shape[:4] == (2, 3, 2, 2)
@@ -110,7 +112,7 @@ def test_a_restored_stream_goes_on_where_it_was_saved(images, tmp_path):
     """Though chunks ahead of that were already made."""
     mesh, state = parallel.device_mesh(2), {"step": np.zeros(1)}
     whole, _ = take(images, 4, 2)
-    chunks = Stream(images).chunks(5, mesh, **SIZES)
+    chunks = GrainStream(images).chunks(5, mesh, **SIZES)
     with Checkpoints(tmp_path) as checkpoints:
         assert checkpoints.restore(state, chunks) is None
         for _ in range(2):
@@ -118,7 +120,7 @@ def test_a_restored_stream_goes_on_where_it_was_saved(images, tmp_path):
         checkpoints.save(2, {"step": np.full(1, 2.0)}, chunks)
         next(chunks)
     chunks.close()
-    again = Stream(images).chunks(5, mesh, **SIZES)
+    again = GrainStream(images).chunks(5, mesh, **SIZES)
     with Checkpoints(tmp_path) as checkpoints:
         assert checkpoints.restore(state, again)["step"] == 2
     found = [by_group(next(again)[0]) for _ in range(2)]
@@ -128,7 +130,7 @@ def test_a_restored_stream_goes_on_where_it_was_saved(images, tmp_path):
 
 def test_another_number_of_processes_is_refused(images, tmp_path):
     state = {"step": np.zeros(1)}
-    chunks = Stream(images).chunks(5, parallel.device_mesh(1), **SIZES)
+    chunks = GrainStream(images).chunks(5, parallel.device_mesh(1), **SIZES)
     with Checkpoints(tmp_path) as checkpoints:
         checkpoints.save(2, state, chunks)
     (saved,) = tmp_path.glob("2/data/process_0-of-1.json")
@@ -145,14 +147,14 @@ def test_another_number_of_processes_is_refused(images, tmp_path):
 @given(count=st.integers(1, 30), groups=st.integers(1, 6), seed=st.integers(0, 2**32 - 1))
 def test_shards_are_disjoint_and_together_everything(images, count, groups, seed):
     """Of two epochs in a row."""
-    several = dataclasses.replace(images, indices=np.zeros(count, int), sizes=None)
+    several = dataclasses.replace(images, source=Subset(images.source, (0,) * count), sizes=None)
     drawer = make_drawer(several, groups)
     each = drawer.strata // groups
     orders = []
     for epoch in range(2):
         seen = []
         for group in range(groups):
-            strata = shard(lambda stratum, rng: stratum, drawer.strata, group, groups, seed)
+            strata = make_shard(lambda stratum, rng: stratum, drawer.strata, group, groups, seed)
             seen += [strata[epoch * each + i] for i in range(each)]
         assert sorted(seen) == list(range(drawer.strata))
         orders.append(seen)
@@ -187,19 +189,19 @@ def test_a_chunk_spreads_the_crops_of_an_image(chunk, batch, devices, each, crop
 
 def test_without_grain_the_pool_is_named(images, monkeypatch):
     monkeypatch.setitem(sys.modules, "grain", None)
-    with pytest.raises(InputError, match=r"needs the package grain.*allowed is data\.pipeline pool"):
-        Stream(images).chunks(5, parallel.device_mesh(1), **SIZES)
+    with pytest.raises(InputError, match=r"needs the package grain.*data\.pipeline must be pool"):
+        GrainStream(images).chunks(5, parallel.device_mesh(1), **SIZES)
 
 
 def test_a_damaged_image_ends_training_with_its_name(images, tmp_path):
     for number in range(4):
         write_image(tmp_path / f"{number}.png", images.source[number].hr)
     config = dataclasses.replace(images.config, source=f"folder:{tmp_path}")
-    damaged, _ = open_images(config, SCALE)
-    for name in damaged.names:
+    damaged, _ = open_training_images(config, SCALE)
+    for name in damaged.source.names:
         file = tmp_path / name
         file.write_bytes(file.read_bytes()[:-100])
-    chunks = Stream(damaged).chunks(5, parallel.device_mesh(1), **SIZES)
+    chunks = GrainStream(damaged).chunks(5, parallel.device_mesh(1), **SIZES)
     with pytest.raises(InputError, match=r"\d\.png' cannot be read"):
         next(chunks)
     chunks.close()

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dysr_jax.data.files import list_folder, list_images
 from dysr_jax.data.images import formats
-from dysr_jax.data.images.read import check_suffix, read_image, read_picture
+from dysr_jax.data.images.read import read_image, read_picture
+from dysr_jax.data.images.write import check_image_suffix
+from dysr_jax.data.listing import list_folder, list_images
 from dysr_jax.data.sources import open_source
 from dysr_jax.errors import InputError
 
@@ -27,12 +28,29 @@ def test_every_kind_that_pillow_reads_is_taken(tmp_path):
     for suffix in SUFFIXES:
         kind = Image.registered_extensions()[suffix.lower()]
         Image.fromarray(RGB).save(tmp_path / f"a{suffix}", format=kind)
-    paths = list_images(tmp_path)
+    paths = list_images(tmp_path).images
     assert sorted(path.suffix for path in paths) == sorted(SUFFIXES)
     for path in paths:
         assert read_image(path).shape == RGB.shape
     taken = open_source(f"folder:{tmp_path}", 4, duplicates="skip")
     assert len(taken) == len(SUFFIXES) - 2  # three are one JPEG file
+
+
+def test_list_images_is_sorted_and_flat(tmp_path):
+    for name in ("b.PNG", "c.jpeg", "a.webp", "notes.txt", "nosuffix"):
+        (tmp_path / name).write_bytes(b"")
+    (tmp_path / "folder.png").mkdir()
+    (tmp_path / "folder.png" / "inside.png").write_bytes(b"")
+    assert [file.name for file in list_images(tmp_path).images] == ["a.webp", "b.PNG", "c.jpeg"]
+
+
+def test_list_images_of_no_images(tmp_path):
+    (tmp_path / "notes.txt").write_text("")
+    with pytest.raises(InputError, match=rf"{tmp_path.name}.*holds no \.png"):
+        list_images(tmp_path)
+    for missing in (tmp_path / "missing", tmp_path / "notes.txt"):
+        with pytest.raises(InputError, match=rf"{missing.name}.*does not exist"):
+            list_images(missing)
 
 
 def test_hidden_files_are_none(tmp_path):
@@ -65,7 +83,7 @@ def test_a_folder_without_images_says_what_it_has(tmp_path):
 
 def test_heic_says_what_it_needs(tmp_path, monkeypatch):
     monkeypatch.setattr(formats, "has_heic", lambda: False)
-    formats.readable.cache_clear()
+    formats.readable_suffixes.cache_clear()
     (tmp_path / "a.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0")
     assert "1 .heic (HEIC needs pillow-heif: pip install" in list_folder(tmp_path).note
     with pytest.raises(InputError, match=r"a\.heic' cannot be read: it is HEIC, which needs"):
@@ -83,7 +101,7 @@ def test_heic_is_taken_where_the_package_is(tmp_path, monkeypatch):
     fake = types.SimpleNamespace(register_heif_opener=register)
     monkeypatch.setitem(sys.modules, "pillow_heif", fake)
     monkeypatch.setattr(formats, "has_heic", lambda: True)
-    formats.readable.cache_clear()
+    formats.readable_suffixes.cache_clear()
     try:
         (tmp_path / "a.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0")
         assert [path.name for path in list_folder(tmp_path).images] == ["a.heic"]
@@ -94,15 +112,15 @@ def test_heic_is_taken_where_the_package_is(tmp_path, monkeypatch):
             mine.clear()
             mine.update(before)
         Image.ID[:] = known[1]
-        formats.readable.cache_clear()
+        formats.readable_suffixes.cache_clear()
 
 
 def test_drawings_and_films_are_no_images(tmp_path):
     (tmp_path / "a.eps").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
     with pytest.raises(InputError, match=r"a\.eps' cannot be read: it is no image of a known"):
         read_picture(tmp_path / "a.eps")
-    with pytest.raises(InputError, match=r"allowed suffixes are \.png"):
-        check_suffix("a.eps")
+    with pytest.raises(InputError, match=r"its suffix must be one of \.png"):
+        check_image_suffix("a.eps")
 
 
 def test_pipes_are_refused_and_not_waited_for(tmp_path):

@@ -9,7 +9,7 @@ import pytest
 
 from dysr_jax.data import pool as pool_module
 from dysr_jax.data.examples import Pair
-from dysr_jax.data.pool import build_pool, draw
+from dysr_jax.data.pool import build_pool, draw_batch
 from dysr_jax.errors import InputError
 
 PATCH, SCALE, BATCH = 3, 2, 64
@@ -36,7 +36,7 @@ PAIRS = [
 
 
 # One compiled program for all tests: run op by op, each of them would compile its operations anew.
-compiled = jax.jit(draw, static_argnums=2)
+compiled = jax.jit(draw_batch, static_argnums=2)
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +111,7 @@ def test_one_key_draws_one_batch(pool):
 
 
 def test_draw_is_the_same_compiled(pool, strict_dtypes):
-    plain = draw(jax.random.key(5), pool, BATCH)
+    plain = draw_batch(jax.random.key(5), pool, BATCH)
     for a, b in zip(plain, compiled(jax.random.key(5), pool, BATCH), strict=True):
         assert a.dtype == b.dtype == np.float32
         np.testing.assert_allclose(a, b, rtol=1e-6)

@@ -10,16 +10,16 @@ from hypothesis import strategies as st
 
 from dysr_jax import parallel
 from dysr_jax.data import folders
-from dysr_jax.data.choice import pool_need
 from dysr_jax.data.config import DataConfig
-from dysr_jax.data.degradation import downscale, resize
+from dysr_jax.data.degradation import bicubic_downscale, resize
 from dysr_jax.data.examples import Example
-from dysr_jax.data.grain_stream import Stream
-from dysr_jax.data.images.read import write_image
+from dysr_jax.data.grain_stream import GrainStream
+from dysr_jax.data.images.write import write_image
+from dysr_jax.data.pipeline import pool_need
 from dysr_jax.data.pool import build_pool
-from dysr_jax.data.sizes import shrunk, with_copies
-from dysr_jax.data.sources import load_pairs, split_source
-from dysr_jax.data.training import open_images
+from dysr_jax.data.rescaled import add_rescaled, rescaled_shape
+from dysr_jax.data.sources import split_source
+from dysr_jax.data.training import load_pairs, open_training_images
 from dysr_jax.errors import InputError
 from dysr_jax.model.space import uniform
 from dysr_jax.model.supernet import Supernet
@@ -59,7 +59,7 @@ def test_names_and_sizes_are_known_before_decoding(config, monkeypatch):
         originals = ["0.png", "1.png", "3.png", "4.png"]
         assert list(source.names) == [*originals, *COPIES]
         assert len(source) == 9
-        sizes = [source.size(index) for index in range(9)]
+        sizes = [tuple(size) for size in source.sizes.tolist()]
     assert sizes == [SHAPES[int(name[0])] for name in originals] + list(COPIES.values())
     examples = [source[index] for index in range(9)]
     assert [example.name for example in examples] == list(source.names)
@@ -78,7 +78,7 @@ def test_a_copy_is_matlab_s_bicubic_of_the_original(config):
 
 def test_lr_of_a_copy_is_made(config):
     for pair in load_pairs(config, SCALE)[0]:
-        np.testing.assert_array_equal(pair.lr, downscale(pair.hr, SCALE))
+        np.testing.assert_array_equal(pair.lr, bicubic_downscale(pair.hr, SCALE))
 
 
 class Given:
@@ -89,8 +89,9 @@ class Given:
     def __len__(self):
         return 2
 
-    def size(self, index):
-        return 20, 24
+    @property
+    def sizes(self):
+        return np.array([(20, 24)] * 2)
 
     def __getitem__(self, index):
         hr = np.random.default_rng(index).integers(0, 256, (20, 24, 3), np.uint8)
@@ -98,7 +99,7 @@ class Given:
 
 
 def test_the_given_lr_image_is_the_original_s_alone():
-    source = with_copies(Given(), DataConfig(patch=PATCH, rescale=(0.5,)), SCALE)
+    source = add_rescaled(Given(), DataConfig(patch=PATCH, rescale=(0.5,)), SCALE)
     assert list(source.names) == ["a", "b", "a*0.5", "b*0.5"]
     for index in range(2):
         np.testing.assert_array_equal(source[index].lr, Given()[index].lr)
@@ -111,42 +112,40 @@ def test_the_given_lr_image_is_the_original_s_alone():
     patch=st.integers(1, 8),
 )
 def test_a_patch_fits_into_every_copy(factors, patch):
-    source = with_copies(Given(), DataConfig(patch=patch, rescale=factors), SCALE)
+    source = add_rescaled(Given(), DataConfig(patch=patch, rescale=factors), SCALE)
     expected = [f for f in factors if min(round(20 * f), round(24 * f)) >= patch * SCALE]
     assert len(source) == 2 + 2 * len(expected)
-    for index in range(2, len(source)):
-        assert min(source.size(index)) >= patch * SCALE
+    assert source.sizes.min() >= patch * SCALE
 
 
 def test_a_side_is_at_least_a_pixel():
-    assert shrunk((3, 400), 0.01) == (1, 4)
+    assert rescaled_shape((3, 400), 0.01) == (1, 4)
 
 
 @pytest.mark.parametrize("factor", [0.0, -0.5, 1.0, 1.5, float("nan"), float("inf")])
 def test_a_factor_that_does_not_shrink(config, factor):
-    config = dataclasses.replace(config, rescale=(0.5, factor))
-    with pytest.raises(InputError, match=rf"data\.rescale {factor}: allowed are factors above 0"):
-        split_source(config, SCALE)
+    with pytest.raises(InputError, match=rf"data\.rescale {factor}: must be in \(0, 1\)"):
+        dataclasses.replace(config, rescale=(0.5, factor))
 
 
 def test_images_of_unknown_size():
     class Unsized:
-        names = ("a",)
+        names, sizes = ("a",), None
 
         def __len__(self):
             return 1
 
     config = DataConfig(rescale=(0.5,))
     with pytest.raises(InputError, match=r"data\.rescale \(0\.5,\):.*does not tell the sizes"):
-        with_copies(Unsized(), config, SCALE)
+        add_rescaled(Unsized(), config, SCALE)
     unsized = Unsized()
-    assert with_copies(unsized, DataConfig(), SCALE) is unsized
+    assert add_rescaled(unsized, DataConfig(), SCALE) is unsized
 
 
 def test_the_pool_and_its_need(config):
-    images, _ = open_images(config, SCALE)
+    images, _ = open_training_images(config, SCALE)
     pairs, expected = images.load(), load_pairs(config, SCALE)[0]
-    assert [pair.name for pair in pairs] == [pair.name for pair in expected] == images.names
+    assert [pair.name for pair in pairs] == [pair.name for pair in expected] == list(images.source.names)
     for mine, theirs in zip(pairs, expected, strict=True):
         np.testing.assert_array_equal(mine.hr, theirs.hr)
     pool = build_pool(pairs, PATCH)
@@ -156,7 +155,7 @@ def test_the_pool_and_its_need(config):
 @pytest.mark.parametrize("workers", [0, 1])
 def test_grain_cuts_from_copies_too(config, workers):
     config = dataclasses.replace(config, workers=workers, crops_per_image=4)
-    images, _ = open_images(config, SCALE)
+    images, _ = open_training_images(config, SCALE)
     real = {
         pair.name: {
             pair.hr[r : r + 8, c : c + 8].tobytes()
@@ -165,7 +164,7 @@ def test_grain_cuts_from_copies_too(config, workers):
         }
         for pair in images.load()
     }
-    chunks = Stream(images).chunks(0, parallel.device_mesh(1), chunk=9, groups=1, batch=8)
+    chunks = GrainStream(images).chunks(0, parallel.device_mesh(1), chunk=9, groups=1, batch=8)
     _, hr = next(chunks)
     chunks.close()
     cut = {patch.tobytes() for patch in np.asarray(hr).reshape(-1, 8, 8, 3)}
@@ -178,8 +177,8 @@ def test_a_training_on_copies(config, tmp_path):
     """Both pipelines, to the end."""
     space = uniform(slots=1, width=4, scale=SCALE, branches=("id", "c3"), upsamplers=("u1",))
     recipe = TrainConfig(steps=2, chunk=2, batch=2, warmup=0, archs="patch")
-    images, _ = open_images(config, SCALE)
-    for data in (build_pool(images.load(), PATCH), Stream(images)):
+    images, _ = open_training_images(config, SCALE)
+    for data in (build_pool(images.load(), PATCH), GrainStream(images)):
         run = tmp_path / type(data).__name__
         mesh = parallel.device_mesh(1)
         state = train(jax.random.key(0), Supernet(space), data, recipe, mesh, run)

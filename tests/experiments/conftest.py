@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dysr_jax.config import SpaceConfig, to_dict
-from dysr_jax.data.images.read import write_image
+from dysr_jax.data.images.write import write_image
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from dysr_jax import parallel
 from dysr_jax.data.config import DataConfig
 from dysr_jax.data.examples import Example, Pair
-from dysr_jax.data.grain_stream import Stream
+from dysr_jax.data.grain_stream import GrainStream
 from dysr_jax.data.pool import build_pool
 from dysr_jax.data.training import TrainingImages
 from dysr_jax.errors import InputError
@@ -50,7 +50,7 @@ def stream():
     rng = np.random.default_rng(0)
     source = LoadedImages([(str(i), rng.integers(0, 256, (40, 48, 3), np.uint8)) for i in range(3)])
     config = DataConfig(patch=8, crops_per_image=2)
-    return Stream(TrainingImages(source, np.arange(3), np.array([(20, 24)] * 3), config, 2))
+    return GrainStream(TrainingImages(source, np.arange(3), np.array([(20, 24)] * 3), config, 2))
 
 
 def train(data, run, config=CONFIG, devices=1):

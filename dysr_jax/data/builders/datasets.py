@@ -1,4 +1,8 @@
-"""The data sets that can be prepared from folders, and how their publishers lay these out."""
+"""The data sets that `dysr data prepare` knows, and how their publishers lay out the folders.
+
+To add one to the package, write its layout and its entry in `DATASETS` here; to add one from elsewhere, call
+`register_dataset` with a `Dataset`. Everything else (checks, records, `tfds:NAME`) follows from that.
+"""
 
 import dataclasses
 import pathlib
@@ -10,7 +14,7 @@ from dysr_jax.errors import InputError
 
 
 class Place(NamedTuple):
-    """Image files of a folder, all of them or those whose stem ends so."""
+    """Image files of a folder: all of them, or those whose stem has an ending."""
 
     folder: pathlib.Path
     ending: str = ""
@@ -22,9 +26,9 @@ class Group(NamedTuple):
     split: str
     hr: Place
     lr: Place | None
-    clip: str = ""
-    frames: int = 0
-    """How many there have to be; 0 for any number."""
+    clip: str | None = None
+    frames: int | None = None
+    """How many there must be."""
 
 
 Layout = Callable[[pathlib.Path, int], Iterator[Group]]
@@ -33,21 +37,21 @@ Layout = Callable[[pathlib.Path, int], Iterator[Group]]
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """A data set of some publisher."""
+    """A data set as its publisher ships it."""
 
     about: str
     expects: str
-    """What the folder given by the user has to hold."""
+    """What the folder given by the user must hold."""
     homepage: str
     layout: Layout
     scales: tuple[int, ...]
-    """Scales of the LR images that are published, the usual first."""
+    """Scales of the LR images that are published, the usual one first."""
     plain: bool = True
     """Whether there is a config `hr` without LR images."""
 
     @property
     def configs(self) -> dict[str, int]:
-        """Names of the configs, the default first, with their scales; 0 is without LR."""
+        """The scale by name of the config, the default first; 0 is without LR."""
         given = {f"bicubic_x{scale}": scale for scale in self.scales}
         return {**given, **({"hr": 0} if self.plain else {})}
 
@@ -57,35 +61,20 @@ def _below(root: pathlib.Path, *names: str) -> pathlib.Path:
     return next((root / name for name in names if (root / name).is_dir()), root)
 
 
-def _div2k(root: pathlib.Path, scale: int) -> Iterator[Group]:
-    root = _below(root, "DIV2K")
-    for split, part in (("train", "train"), ("validation", "valid")):
-        lr = Place(root / f"DIV2K_{part}_LR_bicubic" / f"X{scale}")
-        yield Group(split, Place(root / f"DIV2K_{part}_HR"), lr if scale else None)
-
-
-def _flickr2k(root: pathlib.Path, scale: int) -> Iterator[Group]:
-    root = _below(root, "Flickr2K")
-    lr = Place(root / "Flickr2K_LR_bicubic" / f"X{scale}")
-    yield Group("train", Place(root / "Flickr2K_HR"), lr if scale else None)
-
-
-def _benchmark(*names: str) -> Layout:
-    """Either `HR` with `LR_bicubic/X4`, or `image_SRF_4` with both."""
+def _bicubic_layout(name: str, **parts: str) -> Layout:
+    """`PART_HR` and `PART_LR_bicubic/X4` per split."""
 
     def layout(root: pathlib.Path, scale: int) -> Iterator[Group]:
-        root = _below(root, *names)
-        mixed = root / f"image_SRF_{scale}"
-        if mixed.is_dir():
-            yield Group("test", Place(mixed, "_HR"), Place(mixed, "_LR"))
-        else:
-            yield Group("test", Place(root / "HR"), Place(root / "LR_bicubic" / f"X{scale}"))
+        root = _below(root, name)
+        for split, part in parts.items():
+            lr = Place(root / f"{part}_LR_bicubic" / f"X{scale}")
+            yield Group(split, Place(root / f"{part}_HR"), lr if scale else None)
 
     return layout
 
 
 _CLIP: Final = re.compile(r"\d+/\d+")
-SEPTUPLET: Final = 7
+_SEPTUPLET: Final = 7
 
 
 def _vimeo90k(root: pathlib.Path, scale: int) -> Iterator[Group]:
@@ -98,9 +87,9 @@ def _vimeo90k(root: pathlib.Path, scale: int) -> Iterator[Group]:
             raise InputError(f"list of clips {str(path)!r} cannot be read") from None
         odd = [clip for clip in clips if not _CLIP.fullmatch(clip)]
         if odd or not clips:
-            raise InputError(f"list of clips {str(path)!r}: {odd[:1] or 'empty'}; allowed is 00001/0001")
+            raise InputError(f"list of clips {str(path)!r}: {odd[:1] or 'empty'}; must be such as 00001/0001")
         for clip in sorted(clips):
-            yield Group(split, Place(root / "sequences" / clip), None, clip, SEPTUPLET)
+            yield Group(split, Place(root / "sequences" / clip), None, clip, _SEPTUPLET)
 
 
 def _vid4(root: pathlib.Path, scale: int) -> Iterator[Group]:
@@ -112,34 +101,41 @@ def _vid4(root: pathlib.Path, scale: int) -> Iterator[Group]:
         yield Group("test", Place(high / clip), Place(root / f"BIx{scale}" / clip) if scale else None, clip)
 
 
-def _benchmark_set(name: str, homepage: str, *others: str) -> Dataset:
+def _benchmark_set(name: str, *others: str) -> Dataset:
+    """Either `HR` with `LR_bicubic/X4`, or `image_SRF_4` with both."""
+
+    def layout(root: pathlib.Path, scale: int) -> Iterator[Group]:
+        root = _below(root, name, *others)
+        mixed = root / f"image_SRF_{scale}"
+        if mixed.is_dir():
+            yield Group("test", Place(mixed, "_HR"), Place(mixed, "_LR"))
+        else:
+            yield Group("test", Place(root / "HR"), Place(root / "LR_bicubic" / f"X{scale}"))
+
     expects = f"{name}/HR and {name}/LR_bicubic/X4, or {name}/image_SRF_4"
-    about = f"{name}, a set for evaluation"
-    return Dataset(about, expects, homepage, _benchmark(name, *others), (4, 2, 3), plain=False)
+    homepage = "https://github.com/jbhuang0604/SelfExSR"
+    return Dataset(f"{name}, a set for evaluation", expects, homepage, layout, (4, 2, 3), plain=False)
 
-
-_DIV2K_PAGE: Final = "https://data.vision.ee.ethz.ch/cvl/DIV2K/"
-_SELFEX_PAGE: Final = "https://github.com/jbhuang0604/SelfExSR"
 
 DATASETS: Final[dict[str, Dataset]] = {
     "dysr_div2k": Dataset(
         "DIV2K (Agustsson and Timofte 2017), 800 and 100 images of 2K",
         "DIV2K_train_HR, DIV2K_valid_HR, and DIV2K_train_LR_bicubic/X4, DIV2K_valid_LR_bicubic/X4",
-        _DIV2K_PAGE,
-        _div2k,
+        "https://data.vision.ee.ethz.ch/cvl/DIV2K/",
+        _bicubic_layout("DIV2K", train="DIV2K_train", validation="DIV2K_valid"),
         (4, 2, 3),
     ),
     "dysr_flickr2k": Dataset(
         "Flickr2K (Lim et al. 2017), 2,650 images of 2K",
         "Flickr2K_HR, and Flickr2K_LR_bicubic/X4",
         "https://github.com/sanghyun-son/EDSR-PyTorch",
-        _flickr2k,
+        _bicubic_layout("Flickr2K", train="Flickr2K"),
         (4, 2, 3),
     ),
-    "dysr_set5": _benchmark_set("Set5", _SELFEX_PAGE),
-    "dysr_set14": _benchmark_set("Set14", _SELFEX_PAGE),
-    "dysr_b100": _benchmark_set("B100", _SELFEX_PAGE, "BSD100"),
-    "dysr_urban100": _benchmark_set("Urban100", _SELFEX_PAGE),
+    "dysr_set5": _benchmark_set("Set5"),
+    "dysr_set14": _benchmark_set("Set14"),
+    "dysr_b100": _benchmark_set("B100", "BSD100"),
+    "dysr_urban100": _benchmark_set("Urban100"),
     "dysr_vimeo90k": Dataset(
         "Vimeo-90K septuplets (Xue et al. 2019), clips of 7 frames",
         "vimeo_septuplet with sequences, sep_trainlist.txt and sep_testlist.txt",
@@ -160,15 +156,11 @@ DATASETS: Final[dict[str, Dataset]] = {
 def register_dataset(name: str, dataset: Dataset) -> None:
     """Add a data set, for `prepare_dataset` and the source `tfds:NAME` in this process.
 
-    Args:
-        name: lower case, digits and underscores, as TFDS names data sets.
-        dataset: where its images lie.
-
     Raises:
-        InputError: the name is taken, or none that TFDS takes.
+        InputError: the name is taken, or is not lower-case words joined by underscores, as TFDS needs it.
     """
     if not re.fullmatch("[a-z][a-z0-9]*(_[a-z][a-z0-9]*)*", name):
-        raise InputError(f"data set {name!r}: allowed are lower case words joined by underscores")
+        raise InputError(f"data set {name!r}: must be lower-case words joined by underscores")
     if name in DATASETS:
         raise InputError(f"data set {name!r} is there already; there are {', '.join(DATASETS)}")
     DATASETS[name] = dataset

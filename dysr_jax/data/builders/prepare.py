@@ -1,7 +1,4 @@
-"""`dysr data prepare`: a publisher's folder to a prepared data set, once, whole or not at all.
-
-What is prepared and where: TFDS's builders, by the names that users give.
-"""
+"""`dysr data prepare`: from a publisher's folder to a prepared data set, once, whole or not at all."""
 
 import contextlib
 import importlib.util
@@ -12,71 +9,59 @@ import platform
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from dysr_jax.atomic import exclusive, is_remote
 from dysr_jax.data.builders.check import Tree, check_images, find_images
 from dysr_jax.data.builders.datasets import DATASETS
-from dysr_jax.data.files import Duplicates
+from dysr_jax.data.listing import Duplicates
 from dysr_jax.errors import InputError
 
+PathLike = str | os.PathLike[str]
 
-class Prepared(NamedTuple):
+
+class PreparedDataset(NamedTuple):
     """A data set and config that is prepared."""
 
     name: str
     examples: dict[str, int]
-    """Of each split."""
+    """Number of images per split."""
     size: int
     """Bytes."""
     path: pathlib.Path
 
 
-def data_root(directory: str | os.PathLike[str] = "") -> pathlib.Path:
+def prepared_root(directory: PathLike | None = None) -> pathlib.Path:
     """The folder of prepared data sets: the given one, TFDS_DATA_DIR, or ~/tensorflow_datasets.
 
     Raises:
         InputError: a place such as `gs://`, where array_record reads nothing.
     """
-    place = os.fspath(directory) or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
+    place = os.fspath(directory or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets")
     if is_remote(place):
-        raise InputError(f"folder of prepared data sets {place!r}: allowed is one of this machine")
+        raise InputError(f"folder of prepared data sets {place!r}: must be a folder of this machine")
     return pathlib.Path(place).expanduser()
 
 
-def check_name(name: str) -> None:
-    """Of a data set of ours.
-
-    Raises:
-        InputError: it has no such config.
-    """
-    base, slash, config = name.partition("/")
-    allowed = DATASETS[base].configs
-    if slash and config not in allowed:
-        raise InputError(f"data set {name!r}: allowed are {', '.join(f'{base}/{c}' for c in allowed)}")
-
-
-def make_builder(name: str, directory: str | os.PathLike[str] = "") -> Any:
-    """TFDS's builder of `NAME[/CONFIG]`, prepared or not.
-
-    Raises:
-        InputError: there is no such data set or config, or this platform has no array_record.
-    """
+def _make_builder(name: str, directory: PathLike | None) -> Any:
+    """TFDS's builder of `NAME[/CONFIG]`, prepared or not; an `InputError` where there is none."""
     if importlib.util.find_spec("array_record") is None:
         raise InputError(
-            f"data set {name!r} needs array_record, which is not installed; it is made for Linux and "
-            f"for macOS on Apple silicon, not for {platform.system()} on {platform.machine()}: allowed "
-            f"are the sources embedded, folder:PATH and paired:HR,LR"
+            f"data set {name!r} needs array_record, which is not installed; it is made for Linux and for "
+            f"macOS on Apple silicon, not for {platform.system()} on {platform.machine()}: the source must "
+            f"be embedded, folder:PATH or paired:HR,LR"
         )
     import tensorflow_datasets as tfds
 
-    root = data_root(directory)
-    base, _, config = name.partition("/")
+    root = prepared_root(directory)
+    base, slash, config = name.partition("/")
     if base in DATASETS:
         from dysr_jax.data.builders.tfds_builders import builder_class
 
-        check_name(name)
+        configs = DATASETS[base].configs
+        if slash and config not in configs:
+            raise InputError(f"data set {name!r}: must be one of {', '.join(f'{base}/{c}' for c in configs)}")
         return builder_class(base)(config=config or None, data_dir=root)
     try:
         return tfds.builder(name, data_dir=root)
@@ -87,13 +72,13 @@ def make_builder(name: str, directory: str | os.PathLike[str] = "") -> Any:
         ) from None
 
 
-def needs_tensorflow() -> str:
-    """What to say of the catalogue where TensorFlow is missing, else nothing."""
+def _needs_tensorflow() -> str:
+    """What to say of the catalogue where TensorFlow is missing; else nothing."""
     missing = importlib.util.find_spec("tensorflow") is None
     return ", which needs TensorFlow (pip install 'dysr_jax[tensorflow]')" if missing else ""
 
 
-def find_prepared(name: str, directory: str | os.PathLike[str] = "") -> Any:
+def find_prepared(name: str, directory: PathLike | None = None) -> Any:
     """TFDS's builder of a data set that is prepared, from its files alone.
 
     Raises:
@@ -101,81 +86,71 @@ def find_prepared(name: str, directory: str | os.PathLike[str] = "") -> Any:
     """
     import tensorflow_datasets as tfds
 
-    builder = make_builder(name, directory)
+    builder = _make_builder(name, directory)
     if not builder.data_path.exists():
-        more = " --from FOLDER`" if builder.name in DATASETS else f"`{needs_tensorflow()}"
+        more = " --from FOLDER`" if builder.name in DATASETS else f"`{_needs_tensorflow()}"
         raise InputError(
-            f"data set {name!r} is not prepared in {str(data_root(directory))!r}: allowed after "
+            f"data set {name!r} is not prepared in {str(prepared_root(directory))!r}; first run "
             f"`dysr data prepare {name}{more}"
         )
     found = tfds.builder_from_directory(builder.data_dir)
     if found.info.file_format is not tfds.core.FileFormat.ARRAY_RECORD:
         raise InputError(
-            f"data set {name!r} in {str(builder.data_dir)!r} is stored as "
-            f"{found.info.file_format.value}; allowed is array_record, in another folder"
+            f"data set {name!r} in {str(builder.data_dir)!r} is stored as {found.info.file_format.value}; "
+            f"must be array_record, in another folder"
         )
     return found
 
 
-def list_prepared(directory: str | os.PathLike[str] = "") -> list[Prepared]:
-    """All that is prepared in a folder, by name."""
+def list_prepared(directory: PathLike | None = None) -> list[PreparedDataset]:
+    """All that is prepared in a folder, by name: `NAME[/CONFIG]/VERSION`; TFDS builds in `incomplete.*`."""
     import tensorflow_datasets as tfds
 
-    found: list[Prepared] = []
-    for path in _versions(data_root(directory)):
-        info = tfds.builder_from_directory(path).info
+    found: list[PreparedDataset] = []
+    root = prepared_root(directory)
+    for file in (*root.glob("*/*/features.json"), *root.glob("*/*/*/features.json")):
+        if file.parent.name.startswith("incomplete."):
+            continue
+        info = tfds.builder_from_directory(file.parent).info
         name = info.name + (f"/{info.config_name}" if info.config_name else "")
         examples = {split: part.num_examples for split, part in info.splits.items()}
-        found.append(Prepared(name, examples, int(info.dataset_size), path))
+        found.append(PreparedDataset(name, examples, int(info.dataset_size), file.parent))
     return sorted(found, key=lambda each: (each.name, each.path))
-
-
-def _versions(root: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Folders `NAME[/CONFIG]/VERSION` that are whole; TFDS builds in folders of another name."""
-    for depth in ("*/*", "*/*/*"):
-        for file in sorted(root.glob(f"{depth}/features.json")):
-            if not file.parent.name.startswith("incomplete."):
-                yield file.parent
-
-
-PathLike = str | os.PathLike[str]
 
 
 def prepare_dataset(
     name: str,
     source: PathLike | None = None,
     *,
-    directory: PathLike = "",
+    directory: PathLike | None = None,
     duplicates: Duplicates = "error",
-    say: Callable[[str], None] = print,
+    log: Callable[[str], None] = print,
 ) -> pathlib.Path:
     """Prepare a data set, where that has not been done; afterwards `tfds:NAME` is a source.
 
     A build that was killed leaves nothing that counts: the same call starts again.
 
     Args:
-        name: `NAME[/CONFIG]` of `dysr data list`, or of TFDS's catalogue, which downloads and needs
-            TensorFlow.
-        source: the folder as its publisher ships it, unpacked; none for the catalogue.
-        directory: of prepared data sets; empty is TFDS_DATA_DIR, or ~/tensorflow_datasets.
+        name: `NAME[/CONFIG]` of `dysr data list`, or of TFDS's catalogue (downloads, needs TensorFlow).
+        source: the folder as its publisher ships it, unpacked; None for the catalogue.
+        directory: of prepared data sets (default: TFDS_DATA_DIR, or ~/tensorflow_datasets).
         duplicates: what to do with an image that is there twice; `skip` leaves later copies out, those of
             training first.
-        say: called with each line.
+        log: called with each line.
 
     Returns:
         The folder of the prepared data set.
 
     Raises:
-        InputError: no such data set, no such folder; folders that miss or do not pair; images that cannot be
-            read, do not fit or are there twice; a place that cannot be written to, or that another command
-            writes to. Images are named (the
-            first few) and counted.
+        InputError: no such data set or folder; folders that miss or do not pair; images that cannot be read,
+            do not fit or are there twice (the first few are named, all are counted); a place that cannot be
+            written to, or that another command writes to.
     """
-    builder = make_builder(name, directory)
+    builder = _make_builder(name, directory)
     path = pathlib.Path(builder.data_dir)
     if builder.data_path.exists():
         find_prepared(name, directory)
-        say(f"{name} is there: {path}")
+        log(f"{name} is there: {path}")
         return path
     if builder.name in DATASETS:
         builder.tree = _checked_tree(name, builder, source, duplicates)
@@ -183,7 +158,7 @@ def prepare_dataset(
     else:
         _prepare_catalogue(name, builder, source)
     counts = ", ".join(f"{part.num_examples:,} {split}" for split, part in builder.info.splits.items())
-    say(f"{name}: {counts} images, {builder.info.dataset_size / 1e6:,.1f} MB in {path}")
+    log(f"{name}: {counts} images, {builder.info.dataset_size / 1e6:,.1f} MB in {path}")
     return path
 
 
@@ -195,7 +170,7 @@ def _checked_tree(name: str, builder: Any, source: PathLike | None, duplicates: 
         )
     root = pathlib.Path(source)
     if not root.is_dir():
-        raise InputError(f"--from {str(root)!r}: allowed is a folder that exists")
+        raise InputError(f"--from {str(root)!r}: must be a folder that exists")
     scale = known.configs[builder.builder_config.name]
     try:
         return check_images(find_images([*known.layout(root, scale)], scale), scale, duplicates)
@@ -207,7 +182,13 @@ def _build(builder: Any, path: pathlib.Path) -> None:
     builder.terminal = sys.stderr
     try:
         path.parent.mkdir(parents=True, exist_ok=True)  # the lock lies in it
-        with exclusive(path), tempfile.TemporaryDirectory() as downloads, _quiet():
+        quiet = io.StringIO()  # for the lines and bars of TFDS, which tell of shards
+        with (
+            exclusive(path),
+            tempfile.TemporaryDirectory() as downloads,
+            contextlib.redirect_stdout(quiet),
+            contextlib.redirect_stderr(quiet),
+        ):
             for leftover in path.parent.glob(f"incomplete.*_{path.name}"):  # of builds that were killed
                 shutil.rmtree(leftover)
             builder.download_and_prepare(download_dir=downloads, file_format="array_record")
@@ -218,19 +199,13 @@ def _build(builder: Any, path: pathlib.Path) -> None:
 def _prepare_catalogue(name: str, builder: Any, source: PathLike | None) -> None:
     if source is not None:
         raise InputError(f"--from {os.fspath(source)!r}: {name!r} is of TFDS's catalogue, which downloads")
-    if lacking := needs_tensorflow():
+    if lacking := _needs_tensorflow():
         raise InputError(
-            f"data set {name!r} is of TFDS's catalogue{lacking}; without it allowed are {', '.join(DATASETS)}"
+            f"data set {name!r} is of TFDS's catalogue{lacking}; without it must be one of "
+            f"{', '.join(DATASETS)}"
         )
     try:
         builder.download_and_prepare(file_format="array_record")
     except Exception as error:  # what downloads and the catalogue's builders raise is of many kinds
         reason = str(error).strip().splitlines()[:1]
         raise InputError(f"data set {name!r} cannot be prepared: {' '.join(reason)}") from None
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the lines and bars of TFDS, which tell of shards."""
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        yield

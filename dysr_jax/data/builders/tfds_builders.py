@@ -51,28 +51,26 @@ class _FolderBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  
         return check_images(find_images([*DATASETS[self.name].layout(root, scale)], scale), scale)
 
     def _generate_examples(self, items: list[Item]) -> Iterator[tuple[int, dict[str, Any]]]:
-        for number, item in enumerate(
-            tqdm(items, desc="write", unit="image", file=self.terminal, position=0)
-        ):
+        shown = tqdm(items, desc="write", unit="image", file=self.terminal, position=0)
+        for number, item in enumerate(shown):
             lr = {"lr": item.lr.read_bytes()} if item.lr else {}
             yield number, {"name": item.name, "hr": item.hr.read_bytes(), **lr}
 
 
-def _register(name: str) -> Any:
-    """The class; TFDS knows it by its name's snake case, which is `name`."""
-    fields = {
-        "__doc__": DATASETS[name].about,
-        "__module__": __name__,
-        "BUILDER_CONFIGS": [tfds.core.BuilderConfig(name=c) for c in DATASETS[name].configs],
-    }
-    return type("".join(map(str.capitalize, name.split("_"))), (_FolderBuilder,), fields)
-
-
-BUILDERS: Final[dict[str, Any]] = {name: _register(name) for name in DATASETS}
+BUILDERS: Final[dict[str, Any]] = {}
 
 
 def builder_class(name: str) -> Any:
-    """The class of a name in `DATASETS`; TFDS knows those that were registered later from here on."""
+    """The class of a name in `DATASETS`; TFDS knows it from here on, by its name's snake case."""
     if name not in BUILDERS:
-        BUILDERS[name] = _register(name)
+        fields = {
+            "__doc__": DATASETS[name].about,
+            "__module__": __name__,
+            "BUILDER_CONFIGS": [tfds.core.BuilderConfig(name=c) for c in DATASETS[name].configs],
+        }
+        BUILDERS[name] = type("".join(map(str.capitalize, name.split("_"))), (_FolderBuilder,), fields)
     return BUILDERS[name]
+
+
+for _name in DATASETS:
+    builder_class(_name)

@@ -1,7 +1,7 @@
-"""Which image formats are read and written, and the opening of a file by its content.
+"""The image formats that are read and written, and the opening of a file by its content.
 
-Pillow's own `Image.open` warns of large images and refuses larger ones by a limit that the whole process
-shares. Here the plugins are called as it calls them, and the limit is the caller's.
+Pillow's `Image.open` warns of large images and refuses larger ones by a limit that the whole process shares.
+Here its plugins are called as it calls them, and the limit is the caller's.
 """
 
 import functools
@@ -14,7 +14,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 MAX_PIXELS: Final = 500_000_000
 """Pixels that an image may have, where the caller names no other limit."""
 
-HEIC: Final = (".heic", ".heif", ".hif")
+HEIC_SUFFIXES: Final = (".heic", ".heif", ".hif")
 """Suffixes that need the package pillow-heif."""
 
 _NO_PIXELS: Final = frozenset(("BUFR", "EPS", "FITS", "GRIB", "HDF5", "IPTC", "MPEG", "PDF", "PALM", "WMF"))
@@ -31,7 +31,7 @@ _WRITTEN: Final = {
     **dict.fromkeys((".ppm", ".pgm"), "PPM"),
     ".tga": "TGA",
 }
-"""Formats that hold an upscaled image, by the suffix of the file."""
+"""Formats that hold an upscaled image, by suffix."""
 
 
 def has_heic() -> bool:
@@ -40,8 +40,8 @@ def has_heic() -> bool:
 
 
 @functools.cache
-def readable() -> dict[str, str]:
-    """The suffixes of images that can be read here, in lower case, and the formats that they stand for."""
+def readable_suffixes() -> dict[str, str]:
+    """The suffixes of images that can be read here, in lower case, and their formats."""
     Image.init()
     if has_heic():
         import pillow_heif
@@ -52,44 +52,33 @@ def readable() -> dict[str, str]:
 
 
 @functools.cache
-def writable() -> dict[str, str]:
+def writable_suffixes() -> dict[str, str]:
     """The suffixes of images that can be written here, and their formats."""
     Image.init()
     return {suffix: form for suffix, form in _WRITTEN.items() if form in Image.SAVE}
 
 
-def _candidates(prefix: bytes, suffix: str) -> list[str]:
-    """Formats whose files begin so; those without such a mark only where the suffix names them."""
-    named = readable().get(suffix.lower())
-    found = []
-    for form in Image.ID:
-        accept = Image.OPEN[form][1]
-        said = form == named if accept is None else accept(prefix)
-        if said and not isinstance(said, str) and form not in _NO_PIXELS:
-            found.append(form)
-    return found
-
-
 def open_image(file: IO[bytes], suffix: str = "") -> ImageFile.ImageFile:
-    """A file as an image of Pillow that is not decoded yet; it keeps reading from `file`.
+    """A Pillow image that is not decoded yet; it keeps reading from the binary `file`.
 
-    Args:
-        file: opened for reading, from its beginning.
-        suffix: of its name, for formats that have no mark.
-
-    Raises:
-        UnidentifiedImageError: no image of a known format. A plugin may raise anything of a damaged one.
+    A format whose files have no mark is tried only where `suffix` names it. Of a damaged file, plugins raise
+    any exception.
     """
+    named = readable_suffixes().get(suffix.lower())
     file.seek(0)
     prefix = file.read(16).ljust(16, b"\0")  # some plugins look further than a short file goes
-    reasons = []
-    for form in _candidates(prefix, suffix):
+    reason = _unknown(prefix)
+    for form in Image.ID:
+        opener, accept = Image.OPEN[form]
+        accepted = form == named if accept is None else accept(prefix)
+        if not accepted or isinstance(accepted, str) or form in _NO_PIXELS:  # a string is a warning
+            continue
         file.seek(0)
         try:
-            return Image.OPEN[form][0](file, "")
+            return opener(file, "")
         except (SyntaxError, IndexError, TypeError, struct.error) as error:
-            reasons.append(f"damaged {form} ({error})")
-    raise UnidentifiedImageError(reasons[-1] if reasons else _unknown(prefix))
+            reason = f"damaged {form} ({error})"
+    raise UnidentifiedImageError(reason)
 
 
 def _unknown(prefix: bytes) -> str:
@@ -100,12 +89,8 @@ def _unknown(prefix: bytes) -> str:
     return "it is no image of a known format"
 
 
-def check_pixels(size: tuple[int, int], max_pixels: int = MAX_PIXELS) -> None:
-    """Whether an image of these columns and rows is decoded.
-
-    Raises:
-        ValueError: it has no pixels, or more than the limit.
-    """
+def check_pixel_count(size: tuple[int, int], max_pixels: int = MAX_PIXELS) -> None:
+    """Refuse (`ValueError`) an image of no columns or rows, or of more pixels than the limit."""
     columns, rows = size
     if columns < 1 or rows < 1:
         raise ValueError(f"it has {columns}x{rows} pixels")

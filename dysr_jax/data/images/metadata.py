@@ -1,7 +1,6 @@
 """What an image file holds beside its pixels: EXIF, XMP, IPTC, resolution, text, colours.
 
-The pixels are upright when they are read, and others in number when they are written: what the data say of
-orientation, size and thumbnails is left out.
+Images are read upright and written at another size: orientation, thumbnails and sizes are not passed on.
 """
 
 import dataclasses
@@ -22,7 +21,7 @@ _KEPT: Final = frozenset(
         *(18246, 18249, 40091, 40092, 40093, 40094, 40095),
     )
 )
-"""Tags of an image's first directory that are about the picture, not about how the file stores it."""
+"""Tags of an image's first directory that describe the picture, not how the file stores it."""
 
 _LAYOUTS: Final = ('{"shape"', "ImageJ=")
 """Descriptions by which programs find their own arrays again."""
@@ -32,7 +31,7 @@ _SIZE: Final = (ExifTags.Base.ExifImageWidth, ExifTags.Base.ExifImageHeight)
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Metadata:
-    """What goes from one file to the next."""
+    """What goes from one image file into the next."""
 
     profile: bytes | None = None
     """ICC profile of the pixels' colours."""
@@ -41,10 +40,10 @@ class Metadata:
     xmp: bytes = b""
     iptc: bytes = b""
     dpi: tuple[float, float] | None = None
-    """Pixels per inch, along and down."""
+    """Pixels per inch, horizontal and vertical."""
     comment: bytes = b""
     texts: tuple[tuple[bytes, bytes], ...] = ()
-    """PNG's chunks with text, as they are."""
+    """PNG's text chunks, as they are: kind and content."""
     colours: Mapping[bytes, bytes] = dataclasses.field(default_factory=dict)
     """PNG's chunks that declare colours: `cHRM`, `gAMA`, `sRGB`, `cICP`."""
 
@@ -54,22 +53,21 @@ def read_metadata(image: Image.Image) -> tuple[Metadata, tuple[str, ...]]:
     notes: tuple[str, ...] = ()
     try:
         exif = plain_exif(image.getexif())
-        _resized_exif(exif, image.size)  # it has to be written, too
+        _resized_exif(exif, image.size)  # it must be writable too
     except Exception:  # of damaged data Pillow raises anything
         exif, notes = b"", ("its EXIF data are damaged and are left out",)
-    comment = image.info.get("comment") or b""
     found = Metadata(
         exif=exif,
-        xmp=_upright_xmp(image.info.get("xmp") or b""),
+        xmp=_replace_number(_as_bytes(image.info.get("xmp") or b""), "tiff:Orientation", 1),
         iptc=_iptc(image),
         dpi=_dpi(image.info),
-        comment=comment if isinstance(comment, bytes) else str(comment).encode(errors="replace"),
+        comment=_as_bytes(image.info.get("comment") or b""),
     )
     return found, notes
 
 
 def turn_upright(image: Image.Image) -> None:
-    """Turn an image in place as its EXIF data say; damaged ones say nothing."""
+    """Decode an image and turn it in place as its EXIF orientation says; damaged EXIF data are ignored."""
     image.load()  # what is wrong with the pixels is raised here
     try:
         ImageOps.exif_transpose(image, in_place=True)
@@ -93,14 +91,12 @@ def plain_exif(exif: Image.Exif) -> bytes:
     return kept.tobytes() if len(kept) else b""
 
 
-def _upright_xmp(xmp: Any) -> bytes:
-    """With orientation 1."""
-    text = xmp if isinstance(xmp, bytes) else str(xmp).encode(errors="replace")
-    return _replaced(text, "tiff:Orientation", 1)
+def _as_bytes(text: Any) -> bytes:
+    return text if isinstance(text, bytes) else str(text).encode(errors="replace")
 
 
-def _replaced(xmp: bytes, name: str, value: int) -> bytes:
-    """A number of XMP, as an attribute or as an element, where it is there."""
+def _replace_number(xmp: bytes, name: str, value: int) -> bytes:
+    """XMP with another number in an attribute or an element, where it has that."""
     pattern = rb"(" + name.encode() + rb"\s*(?:=\s*[\"']|>)\s*)\d+"
     return re.sub(pattern, rb"\g<1>%d" % value, xmp)
 
@@ -116,32 +112,30 @@ def _iptc(image: Image.Image) -> bytes:
 
 
 def _dpi(info: Mapping[Any, Any]) -> tuple[float, float] | None:
-    """What the file says; of a JPEG file that says nothing Pillow says 72, of a TIFF file 1."""
+    """The resolution that a file declares; without one Pillow gives 72 for JPEG and 1 for TIFF."""
     if info.get("jfif_unit") == 0 and info.get("dpi") == (72, 72):
         return None
     try:
-        along, down = (float(side) for side in info.get("dpi") or ())
+        across, down = (float(side) for side in info.get("dpi") or ())
     except (TypeError, ValueError, ZeroDivisionError):
         return None
-    usable = all(math.isfinite(side) and 1 < side < 65_536 for side in (along, down))
-    return (along, down) if usable else None
+    usable = all(math.isfinite(side) and 1 < side < 65_536 for side in (across, down))
+    return (across, down) if usable else None
 
 
-def resized(metadata: Metadata, size: tuple[int, int]) -> Metadata:
-    """With the columns and rows of the image that they are written with."""
+def resize_metadata(metadata: Metadata, size: tuple[int, int]) -> Metadata:
+    """The metadata of an image that is written with these columns and rows."""
     xmp = metadata.xmp
-    for kind in ("tiff:Image{}", "exif:Pixel{}Dimension"):
-        axes = ("Width", "Length") if kind.startswith("tiff") else ("X", "Y")
-        for axis, side in zip(axes, size, strict=True):
-            xmp = _replaced(xmp, kind.format(axis), side)
+    for names in (("tiff:ImageWidth", "tiff:ImageLength"), ("exif:PixelXDimension", "exif:PixelYDimension")):
+        for name, side in zip(names, size, strict=True):
+            xmp = _replace_number(xmp, name, side)
     return dataclasses.replace(metadata, exif=_resized_exif(metadata.exif, size), xmp=xmp)
 
 
 def _resized_exif(exif: bytes, size: tuple[int, int]) -> bytes:
     if not exif:
         return b""
-    data = Image.Exif()
-    data.load(exif)
+    data = _loaded(exif)
     directory = data.get_ifd(ExifTags.IFD.Exif) if ExifTags.IFD.Exif in data else {}
     for tag, side in zip(_SIZE, size, strict=True):
         if tag in directory:
@@ -149,27 +143,22 @@ def _resized_exif(exif: bytes, size: tuple[int, int]) -> bytes:
     return data.tobytes()
 
 
-def with_resolution(exif: bytes, dpi: tuple[float, float]) -> bytes:
-    """EXIF data that say the resolution, for formats that have no other place for it."""
+def _loaded(exif: bytes) -> Image.Exif:
     data = Image.Exif()
     data.load(exif)
-    data[ExifTags.Base.XResolution], data[ExifTags.Base.YResolution] = dpi
-    data[ExifTags.Base.ResolutionUnit] = 2
-    return data.tobytes()
+    return data
 
 
-def with_tags(exif: bytes, tags: Mapping[int, bytes]) -> bytes:
-    """EXIF data with more tags of the first directory, for TIFF."""
-    data = Image.Exif()
-    data.load(exif)
+def add_exif_tags(exif: bytes, tags: Mapping[int, Any]) -> bytes:
+    """EXIF data with more tags in their first directory."""
+    data = _loaded(exif)
     for tag, value in tags.items():
         data[tag] = value
     return data.tobytes()
 
 
-def without_maker_note(exif: bytes) -> bytes:
+def remove_maker_note(exif: bytes) -> bytes:
     """EXIF data without what the camera's maker adds, which may be most of them."""
-    data = Image.Exif()
-    data.load(exif)
+    data = _loaded(exif)
     data.get_ifd(ExifTags.IFD.Exif).pop(ExifTags.Base.MakerNote, None)
     return data.tobytes()

@@ -1,4 +1,4 @@
-"""Colours: whether an ICC profile fits its pixels, and what a file says of its colours without one."""
+"""Colours: whether an ICC profile fits its pixels, and what a file declares of its colours without one."""
 
 import io
 from collections.abc import Mapping
@@ -7,25 +7,29 @@ from typing import IO, Final
 from PIL import Image, ImageCms
 
 HDR: Final = {16: "PQ", 18: "HLG"}
-"""Transfer functions of ITU-T H.273 that need more than a screen's white."""
+"""Transfer functions of ITU-T H.273 that 8 bits and the networks' training images do not cover."""
 
 _KINDS: Final = {b"GRAY": "grey", b"RGB ": "RGB", b"CMYK": "CMYK", b"Lab ": "Lab"}
 _HEAD: Final = 2**16
-"""Bytes in which such a file says what it holds."""
+"""Bytes at the start of a file in which it declares its colours."""
 
 _SRGB: Final = (1, 13)
 """Primaries and transfer function of sRGB."""
 
+_BT709: Final = b"".join(
+    level.to_bytes(4, "big") for level in (31_270, 32_900, 64_000, 33_000, 30_000, 60_000, 15_000, 6_000)
+)
+"""PNG's cHRM of sRGB."""
+
 
 def usable_profile(profile: bytes | None, mode: str) -> tuple[bytes | None, tuple[str, ...]]:
-    """The profile where it is for pixels of a mode (`L`, `RGB` or `CMYK`), and a note where it is not."""
+    """The profile where it fits pixels of a mode (`L`, `RGB` or `CMYK`), and a note where it does not."""
     if not profile:
         return None, ()
     try:
         ImageCms.buildTransform(_opened(profile), ImageCms.createProfile("sRGB"), mode, "RGB")
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
-        kind = _KINDS.get(profile[16:20])
-        wanted = "grey" if mode == "L" else mode
+        kind, wanted = _KINDS.get(profile[16:20]), "grey" if mode == "L" else mode
         reason = f"is for {kind} and not for {wanted}" if kind not in (None, wanted) else "is damaged"
         return None, (f"its colour profile {reason}, and is left out",)
     return profile, ()
@@ -35,8 +39,8 @@ def _opened(profile: bytes) -> ImageCms.ImageCmsProfile:
     return ImageCms.ImageCmsProfile(io.BytesIO(profile))
 
 
-def inks_to_screen(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """CMYK to sRGB by a profile that fits, without one by the inks' complements."""
+def cmyk_to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """A CMYK image in sRGB, by a profile that fits; without one by the inks' complements."""
     if profile is None:
         return image.convert("RGB")
     screen = ImageCms.createProfile("sRGB")
@@ -46,7 +50,7 @@ def inks_to_screen(image: Image.Image, profile: bytes | None) -> Image.Image:
 
 
 def container_colours(file: IO[bytes]) -> dict[bytes, bytes]:
-    """What an AVIF or HEIC file says of its colours (a box `colr` of ISO 23008-12), as PNG's cICP."""
+    """The colours that an AVIF or HEIC file declares (a box `colr` of ISO 23008-12), as PNG's cICP."""
     file.seek(0)
     head = file.read(_HEAD)
     place = head.find(b"colrnclx") if head[4:8] == b"ftyp" else -1
@@ -59,19 +63,15 @@ def container_colours(file: IO[bytes]) -> dict[bytes, bytes]:
     return {b"cICP": bytes([primaries, transfer, 0, 1])}
 
 
-def check_range(colours: Mapping[bytes, bytes]) -> None:
-    """Refuse HDR, as videos do.
-
-    Raises:
-        ValueError: the colours are declared as PQ or HLG.
-    """
+def check_dynamic_range(colours: Mapping[bytes, bytes]) -> None:
+    """Refuse (`ValueError`) colours that are declared as PQ or HLG, as videos do."""
     declared = colours.get(b"cICP", b"")
     if len(declared) == 4 and declared[1] in HDR:
-        raise ValueError(f"its colours are HDR ({HDR[declared[1]]}); allowed is SDR")
+        raise ValueError(f"its colours are HDR ({HDR[declared[1]]}); they must be SDR")
 
 
 def is_srgb(colours: Mapping[bytes, bytes]) -> bool:
-    """Whether the declared colours are what every program assumes without a declaration."""
+    """Whether the declared colours are those that programs assume without a declaration."""
     if b"cICP" in colours:
         return tuple(colours[b"cICP"][:2]) == _SRGB
     if b"sRGB" in colours:
@@ -79,9 +79,3 @@ def is_srgb(colours: Mapping[bytes, bytes]) -> bool:
     gamma = int.from_bytes(colours.get(b"gAMA", b"\0\0\xb1\x8f"), "big")
     white_and_red = colours.get(b"cHRM", _BT709)[:16]
     return abs(gamma - 45_455) < 500 and white_and_red == _BT709[:16]
-
-
-_BT709: Final = b"".join(
-    level.to_bytes(4, "big") for level in (31_270, 32_900, 64_000, 33_000, 30_000, 60_000, 15_000, 6_000)
-)
-"""PNG's cHRM of sRGB."""

@@ -1,36 +1,23 @@
 """TIFF files that Pillow opens wrongly or not at all: tifffile reads their samples as they are."""
 
-from collections.abc import Callable
 from typing import IO, Any, Final
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
-from dysr_jax.data.images.formats import check_pixels, open_image
-from dysr_jax.data.images.metadata import IPTC_TAG, XMP_TAG, plain_exif
-from dysr_jax.data.images.pixels import from_levels, raw_modes
+from dysr_jax.data.images.formats import check_pixel_count, open_image
+from dysr_jax.data.images.metadata import IPTC_TAG, XMP_TAG, plain_exif, turn_upright
+from dysr_jax.data.images.pixels import raw_modes, round_levels
 
-_BITS, _PHOTOMETRIC, _ORIENTATION, _SAMPLES, _PLANAR = 258, 262, 274, 277, 284
-_EXTRA, _FORMAT = 338, 339
+BITS_TAG: Final = 258
+_PHOTOMETRIC, _ORIENTATION, _SAMPLES, _PLANAR, _EXTRA, _FORMAT = 262, 274, 277, 284, 338, 339
 _INFO: Final = {"icc_profile": 34675, "xmp": XMP_TAG, "iptc": IPTC_TAG}
-"""Tags."""
 
-_WHITE_IS_ZERO, _INKS = 0, 5
-_BANDS: Final = {_WHITE_IS_ZERO: 1, 1: 1, 2: 3, _INKS: 4}
-"""Colour channels of the photometric interpretations that can be read here."""
-_UNSIGNED: Final = 1
+_WHITE_IS_ZERO, _CMYK = 0, 5
+_BANDS: Final = {_WHITE_IS_ZERO: 1, 1: 1, 2: 3, _CMYK: 4}
+"""Colour channels per photometric interpretation that can be read here."""
+_UNSIGNED, _SIGNED, _FLOATS = 1, 2, 3
 _ASSOCIATED, _ALPHA = 1, 2
-
-_TURNED: Final[dict[int, Callable[[np.ndarray], np.ndarray]]] = {
-    2: lambda x: x[:, ::-1],
-    3: lambda x: x[::-1, ::-1],
-    4: lambda x: x[::-1],
-    5: lambda x: x.swapaxes(0, 1),
-    6: lambda x: np.rot90(x, -1),
-    7: lambda x: x[::-1, ::-1].swapaxes(0, 1),
-    8: lambda x: np.rot90(x, 1),
-}
-"""What an orientation asks for, `[H, W, C]`."""
 
 
 def is_tiff(file: IO[bytes]) -> bool:
@@ -42,18 +29,14 @@ def is_tiff(file: IO[bytes]) -> bool:
 def grey_range(image: Image.Image) -> tuple[int, bool]:
     """The white level of a grey file of more than 8 bits, and whether its zero is white."""
     tags: Any = getattr(image, "tag_v2", {})
-    bits = tags.get(_BITS, (16,))
-    return 2 ** (bits[0] if bits[0] in (12, 16) else 16) - 1, tags.get(_PHOTOMETRIC) == 0
+    bits = tags.get(BITS_TAG, (16,))
+    return 2 ** (bits[0] if bits[0] in (12, 16) else 16) - 1, tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO
 
 
 def read_odd_tiff(file: IO[bytes], max_pixels: int) -> tuple[Image.Image, int] | None:
-    """A TIFF file that Pillow opens wrongly or not at all, and how many bits a channel it has.
+    """A TIFF file that Pillow opens wrongly or not at all, and its bits per channel; None for other files.
 
-    Returns:
-        The image, upright, in 8 bits; mode L, LA, RGB, RGBA or CMYK. None where Pillow reads it as it is.
-
-    Raises:
-        ValueError: several pages, or samples that are not known here; tifffile raises others.
+    The image is upright, has 8 bits per channel, and is of mode L, LA, RGB, RGBA or CMYK.
     """
     try:
         image = open_image(file)
@@ -64,13 +47,13 @@ def read_odd_tiff(file: IO[bytes], max_pixels: int) -> tuple[Image.Image, int] |
 
 def _is_odd(image: Image.Image) -> bool:
     tags: Any = getattr(image, "tag_v2", {})
-    if set(tags.get(_FORMAT, (_UNSIGNED,))) == {2} and max(tags.get(_BITS, (1,))) <= 16:
-        raise ValueError("its pixels are signed integers; allowed are 8-bit and 16-bit images")
-    deep = max(tags.get(_BITS, (1,))) > 8
+    bits = max(tags.get(BITS_TAG, (1,)))
+    if set(tags.get(_FORMAT, (_UNSIGNED,))) == {_SIGNED} and bits <= 16:
+        raise ValueError("its pixels are signed integers; they must be unsigned integers of at most 16 bits")
     if tags.get(_PLANAR, 1) == 2 and tags.get(_SAMPLES, 1) > 1:
-        return deep or _EXTRA in tags  # Pillow has no raw modes for more planes
+        return bits > 8 or _EXTRA in tags  # Pillow has no raw modes for more planes
     known = ("I", "F", "RGB;", "RGBA;", "RGBX;")
-    return deep and not all(mode.startswith(known) for mode in raw_modes(image))
+    return bits > 8 and not all(mode.startswith(known) for mode in raw_modes(image))
 
 
 def _read(file: IO[bytes], max_pixels: int) -> tuple[Image.Image, int]:
@@ -79,15 +62,20 @@ def _read(file: IO[bytes], max_pixels: int) -> tuple[Image.Image, int]:
     file.seek(0)
     with tifffile.TiffFile(file) as tiff:
         if len(tiff.pages) != 1:
-            raise ValueError(f"it has {len(tiff.pages)} frames or pages; allowed are images of one")
+            raise ValueError(f"it has {len(tiff.pages)} frames or pages; it must have one")
         page: Any = tiff.pages[0]
         _check(page, file)
-        check_pixels((page.imagewidth, page.imagelength), max_pixels)
-        levels = _TURNED.get(page.tags.valueof(_ORIENTATION, 1), lambda x: x)(_levels(page))
-        image = _as_image(levels, int(page.photometric) == _INKS)
+        check_pixel_count((page.imagewidth, page.imagelength), max_pixels)
+        pixels = round_levels(_levels(page))
+        if int(page.photometric) == _CMYK:
+            image = Image.frombytes("CMYK", (pixels.shape[1], pixels.shape[0]), pixels.tobytes())
+        else:
+            image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
         image.info |= {name: page.tags.valueof(tag) for name, tag in _INFO.items()}
-        bits = page.bitspersample
+        bits, orientation = page.bitspersample, page.tags.valueof(_ORIENTATION, 1)
     image.info["exif"] = _exif(file)
+    image.getexif()[ExifTags.Base.Orientation] = orientation
+    turn_upright(image)
     return image, bits
 
 
@@ -102,14 +90,14 @@ def _exif(file: IO[bytes]) -> bytes:
 
 
 def _check(page: Any, file: IO[bytes]) -> None:
-    """That these are whole pixels whose meaning is known."""
+    """Refuse what is cut off, or pixels whose meaning is not known."""
     photometric = None if page.photometric is None else int(page.photometric)
     if page.sampleformat != _UNSIGNED or page.bitspersample not in (1, 2, 4, 8, 12, 16):
-        kind = "floats" if page.sampleformat == 3 else f"{page.bitspersample}-bit integers"
-        raise ValueError(f"its pixels are {kind}; allowed are 8-bit and 16-bit images")
+        kind = "floats" if page.sampleformat == _FLOATS else f"{page.bitspersample}-bit integers"
+        raise ValueError(f"its pixels are {kind}; they must be unsigned integers of at most 16 bits")
     if photometric not in _BANDS or page.samplesperpixel < _BANDS[photometric]:
         raise ValueError(
-            f"its {page.samplesperpixel} channels are {page.photometric!s}; allowed are grey, RGB and CMYK"
+            f"its {page.samplesperpixel} channels are {page.photometric!s}; they must be grey, RGB or CMYK"
         )
     if page.imagedepth != 1 or not page.dataoffsets:
         raise ValueError("it is no image of rows and columns")
@@ -120,10 +108,11 @@ def _check(page: Any, file: IO[bytes]) -> None:
 
 
 def _levels(page: Any) -> np.ndarray:
-    """16-bit levels `[H, W, C]` of the colours, and of alpha where there is such."""
+    """16-bit levels `[H, W, C]` of the colours, and of alpha where the file has it."""
     samples, photometric = _samples(page), int(page.photometric)
-    samples = samples[:, :, None] if samples.ndim == 2 else samples
-    if page.planarconfig == 2 and page.samplesperpixel > 1:
+    if samples.ndim == 2:
+        samples = samples[:, :, None]
+    elif page.planarconfig == 2:
         samples = np.moveaxis(samples, 0, 2)
     levels = samples.astype(np.uint32) * 65_535 // (2**page.bitspersample - 1)
     bands = _BANDS[photometric]
@@ -131,7 +120,7 @@ def _levels(page: Any) -> np.ndarray:
     if photometric == _WHITE_IS_ZERO:
         colour = 65_535 - colour
     kind = int(page.extrasamples[0]) if page.extrasamples else _ALPHA
-    if not rest.shape[2] or kind not in (_ASSOCIATED, _ALPHA) or photometric == _INKS:
+    if not rest.shape[2] or kind not in (_ASSOCIATED, _ALPHA) or photometric == _CMYK:
         return colour.astype(np.uint16)
     if kind == _ASSOCIATED:
         colour = np.minimum((colour * 65_535 + rest // 2) // np.maximum(rest, 1), 65_535)
@@ -148,10 +137,3 @@ def _samples(page: Any) -> np.ndarray:
             needed = "the package imagecodecs (pip install imagecodecs)"
             raise ValueError(f"its compression {name} needs {needed} at this depth") from None
         raise
-
-
-def _as_image(levels: np.ndarray, inks: bool) -> Image.Image:
-    pixels = from_levels(levels)
-    if inks:
-        return Image.frombytes("CMYK", (pixels.shape[1], pixels.shape[0]), pixels.tobytes())
-    return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("prepared")
 
 def built(name, folder, source, scale=4):
     """A data set, prepared and opened."""
-    dysr_jax.prepare_dataset(name, folder, say=lambda line: None)
+    dysr_jax.prepare_dataset(name, folder, log=lambda line: None)
     return open_source(f"tfds:{source}", scale)
 
 
@@ -30,7 +30,7 @@ def assert_holds(source, names, hr, lr=None):
     for index, name in enumerate(names):
         example, image = source[index], read_image(hr(name))
         assert example.name == name
-        assert source.size(index) == image.shape[:2]
+        assert tuple(source.sizes[index]) == image.shape[:2]
         if lr is None:
             assert example.lr is None
             np.testing.assert_array_equal(example.hr, image)

@@ -10,9 +10,12 @@ import dysr_jax
 from dysr_jax.cli import main
 from dysr_jax.data.builders import prepare
 from dysr_jax.data.builders import prepare as places
-from dysr_jax.data.builders.prepare import data_root, list_prepared
+from dysr_jax.data.builders.prepare import list_prepared, prepared_root
 from dysr_jax.data.config import DataConfig
-from dysr_jax.data.sources import load_pairs, open_source
+from dysr_jax.data.images.read import read_image
+from dysr_jax.data.images.write import write_image
+from dysr_jax.data.sources import open_source
+from dysr_jax.data.training import load_pairs
 from dysr_jax.errors import InputError
 
 NAME = "dysr_div2k/bicubic_x4"
@@ -24,17 +27,17 @@ def files_below(folder) -> dict[str, bytes]:
 
 
 def prepare_div2k(div2k, **options):
-    return dysr_jax.prepare_dataset(NAME, div2k, say=lambda line: None, **options)
+    return dysr_jax.prepare_dataset(NAME, div2k, log=lambda line: None, **options)
 
 
 def test_the_folder_is_made_once(div2k, prepared):
     lines: list[str] = []
-    path = dysr_jax.prepare_dataset(NAME, div2k, say=lines.append)
+    path = dysr_jax.prepare_dataset(NAME, div2k, log=lines.append)
     assert path == prepared / NAME / "1.0.0"
     assert "4 train, 2 validation images" in lines[0]
     before = {file: file.stat().st_mtime_ns for file in prepared.rglob("*")}
     shutil.rmtree(div2k)  # the second call does not look at it
-    assert dysr_jax.prepare_dataset(NAME, say=lines.append) == path
+    assert dysr_jax.prepare_dataset(NAME, log=lines.append) == path
     assert lines[1] == f"{NAME} is there: {path}"
     assert before == {file: file.stat().st_mtime_ns for file in prepared.rglob("*")}
 
@@ -123,7 +126,11 @@ def test_a_prepared_set_is_split_and_loaded_as_a_folder_is(div2k, prepared):
     training, validation = load_pairs(config, 4)
     assert [pair.name for pair in training] == [f"{n:04}.png" for n in range(1, 5)]
     assert [pair.name for pair in validation] == ["0801.png", "0802.png"]
-    assert not any(pair.generated for pair in (*training, *validation))
+    for pair, place in (
+        (training[0], "train_LR_bicubic/X4/0001x4"),
+        (validation[0], "valid_LR_bicubic/X4/0801x4"),
+    ):
+        np.testing.assert_array_equal(pair.lr, read_image(div2k / f"DIV2K_{place}.png"))
     held = load_pairs(DataConfig(source=f"tfds:{NAME}", holdout=1, patch=2), 4)[1]
     np.testing.assert_array_equal(held[0].hr, training[2].hr)
 
@@ -138,12 +145,12 @@ def test_the_default_folder_is_that_of_tfds(monkeypatch):
     monkeypatch.delenv("TFDS_DATA_DIR", raising=False)
     from tensorflow_datasets.core.constants import get_default_data_dir
 
-    assert str(data_root()) == get_default_data_dir()
+    assert str(prepared_root()) == get_default_data_dir()
     monkeypatch.setenv("TFDS_DATA_DIR", "/other")
-    assert str(data_root()) == get_default_data_dir() == "/other"
-    assert str(data_root("/third")) == "/third"
-    with pytest.raises(InputError, match="'gs://bucket': allowed is one of this machine"):
-        data_root("gs://bucket")
+    assert str(prepared_root()) == get_default_data_dir() == "/other"
+    assert str(prepared_root("/third")) == "/third"
+    with pytest.raises(InputError, match="'gs://bucket': must be a folder of this machine"):
+        prepared_root("gs://bucket")
 
 
 @pytest.mark.usefixtures("prepared")
@@ -185,8 +192,6 @@ class TestRefused:
         assert "0001.png' cannot be read" in said
 
     def test_an_image_that_is_there_twice_in_another_format(self, div2k):
-        from dysr_jax.data.images.read import read_image, write_image
-
         image = read_image(div2k / "DIV2K_valid_HR/0801.png")
         write_image(div2k / "DIV2K_train_HR/0005.bmp", image)
         shutil.copy(
@@ -220,10 +225,10 @@ class TestRefused:
 
     def test_no_folder_at_all(self, tmp_path):
         assert "needs --from FOLDER, which holds DIV2K_train_HR" in self.refused(NAME, None)
-        assert "none' : allowed" in self.refused(NAME, tmp_path / "none").replace("':", "' :")
+        assert "none' : must be" in self.refused(NAME, tmp_path / "none").replace("':", "' :")
 
     def test_names_that_are_none(self, div2k):
-        assert "allowed are dysr_div2k/bicubic_x4, " in self.refused("dysr_div2k/x8", div2k)
+        assert "must be one of dysr_div2k/bicubic_x4, " in self.refused("dysr_div2k/x8", div2k)
         assert "TFDS does not give it: Dataset nothing not found" in self.refused("nothing", None)
 
     def test_a_place_that_cannot_be_written_to(self, div2k, tmp_path):
@@ -263,14 +268,14 @@ def test_the_catalogue_is_prepared_where_tensorflow_is(prepared, monkeypatch, tm
         def _generate_examples(self):
             raise NotImplementedError
 
-    monkeypatch.setattr(prepare, "needs_tensorflow", lambda: "")
-    dysr_jax.prepare_dataset("photographs", say=lambda line: None)
+    monkeypatch.setattr(prepare, "_needs_tensorflow", lambda: "")
+    dysr_jax.prepare_dataset("photographs", log=lambda line: None)
     source = open_source("tfds:photographs", 4)
     assert list(source.names) == [f"test[{number}]" for number in range(5)]
     # TFDS shuffles by a hash: all images, in an order of its own that stays.
     found = [source[index].hr for index in range(5)]
     assert sorted(map(bytes, found)) == sorted(map(bytes, images))
-    assert source.size(0) == (8, 12)
+    assert source.sizes is None  # only decoding would tell
     assert [source[index].name for index in range(5)] == list(source.names)
 
 

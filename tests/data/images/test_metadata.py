@@ -7,10 +7,10 @@ import pytest
 import tifffile
 from PIL import ExifTags, Image, ImageCms
 
-from dysr_jax.data.files import image_shape
 from dysr_jax.data.images.metadata import Metadata
-from dysr_jax.data.images.read import read_picture, write_image
-from dysr_jax.data.images.save import save_options
+from dysr_jax.data.images.read import read_picture
+from dysr_jax.data.images.write import save_options, write_image
+from dysr_jax.data.listing import image_shape
 
 XMP = (
     b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6" '

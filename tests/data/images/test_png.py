@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, ImageFile, PngImagePlugin
 
-from dysr_jax.data.files import image_shape
 from dysr_jax.data.images.formats import open_image
-from dysr_jax.data.images.read import read_picture, write_image
+from dysr_jax.data.images.read import read_picture
+from dysr_jax.data.images.write import write_image
+from dysr_jax.data.listing import image_shape
 from dysr_jax.errors import InputError
 
 RGB = np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)
@@ -75,10 +76,10 @@ def test_a_large_profile_is_kept(write, tmp_path):
     large = struct.pack(">I", 1_500_000) + profile[4:] + bytes(1_500_000 - len(profile))
     path = write(chunk(b"iCCP", b"name\0\0" + zlib.compress(large)))
     picture = read_picture(path)
-    assert (picture.profile, picture.notes) == (large, ())
+    assert (picture.metadata.profile, picture.notes) == (large, ())
     np.testing.assert_array_equal(picture.pixels, RGB)
     write_image(tmp_path / "out.png", RGB, picture.metadata)
-    assert read_picture(tmp_path / "out.png").profile == large
+    assert read_picture(tmp_path / "out.png").metadata.profile == large
 
 
 @pytest.mark.parametrize("kind", [b"tEXt", b"gAMA", b"eXIf", b"prVt"])
@@ -100,7 +101,7 @@ def test_a_wrong_length_beside_the_pixels_is_told(write, kind):
 def test_a_damaged_profile_is_told(write, content):
     picture = read_picture(write(chunk(b"iCCP", content)))
     assert "its colour profile is damaged" in picture.notes[0]
-    assert (len(picture.notes), picture.profile) == (1, None)
+    assert (len(picture.notes), picture.metadata.profile) == (1, None)
     np.testing.assert_array_equal(picture.pixels, RGB)
 
 
@@ -160,7 +161,7 @@ def test_declared_colours_are_kept_or_told(write, tmp_path, declared, lost):
 
 @pytest.mark.parametrize("kind", ["PQ", "HLG"])
 def test_hdr_is_refused(write, kind):
-    with pytest.raises(InputError, match=rf"its colours are HDR \({kind}\); allowed is SDR"):
+    with pytest.raises(InputError, match=rf"its colours are HDR \({kind}\); they must be SDR"):
         read_picture(write(chunk(b"cICP", CICP[kind])))
 
 

@@ -1,28 +1,15 @@
-"""Image files of every kind to RGB and back, and what is said of files that cannot be used."""
+"""Image files of every kind to pixels, and what is said of files that cannot be used."""
 
-import io
 import struct
 import zlib
 
 import numpy as np
 import pytest
-import tifffile
 from PIL import Image, ImageCms
 
-from dysr_jax.data.files import image_shape, list_images
-from dysr_jax.data.images.metadata import Metadata
-from dysr_jax.data.images.read import bits_of, read_grey_or_rgb, read_image, read_picture, write_image
+from dysr_jax.data.images.read import read_grey_or_rgb, read_image, read_picture
+from dysr_jax.data.images.write import write_image
 from dysr_jax.errors import InputError
-
-
-@pytest.fixture
-def rgb() -> np.ndarray:
-    return np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)
-
-
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "image.png"
 
 
 def test_rgb(path, rgb):
@@ -112,7 +99,10 @@ def test_exif_orientation_turns_the_image(tmp_path, rgb, orientation, upright):
 @pytest.mark.parametrize(
     ("pixels", "message"),
     [
-        (np.ones((4, 4), np.float32), "its pixels are floats; allowed are 8-bit and 16-bit images"),
+        (
+            np.ones((4, 4), np.float32),
+            "its pixels are floats; they must be unsigned integers of at most 16 bits",
+        ),
         (np.ones((4, 4), np.int32), "its pixels are 32-bit integers"),
     ],
 )
@@ -153,24 +143,6 @@ def test_a_transparent_colour_becomes_alpha(path):
     np.testing.assert_array_equal(read_picture(path).pixels[0], [(7, 0), (8, 255)])
 
 
-@pytest.mark.parametrize("suffix", [".jpg", ".bmp"])
-def test_formats_without_transparency_get_it_on_white(tmp_path, suffix):
-    path = tmp_path / f"image{suffix}"
-    write_image(path, np.zeros((16, 16, 4), np.uint8))
-    np.testing.assert_array_equal(read_picture(path).pixels, np.full((16, 16, 3), 255))
-
-
-@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif"])
-def test_colour_profiles_are_kept(tmp_path, rgb, suffix):
-    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    path = tmp_path / f"image{suffix}"
-    write_image(path, rgb, Metadata(profile=profile))
-    assert read_picture(path).profile == profile
-    # One that is for other channels would turn the colours into others.
-    Image.fromarray(rgb[:, :, 0]).save(tmp_path / "grey.png", icc_profile=profile)
-    assert read_picture(tmp_path / "grey.png").profile is None
-
-
 def black_ink_profile() -> bytes:
     """An ICC profile of a press on which only black ink shows, by the format's description (ICC.1)."""
     ramp = bytes(range(256))
@@ -194,7 +166,7 @@ def test_cmyk_goes_by_its_profile(tmp_path):
     image.save(path, icc_profile=black_ink_profile())
     picture = read_picture(path)
     np.testing.assert_array_equal(picture.pixels[0, ::16], [(255, 255, 255), (0, 0, 0)])
-    assert picture.profile is None  # the pixels are not inks any more
+    assert picture.metadata.profile is None  # the pixels are not inks any more
 
 
 PROFILES = {
@@ -220,69 +192,9 @@ def test_one_rule_for_profiles_that_cannot_be_used(tmp_path, kind, mode):
     }.items():
         image.save(path, icc_profile=profile)
         picture = read_picture(path)
-        assert picture.profile is None
+        assert picture.metadata.profile is None
         assert picture.notes == (f"its colour profile {reason}, and is left out",)
         np.testing.assert_array_equal(picture.pixels, read_picture(bare).pixels)
-
-
-# --- 16 bits a channel -------------------------------------------------------------------------------
-
-
-def deep_png(levels: np.ndarray, *more: bytes) -> bytes:
-    """A 16-bit PNG by the format's description."""
-    rows, columns, channels = levels.shape
-    colour = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
-    header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", columns, rows, 16, colour, 0, 0, 0))
-    raw = b"".join(b"\0" + row.astype(">u2").tobytes() for row in levels)
-    chunks = [*more, png_chunk(b"IDAT", zlib.compress(raw)), png_chunk(b"IEND", b"")]
-    return b"\x89PNG\r\n\x1a\n" + header + b"".join(chunks)
-
-
-def levels(channels: int) -> np.ndarray:
-    return np.random.default_rng(channels).integers(0, 65536, (7, 9, channels), np.uint16)
-
-
-def rounded(deep: np.ndarray) -> np.ndarray:
-    """To the nearest of 256 levels; the upper byte alone is another for a quarter of them."""
-    found = np.round(deep / 257).astype(np.uint8)
-    assert (found != deep >> 8).mean() > 0.15
-    return found
-
-
-@pytest.mark.parametrize("channels", [1, 2, 3, 4])
-def test_sixteen_bit_png_is_rounded(path, channels):
-    path.write_bytes(deep_png(levels(channels)))
-    picture = read_picture(path)
-    np.testing.assert_array_equal(picture.pixels, rounded(levels(channels)))
-    assert picture.notes == ("its 16 bits a channel are rounded to 8",)
-
-
-@pytest.mark.parametrize("order", ["<", ">"])
-@pytest.mark.parametrize("compression", [None, "zlib"])
-@pytest.mark.parametrize("channels", [3, 4])
-def test_sixteen_bit_tiff_is_rounded(tmp_path, order, compression, channels):
-    path = tmp_path / "deep.tif"
-    alpha = {"extrasamples": ["unassalpha"]} if channels == 4 else {}
-    options = {"photometric": "rgb", "byteorder": order, "compression": compression}
-    tifffile.imwrite(path, levels(channels), **options, **alpha)
-    np.testing.assert_array_equal(read_picture(path).pixels, rounded(levels(channels)))
-
-
-@pytest.mark.parametrize("channels", [1, 3])
-def test_a_transparent_colour_of_16_bits(path, channels):
-    deep = levels(channels)
-    key = png_chunk(b"tRNS", deep[2, 3].astype(">u2").tobytes())
-    path.write_bytes(deep_png(deep, key))
-    alpha = np.full((7, 9), 255)
-    alpha[2, 3] = 0
-    np.testing.assert_array_equal(read_picture(path).pixels, np.dstack([rounded(deep), alpha]))
-
-
-def test_sixteen_bit_images_are_turned_too(tmp_path):
-    path = tmp_path / "deep.tif"
-    orientation = [(274, "H", 1, 6, True)]
-    tifffile.imwrite(path, levels(3), photometric="rgb", extratags=orientation)
-    np.testing.assert_array_equal(read_picture(path).pixels, np.rot90(rounded(levels(3)), -1))
 
 
 # --- several frames ----------------------------------------------------------------------------------
@@ -293,7 +205,7 @@ def test_animations_and_pages_are_refused(tmp_path, rgb, suffix):
     path = tmp_path / f"moving{suffix}"
     frames = [Image.fromarray(x) for x in (rgb, 255 - rgb, rgb[::-1])]
     frames[0].save(path, save_all=True, append_images=frames[1:])
-    with pytest.raises(InputError, match=r"moving.*it has 3 frames or pages; allowed are .* one"):
+    with pytest.raises(InputError, match=r"moving.*it has 3 frames or pages; it must have one"):
         read_picture(path)
 
 
@@ -309,27 +221,6 @@ def test_a_preview_in_a_jpeg_is_no_frame(tmp_path, rgb):
 def test_a_gif_of_one_frame_is_an_image(tmp_path, rgb):
     Image.fromarray(rgb[:, :, 0]).save(tmp_path / "still.gif")
     np.testing.assert_array_equal(read_image(tmp_path / "still.gif")[..., 0], rgb[..., 0])
-
-
-# --- sizes -------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
-@pytest.mark.parametrize("suffix", [".png", ".jpg"])
-def test_the_shape_is_that_of_the_pixels(tmp_path, rgb, suffix, orientation):
-    path = tmp_path / f"image{suffix}"
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    Image.fromarray(rgb).save(path, exif=exif)
-    assert image_shape(path) == read_image(path).shape[:2]
-
-
-def test_shapes_that_cannot_be_had(tmp_path, path):
-    with pytest.raises(InputError, match="does not exist"):
-        image_shape(path)
-    path.write_bytes(b"no image")
-    with pytest.raises(InputError, match="cannot be read"):
-        image_shape(path)
 
 
 # --- damage ------------------------------------------------------------------------------------------
@@ -377,129 +268,3 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path):
         read_image(tmp_path / "missing.png")
     with pytest.raises(InputError, match=rf"{tmp_path.name}.*it is a folder"):
         read_image(tmp_path)
-
-
-@pytest.mark.parametrize("suffix", [".png", ".PNG", ".bmp", ".tif", ".tiff"])
-def test_lossless_formats_come_back_bit_for_bit(tmp_path, rgb, suffix):
-    path = tmp_path / f"image{suffix}"
-    write_image(path, rgb)
-    np.testing.assert_array_equal(read_image(path), rgb)
-    assert [file.name for file in tmp_path.iterdir()] == [path.name]
-
-
-@pytest.mark.parametrize("suffix", [".jpg", ".jpeg", ".webp"])
-def test_lossy_formats_come_close(tmp_path, suffix):
-    # A smooth image, as codecs expect them.
-    ramp = np.linspace(0, 255, 32)
-    image = np.stack(np.broadcast_arrays(ramp[:, None], ramp, 128), -1).astype(np.uint8)
-    path = tmp_path / f"image{suffix}"
-    write_image(path, image)
-    difference = np.abs(read_image(path).astype(int) - image)
-    assert difference.mean() < 4
-
-
-def test_the_format_is_that_of_the_suffix(tmp_path, rgb):
-    for suffix, name in {".png": "PNG", ".jpg": "JPEG", ".webp": "WEBP", ".bmp": "BMP"}.items():
-        write_image(tmp_path / f"image{suffix}", rgb)
-        with Image.open(tmp_path / f"image{suffix}") as image:
-            assert image.format == name
-
-
-def test_a_failed_write_leaves_the_older_file_and_nothing_else(path, rgb, monkeypatch):
-    write_image(path, rgb)
-
-    def disk_full(image, file, **options):
-        file.write(b"half an image")
-        raise OSError("No space left on device")
-
-    monkeypatch.setattr(Image.Image, "save", disk_full)
-    with pytest.raises(InputError, match=r"image\.png.*cannot be written.*No space left"):
-        write_image(path, 255 - rgb)
-    assert [file.name for file in path.parent.iterdir()] == [path.name]
-    np.testing.assert_array_equal(read_image(path), rgb)
-
-
-@pytest.mark.parametrize("name", ["image", "image.gif", "image.txt", ".png"])
-def test_unknown_suffixes_are_refused(tmp_path, rgb, name):
-    with pytest.raises(InputError, match=r"allowed suffixes are \.png"):
-        write_image(tmp_path / name, rgb)
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize("place", ["missing/image.png", "file/image.png"])
-def test_places_that_cannot_be_written_to_are_named(tmp_path, rgb, place):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match=rf"{place}.*cannot be written"):
-        write_image(tmp_path / place, rgb)
-
-
-@pytest.mark.parametrize(("suffix", "side"), [(".webp", 16_384), (".jpg", 65_536)])
-def test_sides_that_a_format_cannot_hold_are_refused(tmp_path, suffix, side):
-    # A 4,096 pixel wide WebP upscaled four times is such an image.
-    path = tmp_path / f"wide{suffix}"
-    with pytest.raises(InputError, match=r"wide.*cannot be written: .*\.png and \.tif hold larger"):
-        write_image(path, np.zeros((1, side, 3), np.uint8))
-    assert not list(tmp_path.iterdir())
-
-
-def test_list_images_is_sorted_and_flat(tmp_path):
-    for name in ("b.PNG", "c.jpeg", "a.webp", "notes.txt", "nosuffix"):
-        (tmp_path / name).write_bytes(b"")
-    (tmp_path / "folder.png").mkdir()
-    (tmp_path / "folder.png" / "inside.png").write_bytes(b"")
-    assert [file.name for file in list_images(tmp_path)] == ["a.webp", "b.PNG", "c.jpeg"]
-
-
-def test_list_images_of_no_images(tmp_path):
-    (tmp_path / "notes.txt").write_text("")
-    with pytest.raises(InputError, match=rf"{tmp_path.name}.*holds no \.png"):
-        list_images(tmp_path)
-    for missing in (tmp_path / "missing", tmp_path / "notes.txt"):
-        with pytest.raises(InputError, match=rf"{missing.name}.*does not exist"):
-            list_images(missing)
-
-
-@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif", ".bmp"])
-@pytest.mark.parametrize("orientation", [None, 3, 6])
-def test_the_size_in_the_header_is_that_of_the_pixels(tmp_path, rgb, suffix, orientation):
-    file, exif = tmp_path / f"image{suffix}", Image.Exif()
-    if orientation:
-        exif[0x0112] = orientation
-    Image.fromarray(rgb).save(file, **({"exif": exif} if suffix != ".bmp" else {}))
-    assert image_shape(file) == read_image(file).shape[:2]
-
-
-def test_the_size_is_read_without_the_pixels(path, rgb):
-    Image.fromarray(rgb).save(path)
-    content = path.read_bytes()
-    path.write_bytes(content[: content.index(b"IDAT") + 4])
-    with pytest.raises(InputError, match="cannot be read"):
-        read_image(path)
-    assert image_shape(path) == rgb.shape[:2]
-
-
-def test_the_size_of_what_is_no_image(path):
-    path.write_text("text")
-    with pytest.raises(InputError, match=r"image\.png' cannot be read"):
-        image_shape(path)
-
-
-# --- bits that are told ------------------------------------------------------------------------------
-
-
-def test_more_bits_than_eight_are_told_of_every_format(tmp_path):
-    deep = np.linspace(0, 65535, 64 * 64).reshape(64, 64).astype(np.uint16)
-    Image.fromarray(deep).save(tmp_path / "a.jp2")
-    (tmp_path / "b.ppm").write_bytes(b"P6 2 1 65535\n" + bytes(range(12)))
-    (tmp_path / "c.pgm").write_bytes(b"P5 2 1 4095\n\x0f\xff\x00\x00")
-    Image.fromarray(deep.astype(np.uint8)).save(tmp_path / "d.avif")
-    content = bytearray((tmp_path / "d.avif").read_bytes())
-    content[content.index(b"av1C") + 6] |= 64  # ten bits, says the container
-    for name in ("a.jp2", "b.ppm", "c.pgm"):
-        (note,) = read_picture(tmp_path / name).notes
-        assert note == "its 16 bits a channel are rounded to 8"
-    np.testing.assert_array_equal(read_picture(tmp_path / "c.pgm").pixels.ravel(), [255, 0])
-    np.testing.assert_allclose(read_picture(tmp_path / "a.jp2").pixels[:, :, 0], deep / 257, atol=1)
-    with Image.open(tmp_path / "d.avif") as image:
-        assert bits_of(image, io.BytesIO(bytes(content))) == 10
-    assert read_picture(tmp_path / "d.avif").notes == ()

@@ -5,8 +5,8 @@ import pytest
 import tifffile
 from PIL import Image
 
-from dysr_jax.data.files import image_shape
 from dysr_jax.data.images.read import read_picture
+from dysr_jax.data.listing import image_shape
 from dysr_jax.errors import InputError
 
 ROWS, COLUMNS = 13, 17

@@ -21,7 +21,7 @@ def vid4(tmp_path, noise, monkeypatch):
             noise(tmp_path / f"Vid4/GT/{clip}/{frame:08}.png", rows, 16)
             noise(tmp_path / f"Vid4/BIx4/{clip}/{frame:08}.png", rows // 4, 4)
     for config in ("bicubic_x4", "hr"):
-        dysr_jax.prepare_dataset(f"dysr_vid4/{config}", tmp_path, say=lambda line: None)
+        dysr_jax.prepare_dataset(f"dysr_vid4/{config}", tmp_path, log=lambda line: None)
     return tmp_path / "Vid4"
 
 
