@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
@@ -30,16 +30,13 @@ class Results:
     bicubic_psnr_y: float
     """dB, on the whole validation images."""
     evaluated: int
-    """Candidates."""
     candidates_per_second: float
     hypervolume: float
-    """Of the members, in ms times dB, up to the reference."""
+    """Of the members, in ms times dB, up to the reference: the largest arch's predicted ms, bicubic's dB."""
     hypervolume_reference: tuple[float, float]
-    """Predicted ms of the largest arch, and bicubic's dB."""
     union_weight_bytes: int
-    """Weights of the union of the members: what stays on the device."""
+    """Weights that stay on the device, and weights of the members as separate models."""
     ensemble_weight_bytes: int
-    """Weights of the members as separate models."""
     members: tuple[Member, ...]
     """Fastest first; quality on whole validation images, latency measured."""
     steps: tuple[Step, ...] = dataclasses.field(repr=False)
@@ -51,15 +48,17 @@ class Results:
     def to_json(self) -> dict[str, Any]:
         """The content of `pareto.json`."""
         latency_ms, psnr_y = self.hypervolume_reference
-        return {
-            "format_version": FORMAT_VERSION,
-            **{field.name: getattr(self, field.name) for field in dataclasses.fields(self)},
-            "frame": list(self.frame),
+        rows = {
             "hypervolume_reference": {"latency_ms": latency_ms, "psnr_y": psnr_y},
             "members": [member.to_json() for member in self.members],
             "steps": [step.to_json() for step in self.steps],
-            "sharing": list(self.sharing),
         }
+        return {"format_version": FORMAT_VERSION, **vars(self), **rows}
+
+
+def quality_points(records: Iterable[Record | Member]) -> np.ndarray:
+    """`[N, 2]`: ms and dB."""
+    return np.array([(record.latency_ms, record.psnr_y) for record in records]).reshape(-1, 2)
 
 
 def front_hypervolume(points: np.ndarray, reference: tuple[float, float]) -> float:
@@ -70,18 +69,12 @@ def front_hypervolume(points: np.ndarray, reference: tuple[float, float]) -> flo
 def run_results(
     bundle: Bundle, records: list[Record], table: LatencyTable, curve: Sequence[SharingPoint]
 ) -> Results:
-    """The results of a bundle of measured members.
-
-    Args:
-        bundle: of the members.
-        records: every evaluated candidate.
-        table: of the search's latencies.
-        curve: of `dysr_jax.sharing_curve`.
+    """Of a bundle of measured members, every evaluated candidate, the search's latency table, and
+    `dysr_jax.sharing_curve`.
     """
     space = bundle.space
     archs = [member.arch for member in bundle.members]
     reference = (float(predict(table, space, np.array([largest(space)]))[0]), bundle.bicubic_psnr_y)
-    points = np.array([(member.latency_ms, member.psnr_y) for member in bundle.members])
     return Results(
         scale=space.scale,
         device=bundle.device,
@@ -90,7 +83,7 @@ def run_results(
         bicubic_psnr_y=bundle.bicubic_psnr_y,
         evaluated=len(records),
         candidates_per_second=candidates_per_second(records),
-        hypervolume=front_hypervolume(points, reference),
+        hypervolume=front_hypervolume(quality_points(bundle.members), reference),
         hypervolume_reference=reference,
         union_weight_bytes=union_weight_bytes(space, archs),
         ensemble_weight_bytes=ensemble_weight_bytes(space, archs),
@@ -122,8 +115,7 @@ def read_results(run: epath.Path, space: SearchSpace) -> Results:
         InputError: it is damaged, or of another space.
     """
     try:
-        found = read_json(run / RESULTS_FILE)
-        return _from_json(found, space)
+        return _from_json(read_json(run / RESULTS_FILE), space)
     except InputError as error:
         raise InputError(f"{RESULTS_FILE}: {error}") from None
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -156,7 +148,7 @@ def _from_json(found: dict[str, Any], space: SearchSpace) -> Results:
     )
 
 
-class Prediction(NamedTuple):
+class LatencyPrediction(NamedTuple):
     """An arch whose latency was predicted by the table and measured."""
 
     name: str
@@ -166,13 +158,15 @@ class Prediction(NamedTuple):
     measured_ms: float
 
 
-def predictions(space: SearchSpace, table: LatencyTable, results: Results | None) -> list[Prediction]:
+def latency_predictions(
+    space: SearchSpace, table: LatencyTable, results: Results | None
+) -> list[LatencyPrediction]:
     """Of the archs that the table was fitted to, then of the members, each in its order."""
     measured = [("fitted", name, ms) for name, ms in table.measured_ms.items()]
     measured += [("member", m.name, m.latency_ms) for m in (results.members if results else ())]
     genes = np.array([parse_arch(space, name) for _, name, _ in measured], np.int32)
     guesses = np.asarray(predict(table, space, genes)).tolist()
     return [
-        Prediction(name, kind, guess, ms)  # type: ignore[arg-type]
+        LatencyPrediction(name, kind, guess, ms)  # type: ignore[arg-type]
         for (kind, name, ms), guess in zip(measured, guesses, strict=True)
     ]

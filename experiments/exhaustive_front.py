@@ -92,8 +92,10 @@ def evaluate_all(options: Options) -> Truth:
     params = parallel.on_one_device(state.ema, mesh)
     table, _ = device_table(net, params, recipe.search.frame, recipe.search.rounds)
     patches = grid_patches(validation, recipe.search.patches, recipe.search.patch)
-    found = evaluate_space(net, params, patches, table, mesh)
-    return Truth(space, found.genes, np.stack([-found.psnr_y, found.latency_ms], 1), found.seconds)
+    records = evaluate_space(net, params, patches, table, mesh)
+    genes = np.array([record.arch for record in records], np.int32)
+    objectives = np.array([(-record.psnr_y, record.latency_ms) for record in records])
+    return Truth(space, genes, objectives, sum(record.seconds for record in records))
 
 
 def ours(truth: Truth, population: int, seed: int) -> Iterator[np.ndarray]:

@@ -17,7 +17,16 @@ import tyro
 from baselines.torch_presence import torch_device, without_torch
 
 from dysr_jax.atomic import write_json
-from dysr_jax.bench import OUTPUTS, Budget, Call, bench_fps, device_fps, frame_calls, output_size, photograph
+from dysr_jax.bench import (
+    OUTPUT_ROWS,
+    FrameCall,
+    TimeBudget,
+    bench_fps,
+    device_fps,
+    frame_calls,
+    output_size,
+    photograph,
+)
 from dysr_jax.bundle import Bundle, find_bundle
 from dysr_jax.model import served_dtype
 from dysr_jax.report import format_number, format_table
@@ -35,7 +44,7 @@ class Options:
     """Side of the output over side of the input; default: the bundle's, or 4."""
     members: tuple[str, ...] = ()
     """Members' names, fastest or best; default: all."""
-    outputs: tuple[int, ...] = OUTPUTS
+    outputs: tuple[int, ...] = OUTPUT_ROWS
     """Rows of the 16:9 output frames."""
     rounds: int = 5
     """Timed rounds; medians count."""
@@ -68,8 +77,8 @@ def torch_row(bundle: Bundle, row: dict[str, Any], options: Options) -> tuple[di
     place = {"device": torch_device(), "dtype": np.dtype(bundle.net.dtype).name}
     module = FrameModule(bundle.space, bundle.params, member.arch, **place)
     served = serve(module, frame, torch_mode(options.torch_mode), place["device"])
-    call = Call(served.frames.start, served.frames.finish)
-    budget = Budget(options.rounds, options.seconds)
+    call = FrameCall(served.frames.start, served.frames.finish)
+    budget = TimeBudget(options.rounds, options.seconds)
     fps = device_fps(call, budget, in_flight=jax.default_backend() != "cpu")
     ours, _ = frame_calls(bundle, member, frame)
     apart = np.abs(np.asarray(ours.start()).astype(np.int16) - served.frames.pixels())

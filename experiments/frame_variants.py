@@ -3,7 +3,7 @@ r"""What a frame's time goes to, and what changes it: the static program in vari
     python experiments/frame_variants.py --output 1080 --json experiments/results/frame_variants_h200.json
 
 Each variant changes one thing (where weights are converted, an option of XLA's compiler, the way the output
-is put together) and prints milliseconds a frame on the device, the host's microseconds to dispatch one, how
+is put together) and prints milliseconds per frame on the device, the host's microseconds to dispatch one, how
 far its pixels are from those with the defaults, and what the compiler made of it: cuDNN convolutions (those
 with bias and activation inside apart), cuDNN fusions, matrix products, other fusions, copies and transposes.
 All run in one other process, which is started anew behind a variant that ends it. Parts of the program are
@@ -30,7 +30,7 @@ from hlo_counts import COLUMNS, counts
 from jax.experimental.layout import Format, Layout
 
 from dysr_jax.atomic import write_json
-from dysr_jax.bench import Budget, Call, device_fps, output_size, photograph
+from dysr_jax.bench import FrameCall, TimeBudget, device_fps, output_size, photograph
 from dysr_jax.bundle import find_bundle
 from dysr_jax.device import device_name
 from dysr_jax.model import Params, Supernet, arch_params, compute_dtype
@@ -72,7 +72,7 @@ class Case:
         self.bundle = dataclasses.replace(found, dtype=compute_dtype("auto"))
         self.arch = self.bundle.member(options.member).arch
         self.frame = photograph(output_size(options.output, found.space.scale).over(found.space.scale))
-        self.budget = Budget(options.rounds, 2.0)
+        self.budget = TimeBudget(options.rounds, 2.0)
         self.expected: np.ndarray | None = None
 
     def _weights(self, variant: Variant, net: Supernet) -> tuple[Supernet, Params]:
@@ -106,7 +106,7 @@ class Case:
         run, params = self.compile(variant)
         compile_s = time.perf_counter() - begin
         frame = jax.device_put(self.sent(variant))
-        call = Call(lambda: run(params, frame), jax.block_until_ready)
+        call = FrameCall(lambda: run(params, frame), jax.block_until_ready)
         in_flight = jax.default_backend() != "cpu"
         fps = device_fps(call, self.budget, in_flight=in_flight)
         return {
@@ -117,8 +117,8 @@ class Case:
             **counts(run.as_text()),
         }
 
-    def _dispatch_us(self, call: Call) -> float:
-        """Microseconds of the host a frame, nothing being in the way; the best of five."""
+    def _dispatch_us(self, call: FrameCall) -> float:
+        """Microseconds of the host per frame, nothing being in the way; the best of five."""
         times = []
         for _ in range(5):
             begin = time.perf_counter()

@@ -13,7 +13,7 @@ import pathlib
 
 import tyro
 
-from dysr_jax.bench import Profile
+from dysr_jax.bench import LatencyProfile
 from dysr_jax.config import load_config
 from dysr_jax.report import profile_table
 from dysr_jax.report.plots import latency_figure
@@ -38,7 +38,7 @@ def main() -> None:
     space = load_config(options.config).space.build()
     key = json.loads(options.table.read_text())["key"]
     table = load_table(options.table, {**key, "body": [list(names) for names in space.slots]})
-    found = Profile(table, leave_one_out(table, space))
+    found = LatencyProfile(table, leave_one_out(table, space))
     options.out.parent.mkdir(parents=True, exist_ok=True)
     latency_figure(options.out, found)
     print(f"{key['device']}\n{profile_table(found)}\n  {options.out}")

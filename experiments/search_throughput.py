@@ -23,7 +23,7 @@ import tyro
 from baselines.torch_presence import torch_device, without_torch
 
 from dysr_jax.atomic import write_json
-from dysr_jax.bench import OURS, SearchResult, bench_search
+from dysr_jax.bench import SEARCH_PROGRAM, SearchResult, bench_search
 from dysr_jax.config import load_config
 from dysr_jax.model import Arch, Params, Supernet
 from dysr_jax.report import format_number
@@ -31,7 +31,7 @@ from dysr_jax.report.plots import BLUE, GREY, ORANGE, save_figure
 from dysr_jax.search import Patches
 
 TORCH = "PyTorch eager"
-STYLES = {OURS: (BLUE, "o"), TORCH: (ORANGE, "s"), "compile each candidate": (GREY, "^")}
+STYLES = {SEARCH_PROGRAM: (BLUE, "o"), TORCH: (ORANGE, "s"), "compile each candidate": (GREY, "^")}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,7 +86,7 @@ def draw(path: pathlib.Path, found: SearchResult) -> None:
     from matplotlib.figure import Figure
 
     counts = sorted({row.patches for row in found.methods})
-    populations = sorted({row.population for row in found.methods if row.name == OURS})
+    populations = sorted({row.population for row in found.methods if row.name == SEARCH_PROGRAM})
     figure = Figure(figsize=(4.6 * len(counts), 4.0))
     panels = figure.subplots(1, len(counts), sharey=True, squeeze=False)[0]
     for axes, count in zip(panels, counts, strict=True):
@@ -94,7 +94,7 @@ def draw(path: pathlib.Path, found: SearchResult) -> None:
             rates = [
                 row.candidates_per_second for row in found.methods if (row.name, row.patches) == (name, count)
             ]
-            if name == OURS:
+            if name == SEARCH_PROGRAM:
                 axes.plot(populations, rates, color=colour, marker=marker, label=name)
             elif rates:
                 axes.axhline(rates[0], color=colour, linestyle="--", label=name)

@@ -42,7 +42,7 @@ class Options:
     switches: int = 200
     """Switches of each strategy."""
     fps: float = 30.0
-    """Frames a second that are due."""
+    """Frames per second that are due."""
     recorded: pathlib.Path | None = None
     """Draw these results and measure nothing."""
 
@@ -57,7 +57,7 @@ def measure(options: Options) -> SwitchResult:
         switches=options.switches,
         fps=options.fps,
         progress=True,
-    ).to_json()
+    )
 
 
 def ratios(found: SwitchResult) -> list[str]:

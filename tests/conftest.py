@@ -72,9 +72,9 @@ SMOKE = (
     "data/builders/test_prepare.py",  # TFDS, array_record
     "data/test_grain_stream.py",  # Grain
     "model/test_weights.py",  # safetensors
-    "report/html/test_page.py",  # plotly
+    "report/html/test_write.py",  # plotly
     "report/test_paper_figures.py",  # Matplotlib
-    "report/test_report.py",  # a whole run: Flax, Optax, Orbax
+    "report/test_summary.py",  # a whole run: Flax, Optax, Orbax
     "aot/test_executables.py",  # JAX's serialisation
     "apps/test_upscaler.py",  # Pillow
     "bundle/test_pretrained.py",

@@ -10,11 +10,11 @@ from etils import epy
 with epy.lazy_api_imports(globals()):  # each is imported when it is first used
     from dysr_jax.bench.data import DataResult, bench_data
     from dysr_jax.bench.fps import FpsResult, bench_fps, frame_calls
-    from dysr_jax.bench.frames import OUTPUTS, Budget, Call, device_fps, output_size, photograph
+    from dysr_jax.bench.frames import OUTPUT_ROWS, FrameCall, TimeBudget, device_fps, output_size, photograph
     from dysr_jax.bench.front import FrontResult, bench_front, evaluate_space
-    from dysr_jax.bench.latency import Profile, profile
+    from dysr_jax.bench.latency import LatencyProfile, profile
     from dysr_jax.bench.scaling import ScalingResult, bench_scaling
-    from dysr_jax.bench.search import OURS, SearchResult, bench_search
+    from dysr_jax.bench.search import SEARCH_PROGRAM, SearchResult, bench_search
     from dysr_jax.bench.setup import BenchResult
     from dysr_jax.bench.steady import SteadyOptions, SteadyResult, SteadyStream, bench_steady
     from dysr_jax.bench.step import CandidatesResult, StepResult, bench_candidates, bench_step

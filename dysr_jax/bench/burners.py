@@ -1,12 +1,12 @@
 """Processes that keep cores busy by a schedule, and that end by themselves when this one does."""
 
-import contextlib
 import os
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from typing import Self
 
 BURN = """
 import os, sys
@@ -22,7 +22,7 @@ Schedule = Sequence[tuple[float, int]]
 
 
 class Burners:
-    """As many busy processes as the schedule says, until `close`."""
+    """As many busy processes as the schedule says, within a `with` statement, however it ends."""
 
     def __init__(self, schedule: Schedule) -> None:
         self.log: list[tuple[float, int]] = []
@@ -57,14 +57,9 @@ class Burners:
             process.wait()
         self.log.append((time.perf_counter() - self._start, count))
 
-    def close(self) -> None:
-        """End them all."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join()
-
-
-@contextlib.contextmanager
-def burning(schedule: Schedule) -> Iterator[Burners]:
-    """Busy processes within the context, however it ends."""
-    with contextlib.closing(Burners(schedule)) as burners:
-        yield burners

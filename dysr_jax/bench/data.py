@@ -12,7 +12,7 @@ from jax import lax
 from jax.sharding import Mesh
 
 from dysr_jax import parallel
-from dysr_jax.bench.setup import BenchResult, check_one_device, describe_space
+from dysr_jax.bench.setup import BenchResult, check_one_device, chunk_trainer, describe_space
 from dysr_jax.compiling import jit
 from dysr_jax.config import RunConfig, check
 from dysr_jax.data import (
@@ -28,9 +28,9 @@ from dysr_jax.data import (
 )
 from dysr_jax.device import device_name, memory_bytes
 from dysr_jax.fields import require
-from dysr_jax.model import Supernet, make_supernet
+from dysr_jax.model import make_supernet
 from dysr_jax.timing import median_ms
-from dysr_jax.train import TrainConfig, init_state, make_train_chunk
+from dysr_jax.train import TrainConfig
 
 READY_CHUNKS: Final = 3
 """Chunks that are taken before the clock starts: that many are made ahead."""
@@ -60,19 +60,6 @@ class DataResult(BenchResult):
     crops_per_image: int
     dtype: str
     pipelines: tuple[PipelineRow, ...]
-
-
-def _trainer(net: Supernet, recipe: TrainConfig, mesh: Mesh, *, streamed: bool) -> Callable[[Any], Any]:
-    """A call that trains one chunk on what it is given."""
-    chunk = make_train_chunk(net, recipe, mesh, streamed=streamed)
-    held = [parallel.replicate(init_state(jax.random.key(0), net.space, recipe), mesh)]
-    key = jax.random.key(1)
-
-    def call(data: Any) -> Any:
-        held[0], metrics = chunk(held[0], data, key)
-        return metrics
-
-    return call
 
 
 def _chunk_s(chunks: Iterator[Any], use: Callable[[Any], Any], least: float) -> float:
@@ -138,7 +125,7 @@ def bench_data(
     Args:
         config: images, patches, recipe, space and precision.
         workers: numbers of Grain's worker processes.
-        steps: training steps in a dispatch.
+        steps: training steps per dispatch.
         rounds: timed rounds of what runs on the device alone; medians count.
         seconds: that Grain is timed, at least, twice for each number of workers.
 
@@ -159,11 +146,11 @@ def bench_data(
     data = dataclasses.replace(images.config, pipeline="auto")
     data = dataclasses.replace(data, pipeline=choose_pipeline(data, need, memory_bytes()))
 
-    train, crops = _trainer(net, recipe, mesh, streamed=True), _blank_crops(config, space.scale, mesh)
+    train, crops = chunk_trainer(net, recipe, mesh, streamed=True), _blank_crops(config, space.scale, mesh)
     calls: dict[str, Callable[[], object]] = {"step": lambda: train(crops)}
     if data.pipeline == "pool":
         pool = parallel.replicate(build_pool(images.load(), config.data.patch), mesh)
-        pooled = _trainer(net, recipe, mesh, streamed=False)
+        pooled = chunk_trainer(net, recipe, mesh, streamed=False)
         calls |= {"draw": _draws(pool, recipe), "pooled": lambda: pooled(pool)}
     side, patches = config.data.patch, recipe.chunk * recipe.batch
     rates = {name: patches / ms * 1e3 for name, ms in median_ms(calls, rounds, warmup=1).items()}

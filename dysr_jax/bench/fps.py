@@ -9,7 +9,15 @@ from typing import Final
 import jax
 import numpy as np
 
-from dysr_jax.bench.frames import OUTPUTS, Budget, Call, device_fps, end_to_end, output_size, photograph
+from dysr_jax.bench.frames import (
+    OUTPUT_ROWS,
+    FrameCall,
+    TimeBudget,
+    device_fps,
+    end_to_end,
+    output_size,
+    photograph,
+)
 from dysr_jax.bench.setup import BenchResult
 from dysr_jax.bundle import Bundle, Member, check_bundle
 from dysr_jax.device import device_name, host_memory
@@ -22,48 +30,42 @@ PIPELINE_DEPTH: Final = 3
 
 @dataclasses.dataclass(frozen=True)
 class FpsRow:
-    """A member at a size."""
+    """A member at a size: on the device, in flight one behind the other (on a CPU one after the other), and
+    from NumPy array to NumPy array, `ratio` times as fast; percentiles are from a frame to the next.
+    """
 
     member: str
     output: str
     device_fps: float
-    """Of frames that are on the device and stay there, in flight one behind the other (on a CPU one after
-    the other)."""
     end_to_end_fps: float
-    """From a NumPy array to a NumPy array, frames under way, the output in pinned memory where there is."""
     ratio: float
-    """End to end over device."""
     p50_ms: float
-    """From a frame to the next, end to end."""
     p99_ms: float
 
 
 @dataclasses.dataclass(frozen=True)
 class LeftOut:
-    """A member at a size that would have taken too long."""
+    """A member at a size beyond `limit_s`, with the seconds that a frame would take."""
 
     member: str
     output: str
     expected_s: float
-    """Per frame."""
 
 
 @dataclasses.dataclass(frozen=True)
 class FpsResult(BenchResult):
-    """What `bench_fps` found."""
+    """What `bench_fps` found; `in_flight` frames were under way end to end."""
 
     device: str
     scale: int
     dtype: str
     in_flight: int
-    """Frames under way end to end."""
     output_memory: str
     rows: tuple[FpsRow, ...]
     left_out: tuple[LeftOut, ...]
-    """Sizes beyond `limit_s`."""
 
 
-def frame_calls(bundle: Bundle, member: Member, frame: np.ndarray) -> tuple[Call, Call]:
+def frame_calls(bundle: Bundle, member: Member, frame: np.ndarray) -> tuple[FrameCall, FrameCall]:
     """A member's static program from device to device, and from host to host.
 
     `frame` is LR, `[H, W, 3]` uint8 on the host.
@@ -84,10 +86,10 @@ def frame_calls(bundle: Bundle, member: Member, frame: np.ndarray) -> tuple[Call
             output.copy_to_host_async()
         return output
 
-    return Call(lambda: run(read, on_device), jax.block_until_ready), Call(start, np.asarray)
+    return FrameCall(lambda: run(read, on_device), jax.block_until_ready), FrameCall(start, np.asarray)
 
 
-def _measure(bundle: Bundle, member: Member, output: str, frame: np.ndarray, budget: Budget) -> FpsRow:
+def _measure(bundle: Bundle, member: Member, output: str, frame: np.ndarray, budget: TimeBudget) -> FpsRow:
     accelerated = jax.default_backend() != "cpu"
     on_device, through = frame_calls(bundle, member, frame)
     device = device_fps(on_device, budget, in_flight=accelerated)
@@ -99,7 +101,7 @@ def bench_fps(
     bundle: Bundle,
     *,
     members: Sequence[str] = (),
-    outputs: Sequence[int] = OUTPUTS,
+    outputs: Sequence[int] = OUTPUT_ROWS,
     rounds: int = 5,
     seconds: float = 2.0,
     limit_s: float | None = None,
@@ -128,7 +130,7 @@ def bench_fps(
     sizes = sorted({output_size(height, scale) for height in outputs})
     served = dataclasses.replace(bundle, dtype=served_dtype(dtype))
     chosen = [served.member(name) for name in members] or list(served.members)
-    budget = Budget(rounds, seconds)
+    budget = TimeBudget(rounds, seconds)
     rows: list[FpsRow] = []
     left_out: list[LeftOut] = []
     for member in chosen:

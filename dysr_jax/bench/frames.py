@@ -13,11 +13,11 @@ from dysr_jax.errors import InputError
 
 SAMPLE_SECONDS: Final = 0.05
 """With calls in flight, a sample is as many of them as fill this time: its end is a host's wait."""
-OUTPUTS: Final = (360, 720, 1080, 2160)
+OUTPUT_ROWS: Final = (360, 720, 1080, 2160)
 """Rows of output frames; columns by 16:9."""
 
 
-class Call(NamedTuple):
+class FrameCall(NamedTuple):
     """A way to make frames."""
 
     start: Callable[[], Any]
@@ -27,7 +27,7 @@ class Call(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class Budget:
+class TimeBudget:
     """How long is measured: until the rounds are done or the time is up, at least one round."""
 
     rounds: int = 5
@@ -72,7 +72,7 @@ def output_size(rows: int, scale: int) -> Size:
     """
     size = Size(rows, rows * 16 // 9)
     if rows < 1 or rows * 16 % 9 or rows % scale or size.columns % scale:
-        known = ", ".join(map(str, OUTPUTS))
+        known = ", ".join(map(str, OUTPUT_ROWS))
         raise InputError(
             f"outputs {rows}: must be rows of 16:9 frames that x{scale} divides, such as {known}"
         )
@@ -89,7 +89,7 @@ def photograph(size: Size) -> np.ndarray:
     return np.ascontiguousarray(filled[: size.rows, : size.columns])
 
 
-def _sample_s(call: Call, frames: int) -> float:
+def _sample_s(call: FrameCall, frames: int) -> float:
     """Seconds per frame, so many of them in flight one behind the other."""
     begin = time.perf_counter()
     for _ in range(frames):
@@ -98,7 +98,7 @@ def _sample_s(call: Call, frames: int) -> float:
     return (time.perf_counter() - begin) / frames
 
 
-def device_fps(call: Call, budget: Budget, *, in_flight: bool) -> float:
+def device_fps(call: FrameCall, budget: TimeBudget, *, in_flight: bool) -> float:
     """Frames per second with nothing crossing to or from the host, by the median round.
 
     Args:
@@ -117,7 +117,7 @@ def device_fps(call: Call, budget: Budget, *, in_flight: bool) -> float:
     return 1.0 / statistics.median(samples)
 
 
-def end_to_end(call: Call, budget: Budget, *, depth: int) -> EndToEnd:
+def end_to_end(call: FrameCall, budget: TimeBudget, *, depth: int) -> EndToEnd:
     """The rate of a pipeline that holds `depth` frames, the oldest of which is waited for.
 
     Args:

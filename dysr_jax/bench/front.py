@@ -4,7 +4,7 @@ import dataclasses
 import os
 import time
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 from etils import epath
@@ -27,7 +27,7 @@ from dysr_jax.model import (
     size,
     to_archs,
 )
-from dysr_jax.results import RESULTS_FILE, front_hypervolume
+from dysr_jax.results import RESULTS_FILE, front_hypervolume, quality_points
 from dysr_jax.search import (
     Archive,
     Evaluator,
@@ -46,30 +46,12 @@ MOST_ARCHS: Final = 50_000
 """Two CPU cores evaluate some 100 per second."""
 
 
-class SpaceEvaluation(NamedTuple):
-    """All archs of a space with their figures."""
-
-    genes: np.ndarray
-    """int32 `[N, slots]`, in lexicographic order."""
-    psnr_y: np.ndarray
-    """`[N]` dB, on the validation patches."""
-    latency_ms: np.ndarray
-    """`[N]`, as the latency table predicts it."""
-    seconds: float
-    """Of evaluating all, compilation apart."""
-
-
 def evaluate_space(
     net: Supernet, params: Params, patches: Patches, table: LatencyTable, mesh: Mesh
-) -> SpaceEvaluation:
-    """Evaluate every arch as the search does.
+) -> list[Record]:
+    """Evaluate every arch as the search does, with trained weights and this device's latencies.
 
-    Args:
-        net: the supernet.
-        params: its trained weights.
-        patches: what quality is measured on.
-        table: this device's latencies.
-        mesh: the devices.
+    The records are in lexicographic order, each with its share of the time, compilation apart.
 
     Raises:
         InputError: the space has more than `MOST_ARCHS` archs.
@@ -86,8 +68,12 @@ def evaluate_space(
     evaluate.prepare(params, genes)
     start = time.perf_counter()
     quality = evaluate(params, genes)
-    seconds = time.perf_counter() - start
-    return SpaceEvaluation(genes, quality, np.asarray(predict(table, space, genes)), seconds)
+    share = (time.perf_counter() - start) / len(genes)
+    latency = np.asarray(predict(table, space, genes))
+    rows = zip(
+        arch_names(space, genes), to_archs(space, genes), quality.tolist(), latency.tolist(), strict=True
+    )
+    return [Record(*row, 0, share) for row in rows]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,7 +92,7 @@ class FrontResult:
     @property
     def shares(self) -> list[float]:
         """Of the true front's hypervolume, after 1, 2, ... evaluations; up to the worst arch of all."""
-        every, seen = _points(self.every), _points(self.found)
+        every, seen = quality_points(self.every), quality_points(self.found)
         reference = every[:, 0].max(), every[:, 1].min()
         whole = front_hypervolume(every, reference)
         if not whole:
@@ -131,20 +117,12 @@ class FrontResult:
         }
 
 
-def _points(records: Sequence[Record]) -> np.ndarray:
-    """`[N, 2]`: ms and dB."""
-    return np.array([(r.latency_ms, r.psnr_y) for r in records]).reshape(-1, 2)
-
-
 def _rows(records: Sequence[Record]) -> list[dict[str, Any]]:
     return [{"name": r.name, "psnr_y": r.psnr_y, "latency_ms": r.latency_ms} for r in records]
 
 
 def bench_front(run: str | os.PathLike[str]) -> FrontResult:
-    """Evaluate every arch of a run's space, to see what its search missed.
-
-    Args:
-        run: directory of a finished run, or `gs://BUCKET/RUN`; of a space of at most 50,000 archs.
+    """Evaluate every arch of a finished run's space, to see what its search missed; the run may be in `gs://`.
 
     Raises:
         InputError: no finished run there, one with weights of its own that are gone, or a larger space.
@@ -159,19 +137,9 @@ def bench_front(run: str | os.PathLike[str]) -> FrontResult:
     patches = grid_patches(validation, config.search.patches, config.search.patch)
     params = load_supernet(config.weights or place / SUPERNET, space)
     table = load_table(place / "latency.json", {})  # of whatever device the run was on
-    found = evaluate_space(net, params, patches, table, parallel.device_mesh(config.devices))
-    records = _records(space, found)
-    every = feasible(list(records.values()), config.search)
-    allowed = {record.arch for record in every}
-    seen = [records[arch] for arch in Archive(place / "archive.jsonl", write=False).records]
-    return FrontResult(
-        device_name(), space, every, [record for record in seen if record.arch in allowed], found.seconds
-    )
-
-
-def _records(space: SearchSpace, found: SpaceEvaluation) -> dict[tuple[int, ...], Record]:
-    """As the archive has them, each with its share of the time."""
-    names, archs = arch_names(space, found.genes), to_archs(space, found.genes)
-    share = found.seconds / len(found.genes)
-    figures = zip(names, archs, found.psnr_y.tolist(), found.latency_ms.tolist(), strict=True)
-    return {arch: Record(name, arch, psnr, ms, 0, share) for name, arch, psnr, ms in figures}
+    records = evaluate_space(net, params, patches, table, parallel.device_mesh(config.devices))
+    every = feasible(records, config.search)
+    allowed = {record.arch: record for record in every}
+    seen = Archive(place / "archive.jsonl", write=False).records
+    found = [allowed[arch] for arch in seen if arch in allowed]
+    return FrontResult(device_name(), space, every, found, sum(record.seconds for record in records))

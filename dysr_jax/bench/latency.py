@@ -10,14 +10,14 @@ from dysr_jax.model import init_params, make_supernet
 from dysr_jax.search import Fidelity, LatencyTable, leave_one_out, measure_table
 
 
-class Profile(NamedTuple):
+class LatencyProfile(NamedTuple):
     """A table, and how well it predicts."""
 
     table: LatencyTable
     fidelity: Fidelity
 
 
-def profile(config: RunConfig, *, archs: int = 32) -> Profile:
+def profile(config: RunConfig, *, archs: int = 32) -> LatencyProfile:
     """Measure the latency table of a config's space, frame and precision on this device, and check it.
 
     The table is fitted to one probe per branch and to `archs` random archs, at least 2. The check predicts
@@ -31,4 +31,4 @@ def profile(config: RunConfig, *, archs: int = 32) -> Profile:
     net, search = make_supernet(space, config.dtype), config.search
     params = jax.block_until_ready(init_params(jax.random.key(config.seed), space))
     table = measure_table(net, params, search.frame, search.rounds, drawn=archs)
-    return Profile(table, leave_one_out(table, space))
+    return LatencyProfile(table, leave_one_out(table, space))

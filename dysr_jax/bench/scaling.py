@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dysr_jax import parallel
-from dysr_jax.bench.setup import BenchResult, Setup, describe_space, make_setup
+from dysr_jax.bench.setup import BenchResult, Setup, chunk_trainer, describe_space, make_setup
 from dysr_jax.config import RunConfig
 from dysr_jax.data import CropPool, build_pool
 from dysr_jax.device import device_name
@@ -17,7 +17,7 @@ from dysr_jax.fields import require
 from dysr_jax.model import init_params, largest, sample, smallest
 from dysr_jax.search import Evaluator, branch_ms, computed_share, device_table, grid_patches
 from dysr_jax.timing import median_ms
-from dysr_jax.train import TrainConfig, draw_archs, init_state, make_train_chunk
+from dysr_jax.train import TrainConfig, draw_archs
 
 WAIT_STEPS = 1000
 """Steps that are drawn for `arch_wait`."""
@@ -58,16 +58,8 @@ def _training(
 ) -> Callable[[], object]:
     """A call that trains one chunk, a group per device."""
     mesh = parallel.device_mesh(devices)
-    state = parallel.replicate(init_state(jax.random.key(0), setup.net.space, recipe), mesh)
-    chunk = make_train_chunk(setup.net, recipe, mesh, costs)
-    pool, key = parallel.replicate(pool, mesh), jax.random.key(1)
-    held = [state]
-
-    def call() -> object:
-        held[0], metrics = chunk(held[0], pool, key)
-        return metrics
-
-    return call
+    train = chunk_trainer(setup.net, recipe, mesh, costs=costs)
+    return functools.partial(train, parallel.replicate(pool, mesh))
 
 
 def _population(setup: Setup, config: RunConfig, devices: int) -> np.ndarray:
@@ -110,12 +102,8 @@ def bench_scaling(config: RunConfig, *, steps: int = 20, rounds: int = 5) -> Sca
 
     Work grows with the devices: a group of archs and patches per device in a step, a population per device in
     a dispatch. Efficiency is the work per second on n devices over n times that on one; a larger population
-    shares more, and what is shared does not count as work done.
-
-    Args:
-        config: space, recipe, patches and precision; `devices` is the largest number.
-        steps: training steps in a dispatch.
-        rounds: timed rounds; medians count.
+    shares more, and what is shared does not count as work done. `config.devices` is the largest number,
+    `steps` are training steps per dispatch.
 
     Raises:
         InputError: `steps` or `rounds` under 1, or fewer devices than `config.devices`.

@@ -21,7 +21,7 @@ from dysr_jax.model import Arch, Params, SearchSpace, Supernet, init_params, mul
 from dysr_jax.search import Evaluator, Patches, computed_share, grid_patches, nsga2
 from dysr_jax.timing import median_ms
 
-OURS = "search program"
+SEARCH_PROGRAM = "search program"
 RIVAL_POPULATION = 64
 """Candidates that a rival evaluates in a round: its rate does not depend on their number."""
 
@@ -62,14 +62,13 @@ class GenerationRow:
 
 @dataclasses.dataclass(frozen=True)
 class SearchResult(BenchResult):
-    """What `bench_search` found."""
+    """What `bench_search` found, beside the measured rate of a large matrix product."""
 
     device: str
     space: str
     patch: str
     dtype: str
     matrix_tflops: float
-    """The measured rate of a large matrix product."""
     methods: tuple[MethodRow, ...]
     generation: tuple[GenerationRow, ...]
 
@@ -77,19 +76,16 @@ class SearchResult(BenchResult):
         """With `ratios`: the search program over the other methods, by patches and population."""
         fields = super().to_json()
         generation = fields.pop("generation")
-        ratios = [
-            {
-                "patches": row.patches,
-                "population": row.population,
-                **{
-                    f"over {other.name}": row.candidates_per_second / other.candidates_per_second
-                    for other in self.methods
-                    if other.name != OURS and other.patches == row.patches
-                },
-            }
-            for row in self.methods
-            if row.name == OURS
-        ]
+        ratios = []
+        for row in (row for row in self.methods if row.name == SEARCH_PROGRAM):
+            others = [
+                other
+                for other in self.methods
+                if other.name != SEARCH_PROGRAM and other.patches == row.patches
+            ]
+            rate = row.candidates_per_second
+            over = {f"over {other.name}": rate / other.candidates_per_second for other in others}
+            ratios.append({"patches": row.patches, "population": row.population, **over})
         return {**fields, "ratios": ratios, "generation": generation}
 
     @classmethod
@@ -142,7 +138,7 @@ def _search_program(case: _Case, populations: Sequence[int]) -> list[MethodRow]:
     ms = median_ms(calls, case.rounds, warmup=1)
     shares = [computed_share(net.space, case.genes[:count]) for count in populations]
     return [
-        _row(OURS, case, count, ms[str(count)] / 1e3, computed=share, compile_s=spent)
+        _row(SEARCH_PROGRAM, case, count, ms[str(count)] / 1e3, computed=share, compile_s=spent)
         for count, share, spent in zip(populations, shares, compile_s, strict=True)
     ]
 
@@ -240,6 +236,8 @@ def bench_search(
         matrix_tflops=matrix,
         methods=tuple(rows),
         generation=tuple(
-            _generation(space, row, rounds) for row in rows if row.name == OURS and row.population > 1
+            _generation(space, row, rounds)
+            for row in rows
+            if row.name == SEARCH_PROGRAM and row.population > 1
         ),
     )

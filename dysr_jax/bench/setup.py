@@ -1,12 +1,15 @@
 """What benchmarks share: a supernet, data, archs drawn from the seed, and the JSON of a result."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import chex
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh
 
+from dysr_jax import parallel
 from dysr_jax.compiling import jit
 from dysr_jax.config import RunConfig, check
 from dysr_jax.data import Pair, load_pairs
@@ -25,6 +28,7 @@ from dysr_jax.model import (
     to_archs,
 )
 from dysr_jax.search import Patches
+from dysr_jax.train import TrainConfig, init_state, make_train_chunk
 
 
 class BenchResult:
@@ -66,6 +70,19 @@ def make_setup(config: RunConfig, rounds: int, archs: int = 0, option: str = "ar
         return Setup(net, training, validation, [])
     drawn = to_archs(space, sample(jax.random.key(config.seed), space, (archs - 2,)))
     return Setup(net, training, validation, [smallest(space), *drawn, largest(space)])
+
+
+def chunk_trainer(net: Supernet, recipe: TrainConfig, mesh: Mesh, **how: Any) -> Callable[[Any], Any]:
+    """A call that trains one chunk on the pool or crops that it is given; `how` is of `make_train_chunk`."""
+    chunk = make_train_chunk(net, recipe, mesh, **how)
+    held = [parallel.replicate(init_state(jax.random.key(0), net.space, recipe), mesh)]
+    key = jax.random.key(1)
+
+    def train(data: Any) -> Any:
+        held[0], metrics = chunk(held[0], data, key)
+        return metrics
+
+    return train
 
 
 def compile_evaluation(net: Supernet, params: Params, patches: Patches, arch: Arch) -> Any:

@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from dysr_jax.aot import ExecutableCache
-from dysr_jax.bench.burners import Schedule, burning
+from dysr_jax.bench.burners import Burners
 from dysr_jax.bench.switch import Reload, write_weights_store
 from dysr_jax.bundle import Bundle, find_bundle
 from dysr_jax.data import bicubic_downscale, crop_to_scale, load_source
@@ -104,25 +104,19 @@ class SteadyResult:
 
     def to_json(self) -> dict[str, Any]:
         """The figures and every frame."""
-        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return {
-            **fields,
-            "members": [dataclasses.asdict(member) for member in self.members],
-            "strategies": [stream.to_json() for stream in self.strategies],
-        }
+        members = [dataclasses.asdict(member) for member in self.members]
+        return vars(self) | {"members": members, "strategies": [s.to_json() for s in self.strategies]}
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> "SteadyResult":
         """The inverse of `to_json`."""
-        return cls(
-            fields["device"],
-            tuple(fields["frame"]),
-            fields["fps"],
-            tuple(MemberTiming(**member) for member in fields["members"]),
-            fields["member_psnr_y"],
-            tuple(map(tuple, fields["schedule"])),
-            tuple(map(SteadyStream.from_json, fields["strategies"])),
-        )
+        rows = {
+            "frame": tuple(fields["frame"]),
+            "members": tuple(MemberTiming(**member) for member in fields["members"]),
+            "schedule": tuple(map(tuple, fields["schedule"])),
+            "strategies": tuple(map(SteadyStream.from_json, fields["strategies"])),
+        }
+        return cls(**{**fields, **rows})
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -143,9 +137,10 @@ class SteadyCase:
         for number in range(round(self.options.seconds * self.options.fps)):
             yield self.lr[number % len(self.lr)], number / rate
 
-    def schedule(self) -> Schedule:
+    @property
+    def schedule(self) -> tuple[tuple[float, int], ...]:
         """Seconds, and the busy processes from then on."""
-        return [(part * self.options.seconds, count) for part, count in LOAD]
+        return tuple((part * self.options.seconds, count) for part, count in LOAD)
 
 
 def moving_windows(image: np.ndarray, shape: tuple[int, int], count: int) -> list[np.ndarray]:
@@ -214,13 +209,7 @@ def bench_steady(
     Sends the same frames at the same rate through the same members, beside the same schedule of busy
     processes, four times: with the adaptive policy, with the largest member that holds the rate on a free
     machine, with the smallest, and with the adaptive policy where a switch drops a member and loads the next
-    one's weights and (cached) executable from disk. Nothing is encoded. `true_psnr_y` is of each frame by the
-    member that made it, against its HR frame, worked out beforehand.
-
-    Args:
-        bundle: a bundle directory; default: the weights that come with the package.
-        options: of the streams.
-        log: called with a line as each stream begins.
+    one's weights and (cached) executable from disk. Nothing is encoded. `log` gets a line as each begins.
 
     Raises:
         InputError: no such bundle, or see `make_case`.
@@ -243,7 +232,7 @@ def bench_steady(
         fps=case.options.fps,
         members=tuple(case.members),
         member_psnr_y={name: float(np.mean(each)) for name, each in case.psnr_y.items()},
-        schedule=tuple(case.schedule()),
+        schedule=case.schedule,
         strategies=tuple(streams),
     )
 
@@ -252,7 +241,7 @@ def _run(name: str, case: SteadyCase, server: Server, policy: Policy[Any]) -> St
     """One stream beside its load."""
     options = StreamOptions(case.options.fps, real_time=True)
     stream = Stream(server, policy, case.members, options)
-    with burning(case.schedule()) as load:
+    with Burners(case.schedule) as load:
         trace = stream.run(case.source(), lambda image, time: None)
     true = [case.psnr_y[f.member][f.number % len(case.lr)] for f in trace.frames]
     return SteadyStream(name, trace, load.log, float(np.mean(true)))

@@ -47,7 +47,7 @@ class ArchTimes:
 
 @dataclasses.dataclass(frozen=True)
 class StepResult(BenchResult):
-    """What `bench_step` found."""
+    """What `bench_step` found; `ratio` is the ratios' median."""
 
     device: str
     space: str
@@ -55,7 +55,6 @@ class StepResult(BenchResult):
     dtype: str
     archs: tuple[ArchTimes, ...]
     ratio: float
-    """The ratios' median."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,17 +67,15 @@ class MethodRate:
 
 @dataclasses.dataclass(frozen=True)
 class CandidatesResult(BenchResult):
-    """What `bench_candidates` found."""
+    """What `bench_candidates` found: times are of one evaluation, `ratio` is the ratios' median."""
 
     device: str
     space: str
     patches: str
     dtype: str
     archs: tuple[ArchTimes, ...]
-    """Of one evaluation."""
     methods: tuple[MethodRate, ...]
     ratio: float
-    """The ratios' median."""
 
 
 def _scanned(update: Update) -> Update:
@@ -106,12 +103,8 @@ def bench_step(config: RunConfig, *, archs: int = 4, rounds: int = 15) -> StepRe
 
     The search program runs inside `lax.switch` inside `lax.scan`, as in training. The static program is
     timed as a dispatch of its own, where XLA's CPU backend makes the fastest convolutions, and inside a
-    scan, where an accelerator saves the dispatch; the faster of the two counts.
-
-    Args:
-        config: space, patches, batch and precision.
-        archs: how many to time: the smallest, the largest, the rest random.
-        rounds: timed rounds.
+    scan, where an accelerator saves the dispatch; the faster of the two counts. `archs` are the smallest, the
+    largest and random ones.
     """
     setup = make_setup(config, rounds, max(archs, 1))
     net, recipe = setup.net, config.train
@@ -160,10 +153,7 @@ def bench_step(config: RunConfig, *, archs: int = 4, rounds: int = 15) -> StepRe
 def bench_candidates(config: RunConfig, *, compiled: int = 4, rounds: int = 15) -> CandidatesResult:
     """Candidates per second, and the search program's time for single archs against the static program's.
 
-    Args:
-        config: space, population, patches and precision.
-        compiled: candidates that are compiled: the smallest, the largest, the rest random.
-        rounds: timed rounds.
+    `compiled` candidates are the smallest, the largest and random ones.
     """
     setup = make_setup(config, rounds, max(compiled, 1), "compiled")
     net, space, search = setup.net, setup.net.space, config.search

@@ -7,7 +7,7 @@ from typing import Annotated
 import tyro
 
 from dysr_jax.bench import (
-    OUTPUTS,
+    OUTPUT_ROWS,
     SteadyOptions,
     bench_candidates,
     bench_data,
@@ -150,7 +150,7 @@ class BenchFps(BundleOptions, JsonOption):
 
     members: tuple[str, ...] = ()
     """Members' names, fastest or best; default: all."""
-    outputs: tuple[int, ...] = OUTPUTS
+    outputs: tuple[int, ...] = OUTPUT_ROWS
     """Rows of the 16:9 output frames."""
     rounds: int = 5
     """Timed rounds; their median counts."""

@@ -21,7 +21,7 @@ class Report:
     switch: pathlib.Path | None = None
     """A file of dysr bench switch --json; without it switch.json of the run, if it is there."""
     steady: pathlib.Path | None = None
-    """A file of dysr stream --json or of experiments/steady_fps.py; without it steady.json of the run."""
+    """A file of dysr stream --json or dysr bench steady --json; without it steady.json of the run."""
     image: pathlib.Path | None = None
     """An HR image to compare the members on, in place of the validation image that the run kept."""
     figures: str | None = None

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from etils import epath
 
-from dysr_jax.bench import BenchResult, FrontResult, Profile, SteadyResult
+from dysr_jax.bench import BenchResult, FrontResult, LatencyProfile, SteadyResult
 from dysr_jax.bench.switch import StrategyResult, SwitchResult
 from dysr_jax.report.plots import timeline_figure
 from dysr_jax.report.tables import format_number, format_table
@@ -27,7 +27,7 @@ def _cell(value: Any) -> str:
     return format_number(value) if isinstance(value, float) else str(value)
 
 
-def profile_table(found: Profile) -> str:
+def profile_table(found: LatencyProfile) -> str:
     """A latency table's terms, and how well it predicts."""
     table, fidelity = found.table, found.fidelity
     terms = {"(every frame)": table.intercept_ms, **table.body_ms, **table.upsampler_ms}

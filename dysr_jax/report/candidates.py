@@ -13,20 +13,20 @@ from dysr_jax.search import Record, SearchConfig, pareto, violation
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Candidates:
-    """Every evaluated arch, in the order of evaluation; N rows."""
+    """Every evaluated arch, in the order of evaluation: arrays of N rows."""
 
     genes: np.ndarray
     """int32 `[N, slots]`: branch indices, the upsampler's last."""
     psnr_y: np.ndarray
-    """float64 `[N]`, dB on the validation patches."""
+    """dB on the validation patches."""
     latency_ms: np.ndarray
-    """float64 `[N]`, as the latency table predicts it."""
+    """As the latency table predicts it."""
     generation: np.ndarray
-    """int32 `[N]`, the first that had it."""
+    """The first that had it."""
     seconds: np.ndarray
-    """float64 `[N]`, its share of the dispatch that evaluated it."""
+    """Its share of the dispatch that evaluated it."""
     feasible: np.ndarray
-    """bool `[N]`: whether it satisfies the search's constraints."""
+    """Whether it satisfies the search's constraints."""
 
     @property
     def front(self) -> np.ndarray:

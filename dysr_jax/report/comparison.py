@@ -61,15 +61,9 @@ def busiest_detail(hr: np.ndarray, scale: int, side: int) -> tuple[slice, slice]
 
 
 def cut_details(images: Mapping[str, np.ndarray], scale: int, side: int) -> dict[str, np.ndarray]:
-    """The busiest detail of the last image, cut out of each.
+    """The busiest detail of the last image, cut out of each: `side` HR pixels a side.
 
-    Args:
-        images: title to `[H, W, 3]` uint8; each is as large as the last one, or LR, `scale` times smaller.
-        scale: side of HR over side of LR.
-        side: of the detail in HR pixels.
-
-    Returns:
-        Title to the detail, `[side, side, 3]` or of an LR image `[side / scale, side / scale, 3]`.
+    `images` are titles to `[H, W, 3]` uint8, each as large as the last one, or LR, `scale` times smaller.
     """
     *_, last = images.values()
     window = busiest_detail(last, scale, side)
@@ -93,11 +87,7 @@ def compare(bundle: Bundle, pair: Pair) -> Comparison:
 
 
 def compare_on(bundle: Bundle, image: epath.PathLike) -> Comparison:
-    """The same on an HR image of the user's, whose LR image is made by bicubic.
-
-    Raises:
-        InputError: the file is no image that can be read, or smaller than three LR pixels.
-    """
+    """The same on an HR image file, of at least three LR pixels a side, whose LR image is made by bicubic."""
     scale, hr = bundle.space.scale, read_image(image)
     if min(hr.shape[:2]) < LEAST_SIDE * scale:
         raise InputError(
@@ -127,11 +117,7 @@ def encode_image(picture: np.ndarray, kind: str, **options: Any) -> bytes:
 
 
 def read_comparison(run: epath.PathLike) -> Comparison:
-    """What `write_comparison` left.
-
-    Raises:
-        InputError: the folder is not there, or is damaged.
-    """
+    """What `write_comparison` left; an InputError where the folder is missing or damaged."""
     from PIL import Image
 
     folder = epath.Path(run) / FOLDER

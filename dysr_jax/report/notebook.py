@@ -13,16 +13,9 @@ from dysr_jax.runtime import Bank
 def front_slider(bank: Bank, lr: np.ndarray, hr: np.ndarray, *, side: int = 320) -> Any:
     """A widget: move along the members, see the image and how long this very frame took.
 
-    Moving the slider sends the image through another executable of the bank; nothing is compiled.
-
-    Args:
-        bank: prepared for the image's shape.
-        lr: `[H, W, 3]` uint8.
-        hr: `[s H, s W, 3]` uint8, for PSNR-Y and to choose the detail.
-        side: of the detail that is shown, in HR pixels.
-
-    Returns:
-        The widget, or None where ipywidgets is not installed.
+    Moving the slider sends `lr`, `[H, W, 3]` uint8, through another executable of the bank, which is prepared
+    for its shape; nothing is compiled. `hr` is for PSNR-Y and chooses the detail that is shown, `side` pixels
+    wide. Returns None where ipywidgets is not installed.
     """
     try:
         import ipywidgets

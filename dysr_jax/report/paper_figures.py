@@ -13,16 +13,14 @@ from dysr_jax.atomic import is_remote
 from dysr_jax.errors import InputError
 from dysr_jax.report import plots
 from dysr_jax.report.rundata import RunData, read_run, with_image
-from dysr_jax.results import predictions
+from dysr_jax.results import latency_predictions
 
 
 class Figures(NamedTuple):
-    """What `write_figures` left."""
+    """What `write_figures` left: its files, and a line on each part of the run that it could not draw."""
 
     paths: list[str]
-    """Of the files, a PNG and an SVG each."""
     missing: list[str]
-    """What the run does not have, so that it could not be drawn, and why; a line each."""
 
 
 def run_figures(run: RunData) -> Iterator[tuple[str, Callable[[], Any]]]:
@@ -38,7 +36,7 @@ def run_figures(run: RunData) -> Iterator[tuple[str, Callable[[], Any]]]:
         yield "memory", partial(plots.memory_figure, run.space, run.results.members)
     if run.comparison is not None:
         yield "comparison", partial(plots.comparison_figure, run.comparison)
-    if run.table is not None and (found := predictions(run.space, run.table, run.results)):
+    if run.table is not None and (found := latency_predictions(run.space, run.table, run.results)):
         yield "latency", partial(plots.predictions_figure, found)
     if run.switch is not None and run.switch.finished:
         yield "switch", partial(plots.switch_figure, run.switch)
@@ -71,15 +69,8 @@ def write_figures(
     """Draw everything that a run holds, for papers: each figure as PNG (300 pixels per inch) and SVG.
 
     One column is 3.3 inches wide, two are 6.9; text has 8 points. Of an unfinished run what is there is
-    drawn. Files of the same names are replaced.
-
-    Args:
-        run: directory of the run; it may be in a bucket (`gs://`).
-        folder: of the figures, made where it is missing.
-        switch: a file of `dysr bench switch --json`; default: the run's own `switch.json`.
-        steady: a file of `dysr bench steady --json` or `dysr stream --json`; default: the run's own
-            `steady.json`.
-        image: an HR image to compare members on, in place of the one that the run kept.
+    drawn. The folder is made where it is missing; files of the same names are replaced. The other arguments
+    are those of `dysr_jax.write_report`.
 
     Raises:
         InputError: `run`, `image`, `switch` or `steady` cannot be read, or `folder` cannot be written.

@@ -34,7 +34,7 @@ DAMAGE: Final = (OSError, ValueError, TypeError, LookupError, ArithmeticError, R
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class RunData:
-    """What there is of a run. A part that is not there is None or empty, and `missing` says why."""
+    """What there is of a run. A part that is not there is None or empty; a line of `missing` says why."""
 
     path: str
     config: RunConfig
@@ -43,18 +43,13 @@ class RunData:
     table: LatencyTable | None
     """The device's latencies that the search used."""
     training: dict[str, Curve]
-    """Scalars of the training by name."""
+    """Scalars by name."""
     candidates: Candidates | None
     results: Results | None
-    """The measured members, and what the search reached."""
     comparison: Comparison | None
-    """Of a validation image."""
     switch: SwitchResult | None
-    """Of `dysr bench switch`."""
     steady: tuple[SteadyStream, ...]
-    """Of `dysr bench steady`, or the one stream of `dysr stream`."""
     missing: list[str]
-    """What is not there and why, a line each."""
 
 
 def read_run(
@@ -72,8 +67,7 @@ def read_run(
         InputError: a folder that is no run; a run, or a file in it, of a newer format; a branch that is
             not registered here; or a given file that cannot be read.
     """
-    run = epath.Path(path)
-    config = _read_config(run)
+    run, config = _open_run(path)
     _check_versions(run)
     space = config.space.build()
     switch, steady = _own(switch, run / SWITCH_FILE), _own(steady, run / STEADY_FILE)
@@ -112,11 +106,7 @@ def read_run(
 
 
 def with_image(data: RunData, image: epath.PathLike) -> RunData:
-    """The run with members compared on this HR image in place of its own.
-
-    Raises:
-        InputError: the run has no members, or see `compare_on`.
-    """
+    """The run with members, which it must have, compared on this HR image in place of its own."""
     if data.results is None:
         raise InputError(f"image {os.fspath(image)!r}: the run is not finished and has no members")
     found = compare_on(load_bundle(epath.Path(data.path) / "bundle"), image)
@@ -125,20 +115,12 @@ def with_image(data: RunData, image: epath.PathLike) -> RunData:
 
 
 def read_switch(path: epath.PathLike) -> SwitchResult:
-    """What `dysr bench switch --json FILE` wrote.
-
-    Raises:
-        InputError: the file cannot be read, or is something else.
-    """
+    """What `dysr bench switch --json` wrote, or an InputError."""
     return _read_measured(path, "switch", SwitchResult.from_json, "dysr bench switch --json")
 
 
 def read_steady(path: epath.PathLike) -> tuple[SteadyStream, ...]:
-    """The streams of `dysr bench steady --json FILE`, or the one of `dysr stream --json FILE`.
-
-    Raises:
-        InputError: the file cannot be read, or is something else.
-    """
+    """The streams of `dysr bench steady --json`, or the one of `dysr stream --json`, or an InputError."""
 
     def streams(fields: Any) -> tuple[SteadyStream, ...]:
         if "trace" in fields:
@@ -182,10 +164,12 @@ def _read_part(
     return None
 
 
-def _read_config(run: epath.Path) -> RunConfig:
-    name, file = os.fspath(run), run / "config.json"
+def _open_run(path: epath.PathLike) -> tuple[epath.Path, RunConfig]:
+    """The run's folder and its config."""
+    name = os.fspath(path)
     try:
-        exists = file.is_file()
+        run = epath.Path(path)
+        exists = (run / "config.json").is_file()
     except Exception as error:  # whatever a store raises
         if not is_remote(name) and not isinstance(error, OSError):
             raise
@@ -193,7 +177,7 @@ def _read_config(run: epath.Path) -> RunConfig:
         raise InputError(f"run {name!r} cannot be read: {reason}") from None
     if not exists:
         raise InputError(f"run {name!r} has no config.json: must be a folder that dysr search wrote")
-    return load_config(file, trained=True)
+    return run, load_config(run / "config.json", trained=True)
 
 
 def _check_versions(run: epath.Path) -> None:

@@ -12,7 +12,7 @@ from dysr_jax.report.plots import pareto_figure, samples_figure, sharing_figure
 from dysr_jax.report.tables import format_count, members_table, steps_table, switch_table
 from dysr_jax.results import RESULTS_FILE, read_results
 from dysr_jax.runtime import Bank, measure_switching
-from dysr_jax.search import Record, SharingPoint, front, sample_frame
+from dysr_jax.search import Record, SharingPoint, sample_frame
 
 FIGURES = ("figures/pareto.png", "figures/sharing.png", "figures/samples.png")
 
@@ -26,29 +26,15 @@ def write_run_figures(
     *,
     sharing: float,
 ) -> None:
-    """Write `FIGURES`, the samples of a validation image.
+    """Write `FIGURES` of a run with these members, all its records, and a validation image.
 
-    Args:
-        run: directory of the run, or `gs://BUCKET/RUN`.
-        bundle: of the measured members.
-        records: every evaluated candidate.
-        pair: the validation image.
-        curve: of `dysr_jax.sharing_curve`.
-        sharing: the weight that chose the members.
+    `curve` is of `dysr_jax.sharing_curve`, `sharing` the weight that chose the members.
     """
-    pareto, sharing_path, samples = (epath.Path(run) / name for name in FIGURES)
-    pareto.parent.mkdir(exist_ok=True)
-    rows, columns = bundle.frame
-    pareto_figure(
-        pareto,
-        records,
-        front(records),
-        bundle.members,
-        bicubic_psnr_y=bundle.bicubic_psnr_y,
-        device=f"{bundle.device}, LR frame {columns}x{rows}, scale {bundle.space.scale}",
-    )
-    sharing_figure(sharing_path, curve, used=sharing)
-    samples_figure(samples, _samples(bundle, pair), bundle.space.scale)
+    places = [epath.Path(run) / name for name in FIGURES]
+    places[0].parent.mkdir(exist_ok=True)
+    pareto_figure(places[0], bundle, records)
+    sharing_figure(places[1], curve, used=sharing)
+    samples_figure(places[2], _samples(bundle, pair), bundle.space.scale)
 
 
 def _samples(bundle: Bundle, pair: Pair) -> dict[str, np.ndarray]:
@@ -67,11 +53,7 @@ def _samples(bundle: Bundle, pair: Pair) -> dict[str, np.ndarray]:
 def summarise(run: epath.Path, bundle: Bundle, pair: Pair, log: Callable[[str], None]) -> None:
     """Switch between the members as they are on disk, then tell what was found.
 
-    Args:
-        run: directory of the run, with `pareto.json`.
-        bundle: as loaded from there.
-        pair: a validation image, which gives the frame.
-        log: called with each line.
+    `bundle` is as loaded from the run; `pair`, a validation image, gives the frame; `log` gets each line.
     """
     bank, scale = Bank(bundle), bundle.space.scale
     bank.prepare(bundle.frame)

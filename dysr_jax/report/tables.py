@@ -92,12 +92,10 @@ def scores_table(members: Sequence[Member], sets: Sequence[SetScores]) -> str:
     header = ["member", "weights", "mult-adds"]
     for found in sets:
         header += [f"{found.name} dB", "SSIM"]
-    rows = []
-    for name, costs in ({BICUBIC: ["", ""]} | {m.name: _costs(m) for m in members}).items():
-        scores = [found.scores[name] for found in sets]
-        rows.append(
-            [name, *costs, *(cell for s in scores for cell in (f"{s.psnr_y:.2f}", f"{s.ssim_y:.4f}"))]
-        )
+    rows = [[BICUBIC, "", ""], *([member.name, *_costs(member)] for member in members)]
+    for row in rows:
+        for score in [found.scores[row[0]] for found in sets]:
+            row += [f"{score.psnr_y:.2f}", f"{score.ssim_y:.4f}"]
     lines = []
     for found in sets:
         origin = "as given" if found.lr == "given" else "generated (MATLAB's bicubic)"

@@ -26,7 +26,7 @@ def wait_until(condition) -> None:
 
 
 def test_processes_follow_the_schedule_and_end_with_the_context():
-    with burners.burning([(0.0, 2), (0.5, 1)]) as running:
+    with burners.Burners([(0.0, 2), (0.5, 1)]) as running:
         wait_until(lambda: len(running.pids) == 2)
         both = running.pids
         assert all(map(alive, both))
@@ -39,7 +39,7 @@ def test_processes_follow_the_schedule_and_end_with_the_context():
 
 def test_no_process_outlives_a_parent_that_is_killed():
     code = "import time\nfrom dysr_jax.bench import burners\n"
-    code += "with burners.burning([(0.0, 2)]) as b:\n    time.sleep(0.3)\n"
+    code += "with burners.Burners([(0.0, 2)]) as b:\n    time.sleep(0.3)\n"
     code += "    print(*b.pids, flush=True)\n    time.sleep(60)\n"
     parent = subprocess.Popen(
         [sys.executable, "-c", code],

@@ -23,10 +23,10 @@ def config(tiny):
 
 @pytest.mark.long
 def test_every_pipeline_is_measured(config):
-    result = bench_data(config, workers=(0,), steps=STEPS, rounds=1, seconds=0.01)
+    result = bench_data(config, workers=(0,), steps=STEPS, rounds=1, seconds=0.01).to_json()
     rows = result.pop("pipelines")
     assert set(result) == {"device", "space", "images", "batch", "crops_per_image", "dtype"}
-    assert result["batch"] == "2 patches of 12x12, 3 steps a dispatch"
+    assert result["batch"] == "2 patches of 12x12, 3 steps per dispatch"
     assert [row["name"] for row in rows] == ["training step", "pool", "grain, 0 workers"]
     step = rows[0]["patches_per_second"]
     for row in rows:
@@ -45,17 +45,15 @@ def planted(monkeypatch):
         def close(self):
             pass
 
-    monkeypatch.setattr(bench, "_trainer", lambda *_, **__: "train")
+    monkeypatch.setattr(bench, "chunk_trainer", lambda *_, **__: "train")
     monkeypatch.setattr(bench, "_draws", lambda *_: None)
     monkeypatch.setattr(bench, "median_ms", lambda calls, *_, **__: {k: ms[k] for k in calls})
-    monkeypatch.setattr(bench.Stream, "chunks", lambda *_: Chunks())
-    monkeypatch.setattr(
-        bench, "_seconds_a_chunk", lambda chunks, use, least: 0.012 if use == "train" else 0.003
-    )
+    monkeypatch.setattr(bench.Stream, "chunks", lambda *_, **__: Chunks())
+    monkeypatch.setattr(bench, "_chunk_s", lambda chunks, use, least: 0.012 if use == "train" else 0.003)
 
 
 def test_rates_of_planted_times(config, planted):
-    rows = bench_data(config, workers=(0, 1), steps=STEPS)["pipelines"]
+    rows = bench_data(config, workers=(0, 1), steps=STEPS).to_json()["pipelines"]
     found = {row.pop("name"): tuple(row.values()) for row in rows}
     assert found == {
         "training step": pytest.approx((1000, 1, 1000, 1)),
@@ -68,17 +66,17 @@ def test_rates_of_planted_times(config, planted):
 def test_images_that_do_not_fit_have_no_pool(config, planted):
     data = dataclasses.replace(config.data, pool_share=1e-6)
     result = bench_data(dataclasses.replace(config, data=data), workers=(0,), steps=STEPS)
-    assert [row["name"] for row in result["pipelines"]] == ["training step", "grain, 0 workers"]
-    assert "data.pipeline grain" in result["images"]
+    assert [row.name for row in result.pipelines] == ["training step", "grain, 0 workers"]
+    assert "data.pipeline grain" in result.images
 
 
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ({"rounds": 0}, "^rounds 0: allowed is 1 or more$"),
-        ({"steps": 0}, "^steps 0: allowed is 1 or more$"),
-        ({"seconds": 0.0}, "^seconds 0.0: allowed is above 0$"),
-        ({"workers": (0, -1)}, "^workers -1: allowed is 0 or more$"),
+        ({"rounds": 0}, "^rounds 0: must be at least 1$"),
+        ({"steps": 0}, "^steps 0: must be at least 1$"),
+        ({"seconds": 0.0}, "^seconds 0.0: must be above 0$"),
+        ({"workers": (0, -1)}, "^workers -1: must be at least 0$"),
     ],
 )
 def test_what_cannot_be_measured(config, asked, message):

@@ -6,10 +6,9 @@ import json
 import jax
 import numpy as np
 import pytest
-from dysr_jax.bench.torch import presence as torch_presence
 
 from dysr_jax.bench import fps as bench
-from dysr_jax.bench.fps import bench_fps
+from dysr_jax.bench.fps import FpsRow, bench_fps
 from dysr_jax.bench.frames import Size, output_size, photograph
 from dysr_jax.bundle.bundle import make_bundle, make_member, save_bundle
 from dysr_jax.cli import main
@@ -19,7 +18,7 @@ from dysr_jax.model import programs
 from dysr_jax.model.programs import compile_static, make_supernet
 from dysr_jax.model.space import uniform
 from dysr_jax.model.supernet import arch_params, init_params
-from dysr_jax.report.tables import bench_table
+from dysr_jax.report.bench_tables import bench_table
 
 SPACE = uniform(slots=2, width=4, scale=2, branches=("id", "s3", "c3", "r1", "a1", "bh"))
 ARCHS = [(0, 5, 0), (4, 1, 1)]
@@ -39,20 +38,18 @@ def bundle():
 
 @pytest.fixture(scope="module")
 def alone(bundle):
-    """Without PyTorch."""
-    return bench_fps(bundle, torch=False, **QUICK)
+    return bench_fps(bundle, **QUICK)
 
 
 def test_a_row_for_each_member_and_size_smallest_first(alone, bundle):
-    assert [(row["member"], row["output"]) for row in alone["rows"]] == [
+    assert [(row.member, row.output) for row in alone.rows] == [
         (member.name, size) for member in bundle.members for size in ("32x18", "64x36")
     ]
-    assert (alone["scale"], alone["dtype"], alone["in_flight"]) == (2, "float32", 1)
-    assert (alone["pytorch"], alone["left_out"]) == ("left out, as asked", [])
+    assert (alone.scale, alone.dtype, alone.in_flight, alone.left_out) == (2, "float32", 1, ())
 
 
 def test_figures_hang_together(alone):
-    for row in alone["rows"]:
+    for row in alone.to_json()["rows"]:
         assert set(row) == {
             *("member", "output", "device_fps", "end_to_end_fps", "ratio", "p50_ms", "p99_ms")
         }
@@ -66,40 +63,42 @@ def test_the_table_has_all_rows_and_no_empty_list(alone):
     assert not any("left_out" in line for line in lines)
 
 
-def test_pytorch_makes_the_same_pixels(bundle):
-    pytest.importorskip("torch")
-    found = bench_fps(bundle, members=("fastest", "best"), **{**QUICK, "outputs": (36,)})
-    assert found["pytorch"] == "eager"
-    assert [row["member"] for row in found["rows"]] == ["id-bh-u1", "a1-s3-u2"]
-    for row in found["rows"]:
-        assert row["over_torch"] == pytest.approx(row["device_fps"] / row["torch_fps"])
-        assert row["max_levels"] <= 1
-        assert row["mean_levels"] < 0.01
-
-
 def test_sizes_beyond_the_limit_are_left_out(bundle, monkeypatch):
     """Going by the size before: a quarter of the pixels took 0.1 s."""
-    monkeypatch.setattr(bench, "_measure", lambda case, mode: ({"device_fps": 10.0}, ""))
-    asked = {"members": ("best",), "torch": False, "outputs": (18, 36, 72)}
+    monkeypatch.setattr(
+        bench,
+        "_measure",
+        lambda _, member, output, *__: FpsRow(member.name, output, 10.0, 1.0, 0.1, 1.0, 1.0),
+    )
+    asked = {"members": ("best",), "outputs": (18, 36, 72)}
     found = bench_fps(bundle, limit_s=0.5, **asked)
-    assert [row["output"] for row in found["rows"]] == ["32x18", "64x36", "128x72"]
+    assert [row.output for row in found.rows] == ["32x18", "64x36", "128x72"]
     found = bench_fps(bundle, limit_s=0.3, **asked)
-    assert [row["output"] for row in found["rows"]] == ["32x18"]
-    assert [row["output"] for row in found["left_out"]] == ["64x36", "128x72"]
-    assert [row["expected_s"] for row in found["left_out"]] == pytest.approx([0.4, 1.6])
+    assert [row.output for row in found.rows] == ["32x18"]
+    assert [row.output for row in found.left_out] == ["64x36", "128x72"]
+    assert [row.expected_s for row in found.left_out] == pytest.approx([0.4, 1.6])
     assert "128x72" in bench_table(found)
 
 
-def test_precision_is_the_device_s_unless_asked(bundle, monkeypatch):
-    seen = []
-    monkeypatch.setattr(
-        bench, "_measure", lambda case, mode: (seen.append(case), ({"device_fps": 1.0}, ""))[1]
-    )
-    asked = {"members": ("best",), "outputs": (18,), "torch": False}
+@pytest.fixture
+def seen(monkeypatch):
+    """The bundles that are measured; nothing is."""
+    found = []
+
+    def measure(bundle, member, output, *_):
+        found.append(bundle)
+        return FpsRow(member.name, output, 1.0, 1.0, 1.0, 1.0, 1.0)
+
+    monkeypatch.setattr(bench, "_measure", measure)
+    return found
+
+
+def test_precision_is_the_device_s_unless_asked(bundle, monkeypatch, seen):
+    asked = {"members": ("best",), "outputs": (18,)}
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    assert bench_fps(bundle, **asked)["dtype"] == "bfloat16"
-    assert seen[0].bundle.net.dtype == jax.numpy.bfloat16
-    assert bench_fps(bundle, dtype="float32", **asked)["dtype"] == "float32"
+    assert bench_fps(bundle, **asked).dtype == "bfloat16"
+    assert seen[0].net.dtype == jax.numpy.bfloat16
+    assert bench_fps(bundle, dtype="float32", **asked).dtype == "float32"
 
 
 def test_output_in_pinned_memory(bundle, monkeypatch):
@@ -136,13 +135,13 @@ def test_the_photograph_fills_any_size(size):
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ({"outputs": (100,)}, "^outputs 100: allowed are rows of 16:9 frames that x2 divides"),
-        ({"outputs": (9,)}, "^outputs 9: allowed are "),
-        ({"outputs": (0,)}, "^outputs 0: allowed are "),
-        ({"outputs": ()}, r"^outputs \(\): allowed is one or more$"),
-        ({"rounds": 0}, "^rounds 0: allowed is 1 or more$"),
-        ({"seconds": 0.0}, "^seconds 0.0: allowed is above 0$"),
-        ({"limit_s": -1.0}, "^limit_s -1.0: allowed is above 0$"),
+        ({"outputs": (100,)}, "^outputs 100: must be rows of 16:9 frames that x2 divides"),
+        ({"outputs": (9,)}, "^outputs 9: must be rows "),
+        ({"outputs": (0,)}, "^outputs 0: must be rows "),
+        ({"outputs": ()}, r"^outputs \(\): must be one or more$"),
+        ({"rounds": 0}, "^rounds 0: must be at least 1$"),
+        ({"seconds": 0.0}, "^seconds 0.0: must be above 0$"),
+        ({"limit_s": -1.0}, "^limit_s -1.0: must be above 0$"),
         ({"dtype": "int8"}, "^dtype 'int8': allowed are auto, float32, bfloat16$"),
         ({"members": ("nobody",)}, "^member 'nobody': the bundle has "),
     ],
@@ -153,41 +152,30 @@ def test_what_cannot_be(bundle, monkeypatch, asked, message):
         bench_fps(bundle, **asked)
 
 
-def test_without_pytorch_its_columns_are_left_out(bundle, monkeypatch):
-    monkeypatch.setattr(torch_presence.importlib.util, "find_spec", lambda name: None)
-    found = bench_fps(bundle, members=("fastest",), **QUICK)
-    assert found["pytorch"] == "left out: torch is not installed"
-    assert not any("torch_fps" in row for row in found["rows"])
-
-
 def test_the_command(bundle, tmp_path, capsys):
     out = tmp_path / "fps.json"
     save_bundle(tmp_path / "bundle", bundle, {})
     given = ["--bundle", str(tmp_path / "bundle"), "--json", str(out), "--members", "fastest"]
-    more = ["--outputs", "18", "--rounds", "1", "--seconds", "0.01", "--no-torch"]
+    more = ["--outputs", "18", "--rounds", "1", "--seconds", "0.01"]
     assert main(["bench", "fps", *given, *more]) == 0
     (row,) = json.loads(out.read_text())["rows"]
     assert row["output"] == "32x18"
     assert row["member"] in capsys.readouterr().out
     assert main(["bench", "fps", *given, "--outputs", "17"]) == 2
     error = capsys.readouterr().err
-    assert error.startswith("dysr: error: outputs 17: allowed are ")
+    assert error.startswith("dysr: error: outputs 17: must be rows ")
     assert error.count("\n") == 1
 
 
-def test_what_is_asked_is_what_runs_and_what_runs_is_reported(bundle, monkeypatch):
+def test_what_is_asked_is_what_runs(bundle, monkeypatch, seen):
     """A CPU serves float32, whatever the bundle was searched in."""
-    seen = []
-    monkeypatch.setattr(
-        bench, "_measure", lambda case, mode: (seen.append(case), ({"device_fps": 1.0}, ""))[1]
-    )
-    asked = {"members": ("best",), "outputs": (18,), "torch": False}
+    asked = {"members": ("best",), "outputs": (18,)}
     with pytest.raises(InputError, match=r"^dtype 'bfloat16': a CPU serves float32; must be auto"):
         bench_fps(bundle, dtype="bfloat16", **asked)
     halves = dataclasses.replace(bundle, dtype="bfloat16")
     for dtype in ("auto", "float32"):
-        assert bench_fps(halves, dtype=dtype, **asked)["dtype"] == "float32"
-        assert seen[-1].bundle.net.dtype == jax.numpy.float32
+        assert bench_fps(halves, dtype=dtype, **asked).dtype == "float32"
+        assert seen[-1].net.dtype == jax.numpy.float32
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    assert bench_fps(bundle, dtype="bfloat16", **asked)["dtype"] == "bfloat16"
-    assert seen[-1].bundle.net.dtype == jax.numpy.bfloat16
+    assert bench_fps(bundle, dtype="bfloat16", **asked).dtype == "bfloat16"
+    assert seen[-1].net.dtype == jax.numpy.bfloat16

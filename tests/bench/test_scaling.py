@@ -29,10 +29,10 @@ def config(tiny):
 
 @pytest.mark.long
 def test_rows_of_what_is_measured(config):
-    result = bench_scaling(dataclasses.replace(config, devices=2), steps=STEPS, rounds=1)
+    result = bench_scaling(dataclasses.replace(config, devices=2), steps=STEPS, rounds=1).to_json()
     assert set(result) == {"device", "space", "batch", "population", "dtype", "scaling"}
-    assert result["batch"] == "2 patches of 12x12 a device"
-    assert result["population"] == "2 a device"
+    assert result["batch"] == "2 patches of 12x12 per device"
+    assert result["population"] == "2 per device"
     rows = result["scaling"]
     assert [row["devices"] for row in rows] == [1, 2]
     for row in rows:
@@ -86,7 +86,7 @@ def test_rates_and_efficiencies_of_planted_times(config, planted):
     assert sorted(planted["calls"]) == sorted(name for name in MS if "4" not in name)
     names = ("devices", "step_ms", "groups_per_second", "step_efficiency")
     names = (*names, "candidates_per_second", "candidate_efficiency")
-    found = [tuple(row[name] for name in names) for row in result["scaling"]]
+    found = [tuple(getattr(row, name) for name in names) for row in result.scaling]
     assert found == [
         pytest.approx(row)
         for row in (
@@ -99,17 +99,17 @@ def test_rates_and_efficiencies_of_planted_times(config, planted):
 
 def test_rows_for_1_2_4_devices(config, planted):
     assert len(jax.devices()) == 4
-    rows = bench_scaling(config, steps=STEPS)["scaling"]
-    assert [row["devices"] for row in rows] == [1, 2, 4]
-    assert [row["step_efficiency"] for row in rows] == [1.0, 0.75, 0.25]
-    assert [row["candidate_efficiency"] for row in rows] == [1.0, 1.0, 0.5]
+    rows = bench_scaling(config, steps=STEPS).scaling
+    assert [row.devices for row in rows] == [1, 2, 4]
+    assert [row.step_efficiency for row in rows] == [1.0, 0.75, 0.25]
+    assert [row.candidate_efficiency for row in rows] == [1.0, 1.0, 0.5]
 
 
 def test_what_a_larger_population_shares_is_no_work_done(config, planted, monkeypatch):
     share = {POPULATION: 1.0, 2 * POPULATION: 0.5}
     monkeypatch.setattr(scaling, "computed_share", lambda _, genes: share[len(genes)])
-    rows = bench_scaling(dataclasses.replace(config, devices=2), steps=STEPS)["scaling"]
-    assert [row["candidate_efficiency"] for row in rows] == [1.0, 0.5]
+    rows = bench_scaling(dataclasses.replace(config, devices=2), steps=STEPS).scaling
+    assert [row.candidate_efficiency for row in rows] == [1.0, 0.5]
 
 
 def test_one_group_waits_for_nobody_and_more_wait_longer():
@@ -124,17 +124,17 @@ def test_one_group_waits_for_nobody_and_more_wait_longer():
 
 
 def test_one_device_is_a_row(config, planted):
-    (row,) = bench_scaling(dataclasses.replace(config, devices=1), steps=STEPS)["scaling"]
-    assert (row["devices"], row["step_efficiency"], row["candidate_efficiency"]) == (1, 1.0, 1.0)
+    (row,) = bench_scaling(dataclasses.replace(config, devices=1), steps=STEPS).scaling
+    assert (row.devices, row.step_efficiency, row.candidate_efficiency) == (1, 1.0, 1.0)
 
 
 @pytest.mark.parametrize(
     ("change", "asked", "message"),
     [
-        ({}, {"steps": 0}, "^steps 0: allowed is 1 or more$"),
-        ({}, {"rounds": 0}, "^rounds 0: allowed is 1 or more$"),
-        ({"devices": 5}, {}, r"^devices 5: allowed are 0 \(all\) to 4$"),
-        ({"devices": -1}, {}, r"^devices -1: allowed are 0 \(all\) to 4$"),
+        ({}, {"steps": 0}, "^steps 0: must be at least 1$"),
+        ({}, {"rounds": 0}, "^rounds 0: must be at least 1$"),
+        ({"devices": 5}, {}, r"^devices 5: must be in \[1, 4\]$"),
+        ({"devices": -1}, {}, r"^devices -1: must be in \[1, 4\]$"),
     ],
 )
 def test_what_cannot_be_measured(config, change, asked, message):

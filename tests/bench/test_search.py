@@ -1,17 +1,13 @@
 """What `bench_search` reports about its own measurements hangs together, and what it refuses."""
 
 import dataclasses
-import importlib.util
 import statistics
-import sys
-import types
 
-import jax
 import numpy as np
 import pytest
 
 from dysr_jax.bench import search
-from dysr_jax.bench.search import bench_search
+from dysr_jax.bench.search import SearchResult, bench_search
 from dysr_jax.config import SpaceConfig
 from dysr_jax.errors import InputError
 from dysr_jax.model.space import mult_adds
@@ -30,15 +26,15 @@ def config(tiny):
     return dataclasses.replace(tiny, space=space, search=recipe)
 
 
-class Baseline:
-    """In place of the module with PyTorch's supernet: keeps what it is given."""
+class Rival:
+    """Evaluates nothing, and keeps what it is given."""
 
     def __init__(self):
         self.built = []
         self.archs = []
 
-    def TorchSupernet(self, space, params, patches, **options):  # noqa: N802
-        self.built.append((space, len(patches.lr), options))
+    def __call__(self, net, params, patches):
+        self.built.append((len(patches.lr), net.dtype))
 
         def evaluate(archs):
             self.archs = archs
@@ -48,17 +44,15 @@ class Baseline:
 
 
 @pytest.fixture(scope="module")
-def baseline():
-    return Baseline()
+def rival():
+    return Rival()
 
 
 @pytest.fixture(scope="module")
-def result(config, baseline):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(search, "_load_baseline", lambda: baseline)
-        patch.setattr(search, "_without_torch", lambda: "")
-        patch.setattr(search, "torch_device", lambda: "cpu")
-        return bench_search(config, populations=POPULATIONS, compiled=COMPILED, rounds=1)
+def result(config, rival):
+    rivals = {"a rival": rival}
+    found = bench_search(config, populations=POPULATIONS, compiled=COMPILED, rounds=1, rivals=rivals)
+    return found.to_json()
 
 
 @pytest.fixture
@@ -67,18 +61,18 @@ def rows(result):
 
 
 @pytest.fixture
-def archs(result, baseline):
-    """The baseline is given as many as the largest population; smaller ones are the first of them."""
-    assert len(baseline.archs) == max(POPULATIONS)
-    return baseline.archs
+def archs(result, rival):
+    """A rival is given as many as the largest population; smaller ones are the first of them."""
+    assert len(rival.archs) == max(POPULATIONS)
+    return rival.archs
 
 
 def test_a_row_for_each_method_population_and_patch_count(result):
     assert set(result) == {
-        *("device", "space", "patch", "dtype", "matrix_tflops", "pytorch"),
+        *("device", "space", "patch", "dtype", "matrix_tflops"),
         *("methods", "ratios", "generation"),
     }
-    assert (result["patch"], result["dtype"], result["pytorch"]) == ("24x24", "float32", "measured")
+    assert (result["patch"], result["dtype"]) == ("24x24", "float32")
     assert "6 archs" in result["space"]
     found = [(row["patches"], row["name"], row["population"]) for row in result["methods"]]
     assert found == [
@@ -86,7 +80,7 @@ def test_a_row_for_each_method_population_and_patch_count(result):
         for count in PATCHES
         for name, population in (
             *(("search program", population) for population in POPULATIONS),
-            ("PyTorch eager", max(POPULATIONS)),
+            ("a rival", max(POPULATIONS)),
             ("compile each candidate", COMPILED),
         )
     ]
@@ -97,10 +91,12 @@ def test_a_row_for_each_method_population_and_patch_count(result):
         }
 
 
-def test_the_baseline_gets_the_same_patches_and_precision(result, baseline):
-    assert [patches for _, patches, _ in baseline.built] == list(PATCHES)
-    for _, _, options in baseline.built:
-        assert options == {"device": "cpu", "dtype": "float32"}
+def test_a_rival_gets_the_same_patches_and_precision(result, rival):
+    assert rival.built == [(count, np.float32) for count in PATCHES]
+
+
+def test_json_can_be_read_back(result):
+    assert SearchResult.from_json({**result, "pytorch": "measured"}).to_json() == result
 
 
 def test_milliseconds_are_of_one_candidate(rows):
@@ -136,7 +132,7 @@ def test_only_the_search_program_shares_work(rows, config, archs):
 
 def test_ratios_are_those_of_the_rates(result, rows):
     rate = {(row["patches"], row["name"], row["population"]): row["candidates_per_second"] for row in rows}
-    others = {"PyTorch eager": max(POPULATIONS), "compile each candidate": COMPILED}
+    others = {"a rival": max(POPULATIONS), "compile each candidate": COMPILED}
     found = result["ratios"]
     assert [(row["patches"], row["population"]) for row in found] == [
         (count, population) for count in PATCHES for population in POPULATIONS
@@ -158,53 +154,24 @@ def test_a_generation_is_asking_and_telling_beside_evaluating(result, rows):
         assert row["share"] == pytest.approx(row["ask_tell_ms"] / row["evaluate_ms"])
 
 
-def test_without_pytorch_its_row_is_left_out(config, monkeypatch):
-    monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(ImportError):
-        import torch  # noqa: F401
-    found = bench_search(config, populations=[1], patch_counts=[1], compiled=1, rounds=1)
-    assert found["pytorch"] == "left out: torch is not installed"
+def test_without_rivals(config):
+    found = bench_search(config, populations=[1], patch_counts=[1], compiled=1, rounds=1).to_json()
     assert [row["name"] for row in found["methods"]] == ["search program", "compile each candidate"]
     (ratios,) = found["ratios"]
     assert set(ratios) == {"patches", "population", "over compile each candidate"}
-    assert found["generation"] == []  # NSGA-II needs two
-
-
-def test_outside_the_repository_there_is_no_baseline(monkeypatch, tmp_path):
-    # As if PyTorch were there: it is the file that is missing.
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
-    monkeypatch.setattr(search, "BASELINE", tmp_path / "torch_supernet.py")
-    assert search._without_torch() == "left out: its code is in the repository's experiments/"
-
-
-@pytest.mark.parametrize(
-    ("backend", "cuda", "expected"),
-    [("cpu", False, ""), ("gpu", True, ""), ("gpu", False, "no gpu"), ("tpu", False, "no tpu")],
-)
-def test_pytorch_runs_on_jax_s_device_or_not_at_all(monkeypatch, backend, cuda, expected):
-    torch = types.SimpleNamespace(cuda=types.SimpleNamespace(is_available=lambda: cuda))
-    monkeypatch.setitem(sys.modules, "torch", torch)
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
-    monkeypatch.setattr(jax, "default_backend", lambda: backend)
-    assert search._without_torch().endswith(expected)
-    assert bool(search._without_torch()) == bool(expected)
-
-
-def test_the_baseline_is_found():
-    pytest.importorskip("torch")
-    assert callable(search._load_baseline().TorchSupernet)
+    assert found["generation"] == ()  # NSGA-II needs two
 
 
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ({"populations": (2, 7)}, "^populations 7: allowed is 1 to 6$"),
-        ({"populations": (0,)}, "^populations 0: allowed is 1 to 6$"),
-        ({"populations": ()}, r"^populations \(\): allowed is one or more$"),
-        ({"patch_counts": (1, 0)}, "^patch_counts 0: allowed is 1 or more$"),
-        ({"patch_counts": (-1,)}, "^patch_counts -1: allowed is 1 or more$"),
-        ({"compiled": 0}, "^compiled 0: allowed is 1 or more$"),
-        ({"rounds": 0}, "^rounds 0: allowed is 1 or more$"),
+        ({"populations": (2, 7)}, r"^populations 7: must be in \[1, 6\]$"),
+        ({"populations": (0,)}, r"^populations 0: must be in \[1, 6\]$"),
+        ({"populations": ()}, r"^populations \(\): must be one or more$"),
+        ({"patch_counts": (1, 0)}, "^patch_counts 0: must be at least 1$"),
+        ({"patch_counts": (-1,)}, "^patch_counts -1: must be at least 1$"),
+        ({"compiled": 0}, "^compiled 0: must be at least 1$"),
+        ({"rounds": 0}, "^rounds 0: must be at least 1$"),
     ],
 )
 def test_counts_that_cannot_be(config, monkeypatch, asked, message):
@@ -214,5 +181,5 @@ def test_counts_that_cannot_be(config, monkeypatch, asked, message):
 
 
 def test_only_one_device_is_used(config):
-    with pytest.raises(InputError, match=r"^devices 2: allowed is 1, "):
+    with pytest.raises(InputError, match=r"^devices 2: must be 1"):
         bench_search(dataclasses.replace(config, devices=2), populations=(2,))

@@ -6,12 +6,12 @@ import json
 import numpy as np
 import pytest
 
-from dysr_jax.bench import steady as steady_case
-from dysr_jax.bench.steady import SteadyOptions, make_case, wander
+from dysr_jax.bench import steady as module
+from dysr_jax.bench.steady import SteadyOptions, SteadyResult, SteadyStream, make_case, moving_windows
 from dysr_jax.cli import main
 from dysr_jax.errors import InputError
-from dysr_jax.report.bench_tables import gain
 from dysr_jax.runtime.policy.base import MemberTiming
+from dysr_jax.runtime.trace import Trace
 
 
 @pytest.mark.long
@@ -35,7 +35,7 @@ def test_all_four_streams_run_beside_the_load(tiny_run, tmp_path, capsys):
     assert members["fixed largest"] == {result["members"][-1]["name"]}
     out = capsys.readouterr().out
     assert "PSNR-Y dB" in out
-    assert f"adapting gains {100 * gain(result):.0f} %" in out
+    assert f"adapting gains {100 * SteadyResult.from_json(result).gain:.0f} %" in out
     drawn = list((tmp_path / "new" / "timelines").iterdir())
     assert len(drawn) == 4
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in drawn)
@@ -43,20 +43,20 @@ def test_all_four_streams_run_beside_the_load(tiny_run, tmp_path, capsys):
 
 def test_frames_wander_once_around():
     image = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
-    frames = wander(image, (12, 16), 8)
+    frames = moving_windows(image, (12, 16), 8)
     assert {frame.shape for frame in frames} == {(12, 16, 3)}
     assert len({frame.tobytes() for frame in frames}) == 8
-    with pytest.raises(InputError, match="do not fit"):
-        wander(image, (12, 31), 8)
+    with pytest.raises(InputError, match="must fit into the image"):
+        moving_windows(image, (12, 31), 8)
 
 
 def test_the_gain_is_a_share_of_the_way():
-    result = {
-        "members": [{"name": "small"}, {"name": "middle"}, {"name": "large"}],
-        "member_psnr_y": {"small": 27.0, "middle": 27.9, "large": 28.0},
-        "strategies": [{"name": "adaptive", "true_psnr_y": 27.6}],
-    }
-    assert gain(result) == pytest.approx(0.6)
+    quality = {"small": 27.0, "middle": 27.9, "large": 28.0}
+    members = tuple(MemberTiming(name, 10.0, psnr_y) for name, psnr_y in quality.items())
+    stream = SteadyStream("adaptive", Trace(30.0, True, quality, []), [], 27.6)
+    result = SteadyResult("a device", (8, 8), 30.0, members, quality, (), (stream,))
+    assert result.gain == pytest.approx(0.6)
+    assert SteadyResult.from_json(json.loads(json.dumps(result.to_json()))) == result
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_options_that_cannot_be_are_named(three_members, option, value):
 
 def test_a_rate_that_no_two_members_hold_is_refused(three_members, monkeypatch):
     timings = [MemberTiming("quick", 10.0, 30.0), MemberTiming("slow", 40.0, 31.0)]
-    monkeypatch.setattr(steady_case, "measure_timings", lambda *_, **__: timings)
+    monkeypatch.setattr(module, "measure_timings", lambda *_, **__: timings)
     options = SteadyOptions(frame=(8, 8), fps=30.0, frames=1)
     with pytest.raises(InputError, match=r"1 members .* 70% .* 10\.0 ms; two are needed"):
         make_case(three_members, options)

@@ -106,9 +106,7 @@ def test_a_variant_that_is_missing_is_trained(module, run, finished, monkeypatch
 
 
 @pytest.mark.long
-def test_the_largest_alone_is_trained_and_compared_on_training_images(
-    module, run, tmp_path, capsys, training_options
-):
+def test_the_largest_alone_is_compared_on_training_images(module, run, tmp_path, capsys, training_options):
     names = ("the recipe", "no weight decay")
     run("--out", tmp_path, "--largest", "--only", *names)
     found = json.loads((tmp_path / "largest" / "ablation.json").read_text())["variants"]

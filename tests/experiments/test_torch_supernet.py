@@ -1,14 +1,11 @@
 """The PyTorch baseline computes what the evaluator does, so that their rates are of the same work."""
 
-import pathlib
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from dysr_jax import parallel
-from dysr_jax.bench import search
 from dysr_jax.model.branches import BODY, Branch
 from dysr_jax.model.programs import make_supernet
 from dysr_jax.model.space import largest, smallest, to_archs, uniform
@@ -17,13 +14,7 @@ from dysr_jax.search.evaluator import Evaluator
 from dysr_jax.search.patches import Patches
 
 pytest.importorskip("torch")
-HERE = pathlib.Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def module():
-    assert search.BASELINE == HERE / "experiments" / "baselines" / "torch_supernet.py"
-    return search._load_baseline()
+module = pytest.importorskip("baselines.torch_supernet")
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +47,7 @@ def genes(full_space):
     return np.array(sorted({*ends, *ones}), np.int32)
 
 
-def test_equals_the_evaluator(module, full_space, params, patches, genes):
+def test_equals_the_evaluator(full_space, params, patches, genes):
     offered = {name for names in full_space.slots for name in names}
     assert {*BODY, "u1", "u2"} <= offered
     for slot, names in enumerate(full_space.slots):
@@ -79,7 +70,7 @@ class Halved(Branch):
         return 0.5 * x
 
 
-def test_a_branch_that_it_does_not_know(module, monkeypatch, patches):
+def test_a_branch_that_it_does_not_know(monkeypatch, patches):
     monkeypatch.setitem(BODY, "halved", Halved())
     space = uniform(slots=1, width=4, scale=2, branches=("id", "halved"), upsamplers=("u1",))
     params = init_params(jax.random.key(0), space)

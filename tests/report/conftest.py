@@ -6,8 +6,8 @@ import shutil
 
 import pytest
 
-from dysr_jax.report import paper_figures as write
-from dysr_jax.report.plots.style import page
+from dysr_jax.report.paper_figures import run_figures
+from dysr_jax.report.plots.style import paper_style
 from dysr_jax.report.rundata import read_run
 
 RESULTS = pathlib.Path(__file__).parents[2] / "experiments" / "results"
@@ -32,9 +32,8 @@ def data(whole_run):
 @pytest.fixture(scope="session")
 def drawn(data):
     """Every figure by name, laid out."""
-    with page():
-        parts = (write._of_search, write._of_members, write._of_device)
-        figures = {name: draw() for part in parts for name, draw in part(data)}
+    with paper_style():
+        figures = {name: draw() for name, draw in run_figures(data)}
         for figure in figures.values():
             figure.draw_without_rendering()
     return figures

@@ -5,6 +5,7 @@ import pathlib
 
 import pytest
 
+from dysr_jax.bench.switch import SwitchResult
 from dysr_jax.report.bench_tables import switch_tables
 
 RECORDED = pathlib.Path(__file__).parents[2] / "experiments/results/switch_quickstart_cpu.json"
@@ -13,6 +14,10 @@ RECORDED = pathlib.Path(__file__).parents[2] / "experiments/results/switch_quick
 @pytest.fixture
 def result():
     return json.loads(RECORDED.read_text())
+
+
+def printed(result):
+    return switch_tables(SwitchResult.from_json(result))
 
 
 def table(lines, heading):
@@ -24,9 +29,9 @@ def table(lines, heading):
 
 
 def test_a_row_a_strategy(result):
-    lines = switch_tables(result).splitlines()
+    lines = printed(result).splitlines()
     assert lines[0].startswith(f"{result['device']}, float32; 160x90 -> 640x360 at 30 fps")
-    times = table(lines[: lines.index("", 4)], "ms a frame")
+    times = table(lines[: lines.index("", 4)], "ms per frame")
     sizes = table(lines, "MB (1,000,000 bytes)")
     names = [row["name"] for row in result["strategies"]]
     assert list(times) == list(sizes) == names
@@ -42,7 +47,7 @@ def test_a_row_a_strategy(result):
 def test_what_failed_has_a_line_and_no_row(result):
     failed = {"name": "fused", "failed": "MemoryError"}
     result["strategies"] = [failed, *result["strategies"][1:]]
-    lines = switch_tables(result).splitlines()
+    lines = printed(result).splitlines()
     assert lines[-1] == "fused: failed, MemoryError"
     assert not any(line.startswith("fused ") for line in lines)
-    assert "strategy" not in switch_tables({**result, "strategies": [failed]})
+    assert "strategy" not in printed({**result, "strategies": [failed]})

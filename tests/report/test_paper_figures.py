@@ -42,9 +42,7 @@ def test_they_are_as_wide_as_a_column_or_a_page(written, names, inches):
         assert float(root.get("width").removesuffix("pt")) == pytest.approx(72 * inches)
 
 
-def test_the_command_line_draws_the_same_whatever_the_users_settings_are(
-    written, whole_run, tmp_path, capsys
-):
+def test_the_command_draws_the_same_whatever_the_users_settings(written, whole_run, tmp_path, capsys):
     out, folder = tmp_path / "report.html", tmp_path / "deep" / "er"
     args = ["report", str(whole_run), "--out", str(out), "--figures", str(folder)]
     with matplotlib.rc_context({"font.size": 20, "savefig.transparent": True, "axes.grid": True}):

@@ -11,7 +11,7 @@ from dysr_jax.report.candidates import Candidates, growth
 from dysr_jax.report.comparison import Comparison, encode_image
 from dysr_jax.report.html.packing import Packer
 from dysr_jax.report.rundata import RunData, SteadyStream
-from dysr_jax.results import Results, predictions
+from dysr_jax.results import Results, latency_predictions
 from dysr_jax.search import costs
 from dysr_jax.train import Curve
 
@@ -155,7 +155,7 @@ def _predictions_json(data: RunData) -> dict[str, Any] | None:
 
     if data.table is None:
         return None
-    found = predictions(data.space, data.table, data.results)
+    found = latency_predictions(data.space, data.table, data.results)
     kinds: dict[str, Any] = {}
     for kind in dict.fromkeys(point.kind for point in found):
         points = [point for point in found if point.kind == kind]

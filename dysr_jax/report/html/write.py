@@ -71,16 +71,9 @@ def write_report(
 ) -> epath.Path:
     """Write everything that there is of a run as one HTML file, and return its path.
 
-    Args:
-        run: directory of a run that is finished, still running or was interrupted; the report says what is
-            missing. It may be in a bucket (`gs://`).
-        out: the file, `.html`; default: `report.html` of the run, where an older report is replaced.
-        switch: a file of `dysr bench switch --json`; default: the run's own `switch.json`, if there is one.
-        steady: a file of `dysr bench steady --json` or `dysr stream --json`; default: the run's own
-            `steady.json`, if there is one.
-        image: an HR image; members of the run's bundle upscale what bicubic made of it. Without it the
-            report shows what the run kept of a validation image.
-        overwrite: replace `out`.
+    `run`, `switch` and `steady` are those of `dysr_jax.read_run`; the report says what is missing. `out` is
+    the `.html` file; default: `report.html` of the run, where an older one is replaced. `overwrite` replaces
+    `out`. `image` is an HR image to compare members on; default: the validation image that the run kept.
 
     Raises:
         InputError: see `dysr_jax.read_run`; `out` is no `.html` file, exists, or cannot be written; `image`

@@ -7,7 +7,7 @@ import numpy as np
 from etils import epath
 
 from dysr_jax.report.comparison import Comparison, cut_details
-from dysr_jax.report.plots.style import PAGE, finish, paper_figure, save_figure, screen_figure
+from dysr_jax.report.plots import style
 
 COMPARED_SIDE: Final = 96
 """Of the detail in a paper's comparison, HR pixels."""
@@ -27,18 +27,18 @@ def samples_figure(
     path: epath.PathLike, images: Mapping[str, np.ndarray], scale: int, *, side: int = 160
 ) -> None:
     """Write a PNG of one row; `images` as of `cut_details`, `side` of the detail in HR pixels."""
-    figure, grid = screen_figure(2.6 * len(images), 3.0, 1, len(images))
+    figure, grid = style.screen_figure(2.6 * len(images), 3.0, 1, len(images))
     _draw_details(grid, images, scale, side)
-    save_figure(finish(figure), path)
+    style.save_figure(style.finish(figure), path)
 
 
 def details_figure(images: Mapping[str, np.ndarray], scale: int, *, side: int = 160, columns: int = 6) -> Any:
     """In rows of `columns` images; `images` as of `cut_details`, `side` of the detail in HR pixels."""
     columns = min(columns, len(images))
     rows = -(-len(images) // columns)
-    figure, grid = screen_figure(2.0 * columns, 2.4 * rows, rows, columns, squeeze=False)
+    figure, grid = style.screen_figure(2.0 * columns, 2.4 * rows, rows, columns, squeeze=False)
     _draw_details(grid.flat, images, scale, side)
-    return finish(figure)
+    return style.finish(figure)
 
 
 def comparison_figure(found: Comparison) -> Any:
@@ -49,7 +49,7 @@ def comparison_figure(found: Comparison) -> Any:
     titled = {f"{roles[name]}\n{found.psnr_y[name]:.2f} dB": found.pictures[name] for name in shown}
     lr, hr = found.pictures["LR"], found.pictures["HR"]
     images = {f"LR, x{found.scale}\n": lr, **titled, "HR\n": hr}
-    figure = paper_figure(PAGE, 0.45 + PAGE / len(images))
+    figure = style.paper_figure(style.PAGE, 0.45 + style.PAGE / len(images))
     grid = figure.subplots(1, len(images))
     _draw_details(grid, images, found.scale, min(COMPARED_SIDE, *hr.shape[:2]))
     return figure

@@ -1,5 +1,6 @@
 """The front of PSNR-Y against latency: candidates, members, bounds, the weight of sharing, the true front."""
 
+import itertools
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -8,57 +9,39 @@ import numpy as np
 from etils import epath
 
 from dysr_jax.bench import FrontResult
-from dysr_jax.bundle import Member
+from dysr_jax.bundle import Bundle, Member
 from dysr_jax.report.candidates import Candidates
-from dysr_jax.report.plots.style import (
-    BLUE,
-    COLUMN,
-    GREY,
-    ORANGE,
-    finish,
-    label_point,
-    number_points,
-    paper_axes,
-    quality_points,
-    save_figure,
-    screen_figure,
-)
-from dysr_jax.results import Results
+from dysr_jax.report.plots import style
+from dysr_jax.results import Results, quality_points
 from dysr_jax.search import Record, SearchConfig, SharingPoint, front, violation
 
 PREDICTED_MS, PATCHES_DB = "predicted latency, ms per frame", "PSNR-Y on the validation patches, dB"
 """Labels of the axes of what a search saw."""
 
 
-def pareto_figure(
-    path: epath.PathLike,
-    records: Sequence[Record],
-    front: Sequence[Record],
-    members: Sequence[Member],
-    *,
-    bicubic_psnr_y: float,
-    device: str,
-) -> None:
-    """Write a PNG: every candidate and the front as the search saw them, and the members as measured.
+def pareto_figure(path: epath.PathLike, bundle: Bundle, records: Sequence[Record]) -> None:
+    """Write a PNG: every candidate and the front as the search saw them, beside the members as measured.
 
     The search's PSNR-Y is on validation patches and its latency is predicted; the members' PSNR-Y is on
-    whole images and their latency is measured. So they are drawn side by side.
+    whole images and their latency is measured.
     """
-    figure, (left, right) = screen_figure(10, 4.2, 1, 2)
-    _draw_candidates(left, quality_points(records), quality_points(front))
-    _draw_members(right, members, bicubic_psnr_y)
+    members, (rows, columns) = bundle.members, bundle.frame
+    figure, (left, right) = style.screen_figure(10, 4.2, 1, 2)
+    _draw_candidates(left, quality_points(records), quality_points(front(records)))
+    _draw_members(right, members, bundle.bicubic_psnr_y)
     left.set_title("search: patches, predicted latency")
     right.set_title("members: whole images, measured latency")
     names = [f"{number}\u00a0{member.name}" for number, member in enumerate(members, 1)]
     legend = textwrap.fill("   ".join(names), 150, break_on_hyphens=False)
-    figure.suptitle(device, fontsize=9)
-    finish(figure).text(0.01, 0.0, legend, va="top", fontsize=8)
-    save_figure(figure, path)
+    title = f"{bundle.device}, LR frame {columns}x{rows}, scale {bundle.space.scale}"
+    figure.suptitle(title, fontsize=9)
+    style.finish(figure).text(0.01, 0.0, legend, va="top", fontsize=8)
+    style.save_figure(figure, path)
 
 
 def candidates_figure(found: Candidates) -> Any:
     """For papers: every evaluated candidate, as predicted and on patches, and the front."""
-    figure, axes = paper_axes(COLUMN, 2.6)
+    figure, axes = style.paper_axes(style.COLUMN, 2.6)
     points = np.stack([found.latency_ms, found.psnr_y], 1)
     _draw_candidates(axes, points, points[found.front], size=2.0)
     axes.set_ylabel("PSNR-Y on patches, dB")
@@ -67,19 +50,19 @@ def candidates_figure(found: Candidates) -> Any:
 
 def members_figure(results: Results) -> Any:
     """For papers: the measured members, numbered, and bicubic."""
-    figure, axes = paper_axes(COLUMN, 2.6)
+    figure, axes = style.paper_axes(style.COLUMN, 2.6)
     _draw_members(axes, results.members, results.bicubic_psnr_y)
     axes.set_ylabel("PSNR-Y on whole images, dB")
     return figure
 
 
-def _draw_candidates(axes: Any, points: np.ndarray, front: np.ndarray, *, size: float = 9.0) -> None:
-    """`points` `[N, 2]` and `front` `[F, 2]`: ms and dB; `size` is a dot's area in square points."""
-    label = f"{len(points):,} evaluated candidates"
+def _draw_candidates(axes: Any, points: np.ndarray, best: np.ndarray, *, size: float = 9.0) -> None:
+    """`points` `[N, 2]` and the front `[F, 2]`: ms and dB; `size` is a dot's area in square points."""
     # An SVG of tens of thousands of circles is of no use.
-    axes.scatter(*points.T, s=size, color=GREY, label=label, rasterized=True)
-    mark = {"marker": "o", "markersize": 4}
-    axes.step(*front.T, where="post", color=BLUE, label=f"front ({len(front)})", **mark)
+    look = {"s": size, "color": style.GREY, "rasterized": True}
+    axes.scatter(*points.T, label=f"{len(points):,} evaluated candidates", **look)
+    look = {"marker": "o", "markersize": 4, "color": style.BLUE}
+    axes.step(*best.T, where="post", label=f"front ({len(best)})", **look)
     axes.set_xlabel(PREDICTED_MS)
     _label_quality(axes, "lower right")
 
@@ -87,9 +70,9 @@ def _draw_candidates(axes: Any, points: np.ndarray, front: np.ndarray, *, size: 
 def _draw_members(axes: Any, members: Sequence[Member], bicubic_psnr_y: float) -> None:
     """The members, numbered from the fastest one, and bicubic's quality."""
     points = quality_points(members)
-    axes.plot(*points.T, "o-", color=ORANGE, label=f"measured members ({len(members)})")
-    number_points(axes, points)
-    axes.axhline(bicubic_psnr_y, color=GREY, linestyle="--", label="bicubic")
+    axes.plot(*points.T, "o-", color=style.ORANGE, label=f"measured members ({len(members)})")
+    style.label_points(axes, points, itertools.count(1), (4, -11))
+    axes.axhline(bicubic_psnr_y, color=style.GREY, linestyle="--", label="bicubic")
     axes.margins(x=0.15, y=0.12)
     axes.set_xlabel("measured latency, ms per frame")
     _label_quality(axes, "center right")
@@ -107,15 +90,17 @@ def constraints_figure(searches: Mapping[str, Sequence[Record]], config: SearchC
     `searches` is title to records.
     """
     shape = {"sharex": True, "sharey": True, "squeeze": False}
-    figure, grid = screen_figure(5 * len(searches), 3.8, 1, len(searches), **shape)
+    figure, grid = style.screen_figure(5 * len(searches), 3.8, 1, len(searches), **shape)
     for axes, (title, records) in zip(grid[0], searches.items(), strict=True):
         inside = violation(records, config) == 0
         within = [record for record, kept in zip(records, inside, strict=True) if kept]
         others = [record for record, kept in zip(records, inside, strict=True) if not kept]
-        for name, chosen, colour in (("outside", others, GREY), ("within", within, ORANGE)):
+        for name, chosen, colour in (("outside", others, style.GREY), ("within", within, style.ORANGE)):
             axes.scatter(*quality_points(chosen).T, s=8, color=colour, label=f"{name} ({len(chosen)})")
         best = front(within)
-        axes.step(*quality_points(best).T, where="post", color=BLUE, label=f"front within ({len(best)})")
+        axes.step(
+            *quality_points(best).T, where="post", color=style.BLUE, label=f"front within ({len(best)})"
+        )
         bound = {"color": "black", "linestyle": "--", "linewidth": 1}
         if config.max_latency_ms:
             axes.axvline(config.max_latency_ms, **bound)
@@ -125,7 +110,7 @@ def constraints_figure(searches: Mapping[str, Sequence[Record]], config: SearchC
         axes.set_xlabel(PREDICTED_MS)
         axes.legend(fontsize=8, loc="lower right")
     grid[0, 0].set_ylabel(PATCHES_DB)
-    return finish(figure)
+    return style.finish(figure)
 
 
 LABEL_GAP: Final = 0.04
@@ -150,15 +135,15 @@ def sharing_figure(path: epath.PathLike, curve: Sequence[SharingPoint], *, used:
     weights = [point["weight"] for point in curve]
     share = 100 * np.array([point["hypervolume_share"] for point in curve])
     separate = [point["ensemble_bytes"] / 1e6 for point in curve]
-    figure, (left, right) = screen_figure(10, 4.2, 1, 2, sharey=True)
+    figure, (left, right) = style.screen_figure(10, 4.2, 1, 2, sharey=True)
     ring = [weight == used for weight in weights]
     ringed = {"fillstyle": "none", "markersize": 11, "markeredgewidth": 2}
     resident = np.array([point["resident_bytes"] / 1e6 for point in curve])
     for axes, x in ((left, resident), (right, np.array([point["step_cost"] for point in curve]))):
-        axes.plot(x, share, "o-", color=BLUE, linewidth=1, markersize=5, label="by weight of sharing")
-        axes.plot(x[ring], share[ring], "o", color=ORANGE, label=f"this run's, {used:g}", **ringed)
-        for i, label in _labels(x, share, [f"{weight:g}" for weight in weights]).items():
-            label_point(axes, label, (x[i], share[i]), (8, -12))
+        axes.plot(x, share, "o-", color=style.BLUE, linewidth=1, markersize=5, label="by weight of sharing")
+        axes.plot(x[ring], share[ring], "o", color=style.ORANGE, label=f"this run's, {used:g}", **ringed)
+        labels = _labels(x, share, [f"{weight:g}" for weight in weights])
+        style.label_points(axes, [(x[i], share[i]) for i in labels], labels.values(), (8, -12))
         axes.margins(x=0.18, y=0.1)
     left.set_ylabel("hypervolume, % of the whole front's")
     left.set_xlabel(
@@ -168,32 +153,32 @@ def sharing_figure(path: epath.PathLike, curve: Sequence[SharingPoint], *, used:
     left.set_title("memory")
     right.set_title("what a step changes")
     right.legend(loc="lower right", fontsize=8)
-    save_figure(finish(figure), path)
+    style.save_figure(style.finish(figure), path)
 
 
 def truth_figure(found: FrontResult) -> Any:
     """The whole space with both fronts, and how near the search came with each evaluation."""
-    figure, (left, right) = screen_figure(10, 4.2, 1, 2, width_ratios=[3, 2])
+    figure, (left, right) = style.screen_figure(10, 4.2, 1, 2, width_ratios=[3, 2])
     for records, colour, label, size in (
-        (found.every, GREY, "every arch", 3),
-        (found.found, ORANGE, "seen by the search", 8),
+        (found.every, style.GREY, "every arch", 3),
+        (found.found, style.ORANGE, "seen by the search", 8),
     ):
-        label = f"{label} ({len(records):,})"
-        axes_points = quality_points(records).T
-        left.scatter(*axes_points, s=size, color=colour, label=label, rasterized=True)
+        look = {"s": size, "color": colour, "label": f"{label} ({len(records):,})"}
+        left.scatter(*quality_points(records).T, rasterized=True, **look)
     for records, colour, label, width in (
         (found.every, "black", "true front", 4.0),
-        (found.found, BLUE, "front of the search", 1.5),
+        (found.found, style.BLUE, "front of the search", 1.5),
     ):
-        best = quality_points(front(records)).T
-        left.step(*best, where="post", color=colour, label=label, linewidth=width)
-    left.set_xlabel(PREDICTED_MS)
-    left.set_ylabel(PATCHES_DB)
+        look = {"color": colour, "label": label, "linewidth": width}
+        left.step(*quality_points(front(records)).T, where="post", **look)
+    left.set(xlabel=PREDICTED_MS, ylabel=PATCHES_DB)
     left.legend(fontsize=8, loc="lower right")
     shares = found.shares
-    right.plot(range(1, len(shares) + 1), [100 * share for share in shares], color=BLUE)
+    right.plot(range(1, len(shares) + 1), [100 * share for share in shares], color=style.BLUE)
     right.axhline(100, color="black", linewidth=0.8)
-    right.set_ylim(min(90.0, 100 * shares[-1] - 5) if shares else 0, 100.5)
-    right.set_xlabel("archs evaluated")
-    right.set_ylabel("hypervolume, % of the true front's")
-    return finish(figure)
+    right.set(
+        ylim=(min(90.0, 100 * shares[-1] - 5) if shares else 0, 100.5),
+        xlabel="archs evaluated",
+        ylabel="hypervolume, % of the true front's",
+    )
+    return style.finish(figure)

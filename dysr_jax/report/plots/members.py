@@ -7,17 +7,7 @@ import numpy as np
 
 from dysr_jax.bundle import Member
 from dysr_jax.model import Arch, SearchSpace, ensemble_weight_bytes, union_weight_bytes
-from dysr_jax.report.plots.style import (
-    BLUE,
-    COLOURS,
-    COLUMN,
-    ORANGE,
-    PAGE,
-    finish,
-    paper_axes,
-    screen_figure,
-    whole_numbers,
-)
+from dysr_jax.report.plots import style
 
 STRIP_HEIGHT: Final = 0.2
 LABELS_WIDTH: Final = 1.6
@@ -32,7 +22,7 @@ def _palette(space: SearchSpace) -> dict[str, str]:
     More branches than colours take them again: the name in the cell, or the legend, tells them apart.
     """
     names = dict.fromkeys(name for slot in space.slots for name in slot if name != "id")
-    repeated = COLOURS * (1 + len(names) // len(COLOURS))
+    repeated = style.COLOURS * (1 + len(names) // len(style.COLOURS))
     return {"id": "#EEEEEE"} | dict(zip(names, repeated, strict=False))
 
 
@@ -67,8 +57,8 @@ def strips_figure(space: SearchSpace, members: Sequence[Member]) -> Any:
     palette, slots = _palette(space), len(space.slots)
     rows = [[names[i] for names, i in zip(space.slots, m.arch, strict=True)] for m in members]
     used = {name: palette[name] for name in palette if any(name in row for row in rows)}
-    labelled = LETTER_WIDTH * max(map(len, used)) + 3 <= 72 * (PAGE - LABELS_WIDTH) / slots
-    figure, axes = paper_axes(PAGE, 0.75 + STRIP_HEIGHT * len(rows))
+    labelled = LETTER_WIDTH * max(map(len, used)) + 3 <= 72 * (style.PAGE - LABELS_WIDTH) / slots
+    figure, axes = style.paper_axes(style.PAGE, 0.75 + STRIP_HEIGHT * len(rows))
     for number, row in enumerate(rows):
         above = rows[max(0, number - 1)]
         for slot, name in enumerate(row):
@@ -78,8 +68,7 @@ def strips_figure(space: SearchSpace, members: Sequence[Member]) -> Any:
                 axes.text(slot + 0.5, number + 0.53, name, **place)
     if not labelled:
         _draw_legend(axes, used)
-    axes.set_xlim(0, slots)
-    axes.set_ylim(len(members), 0)
+    axes.set(xlim=(0, slots), ylim=(len(members), 0))
     shown = [*range(0, slots - 1, 1 + slots // 24), slots - 1]
     axes.set_xticks([slot + 0.5 for slot in shown], ["up" if s == slots - 1 else str(s) for s in shown])
     labels = [f"{n}   {m.psnr_y:.2f} dB  {m.latency_ms:.3g} ms" for n, m in enumerate(members, 1)]
@@ -98,16 +87,18 @@ def contributions_figure(
     `replaced` is the branch that each slot takes instead, `lost_db` the PSNR-Y that is lost by it: 0 where
     nothing was replaced.
     """
-    figure, axes = screen_figure(10, 3.2)
+    figure, axes = style.screen_figure(10, 3.2)
     slots = range(len(arch))
-    axes.bar(slots, lost_db, color=[BLUE if lost >= 0 else ORANGE for lost in lost_db])
+    axes.bar(slots, lost_db, color=[style.BLUE if lost >= 0 else style.ORANGE for lost in lost_db])
     names = [space.slots[slot][index] for slot, index in enumerate(arch)]
     labels = [f"{own}\n{other}" for own, other in zip(names, replaced, strict=True)]
     axes.set_xticks(slots, labels, fontsize=7)
     axes.axhline(0, color="black", linewidth=0.8)
-    axes.set_ylabel("PSNR-Y lost, dB")
-    axes.set_xlabel("slot by slot: the member's branch, and below it the one that replaced it")
-    return finish(figure, "y")
+    axes.set(
+        ylabel="PSNR-Y lost, dB",
+        xlabel="slot by slot: the member's branch, and below it the one that replaced it",
+    )
+    return style.finish(figure, "y")
 
 
 def memory_figure(space: SearchSpace, members: Sequence[Member]) -> Any:
@@ -119,18 +110,17 @@ def memory_figure(space: SearchSpace, members: Sequence[Member]) -> Any:
         for of_archs in (ensemble_weight_bytes, union_weight_bytes)
     )
     unit, name = (1e6, "MB") if separate[-1] >= 1e6 else (1e3, "KB")
-    figure, axes = paper_axes(COLUMN, 2.2)
-    for sizes, style, colour, label in (
-        (separate, "s--", ORANGE, "separate models"),
-        (shared, "o-", BLUE, "shared and resident"),
+    figure, axes = style.paper_axes(style.COLUMN, 2.2)
+    for sizes, marks, colour, label in (
+        (separate, "s--", style.ORANGE, "separate models"),
+        (shared, "o-", style.BLUE, "shared and resident"),
     ):
-        axes.plot(counts, sizes / unit, style, color=colour, markersize=4, label=label)
+        axes.plot(counts, sizes / unit, marks, color=colour, markersize=4, label=label)
     saved = f"{100 * (1 - shared[-1] / separate[-1]):.0f} % less"
     axes.annotate(saved, (counts[-1], shared[-1] / unit), (-4, 7), textcoords="offset points", ha="right")
-    axes.set_xlabel("members, fastest first")
-    axes.set_ylabel(f"weights, {name}")
+    axes.set(xlabel="members, fastest first", ylabel=f"weights, {name}")
     axes.set_ylim(bottom=0)
-    whole_numbers(axes.xaxis)
+    style.whole_numbers(axes.xaxis)
     axes.grid(alpha=0.3)
     axes.legend(loc="upper left")
     return figure

@@ -7,21 +7,9 @@ from typing import Any, Final
 import numpy as np
 
 from dysr_jax.report.candidates import Candidates, growth, hypervolumes
+from dysr_jax.report.plots import style
 from dysr_jax.report.plots.front import PATCHES_DB, PREDICTED_MS
-from dysr_jax.report.plots.style import (
-    ABOVE,
-    BLUE,
-    COLOURS,
-    COLUMN,
-    GREY,
-    ORANGE,
-    finish,
-    paper_axes,
-    paper_figure,
-    quality_points,
-    screen_figure,
-    whole_numbers,
-)
+from dysr_jax.results import quality_points
 from dysr_jax.search import Record, front
 from dysr_jax.train import Curve
 
@@ -43,10 +31,10 @@ def _draw_front(axes: Any, records: Sequence[Record], generation: int) -> None:
     known = [record for record in records if record.generation <= generation]
     before = [record for record in known if record.generation < generation]
     new = [record for record in known if record.generation == generation]
-    for chosen, colour, label in ((before, GREY, "before"), (new, ORANGE, "of this generation")):
+    for chosen, colour, label in ((before, style.GREY, "before"), (new, style.ORANGE, "of this generation")):
         axes.scatter(*quality_points(chosen).T, s=7, color=colour, label=label)
     best = quality_points(front(known)).T
-    axes.step(*best, where="post", color=BLUE, linewidth=1.5, label="front")
+    axes.step(*best, where="post", color=style.BLUE, linewidth=1.5, label="front")
     axes.set_title(f"generation {generation}: {len(known)} candidates", fontsize=8)
     axes.tick_params(labelsize=7)
     axes.grid(alpha=0.3)
@@ -54,16 +42,11 @@ def _draw_front(axes: Any, records: Sequence[Record], generation: int) -> None:
 
 
 def generations_figure(records: Sequence[Record], *, panels: int = 5) -> Any:
-    """The front after some generations, and its hypervolume after each.
-
-    Args:
-        records: of a search, at least one.
-        panels: generations that are drawn, the first and the last among them.
-    """
+    """The front after `panels` generations, first and last among them, and its hypervolume after each."""
     last = max(record.generation for record in records)
     shown = sorted({round(place) for place in np.linspace(0, last, min(panels, last + 1))})
     rows = -(-(len(shown) + 1) // 3)
-    figure, grid = screen_figure(10, 2.9 * rows, rows, 3, squeeze=False)
+    figure, grid = style.screen_figure(10, 2.9 * rows, rows, 3, squeeze=False)
     places = list(grid.flat)
     for axes, generation in zip(places, shown, strict=False):
         _draw_front(axes, records, generation)
@@ -73,31 +56,25 @@ def generations_figure(records: Sequence[Record], *, panels: int = 5) -> Any:
     volume, *empty = places[len(shown) :]
     points, born = quality_points(records), np.array([record.generation for record in records])
     values = hypervolumes(points, born, last + 1, (points[:, 0].max(), points[:, 1].min()))
-    volume.plot(range(len(values)), values, "o-", markersize=3, color=BLUE)
+    volume.plot(range(len(values)), values, "o-", markersize=3, color=style.BLUE)
     volume.set_title("area under the front", fontsize=8)
     volume.set_xlabel("generation", fontsize=7)
     volume.set_ylabel("hypervolume, ms dB", fontsize=7)
     volume.tick_params(labelsize=7)
     for axes in empty:
         axes.axis("off")
-    return finish(figure)
+    return style.finish(figure)
 
 
 def generations_gif(records: Sequence[Record], *, seconds: float = 0.7) -> bytes:
-    """An animated GIF of the front, a picture per generation, the last one three times as long.
-
-    Args:
-        records: of a search, at least one.
-        seconds: that each picture stays.
-    """
+    """An animated GIF of the front, a picture per generation, the last one three times as long."""
     from PIL import Image
 
     pictures = []
     for generation in range(max(record.generation for record in records) + 1):
-        figure, axes = screen_figure(6, 4)
+        figure, axes = style.screen_figure(6, 4)
         _draw_front(axes, records, generation)
-        axes.set_xlabel(PREDICTED_MS)
-        axes.set_ylabel(PATCHES_DB)
+        axes.set(xlabel=PREDICTED_MS, ylabel=PATCHES_DB)
         axes.legend(fontsize=7, loc="lower right")
         content = io.BytesIO()
         figure.savefig(content, format="png", dpi=90)
@@ -111,14 +88,13 @@ def generations_gif(records: Sequence[Record], *, seconds: float = 0.7) -> bytes
 def hypervolume_figure(found: Candidates) -> Any:
     """For papers: the hypervolume of the front after each generation."""
     grown = growth(found)
-    figure, axes = paper_axes(COLUMN, 2.2)
-    axes.plot(grown.hypervolume, ".-", color=BLUE, markersize=4)
-    axes.set_xlabel("generation")
-    axes.set_ylabel("hypervolume, ms dB")
+    figure, axes = style.paper_axes(style.COLUMN, 2.2)
+    axes.plot(grown.hypervolume, ".-", color=style.BLUE, markersize=4)
+    axes.set(xlabel="generation", ylabel="hypervolume, ms dB")
     latency, quality = grown.reference
     text = f"{grown.evaluated[-1]:,} candidates;\nup to {latency:.3g} ms, from {quality:.2f} dB"
     axes.text(0.96, 0.06, text, ha="right", va="bottom", transform=axes.transAxes)
-    whole_numbers(axes.xaxis)
+    style.whole_numbers(axes.xaxis)
     axes.grid(alpha=0.3)
     return figure
 
@@ -143,16 +119,16 @@ def training_figure(curves: Mapping[str, Curve]) -> Any:
     losses, gradient = ([n for n in curves if (n == GRADIENT) == is_norm] for is_norm in (False, True))
     labelled = ((losses, "loss and L1 (of 0 to 1)"), (gradient, "gradient norm"))
     drawn = [(names, label) for names, label in labelled if names]
-    figure = paper_figure(COLUMN, 1.0 + 1.3 * len(drawn))
+    figure = style.paper_figure(style.COLUMN, 1.0 + 1.3 * len(drawn))
     rows = figure.subplots(len(drawn), 1, sharex=True, squeeze=False)[:, 0]
     for axes, (names, label) in zip(rows, drawn, strict=True):
-        for name, colour in zip(names, COLOURS * len(names), strict=False):
+        for name, colour in zip(names, style.COLOURS * len(names), strict=False):
             steps, values = _means(curves[name])
             axes.plot(steps, values, color=colour, label="loss" if name == "loss" else f"L1, {name}")
         axes.set_ylabel(label)
         axes.grid(alpha=0.3)
     if len(losses) > 1:
-        rows[0].legend(ncols=2, **ABOVE)
+        rows[0].legend(ncols=2, **style.ABOVE)
     rows[-1].set_xlabel("training step")
     rows[-1].xaxis.set_major_formatter("{x:,.0f}")
     rows[-1].xaxis.get_major_locator().set_params(nbins=5)

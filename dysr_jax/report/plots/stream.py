@@ -7,7 +7,7 @@ import numpy as np
 from etils import epath
 
 from dysr_jax.bench import SteadyStream
-from dysr_jax.report.plots.style import BLUE, GREY, ORANGE, PAGE, paper_figure, save_figure, whole_numbers
+from dysr_jax.report.plots import style
 from dysr_jax.runtime import Load, Trace
 
 NAME_LENGTH: Final = 22
@@ -28,13 +28,13 @@ def timeline_figure(
     if title:
         top.set_title(title, fontsize=10)
     figure.tight_layout()
-    save_figure(figure, path)
+    style.save_figure(figure, path)
 
 
 def streamed_figure(stream: SteadyStream) -> Any:
     """For papers: frame times, members and the load over seconds; of at least one frame."""
     members = len(stream.trace.psnr_y)
-    figure = paper_figure(PAGE, 2.9 + 0.13 * members + (0.6 if stream.load else 0.0))
+    figure = style.paper_figure(style.PAGE, 2.9 + 0.13 * members + (0.6 if stream.load else 0.0))
     _draw_timeline(figure, stream.trace, stream.load)
     return figure
 
@@ -48,23 +48,21 @@ def _draw_timeline(figure: Any, trace: Trace, load: Sequence[Load]) -> Any:
     heights = [3, 2, 1] if load else [3, 2]
     rows = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)
     top, middle = rows[:2]
-    top.plot(seconds, took, ".", markersize=3, color=BLUE, label="frame")
-    top.plot(seconds[late], took[late], "x", markersize=5, color=ORANGE, label="late frame")
-    top.axhline(1e3 / trace.fps, color=GREY, linewidth=1, label=f"{trace.fps:.4g} frames per second")
-    top.set_ylabel("frame time, ms")
-    top.set_ylim(0, max(2e3 / trace.fps, float(np.quantile(took, 0.995)) * 1.1))
+    top.plot(seconds, took, ".", markersize=3, color=style.BLUE, label="frame")
+    top.plot(seconds[late], took[late], "x", markersize=5, color=style.ORANGE, label="late frame")
+    top.axhline(1e3 / trace.fps, color=style.GREY, linewidth=1, label=f"{trace.fps:.4g} frames per second")
+    top.set(ylabel="frame time, ms", ylim=(0, max(2e3 / trace.fps, float(np.quantile(took, 0.995)) * 1.1)))
     top.legend(fontsize=8, ncols=3)
     made_by = np.array([names.index(frame.member) for frame in frames])
-    middle.step(seconds, made_by, where="post", color=BLUE, linewidth=1)
+    middle.step(seconds, made_by, where="post", color=style.BLUE, linewidth=1)
     middle.set_yticks(range(len(names)), [f"{_short(n)}  {trace.psnr_y[n]:.2f} dB" for n in names])
     middle.tick_params(axis="y", labelsize=8)
     middle.set_ylabel("member")
     if load:
         times, busy = zip(*[*load, (float(seconds[-1]), load[-1][1])], strict=True)
-        rows[2].step(times, busy, where="post", color=ORANGE, linewidth=1)
-        rows[2].set_ylabel("other\nprocesses")
-        rows[2].set_ylim(0, max(busy) + 0.5)
-        whole_numbers(rows[2].yaxis)
+        rows[2].step(times, busy, where="post", color=style.ORANGE, linewidth=1)
+        rows[2].set(ylabel="other\nprocesses", ylim=(0, max(busy) + 0.5))
+        style.whole_numbers(rows[2].yaxis)
     for axes in rows:
         axes.grid(alpha=0.3)
     rows[-1].set_xlabel("seconds")

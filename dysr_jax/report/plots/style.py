@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-import numpy as np
 from etils import epath
 
 from dysr_jax.atomic import replacing
@@ -18,13 +17,16 @@ COLUMN, PAGE = 3.3, 6.9
 """Width of one and of two columns of a paper, inches."""
 ABOVE: Final = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0), "frameon": False}
 """Where a legend stands over its axes."""
+_TEXT = (
+    "font.size",
+    "axes.titlesize",
+    "axes.labelsize",
+    "xtick.labelsize",
+    "ytick.labelsize",
+    "legend.fontsize",
+)
 _PAPER: Final[dict[Any, Any]] = {
-    "font.size": 8,
-    "axes.titlesize": 8,
-    "axes.labelsize": 8,
-    "xtick.labelsize": 8,
-    "ytick.labelsize": 8,
-    "legend.fontsize": 8,
+    **dict.fromkeys(_TEXT, 8),
     "axes.linewidth": 0.6,
     "lines.linewidth": 1.0,
     # Text as outlines is the same on every machine. The salt makes the same figure the same file.
@@ -74,10 +76,9 @@ def finish(figure: Any, grid: str = "both") -> Any:
 
 
 def save_figure(figure: Any, path: epath.PathLike, *, kind: str = "png", **how: Any) -> None:
-    """Write a Matplotlib figure, whole or not at all; the path may be in a bucket (`gs://`).
+    """Write a Matplotlib figure in one of its formats, whole or not at all; the path may be `gs://`.
 
-    `kind` is a format of Matplotlib's. `how` are options of `Figure.savefig` in place of 150 pixels per inch
-    and a tight frame.
+    `how` are options of `Figure.savefig` in place of 150 pixels per inch and a tight frame.
     """
     content = io.BytesIO()
     figure.savefig(content, format=kind, **({"dpi": 150, "bbox_inches": "tight"} | how))
@@ -94,22 +95,12 @@ def save_pair(figure: Any, folder: epath.PathLike, name: str) -> list[str]:
     return paths
 
 
-def number_points(axes: Any, points: Iterable[tuple[float, float]]) -> None:
-    """Write 1, 2, ... beside the points."""
-    for number, point in enumerate(points, 1):
-        label_point(axes, str(number), point, (4, -11))
-
-
-def label_point(axes: Any, label: str, point: tuple[float, float], offset: tuple[int, int]) -> None:
-    """Write a label beside a point, in small type."""
-    axes.annotate(label, point, xytext=offset, textcoords="offset points", fontsize=8)
+def label_points(axes: Any, points: Iterable[Any], labels: Iterable[Any], offset: tuple[int, int]) -> None:
+    """Write a label beside each point (x, y), in small type."""
+    for label, point in zip(labels, points, strict=False):
+        axes.annotate(str(label), point, xytext=offset, textcoords="offset points", fontsize=8)
 
 
 def whole_numbers(axis: Any) -> None:
     """Ticks of an axis at whole numbers only."""
     axis.get_major_locator().set_params(integer=True)
-
-
-def quality_points(records: Iterable[Any]) -> np.ndarray:
-    """`[N, 2]`: `latency_ms` and `psnr_y` of records or members."""
-    return np.array([(record.latency_ms, record.psnr_y) for record in records]).reshape(-1, 2)

@@ -87,6 +87,6 @@ function showLatency(report) {
         ...looks[kind],
       })),
     ],
-    layout(axis("measured latency, ms a frame", { range: [0, end] }), axis("predicted latency, ms a frame", { range: [0, end] })),
+    layout(axis("measured latency, ms per frame", { range: [0, end] }), axis("predicted latency, ms per frame", { range: [0, end] })),
   ]);
 }

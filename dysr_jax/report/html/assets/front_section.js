@@ -10,7 +10,7 @@ function showFront(report) {
   const log = () => byId("front-log").checked;
   const form = () =>
     layout(
-      axis("predicted latency, ms a frame", log() ? decades : { rangemode: "tozero" }),
+      axis("predicted latency, ms per frame", log() ? decades : { rangemode: "tozero" }),
       axis("PSNR-Y on validation patches, dB"),
       { uirevision: String(log()), annotations: selectedMark(found, state, log()) },
     );

@@ -68,7 +68,7 @@ function plotMembers(report) {
         line: { color: colour("soft"), dash: "dash" },
       },
     ],
-    layout(axis("measured latency, ms a frame", { rangemode: "tozero" }), axis("PSNR-Y on whole images, dB"), {
+    layout(axis("measured latency, ms per frame", { rangemode: "tozero" }), axis("PSNR-Y on whole images, dB"), {
       showlegend: true,
       annotations: members.map((m, i) => ({
         x: m.latency_ms, y: m.psnr_y, text: String(i + 1), showarrow: false, xshift: 8, yshift: -11,

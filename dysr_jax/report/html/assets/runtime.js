@@ -17,7 +17,7 @@ function showSwitching(report) {
   fill(
     byId("switch-note"),
     `Ways to serve the same ${found.members?.length ?? ""} members on ${found.device}, ${size}. The first frame after ` +
-      `a switch includes the switch; the line is the period at ${number(found.fps)} frames a second.`,
+      `a switch includes the switch; the line is the period at ${number(found.fps)} frames per second.`,
   );
   const period = 1e3 / found.fps;
   plot("switch-plot", `Frame times of ${rows.length} ways to switch, milliseconds`, () => [
@@ -29,7 +29,7 @@ function showSwitching(report) {
       hovertemplate: `%{y}: %{x:.3g} ms<extra>${name}</extra>`,
       marker: { symbol, color: colour(paint), size: 11, line: { width: 2, color: colour(paint) } },
     })),
-    layout(axis("milliseconds a frame", decades), axis("", { autorange: "reversed" }), {
+    layout(axis("milliseconds per frame", decades), axis("", { autorange: "reversed" }), {
       legend: { orientation: "h", x: 0, y: -0.22, yanchor: "top", bgcolor: "rgba(0,0,0,0)" },
       margin: { l: 100, r: 15, t: 15, b: 110 },
       shapes: [{ type: "line", x0: period, x1: period, y0: 0, y1: 1, yref: "paper",

@@ -8,13 +8,15 @@ from matplotlib.colors import to_hex
 from matplotlib.patches import Rectangle
 from numpy.testing import assert_allclose
 
+from dysr_jax.bench.switch.result import FailedStrategy
 from dysr_jax.bundle.bundle import make_member
 from dysr_jax.bundle.steps import member_steps
 from dysr_jax.model.space import uniform
+from dysr_jax.report.plots.latency import predictions_figure
 from dysr_jax.report.plots.members import memory_figure, strips_figure
 from dysr_jax.report.plots.progress import training_figure
-from dysr_jax.report.plots.stream import predictions_figure, switch_figure
-from dysr_jax.report.plots.style import page
+from dysr_jax.report.plots.style import paper_style
+from dysr_jax.report.plots.switching import switch_figure
 from dysr_jax.train.log import Curve
 
 
@@ -100,9 +102,9 @@ def test_memory_ends_with_what_the_run_says(drawn, data):
     (axes,) = drawn["memory"].axes
     found, results = lines(axes), data.results
     last = {name: line.get_ydata()[-1] for name, line in found.items()}
-    assert last["separate models"] * 1e3 == results.ensemble_bytes
-    assert last["shared and resident"] * 1e3 == results.resident_bytes
-    saved = 100 * (1 - results.resident_bytes / results.ensemble_bytes)
+    assert last["separate models"] * 1e3 == results.ensemble_weight_bytes
+    assert last["shared and resident"] * 1e3 == results.union_weight_bytes
+    saved = 100 * (1 - results.union_weight_bytes / results.ensemble_weight_bytes)
     assert axes.texts[0].get_text() == f"{saved:.0f} % less"
     assert axes.get_ylabel() == "weights, KB"
 
@@ -130,30 +132,32 @@ def test_predicted_against_measured(drawn, data):
 
 
 def test_a_table_without_members(data):
-    from dysr_jax.results import predictions
+    from dysr_jax.results import latency_predictions
 
-    with page():
-        (axes,) = predictions_figure(predictions(data.space, data.table, None)).axes
+    with paper_style():
+        (axes,) = predictions_figure(latency_predictions(data.space, data.table, None)).axes
     assert len(axes.collections) == 1
 
 
 def test_switches_by_strategy(drawn, data):
     (axes,) = drawn["switch"].axes
-    rows = data.switch["strategies"]
-    assert [label.get_text() for label in axes.get_yticklabels()] == [row["name"] for row in rows]
+    rows = data.switch.strategies
+    assert [label.get_text() for label in axes.get_yticklabels()] == [row.name for row in rows]
     found = lines(axes)
     for label, kind in (("steady frame", "steady"), ("first frame after a switch", "switch")):
-        assert_allclose(found[label].get_xdata(), [row[f"{kind}_ms_p50"] for row in rows])
+        assert_allclose(found[label].get_xdata(), [getattr(row, f"{kind}_ms_p50") for row in rows])
     ends = [path.vertices[:, 0].tolist() for lines_ in axes.collections for path in lines_.get_paths()]
-    spans = [[row[f"{kind}_ms_p{q}"] for q in (50, 99)] for kind in ("steady", "switch") for row in rows]
+    spans = [
+        [getattr(row, f"{kind}_ms_p{q}") for q in (50, 99)] for kind in ("steady", "switch") for row in rows
+    ]
     assert_allclose(ends, spans)
 
 
 def test_a_strategy_that_failed_has_no_row(data):
-    failed = [{"name": "ensemble", "failed": "no memory"}, *data.switch["strategies"][:2]]
-    (axes,) = switch_figure({**data.switch, "strategies": failed}).axes
+    failed = (FailedStrategy("ensemble", "no memory"), *data.switch.strategies[:2])
+    (axes,) = switch_figure(dataclasses.replace(data.switch, strategies=failed)).axes
     names = [label.get_text() for label in axes.get_yticklabels()]
-    assert names == [row["name"] for row in data.switch["strategies"][:2]]
+    assert names == [row.name for row in data.switch.strategies[:2]]
 
 
 def test_the_compared_pictures_are_the_runs(drawn, data):
@@ -172,7 +176,7 @@ def test_the_compared_pictures_are_the_runs(drawn, data):
 
 
 def test_one_member_is_fastest_and_best(data):
-    from dysr_jax.report.plots.members import comparison_figure
+    from dysr_jax.report.plots.details import comparison_figure
 
     pictures = dict(data.comparison.pictures)
     names = [name for name in pictures if name not in ("LR", "bicubic", "HR")]

@@ -1,6 +1,7 @@
 """What notebooks draw: the right things at the right places, read back from the figures."""
 
 import builtins
+import dataclasses
 import io
 
 import numpy as np
@@ -9,14 +10,18 @@ from PIL import Image
 from pymoo.indicators.hv import HV
 
 from dysr_jax.bench.front import bench_front
+from dysr_jax.bench.scaling import ScalingResult, ScalingRow
+from dysr_jax.bench.switch.result import FailedStrategy, StrategyResult, SwitchResult
 from dysr_jax.metrics import psnr_y
 from dysr_jax.model.space import counts
+from dysr_jax.report.comparison import cut_details
 from dysr_jax.report.notebook import front_slider
+from dysr_jax.report.plots.details import details_figure
 from dysr_jax.report.plots.front import constraints_figure, truth_figure
 from dysr_jax.report.plots.latency import dealing_figure, scaling_figure
-from dysr_jax.report.plots.members import contributions_figure, cut_details, details_figure
+from dysr_jax.report.plots.members import contributions_figure
 from dysr_jax.report.plots.progress import generations_figure, generations_gif
-from dysr_jax.report.plots.stream import switching_figure, walk_figure
+from dysr_jax.report.plots.switching import switching_figure, walk_figure
 from dysr_jax.runtime.bank import Bank
 from dysr_jax.runtime.switching import SwitchReport
 from dysr_jax.search.archive import Archive
@@ -191,28 +196,21 @@ def test_all_candidates_are_dealt_and_what_is_shared_is_less(full_space):
 
 
 def test_scaling_is_drawn_as_work_of_one_device():
-    rows = [
-        {"devices": n, "step_efficiency": e, "candidate_efficiency": c}
+    rows = tuple(
+        ScalingRow(n, 1.0, 1.0, e, 0.0, 1.0, 1.0, c)
         for n, e, c in ((1, 1.0, 1.0), (2, 0.9, 0.8), (4, 0.5, 0.25))
-    ]
-    (axes,) = scaling_figure({"device": "a device", "scaling": rows}).axes
+    )
+    (axes,) = scaling_figure(ScalingResult("a device", "", "", "", "float32", rows)).axes
     _, step, search = (list(line.get_ydata()) for line in axes.lines)
     assert step == [1.0, 1.8, 2.0]
     assert search == [1.0, 1.6, 1.0]
 
 
 def test_failed_strategies_are_left_out_of_the_figure():
-    figures = {f"{kind}_ms_p{q}": 1.0 for kind in ("steady", "switch") for q in (50, 99)}
-    sizes = dict.fromkeys(("weight_bytes", "executable_bytes", "workspace_bytes"), 1_000_000)
-    result = {
-        "device": "a device",
-        "dtype": "float32",
-        "frame": [8, 10],
-        "scale": 2,
-        "fps": 30.0,
-        "members": [],
-        "strategies": [{"name": "one", **figures, **sizes}, {"name": "two", "failed": "why"}],
-    }
+    names = [field.name for field in dataclasses.fields(StrategyResult)]
+    figures = {name: 1_000_000 if name.endswith("_bytes") else 1.0 for name in names}
+    rows = StrategyResult(**{**figures, "name": "one", "members": ()}), FailedStrategy("two", "why")
+    result = SwitchResult("a device", (8, 10), 2, "float32", 30.0, (), (), rows)
     left, right = switching_figure(result).axes
     assert [label.get_text() for label in left.get_yticklabels()] == ["one"]
     assert [bar.get_width() for bar in right.patches] == [1.0, 1.0, 1.0]

@@ -11,7 +11,7 @@ from dysr_jax.model.space import parse_arch, uniform
 from dysr_jax.model.supernet import arch_params, init_params
 
 torch = pytest.importorskip("torch")
-frames = pytest.importorskip("dysr_jax.bench.torch.frames")
+frames = pytest.importorskip("baselines.torch_frames")
 
 
 @pytest.fixture(scope="module")

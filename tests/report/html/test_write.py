@@ -17,11 +17,9 @@ from dysr_jax.commands.parsing import COMMANDS
 from dysr_jax.errors import InputError
 from dysr_jax.model.space import mult_adds, parameters
 from dysr_jax.report.html import content
-from dysr_jax.report.html import content as pictures
-from dysr_jax.report.html import content as series
 from dysr_jax.report.html.packing import Packer
 from dysr_jax.report.html.write import SCRIPTS, _plotly, render
-from dysr_jax.report.rundata import Streamed, read_run
+from dysr_jax.report.rundata import SteadyStream, read_run
 from dysr_jax.runtime.trace import FrameRecord, Trace
 
 ASSETS = pathlib.Path(content.__file__).parent / "assets"
@@ -91,7 +89,7 @@ def test_pictures_keep_to_their_bytes(most):
     smooth = np.cumsum(np.cumsum(rng.normal(size=(120, 120, 3)), 0), 1)
     noise = rng.integers(0, 256, (120, 120, 3))
     given = [((smooth - smooth.min()) / np.ptp(smooth) * 255).astype(np.uint8), noise.astype(np.uint8)]
-    files, how = pictures.encode(given, most)
+    files, how = content.encode_pictures(given, most)
     decoded = [np.asarray(Image.open(io.BytesIO(file))) for file in files]
     if most > 10**6:
         assert how == "lossless"
@@ -99,7 +97,7 @@ def test_pictures_keep_to_their_bytes(most):
     elif most:
         assert sum(map(len, files)) <= most and how.startswith("WebP, quality")
     else:
-        assert how == f"WebP, quality {pictures.QUALITIES[-1]}"
+        assert how == f"WebP, quality {content.QUALITIES[-1]}"
 
 
 def test_packing():
@@ -111,7 +109,7 @@ def test_packing():
         packer.pack(float("nan"))
 
 
-def test_of_too_many_candidates_the_front_and_the_members_are_drawn(tiny_run, monkeypatch, packed):
+def test_of_too_many_candidates_front_and_members_are_drawn(tiny_run, monkeypatch, packed):
     monkeypatch.setattr(content, "MOST_CANDIDATES", 3)
     found, data = packed(render(read_run(tiny_run.path))), read_run(tiny_run.path)
     shown = found["candidates"]
@@ -125,14 +123,14 @@ def test_of_too_many_candidates_the_front_and_the_members_are_drawn(tiny_run, mo
 
 def test_a_long_stream_is_thinned_and_keeps_its_late_frames(monkeypatch):
     frames = [FrameRecord(i, i / 30, i / 30, i / 30 + 0.01, 10.0, "a", i % 500 == 7, 0) for i in range(3000)]
-    stream = Streamed("one", Trace(30.0, True, {"a": 27.0}, frames), [], None)
-    monkeypatch.setattr(series, "MOST_FRAMES", 100)
+    stream = SteadyStream("one", Trace(30.0, True, {"a": 27.0}, frames), [], None)
+    monkeypatch.setattr(content, "MOST_FRAMES", 100)
     packer = Packer()
-    found = series.stream_json(stream, packer)
+    found = content.stream_json(stream, packer)
     assert 100 <= found["shown"] <= 106
     assert found["summary"]["frames"] == 3000 and found["summary"]["late"] == 6
-    empty = Streamed("none", Trace(30.0, True, {"a": 27.0}, []), [], None)
-    assert series.stream_json(empty, packer)["shown"] == 0
+    empty = SteadyStream("none", Trace(30.0, True, {"a": 27.0}, []), [], None)
+    assert content.stream_json(empty, packer)["shown"] == 0
 
 
 def test_a_run_of_many_candidates_stays_small(long_run, tmp_path):
@@ -140,7 +138,7 @@ def test_a_run_of_many_candidates_stays_small(long_run, tmp_path):
     short = write_report(long_run, tmp_path / "short.html").stat().length
     archive = long_run / "archive.jsonl"
     each = (short - len(_plotly())) / len(archive.read_text().splitlines())
-    assert len(_plotly()) + each * content.MOST_CANDIDATES + 4 / 3 * pictures.MOST_BYTES < 6e6
+    assert len(_plotly()) + each * content.MOST_CANDIDATES + 4 / 3 * content.MOST_BYTES < 6e6
 
 
 def test_an_image_of_ones_own(tiny_run, tmp_path, packed):
@@ -161,7 +159,7 @@ def test_an_image_of_ones_own(tiny_run, tmp_path, packed):
 
 def test_images_that_cannot_be(tiny_run, begun, tmp_path):
     Image.new("RGB", (5, 50)).save(tmp_path / "thin.png")
-    for path, said in (("thin.png", "6 or more a side"), ("gone.png", "gone.png")):
+    for path, said in (("thin.png", "at least 6 pixels a side"), ("gone.png", "gone.png")):
         with pytest.raises(InputError, match=said):
             write_report(tiny_run.path, tmp_path / "a.html", image=tmp_path / path)
     with pytest.raises(InputError, match="not finished"):
@@ -201,7 +199,7 @@ def test_a_run_whose_name_is_not_utf_8(begun):
 
 
 @pytest.mark.parametrize(
-    ("out", "said"), [("page.png", r"allowed is a \.html file"), ("gone/page.html", "a folder that exists")]
+    ("out", "said"), [("page.png", r"must be a \.html file"), ("gone/page.html", "a folder that exists")]
 )
 def test_places_that_cannot_be(begun, out, said):
     with pytest.raises(InputError, match=said):
@@ -220,7 +218,10 @@ def test_a_report_that_cannot_be_written_does_not_end_a_run(begun, monkeypatch):
     (begun / "report.html").mkdir()
     monkeypatch.setattr(run, "summarise", lambda *_: None)
     lines = []
-    run._tell(types.SimpleNamespace(run=begun, validation=[None], log=lines.append), None)
+    run._tell(
+        types.SimpleNamespace(run=begun, images=types.SimpleNamespace(validation=[None]), log=lines.append),
+        None,
+    )
     (line,) = lines
     assert line.startswith("no report: out ") and "is a directory" in line
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from etils import epath
 
-from dysr_jax.report.plots import front as sharing
+from dysr_jax.report.plots import style
 from dysr_jax.report.plots.front import sharing_figure
 from dysr_jax.search.select import SharingPoint
 
@@ -27,11 +27,11 @@ CURVE = [point(0.0, 0.98, 5_700_000), point(0.1, 0.93, 4_700_000), point(1.0, 0.
 def drawn(monkeypatch):
     """The figures that are saved, by file name."""
     figures = {}
-    monkeypatch.setattr(sharing, "save_figure", lambda figure, path: figures.update({path.name: figure}))
+    monkeypatch.setattr(style, "save_figure", lambda figure, path: figures.update({path.name: figure}))
     return figures
 
 
-def test_each_weight_is_a_labelled_point_and_the_used_one_is_ringed(drawn, tmp_path):
+def test_weights_are_labelled_points_and_the_used_one_is_ringed(drawn, tmp_path):
     alike = {**CURVE[1], "weight": 0.3, "hypervolume_share": 0.9299}
     sharing_figure(tmp_path / "a.png", [*CURVE[:2], alike, CURVE[2]], used=0.1)
     left, right = drawn["a.png"].axes

@@ -18,7 +18,7 @@ from dysr_jax.data.degradation import bicubic_upscale
 from dysr_jax.data.training import load_pairs
 from dysr_jax.model.space import largest, mult_adds, parameters, parse_arch
 from dysr_jax.report.tables import format_table, members_table, steps_table, switch_table
-from dysr_jax.results import pareto_json
+from dysr_jax.results import run_results
 from dysr_jax.runtime.switching import SwitchReport
 from dysr_jax.search.archive import Archive, Record
 from dysr_jax.search.latency import load_table, predict
@@ -156,7 +156,7 @@ def test_hypervolume_of_members_better_than_bicubic(tiny_run):
     bundle = dataclasses.replace(tiny_run.bundle, bicubic_psnr_y=20.0)
     table = dataclasses.replace(load_table(tiny_run.path / "latency.json", {}), intercept_ms=1e6)
     records = list(Archive(tiny_run.path / "archive.jsonl").records.values())
-    results = pareto_json(bundle, records, table, [])
+    results = run_results(bundle, records, table, []).to_json()
     assert results["hypervolume"] == pytest.approx(hypervolume(results))
     assert results["hypervolume"] > 0
 
