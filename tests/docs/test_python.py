@@ -148,7 +148,7 @@ def test_a_data_set(run):
 def test_a_policy(run, capsys):
     names = run("docs/howto/policy.md")
     assert len(capsys.readouterr().out.splitlines()) == 2
-    policy = policies.checked(names["Cautious"](), names["timings"])
+    policy = policies.CheckedPolicy(names["Cautious"](), names["timings"])
     state, member = policy.start(40.0)
     assert member == "small"
     assert policy(state, dysr_jax.Observation(8.0, "small", 40.0))[1] == "middle"
