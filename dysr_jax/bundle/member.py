@@ -6,7 +6,7 @@ from typing import Any
 
 from dysr_jax.errors import InputError
 from dysr_jax.fields import from_dict
-from dysr_jax.model import Arch, SearchSpace, arch_name, mult_adds, parameters, validate
+from dysr_jax.model import Arch, SearchSpace, arch_mult_adds, arch_name, arch_parameters, validate_arch
 
 # Keys of `manifest.json` and `pareto.json` that are not the attribute's name.
 _JSON_KEYS = {"parameters": "params", "mult_adds": "macs"}
@@ -58,7 +58,7 @@ class Member:
 
 def make_member(space: SearchSpace, arch: Arch, psnr_y: float, latency_ms: float) -> Member:
     """A member from its two measured figures; an InputError for another space's arch or no latency."""
-    arch = validate(space, arch)
+    arch = validate_arch(space, arch)
     if not latency_ms > 0.0:
         raise InputError(f"latency_ms must be above 0, got {latency_ms!r}")
     return Member(
@@ -67,6 +67,6 @@ def make_member(space: SearchSpace, arch: Arch, psnr_y: float, latency_ms: float
         psnr_y=psnr_y,
         latency_ms=latency_ms,
         fps=1e3 / latency_ms,
-        parameters=parameters(space, arch),
-        mult_adds=mult_adds(space, arch),
+        parameters=arch_parameters(space, arch),
+        mult_adds=arch_mult_adds(space, arch),
     )

@@ -1,11 +1,11 @@
 """What gets compiled: functions of `(params, ..., arch)` over the supernet.
 
-A frame program takes and returns uint8: conversion, clipping and rounding happen inside the executable,
-so that a quarter of the bytes cross to the host.
+A frame program takes and returns uint8: conversion, clipping and rounding happen inside the executable, so
+that a quarter of the bytes cross to the host.
 """
 
 from collections.abc import Callable
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import chex
 import jax
@@ -14,25 +14,20 @@ import jax.numpy as jnp
 from dysr_jax.compiling import Options, exact_options
 from dysr_jax.device import default_device, host_memory
 from dysr_jax.errors import InputError
-from dysr_jax.metrics import to_uint8
-from dysr_jax.model.space import Arch, SearchSpace, validate
+from dysr_jax.metrics import to_pixels, to_uint8
+from dysr_jax.model.backend import XLA, layer_backend
+from dysr_jax.model.space import Arch, SearchSpace, validate_arch
 from dysr_jax.model.supernet import Kept, Params, Supernet, arch_params
 
 Output = Literal["device", "host"]
-"""The memory where a result lies."""
+"""The memory where a result lies; `host` is pinned host memory, where the backend has it."""
+DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
 
 def check_output(output: str) -> None:
-    """Refuse another place for results than those of `Output`.
-
-    Raises:
-        InputError: names it.
-    """
+    """Raise `InputError` unless `output` is one of `Output`."""
     if output not in get_args(Output):
         raise InputError(f"output {output!r}: must be device or host")
-
-
-DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
 
 def compute_dtype(name: str) -> str:
@@ -44,7 +39,7 @@ def compute_dtype(name: str) -> str:
     if name == "auto":
         return "float32" if jax.default_backend() == "cpu" else "bfloat16"
     if name not in DTYPES:
-        raise InputError(f"dtype {name!r}: allowed are auto, {', '.join(DTYPES)}")
+        raise InputError(f"dtype {name!r}: must be auto, {' or '.join(DTYPES)}")
     return name
 
 
@@ -60,14 +55,14 @@ def served_dtype(name: str) -> str:
     return dtype
 
 
-def make_supernet(space: SearchSpace, dtype: str, kept: Kept | None = None) -> Supernet:
-    """The supernet that computes in the dtype of this name."""
-    return Supernet(space, dtype=DTYPES[compute_dtype(dtype)], kept=kept)
+def make_supernet(space: SearchSpace, dtype: str, kept: Kept | None = None, *, layers: str = XLA) -> Supernet:
+    """The supernet that computes in the dtype, and by the layer backend, of these names.
 
-
-def to_pixels(frames: chex.Array) -> chex.Array:
-    """uint8 frames to what the supernet takes: float32 in [0, 1]."""
-    return frames.astype(jnp.float32) / 255.0
+    Raises:
+        InputError: no such dtype or backend.
+    """
+    layer_backend(layers)
+    return Supernet(space, dtype=DTYPES[compute_dtype(dtype)], kept=kept, layers=layers)
 
 
 def frame_program(net: Supernet) -> Callable[[Params, chex.Array, Arch | chex.Array], chex.Array]:
@@ -111,7 +106,12 @@ def lower_static(
     batch: int | None = None,
     output: Output = "device",
 ) -> jax.stages.Lowered:
-    """What `compile_static` compiles; arguments as there."""
+    """The program of one arch, `(arch_params(...), frame) -> frame`, to be compiled ahead of time.
+
+    It maps a frame `[*shape, 3]` uint8 to `[s H, s W, 3]` uint8, which lies in `output`; with `batch`, so
+    many frames in one array. `params` are arrays or their shapes, of the whole supernet, or of all that was
+    kept where `net.kept` is set.
+    """
     program = frame_program(net)
 
     def upscale_frame(params: Params, frame: chex.Array) -> chex.Array:
@@ -119,31 +119,14 @@ def lower_static(
             return program(params, frame[None], arch)[0]
         return program(params, frame, arch)
 
-    read = arch_params(params, net.space, validate(net.space, arch))
+    read = arch_params(params, net.space, validate_arch(net.space, arch))
     memory = host_memory() if output == "host" else None
     jitted = jax.jit(upscale_frame, out_shardings=memory, compiler_options=compiler_options() or None)
     return jitted.lower(read, frame_spec(shape, batch))
 
 
 def compile_static(
-    net: Supernet,
-    arch: Arch,
-    params: Params,
-    shape: tuple[int, int],
-    *,
-    batch: int | None = None,
-    output: Output = "device",
+    net: Supernet, arch: Arch, params: Params, shape: tuple[int, int], **options: Any
 ) -> jax.stages.Compiled:
-    """The executable of one arch, compiled ahead of time: `(arch_params(...), frame) -> frame`.
-
-    It maps `[H, W, 3]` uint8 to `[s H, s W, 3]` uint8; with `batch`, N of them in one array.
-
-    Args:
-        net: the supernet, with `kept` set if `params` is compacted.
-        arch: the sub-graph.
-        params: arrays or their shapes, of the whole supernet (or all that was kept).
-        shape: LR rows and columns of a frame.
-        batch: frames at once; None: one, without a leading axis.
-        output: where the result lies; `host` is pinned host memory, where the backend has it.
-    """
-    return lower_static(net, arch, params, shape, batch=batch, output=output).compile()
+    """The executable of `lower_static`, which says what the arguments are."""
+    return lower_static(net, arch, params, shape, **options).compile()

@@ -1,11 +1,10 @@
 """The static program in stages: the head, a program for each branch, the upsampler and what follows it.
 
-They are made of the functions that the fused program is made of, cut where a slot begins and ends. One takes
-the kernels that a slot stores and cuts out what it reads, so that slots that store the same shapes can share
-an executable. The trunk goes from stage to stage on the device.
+They are made of the functions that the fused program is made of, cut where a slot begins and ends. A stage
+takes the kernels that a slot stores and cuts out what it reads, so that slots that store the same shapes can
+share an executable. The trunk goes from stage to stage on the device.
 """
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import chex
@@ -14,46 +13,13 @@ import jax.numpy as jnp
 
 from dysr_jax.compiling import Jitted, jit
 from dysr_jax.device import host_memory
-from dysr_jax.metrics import to_uint8
+from dysr_jax.metrics import to_pixels, to_uint8
 from dysr_jax.model.branches import Branch, Identity
-from dysr_jax.model.kernels import Kernels, cast
-from dysr_jax.model.programs import Output, to_pixels
-from dysr_jax.model.supernet import Params, Supernet, head, run_branch, slot_name, to_image
+from dysr_jax.model.kernels import Kernels, cast_kernels
+from dysr_jax.model.programs import Output
+from dysr_jax.model.supernet import Params, Supernet, run_branch, run_head, slot_name, to_image
 
-Stage = Callable[..., Any]
 Shape = tuple[int, ...]
-
-
-def head_stage(net: Supernet) -> Stage:
-    """`(kernels, frames) -> (trunk, frames)`: `[H, W, 3]` or `[N, H, W, 3]` uint8 to `[N, H, W, C]`.
-
-    The frames come back on the device for the upsampler's stage, so that they cross from the host once.
-    """
-
-    def run(kernels: Kernels, frames: chex.Array) -> tuple[chex.Array, chex.Array]:
-        return head(cast(kernels, net.dtype), to_pixels(_batch(frames)), net.dtype), frames
-
-    return run
-
-
-def branch_stage(net: Supernet, branch: Branch) -> Stage:
-    """`(kernels, trunk) -> trunk`: a body slot, `[N, H, W, C]` in the compute dtype."""
-
-    def run(kernels: Kernels, x: chex.Array) -> chex.Array:
-        return run_branch(net.space, branch, cast(kernels, net.dtype), x)
-
-    return run
-
-
-def upsampler_stage(net: Supernet, branch: Branch) -> Stage:
-    """`(kernels, trunk, frames) -> frames`: `[s H, s W, 3]` or `[N, s H, s W, 3]` uint8, as the head's."""
-
-    def run(kernels: Kernels, x: chex.Array, frames: chex.Array) -> chex.Array:
-        x = run_branch(net.space, branch, cast(kernels, net.dtype), x)
-        out = to_uint8(to_image(x, to_pixels(_batch(frames)), net.space.scale))
-        return out.reshape(*frames.shape[:-3], *out.shape[1:])
-
-    return run
 
 
 def _batch(frames: chex.Array) -> chex.Array:
@@ -61,13 +27,8 @@ def _batch(frames: chex.Array) -> chex.Array:
     return frames.reshape(-1, *frames.shape[-3:])
 
 
-def trunk_shape(net: Supernet, frame: Shape) -> Shape:
-    """`(N, H, W, C)` of the trunk for frames of shape `[H, W, 3]` or `[N, H, W, 3]`."""
-    return (*((1,) if len(frame) == 3 else frame[:1]), *frame[-3:-1], net.space.width)
-
-
-class Key(NamedTuple):
-    """What tells one executable from another. Slots that store the same shapes share their executables."""
+class StageKey(NamedTuple):
+    """What tells one executable of a supernet from another; slots that store the same shapes share theirs."""
 
     stage: str
     """`head`, or the registered name of a body branch or an upsampler."""
@@ -75,12 +36,14 @@ class Key(NamedTuple):
     """Names and stored shapes of what it reads."""
     input: Shape
     """Of the trunk; for the head and the upsamplers, of the frames."""
+    layers: str
+    """The layer backend."""
 
 
-class Part(NamedTuple):
+class StageProgram(NamedTuple):
     """A stage over the weights of one slot, not yet compiled."""
 
-    key: Key
+    key: StageKey
     branch: Branch | None
     """None: the head."""
     program: Jitted
@@ -99,51 +62,55 @@ class Part(NamedTuple):
         return self.program.lower(*self.arguments)
 
 
-def head_part(net: Supernet, params: Params, frame: Shape) -> Part:
-    """The head for frames of shape `(H, W, 3)` or `(N, H, W, 3)`."""
+def head_part(net: Supernet, params: Params, frame: Shape) -> StageProgram:
+    """`(kernels, frames) -> (trunk, frames)`: uint8 `(H, W, 3)` or `(N, H, W, 3)` to `[N, H, W, C]`.
+
+    The frames come back on the device for the upsampler's stage, so that they cross from the host once.
+    """
+
+    def run(kernels: Kernels, frames: chex.Array) -> tuple[chex.Array, chex.Array]:
+        return run_head(cast_kernels(kernels, net.dtype), to_pixels(_batch(frames)), net.dtype), frames
+
     kernels = params["head"]
     arguments = (kernels, jax.ShapeDtypeStruct(frame, jnp.uint8))
-    key = _key("head", kernels, frame)
-    return Part(key, None, jit(head_stage(net)), arguments, result=(0, 0))
+    return StageProgram(_key(net, "head", kernels, frame), None, jit(run), arguments, result=(0, 0))
 
 
 def branch_part(
     net: Supernet, params: Params, slot: int, index: int, frame: Shape, *, output: Output = "device"
-) -> Part | None:
-    """A branch of a slot for frames of this shape; None for identity, which runs nothing.
+) -> StageProgram | None:
+    """The branch of this index in a slot (the upsampler's is last); None for identity, which runs nothing.
 
-    Args:
-        net: gives space and compute dtype.
-        params: hold what the branch reads.
-        slot: its index, the upsampler's last.
-        index: of the branch in the slot.
-        frame: `(H, W, 3)` or `(N, H, W, 3)`.
-        output: where an upsampler's result lies; `host` is pinned host memory, where the backend has it.
+    A body branch is `(kernels, trunk) -> trunk`, `[N, H, W, C]` in the compute dtype; an upsampler is
+    `(kernels, trunk, frames) -> frames`, with the result in the memory that `output` says. `params` hold what
+    the branch reads, and `frame` is `(H, W, 3)` or `(N, H, W, 3)`.
     """
     space = net.space
-    branch = space.branches(slot)[index]
+    name, branch = space.slots[slot][index], space.branches(slot)[index]
     if type(branch) is Identity:  # one derived from it may run something
         return None
+
+    def run(kernels: Kernels, x: chex.Array) -> chex.Array:
+        return run_branch(net, branch, cast_kernels(kernels, net.dtype), x)
+
+    def run_last(kernels: Kernels, x: chex.Array, frames: chex.Array) -> chex.Array:
+        out = to_uint8(to_image(run(kernels, x), to_pixels(_batch(frames)), space.scale))
+        return out.reshape(*frames.shape[:-3], *out.shape[1:])
+
     stored = params.get(slot_name(space, slot), {})
-    kernels = {name: stored[name] for name in branch.reads(space.width, space.scale)}
-    trunk = trunk_shape(net, frame)
-    arguments = (kernels, jax.ShapeDtypeStruct(trunk, net.dtype))
-    if slot == len(space.body):
-        return _upsampler_part(net, space.slots[slot][index], branch, arguments, frame, output)
-    # The output takes the place of the trunk, which is donated to it.
-    program = jit(branch_stage(net, branch), donate_argnums=1)
-    return Part(_key(space.slots[slot][index], kernels, trunk), branch, program, arguments)
-
-
-def _upsampler_part(
-    net: Supernet, name: str, branch: Branch, arguments: tuple[Any, ...], frame: Shape, output: Output
-) -> Part:
-    """Nothing is donated: the result is not of the trunk's shape."""
+    kernels = {kernel: stored[kernel] for kernel in branch.reads(space.width, space.scale)}
+    shape = (*((1,) if len(frame) == 3 else frame[:1]), *frame[-3:-1], space.width)
+    trunk = jax.ShapeDtypeStruct(shape, net.dtype)
+    if slot < len(space.body):
+        # The output takes the place of the trunk, which is donated to it.
+        program = jit(run, donate_argnums=1)
+        return StageProgram(_key(net, name, kernels, shape), branch, program, (kernels, trunk))
     memory = host_memory() if output == "host" else None
-    program = jit(upsampler_stage(net, branch), out_shardings=memory)
-    arguments = (*arguments, jax.ShapeDtypeStruct(frame, jnp.uint8))
-    return Part(_key(name, arguments[0], frame), branch, program, arguments)
+    arguments = (kernels, trunk, jax.ShapeDtypeStruct(frame, jnp.uint8))
+    program = jit(run_last, out_shardings=memory)
+    return StageProgram(_key(net, name, kernels, frame), branch, program, arguments)
 
 
-def _key(stage: str, kernels: Kernels, source: Shape) -> Key:
-    return Key(stage, tuple((name, jnp.shape(kernel)) for name, kernel in kernels.items()), source)
+def _key(net: Supernet, stage: str, kernels: Kernels, source: Shape) -> StageKey:
+    shapes = tuple((name, jnp.shape(kernel)) for name, kernel in kernels.items())
+    return StageKey(stage, shapes, source, net.layers)

@@ -1,7 +1,4 @@
-"""Validation patches: what a candidate's quality is computed on.
-
-The quality that is reported: PSNR-Y over whole validation images.
-"""
+"""Quality of archs: the validation patches of the search, and PSNR-Y over whole images, which is reported."""
 
 from collections.abc import Sequence
 
@@ -31,12 +28,9 @@ class Patches:
 
 
 def grid_patches(pairs: Sequence[Pair], count: int, side: int) -> Patches:
-    """`count` patches on an even grid over the validation images, the same at each call.
+    """`count` patches of `side` LR pixels on an even grid over the validation images, the same at each call.
 
-    Args:
-        pairs: validation images, each at least `side` LR pixels high and wide.
-        count: number of patches; every image gives as many as the others, one at least.
-        side: of a patch, in LR pixels.
+    Every image gives as many as the others, one at least.
 
     Raises:
         InputError: an image is smaller than a patch.
@@ -49,7 +43,7 @@ def grid_patches(pairs: Sequence[Pair], count: int, side: int) -> Patches:
         if min(free) < 0:
             raise InputError(
                 f"validation image {pair.name!r}: LR {pair.lr.shape[:2]} is smaller than a patch; "
-                f"allowed is search.patch up to {min(pair.lr.shape[:2])}, not {side}"
+                f"search.patch must be at most {min(pair.lr.shape[:2])}, got {side}"
             )
         rows = int(np.ceil(np.sqrt(each)))
         for i in range(each):
@@ -59,9 +53,7 @@ def grid_patches(pairs: Sequence[Pair], count: int, side: int) -> Patches:
             top, left, size = row * scale, column * scale, side * scale
             hr.append(pair.hr[top : top + size, left : left + size])
             image.append(number)
-    return Patches(
-        lr=jnp.asarray(np.stack(lr)), hr=jnp.asarray(np.stack(hr)), image=jnp.asarray(image, jnp.int32)
-    )
+    return Patches(jnp.asarray(np.stack(lr)), jnp.asarray(np.stack(hr)), jnp.asarray(image, jnp.int32))
 
 
 def bicubic_psnr_y(pairs: Sequence[Pair], scale: int) -> float:
@@ -73,10 +65,9 @@ def bicubic_psnr_y(pairs: Sequence[Pair], scale: int) -> float:
 def archs_psnr_y(net: Supernet, params: Params, archs: Sequence[Arch], pairs: Sequence[Pair]) -> list[float]:
     """Mean PSNR-Y in dB of each arch over whole images.
 
-    By the search program, so an image shape compiles once and not once an arch.
+    By the search program, so an image shape compiles once and not once per arch.
     """
-    program = frame_program(net)
-    scale = net.space.scale
+    program, scale = frame_program(net), net.space.scale
 
     @jit
     def quality(params: Params, arch: jax.Array, lr: jax.Array, hr: jax.Array) -> jax.Array:

@@ -1,6 +1,9 @@
+# ruff: noqa: N803, N806 (axes stand in names)
 """The search program of a population: a schedule of tiles, one executable for the whole space.
 
-The supernet's own search program takes one arch; this one takes many, in the order of their schedule.
+The supernet's own search program takes one arch; this one takes many, in the order of their schedule. Axes: N
+candidates, P patches, H rows and W columns of LR pixels, C channels, K candidates of a tile, s the scale, S
+the `s * s` sub-pixels of an LR pixel.
 """
 
 import functools
@@ -12,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from dysr_jax.metrics import luma, to_uint8
+from dysr_jax.metrics import luma, to_pixels, to_uint8
 from dysr_jax.model import (
     BODY,
     Kernels,
@@ -20,24 +23,27 @@ from dysr_jax.model import (
     SearchSpace,
     Supernet,
     add_skip,
-    head,
     run_branch,
+    run_head,
     slot_name,
-    stack,
-    union,
+    stack_kernels,
+    union_specs,
 )
 from dysr_jax.search.patches import Patches
 from dysr_jax.search.schedule import Plan, Schedule, Tiles, body_branches
 
 OVERHEAD_PIXELS = 83_000
 """What beginning a tile costs (launches, the conditional's index), in LR pixels of a mean branch's work:
-about 60 us against 0.72 ns a pixel, on an H200 at width 64."""
+about 60 us against 0.72 ns per pixel, on an H200 at width 64."""
+
+Compute = Callable[[chex.Array, chex.Array, chex.Array], chex.Array]
+"""`(branch, slot, [K, ...]) -> [K, ...]`."""
 
 
 def best_tile(space: SearchSpace, population: int, patches: Patches) -> int:
     """Candidates that go through a branch together. On a CPU one: there is nothing to amortise.
 
-    A slot takes `population / tile` full tiles and half a tile more a branch, so the cost is least where
+    A slot takes `population / tile` full tiles and half a tile more per branch, so the cost is least where
     beginning tiles costs as much as their padding.
     """
     if jax.default_backend() == "cpu":
@@ -54,39 +60,18 @@ def row_bytes(net: Supernet, patches: Patches) -> int:
 
 
 def population_program(net: Supernet, plan: Plan) -> Callable[[Params, Schedule, Patches], chex.Array]:
-    """`(params, schedule, patches) -> [population, P]`: the luma MSE of each candidate's patches."""
-    space = net.space
+    """`(params, schedule, patches) -> [N, P]`: the luma MSE of each candidate's patches."""
 
     def evaluate(params: Params, schedule: Schedule, patches: Patches) -> chex.Array:
         params = jax.tree.map(lambda leaf: leaf.astype(net.dtype), params)
-        lr = patches.lr.astype(jnp.float32) / 255.0
-        count, height, width, _ = lr.shape
-        trunk = head(params["head"], lr, net.dtype)
-        store = jnp.zeros((plan.rows, *trunk.shape), net.dtype).at[0].set(trunk)
-        body = _body(net, params)
-
-        def through_body(branch: chex.Array, slot: chex.Array, x: chex.Array) -> chex.Array:
-            if not body:  # identities only: there are no tiles
-                return x
-            flat = x.reshape(-1, height, width, space.width)
-            return lax.switch(branch, body, slot, flat).reshape(x.shape)
-
-        truth = _subpixel_luma(patches.hr, space.scale)
-        tail = _tail(net, params, lr, truth)
-
-        def through_tail(branch: chex.Array, slot: chex.Array, x: chex.Array) -> chex.Array:
-            del slot
-            return lax.switch(branch, tail, x)
-
-        store = _run(schedule.body, store, store, through_body)
-        errors = jnp.zeros((plan.population, count), jnp.float32)
-        return _run(schedule.tail, store, errors, through_tail)
+        lr_PxHxWx3 = to_pixels(patches.lr)
+        trunk_PxHxWxC = run_head(params["head"], lr_PxHxWx3, net.dtype)
+        store = jnp.zeros((plan.rows, *trunk_PxHxWxC.shape), net.dtype).at[0].set(trunk_PxHxWxC)
+        store = _run(schedule.body, store, store, _body(net, params))
+        errors_NxP = jnp.zeros((plan.population, len(lr_PxHxWx3)), jnp.float32)
+        return _run(schedule.tail, store, errors_NxP, _tail(net, params, lr_PxHxWx3, patches.hr))
 
     return evaluate
-
-
-Compute = Callable[[chex.Array, chex.Array, chex.Array], chex.Array]
-"""`(branch, slot, [K, ...]) -> [K, ...]`."""
 
 
 def _run(tiles: Tiles, source: chex.Array, target: chex.Array, compute: Compute) -> chex.Array:
@@ -101,51 +86,53 @@ def _run(tiles: Tiles, source: chex.Array, target: chex.Array, compute: Compute)
     return lax.fori_loop(0, tiles.count, step, target)
 
 
-def _body(net: Supernet, params: Params) -> list[Callable[[chex.Array, chex.Array], chex.Array]]:
-    """The branches of all body slots, as functions of the slot's number and `[N, H, W, C]`."""
+def _body(net: Supernet, params: Params) -> Compute:
+    """The branches of all body slots, on `[K, P, H, W, C]`."""
     space = net.space
     names = body_branches(space)
-    specs = union(BODY[name].reads(space.width, space.scale) for name in names)
+    reads = {name: BODY[name].reads(space.width, space.scale) for name in names}
     slots = [params.get(slot_name(space, slot), {}) for slot in range(len(space.body))]
-    stacked = stack(slots, specs)
+    stacked = stack_kernels(slots, union_specs(reads.values()))
 
     def run(name: str, slot: chex.Array, x: chex.Array) -> chex.Array:
         kernels: Kernels = {
-            key: lax.dynamic_index_in_dim(stacked[key], slot, keepdims=False)
-            for key in BODY[name].reads(space.width, space.scale)
+            kernel: lax.dynamic_index_in_dim(stacked[kernel], slot, keepdims=False) for kernel in reads[name]
         }
-        return run_branch(space, BODY[name], kernels, x)
+        return run_branch(net, BODY[name], kernels, x)
 
-    return [functools.partial(run, name) for name in names]
+    runs = [functools.partial(run, name) for name in names]
+
+    def compute(branch: chex.Array, slot: chex.Array, x_KxPxHxWxC: chex.Array) -> chex.Array:
+        if not runs:  # identities only: there are no tiles
+            return x_KxPxHxWxC
+        flat = x_KxPxHxWxC.reshape(-1, *x_KxPxHxWxC.shape[2:])
+        return lax.switch(branch, runs, slot, flat).reshape(x_KxPxHxWxC.shape)
+
+    return compute
 
 
-def _tail(
-    net: Supernet, params: Params, lr: chex.Array, truth: chex.Array
-) -> list[Callable[[chex.Array], chex.Array]]:
+def _tail(net: Supernet, params: Params, lr_PxHxWx3: chex.Array, hr: chex.Array) -> Compute:
     """The upsamplers, from activations `[K, P, H, W, C]` to the luma MSE `[K, P]`."""
     space = net.space
     last = len(space.body)
     kernels = params[slot_name(space, last)]
+    truth_PxHxWxS = _subpixel_luma(hr, space.scale)
 
-    def run(number: int, x: chex.Array) -> chex.Array:
+    def run(number: int, x_KxPxHxWxC: chex.Array) -> chex.Array:
         branch = space.branches(last)[number]
-        flat = run_branch(space, branch, kernels, x.reshape(-1, *x.shape[2:]))
-        pixels = add_skip(flat, jnp.tile(lr, (len(x), 1, 1, 1)), space.scale)
-        shown = _luma(to_uint8(pixels)).reshape(*x.shape[:4], -1)
+        flat = run_branch(net, branch, kernels, x_KxPxHxWxC.reshape(-1, *x_KxPxHxWxC.shape[2:]))
+        pixels = to_uint8(add_skip(flat, jnp.tile(lr_PxHxWx3, (len(x_KxPxHxWxC), 1, 1, 1)), space.scale))
+        shown = luma(pixels.reshape(*pixels.shape[:-1], -1, 3)).reshape(*x_KxPxHxWxC.shape[:4], -1)
         # One LR pixel off each side is `scale` HR pixels: the metric's border.
-        error = (shown - truth)[:, :, 1:-1, 1:-1]
-        return jnp.mean(jnp.square(error), (2, 3, 4))
+        error_KxPxHxWxS = (shown - truth_PxHxWxS)[:, :, 1:-1, 1:-1]
+        return jnp.mean(jnp.square(error_KxPxHxWxS), (2, 3, 4))
 
-    return [functools.partial(run, number) for number in range(len(space.upsamplers))]
-
-
-def _luma(subpixels: chex.Array) -> chex.Array:
-    """Luma of `[..., s s 3]` uint8: `[..., s s]` float32."""
-    return luma(subpixels.reshape(*subpixels.shape[:-1], -1, 3))
+    runs = [functools.partial(run, number) for number in range(len(space.upsamplers))]
+    return lambda branch, slot, x: lax.switch(branch, runs, x)
 
 
 def _subpixel_luma(hr: chex.Array, scale: int) -> chex.Array:
-    """Luma of HR patches in the layout of the upsampler: `[P, s H, s W, 3]` to `[P, H, W, s s]`."""
+    """Luma of HR patches in the layout of the upsampler: `[P, s H, s W, 3]` to `[P, H, W, S]`."""
     count, rows, columns, _ = hr.shape
     split = luma(hr).reshape(count, rows // scale, scale, columns // scale, scale)
     return split.transpose(0, 1, 3, 2, 4).reshape(count, rows // scale, columns // scale, -1)

@@ -1,12 +1,11 @@
 """The state of a search on disk, so that a restart goes on at the next generation.
 
-The archive alone determines the search: a state file that is missing, damaged or of another search is
-passed over, and the generations are gone through again with the records that they left.
+The archive alone determines the search: a state file that is missing, damaged or of another search is passed
+over, and the generations are gone through again with the records that they left.
 """
 
 import dataclasses
 import hashlib
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -16,7 +15,7 @@ from etils import epath
 from flax.serialization import msgpack_restore, msgpack_serialize
 
 from dysr_jax.atomic import replacing
-from dysr_jax.model import Arch, SearchSpace
+from dysr_jax.model import SearchSpace
 from dysr_jax.search.archive import Archive
 from dysr_jax.search.config import SearchConfig
 from dysr_jax.search.nsga2 import State
@@ -44,12 +43,7 @@ def save(run: epath.PathLike, saved: Saved) -> None:
 
 
 def load(run: epath.PathLike, fresh: State) -> Saved | None:
-    """What `save` wrote, or None where that is missing, damaged or of another shape.
-
-    Args:
-        run: directory of the search.
-        fresh: a new state of the search: the saved one must have its shapes, dtypes and kind of key.
-    """
+    """What `save` wrote, or None where that is missing, damaged or of another shape than a `fresh` state."""
     path = epath.Path(run) / FILE
     content = _verified(path.read_bytes()) if path.exists() else None
     if content is None or _shapes(content["state"]) != _shapes(_arrays(fresh)):
@@ -61,19 +55,13 @@ def load(run: epath.PathLike, fresh: State) -> Saved | None:
 
 def belongs(saved: Saved, space: SearchSpace, archive: Archive, config: SearchConfig) -> bool:
     """Whether the archive holds what a saved search had evaluated, judged as this search judges it."""
-    records, archs = archive.records, population(saved.state)
-    if saved.evaluated > len(records) or saved.generations > config.generations:
+    state, archs = saved.state, [tuple(row) for row in np.asarray(saved.state.genes).tolist()]
+    if saved.evaluated > len(archive.records) or saved.generations > config.generations:
         return False
-    if not all(arch in records for arch in archs):
+    if not all(arch in archive.records for arch in archs):
         return False
-    values, excess = judge(space, [records[arch] for arch in archs], config)
-    state = saved.state
+    values, excess = judge(space, [archive.records[arch] for arch in archs], config)
     return np.array_equal(values, state.objectives) and np.array_equal(excess, state.violation)
-
-
-def population(state: State) -> Sequence[Arch]:
-    """The archs of a state, in its order."""
-    return [tuple(row) for row in np.asarray(state.genes).tolist()]
 
 
 def _arrays(state: State) -> dict[str, np.ndarray]:

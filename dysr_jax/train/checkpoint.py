@@ -25,13 +25,7 @@ class Checkpoints:
         self._manager = ocp.CheckpointManager(path if is_remote(path) else path.absolute(), options=options)
 
     def save(self, step: int, state: Any, data: Any | None = None) -> None:
-        """Start to save a pytree; training goes on meanwhile. `close` waits for the end.
-
-        Args:
-            step: its number.
-            state: the pytree.
-            data: an iterator of Grain, whose position is saved with it.
-        """
+        """Start to save a pytree, and the position of a Grain iterator `data`; `close` waits for the end."""
         args = ocp.args.StandardSave(state)
         if data is not None:
             from grain.checkpoint import CheckpointSave
@@ -40,11 +34,9 @@ class Checkpoints:
         self._manager.save(step, args=args)
 
     def restore(self, like: Any, data: Any | None = None) -> Any | None:
-        """The newest whole checkpoint in the structure and placement of `like`, None without one.
+        """The newest whole checkpoint in the structure and placement of the pytree `like`, None without one.
 
-        Args:
-            like: a pytree.
-            data: an iterator of Grain, which is set to the position that was saved.
+        `data`, an iterator of Grain, is set to the position that was saved.
 
         Raises:
             InputError: another number of processes saved `data`.
@@ -55,9 +47,6 @@ class Checkpoints:
         args = ocp.args.StandardRestore(jax.tree.map(ocp.utils.to_shape_dtype_struct, like))
         if data is None:
             return self._manager.restore(step, args=args)
-        return self._restore_both(step, args, data)
-
-    def _restore_both(self, step: int, args: Any, data: Any) -> Any:
         from grain.checkpoint import CheckpointRestore
 
         both = ocp.args.Composite(state=args, data=CheckpointRestore(data))
@@ -68,7 +57,7 @@ class Checkpoints:
                 raise
             raise InputError(
                 f"checkpoint {step} holds Grain's position for another number of processes than "
-                f"{jax.process_count()}; allowed is the number that it was saved with"
+                f"{jax.process_count()}; must be the number that it was saved with"
             ) from None
 
     def close(self) -> None:

@@ -32,33 +32,24 @@ class TrainState:
     """Of Adam, over the vector of all parameters."""
 
 
-def _schedule(config: TrainConfig) -> optax.Schedule:
-    """Linear warm-up, then the decay."""
+def make_schedule(config: TrainConfig) -> optax.Schedule:
+    """The learning rate of a step: a linear warm-up, then a cosine decay."""
     peak, warmup = config.learning_rate, min(config.warmup, config.steps // 2)
-    rest = config.steps - warmup
-    decay = {
-        "cosine": optax.cosine_decay_schedule(peak, rest, alpha=0.01),
-        "linear": optax.linear_schedule(peak, peak / 100, rest),
-        "constant": optax.constant_schedule(peak),
-    }[config.schedule]
+    decay = optax.cosine_decay_schedule(peak, config.steps - warmup, alpha=0.01)
     return optax.join_schedules([optax.linear_schedule(0.0, peak, warmup), decay], [warmup])
 
 
 def make_optimizer(config: TrainConfig) -> optax.GradientTransformation:
-    """Clipping by global norm, then AdamW (Loshchilov & Hutter 2019) with a warm-up and a schedule."""
-    adam = optax.adamw(_schedule(config), weight_decay=config.weight_decay)
+    """Clipping by global norm, then AdamW (Loshchilov & Hutter 2019)."""
+    adam = optax.adamw(make_schedule(config), weight_decay=config.weight_decay)
     return optax.chain(optax.clip_by_global_norm(config.clip), adam)
 
 
 def init_state(key: chex.PRNGKey, space: SearchSpace, config: TrainConfig) -> TrainState:
     """Fresh parameters and optimizer state."""
     params = init_params(key, space)
-    return TrainState(
-        step=jnp.zeros((), jnp.int32),
-        params=params,
-        ema=jax.tree.map(jnp.copy, params),
-        opt_state=make_optimizer(config).init(ravel_pytree(params)[0]),
-    )
+    opt_state = make_optimizer(config).init(ravel_pytree(params)[0])
+    return TrainState(jnp.zeros((), jnp.int32), params, jax.tree.map(jnp.copy, params), opt_state)
 
 
 def to_vectors(state: TrainState) -> tuple[TrainState, Callable[[chex.Array], Params]]:
@@ -75,8 +66,7 @@ def to_pytrees(state: TrainState, unravel: Callable[[chex.Array], Params]) -> Tr
 
 def apply_gradients(state: TrainState, grads: chex.Array, config: TrainConfig) -> TrainState:
     """Adam's update, and the moving average of the weights (with a warm-up of the decay), on vectors."""
-    optimizer = make_optimizer(config)
-    updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
+    updates, opt_state = make_optimizer(config).update(grads, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
     decay = jnp.minimum(config.ema, (1.0 + state.step) / (10.0 + state.step))
     ema = optax.incremental_update(params, state.ema, 1.0 - decay)

@@ -15,7 +15,7 @@ from dysr_jax.bench.latency import profile
 from dysr_jax.cli import main
 from dysr_jax.config import SpaceConfig, to_dict
 from dysr_jax.errors import InputError
-from dysr_jax.model.space import arch_name, parse_arch
+from dysr_jax.model.names import arch_name, parse_arch
 from dysr_jax.search import probing
 from dysr_jax.search.latency import fit_table, load_table, predict, table_key
 from dysr_jax.search.probing import probes
@@ -102,7 +102,7 @@ def test_a_space_with_too_few_archs_for_the_check(tiny, monkeypatch):
     monkeypatch.setattr(probing, "measure_archs", lambda net, params, archs, *_: _planted(net.space, archs))
     space = SpaceConfig(slots=1, width=4, scale=2, branches=("id", "c3"))
     recipe = dataclasses.replace(tiny.search, population=4)
-    with pytest.raises(InputError, match="1 random archs: allowed is 2 or more"):
+    with pytest.raises(InputError, match="random archs must be at least 2 to be checked, got 1"):
         profile(dataclasses.replace(tiny, space=space, search=recipe), archs=30)
 
 
