@@ -161,8 +161,12 @@ def test_command_lines_run(page, blocks, workplace, capsys):
 def test_a_branch_of_ones_own_from_the_shell(blocks, workplace, tiny, capsys):
     """The commands of howto/branch.md as they stand, over a configuration that takes seconds."""
     (workplace / "pointwise.py").write_text(blocks("docs/howto/branch.md", "python")[0])
-    space = dataclasses.replace(tiny.space, slots=1)
-    config = dataclasses.replace(tiny, space=space, search=dataclasses.replace(tiny.search, generations=2))
+    config = dataclasses.replace(
+        tiny,
+        space=dataclasses.replace(tiny.space, slots=1),
+        train=dataclasses.replace(tiny.train, steps=tiny.train.chunk),
+        search=dataclasses.replace(tiny.search, population=4, generations=2, rounds=1, members=2),
+    )
     (workplace / "tiny.json").write_text(json.dumps(to_dict(config)))
     lines = shell_lines(blocks("docs/howto/branch.md", "sh"))
     assert len(lines) == 3
