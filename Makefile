@@ -20,7 +20,7 @@ help:
 	@echo "make notebooks   execute all notebooks and store their outputs"
 	@echo "make notebooks-smoke  execute them in a small setting and store nothing, as CI does"
 	@echo "make docs        build the documents into site/; a broken link fails"
-	@echo "make lint        ruff and mypy, as CI runs them"
+	@echo "make lint        ruff, mypy and import-linter, as CI runs them"
 	@echo "make format      ruff format"
 	@echo "make clean       remove $(VENV)"
 
@@ -63,6 +63,7 @@ lint: $(VENV)/.installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 format: $(VENV)/.installed-test
 	$(BIN)/ruff format .
