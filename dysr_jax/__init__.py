@@ -13,9 +13,9 @@ frame = bank(lr_frame, bundle.members[0].name)        # uint8 in, uint8 out; swi
 
 dysr_jax.stream_video(bundle, "film.mp4", "big.mp4")  # at the film's frame rate, by whichever member holds it
 
-These names are what most programs need. The rest is one level down, where each package names what others may
-use, in the order of the flow: `model`, `data`, `video`, `train`, `search`, `bundle`, `aot`, `runtime`, `apps`;
-`bench` and `report` beside it.
+Most programs need no more than these names. The rest is one level down, where each package names what others
+may use; in the order of the flow: `model`, `data`, `video`, `train`, `search`, `bundle`, `aot`, `runtime`,
+`apps`; `bench` and `report` beside it.
 """
 
 from etils import epy
