@@ -17,20 +17,18 @@ from dysr_jax.config import RunConfig, check, with_groups
 from dysr_jax.data import (
     CropPool,
     GrainStream,
-    Pair,
-    PoolNeed,
+    RunImages,
     TrainingImages,
     build_pool,
     describe_pipeline,
-    load_pairs_everywhere,
-    open_images_everywhere,
-    resolve_pipeline,
+    load_run_images,
 )
 from dysr_jax.device import device_name, memory_bytes
 from dysr_jax.errors import InputError
 from dysr_jax.model import (
     SUPERNET,
     Params,
+    SearchSpace,
     Supernet,
     compute_dtype,
     init_params,
@@ -74,10 +72,7 @@ class _Job(NamedTuple):
     run: epath.Path
     mesh: Mesh
     net: Supernet
-    training: list[Pair] | TrainingImages
-    """Loaded for the pool, or where Grain finds them."""
-    need: PoolNeed
-    validation: list[Pair]
+    images: RunImages
     patches: Patches
     log: Log
 
@@ -95,25 +90,32 @@ def _has(out: epath.PathLike, name: str) -> bool:
 
 
 def _begin(config: RunConfig, out: epath.PathLike, log: Log) -> _Job:
-    """Check and load everything; only then is the run's directory made."""
-    agree(config)
+    """Check and load everything, each process alone, and compare once; only then is the run's directory
+    made.
+    """
+    memory = agree(config, memory_bytes())
     mesh = parallel.device_mesh(config.devices)
     space = check(config, mesh.devices.size)
     config = with_groups(config, mesh.devices.size)
-    net = make_supernet(space, config.dtype)
-    images, validation = open_images_everywhere(config.data, space.scale)
-    data, need = resolve_pipeline(config.data, images)
+    images = parallel.everywhere(lambda: _load(config, space, out, memory))
+    parallel.same(images.digest, f"data.source {config.data.source!r}: must be the same images everywhere")
+    data = dataclasses.replace(config.data, pipeline=images.pipeline)
     config = dataclasses.replace(config, data=data)
-    pooled = data.pipeline == "pool" and not config.weights
-    training = load_pairs_everywhere(images) if pooled else images
-    patches = grid_patches(validation, config.search.patches, config.search.patch)
-    if config.search.latency and not parallel.from_main(lambda: _has(out, "latency.json")):
-        key = table_key(space, compute_dtype(config.dtype), config.search.frame)
-        parallel.from_main(lambda: load_table(config.search.latency, key) and None)
-    if config.weights and not parallel.from_main(lambda: _has(out, "config.json")):
-        parallel.everywhere(lambda: load_supernet(config.weights, space) and None)
+    patches = grid_patches(images.validation, config.search.patches, config.search.patch)
     run = open_run(out, config)
-    return _Job(config, run, mesh, net, training, need, validation, patches, log)
+    return _Job(config, run, mesh, make_supernet(space, config.dtype), images, patches, log)
+
+
+def _load(config: RunConfig, space: SearchSpace, out: epath.PathLike, memory: int) -> RunImages:
+    """The images; a latency table and weights that the config names must be readable before the run
+    begins.
+    """
+    images = load_run_images(config.data, space.scale, memory=memory, train=config.weights is None)
+    if config.search.latency and parallel.is_main() and not _has(out, "latency.json"):
+        load_table(config.search.latency, table_key(space, compute_dtype(config.dtype), config.search.frame))
+    if config.weights and not _has(out, "config.json"):
+        load_supernet(config.weights, space)
+    return images
 
 
 def _latency_table(job: _Job) -> LatencyTable:
@@ -148,13 +150,13 @@ def _write_results(job: _Job, params: Params, table: LatencyTable, records: list
     config, space, sharing = job.config.search, job.net.space, job.config.search.sharing
     archs = choose(space, records, config)
     job.log(f"compiling {len(archs)} members of the front and measuring them again")
-    bundle = measure(job.net, params, archs, job.validation, config)
+    bundle = measure(job.net, params, archs, job.images.validation, config)
     save_bundle(job.run / "bundle", bundle, table_json(table))
     weights = sorted({*WEIGHTS, sharing})
     points = front(feasible(records, config))
     curve = sharing_curve(space, points, members=config.members, weights=weights)
-    write_run_figures(job.run, bundle, records, job.validation[0], curve, sharing=sharing)
-    write_comparison(job.run, compare(bundle, job.validation[0]))
+    write_run_figures(job.run, bundle, records, job.images.validation[0], curve, sharing=sharing)
+    write_comparison(job.run, compare(bundle, job.images.validation[0]))
     write_json(job.run / RESULTS_FILE, run_results(bundle, records, table, curve).to_json())
 
 
@@ -175,12 +177,12 @@ def _given_weights(job: _Job) -> Params | None:
 def _trained_weights(job: _Job, key: jax.Array, table: LatencyTable) -> Params:
     """The average that the training ends with, on one device; also left as a file."""
     config = job.config
-    told = describe_pipeline(config.data, job.need, memory_bytes())
-    job.log(f"{len(job.training)} training images {told}")
-    if isinstance(job.training, TrainingImages):
-        data: CropPool | GrainStream = GrainStream(job.training)
+    told = describe_pipeline(config.data, job.images.need, memory_bytes())
+    job.log(f"{len(job.images.training)} training images {told}")
+    if isinstance(job.images.training, TrainingImages):
+        data: CropPool | GrainStream = GrainStream(job.images.training)
     else:
-        data = build_pool(job.training, config.data.patch)
+        data = build_pool(job.images.training, config.data.patch)
     costs = branch_ms(table, job.net.space)
     state = train(key, job.net, data, config.train, job.mesh, job.run, costs=costs)
     params = parallel.on_one_device(state.ema, job.mesh)
@@ -192,7 +194,7 @@ def _train_and_search(job: _Job) -> None:
     """All phases: every process trains and evaluates, process 0 measures and writes."""
     config, space = job.config, job.net.space
     key_train, key_search = jax.random.split(jax.random.key(config.seed))
-    job.log(f"{len(job.validation)} images for validation; {format_count(size(space))} archs")
+    job.log(f"{len(job.images.validation)} images for validation; {format_count(size(space))} archs")
     table = LatencyTable(**parallel.from_main(lambda: dataclasses.asdict(_latency_table(job))))
     params = _given_weights(job) or _trained_weights(job, key_train, table)
     start = time.perf_counter()
@@ -217,7 +219,7 @@ def _train_and_search(job: _Job) -> None:
 
 def _tell(job: _Job, bundle: Bundle) -> None:
     """What was found, on the terminal and as a page."""
-    summarise(job.run, bundle, job.validation[0], job.log)
+    summarise(job.run, bundle, job.images.validation[0], job.log)
     try:
         job.log(f"  {write_report(job.run)}")
     except InputError as error:  # such as a finished run in a folder that is only read

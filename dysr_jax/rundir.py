@@ -38,20 +38,21 @@ def open_run(out: epath.PathLike, config: RunConfig) -> epath.Path:
     return run
 
 
-def agree(config: RunConfig) -> None:
-    """Refuse configs that differ between the processes of a job.
+def agree(config: RunConfig, memory: int) -> int:
+    """Refuse configs that differ between the processes of a job; the memory of process 0's device, in bytes.
 
     Raises:
         InputError: in every process, with the first field that differs and both its values.
     """
-    first, *others = parallel.gather(to_dict(config))
-    for process, other in enumerate(others, 1):
+    (first, known), *others = parallel.gather([to_dict(config), memory])
+    for process, (other, _) in enumerate(others, 1):
         if other != first:
             name, mine, theirs = _difference(first, other)
             raise InputError(
                 f"{name}: process 0 was given {mine}, process {process} {theirs}; must be "
                 f"the same in all processes"
             )
+    return known
 
 
 def _begin(out: epath.PathLike, config: RunConfig) -> None:

@@ -474,7 +474,7 @@ def test_a_manifest_that_only_got_a_new_digest_is_fine(copied, image, tmp_path):
 def test_bundles_that_are_not_there(refused, tiny_run, image, tmp_path):
     out = tmp_path / "out.png"
     line = refused("upscale", "--bundle", tmp_path / "nothing", image, out)
-    assert f"bundle '{tmp_path / 'nothing'}' does not exist (a run's is RUN/bundle)" in line
+    assert f"bundle '{tmp_path / 'nothing'}' does not exist (a run's bundle is RUN/bundle)" in line
     assert "does not exist" in refused("upscale", "--bundle", image, image, out)
     assert "manifest.json is missing" in refused("upscale", "--bundle", tiny_run.path, image, out)
 

@@ -92,7 +92,7 @@ def test_a_policy_of_ones_own(blocks, capsys):
     exec(blocks[9], names)
     assert len(capsys.readouterr().out.splitlines()) == 2
     rungs = names["rungs"]
-    policy = dysr_jax.runtime.policy.base.checked(names["Cautious"](), rungs)
+    policy = dysr_jax.runtime.policy.base.CheckedPolicy(names["Cautious"](), rungs)
     state, member = policy.start(40.0)
     assert member == "small"
     assert policy(state, dysr_jax.Observation(8.0, "small", 40.0))[1] == "middle"

@@ -1,4 +1,4 @@
-"""Work in threads: the order of results, and who is first where kernels are timed."""
+"""Work in threads: beside each other, ahead and behind; what comes first, and what becomes of errors."""
 
 import os
 import threading
@@ -6,7 +6,7 @@ import threading
 import jax
 import pytest
 
-from dysr_jax.threads import in_threads
+from dysr_jax.threads import Prefetched, Worker, in_threads
 
 
 @pytest.mark.parametrize("backend", ["cpu", "gpu"])
@@ -16,7 +16,7 @@ def test_results_are_in_the_order_of_the_items(backend, count, monkeypatch):
     assert in_threads(lambda x: x * x, range(count)) == [x * x for x in range(count)]
 
 
-def test_on_an_accelerator_the_last_is_done_before_another_begins(monkeypatch):
+def test_on_an_accelerator_the_last_item_is_done_first(monkeypatch):
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     marks = []
 
@@ -38,3 +38,69 @@ def test_on_a_cpu_all_go_at_once(monkeypatch):
 def test_what_is_raised_is_raised_here():
     with pytest.raises(ZeroDivisionError):
         in_threads(lambda x: 1 // x, [1, 0, 2])
+
+
+class BoomError(Exception):
+    """What goes wrong in a thread."""
+
+
+def test_prefetched_items_come_in_order_then_the_error():
+    def items():
+        yield from range(5)
+        raise BoomError
+
+    ahead = Prefetched(items(), 2)
+    assert [next(ahead) for _ in range(5)] == list(range(5))
+    with pytest.raises(BoomError):
+        next(ahead)
+    assert list(ahead) == []
+
+
+def test_prefetching_is_bounded_and_ends_when_closed():
+    taken = []
+
+    def items():
+        for number in range(100):
+            taken.append(number)
+            yield number
+
+    ahead = Prefetched(items(), 3)
+    assert next(ahead) == 0
+    while ahead.waiting < 3:
+        threading.Event().wait(0.001)
+    assert ahead.close()
+    assert len(taken) <= 6
+    assert list(ahead) == []
+
+
+def test_the_end_is_no_item_that_waits():
+    ahead = Prefetched(iter([1]), 4)
+    ahead._thread.join()
+    assert ahead.waiting == 1
+    assert next(ahead) == 1 and ahead.waiting == 0
+    assert list(ahead) == []
+
+
+def test_a_worker_does_all_in_order_before_it_is_finished():
+    done: list[int] = []
+    worker = Worker(done.append, 2)
+    for number in range(20):
+        worker.put(number)
+    worker.finish()
+    worker.finish()
+    assert done == list(range(20)) and worker.error is None
+
+
+def test_a_worker_drops_what_comes_after_an_error():
+    done = []
+
+    def work(number):
+        if number == 3:
+            raise BoomError
+        done.append(number)
+
+    worker = Worker(work, 1)
+    for number in range(50):
+        worker.put(number)
+    worker.finish()
+    assert done == [0, 1, 2] and isinstance(worker.error, BoomError)

@@ -7,7 +7,13 @@ from etils import epy
 
 with epy.lazy_api_imports(globals()):  # each is imported when it is first used
     from dysr_jax.aot.compilations import count_compilations
-    from dysr_jax.aot.executables import DEFAULT_CACHE, Executable, ExecutableCache, compiled_executable
+    from dysr_jax.aot.executables import (
+        DEFAULT_CACHE,
+        Executable,
+        ExecutableCache,
+        compiled_executable,
+        executables_memory,
+    )
     from dysr_jax.aot.fingerprint import Parts, branches_digest, lowered_digest
-    from dysr_jax.aot.memory import Memory, tree_bytes, workspace_bytes
+    from dysr_jax.aot.memory import Memory, tree_bytes
     from dysr_jax.aot.static import Compile, compile_now, stage_executable, static_executable

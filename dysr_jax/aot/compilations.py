@@ -13,13 +13,13 @@ _COMPILED: Final = "/jax/core/compile/backend_compile_duration"
 
 
 class Count:
-    """How many programs XLA compiled, or were loaded from a cache, since the count began."""
+    """The number of programs that were compiled, or loaded from disk, since the count began."""
 
     def __init__(self) -> None:
         self.value = 0
 
     def __call__(self, event: str, duration_secs: float, **_: str | int) -> None:
-        """A listener of JAX's monitoring, which tells of every event."""
+        """JAX's monitoring calls this with every event."""
         self.value += event in (_COMPILED, LOADED)
 
 

@@ -12,117 +12,122 @@ import json
 import pathlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import jax
 import numpy as np
 from jax.experimental import serialize_executable
+from jax.stages import Compiled
 
 from dysr_jax.aot.compilations import LOADED
 from dysr_jax.aot.fingerprint import Parts, environment, shapes
-from dysr_jax.aot.memory import generated_bytes
+from dysr_jax.aot.memory import Memory, generated_bytes, tree_bytes, workspace_bytes
 from dysr_jax.aot.private_files import read_private, trim, write_private
 from dysr_jax.device import cache_directory, default_device
 
 LIMIT_BYTES: Final = 2**30
-"""What may lie on disk; what was not used for longest goes first."""
+"""The largest size of the cache on disk; the least recently used files go first."""
 
 SUFFIX: Final = ".executable"
 
 _MAGIC: Final = b"dysr_jax executable 1\n"
 
-Build = Callable[[], jax.stages.Compiled]
+Build = Callable[[], Compiled]
 
 
 class Executable:
     """A program that is ready to run: called with its arguments, by position.
 
-    Args:
-        compiled: the program.
-        code_bytes: of its generated code; where the backend does not tell (the CPU), of the serialised
-            executable.
-        replacement: compiles the program anew. Given for a program that came from disk, which is not
-            trusted before its first call returns: that call waits for its result.
+    One with a `replacement` came from disk and is not trusted before its first call returns: that call waits
+    for its result, and if it fails the replacement compiles the program anew.
     """
 
     def __init__(
-        self, compiled: jax.stages.Compiled, code_bytes: int, replacement: Build | None = None
+        self, compiled: Compiled, code_bytes: int, workspace: int = 0, replacement: Build | None = None
     ) -> None:
         self.compiled = compiled
-        self.code_bytes = code_bytes
+        self.code_bytes = code_bytes  # where the backend does not tell (the CPU), when serialised
+        self.workspace = workspace  # bytes of temporaries, result, and arguments other than weights
         self._replacement = replacement
 
     def __call__(self, *arguments: Any) -> Any:
         """Start to compute; the result is ready later."""
         if self._replacement is None:
             return self.compiled(*arguments)
-        return self._first_call(self._replacement, arguments)
-
-    def _first_call(self, replacement: Build, arguments: tuple[Any, ...]) -> Any:
         try:
             result = jax.block_until_ready(self.compiled(*arguments))
         except RuntimeError:  # JAX's own errors are of this kind
-            self.compiled = replacement()
+            self.compiled = self._replacement()
             result = self.compiled(*arguments)
         self._replacement = None
         return result
 
 
-def compiled_executable(compiled: jax.stages.Compiled) -> Executable:
-    """An executable that was compiled without a cache."""
-    return Executable(compiled, generated_bytes(compiled) or len(_serialised(compiled) or b""))
+def compiled_executable(compiled: Compiled, weights: Any) -> Executable:
+    """An executable that was compiled without a cache; `weights` is its first argument."""
+    return _executable(compiled, weights, len(_serialised(compiled) or b""))
+
+
+def _executable(
+    compiled: Compiled, weights: Any, payload_bytes: int, replacement: Build | None = None
+) -> Executable:
+    code_bytes = generated_bytes(compiled) or payload_bytes
+    return Executable(compiled, code_bytes, workspace_bytes(compiled, tree_bytes(weights)), replacement)
+
+
+def executables_memory(weights: int, executables: Iterable[Executable]) -> Memory:
+    """The sum of the executables' code and the largest workspace, beside the bytes of their weights."""
+    each = list(executables)
+    code = sum(executable.code_bytes for executable in each)
+    return Memory(weights, code, max((executable.workspace for executable in each), default=0))
 
 
 class ExecutableCache:
     """Executables by key, in files of this user. Threads may share one.
 
-    Args:
-        folder: where they lie; default `executables` in `DYSR_CACHE_DIR`, else in the user's cache folder.
-        limit: bytes that may lie there.
+    `folder` holds at most `limit` bytes; by default it is `executables` in `DYSR_CACHE_DIR`, or else in the
+    user's cache folder.
     """
 
     def __init__(self, folder: pathlib.Path | None = None, *, limit: int = LIMIT_BYTES) -> None:
         self.limit = limit
         self._folder = folder
-        self.loaded = 0
-        """How many came from disk."""
-        self.compiled = 0
-        """How many were compiled."""
-        self.failed = 0
-        """How many of those from disk failed when they ran; they were compiled too."""
+        self.loaded = 0  # how many came from disk
+        self.compiled = 0  # how many were compiled
+        self.failed = 0  # how many of those from disk failed when they ran; they were compiled too
         self._counting = threading.Lock()
 
     @property
     def folder(self) -> pathlib.Path:
-        """Where the files lie now."""
+        """The folder that holds the files now."""
         return cache_directory() / "executables" if self._folder is None else self._folder
 
     def get(self, key: Parts, arguments: tuple[Any, ...], build: Build, *, result: Any = 0) -> Executable:
         """The executable of this key: loaded, else compiled and written for the next time.
 
         Args:
-            key: all that the program follows from, as JSON has it; versions, device and the arguments'
+            key: everything that determines the program, as JSON; versions, device and the arguments'
                 shapes are added here.
-            arguments: what it is called with, by position: pytrees of arrays or of their shapes.
+            arguments: what it is called with, the weights first: pytrees of arrays or of their shapes.
             build: compiles it for `dysr_jax.device.default_device`.
-            result: a pytree of the structure of what it returns; default one array.
+            result: a pytree with the structure of its result; by default one array.
         """
         parts = {"key": key, "arguments": shapes(arguments), **environment(default_device())}
         text = json.dumps(parts, sort_keys=True).encode()
         path = self.folder / (hashlib.sha256(text).hexdigest() + SUFFIX)
 
         def store() -> Executable:
-            """Compile, and write what can be loaded again; whatever prevents it, the executable is good."""
+            """Compile the program, and write it if it can be loaded again; it is good either way."""
             compiled = build()
             payload = _serialised(compiled)
             if payload is not None and _is_whole(payload, arguments, result):
                 with contextlib.suppress(OSError):
                     write_private(path, _packed(text, payload))
                     trim(self.folder, SUFFIX, self.limit)
-            return Executable(compiled, generated_bytes(compiled) or len(payload or b""))
+            return _executable(compiled, arguments[0], len(payload or b""))
 
-        def replacement() -> jax.stages.Compiled:
+        def replacement() -> Compiled:
             self._count(compiled=1, failed=1)
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)  # also where what is compiled now cannot be written
@@ -133,8 +138,7 @@ class ExecutableCache:
             self._count(compiled=1)
             return store()
         self._count(loaded=1)
-        compiled, payload_bytes = loaded
-        return Executable(compiled, generated_bytes(compiled) or payload_bytes, replacement)
+        return _executable(loaded[0], arguments[0], loaded[1], replacement)
 
     def _count(self, *, loaded: int = 0, compiled: int = 0, failed: int = 0) -> None:
         with self._counting:
@@ -144,7 +148,7 @@ class ExecutableCache:
 
 
 DEFAULT_CACHE: Final = ExecutableCache()
-"""The user's."""
+"""The user's cache."""
 
 
 def _packed(key: bytes, payload: bytes) -> bytes:
@@ -154,33 +158,31 @@ def _packed(key: bytes, payload: bytes) -> bytes:
 
 def _load(
     path: pathlib.Path, key: bytes, arguments: tuple[Any, ...], result: Any
-) -> tuple[jax.stages.Compiled, int] | None:
-    """The program and its bytes on disk; None: there is none, or none that may and can be loaded."""
+) -> tuple[Compiled, int] | None:
+    """The program and its size on disk; None where there is no file that may and can be loaded."""
     start = time.perf_counter()
     try:
         file = read_private(path)
     except OSError:
         return None
     payload = file[len(_packed(key, b"")) :]
-    if _packed(key, payload) != file:
-        return None
-    compiled = _deserialised(payload, arguments, result)
+    compiled = _deserialised(payload, arguments, result) if _packed(key, payload) == file else None
     if compiled is None:
         return None
     jax.monitoring.record_event_duration_secs(LOADED, time.perf_counter() - start)
     return compiled, len(payload)
 
 
-def _serialised(run: jax.stages.Compiled) -> bytes | None:
-    """A pickle of it; None where the backend has no such thing."""
+def _serialised(run: Compiled) -> bytes | None:
+    """The executable as a pickle; None where the backend cannot make one."""
     try:
         return serialize_executable.serialize(run)[0]
-    except Exception:  # it depends on the backend what it raises
+    except Exception:  # what it raises depends on the backend
         return None
 
 
-def _deserialised(payload: bytes, arguments: tuple[Any, ...], result: Any) -> jax.stages.Compiled | None:
-    """The executable, for the default device; None where it cannot be loaded. Unpickling runs what is in it.
+def _deserialised(payload: bytes, arguments: tuple[Any, ...], result: Any) -> Compiled | None:
+    """The executable on the default device; None where it cannot be loaded. Unpickling runs code.
 
     The structures of arguments and result are known, so that none has to be pickled.
     """
@@ -193,15 +195,15 @@ def _deserialised(payload: bytes, arguments: tuple[Any, ...], result: Any) -> ja
             backend=device.client,
             execution_devices=[device],
         )
-    except Exception:  # it depends on the backend what it raises
+    except Exception:  # what it raises depends on the backend
         return None
 
 
 def _is_whole(payload: bytes, arguments: tuple[Any, ...], result: Any) -> bool:
-    """Whether what was serialised can be loaded, and runs.
+    """Whether a serialised executable can be loaded, and runs.
 
-    On the CPU functions are missing where JAX took the executable from its own cache: where it has one,
-    the program runs once to know.
+    On the CPU, functions are missing if JAX took the executable from its own cache; where JAX has a cache,
+    the program runs once to find out.
     """
     loaded = _deserialised(payload, arguments, result)
     if loaded is None or not jax.config.jax_compilation_cache_dir:

@@ -18,7 +18,7 @@ from dysr_jax.device import device_name
 from dysr_jax.model import Branch
 
 Parts = dict[str, Any]
-"""Of a key: values as JSON has them."""
+"""Parts of a cache key, as JSON values."""
 
 _PACKAGE: Final = pathlib.Path(__file__).parents[1]
 _CPUINFO: Final = pathlib.Path("/proc/cpuinfo")
@@ -46,7 +46,7 @@ _CPU_FIELDS: Final = {
 
 
 def environment(device: jax.Device) -> Parts:
-    """Everything around a program by which its executable on a device may differ."""
+    """Everything besides the program on which its executable for a device depends."""
     parts = {
         "versions": _versions(_LIBRARIES),
         "platform": [device.platform, device.client.platform_version],
@@ -61,7 +61,7 @@ def environment(device: jax.Device) -> Parts:
 
 @functools.cache
 def _versions(names: tuple[str, ...]) -> dict[str, str]:
-    """Of those that are installed."""
+    """The versions of the packages that are installed."""
     versions = {}
     for name in names:
         try:
@@ -73,9 +73,9 @@ def _versions(names: tuple[str, ...]) -> dict[str, str]:
 
 @functools.cache
 def _cpu() -> list[str]:
-    """Model, cores and a digest of its features: code for more features than there are would crash.
+    """Model, cores and a digest of the features: code that uses a missing feature would crash.
 
-    Where the system does not tell features, the machine's name stands for them.
+    Where the system does not list features, the machine's name takes their place.
     """
     try:
         lines = _CPUINFO.read_text().splitlines()
@@ -92,7 +92,7 @@ def _digest(text: str) -> str:
 
 @functools.cache
 def sources_digest() -> str | None:
-    """A digest of the package's source files; None where they are not to be found."""
+    """A digest of the package's source files; None where there are none."""
     files = sorted(_PACKAGE.rglob("*.py"))
     if not files:
         return None
@@ -106,8 +106,8 @@ def sources_digest() -> str | None:
 def branches_digest(branches: Iterable[Branch]) -> str | None:
     """A digest of all code that branches run, without tracing them: the package's sources, and their options.
 
-    None if that is not known: a branch's class, or the value of an option, is from elsewhere. The digest of
-    the lowered program serves then (`lowered_digest`).
+    None if the code is not known, because a branch's class or the value of an option comes from elsewhere;
+    `lowered_digest` serves then.
     """
     sources, options = sources_digest(), []
     for branch in branches:

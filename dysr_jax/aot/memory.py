@@ -1,4 +1,4 @@
-"""What executables and their weights take of the device's memory, as the backend tells it."""
+"""Memory of the device that executables and their weights take, as the backend reports it."""
 
 import dataclasses
 from typing import Any
@@ -11,15 +11,15 @@ class Memory:
     """Bytes, each kind separately."""
 
     weights: int
-    """Of the resident arrays; what several members read is there once."""
+    """Resident arrays; what several members read counts once."""
     executables: int
-    """Of all generated code; where the backend does not tell (the CPU), of the serialised executables."""
+    """All generated code; where the backend does not report it (the CPU), the serialised executables."""
     workspace: int
-    """Of the largest executable: temporaries, the frame and the result. One frame at a time."""
+    """Temporaries, frame and result of the largest executable, for one frame at a time."""
 
     @property
     def total(self) -> int:
-        """Of all three."""
+        """The sum of all three."""
         return self.weights + self.executables + self.workspace
 
 
@@ -29,7 +29,7 @@ def tree_bytes(tree: Any) -> int:
 
 
 def generated_bytes(run: jax.stages.Compiled) -> int:
-    """Bytes of an executable's generated code; 0 where the backend does not tell."""
+    """Bytes of an executable's generated code; 0 where the backend does not report it."""
     return _analysed(run, "generated_code_size_in_bytes")
 
 

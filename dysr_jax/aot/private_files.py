@@ -16,19 +16,19 @@ from typing import Final
 from dysr_jax.atomic import replacing
 
 _STALE_SECONDS: Final = 3600
-"""After so long, a partial file is one that a killed process left."""
+"""A partial file of this age was left by a process that was killed."""
 
 _writing = threading.Lock()
 """A process writes one file at a time: partial files have its number in their names, not the thread's."""
 
 
 class ForeignFileError(OSError):
-    """Others may have written it."""
+    """A file or folder that others may have written."""
 
 
 @contextlib.contextmanager
 def _folder(path: pathlib.Path) -> Iterator[int]:
-    """The opened folder; it may be reached by a link, but is none itself."""
+    """A descriptor of the opened folder, which may be reached through a link but must not be one."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         _check_owner(descriptor, path)
@@ -45,14 +45,14 @@ def _check_owner(descriptor: int, path: pathlib.Path) -> None:
 
 def _check_system() -> None:
     if not hasattr(os, "geteuid"):
-        raise ForeignFileError("this system does not tell who wrote a file")
+        raise ForeignFileError("this system does not record who wrote a file")
 
 
 def read_private(path: pathlib.Path) -> bytes:
-    """The content of a file, whose time is set to now.
+    """The content of a file; its modification time is set to now.
 
     Raises:
-        OSError: it is not there, or it or its folder may be of others, or is a link.
+        OSError: it does not exist, or it or its folder may belong to others, or is a link.
     """
     _check_system()
     with _folder(path.parent) as folder:
@@ -66,10 +66,10 @@ def read_private(path: pathlib.Path) -> bytes:
 
 
 def write_private(path: pathlib.Path, content: bytes) -> None:
-    """Write a file, whole or not at all; its folder is made where it is missing.
+    """Write a file, whole or not at all, and create its folder if needed.
 
     Raises:
-        OSError: it cannot be written, or the folder may be of others.
+        OSError: it cannot be written, or the folder may belong to others.
     """
     _check_system()
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

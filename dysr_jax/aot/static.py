@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.stages import Compiled, Lowered
 
 from dysr_jax.aot.executables import Executable, ExecutableCache, compiled_executable
 from dysr_jax.aot.fingerprint import Parts, branches_digest, lowered_digest
@@ -25,10 +26,10 @@ from dysr_jax.model import (
     lower_static,
 )
 
-Compile = Callable[[jax.stages.Lowered], jax.stages.Compiled]
+Compile = Callable[[Lowered], Compiled]
 
 
-def compile_now(lowered: jax.stages.Lowered) -> jax.stages.Compiled:
+def compile_now(lowered: Lowered) -> Compiled:
     """Compile in this thread."""
     return lowered.compile()
 
@@ -44,9 +45,9 @@ def static_executable(
     cache: ExecutableCache | None = None,
     compile_lowered: Compile = compile_now,
 ) -> Executable:
-    """The executable that `dysr_jax.model.programs.compile_static` makes; arguments as there.
+    """The executable that `dysr_jax.model.programs.compile_static` makes, with the same arguments.
 
-    It is looked for, and kept, in `cache`; `compile_lowered` compiles it, perhaps in another thread.
+    `cache` is searched for it and keeps it; `compile_lowered` compiles it, perhaps in another thread.
     """
     space = net.space
     key: Parts = {
@@ -83,7 +84,7 @@ def stage_executable(
 
 
 def _executable(
-    lower: Callable[[], jax.stages.Lowered],
+    lower: Callable[[], Lowered],
     key: Parts,
     branches: Sequence[Branch],
     arguments: tuple[Any, ...],
@@ -92,16 +93,15 @@ def _executable(
     *,
     result: Any = 0,
 ) -> Executable:
-    """Loaded by key and code, so that nothing is traced; by the lowered program where code is not known."""
+    """Load it by key and code, untraced, or by the lowered program if the code is unknown."""
     _start_convolutions(default_device())
     if cache is None:
-        return compiled_executable(compile_lowered(lower()))
+        return compiled_executable(compile_lowered(lower()), arguments[0])
     code = branches_digest(branches)
     if code is not None:
-        key = key | {"code": code}
-        return cache.get(key, arguments, lambda: compile_lowered(lower()), result=result)
+        return cache.get({**key, "code": code}, arguments, lambda: compile_lowered(lower()), result=result)
     lowered = lower()
-    key = key | {"lowered": lowered_digest(lowered)}
+    key = {**key, "lowered": lowered_digest(lowered)}
     return cache.get(key, arguments, lambda: compile_lowered(lowered), result=result)
 
 

@@ -8,8 +8,6 @@ import os
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-import chex
-import jax
 import numpy as np
 from tqdm import tqdm
 
@@ -17,7 +15,6 @@ from dysr_jax.apps.tiles import prepare_tiles, upscale_frame
 from dysr_jax.bundle import Bundle, check_bundle
 from dysr_jax.compiling import jit
 from dysr_jax.data import (
-    BenchmarkImage,
     BenchmarkSet,
     FailedImage,
     bicubic_downscale,
@@ -55,11 +52,9 @@ class SetScores(NamedTuple):
     """Images that cannot be read; no score counts them."""
 
 
-def _both(output: chex.Array, hr: chex.Array, scale: int) -> tuple[jax.Array, jax.Array]:
-    return psnr_y(output, hr, scale), ssim_y(output, hr, scale)
-
-
-_metrics = jit(_both, static_argnums=2)
+_metrics = jit(
+    lambda output, hr, scale: (psnr_y(output, hr, scale), ssim_y(output, hr, scale)), static_argnums=2
+)
 
 
 def _measure(output: np.ndarray, hr: np.ndarray, scale: int) -> Score:
@@ -70,21 +65,12 @@ def _measure(output: np.ndarray, hr: np.ndarray, scale: int) -> Score:
     return Score(min(float(psnr), PSNR_CAP_DB), float(ssim))
 
 
-def _load(images: BenchmarkImage, scale: int) -> tuple[np.ndarray, np.ndarray]:
-    """LR and HR pixels, the HR image cropped to a multiple of the scale."""
-    hr = crop_to_scale(read_grey_or_rgb(images.hr), scale)
-    return (read_grey_or_rgb(images.lr) if images.lr else bicubic_downscale(hr, scale)), hr
-
-
 def evaluate_set(
     bundle: Bundle, benchmark: BenchmarkSet, members: Sequence[str] | None = None, *, progress: bool = False
 ) -> SetScores:
-    """Scores of bicubic and of members (default: all) on a set; images that cannot be read are left out.
+    """Scores of bicubic and of members (default: all) on a set; an InputError if no image can be read.
 
     Images of one shape go together, so that only its executables are held at a time.
-
-    Raises:
-        InputError: no such member, or no image that can be read.
     """
     names = [bundle.member(name).name for name in members or [m.name for m in bundle.members]]
     bank, scale = Bank(bundle, keep=len(names)), bundle.space.scale
@@ -94,7 +80,8 @@ def evaluate_set(
     with tqdm(total=steps, desc=benchmark.name, unit="frame", disable=not progress) as bar:
         for images in sorted(benchmark.images, key=lambda images: images.lr_shape):
             try:
-                lr, hr = _load(images, scale)
+                hr = crop_to_scale(read_grey_or_rgb(images.hr), scale)
+                lr = read_grey_or_rgb(images.lr) if images.lr else bicubic_downscale(hr, scale)
             except InputError as error:
                 failed.append(FailedImage(images.hr, str(error)))
                 bar.update(len(scores))
@@ -122,17 +109,11 @@ def evaluate_folder(
 ) -> SetScores:
     """PSNR-Y and SSIM-Y of bicubic and of members (default: all) on a folder.
 
-    Args:
-        bundle: the members.
-        folder: HR images, each side at least 11 + 3 s pixels; or a folder with `HR` and `LR_bicubic_xS` or
-            `LR_bicubic/XS`.
-        lr: a folder of LR images of the same names; without it, and without one in `folder`, MATLAB's
-            bicubic makes them.
-        members: their names.
-        progress: draw a bar on stderr.
+    The folder holds HR images, each side at least 11 + 3 s pixels; or `HR` and `LR_bicubic_xS` or
+    `LR_bicubic/XS`. `lr` is a folder of LR images of the same names; else MATLAB's bicubic makes them.
 
     Raises:
-        InputError: no such member, or a folder that `dysr_jax.data.find_set` refuses.
+        InputError: no such member, or a folder that `dysr_jax.data.find_benchmark_set` refuses.
     """
     check_bundle(bundle)
     benchmark = find_benchmark_set(folder, bundle.space.scale, lr)

@@ -66,7 +66,7 @@ def upscale_files(
         member: a member's name, `fastest` or `best` (the default).
         overwrite: replace files that exist.
         skip_existing: leave files that exist, so that an interrupted folder goes on.
-        max_pixels: pixels of an input at most.
+        max_pixels: of an input; larger ones are refused.
         progress: draw a bar on stderr.
         on_written: called with each file as soon as it is written.
 

@@ -1,5 +1,6 @@
 """Paths of upscaled images: names that fit the file system, that an image can have, and that differ."""
 
+import itertools
 import os
 import pathlib
 from collections import Counter
@@ -10,8 +11,7 @@ from dysr_jax.data import is_folder, path_exists
 from dysr_jax.data.images import check_image_suffix, writable_suffixes
 from dysr_jax.errors import InputError
 
-_DEFAULT_NAME_BYTES: Final = 255
-"""Longest name, if the file system does not say."""
+_DEFAULT_NAME_BYTES: Final = 255  # at most, if the file system does not say
 
 
 class Task(NamedTuple):
@@ -24,8 +24,7 @@ class Task(NamedTuple):
 def image_task(source: pathlib.Path, target: pathlib.Path | None, scale: int) -> Task:
     """The task of one image: to `target`, into the folder `target`, or to `photo_x4.png` for `photo.jpg`.
 
-    Raises:
-        InputError: a target that is the source, that no image can be written to, or in no folder.
+    A target that is the source, that no image can be written to, or in no folder is an InputError.
     """
     if target is None:
         write = _shortened(source.parent, source.stem, f"_x{scale}.png")
@@ -50,10 +49,8 @@ def folder_tasks(
     """The folder of the outputs (`photos_x4` for `photos` without a target) and the tasks of its images.
 
     An image keeps its name if its format can be written, else it becomes a PNG. If that name is taken, the
-    converted image keeps its suffix too: `a.gif.png` beside `a.png`.
-
-    Raises:
-        InputError: a target that is a file, or the source.
+    converted image keeps its suffix too: `a.gif.png` beside `a.png`. A target that is a file, or the source,
+    is an InputError.
     """
     named = source if source.name not in ("", "..") else source.resolve()
     folder = target or _shortened(named.parent, named.name, f"_x{scale}")
@@ -79,12 +76,9 @@ def _own_name(image: pathlib.Path) -> str:
 
 def _unused(name: str, folder: pathlib.Path, taken: set[str]) -> str:
     """`a.gif.png`, or `a.gif_2.png` and so on if that is taken."""
-    number = 1
-    while True:
-        found = _shortened(folder, name, ".png" if number == 1 else f"_{number}.png").name
-        if found not in taken:
-            return found
-        number += 1
+    endings = itertools.chain([".png"], (f"_{number}.png" for number in itertools.count(2)))
+    names = (_shortened(folder, name, ending).name for ending in endings)
+    return next(found for found in names if found not in taken)
 
 
 def _shortened(folder: pathlib.Path, stem: str, ending: str) -> pathlib.Path:

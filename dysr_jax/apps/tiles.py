@@ -1,11 +1,9 @@
 """Frames of any size: whole if they are small, else tile by tile with the same pixels.
 
-Convolutions pad with zeros at the image's border, so a tile at the border ends there too. Elsewhere tiles
-overlap by the member's receptive radius, and pixels that the cut has changed are not kept. All tiles of an
-image have one shape, so a member compiles once for it.
-
-A member with channel attention weighs its channels by their means over the image. In an image that is cut
-they are means over tiles, and the tiles are cross-faded where they overlap.
+Convolutions pad with zeros at the image's border, so tiles end there too. Elsewhere they overlap by the
+member's receptive radius, and pixels that the cut has changed are not kept. Channel attention takes means
+over the tile instead of the image, so its tiles are cross-faded. All tiles have one shape, so a member
+compiles once.
 """
 
 import math
@@ -19,16 +17,12 @@ from dysr_jax.data.images import grey_to_rgb, rgb_to_grey
 from dysr_jax.model import Arch, SearchSpace
 from dysr_jax.runtime import Bank
 
-MAX_TILE: Final = 1024
-"""Longest side of a tile in LR pixels; images of at most the square's number of pixels are not cut."""
-
-TILE_STEP: Final = 128
-"""Sides of tiles are multiples of it, so that images of similar sizes share executables."""
-
+# All in LR pixels.
+MAX_TILE: Final = 1024  # longest side of a tile; images of at most its square are not cut
+TILE_STEP: Final = 128  # sides are multiples of it, so that images of similar sizes share executables
+# Half the overlap of cross-faded tiles: a third for convolutions at the border, a third to fade in, a third
+# for the neighbour's border.
 FADE_OVERLAP: Final = 96
-"""Half the overlap of cross-faded tiles in LR pixels: a third for the border's convolutions, a third to fade
-in, a third for the neighbour's border."""
-
 HEAD_RADIUS: Final = 1
 
 
@@ -101,22 +95,10 @@ def prepare_tiles(bank: Bank, shape: tuple[int, int], members: Sequence[str]) ->
 
 
 def upscale_frame(bank: Bank, frame: np.ndarray, member: str, *, progress: bool = False) -> np.ndarray:
-    """Upscale a frame of any size; what is missing is compiled.
+    """`[H, W, C]` uint8 to `[s H, s W, C]` uint8, C 1 (repeated, and the output averaged) or 3.
 
-    Without channel attention the pixels are those of the whole frame at once, up to the rounding of float
-    sums in another order.
-
-    Args:
-        bank: the members' executables.
-        frame: `[H, W, 3]` uint8, or `[H, W, 1]` grey, which is repeated, and the output averaged.
-        member: a member's name.
-        progress: draw a bar on stderr if there is more than one tile.
-
-    Returns:
-        `[s H, s W, 3]` or `[s H, s W, 1]` uint8.
-
-    Raises:
-        InputError: no such member, or no uint8 frame of grey or RGB.
+    What is missing is compiled. Without channel attention the pixels are those of the whole frame at once, up
+    to the rounding of float sums in another order. `progress` draws a bar on stderr if there are many tiles.
     """
     shape = frame.shape[0], frame.shape[1]
     tiling = member_tiling(bank, shape, member)

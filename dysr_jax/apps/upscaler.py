@@ -23,7 +23,7 @@ from dysr_jax.errors import InputError
 from dysr_jax.runtime import Bank
 
 PictureLike: TypeAlias = str | os.PathLike[str] | Image.Image
-"""The path of an image file, or an image of Pillow."""
+Array: TypeAlias = np.ndarray | jax.Array
 
 _BICUBIC_RADIUS = 3
 
@@ -33,14 +33,7 @@ class Upscaler:
 
     The network takes colours: grey is repeated, and the output's three channels are averaged. The colours of
     invisible pixels are replaced by the nearest visible ones; alpha is upscaled by bicubic. The first image
-    of a shape compiles; large images go in tiles (`dysr_jax.apps.tiles`).
-
-    Args:
-        bundle: the members.
-        keep: executables to hold while images of many shapes go through.
-
-    Raises:
-        InputError: `bundle` is no bundle.
+    of a shape compiles, and `keep` executables are held; large images go in tiles (`dysr_jax.apps.tiles`).
     """
 
     def __init__(self, bundle: Bundle, *, keep: int = 16) -> None:
@@ -54,23 +47,17 @@ class Upscaler:
     ) -> Image.Image: ...
 
     @overload
-    def __call__(
-        self, image: np.ndarray | jax.Array, member: str | None = None, *, progress: bool = False
-    ) -> np.ndarray: ...
+    def __call__(self, image: Array, member: str | None = None, *, progress: bool = False) -> np.ndarray: ...
 
     def __call__(
-        self,
-        image: np.ndarray | jax.Array | PictureLike,
-        member: str | None = None,
-        *,
-        progress: bool = False,
+        self, image: Array | PictureLike, member: str | None = None, *, progress: bool = False
     ) -> np.ndarray | Image.Image:
-        """The image, both sides `s` times as long, by a member's name, `fastest` or `best` (the default).
+        """The image, both sides `s` times as long.
 
         Args:
             image: a NumPy or JAX array, uint8, `[H, W]` grey or `[H, W, C]` with C 1 grey, 2 grey and alpha,
                 3 RGB, 4 RGBA; an image of Pillow; or the path of an image file.
-            member: who upscales it.
+            member: a member's name, `fastest` or `best` (the default).
             progress: draw a bar on stderr if there is more than one tile.
 
         Returns:

@@ -43,7 +43,7 @@ def stream_video(
     *,
     policy: Policy[Any] | None = None,
     watch: Callable[[FrameRecord], Any] | None = None,
-    log: Callable[[str], Any] = lambda line: print(line, file=sys.stderr),
+    log: Callable[[str], None] = lambda line: print(line, file=sys.stderr),
 ) -> Trace:
     """Upscale a video, each frame by the member that the policy chooses.
 
@@ -57,8 +57,7 @@ def stream_video(
         log: takes lines for the user.
 
     Returns:
-        What was done, frame by frame. An interruption from the keyboard ends the stream, and the video
-        properly.
+        The record of every frame. An interruption from the keyboard ends the stream, and the video properly.
 
     Raises:
         InputError: a source that is no video, an output that exists or cannot be written, options that
@@ -72,20 +71,17 @@ def stream_video(
     with open_video(source) as reader:
         fps = float(reader.rate) if options.fps is None else options.fps
         stream_options = StreamOptions(fps, options.real_time, in_flight=frames_in_flight())
-        serving = Serving(bundle, budget=options.budget, say=log)
+        serving = Serving(bundle, budget=options.budget, log=log)
         interrupted = False
-        scale, (rows, columns) = bundle.space.scale, reader.image_shape
+        rows, columns = (bundle.space.scale * side for side in reader.image_shape)
         writer = open_writer(
-            target,
-            width=columns * scale,
-            height=rows * scale,
-            rate=reader.rate,
-            like=reader,
-            overwrite=options.overwrite,
+            target, width=columns, height=rows, rate=reader.rate, like=reader, overwrite=options.overwrite
         )
         # The program that reads standard output may end.
         with contextlib.closing(serving), contextlib.suppress(BrokenPipeError), writer:
-            timings = _prepare(serving, reader, members, fps, options.at_once, log)
+            prepare = serving.prepare_soon if options.at_once else serving.prepare
+            prepare(reader.image_shape, [member.name for member in members])
+            timings = _measure(serving, reader.image_shape, members, fps, log)
             stream = Stream(serving, policy or AdaptivePolicy(), timings, stream_options, watch)
             try:
                 stream.run(_frames_of_one_size(reader, log), writer.write)
@@ -103,18 +99,11 @@ def frames_in_flight() -> int:
     return 1 if jax.default_backend() == "cpu" else 3
 
 
-def _prepare(
-    serving: Serving,
-    reader: Reader,
-    members: list[Member],
-    fps: float,
-    at_once: bool,
-    log: Callable[[str], Any],
+def _measure(
+    serving: Serving, shape: tuple[int, int], members: list[Member], fps: float, log: Callable[[str], None]
 ) -> tuple[MemberTiming, ...]:
-    """Make the executables for the video's frames, and measure how long each takes."""
-    prepare = serving.prepare_soon if at_once else serving.prepare
-    prepare(reader.image_shape, [member.name for member in members])
-    frame, interval_ms = np.zeros((*reader.image_shape, 3), np.uint8), 1e3 / fps
+    """How long each member takes per frame."""
+    frame, interval_ms = np.zeros((*shape, 3), np.uint8), 1e3 / fps
     timings = measure_timings(serving, frame, members, deadline_ms=interval_ms)
     if timings[0].frame_ms > interval_ms:
         log(
@@ -124,7 +113,7 @@ def _prepare(
     return timings
 
 
-def _frames_of_one_size(reader: Reader, log: Callable[[str], Any]) -> Iterator[tuple[np.ndarray, Fraction]]:
+def _frames_of_one_size(reader: Reader, log: Callable[[str], None]) -> Iterator[tuple[np.ndarray, Fraction]]:
     """The frames; those of another size than the first are resized to it, as players do."""
     from PIL import Image
 

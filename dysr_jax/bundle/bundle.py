@@ -46,12 +46,9 @@ LATENCY_FILE: Final = "latency.json"
 
 @dataclasses.dataclass(frozen=True)
 class Bundle:
-    """Members, fastest first, over one compacted parameter pytree.
+    """Members, at least one, fastest first, over one compacted parameter pytree.
 
     Bundles with equal fields and weights are equal; the hash leaves the weights out.
-
-    Raises:
-        InputError: no members.
     """
 
     space: SearchSpace
@@ -72,9 +69,8 @@ class Bundle:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Bundle):
             return NotImplemented
-        names = [field.name for field in dataclasses.fields(self) if field.name != "params"]
-        alike = all(getattr(self, name) == getattr(other, name) for name in names)
-        return alike and same_params(self.params, other.params)
+        first, second = ({**vars(bundle), "params": None} for bundle in (self, other))
+        return first == second and same_params(self.params, other.params)
 
     @property
     def archs(self) -> list[Arch]:
@@ -98,11 +94,7 @@ class Bundle:
         return make_supernet(self.space, dtype, self.kept)
 
     def member(self, name: str | None = None) -> Member:
-        """The member of this name in any spelling; `fastest` or `best` (the default).
-
-        Raises:
-            InputError: no member has that name.
-        """
+        """The member of this name in any spelling, `fastest` or `best` (the default); else an InputError."""
         if name is None or name == "best":
             return self.members[-1]
         if name == "fastest":
@@ -115,11 +107,7 @@ class Bundle:
         raise InputError(f"member {name!r}: the bundle has {names}; fastest and best name its ends")
 
     def arch(self, name: str) -> Arch:
-        """The arch of a member, or else the arch of the space that has this name in any spelling.
-
-        Raises:
-            InputError: neither a member nor an arch has that name.
-        """
+        """The arch of a member, or of the space, that has this name in any spelling; else an InputError."""
         try:
             return self.member(name).arch
         except InputError as error:
@@ -129,7 +117,7 @@ class Bundle:
                 raise error from None
 
     def canonical(self, name: str) -> str:
-        """The one spelling of the name of what `arch` finds; raises as it does."""
+        """The one spelling of the name of what `arch` finds."""
         return arch_name(self.space, self.arch(name))
 
 
@@ -161,14 +149,7 @@ def save_bundle(
 ) -> None:
     """Write a bundle directory, whole or not at all, in place of an older one; it may lie in a bucket.
 
-    Args:
-        path: of the directory.
-        bundle: what to write.
-        latency: content of the device's latency table, for `latency.json`.
-        dtype: of the stored weights; float16 halves the file.
-
-    Raises:
-        InputError: another dtype.
+    `latency` is the content of `latency.json`; `dtype`, float32 or float16, is that of the stored weights.
     """
     if dtype not in ("float32", "float16"):
         raise InputError(f"dtype must be float32 or float16, got {dtype!r}")
@@ -191,8 +172,7 @@ def load_bundle(path: epath.PathLike) -> Bundle:
     """Read a bundle directory, which may lie in a bucket, and check every file against its digest.
 
     Raises:
-        InputError: a missing, truncated or altered file, another format version, or a branch that is
-            not registered here.
+        InputError: a missing, truncated or altered file, another format, or a branch that is not registered.
     """
     folder = epath.Path(as_path(path, "bundle"))
     manifest = read_manifest(folder)

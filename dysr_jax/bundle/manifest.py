@@ -31,11 +31,7 @@ def write_manifest(folder: epath.Path, fields: dict[str, Any], files: Iterable[s
 
 
 def read_manifest(folder: epath.Path) -> dict[str, Any]:
-    """The manifest of a bundle.
-
-    Raises:
-        InputError: no folder, or a manifest that is missing, damaged, altered or of another version.
-    """
+    """The manifest of a bundle; an InputError if it is missing, damaged, altered or of another version."""
     if not folder.is_dir():
         raise InputError(f"bundle {str(folder)!r} does not exist (a run's bundle is RUN/bundle)")
     try:
@@ -55,11 +51,7 @@ def read_manifest(folder: epath.Path) -> dict[str, Any]:
 
 
 def read_file(folder: epath.Path, manifest: dict[str, Any], name: str) -> bytes:
-    """The content of a file of a bundle.
-
-    Raises:
-        InputError: the file is missing, or its digest is not the manifest's.
-    """
+    """The content of a file of a bundle; an InputError if it is missing, or has another digest."""
     try:
         content = (folder / name).read_bytes()
     except OSError:

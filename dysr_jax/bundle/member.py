@@ -8,18 +8,14 @@ from dysr_jax.errors import InputError
 from dysr_jax.fields import from_dict
 from dysr_jax.model import Arch, SearchSpace, arch_name, mult_adds, parameters, validate
 
+# Keys of `manifest.json` and `pareto.json` that are not the attribute's name.
 _JSON_KEYS = {"parameters": "params", "mult_adds": "macs"}
-"""Keys of `manifest.json` and `pareto.json` that are not the attribute's name."""
 _ATTRIBUTES = {key: name for name, key in _JSON_KEYS.items()}
 
 
 @dataclasses.dataclass(frozen=True)
 class Member:
-    """A sub-graph of the front, with what was measured of it.
-
-    Raises:
-        InputError: no name, or a latency that no frame has.
-    """
+    """A sub-graph of the front, with what was measured of it; it has a name, and a latency above 0."""
 
     name: str
     arch: Arch
@@ -53,9 +49,7 @@ class Member:
     def from_json(cls, fields: Any) -> "Member":
         """The member of `to_json`; the indices of its arch are those of the space that it was written for.
 
-        Raises:
-            InputError: an unknown key or a value of another type.
-            TypeError: a key is missing.
+        An unknown key or a value of another type is an InputError, a missing key a TypeError.
         """
         if isinstance(fields, dict):
             fields = {_ATTRIBUTES.get(key, key): value for key, value in fields.items()}
@@ -63,11 +57,7 @@ class Member:
 
 
 def make_member(space: SearchSpace, arch: Arch, psnr_y: float, latency_ms: float) -> Member:
-    """A member from its two measured figures.
-
-    Raises:
-        InputError: an arch that the space does not have, or a latency that no frame has.
-    """
+    """A member from its two measured figures; an InputError for another space's arch or no latency."""
     arch = validate(space, arch)
     if not latency_ms > 0.0:
         raise InputError(f"latency_ms must be above 0, got {latency_ms!r}")

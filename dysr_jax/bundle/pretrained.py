@@ -23,9 +23,6 @@ def load_pretrained(name: str = f"x{DEFAULT_SCALE}") -> Bundle:
     """A bundle of trained weights that comes with the package, by one of `pretrained_names()`.
 
     `dysr_jax/pretrained/README.md` says how they were trained and what they reach.
-
-    Raises:
-        InputError: no weights of that name come with the package.
     """
     names = pretrained_names()
     if name not in names:
@@ -35,11 +32,7 @@ def load_pretrained(name: str = f"x{DEFAULT_SCALE}") -> Bundle:
 
 
 def find_bundle(path: epath.PathLike | None = None, scale: int | None = None) -> Bundle:
-    """The bundle at `path`, or without a path the pretrained one of `scale` (default: 4).
-
-    Raises:
-        InputError: no such bundle, or one of another scale.
-    """
+    """The bundle at `path`, of `scale` if that is given, or the pretrained one of `scale` (default: 4)."""
     if path is not None:
         bundle = load_bundle(path)
         if scale not in (None, bundle.space.scale):

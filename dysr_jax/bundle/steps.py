@@ -25,9 +25,8 @@ class SlotChange:
     name: str
     """Its key in the parameter pytree: `slot03`, `upsampler`."""
     old: str
-    """Registered name of the source's branch."""
     new: str
-    """Registered name of the target's branch."""
+    """Registered names of the source's and the target's branch."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,11 +70,7 @@ def _slot_changes(space: SearchSpace, source: Arch, target: Arch) -> tuple[SlotC
 
 
 def member_steps(space: SearchSpace, archs: Sequence[Arch]) -> tuple[Step, ...]:
-    """The steps between neighbours of `archs`, in their order: one fewer than there are archs.
-
-    Raises:
-        InputError: no arch was given, or one that the space does not have.
-    """
+    """The steps between neighbours of `archs`, in their order: one fewer than there are archs."""
     shared, costs = shared_weight_bytes(space, archs), step_costs(space, archs)
     unshared = unshared_weight_bytes(shared)
     return tuple(

@@ -23,12 +23,11 @@ with epy.lazy_api_imports(globals()):  # each is imported when it is first used
     from dysr_jax.data.listing import Duplicates, FailedImage, is_folder, list_images, path_exists
     from dysr_jax.data.pipeline import (
         PoolNeed,
+        RunImages,
         choose_pipeline,
         describe_pipeline,
-        load_pairs_everywhere,
-        open_images_everywhere,
+        load_run_images,
         pool_need,
-        resolve_pipeline,
     )
     from dysr_jax.data.pool import CropPool, build_pool, draw_batch
     from dysr_jax.data.records import Clips

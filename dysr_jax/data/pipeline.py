@@ -1,23 +1,17 @@
-"""The pipeline of a run: its images are held on the device (`pool`), or read by Grain as they are needed.
-
-Images and choice are the same in every process of a job.
-"""
+"""The images of a run: held on the device (`pool`), or read by Grain as they are needed."""
 
 import dataclasses
 import hashlib
 import json
-from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
-from dysr_jax import parallel
 from dysr_jax.data.config import DataConfig
 from dysr_jax.data.examples import Pair
 from dysr_jax.data.grain_stream import require_grain
 from dysr_jax.data.pool import MAX_CROPS
 from dysr_jax.data.training import TrainingImages, open_training_images
-from dysr_jax.device import memory_bytes
 
 _SAMPLE = 16
 """Images that are decoded to estimate the bytes of a source that does not tell sizes."""
@@ -69,37 +63,41 @@ def describe_pipeline(config: DataConfig, need: PoolNeed, memory: int) -> str:
     )
 
 
-def resolve_pipeline(config: DataConfig, training: TrainingImages) -> tuple[DataConfig, PoolNeed]:
-    """The config with the pipeline that process 0 chose, and what a pool needs.
+@dataclasses.dataclass(frozen=True, eq=False)
+class RunImages:
+    """The images of a run, as one process finds them."""
 
-    It decides which patches are drawn, so a run that was begun with one does not go on with the other.
+    training: list[Pair] | TrainingImages
+    """Pairs for the pool; or where they lie, for Grain and for a run that does not train."""
+    validation: list[Pair]
+    pipeline: Pipeline
+    need: PoolNeed
+    digest: str
+    """Of names, sizes and the decoded pixels: the same in all processes of a job."""
+
+
+def load_run_images(config: DataConfig, scale: int, *, memory: int, train: bool) -> RunImages:
+    """Find the images of a run, choose their pipeline, and decode what the pool takes; no process waits for
+    others.
+
+    Args:
+        config: of the data.
+        scale: of the space.
+        memory: bytes of a device, the same in all processes of a job.
+        train: whether the run trains; else nothing but the validation pairs is decoded.
+
+    Raises:
+        InputError: see `open_training_images` and `TrainingImages.load`; or Grain is chosen and not
+            installed.
     """
-    need = parallel.everywhere(lambda: pool_need(training))
-    chosen = parallel.from_main(lambda: choose_pipeline(config, need, memory_bytes()))
-    if chosen == "grain":
-        parallel.everywhere(require_grain)
-    return dataclasses.replace(config, pipeline=chosen), need
-
-
-def open_images_everywhere(config: DataConfig, scale: int) -> tuple[TrainingImages, list[Pair]]:
-    """`open_training_images` in every process of a job, which must all find the same images."""
-    training, validation = parallel.everywhere(lambda: open_training_images(config, scale))
-    sizes = None if training.sizes is None else training.sizes.tolist()
-    _check_same(config, validation, [list(training.source.names), sizes])
-    return training, validation
-
-
-def load_pairs_everywhere(training: TrainingImages) -> list[Pair]:
-    """`TrainingImages.load` in every process of a job, which must all find the same images."""
-    pairs = parallel.everywhere(training.load)
-    _check_same(training.config, pairs, None)
-    return pairs
-
-
-def _check_same(config: DataConfig, pairs: Sequence[Pair], names: Any) -> None:
-    digest = hashlib.sha256(json.dumps(names).encode())
-    for pair in pairs:
+    images, validation = open_training_images(config, scale)
+    need = pool_need(images)
+    pipeline = choose_pipeline(config, need, memory)
+    if pipeline == "grain":
+        require_grain()
+    pairs = images.load() if train and pipeline == "pool" else []
+    sizes = None if images.sizes is None else images.sizes.tolist()
+    digest = hashlib.sha256(json.dumps([list(images.source.names), sizes]).encode())
+    for pair in (*validation, *pairs):
         digest.update(pair.hr.tobytes())
-    parallel.same(
-        digest.hexdigest(), f"data.source {config.source!r}: must give every process the same images"
-    )
+    return RunImages(pairs or images, validation, pipeline, need, digest.hexdigest())

@@ -7,10 +7,10 @@ import numpy as np
 
 from dysr_jax.metrics import psnr_y
 from dysr_jax.report.comparison import busiest_detail, encode_image
-from dysr_jax.runtime import Bank
+from dysr_jax.runtime import Server
 
 
-def front_slider(bank: Bank, lr: np.ndarray, hr: np.ndarray, *, side: int = 320) -> Any:
+def front_slider(bank: Server, lr: np.ndarray, hr: np.ndarray, *, side: int = 320) -> Any:
     """A widget: move along the members, see the image and how long this very frame took.
 
     Moving the slider sends `lr`, `[H, W, 3]` uint8, through another executable of the bank, which is prepared

@@ -14,7 +14,15 @@ with epy.lazy_api_imports(globals()):  # each is imported when it is first used
     from dysr_jax.runtime.bank import Bank
     from dysr_jax.runtime.chain import Chain
     from dysr_jax.runtime.member_timings import measure_timings
-    from dysr_jax.runtime.server import FrameShape, MemberLike, Server, resolve, resolve_all, resolver
+    from dysr_jax.runtime.server import (
+        FrameShape,
+        MemberLike,
+        Members,
+        Server,
+        resolve,
+        resolve_all,
+        resolver,
+    )
     from dysr_jax.runtime.serving import Serving
     from dysr_jax.runtime.stream import Stream, StreamOptions
     from dysr_jax.runtime.switching import SwitchReport, measure_switching

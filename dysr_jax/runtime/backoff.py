@@ -14,7 +14,7 @@ FIRST_PAUSE_S: Final = 1.0
 """From the first attempt to the next one; each further pause is twice as long."""
 
 LONGEST_PAUSE_S: Final = 64.0
-"""No pause is longer. What was asked for twice as long ago is as good as new."""
+"""No pause is longer. After twice this time a key starts anew."""
 
 Job = concurrent.futures.Future[None]
 
@@ -28,14 +28,14 @@ class _Attempt:
     pause_s: float
 
     def next_s(self) -> float:
-        """When the next attempt may begin: never while the job runs, or where the next one cannot work."""
+        """When the next attempt may begin: never while the job runs, or if the next one cannot succeed."""
         if not self.job.done() or self.job.cancelled() or isinstance(self.job.exception(), InputError):
             return math.inf
         return self.began_s + self.pause_s
 
 
 class Backoff:
-    """Starts a job per key, unless one runs, one just ran, or none can work. Any thread may ask.
+    """Starts a job for a key, unless one runs, one just ran, or none can succeed. Any thread may ask.
 
     Args:
         clock: seconds.
@@ -47,7 +47,7 @@ class Backoff:
         self._changing = threading.Lock()
 
     def start(self, key: Hashable, start: Callable[[], Job]) -> Job | None:
-        """The job that `start` starts now; None where it is not the time. `start` returns at once."""
+        """The job that `start` starts now, at once; None if it is too early."""
         with self._changing:
             now, before = self._clock(), self._attempts.get(key)
             if before is not None and now < before.next_s():
@@ -59,7 +59,7 @@ class Backoff:
             return self._attempts[key].job
 
     def last(self, key: Hashable) -> Job | None:
-        """The last job of a key, as long as it counts."""
+        """The last job of a key; None once it is forgotten."""
         attempt = self._attempts.get(key)
         return None if attempt is None else attempt.job
 

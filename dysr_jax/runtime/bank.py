@@ -6,7 +6,7 @@ nothing is compiled, copied or loaded.
 
 import concurrent.futures
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import chex
 import jax
@@ -15,33 +15,26 @@ import numpy as np
 from dysr_jax.aot import (
     DEFAULT_CACHE,
     Compile,
+    Executable,
     ExecutableCache,
     Memory,
     compile_now,
     static_executable,
     tree_bytes,
-    workspace_bytes,
 )
 from dysr_jax.bundle import Bundle, check_bundle
 from dysr_jax.errors import InputError
 from dysr_jax.model import Output, Params, arch_params, check_output, frame_spec
-from dysr_jax.runtime.executable_lru import (
-    Entry,
-    ExecutableLRU,
-    Program,
-    check_batch,
-    check_frame,
-    check_shape,
-)
-from dysr_jax.runtime.server import FrameShape, MemberLike, Server, resolve_all, resolver
+from dysr_jax.runtime.executable_lru import ExecutableLRU, Program, check_batch, check_frame, check_shape
+from dysr_jax.runtime.server import FrameShape, MemberLike, Members, Server, resolve_all, resolver
 from dysr_jax.threads import in_threads
 
 
 class Background:
-    """One thread that compiles, a job at a time, while frames go on; it starts with the first job.
+    """One thread that compiles, a job at a time, while frames go on.
 
-    Its priority is that of all others on purpose. A thread that stands back is held up with the interpreter
-    lock in its hands, and the frames with it: on a CPU that frames keep busy, the slowest took half as long
+    It has the priority of all others on purpose. A thread of lower priority is held up while it holds the
+    interpreter lock, and the frames with it: on a CPU that frames keep busy, the slowest took half as long
     again beside a thread of the lowest priority. Handing over the lock more often changed nothing.
     """
 
@@ -50,7 +43,7 @@ class Background:
         self._closed = threading.Event()
 
     def submit(self, job: Callable[[], None]) -> concurrent.futures.Future[None]:
-        """Run a job after those before it; after `close` its future is cancelled at once."""
+        """Queue a job; after `close` its future is cancelled at once."""
         try:
             return self._jobs.submit(job)
         except RuntimeError:  # the pool takes no more
@@ -66,7 +59,7 @@ class Background:
         return lowered.compile()
 
     def close(self) -> None:
-        """Cancel the jobs that have not begun; one that has compiles nothing more."""
+        """Cancel the jobs that have not begun; one that has begun compiles nothing more."""
         self._closed.set()
         self._jobs.shutdown(wait=False, cancel_futures=True)
 
@@ -106,48 +99,36 @@ class Bank(Server):
         self._background = Background()
 
     def prepare(
-        self,
-        shape: FrameShape,
-        members: Sequence[MemberLike] | None = None,
-        *,
-        batch: int | None = None,
-        warm_up: bool = True,
+        self, shape: FrameShape, members: Members = None, *, batch: int | None = None, warm_up: bool = True
     ) -> None:
-        """Compile members (default: all) for a frame shape, in threads; or load them from the cache.
+        """Compile members, or other archs whose weights are there, in threads; or load them from the cache.
 
-        Args:
-            shape: LR rows and columns.
-            members: members, or other archs whose weights the bundle has.
-            batch: frames at once, `[N, H, W, 3]`; None: one, `[H, W, 3]`.
-            warm_up: run each new executable once, so that its first frame is as fast as the next.
-
-        Raises:
-            InputError: a member that the bundle does not have, or more than the budget; what was ready
-                before still is.
+        With `batch`, for frames `[N, H, W, 3]`. Raises `InputError` if they exceed the budget; what was ready
+        before still is.
         """
         programs = self._programs(shape, members, batch)
         missing = [program for program in programs if program not in self._held]
-        entries = dict(zip(missing, in_threads(self._entry, missing), strict=True))
-        self._held.add(entries, programs)
-        for program, entry in entries.items() if warm_up else ():
-            self._warm_up(program, entry)
+        executables = dict(zip(missing, in_threads(self._executable, missing), strict=True))
+        self._held.add(executables, programs)
+        for program, executable in executables.items() if warm_up else ():
+            self._warm_up(program, executable)
 
     def prepare_soon(
-        self, shape: FrameShape, members: Sequence[MemberLike] | None = None, *, batch: int | None = None
+        self, shape: FrameShape, members: Members = None, *, batch: int | None = None
     ) -> "concurrent.futures.Future[None]":
-        """Prepare in a thread, one member after the other; frames go on meanwhile.
+        """Prepare in a thread, one member after the other; each is ready as soon as it is compiled.
 
-        Each member is ready as soon as it is compiled. The future is done when all are; it holds what
-        `prepare` would have raised.
+        Frames go on meanwhile. The future is done when all are ready; it holds what `prepare` would have
+        raised.
         """
 
         def job() -> None:
             programs = self._programs(shape, members, batch)
             for program in programs:
                 if program not in self._held:
-                    entry = self._entry(program, self._background.compile_lowered)
-                    self._warm_up(program, entry)
-                    self._held.add({program: entry}, programs)
+                    executable = self._executable(program, self._background.compile_lowered)
+                    self._warm_up(program, executable)
+                    self._held.add({program: executable}, programs)
 
         return self._background.submit(job)
 
@@ -167,14 +148,7 @@ class Bank(Server):
         return self._held.memory()
 
     def dispatch(self, frame: chex.Array, member: MemberLike) -> jax.Array:
-        """Start to upscale a frame, or several at once; the result is an array that is still being computed.
-
-        Args:
-            frame: `[H, W, 3]` or `[N, H, W, 3]` uint8, on the host or on the device.
-            member: a member, or another arch that was prepared.
-
-        Returns:
-            `[s H, s W, 3]` or `[N, s H, s W, 3]` uint8.
+        """Start to upscale `[H, W, 3]` or `[N, H, W, 3]` uint8, on the host or on the device.
 
         Raises:
             InputError: the frame is not a uint8 RGB image, there is no such member, or the bank was not
@@ -192,17 +166,15 @@ class Bank(Server):
             )
         return executable(self._read[name], frame)
 
-    def _programs(
-        self, shape: FrameShape, members: Sequence[MemberLike] | None, batch: int | None
-    ) -> list[Program]:
+    def _programs(self, shape: FrameShape, members: Members, batch: int | None) -> list[Program]:
         shape, batch = check_shape(shape), check_batch(batch)
         return [Program(found.name, shape, batch) for found in resolve_all(self.bundle, members)]
 
-    def _entry(self, program: Program, compile_lowered: Compile = compile_now) -> Entry:
-        """The executable of a program; raises `InputError` where weights that it reads were not kept."""
+    def _executable(self, program: Program, compile_lowered: Compile = compile_now) -> Executable:
+        """Compile or load a program; raises `InputError` if weights that it reads were not kept."""
         arch = self._resolve(program.member).arch
-        read = arch_params(self._params, self.bundle.space, arch)
-        executable = static_executable(
+        self._read.setdefault(program.member, arch_params(self._params, self.bundle.space, arch))
+        return static_executable(
             self.bundle.net,
             arch,
             self._params,
@@ -212,11 +184,8 @@ class Bank(Server):
             cache=self._cache,
             compile_lowered=compile_lowered,
         )
-        self._read.setdefault(program.member, read)
-        return Entry(executable, workspace_bytes(executable.compiled, tree_bytes(read)))
 
-    def _warm_up(self, program: Program, entry: Entry) -> None:
-        """Run it once, on a black frame: some backends finish their work at the first run."""
+    def _warm_up(self, program: Program, executable: Executable) -> None:
+        """Run an executable once, on a black frame: some backends finish their work at the first run."""
         spec = frame_spec(program.shape, program.batch)
-        blank = np.zeros(spec.shape, spec.dtype)
-        entry.executable(self._read[program.member], blank).block_until_ready()
+        executable(self._read[program.member], np.zeros(spec.shape, spec.dtype)).block_until_ready()

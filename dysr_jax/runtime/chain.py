@@ -7,15 +7,24 @@ paper's incremental adaptation. A frame pays for it with a dispatch per slot, an
 through memory between slots.
 """
 
+import functools
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import chex
 import jax
 import numpy as np
 
-from dysr_jax.aot import DEFAULT_CACHE, ExecutableCache, Memory, stage_executable, tree_bytes, workspace_bytes
+from dysr_jax.aot import (
+    DEFAULT_CACHE,
+    Executable,
+    ExecutableCache,
+    Memory,
+    executables_memory,
+    stage_executable,
+    tree_bytes,
+)
 from dysr_jax.bundle import Bundle, check_bundle
 from dysr_jax.errors import InputError
 from dysr_jax.model import (
@@ -34,15 +43,15 @@ from dysr_jax.model import (
     not_kept,
     validate,
 )
-from dysr_jax.runtime.executable_lru import Entry, check_batch, check_frame, check_shape, entries_memory
-from dysr_jax.runtime.server import FrameShape, MemberLike, Server, resolve_all, resolver
+from dysr_jax.runtime.executable_lru import check_batch, check_frame, check_shape
+from dysr_jax.runtime.server import FrameShape, MemberLike, Members, Server, resolve_all, resolver
 from dysr_jax.threads import in_threads
 
 
 class Link(NamedTuple):
-    """What a slot runs."""
+    """An executable and the kernels that it reads."""
 
-    executable: Any
+    executable: Executable
     kernels: Kernels
 
 
@@ -54,17 +63,13 @@ def changed_slots(old: Arch, new: Arch) -> tuple[int, ...]:
 class Plan:
     """The links of the arch that ran last, for one shape of frames; None where nothing runs (identity).
 
-    Args:
-        head: runs before the slots.
-        choices: links by slot and branch index, at least one per slot.
+    `head` runs before the slots; `choices` are links by slot and branch index, at least one per slot.
     """
 
     def __init__(self, head: Link, choices: dict[tuple[int, int], Link | None]) -> None:
         self.head = head
         self._choices = choices
-        firsts: dict[int, int] = {}
-        for slot, index in choices:
-            firsts.setdefault(slot, index)
+        firsts = dict(reversed(list(choices)))  # the first index of each slot
         arch = tuple(firsts[slot] for slot in range(len(firsts)))
         # One attribute for both: another thread never sees an arch with the links of the one before.
         self._current = arch, [choices[place] for place in enumerate(arch)]
@@ -77,9 +82,7 @@ class Plan:
     def switch(self, arch: Arch) -> list[Link | None]:
         """The links of an arch, one per slot; those that changed are looked up, the others stay.
 
-        Raises:
-            KeyError: the slot and branch index that are not among the choices.
-            ValueError: another number of slots.
+        Raises `KeyError` with the slot and branch index that are not among the choices.
         """
         old, links = self._current
         arch = tuple(arch)
@@ -117,7 +120,7 @@ class Chain(Server):
     Args:
         bundle: gives the space, the compute dtype and the weights.
         params: the whole supernet's, to serve every arch of the space. None: the bundle's, which serve
-            whatever can be made of the branches that their kernels hold, the members among it.
+            every arch made of the branches that their kernels hold, the members among them.
         cache: where executables are looked for and kept on disk; None: all are compiled.
         output: where results lie; `host` is pinned host memory, where the device has it.
 
@@ -141,13 +144,13 @@ class Chain(Server):
         self._resolve = resolver(bundle)
         self.branches = held_branches(bundle.space, self._params)
         """Indices of the branches that can be run, for each slot."""
-        self._entries: dict[Key, Entry] = {}  # slots that store the same shapes share executables
+        self._executables: dict[Key, Executable] = {}  # slots that store the same shapes share them
         self._plans: dict[Shape, Plan] = {}
 
     @property
     def count(self) -> int:
-        """Executables that are held, for all shapes of frames that were prepared."""
-        return len(self._entries)
+        """Number of executables that are held, for all shapes of frames that were prepared."""
+        return len(self._executables)
 
     @property
     def servable(self) -> int:
@@ -156,34 +159,18 @@ class Chain(Server):
 
     def memory(self) -> Memory:
         """Bytes of weights, executables and workspace that are held."""
-        return entries_memory(tree_bytes(self._params), self._entries.values())
+        return executables_memory(tree_bytes(self._params), self._executables.values())
 
     def changed(self, old: Arch, new: Arch) -> tuple[int, ...]:
-        """The slots whose executable and kernels a switch between two archs replaces.
-
-        Raises:
-            InputError: an arch that the space does not have.
-        """
+        """The slots whose executable and kernels a switch between two archs of the space replaces."""
         return changed_slots(*(validate(self.bundle.space, arch) for arch in (old, new)))
 
     def prepare(
-        self,
-        shape: FrameShape,
-        members: Sequence[MemberLike] | None = None,
-        *,
-        batch: int | None = None,
-        warm_up: bool = True,
+        self, shape: FrameShape, members: Members = None, *, batch: int | None = None, warm_up: bool = True
     ) -> None:
-        """Compile all that any arch needs for a frame shape, in threads; or load it from the cache.
+        """Compile all that any arch needs, whichever members are named, in threads; or load it.
 
-        Args:
-            shape: LR rows and columns.
-            members: must exist; whichever are named, all that can be served is prepared.
-            batch: frames at once, `[N, H, W, 3]`; None: one, `[H, W, 3]`.
-            warm_up: run each executable once, so that its first frame is as fast as the next.
-
-        Raises:
-            InputError: no rows and columns, a batch below 1, or no such member.
+        With `batch`, for frames `[N, H, W, 3]`.
         """
         resolve_all(self.bundle, members)
         frame = frame_spec(check_shape(shape), check_batch(batch)).shape
@@ -195,14 +182,7 @@ class Chain(Server):
         self._plans[frame] = plan
 
     def dispatch(self, frame: chex.Array, member: MemberLike) -> jax.Array:
-        """Start to upscale; the result is on the device when it is ready.
-
-        Args:
-            frame: `[H, W, 3]` or `[N, H, W, 3]` uint8.
-            member: a member, or any arch whose weights are there.
-
-        Returns:
-            `[s H, s W, 3]` or `[N, s H, s W, 3]` uint8.
+        """Start to upscale `[H, W, 3]` or `[N, H, W, 3]` uint8, by any arch whose weights are there.
 
         Raises:
             InputError: no uint8 RGB frame, a shape that was not prepared, no such member, or a branch whose
@@ -214,9 +194,8 @@ class Chain(Server):
             ready = ", ".join("x".join(map(str, shape[:-1])) for shape in list(self._plans)) or "none"
             asked = "x".join(map(str, frame.shape[:-1]))
             raise InputError(f"the chain is not prepared for a frame of {asked}; ready are {ready}")
-        arch = self._resolve(member).arch
         try:
-            links = plan.switch(arch)
+            links = plan.switch(self._resolve(member).arch)
         except KeyError as error:
             raise not_kept(self.bundle.space, *error.args[0]) from None
         return plan.run(frame, links)
@@ -230,14 +209,11 @@ class Chain(Server):
             for index in indices
         }
         every = [head, *(part for part in parts.values() if part)]
-        missing = {part.key: part for part in every if part.key not in self._entries}
-        entries = in_threads(self._entry, list(missing.values()))
-        self._entries.update(zip(missing, entries, strict=True))
+        missing = {part.key: part for part in every if part.key not in self._executables}
+        compile_stage = functools.partial(stage_executable, self._net, output=self._output, cache=self._cache)
+        executables = in_threads(compile_stage, list(missing.values()))
+        self._executables.update(zip(missing, executables, strict=True))
         return Plan(self._link(head), {place: part and self._link(part) for place, part in parts.items()})
 
-    def _entry(self, part: Part) -> Entry:
-        executable = stage_executable(self._net, part, output=self._output, cache=self._cache)
-        return Entry(executable, workspace_bytes(executable.compiled, tree_bytes(part.kernels)))
-
     def _link(self, part: Part) -> Link:
-        return Link(self._entries[part.key].executable, part.kernels)
+        return Link(self._executables[part.key], part.kernels)

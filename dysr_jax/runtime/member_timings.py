@@ -10,11 +10,11 @@ from dysr_jax.runtime.policy import MemberTiming, sort_timings
 from dysr_jax.runtime.server import Server
 
 TIMED_FRAMES = 5
-"""Frames of each member that are timed, in turn, so that a slow moment hits all alike. The quickest counts:
-what disturbed the others is the policy's to find."""
+"""Frames timed per member, in turn, so that a slow moment hits all alike. The quickest counts: the policy
+deals with what disturbed the others."""
 
 TOO_SLOW_DEADLINES = 4
-"""A member whose frame takes so many deadlines is timed once."""
+"""A member whose frame takes this many deadlines is timed once."""
 
 
 def measure_timings(

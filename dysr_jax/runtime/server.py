@@ -10,7 +10,7 @@ import numpy as np
 
 from dysr_jax.aot import Memory
 from dysr_jax.bundle import Bundle
-from dysr_jax.errors import InputError
+from dysr_jax.fields import require
 from dysr_jax.model import Arch, arch_name, validate
 
 FrameShape = tuple[int, int]
@@ -18,6 +18,9 @@ FrameShape = tuple[int, int]
 
 MemberLike = str | Arch
 """A member's name or an arch's, in any spelling; `fastest` or `best`; or the arch itself."""
+
+Members = Sequence[MemberLike] | None
+"""Which members; None: all."""
 
 
 class Server(Protocol):
@@ -31,10 +34,8 @@ class Server(Protocol):
     """The members, and the space of their archs."""
 
     @abc.abstractmethod
-    def prepare(
-        self, shape: FrameShape, members: Sequence[MemberLike] | None = None, *, warm_up: bool = True
-    ) -> None:
-        """Do all that can be done before the first frame of a shape by any of these members (default: all).
+    def prepare(self, shape: FrameShape, members: Members = None, *, warm_up: bool = True) -> None:
+        """Do everything that can be done before the first frame of this shape (default: by all members).
 
         With `warm_up` each new executable runs once, so that its first frame is as fast as the next.
         """
@@ -46,7 +47,7 @@ class Server(Protocol):
         ...
 
     def __call__(self, frame: chex.Array, member: MemberLike) -> np.ndarray:
-        """The frame that `dispatch` makes, on the host."""
+        """What `dispatch` makes of a frame, on the host: `[s H, s W, 3]` uint8."""
         return np.asarray(self.dispatch(frame, member))
 
     @abc.abstractmethod
@@ -56,18 +57,17 @@ class Server(Protocol):
 
 
 class Subgraph(NamedTuple):
-    """What a member or an arch is, however it was named."""
+    """A member or another arch under its one name."""
 
-    name: str
-    """The one spelling that `arch_name` gives."""
+    name: str  # the one spelling that `arch_name` gives
     arch: Arch
 
 
 def resolve(bundle: Bundle, member: MemberLike, *, members_only: bool = False) -> Subgraph:
-    """The sub-graph that is meant: a member's, or that of any arch of the space.
+    """The sub-graph of a member, or of any arch of the space.
 
     Raises:
-        InputError: a name or an arch that the space does not have, or with `members_only` one of no member.
+        InputError: the space has no such arch, or with `members_only` the bundle has no such member.
     """
     arch = bundle.arch(member) if isinstance(member, str) else validate(bundle.space, member)
     name = arch_name(bundle.space, arch)
@@ -76,16 +76,9 @@ def resolve(bundle: Bundle, member: MemberLike, *, members_only: bool = False) -
     return Subgraph(name, arch)
 
 
-def resolve_all(
-    bundle: Bundle, members: Sequence[MemberLike] | None, *, members_only: bool = False
-) -> list[Subgraph]:
-    """The sub-graphs that are meant, each once; None means all members.
-
-    Raises:
-        InputError: as `resolve`, or a single name in place of a list.
-    """
-    if isinstance(members, str):
-        raise InputError(f"members {members!r}: must be a list of names")
+def resolve_all(bundle: Bundle, members: Members, *, members_only: bool = False) -> list[Subgraph]:
+    """The sub-graphs of members (None: all), each once. Raises as `resolve`."""
+    require(not isinstance(members, str), "members", members, "a list of names")
     given = [member.name for member in bundle.members] if members is None else members
     return list(dict.fromkeys(resolve(bundle, member, members_only=members_only) for member in given))
 

@@ -8,7 +8,7 @@ again when frames ask for it; a compilation that failed is tried again after a p
 import contextlib
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import chex
@@ -22,7 +22,7 @@ from dysr_jax.runtime.backoff import Backoff, Job
 from dysr_jax.runtime.bank import Bank
 from dysr_jax.runtime.chain import Chain
 from dysr_jax.runtime.executable_lru import check_frame, check_shape
-from dysr_jax.runtime.server import FrameShape, MemberLike, Server, resolve_all, resolver
+from dysr_jax.runtime.server import FrameShape, MemberLike, Members, Server, resolve_all, resolver
 
 
 class Serving(Server):
@@ -33,7 +33,7 @@ class Serving(Server):
         budget: bytes, as of `Bank`; the chain's executables are not counted.
         cache: where executables are looked for and kept on disk.
         output: where results lie; `host` is pinned host memory, where the device has it.
-        say: takes a line when a sub-graph could not be compiled in the background, and so is chained.
+        log: takes a line when a sub-graph could not be compiled in the background, and so is chained.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Serving(Server):
         budget: int | None = None,
         cache: ExecutableCache | None = DEFAULT_CACHE,
         output: Output = "host",
-        say: Callable[[str], Any] = lambda line: None,
+        log: Callable[[str], Any] = lambda line: None,
     ) -> None:
         check_bundle(bundle)
         self.bundle = bundle
@@ -52,15 +52,13 @@ class Serving(Server):
         self.chain = Chain(resident, cache=cache, output=output)
         self._resolve = resolver(bundle)
         self._backoff = Backoff()
-        self._say = say
+        self._log = log
 
-    def prepare(
-        self, shape: FrameShape, members: Sequence[MemberLike] | None = None, *, warm_up: bool = True
-    ) -> None:
-        """Compile sub-graphs (default: the members) and wait for it: see `Bank.prepare`."""
+    def prepare(self, shape: FrameShape, members: Members = None, *, warm_up: bool = True) -> None:
+        """Compile sub-graphs (default: the members) and wait for them: see `Bank.prepare`."""
         self.bank.prepare(shape, members, warm_up=warm_up)
 
-    def prepare_soon(self, shape: FrameShape, members: Sequence[MemberLike] | None = None) -> None:
+    def prepare_soon(self, shape: FrameShape, members: Members = None) -> None:
         """Compile the chain, which serves all of them from then on; the rest in the background."""
         shape = check_shape(shape)
         self.chain.prepare(shape)
@@ -72,14 +70,7 @@ class Serving(Server):
         self.bank.close()
 
     def dispatch(self, frame: chex.Array, member: MemberLike) -> jax.Array:
-        """Start to upscale a frame, fused if that is ready, else chained (after `prepare_soon`).
-
-        Args:
-            frame: `[H, W, 3]` uint8.
-            member: a member, or any arch whose weights the bundle has.
-
-        Returns:
-            `[s H, s W, 3]` uint8.
+        """Start to upscale `[H, W, 3]` uint8, fused if that is ready, else chained (after `prepare_soon`).
 
         Raises:
             InputError: no such member, or a frame shape that nothing was prepared for.
@@ -95,7 +86,7 @@ class Serving(Server):
         return output
 
     def memory(self) -> Memory:
-        """Bytes that both hold; the weights are the same."""
+        """Bytes that bank and chain hold; they share the weights."""
         bank, chain = self.bank.memory(), self.chain.memory()
         return Memory(
             weights=bank.weights,
@@ -112,4 +103,4 @@ class Serving(Server):
         error = None if job.cancelled() else job.exception()
         if error is not None:
             how_long = "stays chained" if isinstance(error, InputError) else "is chained for now"
-            self._say(f"{name} {how_long}: {error}")
+            self._log(f"{name} {how_long}: {error}")

@@ -12,16 +12,17 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
+import chex
 import numpy as np
 
-from dysr_jax.errors import InputError
-from dysr_jax.runtime.policy import MemberTiming, Observation, Policy, checked
+from dysr_jax.fields import require
+from dysr_jax.runtime.policy import CheckedPolicy, MemberTiming, Observation, Policy
 from dysr_jax.runtime.server import Server
 from dysr_jax.runtime.trace import FrameRecord, Trace
 from dysr_jax.threads import Prefetched
 
 READ_AHEAD = 64
-"""Frames that may wait for their turn; a source that is further ahead waits itself."""
+"""Frames that are read ahead at most."""
 
 SLACK_PERIODS = 1
 """Periods that a frame may wait before its own, what a player buffers: in real time a frame is due
@@ -31,7 +32,7 @@ TimedFrame = tuple[np.ndarray, Fraction]
 """An image `[H, W, 3]` uint8, and its time in seconds."""
 
 Emit = Callable[[np.ndarray, Fraction], Any]
-"""Takes an output `[s H, s W, 3]` uint8 and its time in seconds; what takes long belongs into a thread."""
+"""Takes an output `[s H, s W, 3]` uint8 and its time in seconds; slow work belongs in a thread."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,15 +47,26 @@ class StreamOptions:
     """Frames that may be dispatched and not finished: 2 or 3 hide the copies of an accelerator."""
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.fps <= 1000.0:
-            raise InputError(f"fps must be in (0, 1000], got {self.fps}")
-        if self.in_flight < 1:
-            raise InputError(f"in_flight must be at least 1, got {self.in_flight}")
+        require(0.0 < self.fps <= 1000.0, "fps", self.fps, "in (0, 1000]")
+        require(self.in_flight >= 1, "in_flight", self.in_flight, "at least 1")
 
     @property
     def period_s(self) -> float:
         """Seconds per frame."""
         return 1.0 / self.fps
+
+
+class _Clock:
+    """Seconds since the stream began."""
+
+    def __init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        self._start_s = time.perf_counter()
+
+    def __call__(self) -> float:
+        return time.perf_counter() - self._start_s
 
 
 class _Arrival(NamedTuple):
@@ -63,40 +75,19 @@ class _Arrival(NamedTuple):
     number: int
     image: np.ndarray
     time: Fraction
-    arrived_s: float
-    """Seconds since the stream began: when it was due in real time, else when it was decoded."""
+    arrived_s: float  # when it was due in real time, else when it was decoded
 
 
-class _Arrivals:
-    """A source's frames, read ahead in a thread, each when it is due (`period_s` None: as they are taken)."""
-
-    def __init__(self, frames: Iterable[TimedFrame], period_s: float | None) -> None:
-        self._start_s = time.perf_counter()
-        self._items = Prefetched(self._paced(frames, period_s), READ_AHEAD)
-        self.close = self._items.close
-
-    def _paced(self, frames: Iterable[TimedFrame], period_s: float | None) -> Iterator[_Arrival]:
-        for number, (image, when) in enumerate(frames):
-            if not number:
-                self._start_s = time.perf_counter()  # the first frame is there: now it begins
-            now = self.seconds()
-            due = now if period_s is None else number * period_s
-            if due > now:
-                time.sleep(due - now)
-            yield _Arrival(number, image, when, due)
-
-    def seconds(self) -> float:
-        """Since the stream began."""
-        return time.perf_counter() - self._start_s
-
-    @property
-    def waiting(self) -> int:
-        """Frames that are there now."""
-        return self._items.waiting
-
-    def next(self) -> _Arrival | None:
-        """The next frame; None at the end of the source."""
-        return next(self._items, None)
+def _arrivals(frames: Iterable[TimedFrame], period_s: float | None, clock: _Clock) -> Iterator[_Arrival]:
+    """Frames when they are due; where there is no period, as they are taken."""
+    for number, (image, when) in enumerate(frames):
+        if not number:
+            clock.restart()  # the first frame is there: now it begins
+        now = clock()
+        due = now if period_s is None else number * period_s
+        if due > now:
+            time.sleep(due - now)
+        yield _Arrival(number, image, when, due)
 
 
 class _Flight(NamedTuple):
@@ -106,8 +97,11 @@ class _Flight(NamedTuple):
     member: str
     begun_s: float
     queued: int
-    output: "concurrent.futures.Future[tuple[np.ndarray, float]]"
-    """The image on the host, and when it was there."""
+    output: "concurrent.futures.Future[tuple[np.ndarray, float]]"  # on the host, and when it was there
+
+
+def _fetch(output: chex.Array, clock: _Clock) -> tuple[np.ndarray, float]:
+    return np.asarray(output), clock()
 
 
 class Stream:
@@ -130,7 +124,7 @@ class Stream:
         watch: Callable[[FrameRecord], Any] | None = None,
     ) -> None:
         self._server = server
-        self._policy = checked(policy, timings)
+        self._policy = CheckedPolicy(policy, timings)
         self._options = options
         self._watch = watch
         self._deadline_ms = 1e3 / options.fps
@@ -138,12 +132,12 @@ class Stream:
 
     @property
     def trace(self) -> Trace:
-        """Of the frames that are finished."""
+        """The frames that are finished."""
         psnr_y = {timing.name: timing.psnr_y for timing in self._policy.timings}
         return Trace(self._options.fps, self._options.real_time, psnr_y, tuple(self.records))
 
     def run(self, frames: Iterable[TimedFrame], emit: Emit) -> Trace:
-        """Send frames, all of one shape, through until the source ends; `emit` takes the outputs in order.
+        """Send frames `[H, W, 3]` of one shape through until the source ends; `emit` takes outputs in order.
 
         Raises:
             Exception: what the source or `emit` raised; what was finished before was emitted.
@@ -152,7 +146,9 @@ class Stream:
         self.records = []
         state, member = self._policy.start(self._deadline_ms)
         flights: collections.deque[_Flight] = collections.deque()
-        arrivals = _Arrivals(frames, self._options.period_s if self._options.real_time else None)
+        real_time, clock = self._options.real_time, _Clock()
+        period_s = self._options.period_s if real_time else None
+        arrivals = Prefetched(_arrivals(frames, period_s, clock), READ_AHEAD)
         ended = False
         # A thread of its own sees when a frame is done, also while `emit` makes this one wait.
         fetcher = concurrent.futures.ThreadPoolExecutor(1, "fetch")
@@ -160,14 +156,17 @@ class Stream:
             while not ended or flights:
                 room = len(flights) < self._options.in_flight
                 if not ended and room and (arrivals.waiting or not flights):
-                    arrival = arrivals.next()
+                    arrival = next(arrivals, None)
                     if arrival is None:
                         ended = True
-                    else:
-                        flights.append(self._begin(arrival, member, arrivals, fetcher))
+                        continue
+                    queued, begun_s = arrivals.waiting if real_time else 0, clock()
+                    output = self._server.dispatch(arrival.image, member)
+                    fetched = fetcher.submit(_fetch, output, clock)
+                    flights.append(_Flight(arrival, member, begun_s, queued, fetched))
                     continue
                 record = self._finish(flights.popleft(), emit)
-                queued = arrivals.waiting if self._options.real_time else 0
+                queued = arrivals.waiting if real_time else 0
                 seen = Observation(record.frame_ms, record.member, self._deadline_ms, queued)
                 state, member = self._policy(state, seen)
         finally:
@@ -175,40 +174,27 @@ class Stream:
             arrivals.close()
         return self.trace
 
-    def _begin(
-        self, arrival: _Arrival, member: str, arrivals: _Arrivals, fetcher: concurrent.futures.Executor
-    ) -> _Flight:
-        queued = arrivals.waiting if self._options.real_time else 0
-        begun = arrivals.seconds()
-        output = self._server.dispatch(arrival.image, member)
-
-        def fetch() -> tuple[np.ndarray, float]:
-            image = np.asarray(output)
-            return image, arrivals.seconds()
-
-        return _Flight(arrival, member, begun, queued, fetcher.submit(fetch))
-
     def _finish(self, flight: _Flight, emit: Emit) -> FrameRecord:
-        image, done = flight.output.result()
-        before = self.records[-1].done_s if self.records else 0.0
-        busy_ms = (done - max(flight.begun_s, before)) * 1e3
+        image, done_s = flight.output.result()
+        before_s = self.records[-1].done_s if self.records else 0.0
+        busy_ms = (done_s - max(flight.begun_s, before_s)) * 1e3
+        number, _, when, arrived_s = flight.arrival
+        if self._options.real_time:
+            late = done_s > arrived_s + (1 + SLACK_PERIODS) * self._options.period_s
+        else:
+            late = busy_ms > self._deadline_ms
         record = FrameRecord(
-            number=flight.arrival.number,
-            arrived_s=flight.arrival.arrived_s,
+            number=number,
+            arrived_s=arrived_s,
             begun_s=flight.begun_s,
-            done_s=done,
+            done_s=done_s,
             frame_ms=busy_ms,
             member=flight.member,
-            late=self._is_late(flight.arrival.arrived_s, done, busy_ms),
+            late=late,
             queued=flight.queued,
         )
         self.records.append(record)
-        emit(image, flight.arrival.time)
+        emit(image, when)
         if self._watch:
             self._watch(record)
         return record
-
-    def _is_late(self, arrived_s: float, done_s: float, busy_ms: float) -> bool:
-        if not self._options.real_time:
-            return busy_ms > self._deadline_ms
-        return done_s > arrived_s + (1 + SLACK_PERIODS) * self._options.period_s

@@ -25,13 +25,9 @@ class SwitchReport:
 def measure_switching(
     server: Server, frame: chex.Array, *, rounds: int = 5, steady_frames: int = 3
 ) -> SwitchReport:
-    """Send a frame through every member in turn, again and again.
+    """Send a frame `[H, W, 3]` uint8 through every member in turn; `server` is prepared for its shape.
 
-    Args:
-        server: prepared for the frame's shape.
-        frame: `[H, W, 3]` uint8.
-        rounds: times that each member is switched to.
-        steady_frames: frames after the first before the next switch.
+    Each member is switched to `rounds` times, with `steady_frames` after the first before the next switch.
     """
 
     def frame_ms(member: str) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 Load = tuple[float, float]
-"""Seconds since the stream began, and from then on this many busy processes beside it."""
+"""Seconds since the stream began, and the number of busy processes from then on."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,7 +17,7 @@ class FrameRecord:
     number: int
     """From 0, in the order of the source."""
     arrived_s: float
-    """When the source had it: by its clock in real time, else when it was decoded."""
+    """When it arrived: by the source's clock in real time, else when it was decoded."""
     begun_s: float
     """When it was dispatched."""
     done_s: float
@@ -25,7 +25,7 @@ class FrameRecord:
     frame_ms: float
     """How long the device was busy with it: since its dispatch, or since the frame before it was done."""
     member: str
-    """What made it."""
+    """The member that made it."""
     late: bool
     """Whether it was done after it was due."""
     queued: int
@@ -34,7 +34,7 @@ class FrameRecord:
 
 @dataclasses.dataclass(frozen=True)
 class Trace:
-    """The frames of a stream, and what it was asked for."""
+    """The frames of a stream, and the rate that it was to hold."""
 
     fps: float
     """Frames per second to be held."""
@@ -58,12 +58,12 @@ class Trace:
 
     @property
     def switches(self) -> int:
-        """Number of frames that another member made than the one before."""
+        """Number of frames that were made by another member than the frame before."""
         return sum(a.member != b.member for a, b in itertools.pairwise(self.frames))
 
     @property
     def gaps_ms(self) -> list[float]:
-        """From each frame's end to the next one's."""
+        """Milliseconds from each frame's end to the next one's."""
         return [(b.done_s - a.done_s) * 1e3 for a, b in itertools.pairwise(self.frames)]
 
     @property

@@ -13,14 +13,10 @@ from dysr_jax.data.images import HDR
 from dysr_jax.errors import InputError
 from dysr_jax.video.pyav import av
 
+# Matrices, primaries and transfers by their numbers in ITU-T H.273, which FFmpeg and the files use too.
 BT709, BT601, UNTAGGED = 1, 6, 2
-"""Matrices, primaries and transfers by their numbers in ITU-T H.273, which FFmpeg and the files use too."""
-
-UNKNOWN = (0, UNTAGGED, 3)
-"""Numbers that say nothing."""
-
-LIMITED, FULL = 1, 2
-"""FFmpeg's numbers of the ranges."""
+UNKNOWN = (0, UNTAGGED, 3)  # numbers that say nothing
+LIMITED, FULL = 1, 2  # FFmpeg's numbers of the ranges
 
 # From the numbers of H.273 to those that swscale takes.
 MATRICES = {BT709: 1, 4: 4, 5: 5, BT601: 5, 7: 7, 9: 9}
@@ -39,7 +35,7 @@ def is_yuv(frame: "av.VideoFrame") -> bool:
 
 
 def matrix_of(frame: "av.VideoFrame") -> int:
-    """The matrix of a frame, told or assumed."""
+    """The matrix of a frame, declared or assumed."""
     told = int(frame.colorspace)
     return assumed_matrix(frame.height, frame.width) if told in UNKNOWN else told
 

@@ -1,10 +1,9 @@
-"""Sound, subtitles, covers and attached files, copied from a source beside its new frames."""
+"""Audio, subtitles, covers and attached files, copied from a source beside its new frames."""
 
 import io
 import itertools
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 from dysr_jax.errors import InputError
 from dysr_jax.video.packets import Packets
@@ -13,20 +12,10 @@ from dysr_jax.video.reader import Reader
 from dysr_jax.video.source import is_pipe, open_container
 from dysr_jax.video.tags import is_in_tags, stream_tags
 
-if TYPE_CHECKING:
-    from av import Packet
-    from av.bitstream import BitStreamFilterContext
-    from av.container import InputContainer, OutputContainer
-    from av.stream import Stream
-
+# Name and type of an attached cover, by its codec.
 COVER_FILES = {"mjpeg": ("cover.jpg", "image/jpeg"), "png": ("cover.png", "image/png")}
-"""Name and type of an attached cover, by its codec."""
-
-MAX_COVER_PACKETS = 1000
-"""Packets at the beginning of a file among which covers are."""
-
-PREROLL = Fraction(1, 2)
-"""Seconds before the first picture of what is not shown but needed to decode the sound then."""
+MAX_COVER_PACKETS = 1000  # at the beginning of a file, among which covers are
+PREROLL = Fraction(1, 2)  # seconds before the first picture that may be needed to decode the audio there
 
 
 class Copied:
@@ -36,20 +25,18 @@ class Copied:
     the output's container.
     """
 
-    def __init__(self, like: Reader, output: "OutputContainer", muxer: str) -> None:
+    def __init__(self, like: Reader, output: "av.container.OutputContainer", muxer: str) -> None:
         self.notes: list[str] = []
-        self.left: list[str] = []
-        """What the output does not take, in words."""
-        self.covers: tuple[int, ...] = ()
-        """Numbers of the output's streams that are covers."""
+        self.left: list[str] = []  # what the output does not take, in words
+        self.covers: tuple[int, ...] = ()  # numbers of the output's streams that are covers
         self._like, self._output, self._muxer = like, output, muxer
-        self._source: InputContainer | None = None
-        self._cover_packets: list[Packet] = []
-        self._streams: dict[int, Stream] = {}
+        self._source: av.container.InputContainer | None = None
+        self._cover_packets: list[av.Packet] = []
+        self._streams: dict[int, av.stream.Stream] = {}
         self._last: dict[int, int] = {}
-        self._filters: dict[int, BitStreamFilterContext] = {}
-        self._pending: Packet | None = None
-        self._packets: Iterator[Packet] = iter(())
+        self._filters: dict[int, av.bitstream.BitStreamFilterContext] = {}
+        self._pending: av.Packet | None = None
+        self._packets: Iterator[av.Packet] = iter(())
         if not is_pipe(like.path):
             self._open(like.path)
         elif like.accompanied:
@@ -98,7 +85,7 @@ class Copied:
         if self._streams:
             self._packets = self._demux(Packets(self._source, tuple(data)))
 
-    def _add(self, stream: "Stream") -> None:
+    def _add(self, stream: "av.stream.Stream") -> None:
         added = self._output.add_stream_from_template(stream)
         if stream.type != "attachment":  # their names are among their tags
             added.metadata.clear()
@@ -110,9 +97,9 @@ class Copied:
         if self._muxer in ("mp4", "mov") and context.codec.canonical_name == "aac" and not context.extradata:
             self._filters[stream.index] = av.bitstream.BitStreamFilterContext("aac_adtstoasc", stream)
 
-    def _add_covers(self, source: "InputContainer") -> None:
+    def _add_covers(self, source: "av.container.InputContainer") -> None:
         covers = [stream for stream in source.streams if is_cover(stream)]
-        found: dict[int, Packet] = {}
+        found: dict[int, av.Packet] = {}
         for packet in itertools.islice(source.demux() if covers else (), MAX_COVER_PACKETS):
             if packet.size and is_cover(packet.stream):
                 found.setdefault(packet.stream.index, packet)
@@ -133,7 +120,7 @@ class Copied:
             else:
                 self.left.append(f"cover (stream {stream.index})")
 
-    def _demux(self, packets: Packets) -> Iterator["Packet"]:
+    def _demux(self, packets: Packets) -> Iterator["av.Packet"]:
         try:
             for packet in packets:
                 if packet.dts is None:
@@ -143,7 +130,7 @@ class Copied:
         except av.error.FFmpegError as error:
             self.notes.append(f"audio and subtitles end early: {error.strerror}")
 
-    def _mux(self, packet: "Packet") -> None:
+    def _mux(self, packet: "av.Packet") -> None:
         source = packet.stream
         if source.index not in self._streams or _is_before(packet, self._like.start):
             return
@@ -155,7 +142,7 @@ class Copied:
             del self._streams[source.index]
             self.notes.append(f"{_described(source)} ends early: {error.strerror}")
 
-    def _is_writable(self, source: "Stream", packet: "Packet") -> bool:
+    def _is_writable(self, source: "av.stream.Stream", packet: "av.Packet") -> bool:
         """Whether the output takes the stream's first packet: an error would come up with a picture."""
         index = source.index
         if index in self._last or index in self._filters or _takes(self._muxer, source, packet):
@@ -164,7 +151,7 @@ class Copied:
         self.notes.append(f"{_described(source)} is left out: its first packet cannot be written")
         return False
 
-    def _filtered(self, packet: "Packet") -> list["Packet"]:
+    def _filtered(self, packet: "av.Packet") -> list["av.Packet"]:
         """With the times of the output, and in the form that it takes."""
         shift = round(self._like.start / packet.time_base)
         packet.dts = None if packet.dts is None else packet.dts - shift
@@ -172,7 +159,7 @@ class Copied:
         filtering = self._filters.get(packet.stream.index)
         return [packet] if filtering is None else filtering.filter(packet)
 
-    def _ordered(self, packet: "Packet", index: int) -> "Packet":
+    def _ordered(self, packet: "av.Packet", index: int) -> "av.Packet":
         """With times of decoding that increase, in the output's units: containers take no others."""
         packet.stream = self._streams[index]
         tick, own = fraction(packet.stream.time_base), fraction(packet.time_base)
@@ -187,14 +174,14 @@ class Copied:
         return packet
 
 
-def _takes(muxer: str, stream: "Stream", packet: "Packet | None" = None) -> bool:
+def _takes(muxer: str, stream: "av.stream.Stream", packet: "av.Packet | None" = None) -> bool:
     """Whether a file with a stream alone, or with a packet of it, can be written."""
     try:
         with open_av(io.BytesIO(), "w", format=muxer) as trial:
             added = trial.add_stream_from_template(stream)
             trial.start_encoding()
             if packet is not None:
-                copy: Packet = av.Packet(bytes(packet))
+                copy: av.Packet = av.Packet(bytes(packet))
                 copy.stream, copy.time_base, copy.duration = (added, packet.time_base, packet.duration)
                 copy.pts = copy.dts = 0
                 trial.mux_one(copy)
@@ -203,8 +190,8 @@ def _takes(muxer: str, stream: "Stream", packet: "Packet | None" = None) -> bool
     return True
 
 
-def _is_copied(stream: "Stream", muxer: str) -> bool:
-    """Whether it is sound or text of a known codec, or a file or data that can stay as they are.
+def _is_copied(stream: "av.stream.Stream", muxer: str) -> bool:
+    """Whether it is audio or subtitles of a known codec, or files or data that can stay as they are.
 
     FFmpeg writes WebM without attached files and says nothing.
     """
@@ -213,13 +200,13 @@ def _is_copied(stream: "Stream", muxer: str) -> bool:
     return stream.type == "data" or (stream.type == "attachment" and muxer == "matroska")
 
 
-def _is_before(packet: "Packet", start: Fraction) -> bool:
+def _is_before(packet: "av.Packet", start: Fraction) -> bool:
     """Whether an edit list cuts a packet off, and decoders do not need it for the next ones."""
     end = (packet.dts or 0) + (packet.duration or 0)
     return packet.is_discard and end * packet.time_base - start < -PREROLL
 
 
-def _described(stream: "Stream") -> str:
+def _described(stream: "av.stream.Stream") -> str:
     """Such as `audio stream 1 (aac)`."""
     codec = f" ({stream.codec_context.name})" if stream.codec_context else ""
     return f"{stream.type} stream {stream.index}{codec}"

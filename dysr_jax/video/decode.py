@@ -6,11 +6,8 @@ from fractions import Fraction
 from dysr_jax.video.packets import Packets
 from dysr_jax.video.pyav import av, fraction, reason_of
 
-MAX_HELD = 64
-"""More frames than a decoder holds back."""
-
-UNEVEN = Fraction(1, 500)
-"""Seconds by which intervals of a variable frame rate differ; Matroska rounds each time to 1/1000 s."""
+MAX_HELD = 64  # more frames than a decoder holds back
+UNEVEN = Fraction(1, 500)  # seconds by which intervals of a variable rate differ; Matroska rounds to 1/1000 s
 
 
 class Decoder:
@@ -21,16 +18,11 @@ class Decoder:
     ) -> None:
         self.stream = stream
         self.packets = Packets(container)
-        self.skipped = 0
-        """Packets that could not be decoded."""
-        self.concealed = 0
-        """Damaged frames that the decoder filled in."""
-        self.cut = False
-        """Whether the last packet was incomplete."""
-        self.failure: str | None = None
-        """Why reading ended before the end of the file."""
-        self.ended = False
-        """Whether all that can be decoded was given."""
+        self.skipped = 0  # packets that could not be decoded
+        self.concealed = 0  # damaged frames that the decoder filled in
+        self.cut = False  # whether the last packet was incomplete
+        self.failure: str | None = None  # why reading ended before the end of the file
+        self.ended = False  # whether all that can be decoded was given
 
     def __iter__(self) -> Iterator["av.VideoFrame"]:
         return drop_early_stamps(self._frames(), round(1 / (fraction(self.stream.time_base) or 1)))
@@ -72,11 +64,11 @@ class Decoder:
 
 
 class Stamps:
-    """Chooses between a file's time stamps of presentation and what follows from the order of decoding.
+    """Chooses between a frame's presentation time stamp and the one that follows from the decoding order.
 
-    Decoders give frames in the order in which they are shown. If times of presentation go back more often
-    than those of decoding, or are missing, the latter count, less the delay between decoding and showing
-    (FFmpeg's `guess_correct_pts` chooses so).
+    Decoders give frames in the order in which they are shown. If presentation times are missing, or go back
+    more often than decoding times, the latter count, less the delay between decoding and showing (as in
+    FFmpeg's `guess_correct_pts`).
     """
 
     def __init__(self) -> None:
@@ -127,10 +119,8 @@ class Clock:
     def __init__(self, rate: Fraction, tick: Fraction, start: Fraction) -> None:
         self.rate, self.tick, self.start = rate, tick, start
         self.last: Fraction | None = None
-        self.end = Fraction(0)
-        """When the last frame ends."""
-        self.repaired = 0
-        """Frames whose times did not increase."""
+        self.end = Fraction(0)  # when the last frame ends
+        self.repaired = 0  # frames whose times did not increase
         self._shortest = self._longest = 1 / rate
 
     @property
@@ -145,7 +135,7 @@ class Clock:
         else:
             time = Fraction(0) if self.last is None else self.last + 1 / self.rate
         if self.last is not None:
-            if time <= self.last:  # the least time that goes on, so that later ones stay
+            if time <= self.last:  # moved as little as possible, so that later times stay
                 self.repaired += 1
                 time = self.last + self.tick
             self._shortest = min(self._shortest, time - self.last)

@@ -8,51 +8,39 @@ from typing import cast
 import numpy as np
 
 from dysr_jax.errors import InputError
-from dysr_jax.video import colour
+from dysr_jax.video import colour, headers
 from dysr_jax.video.copied import Copied
 from dysr_jax.video.formats import Encoder, Format, choose_encoder, muxer_options
-from dysr_jax.video.headers import (
-    PLACEHOLDER,
-    display_size,
-    matroska_header,
-    mp4_seconds,
-    patch_mp4,
-    y4m_header,
-)
 from dysr_jax.video.pyav import av, open_av, reason_of
 from dysr_jax.video.reader import Reader
 from dysr_jax.video.sink import Sink
-from dysr_jax.video.tags import fit_tags, has_full_names
+from dysr_jax.video.tags import fit_tags
 
 
 class Pacer:
-    """How often each frame is written at `rate` frames per second, so that the times stay."""
+    """How often each frame is written at `rate` frames per second, so that times are kept."""
 
     def __init__(self, rate: Fraction) -> None:
         self.rate = rate
         self.written = 0
-        self.repeated = 0
-        """Frames that were written again to fill a gap."""
-        self.dropped = 0
-        """Frames that came too soon after another."""
+        self.repeated = 0  # frames that were written again to fill a gap
+        self.dropped = 0  # frames that came too soon after another
         self._first: Fraction | None = None
 
     def place(self, time: Fraction) -> tuple[int, bool]:
-        """For a frame: how often the last one is repeated before it, and whether it is written."""
-        if self._first is None:
-            self._first = time
-        gap = round((time - self._first) * self.rate) - self.written
-        self.repeated += max(gap, 0)
+        """How often the last frame is repeated before one at `time`, and whether that one is written."""
+        gap = self.fill(time)
         self.dropped += gap < 0
-        self.written += gap + 1 if gap >= 0 else 0
+        self.written += gap >= 0
         return max(gap, 0), gap >= 0
 
-    def fill(self, end: Fraction) -> int:
-        """How often the last frame is repeated so that it is shown until `end`, in seconds."""
-        gap = 0 if self._first is None else round((end - self._first) * self.rate) - self.written
+    def fill(self, time: Fraction) -> int:
+        """How often the last frame is repeated until a time in seconds; negative if it is shown longer."""
+        self._first = time if self._first is None else self._first
+        gap = round((time - self._first) * self.rate) - self.written
         self.repeated += max(gap, 0)
         self.written += max(gap, 0)
-        return max(gap, 0)
+        return gap
 
 
 def _fine_tick(tick: Fraction, encoder: Encoder) -> Fraction:
@@ -65,9 +53,8 @@ def _fine_tick(tick: Fraction, encoder: Encoder) -> Fraction:
 class Encoding:
     """A container that is being written into a sink, of frames of `size` columns and rows.
 
-    The source `like` gives unit of time, shape of pixels, colours, tags, audio and subtitles; `crf` takes the
-    place of the encoder's constant rate factor. Raises an InputError if the encoder does not take the size or
-    the rate.
+    The source `like` gives unit of time, pixel aspect ratio, colours, tags, audio and subtitles; `crf`
+    replaces the encoder's constant rate factor. A size or a rate that it does not take is an InputError.
     """
 
     def __init__(
@@ -87,11 +74,12 @@ class Encoding:
         self._pad = tuple(side % 2 if self._encoder.even else 0 for side in size)
         self._pacer = None if form.tagged else Pacer(rate)
         self._reformatter = av.video.reformatter.VideoReformatter()
-        options = muxer_options(form, full_names=like is not None and has_full_names(like.film))
+        # MP4 and MOV hold the tags that phones write under their full names.
+        full_names = like is not None and any(key.startswith("com.") for key in like.film.tags)
+        options = muxer_options(form, full_names=full_names)
         self._container: av.container.OutputContainer = open_av(sink, "w", format=form.muxer, options=options)
         self._stream = self._add_stream(size, crf)
-        self._last: tuple[Fraction, int, av.VideoFrame] | None = None
-        """Time, time stamp and content of the last frame."""
+        self._last: tuple[Fraction, int, av.VideoFrame] | None = None  # time, time stamp and the frame
         self._durations: dict[int, int] = {}
         self._copied: Copied | None = None
         if like is not None:
@@ -100,7 +88,7 @@ class Encoding:
         self._start(size)
 
     def add(self, image: np.ndarray, time: Fraction) -> None:
-        """Encode the frame before this one, and copy what is heard and read until then."""
+        """Encode the frame before this one, and copy audio and subtitles until then."""
         if self._pacer is not None:
             repeats, fits = self._pacer.place(time)
             self._repeat(repeats)
@@ -158,7 +146,7 @@ class Encoding:
         """Copy what is in the source beside its frames, as far as the container takes it."""
         if not self._form.tagged:
             if like.accompanied or like.film.tags or like.film.chapters:
-                self.notes.append("sound, subtitles and metadata are left out: Y4M has none")
+                self.notes.append("audio, subtitles and metadata are left out: Y4M has none")
             return
         film, lost = fit_tags(like.film, self._form.muxer, options, self._encoder.name, self._rate)
         self._container.metadata.update(film.tags)
@@ -172,19 +160,19 @@ class Encoding:
             self.notes.append(f"{named} {verb} left out: {self._form.muxer} does not take {them}")
         created = None
         if "use_metadata_tags" in options.get("movflags", ""):
-            created = mp4_seconds(self._container.metadata.pop("creation_time", ""))
+            created = headers.mp4_seconds(self._container.metadata.pop("creation_time", ""))
         if copied.covers or created is not None:
-            sink.after = functools.partial(patch_mp4, covers=copied.covers, created=created)
+            sink.after = functools.partial(headers.patch_mp4, covers=copied.covers, created=created)
 
     def _write_pixel_aspect(self, sink: Sink) -> None:
-        """Say the shape of pixels if the muxer does not."""
+        """Put the pixel aspect ratio into the header if the muxer does not."""
         aspect = self._like.pixel_aspect if self._like else Fraction(1)
         if self._pacer is not None:
-            sink.edit = functools.partial(y4m_header, aspect=aspect)
+            sink.edit = functools.partial(headers.y4m_header, aspect=aspect)
         elif self._form.muxer in ("matroska", "webm") and aspect != 1:
-            shown = display_size((self._stream.width, self._stream.height), aspect)
-            sink.edit = functools.partial(matroska_header, shown=shown)
-            self._stream.metadata["title"] = self._stream.metadata.get("title", "") + PLACEHOLDER
+            shown = headers.display_size((self._stream.width, self._stream.height), aspect)
+            sink.edit = functools.partial(headers.matroska_header, shown=shown)
+            self._stream.metadata["title"] = self._stream.metadata.get("title", "") + headers.PLACEHOLDER
 
     def _start(self, size: tuple[int, int]) -> None:
         try:
@@ -215,7 +203,7 @@ class Encoding:
                 self._encode(frame, 1)
 
     def _encode_last(self) -> Fraction:
-        """Encode the last frame, which may stand long; the time when it ends."""
+        """Encode the last frame, which may be shown long, and return the time when it ends."""
         if self._last is None:
             return Fraction(0)
         time, stamp, frame = self._last

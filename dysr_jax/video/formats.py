@@ -14,10 +14,8 @@ class Encoder:
 
     name: str
     options: tuple[tuple[str, str], ...] = ()
-    even: bool = False
-    """Whether it takes even sizes only."""
-    max_denominator: int = 1 << 30
-    """Of the unit of its time stamps."""
+    even: bool = False  # whether it takes even sizes only
+    max_denominator: int = 1 << 30  # of the unit of its time stamps
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,8 +25,7 @@ class Format:
     muxer: str
     encoders: tuple[Encoder, ...]
     options: tuple[tuple[str, str], ...] = ()
-    tagged: bool = True
-    """Whether it says the matrix of its colours, and the time of each frame."""
+    tagged: bool = True  # whether it says the matrix of its colours, and the time of each frame
 
 
 X264 = Encoder("libx264", (("crf", "18"), ("preset", "veryfast")), even=True)
@@ -46,6 +43,7 @@ CLUSTERS = (("cluster_time_limit", "1000"),)
 MP4 = Format("mp4", (X264, MPEG4), FRAGMENTS)
 Y4M = Format("yuv4mpegpipe", (Encoder("rawvideo"),), (("flush_packets", "1"),), tagged=False)
 
+# By suffix, in lower case.
 FORMATS = {
     ".mp4": MP4,
     ".m4v": MP4,
@@ -54,7 +52,6 @@ FORMATS = {
     ".webm": Format("webm", (VP9,), CLUSTERS),
     ".y4m": Y4M,
 }
-"""By suffix, in lower case."""
 
 
 def format_of(name: str) -> Format:

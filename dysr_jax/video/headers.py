@@ -1,7 +1,7 @@
 """What FFmpeg leaves out of a file's header, or gets wrong there, patched in its bytes.
 
-Y4M, Matroska and WebM: the shape of pixels, which PyAV cannot tell their muxers. MP4 and MOV: tracks that
-stand for covers, and the time of creation.
+Y4M, Matroska and WebM: the pixel aspect ratio, which PyAV cannot pass to their muxers. MP4 and MOV: tracks
+that stand for covers, and the creation time.
 """
 
 import datetime
@@ -10,26 +10,19 @@ import struct
 import zlib
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 Y4M_UNKNOWN = b" A0:0 "
-
+# Identifiers of Matroska's elements.
 TRACKS, TRACK, VIDEO, CRC, VOID = b"\x16\x54\xae\x6b", b"\xae", b"\xe0", b"\xbf", b"\xec"
 NAME, WIDTH, HEIGHT, UNIT = b"\x53\x6e", b"\x54\xb0", b"\x54\xba", b"\x54\xb2"
-"""Identifiers of Matroska's elements."""
-
-PLACEHOLDER = "-" * 40
-"""Ends the name of a track, to be replaced by the elements that say the shape."""
-
-MAX_RESCALING = Fraction(1, 5)
-"""Share by which the size for display may be off, so that its sides are integers of the right ratio."""
-
-MP4_EPOCH = datetime.datetime(1904, 1, 1, tzinfo=datetime.UTC)
-"""The time from which MP4 and MOV count seconds."""
+PLACEHOLDER = "-" * 40  # ends a track's name, to be replaced by the elements of its display size
+MAX_RESCALING = Fraction(1, 5)  # share by which a display size may be off, to be integers of the right ratio
+MP4_EPOCH = datetime.datetime(1904, 1, 1, tzinfo=datetime.UTC)  # from which MP4 and MOV count seconds
 
 
 def display_size(size: tuple[int, int], aspect: Fraction) -> tuple[int, int]:
-    """Columns and rows of square pixels that look like `size` ones of `aspect`."""
+    """Columns and rows of square pixels that show what `size` pixels of `aspect` show."""
     columns, rows = size
     ratio = columns * aspect / rows
     if (columns * aspect).denominator == 1:
@@ -41,16 +34,16 @@ def display_size(size: tuple[int, int], aspect: Fraction) -> tuple[int, int]:
 
 
 def y4m_header(header: bytes, aspect: Fraction) -> bytes | None:
-    """The first bytes of a Y4M file, with the shape of pixels; None if its first line is not complete."""
+    """The first bytes of a Y4M file, with the pixel aspect ratio; None if its first line is incomplete."""
     if b"\n" not in header:
         return None
     return header.replace(Y4M_UNKNOWN, b" A%d:%d " % (aspect.numerator, aspect.denominator), 1)
 
 
 def matroska_header(header: bytes, shown: tuple[int, int]) -> bytes | None:
-    """The first bytes of a file, with a size for display in the track whose name ends with `PLACEHOLDER`.
+    """The first bytes of a file, with a display size in the track whose name ends with `PLACEHOLDER`.
 
-    As long as before, since it holds offsets. None if the list of tracks is not complete.
+    Its length stays, since it holds offsets. None if the list of tracks is incomplete.
     """
     start = header.rfind(TRACKS, 0, max(header.find(PLACEHOLDER.encode()), 0))
     if start < 0:
@@ -129,37 +122,28 @@ def mp4_seconds(creation_time: str) -> int | None:
     return seconds if 0 < seconds < 1 << 32 else None
 
 
-class _Box(NamedTuple):
-    """A part of an MP4 file: its bytes from `start` to `end`, of which `content` is the first inside."""
-
-    kind: bytes
-    start: int
-    content: int
-    end: int
-
-
 def patch_mp4(descriptor: int, *, covers: tuple[int, ...] = (), created: int | None = None) -> None:
-    """Take out the empty tracks that stand for covers, by number, and write when the film was made.
+    """Take out the empty tracks that stand for covers, by number, and set the creation time.
 
-    FFmpeg writes a track per cover into a file that was written in fragments; and if tags have their full
-    names, a second time of creation. `created` is in `mp4_seconds`.
+    FFmpeg writes a track per cover into a file that was written in fragments, and, if tags have their full
+    names, a second creation time. `created` is as from `mp4_seconds`.
     """
     with open(descriptor, "r+b", buffering=0, closefd=False) as file:
-        top = list(_boxes(file, 0, file.seek(0, os.SEEK_END)))
-        for moov in (box for box in top if box.kind == b"moov"):
-            tracks = 0
-            for box in list(_boxes(file, moov.content, moov.end)):
-                if box.kind == b"mvhd" and created is not None:
-                    # Times of creation and of the last change; version 1 has 64 bits for them.
-                    form = ">QQ" if _read(file, box.content, 1) == b"\1" else ">II"
-                    _write(file, box.content + 4, struct.pack(form, created, created))
-                if box.kind == b"trak":
-                    if tracks in covers:
-                        _write(file, box.start + 4, b"free")
-                    tracks += 1
+        for name, _, first, last in _boxes(file, 0, file.seek(0, os.SEEK_END)):
+            boxes = _boxes(file, first, last) if name == b"moov" else []
+            for kind, _, content, _ in boxes:
+                if kind == b"mvhd" and created is not None:
+                    # Creation and modification time; version 1 has 64 bits for each.
+                    form = ">QQ" if _read(file, content, 1) == b"\1" else ">II"
+                    _write(file, content + 4, struct.pack(form, created, created))
+            tracks = [start for kind, start, _, _ in boxes if kind == b"trak"]
+            for start in (start for number, start in enumerate(tracks) if number in covers):
+                _write(file, start + 4, b"free")
 
 
-def _boxes(file: BinaryIO, start: int, end: int) -> Iterator[_Box]:
+def _boxes(file: BinaryIO, start: int, end: int) -> list[tuple[bytes, int, int, int]]:
+    """The kind of each box between two offsets, and where it and its content begin and it ends."""
+    found: list[tuple[bytes, int, int, int]] = []
     while start + 8 <= end:
         size, kind = struct.unpack(">I4s", _read(file, start, 8))
         header = 8
@@ -168,9 +152,10 @@ def _boxes(file: BinaryIO, start: int, end: int) -> Iterator[_Box]:
         if size == 0:
             size = end - start
         if size < header:
-            return
-        yield _Box(kind, start, start + header, min(start + size, end))
+            break
+        found.append((kind, start, start + header, min(start + size, end)))
         start += size
+    return found
 
 
 def _read(file: BinaryIO, at: int, size: int) -> bytes:

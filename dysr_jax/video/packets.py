@@ -1,47 +1,34 @@
 """The packets of a file, in its order and on one timeline, without empty and repeated ones.
 
 Recordings of broadcasts are cut and joined byte by byte, and their clocks wrap, so time stamps jump. FFmpeg
-and players go on where the last packet ended, and keep pictures and sound together. Thresholds are those of
-`ffmpeg` (`dts_delta_threshold`, `dts_error_threshold`). All of them are in seconds.
+and players go on where the last packet ended, and keep pictures and audio in sync. Thresholds are those of
+`ffmpeg` (`dts_delta_threshold`, `dts_error_threshold`).
 """
 
 import dataclasses
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Any, cast
 
 from dysr_jax.video.pyav import av, fraction, is_cover
 
-JUMP = Fraction(10)
-"""Longest gap that is no jump in a format whose clock may jump."""
-
-MAX_BEYOND_END = Fraction(3600)
-"""How far a time of another format may lie after the end that the file declares."""
-
-MAX_GAP = Fraction(30 * 3600)
-"""Longest gap in any format."""
-
-MAX_BACK = Fraction(1, 10)
-"""How far a stream may go back without a jump."""
-
-DEFAULT_DURATION = Fraction(1, 25)
-"""Of a packet that does not say it."""
-
-MAX_SOUND = 60
-"""Longest packet of sound."""
-
-MAX_REORDERING = 60
-"""Longest time between decoding and showing a picture."""
+# All in seconds.
+JUMP = Fraction(10)  # a longer gap is a jump, in a format whose clock may jump
+MAX_BEYOND_END = Fraction(3600)  # how far, in other formats, a time may lie after the declared end
+MAX_GAP = Fraction(30 * 3600)  # longest gap in any format
+MAX_BACK = Fraction(1, 10)  # how far a stream may go back without a jump
+DEFAULT_DURATION = Fraction(1, 25)  # of a packet that does not declare it
+MAX_AUDIO = 60  # duration of an audio packet
+MAX_REORDERING = 60  # between decoding and showing a picture
 
 
 @dataclasses.dataclass
 class _Part:
-    """One of the files that were joined."""
+    """One of the files that were joined, and the seconds from its time stamps to those of the whole."""
 
     number: int
     shift: Fraction
-    """Seconds from its time stamps to those of the whole."""
 
 
 @dataclasses.dataclass
@@ -57,11 +44,11 @@ class Timeline:
     """Corrects the time stamps of all packets of a file, which must come in the file's order."""
 
     def __init__(self, container: "av.container.InputContainer") -> None:
+        # Whether it is a format whose clock may jump.
         self.jumps = bool(container.format.flags & cast(Any, av.format.Flags.ts_discont).value)
-        """Whether it is a format whose clock may jump."""
+        # Seconds after which there can be nothing, by what the file declares.
         end = (container.start_time or 0) + (container.duration or 0)
         self.longest = max(Fraction(end, 1_000_000), Fraction(0)) + MAX_BEYOND_END
-        """Seconds after which there can be nothing, by what the file declares."""
         self._start = Fraction(container.start_time or 0, 1_000_000)
         self._parts = [_Part(0, Fraction(0))]
         self._streams: dict[int, _Progress] = {}
@@ -73,7 +60,7 @@ class Timeline:
 
     @property
     def trusted(self) -> bool:
-        """Whether the declared length counts: where clocks may jump it is guessed from them."""
+        """Whether the declared duration counts; where clocks may jump, FFmpeg guesses it from them."""
         return not self.jumps and not self.joined
 
     def __call__(self, packet: "av.Packet") -> None:
@@ -103,8 +90,8 @@ class Timeline:
     def _jumped(self, own: _Progress, time: Fraction) -> bool:
         if self.jumps:
             return abs(time - own.expected) > JUMP or time + MAX_BACK < own.last
-        # Elsewhere times are meant, except for impossible ones: those of a second file behind the first, and
-        # those of a damaged file.
+        # Elsewhere times are taken as they are, unless they are impossible: those of a second file behind the
+        # first, and those of a damaged file.
         back = max(5 * MAX_BACK, 8 * (own.expected - own.last))
         beyond = max(self.longest, own.last + JUMP)
         return time + back < own.last or time > min(beyond, own.last + MAX_GAP)
@@ -143,7 +130,7 @@ class Timeline:
         return self._parts[-1]
 
     def _nearest(self, packet: "av.Packet", tick: Fraction) -> _Part:
-        """The part of a subtitle: that of the pictures and sounds at about its time."""
+        """The part of a subtitle: that of the pictures and the audio near its time."""
         stamp = packet.pts if packet.dts is None else packet.dts
         if stamp is None or not self._streams:
             return self._parts[-1]
@@ -151,17 +138,17 @@ class Timeline:
 
 
 class Packets:
-    """An iterator over the packets of all streams of pictures, sound and text, and of `further` streams.
+    """An iterator over the packets of all video, audio and subtitle streams, and of `further` streams.
 
     The times of a stream depend on the others, so a reader of one stream reads all of them. Raises
     `av.error.FFmpegError` where the file cannot be read on.
     """
 
     def __init__(
-        self, container: "av.container.InputContainer", further: "tuple[av.stream.Stream, ...]" = ()
+        self, container: "av.container.InputContainer", further: "Sequence[av.stream.Stream]" = ()
     ) -> None:
         self.timeline = Timeline(container)
-        # AVI has no times of presentation: FFmpeg guesses them, wrongly if pictures are reordered.
+        # AVI has no presentation times: FFmpeg guesses them, wrongly if pictures are reordered.
         self._unstamped = container.format.name == "avi"
         kinds = ("video", "audio", "subtitle")
         streams = [s for s in container.streams if s.type in kinds and not is_cover(s)]
@@ -178,7 +165,7 @@ class Packets:
         video = packet.stream.type == "video"
         if (video and self._unstamped) or self._is_far_apart(packet):
             packet.pts = None if video else packet.dts
-        longest = MAX_SOUND if packet.stream.type == "audio" else self.timeline.longest
+        longest = MAX_AUDIO if packet.stream.type == "audio" else self.timeline.longest
         if (packet.duration or 0) * packet.time_base > longest:
             packet.duration = 0  # unknown
         self.timeline(packet)

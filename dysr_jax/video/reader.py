@@ -4,7 +4,6 @@ import itertools
 import os
 from collections.abc import Generator, Iterable, Iterator
 from fractions import Fraction
-from types import TracebackType
 from typing import NamedTuple
 
 import numpy as np
@@ -14,32 +13,28 @@ from dysr_jax.fields import as_path
 from dysr_jax.threads import Prefetched
 from dysr_jax.video import colour
 from dysr_jax.video.decode import Clock, Decoder
-from dysr_jax.video.findings import Findings, declared_end
 from dysr_jax.video.pyav import av, fraction
 from dysr_jax.video.source import open_container, refuse, video_stream
 from dysr_jax.video.tags import read_tags, stream_tags
 
-MAX_GUESSED_RATE = 120
-"""Frames per second; a guess above it is the unit of the time stamps."""
+MAX_GUESSED_RATE = 120  # frames per second; a guess above it is the unit of the time stamps
+MAX_MISSING = Fraction(1, 2)  # seconds by which a whole video may end before the time that it declares
+MATRIX_NAMES = {colour.BT709: "BT.709", colour.BT601: "BT.601"}
 
 
 class VideoFrame(NamedTuple):
-    """A picture of a video."""
+    """A picture, `[H, W, 3]` uint8 RGB as it is shown, and its time: seconds from the start, increasing."""
 
     image: np.ndarray
-    """`[H, W, 3]` uint8 RGB, as it is shown."""
     time: Fraction
-    """Seconds from the start of the video; larger than that of the frame before."""
 
 
 class Reader:
     """A video that is read once, from its first frame to its last. Made by `open_video`."""
 
-    def __init__(
-        self, name: str, container: "av.container.InputContainer", stream: "av.video.stream.VideoStream"
-    ) -> None:
-        self.path = name
-        self._container = container
+    def __init__(self, name: str, container: "av.container.InputContainer") -> None:
+        stream = video_stream(name, container)
+        self.path, self._container = name, container
         self._reformatter = av.video.reformatter.VideoReformatter()
         self._decoder = Decoder(container, stream)
         decoded = iter(self._decoder)
@@ -49,9 +44,8 @@ class Reader:
         self._check_colours(first)
         self._matrix = colour.display_matrix(first)
         turned = colour.swaps_sides(self._matrix)
-        self.image_shape: tuple[int, int] = (
-            (first.width, first.height) if turned else (first.height, first.width)
-        )
+        rows, columns = first.height, first.width
+        self.image_shape = (columns, rows) if turned else (rows, columns)
         """Rows and columns of the first frame, as it is shown."""
         aspect = fraction(stream.sample_aspect_ratio) or Fraction(1)
         self.pixel_aspect = 1 / aspect if turned else aspect
@@ -61,25 +55,23 @@ class Reader:
         rates = (stream.average_rate, stream.guessed_rate, stream.base_rate)
         self.rate = next((rate for rate in map(fraction, rates) if rate and rate > 0), Fraction(25))
         """Frames per second, on average."""
+        # Frames per second where they are densest, as far as FFmpeg can tell: more than the average if the
+        # rate is variable, or the last frame is shown long.
         guessed = fraction(stream.guessed_rate)
         self.densest = max(self.rate, guessed) if guessed and guessed <= MAX_GUESSED_RATE else self.rate
-        """Frames per second where they are densest, as far as FFmpeg can tell: more than the average if the
-        rate is variable, or a last frame stands long."""
-        self.start = _start(container, stream)
-        """The time of the file, in seconds, that is time 0 here."""
-        self.tick: Fraction = fraction(stream.time_base) or 1 / self.rate
-        """Seconds of which the file's times are multiples."""
-        self.duration = declared_end(stream, self.start)
+        self.start = _start(container, stream)  # the time of the file, in seconds, that is time 0 here
+        self.tick = fraction(stream.time_base) or 1 / self.rate  # the file's times are multiples of it
+        self.duration = _declared_end(stream, self.start)
         """When the last frame ends, in seconds, as the file declares it; `None` if it does not."""
-        self.index = stream.index
-        """Of its stream in the file."""
+        self.index = stream.index  # in the file
         self.film = read_tags(container, self.start)
-        """Its tags and chapters."""
         self.tags, self.disposition = stream_tags(stream.metadata), stream.disposition
-        self.accompanied = len(container.streams) > 1
-        """Whether there is more in the file than these frames."""
+        self.accompanied = len(container.streams) > 1  # whether there is more in the file than these frames
         self._clock = Clock(self.rate, self.tick, self.start)
-        self._findings = Findings(first, self._decoder, self._clock, self.duration)
+        self._size = first.width, first.height
+        self._first_notes = tuple(_notes_on(first))
+        self._interlaced = 0
+        self._resized: list[str] = []
         self._frames = self._read(itertools.chain([first], decoded))
         self._ahead: Prefetched[VideoFrame] | None = None
 
@@ -116,20 +108,34 @@ class Reader:
     @property
     def damaged(self) -> str | None:
         """How the video ended too early; `None` before its end, and if it is whole."""
-        return self._findings.damaged()
+        decoder, end = self._decoder, self._clock.end
+        if not decoder.ended:
+            return None
+        if decoder.failure:
+            return f"it cannot be read after {float(end):.2f} s: {decoder.failure}"
+        declared = self.duration if decoder.packets.timeline.trusted else None
+        if declared is not None and declared - end > max(MAX_MISSING, 2 / self.rate):
+            return f"it ends at {float(end):.2f} s of the {float(declared):.2f} s it declares"
+        return f"its last packet, at {float(end):.2f} s, is cut off" if decoder.cut else None
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """How the frames so far differ from what the file has, a sentence each."""
-        return self._findings.notes()
+        """How the frames so far differ from what is in the file, a sentence each."""
+        counted = (
+            (self._decoder.skipped, "packets that cannot be decoded, left out"),
+            (self._decoder.concealed, "damaged frames, filled in by the decoder"),
+            (self._clock.repaired, "times that do not increase, moved"),
+            (self._interlaced, "interlaced frames, used as they are woven"),
+        )
+        variable = ("its frame rate is variable",) if self._clock.variable else ()
+        counts = tuple(f"{what}: {count}" for count, what in counted if count)
+        return (*self._first_notes, *variable, *counts, *self._resized)
 
     def frames(self, *, ahead: int = 0) -> Iterator[VideoFrame]:
         """The frames that were not given yet; one whose size differs from the first has that size.
 
-        Up to `ahead` frames are decoded in advance by a thread; 0 decodes when asked.
-
-        Raises:
-            InputError: the colours change to what cannot be converted.
+        Up to `ahead` frames are decoded in advance by a thread; 0 decodes when asked. Colours that change to
+        what cannot be converted are an InputError.
         """
         if ahead and self._ahead is None:
             self._ahead = Prefetched(self._frames, ahead)
@@ -147,9 +153,7 @@ class Reader:
     def __enter__(self) -> "Reader":
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def _read(self, decoded: "Iterable[av.VideoFrame]") -> Generator[VideoFrame, None, None]:
@@ -157,7 +161,10 @@ class Reader:
             time = self._clock(frame)
             self._check_colours(frame)
             image = colour.oriented(colour.to_rgb(frame, self._reformatter), self._matrix)
-            self._findings.see(frame, time)
+            self._interlaced += frame.interlaced_frame
+            if (frame.width, frame.height) != self._size:
+                self._size = frame.width, frame.height
+                self._resized.append(f"from {float(time):.2f} s on it is {frame.width}x{frame.height}")
             yield VideoFrame(image, time)
 
     def _check_colours(self, frame: "av.VideoFrame") -> None:
@@ -170,12 +177,38 @@ class Reader:
 def _start(container: "av.container.InputContainer", stream: "av.video.stream.VideoStream") -> Fraction:
     """The least time stamp of all streams, in seconds.
 
-    Before 0 lies the run-up of an audio decoder, unless pictures lie there too.
+    What lies before 0 is the preroll of an audio decoder, unless pictures lie there too.
     """
     own = (stream.start_time or 0) * (fraction(stream.time_base) or Fraction(0))
     start = Fraction(container.start_time or 0, 1_000_000)
     start = start if own < 0 else max(start, Fraction(0))
     return own if abs(own - start) < Fraction(1, 500_000) else start  # without the rounding
+
+
+def _declared_end(stream: "av.video.stream.VideoStream", start: Fraction) -> Fraction | None:
+    """When the last frame ends, as the stream or Matroska's tag declares it."""
+    tick = fraction(stream.time_base)
+    if stream.duration and tick:
+        return ((stream.start_time or 0) + stream.duration) * tick - start
+    try:
+        hours, minutes, seconds = map(Fraction, stream.metadata.get("DURATION", "").split(":"))
+    except ValueError:
+        return None
+    return hours * 3600 + minutes * 60 + seconds - start or None
+
+
+def _notes_on(frame: "av.VideoFrame") -> list[str]:
+    """What the first frame says about all frames."""
+    notes = []
+    if colour.is_yuv(frame) and int(frame.colorspace) in colour.UNKNOWN:
+        name = MATRIX_NAMES[colour.matrix_of(frame)]
+        notes.append(f"it does not say its colour matrix: {name} is assumed")
+    depth = max(component.bits for component in frame.format.components)
+    if depth > 8:
+        notes.append(f"its {depth} bits per channel are rounded to 8")
+    if any(component.is_alpha for component in frame.format.components):
+        notes.append("its transparency is left out")
+    return notes
 
 
 def open_video(path: str | os.PathLike[str]) -> Reader:
@@ -191,7 +224,7 @@ def open_video(path: str | os.PathLike[str]) -> Reader:
     name = as_path(path, "video")
     container = open_container(name)
     try:
-        return Reader(name, container, video_stream(name, container))
+        return Reader(name, container)
     except BaseException:
         container.close()
         raise

@@ -1,4 +1,4 @@
-"""Where the bytes of a video go: a file beside its place until it is whole, or standard output.
+"""Where the bytes of a video go: a file under a partial name until it is whole, or standard output.
 
 A muxer goes back at the end, to write sizes and an index into the header of the file. Such patches wait until
 all else is written. So at any moment, even after a kill or on a full disk, the file is the beginning of a
@@ -16,30 +16,25 @@ from dysr_jax.video.pyav import reason_of
 from dysr_jax.video.reader import Reader
 from dysr_jax.video.source import STANDARD
 
-MAX_HEADER = 1 << 20
-"""Bytes within which a header ends."""
-
-MAX_NAME = 255
-"""Bytes of a name that file systems take."""
+MAX_HEADER = 1 << 20  # bytes within which a header ends
+MAX_NAME = 255  # bytes of a name that file systems take
 
 
 class Sink:
     """A file object for PyAV over an open descriptor, which it closes at the end.
 
-    It keeps an error to itself, and swallows what comes after it.
+    It keeps the first error, and drops what is written after it.
     """
 
     def __init__(self, descriptor: int, *, seekable: bool) -> None:
         self._descriptor, self._seekable = descriptor, seekable
+        # Changes the header of the file, or a patch of it; gives None while it needs more of the header.
         self.edit: Callable[[bytes], bytes | None] | None = None
-        """Changes the header of the file, or a patch of it; gives None while it needs more of the header."""
-        self.after: Callable[[int], None] | None = None
-        """Called with the descriptor when all is written."""
+        self.after: Callable[[int], None] | None = None  # called with the descriptor when all is written
+        self.error: OSError | None = None  # the first one
         self._header: bytes | None = b""
         self._position = self._end = 0
         self._patches: list[tuple[int, bytes]] = []
-        self.error: OSError | None = None
-        """The first error."""
 
     def seekable(self) -> bool:
         """Whether `seek` is allowed."""
@@ -103,7 +98,7 @@ class Sink:
 
 
 def partial_path(name: str) -> pathlib.Path:
-    """`film.partial.mp4` for `film.mp4`: a name that is seen, and that players know.
+    """`film.partial.mp4` for `film.mp4`: a visible name with a suffix that players know.
 
     If it is too long, a digest stands for the end of the name.
     """

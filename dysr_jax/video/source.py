@@ -7,14 +7,9 @@ from typing import NoReturn
 from dysr_jax.errors import InputError
 from dysr_jax.video.pyav import av, is_cover, open_av, reason_of
 
-MAX_FRAME_PIXELS = 1 << 27
-"""15360x8640 and some more. What declares more is damaged as a rule, and fills the memory."""
-
-STILL_BRANDS = ("avif", "heic", "heix", "heim", "heis", "mif1")
-"""Brands of images in the container of MP4."""
-
-STANDARD = "-"
-"""The path that stands for standard input or standard output."""
+MAX_FRAME_PIXELS = 1 << 27  # above 15360x8640; what declares more is damaged as a rule, and fills the memory
+STILL_BRANDS = ("avif", "heic", "heix", "heim", "heis", "mif1")  # of images in the container of MP4
+STANDARD = "-"  # the path that stands for standard input or standard output
 
 
 def is_pipe(name: str) -> bool:
@@ -48,11 +43,7 @@ def _check_path(name: str) -> None:
 
 
 def open_container(name: str) -> "av.container.InputContainer":
-    """Open a path, always as a file or standard input, even if it looks like an address.
-
-    Raises:
-        InputError: nothing there, a folder, an empty file, no video, or one without its index.
-    """
+    """Open a path, always as a file or standard input, even if it looks like an address; or refuse it."""
     _check_path(name)
     try:
         # The default size of reads is for seeking in files; raw frames in a pipe are larger.
@@ -69,11 +60,7 @@ def open_container(name: str) -> "av.container.InputContainer":
 
 
 def video_stream(name: str, container: "av.container.InputContainer") -> "av.video.stream.VideoStream":
-    """The first stream of moving pictures; covers are none.
-
-    Raises:
-        InputError: no such stream, one without a decoder in FFmpeg, or one of frames that are too large.
-    """
+    """The first video stream that is no cover; a file without one is refused."""
     streams = [stream for stream in container.streams.video if not is_cover(stream)]
     if not streams:
         refuse(name, "it has no video stream")

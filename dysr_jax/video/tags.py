@@ -1,4 +1,4 @@
-"""What a video's file says of the film beside its streams: tags, chapters and the time code."""
+"""What a file says about its film beside the streams: tags, chapters and the time code."""
 
 import dataclasses
 import io
@@ -9,26 +9,24 @@ from typing import Any
 
 from dysr_jax.video.pyav import av, fraction, open_av
 
+# Tags of the file and its streams, which say nothing about the film.
 TECHNICAL = re.compile(
     "major_brand|minor_version|compatible_brands|encoder|rotate|duration|vendor_id|handler_name"
     "|bps.*|number_of_(frames|bytes).*|_statistics.*|duration-.*|variant_bitrate|filename|mimetype",
     re.IGNORECASE,
 )
-"""Tags of the file and its streams, which say nothing about the film."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class FilmTags:
-    """Tags and chapters of a film."""
+    """Tags of a film, the time code `HH:MM:SS:FF` under `timecode`, and chapters as PyAV has them."""
 
     tags: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    """The time code, `HH:MM:SS:FF`, is under `timecode`."""
     chapters: tuple[Any, ...] = ()
-    """As PyAV gives and takes them."""
 
 
 def film_tags(metadata: Mapping[str, str]) -> dict[str, str]:
-    """The tags that belong to the film; of two times of creation, joined by FFmpeg, the first."""
+    """The tags that belong to the film; of two creation times, joined by FFmpeg, the first."""
     texts = {_as_text(key): _as_text(value) for key, value in metadata.items()}
     kept = {key: value for key, value in texts.items() if not TECHNICAL.fullmatch(key)}
     return {k: v.split(";")[0] if k == "creation_time" else v for k, v in kept.items()}
@@ -86,17 +84,12 @@ def is_in_tags(stream: "av.stream.Stream", film: FilmTags) -> bool:
     return context.name == "mov_text" and alike
 
 
-def has_full_names(film: FilmTags) -> bool:
-    """Whether tags are of the kind that phones write, which MP4 and MOV hold under their full names."""
-    return any(key.startswith("com.") for key in film.tags)
-
-
 def fit_tags(
     film: FilmTags, muxer: str, options: Mapping[str, str], encoder: str, rate: Fraction
 ) -> tuple[FilmTags, list[str]]:
     """The part of a film's tags that a container takes, and in words what it does not take.
 
-    Found by writing a short video and reading it: which tags a container holds is told nowhere.
+    Found by writing a short video and reading it: it is documented nowhere.
     """
     bare = {key: value for key, value in film.tags.items() if key.lower() != "timecode"}
     tried, keys, chapters = FilmTags(), set[str](), 0

@@ -10,7 +10,6 @@ import contextlib
 import os
 import pathlib
 from fractions import Fraction
-from types import TracebackType
 
 import numpy as np
 
@@ -25,8 +24,7 @@ from dysr_jax.video.reader import Reader
 from dysr_jax.video.sink import Sink, check_output, open_output, partial_path
 from dysr_jax.video.source import STANDARD
 
-MAX_WAITING = 4
-"""Frames that wait for the encoder."""
+MAX_WAITING = 4  # frames that wait for the encoder
 
 
 class Writer:
@@ -40,8 +38,7 @@ class Writer:
         self, name: str, sink: Sink, encoding: Encoding, size: tuple[int, int], held: contextlib.ExitStack
     ) -> None:
         self.path, self._held = name, held
-        self.frames = 0
-        """Frames that were handed over."""
+        self.frames = 0  # that were handed over
         self._sink, self._encoding, self._size = sink, encoding, size
         self._worker = Worker(self._add, MAX_WAITING)
         self._closed = False
@@ -57,11 +54,9 @@ class Writer:
         return tuple(self._encoding.notes)
 
     def write(self, image: np.ndarray, time: Fraction) -> None:
-        """Append a frame; waits while `MAX_WAITING` frames are not encoded yet.
+        """Append a frame: `[H, W, 3]` uint8 RGB, not to be changed afterwards, shown from `time` s on.
 
-        Args:
-            image: `[H, W, 3]` uint8 RGB, which must not be changed afterwards.
-            time: seconds, larger than that of the frame before.
+        Times must increase. Waits while `MAX_WAITING` frames are not encoded yet.
 
         Raises:
             InputError: another size than that of the video, or a full disk.
@@ -102,9 +97,7 @@ class Writer:
     def __enter__(self) -> "Writer":
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
         if error is None:
             self.close()
         else:
@@ -116,14 +109,13 @@ class Writer:
             raise self._sink.error
 
     def _end(self) -> bool:
-        """End the file, in a thread; whether the keyboard interrupted it, which waits for it once."""
+        """End the file, in a thread, and wait for it; whether the keyboard interrupted."""
         self._closed = True
         with concurrent.futures.ThreadPoolExecutor(1, "close") as closing:
-            ending = closing.submit(self._finish)
             try:
-                ending.result()
+                closing.submit(self._finish).result()
             except KeyboardInterrupt:
-                ending.result()
+                closing.shutdown()
                 return True
         return False
 
@@ -165,15 +157,11 @@ def open_writer(
     and `open_video` assume: BT.709 from 1280 columns or 577 rows on, else BT.601. Its rate is constant, so
     frames are repeated or left out if the times need it.
 
-    Args:
-        path: of the file, whose suffix (`formats.FORMATS`) is the format; or `-`, for Y4M on standard output.
-        width: columns of the frames.
-        height: rows of the frames.
-        rate: frames per second, on average; times say when each is shown.
-        like: the source. Its audio and subtitles are copied; its tags, chapters, covers, attachments and the
-            shape of its pixels are kept.
-        overwrite: replace a file that exists, or what is left of one.
-        crf: constant rate factor of H.264 or VP9, 0 to 51, smaller is better; by default 18 and 20.
+    The suffix of `path` (`formats.FORMATS`) is the format; `-` is Y4M on standard output. `rate` is in frames
+    per second, on average; times say when each is shown. Of the source `like`, audio, subtitles, tags,
+    chapters, covers, attachments and pixel aspect ratio are kept. `overwrite` replaces a file that exists,
+    or what is left of one. `crf`, 0 to 51, is the constant rate factor of H.264 (by default 18) or VP9 (20);
+    smaller is better.
 
     Raises:
         InputError: an unknown suffix, a file that exists, is the source or is being written by another

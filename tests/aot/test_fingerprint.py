@@ -70,7 +70,7 @@ def test_the_environment_is_json_with_versions_and_flags(monkeypatch, fresh):
     assert environment(jax.devices()[0])["versions"] != parts["versions"]
 
 
-def test_branches_of_the_package_are_told_apart_by_class_and_options():
+def test_branches_are_told_apart_by_class_and_options():
     digests = {branches_digest([branch]) for branch in BODY.values()}
     assert len(digests) == len(BODY)
     assert None not in digests

@@ -103,7 +103,7 @@ def test_grey_images_count_by_their_grey_values(bundle, tmp_path, channels):
         assert found.scores[name].psnr_y == pytest.approx(reference_psnr(output, hr), abs=1e-3)
 
 
-def test_an_image_that_comes_back_exactly_does_not_make_the_mean_infinite(bundle, tmp_path):
+def test_an_exact_reproduction_does_not_make_the_mean_infinite(bundle, tmp_path):
     write_image(tmp_path / "flat.png", np.full((30, 30, 3), 77, np.uint8))
     found = evaluate_folder(bundle, tmp_path, members=["fastest"])
     assert found.scores["bicubic"] == (100.0, pytest.approx(1.0))

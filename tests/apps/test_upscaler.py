@@ -172,7 +172,7 @@ def test_a_picture_is_turned_once(bundle, tmp_path):
         assert image.getexif().get(0x0112) in (None, 1)
 
 
-def test_an_output_that_its_format_cannot_hold_is_refused_before_the_work(bundle, tmp_path, monkeypatch):
+def test_an_output_that_its_format_cannot_hold_is_refused(bundle, tmp_path, monkeypatch):
     monkeypatch.setattr(Upscaler, "__call__", lambda *_, **__: pytest.fail("it went on"))
     write_image(tmp_path / "wide.png", np.zeros((1, 6000, 3), np.uint8))
     with pytest.raises(InputError, match=r"out\.webp' cannot be written: 18000x3 is more than"):

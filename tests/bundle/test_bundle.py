@@ -333,7 +333,7 @@ def test_a_failed_move_leaves_the_older_bundle(saved, bundle, better, monkeypatc
 # --- what may be compared, and what cannot be -----------------------------------------------------------
 
 
-def test_bundles_of_the_same_members_and_weights_are_equal_and_one_key(bundle):
+def test_bundles_of_equal_members_and_weights_are_one_key(bundle):
     copied = dataclasses.replace(bundle, params=jax.tree.map(lambda x: x + 0, bundle.params))
     moved = dataclasses.replace(bundle, params=jax.tree.map(lambda x: x + 1, bundle.params))
     fewer = dataclasses.replace(bundle, params={})

@@ -59,7 +59,7 @@ def test_a_job_that_runs_is_not_started_again(backoff, jobs, clock):
 
 
 @pytest.mark.parametrize("error", [None, RuntimeError("out of memory")])
-def test_what_is_asked_for_again_starts_after_a_pause_that_doubles(backoff, jobs, clock, error):
+def test_what_is_asked_for_again_starts_after_ever_longer_pauses(backoff, jobs, clock, error):
     """What was ready may have been let go of, what failed may work: but not at every frame."""
     begun = []
     for _ in range(4000):

@@ -1,6 +1,5 @@
 """The bank: the right pixels, N compilations for N members, none for a switch."""
 
-import concurrent.futures
 import dataclasses
 import threading
 
@@ -15,8 +14,7 @@ from dysr_jax.errors import InputError
 from dysr_jax.model import branches, programs
 from dysr_jax.model.programs import make_supernet
 from dysr_jax.model.space import uniform
-from dysr_jax.runtime.bank import Background, Bank
-from dysr_jax.runtime.chain import Chain
+from dysr_jax.runtime.bank import Bank
 from dysr_jax.runtime.switching import measure_switching
 
 SPACE = uniform(slots=2, width=4, scale=2, branches=("id", "s3", "c3", "r1"))
@@ -43,11 +41,6 @@ def bank(bundle):
     bank = Bank(bundle)
     bank.prepare(SHAPE)
     return bank
-
-
-@pytest.fixture(scope="module")
-def frame():
-    return np.random.default_rng(0).integers(0, 256, (*SHAPE, 3), np.uint8)
 
 
 @pytest.fixture(scope="module")
@@ -263,62 +256,6 @@ def test_results_can_lie_in_the_host_s_memory(bundle, bank, frame, monkeypatch):
     np.testing.assert_array_equal(fresh(frame, NAMES[0]), bank(frame, NAMES[0]))
 
 
-def test_frames_go_on_while_others_are_prepared(bundle, frame, monkeypatch):
-    may_go_on, begun, real = threading.Event(), threading.Event(), Background.compile_lowered
-
-    def slow(self, lowered):
-        begun.set()
-        assert may_go_on.wait(60)
-        return real(self, lowered)
-
-    monkeypatch.setattr(Background, "compile_lowered", slow)
-    bank = Bank(bundle, cache=None)
-    bank.prepare(SHAPE, NAMES[:1])
-    soon = bank.prepare_soon(SHAPE)
-    assert begun.wait(60)
-    for _ in range(3):
-        assert bank(frame, NAMES[0]).shape == (12, 16, 3)
-    assert [bank.is_ready(name, SHAPE) for name in NAMES] == [True, False, False]
-    assert not soon.done()
-    with pytest.raises(InputError, match="not prepared"):
-        bank(frame, NAMES[1])
-    may_go_on.set()
-    assert soon.result(60) is None
-    with count_compilations() as compilations:
-        assert len({bank(frame, name).tobytes() for name in NAMES}) == len(NAMES)
-    assert compilations.value == 0
-
-
-def test_a_closed_bank_prepares_no_more_in_the_background(bundle, frame, monkeypatch):
-    may_go_on, begun, real = threading.Event(), threading.Event(), Background.compile_lowered
-
-    def slow(self, lowered):
-        compiled = real(self, lowered)
-        begun.set()
-        assert may_go_on.wait(60)
-        return compiled
-
-    monkeypatch.setattr(Background, "compile_lowered", slow)
-    bank = Bank(bundle, cache=None)
-    first, second = bank.prepare_soon(SHAPE), bank.prepare_soon((8, 6))
-    assert begun.wait(60)
-    bank.close()
-    may_go_on.set()
-    for future in (first, second):
-        with pytest.raises(concurrent.futures.CancelledError):
-            future.result(60)
-    assert [bank.is_ready(name, SHAPE) for name in NAMES] == [True, False, False]
-    assert bank(frame, NAMES[0]).shape == (12, 16, 3)
-
-
-def test_what_cannot_be_prepared_soon_is_in_the_future(bundle, frame):
-    bank = Bank(bundle)
-    with pytest.raises(InputError, match="'2zz-u1'"):
-        bank.prepare_soon(SHAPE, ["2zz-u1"]).result(60)
-    bank.prepare_soon(SHAPE, NAMES[:1]).result(60)  # the thread goes on
-    assert bank.is_ready(NAMES[0], SHAPE)
-
-
 def test_threads_may_prepare_and_send_frames_at_once(bundle, frame, expected, cache):
     """A budget for two: executables come and go under the frames."""
     free = Bank(bundle, cache=cache)
@@ -348,70 +285,3 @@ def test_threads_may_prepare_and_send_frames_at_once(bundle, frame, expected, ca
         sender.join()
     assert not errors
     assert frames
-
-
-# --- names, shapes and options as they are given -----------------------------------------------------
-
-
-@pytest.mark.parametrize("spelled", ["id-id-u1", "1id-id-u1", "1id-1id-1u1", "2id-1u1"])
-def test_every_spelling_is_the_same_member(bundle, bank, frame, spelled):
-    fresh = Bank(bundle)
-    with count_compilations() as compilations:
-        fresh.prepare(SHAPE, [spelled, NAMES[0]])
-    assert compilations.value == 1
-    for name in (spelled, NAMES[0], "fastest"):
-        assert fresh.is_ready(name, SHAPE)
-        np.testing.assert_array_equal(fresh(frame, name), bank(frame, NAMES[0]))
-    assert bundle.member(spelled) is bundle.members[0]
-
-
-def test_a_name_of_nothing_is_refused(bank, frame):
-    for ask in (lambda: bank.is_ready("nobody", SHAPE), lambda: bank(frame, "nobody")):
-        with pytest.raises(InputError, match=r"^member 'nobody': the bundle has 2id-u1, .*name its ends$"):
-            ask()
-
-
-def test_shapes_may_be_lists_and_numpy_s(bank):
-    for shape in (list(SHAPE), np.int64(SHAPE), tuple(map(np.int32, SHAPE))):
-        if isinstance(shape, np.ndarray):
-            shape = shape.tolist()
-        bank.prepare(shape, ["best"])
-        assert bank.is_ready("best", shape)
-
-
-@pytest.mark.parametrize("shape", [(0, 8), (6, -1), (6,), (6, 8, 3), (6.0, 8), (True, 8), "68", 6, None])
-def test_shapes_that_cannot_be(bundle, bank, shape):
-    asked = (
-        lambda: bank.prepare(shape),
-        lambda: bank.is_ready("best", shape),
-        lambda: Chain(bundle).prepare(shape),
-    )
-    for ask in asked:
-        with pytest.raises(InputError, match=r"^shape .* must be LR rows and columns"):
-            ask()
-
-
-@pytest.mark.parametrize("batch", [0, 2.0, True, "2"])
-def test_batches_that_cannot_be(bank, batch):
-    with pytest.raises(InputError, match=r"^batch "):
-        bank.prepare(SHAPE, batch=batch)
-
-
-def test_options_that_cannot_be(bundle, bank, frame):
-    with pytest.raises(InputError, match=r"^output 'pinned': must be device or host$"):
-        Bank(bundle, output="pinned")
-    with pytest.raises(InputError, match=r"^output 'pinned': must be device or host$"):
-        Chain(bundle, output="pinned")
-    with pytest.raises(InputError, match=r"^keep 0: must be at least 1"):
-        Bank(bundle, keep=0)
-    with pytest.raises(InputError, match=r"^members 'best': must be a list of names$"):
-        bank.prepare(SHAPE, "best")
-    for wrong in (frame.tolist(), None, "frame"):
-        with pytest.raises(InputError, match=r"^frame .*: must be an array"):
-            bank(wrong, "best")
-
-
-def test_a_closed_bank_prepares_nothing_more_and_says_so(bundle):
-    closed = Bank(bundle)
-    closed.close()
-    assert closed.prepare_soon(SHAPE).cancelled()

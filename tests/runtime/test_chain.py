@@ -76,11 +76,6 @@ def small(bundle):
 
 
 @pytest.fixture(scope="module")
-def frame():
-    return np.random.default_rng(0).integers(0, 256, (*SHAPE, 3), np.uint8)
-
-
-@pytest.fixture(scope="module")
 def fused(params, frame):
     """All archs by one executable, the search program's: the branches in one program."""
     search = jax.jit(frame_program(NET)).lower(params, frame[None], np.zeros(3, np.int32)).compile()
@@ -120,7 +115,7 @@ def test_an_arch_has_its_own_executable_s_pixels(chain, params, frame, names):
     assert_same(chain(frame, chosen), np.asarray(own(arch_params(params, SPACE, chosen), frame)))
 
 
-def test_a_distinct_stage_is_compiled_once_and_a_switch_not_at_all(bundle, params, frame):
+def test_a_stage_is_compiled_once_and_a_switch_compiles_nothing(bundle, params, frame):
     fresh = Chain(bundle, params, cache=None)
     with count_compilations() as compilations:
         fresh.prepare(SHAPE)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from dysr_jax.aot.executables import Executable
 from dysr_jax.aot.memory import Memory
 from dysr_jax.errors import InputError
-from dysr_jax.runtime.executable_lru import Entry, ExecutableLRU, Program
+from dysr_jax.runtime.executable_lru import ExecutableLRU, Program
 
 
 def program(name):
@@ -16,7 +16,7 @@ def program(name):
 
 def entries(**sizes):
     """By name: bytes of code and of workspace."""
-    return {program(n): Entry(Executable(object(), code), work) for n, (code, work) in sizes.items()}
+    return {program(n): Executable(object(), code, work) for n, (code, work) in sizes.items()}
 
 
 def add(held, **sizes):
@@ -68,7 +68,7 @@ def test_what_does_not_fit_is_refused_and_changes_nothing():
         ExecutableLRU(weights=100, keep=None, budget=99)
 
 
-def test_keep_counts_executables_but_what_is_asked_for_together_stays():
+def test_what_is_asked_for_together_stays_beyond_keep():
     held = ExecutableLRU(weights=0, keep=2, budget=None)
     add(held, a=(1, 1), b=(1, 1), c=(1, 1))
     assert names(held) == "abc"

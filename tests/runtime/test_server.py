@@ -45,11 +45,6 @@ def servers(make):
 
 
 @pytest.fixture(scope="module")
-def frame():
-    return np.random.default_rng(0).integers(0, 256, (*SHAPE, 3), np.uint8)
-
-
-@pytest.fixture(scope="module")
 def expected(three_members, frame):
     """By a bank over the whole bundle."""
     bank = Bank(three_members, cache=None)

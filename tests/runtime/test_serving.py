@@ -30,11 +30,6 @@ def bundle():
     return make_bundle(params, members, net=net, frame=SHAPE, bicubic_psnr_y=29.0)
 
 
-@pytest.fixture(scope="module")
-def frame():
-    return np.random.default_rng(0).integers(0, 256, (*SHAPE, 3), np.uint8)
-
-
 @pytest.fixture
 def gate(monkeypatch):
     """What the background compiles waits here."""
@@ -59,7 +54,7 @@ def levels(a, b):
     return np.abs(np.asarray(a, int) - np.asarray(b, int)).max()
 
 
-def test_a_sub_graph_is_served_at_once_and_fused_as_soon_as_it_is_compiled(bundle, frame, gate):
+def test_a_sub_graph_is_chained_at_once_and_fused_once_compiled(bundle, frame, gate):
     serving = Serving(bundle)
     serving.prepare_soon(SHAPE)
     with count_compilations() as compilations:
@@ -154,19 +149,19 @@ def test_what_the_budget_let_go_of_is_compiled_again(bundle, frame, clocked):
 
 def test_what_failed_is_said_and_tried_again(bundle, frame, clocked, monkeypatch):
     said = []
-    serving = Serving(bundle, say=said.append)
+    serving = Serving(bundle, log=said.append)
     serving.chain.prepare(SHAPE)
-    entry = serving.bank._entry
+    entry = serving.bank._executable
 
     def fail(*_):
         raise RuntimeError("RESOURCE_EXHAUSTED")
 
-    monkeypatch.setattr(serving.bank, "_entry", fail)
+    monkeypatch.setattr(serving.bank, "_executable", fail)
     for _ in range(3):  # one attempt, whatever the number of frames
         serving.dispatch(frame, OTHER)
         assert isinstance(serving._backoff.last((OTHER, SHAPE)).exception(60), RuntimeError)
     assert said == [f"{OTHER} is chained for now: RESOURCE_EXHAUSTED"]
-    monkeypatch.setattr(serving.bank, "_entry", entry)
+    monkeypatch.setattr(serving.bank, "_executable", entry)
     clocked[0] += 2.0
     serving.dispatch(frame, OTHER)
     serving._backoff.last((OTHER, SHAPE)).result(60)
@@ -176,7 +171,7 @@ def test_what_failed_is_said_and_tried_again(bundle, frame, clocked, monkeypatch
 def test_what_never_fits_stays_chained(bundle, frame, clocked):
     said = []
     weights = Serving(bundle).bank.memory().weights
-    serving = Serving(bundle, budget=weights, say=said.append)
+    serving = Serving(bundle, budget=weights, log=said.append)
     serving.chain.prepare(SHAPE)
     for _ in range(3):
         serving.dispatch(frame, NAMES[1])

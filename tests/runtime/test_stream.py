@@ -86,7 +86,7 @@ def test_the_policy_hears_of_every_frame_and_chooses_the_next(in_flight):
         assert trace.switches == 11
 
 
-def test_frames_in_flight_are_dispatched_before_the_first_is_fetched():
+def test_frames_in_flight_are_dispatched_before_one_is_fetched():
     """As many as are allowed, not more."""
     flying, most = set(), 0
 
@@ -167,7 +167,7 @@ def test_a_stream_runs_again():
         assert [frame.number for frame in trace.frames] == list(range(count))
 
 
-def test_what_the_source_raises_is_raised_after_what_was_finished():
+def test_an_error_of_the_source_comes_after_what_was_finished():
     def broken():
         yield from images(4)
         raise InputError("a damaged packet")
@@ -202,10 +202,10 @@ def test_no_thread_is_left():
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"fps": 0.0}, r"fps must be in \(0, 1000\], got 0.0"),
-        ({"fps": -3.0}, "got -3.0"),
-        ({"fps": float("nan")}, "got nan"),
-        ({"fps": 30.0, "in_flight": 0}, "in_flight must be at least 1, got 0"),
+        ({"fps": 0.0}, r"fps 0.0: must be in \(0, 1000\]"),
+        ({"fps": -3.0}, "fps -3.0"),
+        ({"fps": float("nan")}, "fps nan"),
+        ({"fps": 30.0, "in_flight": 0}, "in_flight 0: must be at least 1"),
     ],
 )
 def test_options_that_cannot_be_are_refused(options, words):

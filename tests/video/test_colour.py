@@ -1,4 +1,6 @@
-"""Colours of videos against the definitions of BT.601, BT.709 and BT.2020."""
+"""Colours against the definitions of BT.601, BT.709 and BT.2020; turned frames against each pixel's place."""
+
+import itertools
 
 import av
 import numpy as np
@@ -113,3 +115,29 @@ def test_there_and_back(matrix):
     frame.colorspace = matrix
     centre = np.abs(convert(frame).astype(int) - image)[4::8, 4::8]
     assert centre.max() <= 3
+
+
+# --- turned and mirrored frames -------------------------------------------------------------------
+
+STRAIGHT = [(a, 0, 0, d) for a, d in itertools.product((1, -1), repeat=2)]
+TURNED = [(0, b, c, 0) for b, c in itertools.product((1, -1), repeat=2)]
+
+
+@pytest.mark.parametrize("matrix", STRAIGHT + TURNED)
+def test_every_pixel_goes_where_the_matrix_says(matrix):
+    a, b, c, d = matrix
+    image = np.arange(3 * 4 * 3, dtype=np.uint8).reshape(3, 4, 3)
+    shown = colour.oriented(image, matrix)
+    assert colour.swaps_sides(matrix) == (matrix in TURNED)
+    assert shown.shape == ((4, 3, 3) if matrix in TURNED else (3, 4, 3))
+    assert shown.flags.c_contiguous
+    for y, x in np.ndindex(3, 4):
+        column, row = a * x + c * y, b * x + d * y  # negative ones count from the far side
+        column += shown.shape[1] - 1 if a + c < 0 else 0
+        row += shown.shape[0] - 1 if b + d < 0 else 0
+        np.testing.assert_array_equal(shown[row, column], image[y, x])
+
+
+def test_a_slight_tilt_is_no_turn():
+    image = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
+    np.testing.assert_array_equal(colour.oriented(image, (0.99, 0.1, -0.1, 0.99)), image)

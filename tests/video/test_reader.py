@@ -215,3 +215,21 @@ def test_standard_input(films, standard_input, name):
     _, frames = read("-", ahead=1)
     assert [frame.time for frame in frames] == [Fraction(n, 25) for n in range(3)]
     assert all(np.array_equal(a.image, b.image) for a, b in zip(frames, expected, strict=True))
+
+
+def test_a_file_that_a_thread_hangs_in_is_left_to_it(films):
+    reader = open_video(films.make("in.mkv"))
+    entered, leave = threading.Event(), threading.Event()
+
+    def hanging():
+        entered.set()
+        leave.wait(30)
+        yield
+
+    reader._frames = hanging()
+    thread = threading.Thread(target=next, args=(reader._frames, None))
+    thread.start()
+    entered.wait(30)
+    reader.close()
+    leave.set()
+    thread.join()

@@ -115,7 +115,7 @@ def test_sound_of_a_broadcast_goes_into_mp4(films, tmp_path):
     np.testing.assert_array_equal(*sounds)
 
 
-def test_sound_that_a_container_does_not_take_is_left_out_and_said(films, tmp_path):
+def test_sound_that_a_container_does_not_take_is_left_out(films, tmp_path):
     path = films.make("a.mp4", audio="aac")
     (note,) = films.upscaled(path, tmp_path / "b.webm").notes
     assert note == "audio stream 1 (aac) is left out: webm does not take it"

@@ -2,7 +2,7 @@
 
 bench          the experiment: which members, in which order
 comparison     the strategies take turns, each a `process` that holds a server and a stopwatch (`worker`)
-servers        the strategies by name; reload: one member resident; weights_store: what all start from
+servers        the ways to serve members, by name; weights_store: what all start from
 result         what was measured, and its JSON
 """
 
@@ -10,7 +10,6 @@ from etils import epy
 
 with epy.lazy_api_imports(globals()):  # each is imported when it is first used
     from dysr_jax.bench.switch.bench import bench_switch
-    from dysr_jax.bench.switch.reload import Reload
     from dysr_jax.bench.switch.result import FailedStrategy, MemberTimes, StrategyResult, SwitchResult
-    from dysr_jax.bench.switch.servers import STRATEGIES
+    from dysr_jax.bench.switch.servers import STRATEGIES, Reload
     from dysr_jax.bench.switch.weights_store import WeightsStore, write_weights_store

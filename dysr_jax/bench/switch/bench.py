@@ -4,6 +4,7 @@ This process uses no device: whoever it starts has the whole of it while the oth
 """
 
 import contextlib
+import dataclasses
 import os
 import pathlib
 import tempfile
@@ -14,10 +15,11 @@ from tqdm import tqdm
 
 from dysr_jax.bench.switch.comparison import Setup, compare
 from dysr_jax.bench.switch.process import Child, ChildError
-from dysr_jax.bench.switch.result import MemberAtRest, SwitchResult
+from dysr_jax.bench.switch.result import SwitchResult
 from dysr_jax.bench.switch.servers import STRATEGIES
-from dysr_jax.bench.switch.worker import RestTimings, RestWorker
+from dysr_jax.bench.switch.worker import RestWorker
 from dysr_jax.errors import InputError
+from dysr_jax.fields import require
 
 
 def bench_switch(
@@ -44,7 +46,7 @@ def bench_switch(
         bundle: a bundle directory; None: the weights that come with the package.
         scale: that the bundle has; None: of the package's weights, 4.
         frame: LR rows and columns; None: the bundle's.
-        members: names; none: all. Those whose frame at rest takes longer than a period are left out.
+        members: names; none: all. Members whose frame at rest takes longer than a period are left out.
         strategies: names out of `dysr_jax.bench.switch.STRATEGIES`.
         switches: of each strategy.
         steady: frames after the first one, before the next switch.
@@ -65,30 +67,17 @@ def bench_switch(
         bar.set_description("members at rest")
         given = None if bundle is None else os.fspath(bundle)
         with Child(RestWorker, given, scale, frame, tuple(members)) as child:
-            rest = _time_members(child, frame)
-            store = child.call("write_store", folder, _fitting(rest, fps))
+            rest = _time_members(child, frame, fps)
+            store = child.call("write_store", folder, [member.name for member in rest.members])
         order = walk(np.random.default_rng(seed), len(store.names), switches)
-        path = [store.names[index] for index in order]
-        compared = compare(stack, Setup(store, rest.frame, fps, path, steady), names, bar)
-    at_rest = tuple(MemberAtRest(name, ms) for name, ms in rest.frame_ms.items())
-    return SwitchResult(
-        device=rest.device,
-        frame=rest.frame,
-        scale=rest.scale,
-        dtype=rest.dtype,
-        fps=fps,
-        members=tuple(member for member in at_rest if member.name in store.names),
-        left_out=tuple(member for member in at_rest if member.name not in store.names),
-        strategies=compared,
-    )
+        setup = Setup(store, rest.frame, fps, [store.names[index] for index in order], steady)
+        return dataclasses.replace(rest, strategies=compare(stack, setup, names, bar))
 
 
 def walk(rng: np.random.Generator, members: int, switches: int) -> list[int]:
-    """A random walk that goes from every member to every other; how often differs by one at most.
+    """A random walk that makes every ordered pair of members equally often, or once more.
 
-    Returns:
-        `switches + 1` indices out of `members`, at least 2; neighbours are never equal, and the first is
-        where the walk starts.
+    It has `switches + 1` indices of at least two members, and begins with the one to start from.
     """
     path = [int(rng.integers(members))]
     while len(path) <= switches:
@@ -116,36 +105,28 @@ def _check(
 ) -> None:
     known = ", ".join(STRATEGIES)
     for name in strategies:
-        if name not in STRATEGIES:
-            raise InputError(f"strategies {name!r}: must be out of {known}")
-    if not strategies:
-        raise InputError(f"strategies is empty: must be some of {known}")
-    for argument, value in (("switches", switches), ("steady", steady)):
-        if value < 1:
-            raise InputError(f"{argument} must be at least 1, got {value}")
-    if not 0 < fps < float("inf"):
-        raise InputError(f"fps must be finite and above 0, got {fps}")
-    if frame is not None and min(frame) < 1:
-        raise InputError(f"frame must be at least 1x1, got {frame[0]}x{frame[1]}")
+        require(name in STRATEGIES, "strategies", name, f"out of {known}")
+    require(bool(strategies), "strategies", strategies, f"some of {known}")
+    require(switches >= 1, "switches", switches, "at least 1")
+    require(steady >= 1, "steady", steady, "at least 1")
+    require(0 < fps < float("inf"), "fps", fps, "finite and above 0")
+    require(frame is None or min(frame) >= 1, "frame", frame, "at least one row and one column")
 
 
-def _time_members(child: Child, frame: tuple[int, int] | None) -> RestTimings:
+def _time_members(child: Child, frame: tuple[int, int] | None, fps: float) -> SwitchResult:
+    """The result without strategies; raises `InputError` where fewer than two members hold the frame rate."""
     try:
-        return child.call("time_members")
+        rest = child.call("time_members", fps)
     except ChildError as error:
         size = "of the bundle" if frame is None else "x".join(map(str, frame))
         raise InputError(f"frame {size}: the members cannot run ({error})") from None
-
-
-def _fitting(rest: RestTimings, fps: float) -> list[str]:
-    """The members whose frame at rest takes no longer than a period; raises `InputError` below two."""
-    fit = [name for name, ms in rest.frame_ms.items() if ms <= 1e3 / fps]
-    if len(rest.frame_ms) < 2:
+    timed = sorted(member.rest_ms for member in (*rest.members, *rest.left_out))
+    if len(timed) < 2:
         raise InputError("members: one has nothing to switch to; must be at least two")
-    if len(fit) < 2:
-        quick = ", ".join(f"{ms:.1f}" for ms in sorted(rest.frame_ms.values())[:2])
+    if len(rest.members) < 2:
         raise InputError(
             f"fps {fps:g}: of frames of {rest.frame[0]}x{rest.frame[1]} the fastest members make one in "
-            f"{quick} ms; must be what two members hold at least (fewer fps, or a smaller frame)"
+            f"{timed[0]:.1f}, {timed[1]:.1f} ms; must be what two members hold at least (fewer fps, or a "
+            f"smaller frame)"
         )
-    return fit
+    return rest

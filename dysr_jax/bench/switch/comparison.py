@@ -16,16 +16,16 @@ from dysr_jax.bench.switch.worker import StrategyWorker, SwitchTiming
 from dysr_jax.errors import InputError
 
 TURN_SWITCHES: Final = 20
-"""Switches that a child makes before the next one's turn."""
+"""Switches per turn of a child."""
 
 
 def missed_frames(seconds: float, period: float) -> int:
-    """Frames that a frame of this duration leaves out, when one is due every period."""
+    """Number of frames that are missed during a frame of this duration, if one is due every period."""
     return max(0, math.ceil(seconds / period) - 1)
 
 
 def _percentiles(timings: Sequence[SwitchTiming]) -> dict[str, Any]:
-    """Milliseconds of frames after switches, and of the others."""
+    """Milliseconds of first frames after a switch, and of steady ones."""
     first = [1e3 * one.first for one in timings]
     steady = [1e3 * seconds for one in timings for seconds in one.steady]
     kinds = {"steady_ms": steady, "switch_ms": first}
@@ -34,13 +34,7 @@ def _percentiles(timings: Sequence[SwitchTiming]) -> dict[str, Any]:
 
 
 def strategy_times(timings: Sequence[SwitchTiming], names: Sequence[str], fps: float) -> dict[str, Any]:
-    """The times of a `StrategyResult`, by field.
-
-    Args:
-        timings: every switch, with at least one steady frame after it.
-        names: the members; those that no switch went to are left out.
-        fps: frames per second that are due.
-    """
+    """The times of a `StrategyResult`, by field. Each switch has at least one steady frame after it."""
     own = {name: [one for one in timings if one.member == name] for name in names}
     members = tuple(
         MemberTimes(name, **_percentiles(of_member)) for name, of_member in own.items() if of_member
@@ -68,10 +62,8 @@ class Setup(NamedTuple):
     store: WeightsStore
     frame: tuple[int, int]
     fps: float
-    path: list[str]
-    """Members in the order of the switches, the one to start from first."""
-    steady: int
-    """Frames after the first one, before the next switch."""
+    path: list[str]  # members in the order of the switches, the one to start from first
+    steady: int  # frames after the first one, before the next switch
 
 
 class _Run:
@@ -87,14 +79,14 @@ class _Run:
         self.failed = ""
 
     def ask(self, method: str, *given: Any) -> Any:
-        """What the child answers; None once it failed, which ends this run and no other."""
+        """The child's answer; None once it has failed, which ends this run and no other."""
         try:
             return None if self.failed else self._child.call(method, *given)
         except (ChildError, InputError) as error:
             self.fail(str(error))
 
     def fail(self, reason: str) -> None:
-        """End the child, and keep why."""
+        """End the child and keep the reason."""
         self.failed = reason
         self._child.__exit__()
 
@@ -108,7 +100,7 @@ class _Run:
 def compare(
     stack: contextlib.ExitStack, setup: Setup, names: Sequence[str], bar: tqdm
 ) -> tuple[StrategyResult | FailedStrategy, ...]:
-    """Start all strategies, let them take turns, and tell of each.
+    """Start all strategies, let them take turns, and return what each took.
 
     `stack` ends the children; `bar` advances by a switch.
     """
@@ -138,7 +130,7 @@ def compare(
 
 
 def _start(stack: contextlib.ExitStack, names: Sequence[str], setup: Setup) -> list[_Run]:
-    """A child per strategy: all at once, and none is asked for anything before all are up and sleep."""
+    """Start a child per strategy, all at once; none is used before all are up and sleep."""
     runs = [_Run(stack, name, setup) for name in names]
     for run in runs:
         run.ask("is_up")

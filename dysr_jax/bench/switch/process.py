@@ -25,9 +25,7 @@ class ChildError(RuntimeError):
 class Child(contextlib.AbstractContextManager["Child"]):
     """An object that lives in a process of its own; a context, at whose end the process ends.
 
-    Args:
-        make: makes the object there: a class or function of a module.
-        given: its arguments.
+    `make`, a class or function of a module, makes the object there from the arguments `given`.
     """
 
     def __init__(self, make: Callable[..., Any], *given: Any) -> None:
@@ -49,7 +47,7 @@ class Child(contextlib.AbstractContextManager["Child"]):
 
         Raises:
             InputError: the method raised it.
-            ChildError: anything else was raised, or the process ended; one line.
+            ChildError: it raised anything else, or the process ended; one line.
         """
         try:
             with contextlib.suppress(OSError):  # it has ended; perhaps it said why
@@ -71,7 +69,7 @@ def _end(code: int | None) -> str:
 
 @contextlib.contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """A process that starts here never hears of Ctrl-C; this one hears of it afterwards."""
+    """A process that starts here never receives Ctrl-C; this one receives it afterwards."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
@@ -105,6 +103,6 @@ def _answer(connection: Connection, make: Callable[..., Any], given: tuple[Any, 
 
 
 def _set_up() -> None:
-    """Before anything of JAX's is used: children share a GPU, and what compiles, compiles."""
+    """Before JAX is used: children share a GPU, and every compilation is a real one."""
     os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"
     jax.config.update("jax_enable_compilation_cache", False)

@@ -31,44 +31,33 @@ class StrategyResult:
     """A strategy that finished.
 
     First frames are compared with the steady frames of the same member, because members take different times.
+    The host's bytes are those at the end, and those before the strategy got ready.
     """
 
     name: str
-    ready_s: float
-    """From weights on disk until a frame of any member can be asked for, with nothing compiled."""
-    ready_warm_s: float | None
-    """The same with executables from disk; None where none are kept."""
-    max_abs_diff: int
-    """Of any pixel of any member to the bank's, in levels of 255; `levels_off` in JSON."""
+    ready_s: float  # from weights on disk to frames of any member, with nothing compiled
+    ready_warm_s: float | None  # the same with executables from disk; None where none are kept
+    max_abs_diff: int  # of any pixel to the bank's, in levels of 255; `levels_off` in JSON
     steady_ms_p50: float
     steady_ms_p99: float
     switch_ms_p50: float
     switch_ms_p99: float
-    switch_over_steady_p99: float
-    """The 99th percentile of first frames over the same member's steady p99."""
-    within_steady_p99: float
-    """The share of first frames that take no longer than it (0.99 of steady frames do not)."""
-    host_us: float
-    """What the host does before the first frame can be dispatched: the median, and the 99th percentile."""
+    switch_over_steady_p99: float  # the p99 of first frames over the same member's steady p99
+    within_steady_p99: float  # the share of first frames within it (of steady frames 0.99 are)
+    host_us: float  # what the host does before the first frame can be dispatched: the median
     host_us_p99: float
-    missed_frames: int
-    """Frames that were due and left out."""
-    missed_after_switch: int
-    """Those left out by first frames."""
+    missed_frames: int  # frames that were due and left out
+    missed_after_switch: int  # those left out by first frames
     switches: int
     steady_frames: int
     members: tuple[MemberTimes, ...]
-    compilations: int
-    """Programs that were compiled or loaded while frames were timed."""
+    compilations: int  # programs that were compiled or loaded while frames were timed
     weight_bytes: int
     executable_bytes: int
     workspace_bytes: int
-    device_bytes: int
-    """The sum of these three."""
-    peak_bytes: int | None
-    """By the device's allocator; None where it does not tell."""
+    device_bytes: int  # the sum of these three
+    peak_bytes: int | None  # by the device's allocator; None where it does not tell
     rss_bytes: int
-    """Of the process on the host, at the end and before it got ready."""
     rss_before_bytes: int
 
 
@@ -77,8 +66,7 @@ class FailedStrategy:
     """A strategy that ended early."""
 
     name: str
-    failed: str
-    """Why, in one line."""
+    failed: str  # why, in one line
 
 
 _JSON_KEYS = {"max_abs_diff": "levels_off"}
@@ -86,7 +74,7 @@ _JSON_KEYS = {"max_abs_diff": "levels_off"}
 
 @dataclasses.dataclass(frozen=True)
 class SwitchResult:
-    """What was compared on which device, and what each strategy took."""
+    """The device, the members that were compared, and what each strategy took."""
 
     device: str
     frame: tuple[int, int]
@@ -97,8 +85,8 @@ class SwitchResult:
     """Frames per second that are due."""
     members: tuple[MemberAtRest, ...]
     left_out: tuple[MemberAtRest, ...]
-    """Too slow for the frame rate."""
-    strategies: tuple[StrategyResult | FailedStrategy, ...]
+    """Members that are too slow for the frame rate."""
+    strategies: tuple[StrategyResult | FailedStrategy, ...] = ()
 
     @property
     def finished(self) -> dict[str, StrategyResult]:
@@ -111,7 +99,7 @@ class SwitchResult:
         return {row.name: row.failed for row in self.strategies if isinstance(row, FailedStrategy)}
 
     def to_json(self) -> dict[str, Any]:
-        """Dicts and lists, as JSON has them."""
+        """The result as dicts and lists for JSON."""
 
         def fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
             return {

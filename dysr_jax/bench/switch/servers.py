@@ -1,9 +1,10 @@
-"""The ways to serve members that the experiment compares, by name, in the order of the tables."""
+"""The ways to serve members that the experiment compares: the baselines, and all strategies by name."""
 
+import abc
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
-from typing import Final
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, NamedTuple
 
 import chex
 import jax
@@ -17,92 +18,147 @@ from dysr_jax.aot import (
     Memory,
     Parts,
     branches_digest,
+    executables_memory,
     lowered_digest,
+    static_executable,
     tree_bytes,
-    workspace_bytes,
 )
-from dysr_jax.bench.switch.reload import Reload
-from dysr_jax.bench.switch.weights_store import Model, WeightsStore, read_model
+from dysr_jax.bench.switch.weights_store import WeightsStore
 from dysr_jax.compiling import exact_options, jit
 from dysr_jax.errors import InputError
-from dysr_jax.model import Arch, Params, frame_program
-from dysr_jax.runtime import Bank, Chain, FrameShape, MemberLike, Server, resolve_all, resolver
+from dysr_jax.model import Arch, Params, compile_static, frame_program
+from dysr_jax.runtime import Bank, Chain, FrameShape, MemberLike, Members, Server, resolve_all, resolver
 from dysr_jax.threads import in_threads
 
 
-class Ensemble(Server):
-    """Every member is a model of its own, with its weights and its executable; all are resident."""
+class Model(NamedTuple):
+    """A member on its own: its weights and its executable, nothing shared with another one."""
 
-    def __init__(self, store: WeightsStore, cache: ExecutableCache) -> None:
+    params: Params
+    executable: Executable
+
+
+class StoreServer(Server):
+    """The base of the baselines: they serve the members of a store and no other archs.
+
+    Executables come from the cache, or are compiled and put there; without a cache they are compiled.
+    """
+
+    def __init__(self, store: WeightsStore, cache: ExecutableCache | None) -> None:
         self.bundle = store.bundle
         self._store, self._cache = store, cache
         self._resolve = resolver(store.bundle, members_only=True)
+        self._shape: FrameShape = (0, 0)
+
+    def prepare(self, shape: FrameShape, members: Members = None, *, warm_up: bool = True) -> None:
+        """Get members (default: all) ready, as far as they can be ready at the same time."""
+        names = [found.name for found in resolve_all(self.bundle, members, members_only=True)]
+        self._shape = shape
+        for name in self._get_ready(names):
+            if warm_up:
+                jax.block_until_ready(self.dispatch(np.zeros((*shape, 3), np.uint8), name))
+
+    @abc.abstractmethod
+    def _get_ready(self, names: Sequence[str]) -> Iterable[str]:
+        """The members that are ready."""
+
+    def _model(self, name: str) -> Model:
+        """A member's weights and executable, from disk where they are there."""
+        params, arch = self._store.load_own(name), self.bundle.member(name).arch
+        executable = static_executable(self._store.net(name), arch, params, self._shape, cache=self._cache)
+        return Model(jax.block_until_ready(params), executable)
+
+    def _not_ready(self, name: str) -> InputError:
+        return InputError(f"member {name!r} is not prepared for any frame")
+
+
+class Ensemble(StoreServer):
+    """Every member is a model of its own, with its weights and its executable; all are resident."""
+
+    def __init__(self, store: WeightsStore, cache: ExecutableCache | None) -> None:
+        super().__init__(store, cache)
         self._models: dict[str, Model] = {}
 
-    def prepare(
-        self, shape: FrameShape, members: Sequence[MemberLike] | None = None, *, warm_up: bool = True
-    ) -> None:
-        """Read the members' weights; compile their executables in threads, or load them."""
-        names = [found.name for found in resolve_all(self.bundle, members, members_only=True)]
-        models = in_threads(lambda name: read_model(self._store, name, shape, self._cache), names)
-        self._models |= zip(names, models, strict=True)
-        for name in names if warm_up else ():
-            jax.block_until_ready(self.dispatch(np.zeros((*shape, 3), np.uint8), name))
+    def _get_ready(self, names: Sequence[str]) -> Iterable[str]:
+        self._models |= zip(names, in_threads(self._model, names), strict=True)
+        return names
 
     def dispatch(self, frame: chex.Array, member: MemberLike) -> jax.Array:
         """Run the member's executable over its own weights."""
         name = self._resolve(member).name
         model = self._models.get(name)
         if model is None:
-            raise InputError(f"member {name!r} is not prepared for any frame")
+            raise self._not_ready(name)
         return model.executable(model.params, frame)
 
     def memory(self) -> Memory:
         """All weights and all executables, and the largest workspace: one frame at a time."""
-        each = [model.memory() for model in self._models.values()]
+        models = self._models.values()
+        weights = sum(tree_bytes(model.params) for model in models)
+        return executables_memory(weights, [model.executable for model in models])
+
+
+class Reload(StoreServer):
+    """One member is resident: a switch drops it, and reads another one's weights and executable.
+
+    Without a cache a switch compiles the executable.
+    """
+
+    def __init__(self, store: WeightsStore, cache: ExecutableCache | None) -> None:
+        super().__init__(store, cache)
+        self._held: tuple[str, Model] | None = None
+
+    def _get_ready(self, names: Sequence[str]) -> Iterable[str]:
+        """The first member, after the others, so that all executables are on disk."""
+        for name in names[:1] if self._cache is None else reversed(names):
+            self.switch(name)
+            yield name
+            if self._cache is not None and self._cache.loaded:  # an earlier start left them all on disk
+                break
+
+    def switch(self, member: MemberLike) -> None:
+        """Drop the member that is resident, then read this one."""
+        name = self._resolve(member).name
+        if self._shape == (0, 0):
+            raise self._not_ready(name)
+        self._held = None
+        self._held = name, self._compiled(name) if self._cache is None else self._model(name)
+
+    def _compiled(self, name: str) -> Model:
+        """As `_model`, without the bytes of its code: to find them takes time that is no part of a switch."""
+        params, arch = self._store.load_own(name), self.bundle.member(name).arch
+        run = compile_static(self._store.net(name), arch, params, self._shape)
+        return Model(jax.block_until_ready(params), Executable(run, code_bytes=0))
+
+    def dispatch(self, frame: chex.Array, member: MemberLike) -> jax.Array:
+        """Run a member, after a switch to it where another one is resident."""
+        if self._held is None or self._held[0] != self._resolve(member).name:
+            self.switch(member)
+        assert self._held is not None
+        params, executable = self._held[1]
+        return executable(params, frame)
+
+    def memory(self) -> Memory:
+        """The largest figure of any member, by kind; every member is read to find it."""
+        each = [(tree_bytes(params), run) for params, run in map(self._model, self._store.names)]
         return Memory(
-            weights=sum(memory.weights for memory in each),
-            executables=sum(memory.executables for memory in each),
-            workspace=max((memory.workspace for memory in each), default=0),
+            weights=max(weights for weights, _ in each),
+            executables=max(run.code_bytes for _, run in each),
+            workspace=max(run.workspace for _, run in each),
         )
 
 
-class LaxSwitch(Server):
+class LaxSwitch(StoreServer):
     """One executable over shared weights, whose `lax.switch` has the members' static programs as branches."""
 
     def __init__(self, store: WeightsStore, cache: ExecutableCache) -> None:
-        self.bundle, self._cache = store.load(), cache
-        self._resolve = resolver(store.bundle, members_only=True)
-        self._params = jax.device_put(self.bundle.params)
+        super().__init__(store, cache)
+        self._params = jax.device_put(store.load().params)
         self._numbers = jax.device_put({name: np.int32(i) for i, name in enumerate(store.names)})
         self._executable: Executable | None = None
 
-    def prepare(
-        self, shape: FrameShape, members: Sequence[MemberLike] | None = None, *, warm_up: bool = True
-    ) -> None:
-        """Compile the one executable of all members, or load it, and run these members' branches."""
-        found = resolve_all(self.bundle, members, members_only=True)
-        self._executable = self._compiled(shape)
-        for name, _ in found if warm_up else ():
-            jax.block_until_ready(self.dispatch(np.zeros((*shape, 3), np.uint8), name))
-
-    def dispatch(self, frame: chex.Array, member: MemberLike) -> jax.Array:
-        """Run the executable with the member's number, which is on the device already."""
-        name = self._resolve(member).name
-        if self._executable is None:
-            raise InputError(f"member {name!r} is not prepared for any frame")
-        return self._executable(self._params, frame, self._numbers[name])
-
-    def memory(self) -> Memory:
-        """The shared weights and the one executable."""
-        weights = tree_bytes(self._params)
-        if self._executable is None:
-            return Memory(weights, 0, 0)
-        workspace = workspace_bytes(self._executable.compiled, weights)
-        return Memory(weights, self._executable.code_bytes, workspace)
-
-    def _compiled(self, shape: FrameShape) -> Executable:
-        """`(weights, frame, number) -> frame`."""
+    def _get_ready(self, names: Sequence[str]) -> Iterable[str]:
+        """All members: each is a number that is on the device already."""
         net, program = self.bundle.net, frame_program(self.bundle.net)
         archs = [member.arch for member in self.bundle.members]
 
@@ -113,7 +169,7 @@ class LaxSwitch(Server):
             branches = [functools.partial(upscale, arch) for arch in archs]
             return lax.switch(number, branches, params, frame)
 
-        frame = jax.ShapeDtypeStruct((*shape, 3), jnp.uint8)
+        frame = jax.ShapeDtypeStruct((*self._shape, 3), jnp.uint8)
         arguments = self._params, frame, jax.ShapeDtypeStruct((), jnp.int32)
 
         def lower() -> jax.stages.Lowered:
@@ -128,21 +184,30 @@ class LaxSwitch(Server):
             "options": exact_options(),
             "code": branches_digest(used) or lowered_digest(lower()),
         }
-        return self._cache.get(key, arguments, lambda: lower().compile())
+        assert self._cache is not None
+        self._executable = self._cache.get(key, arguments, lambda: lower().compile())
+        return names
+
+    def dispatch(self, frame: chex.Array, member: MemberLike) -> jax.Array:
+        """Run the executable with the member's number."""
+        name = self._resolve(member).name
+        if self._executable is None:
+            raise self._not_ready(name)
+        return self._executable(self._params, frame, self._numbers[name])
+
+    def memory(self) -> Memory:
+        """The shared weights and the one executable."""
+        return executables_memory(tree_bytes(self._params), [self._executable] if self._executable else [])
 
 
 @dataclasses.dataclass(frozen=True)
 class Strategy:
     """A way to serve the members of a store."""
 
-    name: str
-    """As the command line and the tables call it."""
-    make: Callable[[WeightsStore, ExecutableCache], Server]
-    """Reads the weights that are resident; executables go to the cache, if any are kept."""
-    cached: bool = True
-    """Whether executables are kept on disk, so that a second start compiles nothing."""
-    loads: bool = False
-    """Whether a switch compiles, or loads from disk. Where it does not, all that is needed is resident."""
+    name: str  # as the command line and the tables call it
+    make: Callable[[WeightsStore, ExecutableCache], Server]  # reads the weights that are resident
+    cached: bool = True  # executables are kept on disk, so that a second start compiles nothing
+    loads: bool = False  # a switch compiles, or loads from disk; else all that is needed is resident
 
 
 _ALL: Final = (

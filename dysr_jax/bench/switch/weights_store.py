@@ -3,14 +3,12 @@
 import dataclasses
 import pathlib
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 import jax
 
-from dysr_jax.aot import Executable, ExecutableCache, Memory, static_executable, tree_bytes, workspace_bytes
 from dysr_jax.bundle import Bundle
 from dysr_jax.model import Params, Supernet, compact, from_bytes, to_bytes
-from dysr_jax.runtime import FrameShape
 
 SHARED: Final = "shared.safetensors"
 
@@ -47,11 +45,7 @@ class WeightsStore:
 
 
 def write_weights_store(folder: pathlib.Path, bundle: Bundle, names: Sequence[str]) -> WeightsStore:
-    """Write the weights of members of a bundle into an empty folder; what only others read is left out.
-
-    Raises:
-        InputError: no such member.
-    """
+    """Write the weights of members of a bundle into an empty folder; what only others read is left out."""
     members = tuple(bundle.member(name) for name in names)
     store = WeightsStore(folder, dataclasses.replace(bundle, members=members, params={}))
     parts = {folder / SHARED: [member.arch for member in members]}
@@ -59,23 +53,3 @@ def write_weights_store(folder: pathlib.Path, bundle: Bundle, names: Sequence[st
     for path, archs in parts.items():
         path.write_bytes(to_bytes(compact(bundle.params, bundle.space, archs)))
     return store
-
-
-class Model(NamedTuple):
-    """A member on its own: its weights and its executable, nothing shared with another one."""
-
-    params: Params
-    executable: Executable
-
-    def memory(self) -> Memory:
-        """Bytes of this model alone."""
-        weights = tree_bytes(self.params)
-        workspace = workspace_bytes(self.executable.compiled, weights)
-        return Memory(weights, self.executable.code_bytes, workspace)
-
-
-def read_model(store: WeightsStore, member: str, shape: FrameShape, cache: ExecutableCache) -> Model:
-    """A member's weights from disk, and its executable from the cache, or compiled if it is not there."""
-    params, arch = store.load_own(member), store.bundle.member(member).arch
-    executable = static_executable(store.net(member), arch, params, shape, cache=cache)
-    return Model(jax.block_until_ready(params), executable)

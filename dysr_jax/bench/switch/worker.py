@@ -10,8 +10,8 @@ import jax
 import numpy as np
 
 from dysr_jax.aot import ExecutableCache, count_compilations
-from dysr_jax.bench.switch.reload import Reload
-from dysr_jax.bench.switch.servers import STRATEGIES
+from dysr_jax.bench.switch.result import MemberAtRest, SwitchResult
+from dysr_jax.bench.switch.servers import STRATEGIES, Reload
 from dysr_jax.bench.switch.weights_store import WeightsStore, write_weights_store
 from dysr_jax.bundle import find_bundle
 from dysr_jax.device import device_name, resident_bytes
@@ -19,35 +19,20 @@ from dysr_jax.runtime import Bank, FrameShape
 from dysr_jax.timing import undisturbed_ms
 
 REST_ROUNDS: Final = 15
-"""Frames of each member, taken in turn, by which it is decided whether it fits."""
+"""Frames of each member, taken in turn, that decide whether it holds the frame rate."""
 
 UNTIMED_FRAMES: Final = 2
-"""After a sleep."""
+"""Frames after a sleep that do not count."""
 
 FRAME: Final = "frame.npy"
 REFERENCE: Final = "reference.npy"
 """What the bank makes of the frame: `[members, s H, s W, 3]`."""
 
 
-class RestTimings(NamedTuple):
-    """The members of a bundle, one at a time."""
-
-    device: str
-    dtype: str
-    frame: FrameShape
-    scale: int
-    frame_ms: dict[str, float]
-    """By member: host to host, as little as can be of what other programs add."""
-
-
 class RestWorker:
     """Times the members of a bundle at rest, and writes what the servers start from.
 
-    Args:
-        bundle: a bundle directory; None: the weights that come with the package.
-        scale: see `find_bundle`.
-        frame: LR rows and columns; None: the bundle's.
-        members: names; none: all.
+    Arguments are those of `find_bundle`, LR rows and columns (None: the bundle's), and members (none: all).
     """
 
     def __init__(
@@ -55,8 +40,8 @@ class RestWorker:
     ) -> None:
         self._given = bundle, scale, frame, members
 
-    def time_members(self) -> RestTimings:
-        """Time every member; raises `InputError` where there is no such bundle or member."""
+    def time_members(self, fps: float) -> SwitchResult:
+        """Time every member, host to host, with the least possible influence of other programs."""
         path, scale, shape, members = self._given
         bundle = find_bundle(path, scale)
         shape = bundle.frame if shape is None else shape
@@ -66,8 +51,16 @@ class RestWorker:
         self._bank = Bank(bundle, cache=None)
         self._bank.prepare(shape, names)
         calls = {name: functools.partial(self._bank, self._frame, name) for name in names}
-        times, dtype = undisturbed_ms(calls, REST_ROUNDS), np.dtype(bundle.net.dtype).name
-        return RestTimings(device_name(), dtype, shape, bundle.space.scale, times)
+        timed = [MemberAtRest(*item) for item in undisturbed_ms(calls, REST_ROUNDS).items()]
+        return SwitchResult(
+            device=device_name(),
+            frame=shape,
+            scale=bundle.space.scale,
+            dtype=np.dtype(bundle.net.dtype).name,
+            fps=fps,
+            members=tuple(member for member in timed if member.rest_ms <= 1e3 / fps),
+            left_out=tuple(member for member in timed if member.rest_ms > 1e3 / fps),
+        )
 
     def write_store(self, folder: pathlib.Path, names: Sequence[str]) -> WeightsStore:
         """Write the members' weights, a frame, and what the bank makes of it."""
@@ -80,23 +73,13 @@ class SwitchTiming(NamedTuple):
     """Seconds of a switch and of the frames after it."""
 
     member: str
-    host: float
-    """Of what the host does before the first frame can be dispatched."""
-    first: float
-    """From before the switch to the end of the first frame, on the host."""
-    steady: list[float]
-    """Of the frames after it."""
+    host: float  # of what the host does before the first frame can be dispatched
+    first: float  # from before the switch to the end of the first frame, on the host
+    steady: list[float]  # of the frames after it
 
 
 class StrategyWorker:
-    """A server and a stopwatch.
-
-    Args:
-        name: of `STRATEGIES`.
-        store: what `RestWorker.write_store` left.
-        shape: LR rows and columns.
-        cache: folder for executables.
-    """
+    """A server and a stopwatch, over what `RestWorker.write_store` left; `cache` is a folder."""
 
     def __init__(self, name: str, store: WeightsStore, shape: FrameShape, cache: pathlib.Path) -> None:
         self._strategy, self._store, self._shape = STRATEGIES[name], store, shape
@@ -105,9 +88,8 @@ class StrategyWorker:
         # The backend is up before the clock starts.
         jax.block_until_ready(jax.device_put(self._frame))
 
-    def is_up(self) -> bool:
-        """Whether it can be asked for something: always, once this returns."""
-        return True
+    def is_up(self) -> None:
+        """Return as soon as the process answers."""
 
     def ready(self) -> float:
         """Seconds from weights on disk until a frame of any member can be asked for."""
@@ -128,11 +110,8 @@ class StrategyWorker:
     def time_switches(self, path: Sequence[str], steady: int) -> tuple[list[SwitchTiming], int]:
         """Start at the first member of a path and switch along it, with steady frames after each switch.
 
-        Returns:
-            Times, and the number of programs that were compiled, or loaded from disk.
-
-        Raises:
-            RuntimeError: something was compiled or loaded by a server that has everything resident.
+        Returns times, and the number of programs that were compiled, or loaded from disk; there must be none
+        where a server has everything resident.
         """
         for _ in range(1 + UNTIMED_FRAMES):
             self._server(self._frame, path[0])
@@ -154,9 +133,8 @@ class StrategyWorker:
         return SwitchTiming(member, switched - start, marks[0] - start, np.diff(marks).tolist())
 
     def bytes(self) -> dict[str, int | None]:
-        """What it takes now, on the device and on the host."""
-        resident = resident_bytes()
-        stats = jax.local_devices()[0].memory_stats() or {}
+        """Memory in use, on the device and on the host."""
+        resident, stats = resident_bytes(), jax.local_devices()[0].memory_stats() or {}
         memory = self._server.memory()
         return {
             "weight_bytes": memory.weights,

@@ -7,11 +7,11 @@ from etils import epy
 with epy.lazy_api_imports(globals()):  # each is imported when it is first used
     from dysr_jax.runtime.policy.adaptive import AdaptivePolicy
     from dysr_jax.runtime.policy.base import (
+        CheckedPolicy,
         FixedPolicy,
         MemberTiming,
         Observation,
         Policy,
-        checked,
         sort_timings,
     )
     from dysr_jax.runtime.policy.load import load_policy

@@ -36,42 +36,31 @@ from collections.abc import Sequence
 from typing import Any
 
 from dysr_jax.errors import InputError
-from dysr_jax.fields import from_dict
+from dysr_jax.fields import from_dict, require
 from dysr_jax.runtime.policy.base import MemberTiming, Observation, sort_timings
 
 
 @dataclasses.dataclass(frozen=True)
 class Cooldown:
-    """Why a member is not to be tried now."""
+    """The reason why a member is not tried now."""
 
-    failures: int = 0
-    """Trials that failed, less those that were passed."""
-    until: int = 0
-    """The first frame at which it may be tried again."""
-    slowdown: float = 0.0
-    """Believed when the last trial failed."""
+    failures: int = 0  # trials that failed, less those that were passed
+    until: int = 0  # the first frame at which it may be tried again
+    slowdown: float = 0.0  # believed when the last trial failed
 
 
 @dataclasses.dataclass(frozen=True)
 class AdaptiveState:
     """Everything that the policy knows; `dataclasses.asdict` of it is JSON."""
 
-    members: tuple[MemberTiming, ...]
-    """Fastest first, each better than all before it."""
-    recent: tuple[float, ...]
-    """Slowdowns of the last frames, the newest last; 1 for those before the first."""
-    cooldowns: tuple[Cooldown, ...]
-    """One per member."""
-    index: int = 0
-    """Of the member that runs."""
-    frame: int = 0
-    """Frames seen."""
-    switched: int = 0
-    """Frames seen at the last switch."""
-    trial: int = 0
-    """Frames left of a step up's trial."""
-    fresh: bool = False
-    """The last switch was a step down, and no frame of its member was seen yet."""
+    members: tuple[MemberTiming, ...]  # fastest first, each better than all before it
+    recent: tuple[float, ...]  # slowdowns of the last frames, the newest last; 1 before the first
+    cooldowns: tuple[Cooldown, ...]  # one per member
+    index: int = 0  # of the member that runs
+    frame: int = 0  # frames seen
+    switched: int = 0  # frames seen at the last switch
+    trial: int = 0  # frames left of a step up's trial
+    fresh: bool = False  # the last switch was a step down, and no frame of its member was seen yet
 
     @classmethod
     def from_json(cls, fields: Any) -> "AdaptiveState":
@@ -84,7 +73,7 @@ class AdaptiveState:
         return self.members[self.index]
 
     def find(self, member: str) -> MemberTiming:
-        """The member of this name; raises `InputError` where the policy does not choose among it."""
+        """The member of this name; raises `InputError` if the policy does not know it."""
         for timing in self.members:
             if timing.name == member:
                 return timing
@@ -93,7 +82,7 @@ class AdaptiveState:
 
 
 def _front(timings: Sequence[MemberTiming]) -> tuple[MemberTiming, ...]:
-    """Fastest first; who is no better than a faster one, or than one as fast, would never be chosen."""
+    """Fastest first, without members that are no better than one at least as fast: none would be chosen."""
     front: list[MemberTiming] = []
     for timing in sort_timings(timings):
         if front and timing.psnr_y <= front[-1].psnr_y:
@@ -126,18 +115,13 @@ class AdaptivePolicy:
     """Frames within which a queue is to be emptied."""
 
     def __post_init__(self) -> None:
+        require(0.0 <= self.margin < 1.0, "policy.margin", self.margin, "in [0, 1)")
+        finite = 0.0 <= self.hysteresis < math.inf
+        require(finite, "policy.hysteresis", self.hysteresis, "finite and at least 0")
+        for name in ("window", "wait", "longest_wait", "trial", "catch_up"):
+            require(getattr(self, name) >= 1, f"policy.{name}", getattr(self, name), "at least 1")
         most = self.window - 1
-        for name, good, needed in (
-            ("margin", 0.0 <= self.margin < 1.0, "in [0, 1)"),
-            ("hysteresis", 0.0 <= self.hysteresis < math.inf, "finite and at least 0"),
-            *(
-                (name, getattr(self, name) >= 1, "at least 1")
-                for name in ("window", "wait", "longest_wait", "trial", "catch_up")
-            ),
-            ("outliers", 0 <= self.outliers <= most, f"in [0, policy.window - 1 = {most}]"),
-        ):
-            if not good:
-                raise InputError(f"policy.{name} must be {needed}, got {getattr(self, name)}")
+        require(0 <= self.outliers <= most, "policy.outliers", self.outliers, f"in [0, window - 1 = {most}]")
 
     def start(self, timings: Sequence[MemberTiming], deadline_ms: float, /) -> tuple[AdaptiveState, str]:
         """Begin with the best member that would be stepped up to at rest; `timings` come in any order."""
@@ -147,7 +131,7 @@ class AdaptivePolicy:
         return state, state.running.name
 
     def slowdown(self, state: AdaptiveState) -> float:
-        """What the policy believes of the machine: a frame's time over that at rest."""
+        """The slowdown that the policy believes in: a frame's time over that at rest."""
         return heapq.nlargest(self.outliers + 1, state.recent)[-1]
 
     def predict(self, state: AdaptiveState, member: str) -> float:

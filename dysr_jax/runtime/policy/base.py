@@ -21,15 +21,15 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
 from dysr_jax.errors import InputError
+from dysr_jax.fields import require
 from dysr_jax.model import canonical_name
 
 S = TypeVar("S")
 """A policy's state. JSON of `dataclasses.asdict` goes into traces where it is a dataclass."""
 
 
-def _check_positive(what: str, value: float) -> None:
-    if not 0.0 < value < math.inf:
-        raise InputError(f"{what} must be finite and above 0, got {value}")
+def _require_positive(what: str, value: float) -> None:
+    require(0.0 < value < math.inf, what, value, "finite and above 0")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,11 +43,9 @@ class MemberTiming:
     """dB."""
 
     def __post_init__(self) -> None:
-        if not self.name:
-            raise InputError("timing '': a member has a name")
-        _check_positive(f"timing {self.name!r}: frame_ms", self.frame_ms)
-        if not math.isfinite(self.psnr_y):
-            raise InputError(f"timing {self.name!r}: psnr_y must be finite, got {self.psnr_y}")
+        require(bool(self.name), "timing", self.name, "of a member with a name")
+        _require_positive(f"timing {self.name!r}: frame_ms", self.frame_ms)
+        require(math.isfinite(self.psnr_y), f"timing {self.name!r}: psnr_y", self.psnr_y, "finite")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,19 +53,18 @@ class Observation:
     """The frame that was just finished."""
 
     frame_ms: float
-    """What it took, without waiting for its turn."""
+    """Its time, without waiting for its turn."""
     member: str
-    """What made it. With several frames in flight that may be the member before the last switch."""
+    """The member that made it; with several frames in flight perhaps the one before the last switch."""
     deadline_ms: float
     """Time from a frame to the next, 1000 / fps."""
     queued: int = 0
-    """Frames that ought to have been begun by now and still wait; frames read ahead do not count."""
+    """Frames that are due and still wait; frames read ahead do not count."""
 
     def __post_init__(self) -> None:
         for name in ("frame_ms", "deadline_ms"):
-            _check_positive(f"observation.{name}", getattr(self, name))
-        if self.queued < 0:
-            raise InputError(f"observation.queued must be at least 0, got {self.queued}")
+            _require_positive(f"observation.{name}", getattr(self, name))
+        require(self.queued >= 0, "observation.queued", self.queued, "at least 0")
 
     @property
     def late(self) -> bool:
@@ -115,11 +112,7 @@ def _find_name(name: str, names: Sequence[str]) -> str:
 
 
 def sort_timings(timings: Iterable[MemberTiming]) -> tuple[MemberTiming, ...]:
-    """Fastest first, of equal times the worse first.
-
-    Raises:
-        InputError: there are none, or two of one name.
-    """
+    """Sorted fastest first, of equal times the worse first. An empty list and equal names are refused."""
     ordered = tuple(sorted(timings, key=lambda timing: (timing.frame_ms, timing.psnr_y, timing.name)))
     names = [timing.name for timing in ordered]
     twice = sorted({name for name in names if names.count(name) > 1})
@@ -132,18 +125,21 @@ def sort_timings(timings: Iterable[MemberTiming]) -> tuple[MemberTiming, ...]:
 
 @dataclasses.dataclass(frozen=True)
 class CheckedPolicy(Generic[S]):
-    """A policy that is held to naming only members with a timing: what a stream runs.
+    """A policy over members, given in any order: what a stream runs.
 
-    Its two methods raise `InputError` where the policy names another member.
+    Raises `InputError` if there are no members or two of one name, and if the policy names another one.
     """
 
     policy: Policy[S]
-    timings: tuple[MemberTiming, ...]
+    timings: Sequence[MemberTiming]
     """Fastest first."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "timings", sort_timings(self.timings))
 
     def start(self, deadline_ms: float) -> tuple[S, str]:
         """The state before the first frame, and that frame's member."""
-        _check_positive("deadline_ms", deadline_ms)
+        _require_positive("deadline_ms", deadline_ms)
         return self._check(self.policy.start(self.timings, deadline_ms))
 
     def __call__(self, state: S, observation: Observation) -> tuple[S, str]:
@@ -152,19 +148,9 @@ class CheckedPolicy(Generic[S]):
 
     def _check(self, answer: Any) -> tuple[S, str]:
         who = f"policy {type(self.policy).__name__}"
-        if not (isinstance(answer, tuple) and len(answer) == 2):
-            raise InputError(f"{who} returned {answer!r}: must be (state, member)")
+        pair = isinstance(answer, tuple) and len(answer) == 2
+        require(pair, f"{who} returned", answer, "(state, member)")
         names = [timing.name for timing in self.timings]
         name = _find_name(answer[1], names)
-        if name not in names:
-            raise InputError(f"{who}: member {answer[1]!r}: must be one of {', '.join(names)}")
+        require(name in names, f"{who}: member", answer[1], f"one of {', '.join(names)}")
         return answer[0], name
-
-
-def checked(policy: Policy[S], timings: Iterable[MemberTiming]) -> CheckedPolicy[S]:
-    """The policy over members in any order; a member that it makes up is refused.
-
-    Raises:
-        InputError: no members, or two of one name.
-    """
-    return CheckedPolicy(policy, sort_timings(timings))

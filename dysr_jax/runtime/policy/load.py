@@ -6,6 +6,7 @@ import sys
 from typing import Any, Final
 
 from dysr_jax.errors import InputError
+from dysr_jax.fields import require
 from dysr_jax.runtime.policy.adaptive import AdaptivePolicy
 from dysr_jax.runtime.policy.base import FixedPolicy, Policy
 
@@ -15,7 +16,7 @@ ALLOWED: Final = (
 
 
 def load_policy(text: str) -> Policy[Any]:
-    """A policy by what is typed for it.
+    """The policy that a user names on the command line.
 
     Args:
         text: `adaptive`, `fixed:MEMBER` or `MODULE:ATTRIBUTE`: a policy, or a class of policies that needs
@@ -28,8 +29,7 @@ def load_policy(text: str) -> Policy[Any]:
     kind, _, name = text.partition(":")
     if text == "adaptive":
         return AdaptivePolicy()
-    if not kind or not name:
-        raise InputError(f"policy {text!r}: must be {ALLOWED}")
+    require(bool(kind and name), "policy", text, ALLOWED)
     return FixedPolicy(name) if kind == "fixed" else _user_policy(text, kind, name)
 
 

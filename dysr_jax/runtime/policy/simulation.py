@@ -12,7 +12,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from dysr_jax.errors import InputError
-from dysr_jax.runtime.policy.base import MemberTiming, Observation, Policy, checked
+from dysr_jax.fields import require
+from dysr_jax.runtime.policy.base import CheckedPolicy, MemberTiming, Observation, Policy
 
 _ROUNDING_FRAMES = 1e-9
 """Times are sums of floats."""
@@ -23,53 +24,33 @@ class Decision:
     """A frame of a simulated stream."""
 
     member: str
-    """What the policy chose for it."""
-    psnr_y: float
-    """Of that member, dB."""
-    frame_ms: float
-    """The member's time at rest, times the load."""
-    late: bool
-    """The frame took longer than the deadline."""
-    behind_ms: float
-    """How long after its deadline it was finished: what frames before it left behind counts too."""
-    queued: int
-    """Frames that waited when it was finished."""
+    psnr_y: float  # of that member, dB
+    frame_ms: float  # the member's time at rest, times the load
+    late: bool  # it took longer than the deadline
+    behind_ms: float  # from its deadline to its end: what frames before it left behind counts too
+    queued: int  # frames that waited when it was finished
 
 
 class StreamScore(NamedTuple):
     """A simulated stream in four figures."""
 
-    late: int
-    """Frames that took longer than the deadline."""
-    behind: int
-    """Frames finished after their deadline; what a viewer sees who is shown every frame."""
+    late: int  # frames that took longer than the deadline
+    behind: int  # frames finished after it; what a viewer sees who is shown every frame
     switches: int
-    """Changes of the member."""
-    psnr_y: float
-    """Mean over the frames, dB."""
+    psnr_y: float  # mean over the frames, dB
 
 
 def simulate(
     policy: Policy[Any], timings: Iterable[MemberTiming], deadline_ms: float, loads: Sequence[float]
 ) -> list[Decision]:
-    """Play a live stream: a frame comes each `deadline_ms`, none is dropped, one is made at a time.
+    """Play a live stream: a frame comes every `deadline_ms`, none is dropped, one is made at a time.
 
-    Args:
-        policy: what chooses.
-        timings: the members, in any order.
-        deadline_ms: 1000 / fps.
-        loads: for each frame, how many times longer than at rest it takes.
-
-    Returns:
-        A decision per frame.
-
-    Raises:
-        InputError: no members, a load or a deadline that cannot be, or a member without a timing.
+    `timings` come in any order; `loads` say for each frame how many times longer than at rest it takes. Bad
+    values, and a policy that names another member, are refused.
     """
     for load in loads:
-        if not 0.0 < load < math.inf:
-            raise InputError(f"loads must be finite and above 0, got {load}")
-    running = checked(policy, timings)
+        require(0.0 < load < math.inf, "loads", load, "finite and above 0")
+    running = CheckedPolicy(policy, tuple(timings))
     members = {timing.name: timing for timing in running.timings}
     state, name = running.start(deadline_ms)
     done_ms, decisions = 0.0, []
@@ -97,15 +78,10 @@ def score(decisions: Sequence[Decision]) -> StreamScore:
 
 
 def recorded_loads(timings: Iterable[MemberTiming], observations: Iterable[Observation]) -> list[float]:
-    """The loads of a stream that ran: each frame's time over its member's time at rest.
-
-    Raises:
-        InputError: a frame was made by a member without a timing.
-    """
+    """The loads of a stream that ran: each frame's time over its member's time at rest."""
     rest_ms = {timing.name: timing.frame_ms for timing in timings}
     loads = []
     for seen in observations:
-        if seen.member not in rest_ms:
-            raise InputError(f"member {seen.member!r}: must be one of {', '.join(rest_ms)}")
+        require(seen.member in rest_ms, "member", seen.member, f"one of {', '.join(rest_ms)}")
         loads.append(seen.frame_ms / rest_ms[seen.member])
     return loads

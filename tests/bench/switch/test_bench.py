@@ -19,8 +19,7 @@ from dysr_jax.bench.switch import bench as switch
 from dysr_jax.bench.switch import comparison
 from dysr_jax.bench.switch.bench import bench_switch, walk
 from dysr_jax.bench.switch.process import Child, ChildError
-from dysr_jax.bench.switch.result import SwitchResult
-from dysr_jax.bench.switch.worker import RestTimings
+from dysr_jax.bench.switch.result import MemberAtRest, SwitchResult
 from dysr_jax.cli import main
 from dysr_jax.errors import InputError
 from dysr_jax.report.bench_tables import switch_tables
@@ -146,39 +145,50 @@ def test_ctrl_c_leaves_nothing(bundle, tmp_path, monkeypatch):
 # What cannot be, and what is asked
 
 
-REST = RestTimings("a toaster", "float32", (6, 8), 2, {"a": 1.0, "b": 20.0, "c": 41.0})
+class Answers:
+    """A child that answers, or raises."""
+
+    def __init__(self, answer):
+        self.answer = answer
+
+    def call(self, method, fps):
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
 
 
-def test_members_that_are_too_slow_are_left_out():
-    assert switch._fitting(REST, 25.0) == ["a", "b"]
-    assert switch._fitting(REST, 50.0) == ["a", "b"]
+def rest(held, left_out):
+    members = [tuple(MemberAtRest(name, ms) for name, ms in each.items()) for each in (held, left_out)]
+    return SwitchResult("a toaster", (6, 8), 2, "float32", 51.0, *members)
+
+
+def test_two_members_have_to_hold_the_frame_rate():
+    good = rest({"a": 1.0, "b": 19.0}, {"c": 41.0})
+    assert switch._time_members(Answers(good), None, 51.0) is good
     with pytest.raises(InputError, match=r"fps 51: of frames of 6x8 .* 1.0, 20.0 ms; must be"):
-        switch._fitting(REST, 51.0)
+        switch._time_members(Answers(rest({"a": 1.0}, {"c": 41.0, "b": 20.0})), None, 51.0)
     with pytest.raises(InputError, match="one has nothing to switch to"):
-        switch._fitting(REST._replace(frame_ms={"a": 1.0}), 1.0)
+        switch._time_members(Answers(rest({"a": 1.0}, {})), None, 51.0)
 
 
 def test_members_that_cannot_run_are_told_in_one_line():
-    class Broken:
-        def call(self, method):
-            raise ChildError("RESOURCE_EXHAUSTED: 5 TB")
-
+    broken = Answers(ChildError("RESOURCE_EXHAUSTED: 5 TB"))
     with pytest.raises(InputError, match=r"^frame 6x8: the members cannot run \(RESOURCE_EXH"):
-        switch._time_members(Broken(), (6, 8))
+        switch._time_members(broken, (6, 8), 30.0)
     with pytest.raises(InputError, match=r"^frame of the bundle: "):
-        switch._time_members(Broken(), None)
+        switch._time_members(broken, None, 30.0)
 
 
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
         ({"strategies": ("fused", "magic")}, "^strategies 'magic': must be out of fused, chained, lax"),
-        ({"strategies": ()}, "^strategies is empty: must be some of fused"),
-        ({"switches": 0}, "^switches must be at least 1, got 0$"),
-        ({"steady": 0}, "^steady must be at least 1, got 0$"),
-        ({"fps": 0.0}, "^fps must be finite and above 0, got 0.0$"),
-        ({"fps": math.nan}, "^fps must be finite and above 0, got nan$"),
-        ({"frame": (8, 0)}, "^frame must be at least 1x1, got 8x0$"),
+        ({"strategies": ()}, r"^strategies \(\): must be some of fused"),
+        ({"switches": 0}, "^switches 0: must be at least 1$"),
+        ({"steady": 0}, "^steady 0: must be at least 1$"),
+        ({"fps": 0.0}, "^fps 0.0: must be finite and above 0$"),
+        ({"fps": math.nan}, "^fps nan: must be finite and above 0$"),
+        ({"frame": (8, 0)}, r"^frame \(8, 0\): must be at least one row and one column$"),
     ],
 )
 def test_what_cannot_be_measured(asked, message, monkeypatch):

@@ -9,8 +9,7 @@ import pytest
 
 from dysr_jax.aot.compilations import count_compilations
 from dysr_jax.aot.executables import ExecutableCache
-from dysr_jax.bench.switch.reload import Reload
-from dysr_jax.bench.switch.servers import STRATEGIES, Ensemble, LaxSwitch
+from dysr_jax.bench.switch.servers import STRATEGIES, Ensemble, LaxSwitch, Reload
 from dysr_jax.bench.switch.weights_store import WeightsStore, write_weights_store
 from dysr_jax.errors import InputError
 from dysr_jax.model.sharing import ensemble_weight_bytes, union_weight_bytes
@@ -60,7 +59,7 @@ def test_a_reload_compiles_or_loads_once_a_switch(servers, frame, name):
 
 
 @pytest.mark.parametrize("name", RELOADING)
-def test_a_reload_has_one_member_and_reads_the_one_that_is_asked_for(servers, frame, name):
+def test_a_reload_reads_the_member_that_is_asked_for(servers, frame, name):
     server = servers[name]
     server.switch(NAMES[0])
     with count_compilations() as compilations:
@@ -130,7 +129,7 @@ def test_a_store_holds_what_members_read(store, three_members):
     for member in three_members.members:
         own = store.load_own(member.name)
         count = sum(leaf.size for leaf in jax.tree.leaves(own))
-        assert count == parameters(three_members.space, member.arch) == member.params
+        assert count == parameters(three_members.space, member.arch) == member.parameters
     jax.tree.map(np.testing.assert_array_equal, store.load().params, three_members.params)
 
 

@@ -218,7 +218,10 @@ def test_a_report_that_cannot_be_written_does_not_end_a_run(begun, monkeypatch):
     (begun / "report.html").mkdir()
     monkeypatch.setattr(run, "summarise", lambda *_: None)
     lines = []
-    run._tell(types.SimpleNamespace(run=begun, validation=[None], log=lines.append), None)
+    run._tell(
+        types.SimpleNamespace(run=begun, images=types.SimpleNamespace(validation=[None]), log=lines.append),
+        None,
+    )
     (line,) = lines
     assert line.startswith("no report: out ") and "is a directory" in line
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dysr_jax.errors import InputError
-from dysr_jax.runtime.policy.base import FixedPolicy, MemberTiming, Observation, checked, sort_timings
+from dysr_jax.runtime.policy.base import CheckedPolicy, FixedPolicy, MemberTiming, Observation, sort_timings
 
 TIMINGS = (
     MemberTiming("slow", 40.0, 30.0),
@@ -39,10 +39,10 @@ def test_late_is_longer_than_the_deadline():
     ("fields", "message"),
     [
         (("", 1.0, 30.0), "timing ''"),
-        (("a", 0.0, 30.0), "timing 'a': frame_ms must be finite and above 0, got 0.0"),
-        (("a", math.nan, 30.0), "frame_ms .* got nan"),
-        (("a", math.inf, 30.0), "frame_ms .* got inf"),
-        (("a", 1.0, math.nan), "timing 'a': psnr_y must be finite, got nan"),
+        (("a", 0.0, 30.0), "timing 'a': frame_ms 0.0: must be finite and above 0"),
+        (("a", math.nan, 30.0), "frame_ms nan"),
+        (("a", math.inf, 30.0), "frame_ms inf"),
+        (("a", 1.0, math.nan), "timing 'a': psnr_y nan: must be finite"),
     ],
 )
 def test_a_rung_that_no_member_is(fields, message):
@@ -53,10 +53,10 @@ def test_a_rung_that_no_member_is(fields, message):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ((-1.0, "a", 33.0), "observation.frame_ms .* got -1.0"),
-        ((1.0, "a", 0.0), "observation.deadline_ms must be finite and above 0, got 0.0"),
-        ((1.0, "a", math.nan), "observation.deadline_ms .* got nan"),
-        ((1.0, "a", 33.0, -1), "observation.queued must be at least 0, got -1"),
+        ((-1.0, "a", 33.0), "observation.frame_ms -1.0"),
+        ((1.0, "a", 0.0), "observation.deadline_ms 0.0: must be finite and above 0"),
+        ((1.0, "a", math.nan), "observation.deadline_ms nan"),
+        ((1.0, "a", 33.0, -1), "observation.queued -1: must be at least 0"),
     ],
 )
 def test_an_observation_that_no_frame_gives(fields, message):
@@ -87,7 +87,7 @@ def test_rungs_that_cannot_be_told_apart():
     ("given_name", "expected"), [("slow", "slow"), ("fastest", "fast"), ("best", "middle")]
 )
 def test_the_fixed_policy_stays(given_name, expected):
-    running = checked(FixedPolicy(given_name), TIMINGS)
+    running = CheckedPolicy(FixedPolicy(given_name), TIMINGS)
     state, member = running.start(33.0)
     for _ in range(3):
         assert member == expected
@@ -96,11 +96,11 @@ def test_the_fixed_policy_stays(given_name, expected):
 
 def test_an_unknown_member_is_refused_at_the_start():
     with pytest.raises(InputError, match="FixedPolicy: member 'x': must be one of fast, middle, slow"):
-        checked(FixedPolicy("x"), TIMINGS).start(33.0)
+        CheckedPolicy(FixedPolicy("x"), TIMINGS).start(33.0)
 
 
 def test_an_unknown_member_is_refused_later():
-    running = checked(Answers((0, "fast"), (0, "x")), TIMINGS)
+    running = CheckedPolicy(Answers((0, "fast"), (0, "x")), TIMINGS)
     state, member = running.start(33.0)
     assert member == "fast"
     with pytest.raises(InputError, match="Answers: member 'x': must be one of fast, middle, slow"):
@@ -110,13 +110,13 @@ def test_an_unknown_member_is_refused_later():
 @pytest.mark.parametrize("answer", [None, "fast", ("state", "fast", 3), ["state", "fast"]])
 def test_an_answer_that_is_no_pair(answer):
     with pytest.raises(InputError, match=r"Answers returned .*: must be \(state, member\)"):
-        checked(Answers(answer), TIMINGS).start(33.0)
+        CheckedPolicy(Answers(answer), TIMINGS).start(33.0)
 
 
 @pytest.mark.parametrize("deadline", [0.0, -1.0, math.nan, math.inf])
 def test_a_deadline_that_is_none(deadline):
     with pytest.raises(InputError, match="deadline_ms"):
-        checked(FixedPolicy("fast"), TIMINGS).start(deadline)
+        CheckedPolicy(FixedPolicy("fast"), TIMINGS).start(deadline)
 
 
 @pytest.mark.parametrize("spelled", ["2id-u1", "id-id-u1", "1id-id-1u1"])
@@ -131,6 +131,6 @@ def test_members_are_named_however_they_are_spelled(spelled):
             return state, spelled
 
     for policy in (FixedPolicy(spelled), Own()):
-        state, name = checked(policy, timings).start(10.0)
+        state, name = CheckedPolicy(policy, timings).start(10.0)
         assert name == "2id-u1"
-        assert checked(policy, timings)(state, Observation(1.0, name, 10.0))[1] == "2id-u1"
+        assert CheckedPolicy(policy, timings)(state, Observation(1.0, name, 10.0))[1] == "2id-u1"

@@ -6,7 +6,7 @@ import pytest
 
 from dysr_jax.errors import InputError
 from dysr_jax.runtime.policy.adaptive import AdaptivePolicy
-from dysr_jax.runtime.policy.base import FixedPolicy, MemberTiming, checked
+from dysr_jax.runtime.policy.base import CheckedPolicy, FixedPolicy, MemberTiming
 from dysr_jax.runtime.policy.load import load_policy
 
 MODULE = """
@@ -49,7 +49,7 @@ def test_by_name():
 @pytest.mark.parametrize(("name", "first"), [("Mine", "a"), ("last", "b")])
 def test_of_a_module_in_the_current_folder(here, name, first):
     timings = [MemberTiming("a", 1.0, 30.0), MemberTiming("b", 2.0, 31.0)]
-    assert checked(load_policy(f"policy_of_mine:{name}"), timings).start(33.0) == (None, first)
+    assert CheckedPolicy(load_policy(f"policy_of_mine:{name}"), timings).start(33.0) == (None, first)
 
 
 @pytest.mark.parametrize("text", ["", "fast", "fixed", "fixed:", ":x", "module:", "Adaptive"])

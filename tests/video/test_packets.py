@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dysr_jax.video.decode import Stamps, drop_early_stamps
 from dysr_jax.video.packets import Timeline
 from dysr_jax.video.reader import open_video
 from dysr_jax.video.source import open_container
@@ -155,20 +154,6 @@ def test_times_that_cannot_be_are_not_believed():
     assert found == [0, 3600, 7200]
     found = through(line, [packet(0, 4 * 3600)])
     assert found == [3 * 3600]
-
-
-def test_one_frame_far_ahead_follows_at_the_rate():
-    frames = [SimpleNamespace(pts=n) for n in (0, 4, 5000, 12, 16, 5000, 5004)]
-    found = [frame.pts for frame in drop_early_stamps(frames, 100)]
-    assert found == [0, 4, None, 12, 16, 5000, 5004]
-
-
-def test_presentation_that_goes_back_gives_way_to_decoding():
-    stamps = Stamps()
-    found = [stamps(pts, dts, 0) for pts, dts in ((1, 2), (4, 3), (3, 4), (5, 5), (2, 6))]
-    assert found[2:] == [2, 3, 4]
-    stamps = Stamps()
-    assert [stamps(None, dts, 10) for dts in (12, 13, None)] == [10, 11, None]
 
 
 @pytest.mark.parametrize("name", ["a.avi", "a.h264"])

@@ -19,7 +19,7 @@ def write(path, **options):
         writer.write(IMAGE, Fraction(0))
 
 
-def test_a_second_writer_of_one_output_is_refused_and_the_first_is_whole(films, tmp_path):
+def test_a_second_writer_of_one_output_is_refused(films, tmp_path):
     path = tmp_path / "o.mp4"
     with open_writer(path, **SIZE) as writer:
         for number in range(5):
@@ -54,7 +54,7 @@ def test_names_at_the_limit(films, tmp_path, length, letter):
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_long_names_that_begin_alike_have_partial_names_of_their_own():
+def test_long_names_that_begin_alike_have_own_partial_names():
     names = {partial_path("a" * 250 + end + ".mp4").name for end in "bc"}
     assert len(names) == 2
     assert all(name.endswith(".partial.mp4") for name in names)

@@ -1,4 +1,4 @@
-"""What is in a video beside its frames: kept where the output can hold it, else said."""
+"""What is in a video beside its frames: kept if the output can hold it, else noted."""
 
 import io
 from fractions import Fraction
@@ -129,7 +129,7 @@ def test_tags_that_phones_write(films, tmp_path, suffix):
     assert {key.lower(): value for key, value in PHONE.items()}.items() <= found.items()
 
 
-def test_a_time_code_that_a_container_refuses_is_left_out_and_said(films, tmp_path):
+def test_a_time_code_that_a_container_refuses_is_left_out(films, tmp_path):
     source = with_head(
         films, films.make("a.mkv"), tmp_path / "in.mkv", {"timecode": "01:00:00;00"}
     )  # frames are dropped from a count at 30000/1001 a second alone
@@ -148,6 +148,14 @@ def test_chapters_begin_with_the_film(films, tmp_path):
     assert shown(tmp_path / "out.mkv")["chapters"] == [("One", 0), ("Two", Fraction(1, 2))]
 
 
+def test_y4m_says_what_it_leaves_out_and_no_more(films, tmp_path):
+    for number, (film, count) in enumerate(
+        (({}, 0), ({"audio": "aac"}, 1), ({"metadata": (("title", "A"),)}, 1))
+    ):
+        notes = films.upscaled(films.make(f"{number}.mkv", **film), tmp_path / f"{number}.y4m").notes
+        assert notes == ("audio, subtitles and metadata are left out: Y4M has none",) * count
+
+
 def test_a_second_video_stream_is_said(films, tmp_path):
     first, second = films.make("a.mkv"), films.make("b.mkv")
     with av.open(str(tmp_path / "two.mkv"), "w") as output:
@@ -163,7 +171,7 @@ def test_a_second_video_stream_is_said(films, tmp_path):
     assert note == "video stream 1 (h264) is left out: one video stream is upscaled"
 
 
-def test_tags_that_are_not_utf8_are_read_as_old_programs_wrote_them(films, tmp_path):
+def test_tags_that_are_not_utf8_are_those_of_old_programs(films, tmp_path):
     path = films.make("a.avi", codec="mpeg4", metadata=(("title", "Cafe au lait"),))
     path.write_bytes(path.read_bytes().replace(b"Cafe", b"Caf\xe9"))
     films.upscaled(path, tmp_path / "out.mkv")
