@@ -32,17 +32,18 @@ with epy.lazy_api_imports(globals()):  # each is imported when it is first used
     from dysr_jax.bench.step import bench_candidates, bench_step
     from dysr_jax.bench.switch.bench import bench_switch
     from dysr_jax.bundle.bundle import Bundle, Member, load_bundle
+    from dysr_jax.bundle.members import Step
     from dysr_jax.bundle.pretrained import load_pretrained, pretrained_names
-    from dysr_jax.bundle.steps import Step
     from dysr_jax.config import RunConfig, load_config
     from dysr_jax.data.builders.datasets import Dataset, Group, Place, register_dataset
     from dysr_jax.data.builders.prepare import prepare_dataset
     from dysr_jax.data.records import Clips
     from dysr_jax.data.sources import open_source
     from dysr_jax.errors import InputError
-    from dysr_jax.model.branches import BODY, Branch, KernelSpec, register
-    from dysr_jax.model.sharing import compact, kept_branches
-    from dysr_jax.model.space import SearchSpace, arch_name, parse_arch, uniform
+    from dysr_jax.model.branches import BODY, Branch, KernelSpec, register_branch
+    from dysr_jax.model.names import arch_name, parse_arch
+    from dysr_jax.model.sharing import compact_params, kept_branches
+    from dysr_jax.model.space import SearchSpace, uniform_space
     from dysr_jax.model.supernet import Supernet, init_params
     from dysr_jax.model.upsamplers import UPSAMPLERS
     from dysr_jax.report.html.write import write_report
@@ -105,7 +106,7 @@ __all__ = [
     "bench_steady",
     "bench_step",
     "bench_switch",
-    "compact",
+    "compact_params",
     "count_compilations",
     "evaluate_folder",
     "init_params",
@@ -123,14 +124,14 @@ __all__ = [
     "profile",
     "read_run",
     "recorded_loads",
-    "register",
+    "register_branch",
     "register_dataset",
     "run_search",
     "score",
     "sharing_curve",
     "simulate",
     "stream_video",
-    "uniform",
+    "uniform_space",
     "upscale_files",
     "write_figures",
     "write_report",

@@ -11,11 +11,9 @@ from dysr_jax.atomic import is_remote
 from dysr_jax.data import DataConfig
 from dysr_jax.errors import InputError
 from dysr_jax.fields import from_dict, normalise
-from dysr_jax.model import SearchSpace, uniform
+from dysr_jax.model import XLA, SearchSpace, layer_backend, uniform_space
 from dysr_jax.search import SearchConfig
-from dysr_jax.search import check_config as check_search
 from dysr_jax.train import TrainConfig
-from dysr_jax.train import check_config as check_train
 
 MAX_COUNT: Final = 9999
 """Of slots and of channels: names of archs count slots in four digits."""
@@ -50,7 +48,7 @@ class SpaceConfig:
         for name, value in (("slots", self.slots), ("width", self.width)):
             if not 1 <= value <= MAX_COUNT:
                 raise InputError(f"space.{name} {value}: must be in [1, {MAX_COUNT}]")
-        return uniform(
+        return uniform_space(
             slots=self.slots,
             width=self.width,
             scale=self.scale,
@@ -73,6 +71,8 @@ class RunConfig:
     """Seed of all randomness."""
     devices: int | None = None
     """Devices to use; default: all."""
+    layers: str = XLA
+    """Registered layer backend that computes the convolutions."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """Compute dtype; `auto` is bfloat16 on accelerators and float32 on a CPU."""
 
@@ -98,8 +98,8 @@ PRESETS: dict[str, RunConfig] = {
             random_archs=1,
             sampling="nested",
             distill=0.0,
-            colours=True,
-            tones=0.5,
+            channel_shuffle=True,
+            color_jitter=0.5,
             noise=0.5,
             weight_decay=0.5,
             learning_rate=1e-3,
@@ -144,8 +144,9 @@ def check(config: RunConfig, devices: int) -> SearchSpace:
     if not 0 <= config.seed <= MAX_SEED:
         raise InputError(f"seed {config.seed}: must be in [0, {MAX_SEED}]")
     space = config.space.build()
-    check_train(config.train, devices)
-    check_search(config.search, space)
+    config.train.check_devices(devices)
+    config.search.check_space(space)
+    layer_backend(config.layers)
     return space
 
 

@@ -5,7 +5,7 @@ import operator
 import os
 import types
 import typing
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -40,6 +40,18 @@ def require(valid: bool, name: str, value: Any, must: str) -> None:
     """
     if not valid:
         raise InputError(f"{name} {value!r}: must be {must}")
+
+
+def check_each(config: Any, prefix: str, names: str, allowed: Callable[[Any], bool], needed: str) -> None:
+    """Refuse a value that is not `allowed`, in any of the fields `names` (split at blanks); None passes.
+
+    Raises:
+        InputError: `{prefix}{name} must be {needed}, got {value}`.
+    """
+    for name in names.split():
+        value = getattr(config, name)
+        if value is not None and not allowed(value):
+            raise InputError(f"{prefix}{name} must be {needed}, got {value!r}")
 
 
 def from_dict(kind: type[T], fields: Any, where: str | os.PathLike[str]) -> T:

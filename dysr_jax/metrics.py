@@ -12,6 +12,11 @@ PSNR_CAP_DB = 100.0
 """PSNR assigned to an exact reproduction, in dB."""
 
 
+def to_pixels(image: chex.Array) -> chex.Array:
+    """uint8 to float32 in [0, 1]."""
+    return image.astype(jnp.float32) / 255.0
+
+
 def to_uint8(pixels: chex.Array) -> chex.Array:
     """Floats in [0, 1] (clipped) to the nearest of 256 levels."""
     return jnp.round(jnp.clip(pixels, 0.0, 1.0) * PEAK).astype(jnp.uint8)

@@ -11,7 +11,14 @@ from etils import epath
 from dysr_jax.bundle import Bundle, Member, Step, member_steps
 from dysr_jax.errors import InputError
 from dysr_jax.fields import from_dict, typed
-from dysr_jax.model import SearchSpace, ensemble_weight_bytes, largest, parse_arch, size, union_weight_bytes
+from dysr_jax.model import (
+    SearchSpace,
+    ensemble_weight_bytes,
+    largest_arch,
+    parse_arch,
+    space_size,
+    union_weight_bytes,
+)
 from dysr_jax.search import LatencyTable, Record, SharingPoint, candidates_per_second, pareto, predict
 
 RESULTS_FILE: Final = "pareto.json"
@@ -74,12 +81,12 @@ def run_results(
     """
     space = bundle.space
     archs = [member.arch for member in bundle.members]
-    reference = (float(predict(table, space, np.array([largest(space)]))[0]), bundle.bicubic_psnr_y)
+    reference = (float(predict(table, space, np.array([largest_arch(space)]))[0]), bundle.bicubic_psnr_y)
     return Results(
         scale=space.scale,
         device=bundle.device,
         frame=bundle.frame,
-        space_size=size(space),
+        space_size=space_size(space),
         bicubic_psnr_y=bundle.bicubic_psnr_y,
         evaluated=len(records),
         candidates_per_second=candidates_per_second(records),

@@ -26,7 +26,7 @@ from dysr_jax.data import (
 from dysr_jax.device import device_name, memory_bytes
 from dysr_jax.errors import InputError
 from dysr_jax.model import (
-    SUPERNET,
+    SUPERNET_FILE,
     Params,
     SearchSpace,
     Supernet,
@@ -34,26 +34,26 @@ from dysr_jax.model import (
     init_params,
     load_supernet,
     make_supernet,
-    size,
-    to_bytes,
+    params_to_bytes,
+    space_size,
 )
 from dysr_jax.report import compare, format_count, summarise, write_comparison, write_run_figures
 from dysr_jax.report.html import write_report
 from dysr_jax.results import RESULTS_FILE, run_results
 from dysr_jax.rundir import agree, open_run
 from dysr_jax.search import (
-    WEIGHTS,
+    SWITCH_COST_WEIGHTS,
     LatencyTable,
     Patches,
     Record,
     branch_ms,
-    choose,
+    choose_members,
     device_table,
-    feasible,
-    front,
+    feasible_records,
+    front_records,
     grid_patches,
     load_table,
-    measure,
+    measure_members,
     save_table,
     search,
     sharing_curve,
@@ -103,7 +103,9 @@ def _begin(config: RunConfig, out: epath.PathLike, log: Log) -> _Job:
     config = dataclasses.replace(config, data=data)
     patches = grid_patches(images.validation, config.search.patches, config.search.patch)
     run = open_run(out, config)
-    return _Job(config, run, mesh, make_supernet(space, config.dtype), images, patches, log)
+    return _Job(
+        config, run, mesh, make_supernet(space, config.dtype, layers=config.layers), images, patches, log
+    )
 
 
 def _load(config: RunConfig, space: SearchSpace, out: epath.PathLike, memory: int) -> RunImages:
@@ -112,7 +114,10 @@ def _load(config: RunConfig, space: SearchSpace, out: epath.PathLike, memory: in
     """
     images = load_run_images(config.data, space.scale, memory=memory, train=config.weights is None)
     if config.search.latency and parallel.is_main() and not _has(out, "latency.json"):
-        load_table(config.search.latency, table_key(space, compute_dtype(config.dtype), config.search.frame))
+        load_table(
+            config.search.latency,
+            table_key(space, compute_dtype(config.dtype), config.search.frame, layers=config.layers),
+        )
     if config.weights and not _has(out, "config.json"):
         load_supernet(config.weights, space)
     return images
@@ -123,7 +128,7 @@ def _latency_table(job: _Job) -> LatencyTable:
     or the device's.
     """
     config, own = job.config.search, job.run / "latency.json"
-    key = table_key(job.net.space, compute_dtype(job.config.dtype), config.frame)
+    key = table_key(job.net.space, compute_dtype(job.config.dtype), config.frame, layers=job.config.layers)
     if own.exists():
         return load_table(own, key)
     if config.latency:
@@ -147,13 +152,13 @@ def _latency_table(job: _Job) -> LatencyTable:
 
 def _write_results(job: _Job, params: Params, table: LatencyTable, records: list[Record]) -> None:
     """Bundle, figures, images and `pareto.json`, which is written last: a run that has it is finished."""
-    config, space, sharing = job.config.search, job.net.space, job.config.search.sharing
-    archs = choose(space, records, config)
+    config, space, sharing = job.config.search, job.net.space, job.config.search.switch_cost_weight
+    archs = choose_members(space, records, config)
     job.log(f"compiling {len(archs)} members of the front and measuring them again")
-    bundle = measure(job.net, params, archs, job.images.validation, config)
+    bundle = measure_members(job.net, params, archs, job.images.validation, config)
     save_bundle(job.run / "bundle", bundle, table_json(table))
-    weights = sorted({*WEIGHTS, sharing})
-    points = front(feasible(records, config))
+    weights = sorted({*SWITCH_COST_WEIGHTS, sharing})
+    points = front_records(feasible_records(records, config))
     curve = sharing_curve(space, points, members=config.members, weights=weights)
     write_run_figures(job.run, bundle, records, job.images.validation[0], curve, sharing=sharing)
     write_comparison(job.run, compare(bundle, job.images.validation[0]))
@@ -162,8 +167,8 @@ def _write_results(job: _Job, params: Params, table: LatencyTable, records: list
 
 def _write_supernet(job: _Job, params: Params) -> None:
     """The weights of all archs, for other searches and devices."""
-    with replacing(job.run / SUPERNET) as partial:
-        partial.write_bytes(to_bytes(params))
+    with replacing(job.run / SUPERNET_FILE) as partial:
+        partial.write_bytes(params_to_bytes(params))
 
 
 def _given_weights(job: _Job) -> Params | None:
@@ -194,7 +199,7 @@ def _train_and_search(job: _Job) -> None:
     """All phases: every process trains and evaluates, process 0 measures and writes."""
     config, space = job.config, job.net.space
     key_train, key_search = jax.random.split(jax.random.key(config.seed))
-    job.log(f"{len(job.images.validation)} images for validation; {format_count(size(space))} archs")
+    job.log(f"{len(job.images.validation)} images for validation; {format_count(space_size(space))} archs")
     table = LatencyTable(**parallel.from_main(lambda: dataclasses.asdict(_latency_table(job))))
     params = _given_weights(job) or _trained_weights(job, key_train, table)
     start = time.perf_counter()

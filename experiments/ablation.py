@@ -36,21 +36,22 @@ from dysr_jax.device import device_name
 from dysr_jax.model import (
     UPSAMPLERS,
     KernelSpec,
+    LayerBackend,
     SearchSpace,
     SubPixel,
-    alone,
+    arch_mult_adds,
     arch_name,
-    largest,
+    arch_parameters,
+    largest_arch,
     make_supernet,
-    mult_adds,
-    parameters,
-    register,
-    smallest,
+    register_branch,
+    single_arch_space,
+    smallest_arch,
     to_archs,
 )
 from dysr_jax.report import format_table
 from dysr_jax.search import Evaluator, grid_patches
-from dysr_jax.train import draw, train
+from dysr_jax.train import sample_training_archs, train
 
 BUDGETS = (2.0, 4.6, 10.0, 20.0, 32.5, 60.0, 90.0)
 """Billions of mult-adds for a 1280x720 output; 4.6 is FSRCNN's, 32.5 CARN-M's, 90 about CARN's."""
@@ -64,34 +65,34 @@ VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
     "archs drawn uniformly": {"train": {"sampling": "uniform"}},
     "archs spread over costs, not nested": {"train": {"sampling": "spread"}},
     "two random archs a patch, half the patches": {"train": {"random_archs": 2, "batch": 96}},
-    "largest first (a quarter of the updates)": {"train": {"largest_factor": 0.25}},
     "upsamplers share no kernel": {"space": {"upsamplers": ("u1", "o2")}},
     "no bottleneck": {"space": {"branches": ("id", "rq", "rh", "r1")}},
     "no EMA": {"train": {"ema": 0.0}},
-    "constant learning rate": {"train": {"schedule": "constant"}},
-    "linear decay": {"train": {"schedule": "linear"}},
     "no warm-up": {"train": {"warmup": 0}},
     "no clipping": {"train": {"clip": 1e9}},
     "rate x4": {"train": {"learning_rate": 4e-3}},
     "rate x4, no clipping, no warm-up": {"train": {"clip": 1e9, "warmup": 0, "learning_rate": 4e-3}},
     "rate x2": {"train": {"learning_rate": 2e-3}},
     "rate / 2": {"train": {"learning_rate": 5e-4}},
-    "Charbonnier": {"train": {"loss": "charbonnier"}},
-    "frequency term 0.05": {"train": {"frequency": 0.05}},
     "patch 48, batch 48": {"train": {"batch": 48}, "data": {"patch": 48}},
     "patch 32, batch 108": {"train": {"batch": 108}, "data": {"patch": 32}},
     "patch 16, batch 432": {"train": {"batch": 432}, "data": {"patch": 16}},
     "batch 384, half the updates": {"train": {"batch": 384, "steps_factor": 0.5}},
     "no rescaled copies": {"data": {"rescale": ()}},
     "two rescaled copies": {"data": {"rescale": (0.8, 0.6)}},
-    "no colour permutation": {"train": {"colours": False}},
-    "no tones": {"train": {"tones": 0.0}},
-    "tones of all": {"train": {"tones": 1.0}},
-    "patches mixed (0.3)": {"train": {"mix": 0.3}},
+    "no channel shuffle": {"train": {"channel_shuffle": False}},
+    "no color jitter": {"train": {"color_jitter": 0.0}},
+    "color jitter of all": {"train": {"color_jitter": 1.0}},
     "no noise": {"train": {"noise": 0.0}},
     "no weight decay": {"train": {"weight_decay": 0.0}},
     "none of these against overfitting, patch 48": {
-        "train": {"batch": 48, "colours": False, "tones": 0.0, "noise": 0.0, "weight_decay": 0.0},
+        "train": {
+            "batch": 48,
+            "channel_shuffle": False,
+            "color_jitter": 0.0,
+            "noise": 0.0,
+            "weight_decay": 0.0,
+        },
         "data": {"patch": 48, "rescale": ()},
     },
     "with channel attention": {"space": {"branches": (*BRANCHES, "a1")}},
@@ -109,12 +110,12 @@ class OwnSubPixel(SubPixel):
         """As `SubPixel`, under other names."""
         return {f"own_{name}": spec for name, spec in super().reads(width, scale).items()}
 
-    def __call__(self, kernels: dict[str, chex.Array], x: chex.Array) -> chex.Array:
+    def __call__(self, kernels: dict[str, chex.Array], x: chex.Array, layers: LayerBackend) -> chex.Array:
         """As `SubPixel`."""
-        return super().__call__({name.removeprefix("own_"): k for name, k in kernels.items()}, x)
+        return super().__call__({name.removeprefix("own_"): k for name, k in kernels.items()}, x, layers)
 
 
-register(UPSAMPLERS, "o2", OwnSubPixel(1))
+register_branch(UPSAMPLERS, "o2", OwnSubPixel(1))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,9 +152,9 @@ def recipe(options: Options, name: str) -> RunConfig:
     chunk, steps = config.train.chunk, options.steps
     if "steps_factor" in train_changes:
         steps = int(steps * train_changes.pop("steps_factor")) // chunk * chunk
-    first = int(steps * train_changes.pop("largest_factor", 0.0)) // chunk * chunk
-    first = steps if options.largest else first
-    train_changes |= {"steps": steps, "largest_steps": first}
+    train_changes["steps"] = steps
+    if options.largest:  # the one arch of its space is what is drawn
+        train_changes |= {"archs": "group", "random_archs": 1, "sandwich": False}
     data = {"source": options.source, "validation": options.validation}
     changes["data"] = {**data, **changes.get("data", {})}
     sections = {
@@ -167,8 +168,8 @@ def sampled_archs(space: SearchSpace, count: int) -> np.ndarray:
     """Archs of every cost, drawn in each way; the smallest and the largest among them. int32 `[N, slots]`."""
     keys = jax.random.split(jax.random.key(0), 3)
     ways = ("uniform", "spread", "nested")
-    drawn = [draw(key, space, count // 3, how) for key, how in zip(keys, ways, strict=True)]
-    ends = np.array([smallest(space), largest(space)], np.int32)
+    drawn = [sample_training_archs(key, space, count // 3, how) for key, how in zip(keys, ways, strict=True)]
+    ends = np.array([smallest_arch(space), largest_arch(space)], np.int32)
     return np.unique(np.concatenate([ends, *map(np.asarray, drawn)]), axis=0)
 
 
@@ -183,7 +184,7 @@ def run_variant(options: Options, name: str) -> dict[str, Any]:
     mesh = parallel.device_mesh(1)
     space = check(config, mesh.devices.size)
     if options.largest:
-        space = alone(space, largest(space))
+        space = single_arch_space(space, largest_arch(space))
     net = make_supernet(space, config.dtype)
     training, validation = _images(config.data, space.scale)
     pool = build_pool(training, config.data.patch)
@@ -200,11 +201,11 @@ def run_variant(options: Options, name: str) -> dict[str, Any]:
     if not options.largest:
         genes = sampled_archs(space, options.archs)
         return found | front_at(space, genes, quality(validation, genes))
-    genes = np.array([largest(space)], np.int32)
+    genes = np.array([largest_arch(space)], np.int32)
     seen = originals(training, config.search.patch)
     return found | {
-        "mult_adds": mult_adds(space, largest(space)),
-        "parameters": parameters(space, largest(space)),
+        "mult_adds": arch_mult_adds(space, largest_arch(space)),
+        "parameters": arch_parameters(space, largest_arch(space)),
         "psnr_y": float(quality(validation, genes)[0]),
         "training_psnr_y": float(quality(seen, genes)[0]),
     }
@@ -219,13 +220,13 @@ def originals(training: Sequence[Pair], side: int, count: int = 60) -> Sequence[
 def front_at(space: SearchSpace, genes: np.ndarray, quality: np.ndarray) -> dict[str, Any]:
     """The best PSNR-Y within each budget, and by which arch."""
     archs = to_archs(space, genes)
-    cost = np.array([mult_adds(space, arch) for arch in archs]) / 1e9
+    cost = np.array([arch_mult_adds(space, arch) for arch in archs]) / 1e9
     best = []
     for budget in BUDGETS:
         within = np.flatnonzero(cost <= budget)
         i = within[np.argmax(quality[within])]
         best.append({"budget": budget, "psnr_y": float(quality[i]), "arch": arch_name(space, archs[i])})
-    return {"front": best, "largest": float(quality[archs.index(largest(space))])}
+    return {"front": best, "largest": float(quality[archs.index(largest_arch(space))])}
 
 
 def place(options: Options, name: str) -> pathlib.Path:

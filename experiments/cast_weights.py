@@ -16,7 +16,7 @@ from dysr_jax.model import (
     Params,
     Supernet,
     arch_params,
-    cut,
+    cut_kernel,
     head_kernels,
     kept_branches,
     slot_name,
@@ -69,6 +69,6 @@ class CastWeights:
         key = (name, kernel, spec.shape)
         if key not in self._arrays:
             # By NumPy, which compiles nothing.
-            part = cut(np.asarray(self._stored[name][kernel]), spec.shape)
+            part = cut_kernel(np.asarray(self._stored[name][kernel]), spec.shape)
             self._arrays[key] = jax.device_put(part.astype(self._net.dtype))
         return self._arrays[key]

@@ -25,7 +25,7 @@ from dysr_jax.bench import evaluate_space
 from dysr_jax.config import PRESETS, SpaceConfig, check
 from dysr_jax.data import build_pool, load_pairs
 from dysr_jax.device import device_name
-from dysr_jax.model import SearchSpace, counts, make_supernet, size
+from dysr_jax.model import SearchSpace, branch_counts, make_supernet, space_size
 from dysr_jax.report import format_table
 from dysr_jax.report.plots import BLUE, GREY, ORANGE, save_figure
 from dysr_jax.search import device_table, grid_patches, nsga2, pareto
@@ -65,7 +65,7 @@ class Truth(NamedTuple):
 
     def rows(self, genes: np.ndarray) -> np.ndarray:
         """Where these archs stand."""
-        return np.ravel_multi_index(tuple(genes.T), counts(self.space))
+        return np.ravel_multi_index(tuple(genes.T), branch_counts(self.space))
 
 
 Search = Callable[[Truth, int, int], Iterator[np.ndarray]]
@@ -106,7 +106,7 @@ def ours(truth: Truth, population: int, seed: int) -> Iterator[np.ndarray]:
     while True:
         rows = truth.rows(np.asarray(genes))
         yield rows
-        state = nsga2.tell(state, genes, truth.objectives[rows].astype(np.float32))
+        state, _ = nsga2.tell(state, genes, truth.objectives[rows].astype(np.float32))
         genes, state = nsga2.ask(state, operators)
 
 
@@ -119,7 +119,7 @@ def pymoos(truth: Truth, population: int, seed: int) -> Iterator[np.ndarray]:
     from pymoo.operators.repair.rounding import RoundingRepair
     from pymoo.operators.sampling.rnd import IntegerRandomSampling
 
-    limits = np.array(counts(truth.space))
+    limits = np.array(branch_counts(truth.space))
     problem = Problem(n_var=len(limits), n_obj=2, xl=0, xu=limits - 1, vtype=int)
     algorithm = NSGA2(
         pop_size=population,
@@ -225,7 +225,7 @@ def report(truth: Truth, options: Options, curves: dict[str, np.ndarray]) -> dic
         )
     return {
         "device": device_name(),
-        "space_size": size(truth.space),
+        "space_size": space_size(truth.space),
         "front": len(pareto.nondominated(truth.objectives)),
         "exhaustive_seconds": truth.seconds,
         "exhaustive_candidates_per_second": len(truth.genes) / truth.seconds,

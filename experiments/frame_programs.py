@@ -15,14 +15,14 @@ from dysr_jax.model import (
     Branch,
     Kernels,
     KernelSpec,
+    LayerBackend,
     Params,
     ResidualPair,
     Supernet,
     add_skip,
-    conv2d,
-    head,
     pixel_shuffle,
     run_branch,
+    run_head,
     slot_name,
 )
 
@@ -113,10 +113,10 @@ class _Alone(Branch):
         """As the pair."""
         return self._pair.reads(width, scale)
 
-    def __call__(self, kernels: Kernels, x: chex.Array) -> chex.Array:
+    def __call__(self, kernels: Kernels, x: chex.Array, layers: LayerBackend) -> chex.Array:
         """See the class."""
-        y = jax.nn.relu(conv2d(x, kernels["pair_in"]) + kernels["pair_in_bias"])
-        return conv2d(y, kernels["pair_out"]) + kernels["pair_out_bias"]
+        y = jax.nn.relu(layers.conv2d(x, kernels["pair_in"]) + kernels["pair_in_bias"])
+        return layers.conv2d(y, kernels["pair_out"]) + kernels["pair_out_bias"]
 
 
 def _kernels(params: Params, name: str, dtype: Any) -> dict[str, chex.Array]:
@@ -131,13 +131,13 @@ def program(net: Supernet, arch: Arch, variant: Variant) -> Callable[..., chex.A
         kernels = _kernels(params, slot_name(space, index), net.dtype)
         branch = space.branches(index)[arch[index]]
         if variant.residual == "outside" and _is_plain_pair(branch):
-            return x + lax.optimization_barrier(run_branch(space, _Alone(branch), kernels, x))
-        return run_branch(space, branch, kernels, x)
+            return x + lax.optimization_barrier(run_branch(net, _Alone(branch), kernels, x))
+        return run_branch(net, branch, kernels, x)
 
     def run(params: Params, frame: chex.Array) -> chex.Array:
         lr = frame[None].astype(jnp.float32) / 255.0
         if variant.part in ("whole", "head"):
-            x = head(_kernels(params, "head", net.dtype), lr, net.dtype)
+            x = run_head(_kernels(params, "head", net.dtype), lr, net.dtype)
         else:  # something of the trunk's shape that costs little
             x = jnp.tile(lr.astype(net.dtype), space.width // 3 + 1)[..., : space.width]
         if variant.part in ("whole", "trunk"):

@@ -36,19 +36,19 @@ from dysr_jax.model import (
     Params,
     SearchSpace,
     Supernet,
-    alone,
+    arch_mult_adds,
     arch_name,
     frame_program,
     make_supernet,
-    mult_adds,
     parse_arch,
-    sample,
+    sample_archs,
+    single_arch_space,
     to_archs,
 )
 from dysr_jax.report import format_table
 from dysr_jax.report.plots import BLUE, GREY, save_figure
-from dysr_jax.search import Evaluator, Patches, grid_patches, ladder
-from dysr_jax.train import draw, train
+from dysr_jax.search import Evaluator, Patches, choose_ladder, grid_patches
+from dysr_jax.train import sample_training_archs, train
 
 SUPERNET = "supernet"
 """The supernet's place among what is trained."""
@@ -95,7 +95,7 @@ def make_case(options: Options) -> Case:
     """Load the images."""
     config = load_config(options.config)
     data = dataclasses.replace(config.data, source=options.source, validation=options.validation)
-    recipe = dataclasses.replace(config.train, steps=options.steps, largest_steps=0)
+    recipe = dataclasses.replace(config.train, steps=options.steps)
     config = dataclasses.replace(config, data=data, train=recipe)
     space = check(config, 1)
     training, validation = load_pairs(config.data, space.scale)
@@ -116,8 +116,8 @@ def trained(case: Case, name: str) -> tuple[Supernet, Params]:
     """The supernet, or an arch alone, after its training; one that was trained before is loaded."""
     config, space, recipe = case.config, case.space, case.config.train
     if name != SUPERNET:
-        space = alone(space, parse_arch(space, name))
-        recipe = dataclasses.replace(recipe, largest_steps=recipe.steps)
+        space = single_arch_space(space, parse_arch(space, name))
+        recipe = dataclasses.replace(recipe, archs="group", random_archs=1, sandwich=False)
     mesh = parallel.device_mesh(1)
     net = make_supernet(space, config.dtype)
     pool = build_pool(case.training, config.data.patch)
@@ -142,16 +142,19 @@ def patches_psnr_y(net: Supernet, params: Params, arch: Arch, patches: Patches) 
 def along_the_front(case: Case, net: Supernet, params: Params) -> list[str]:
     """Names of archs along the front of PSNR-Y against mult-adds of 1,500 archs."""
     keys = jax.random.split(jax.random.key(0), 3)
-    drawn = [sample(keys[0], case.space, (500,))]
+    drawn = [sample_archs(keys[0], case.space, (500,))]
     drawn += [
-        draw(key, case.space, 500, how) for key, how in zip(keys[1:], ("spread", "nested"), strict=True)
+        sample_training_archs(key, case.space, 500, how)
+        for key, how in zip(keys[1:], ("spread", "nested"), strict=True)
     ]
     genes = np.unique(np.concatenate([np.asarray(d) for d in drawn]), axis=0)
     mesh = parallel.device_mesh(1)
     quality = Evaluator(net, case.patches, mesh)(parallel.replicate(params, mesh), genes)
     archs = to_archs(case.space, genes)
-    cost = np.array([mult_adds(case.space, arch) for arch in archs], float)
-    chosen = ladder(case.space, archs, cost, quality, members=case.options.count, sharing=0.0)
+    cost = np.array([arch_mult_adds(case.space, arch) for arch in archs], float)
+    chosen = choose_ladder(
+        case.space, archs, cost, quality, members=case.options.count, switch_cost_weight=0.0
+    )
     return [arch_name(case.space, archs[i]) for i in chosen]
 
 
@@ -171,7 +174,7 @@ def compare(case: Case, net: Supernet, params: Params, names: list[str]) -> dict
         arch = parse_arch(case.space, name)
         inherited = patches_psnr_y(net, params, arch, case.patches)
         own = json.loads((case.options.out / name / "psnr_y.json").read_text())
-        cost = mult_adds(case.space, arch)
+        cost = arch_mult_adds(case.space, arch)
         rows.append({"arch": name, "mult_adds": cost, "inherited": inherited, "alone": own})
     first, second = ([row[key] for row in rows] for key in ("inherited", "alone"))
     return {

@@ -23,9 +23,9 @@ from dysr_jax.atomic import replacing
 from dysr_jax.bundle import LATENCY_FILE, PRETRAINED_FOLDER, Bundle, load_bundle, save_bundle
 from dysr_jax.config import load_config, to_dict
 from dysr_jax.data import load_source, make_pair
-from dysr_jax.model import SUPERNET, load_supernet, make_supernet
+from dysr_jax.model import SUPERNET_FILE, load_supernet, make_supernet
 from dysr_jax.report import format_table, members_table
-from dysr_jax.search import Archive, choose, costs, measure
+from dysr_jax.search import Archive, arch_costs, choose_members, measure_members
 
 LIMIT = 12e6
 """Bytes that all shipped bundles may have together."""
@@ -62,14 +62,14 @@ def choose_by_mult_adds(run: pathlib.Path, options: Options) -> Bundle:
     search = dataclasses.replace(config.search, members=options.members or config.search.members)
     space = config.space.build()
     records = list(Archive(run / "archive.jsonl", write=False).records.values())
-    cost = costs(space, [record.arch for record in records], "mult_adds") / 1e9
+    cost = arch_costs(space, [record.arch for record in records], "mult_adds") / 1e9
     priced = [r._replace(latency_ms=c) for r, c in zip(records, cost.tolist(), strict=True)]
-    archs = choose(space, priced, search)
-    params = load_supernet(config.weights or run / SUPERNET, space)
+    archs = choose_members(space, priced, search)
+    params = load_supernet(config.weights or run / SUPERNET_FILE, space)
     examples = load_source(options.validation or config.data.validation, space.scale)
     pairs = [make_pair(example, space.scale, config.data.boundary) for example in examples]
     net = make_supernet(space, "auto")
-    return measure(net, params, archs, pairs, search, keep_all=True)
+    return measure_members(net, params, archs, pairs, search, keep_all=True)
 
 
 def ship(run: pathlib.Path, options: Options) -> Bundle:

@@ -43,7 +43,7 @@ from dysr_jax.bundle.bundle import Bundle, load_bundle, make_bundle, make_member
 from dysr_jax.config import RunConfig, SpaceConfig
 from dysr_jax.data.config import DataConfig
 from dysr_jax.model.programs import make_supernet
-from dysr_jax.model.space import SearchSpace, uniform
+from dysr_jax.model.space import SearchSpace, uniform_space
 from dysr_jax.model.supernet import init_params
 from dysr_jax.run import run_search
 from dysr_jax.search.config import SearchConfig
@@ -79,7 +79,7 @@ SMOKE = (
     "apps/test_upscaler.py",  # Pillow
     "bundle/test_pretrained.py",
     "search/test_latency.py",  # SciPy
-    "search/test_sorting.py",
+    "search/test_nsga2_sorting.py",
     "test_cli.py",  # tyro
     "test_distributed.py",  # Orbax between processes
     "test_metrics.py",  # dm-pix, scikit-image
@@ -162,7 +162,7 @@ def tiny_run(tmp_path_factory, worker_id) -> Run:
 @pytest.fixture(scope="session")
 def three_members() -> Bundle:
     """A small bundle that nobody trained; with noise on all weights its members differ by many levels."""
-    space = uniform(slots=2, width=4, scale=2, branches=("id", "s3", "c3", "r1"))
+    space = uniform_space(slots=2, width=4, scale=2, branches=("id", "s3", "c3", "r1"))
 
     @jax.jit  # one program, not one for each shape
     def noisy(params):
@@ -178,7 +178,7 @@ def three_members() -> Bundle:
 @pytest.fixture(scope="session")
 def full_space() -> SearchSpace:
     """Every registered branch in every slot."""
-    return uniform(slots=2, width=4, scale=2)
+    return uniform_space(slots=2, width=4, scale=2)
 
 
 @pytest.fixture(scope="session")

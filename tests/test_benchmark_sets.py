@@ -14,7 +14,7 @@ from dysr_jax.data.images.read import read_grey_or_rgb
 from dysr_jax.data.listing import list_images
 from dysr_jax.metrics import psnr_y, ssim_y
 from dysr_jax.model.programs import make_supernet
-from dysr_jax.model.space import uniform
+from dysr_jax.model.space import uniform_space
 from dysr_jax.model.supernet import init_params
 
 SCALE = 4
@@ -71,7 +71,7 @@ def test_bicubic_row_is_the_published_one(benchmark):
 @pytest.fixture(scope="module")
 def fresh():
     """A bundle that has learnt nothing yet: what is said of bicubic does not depend on it."""
-    space = uniform(slots=1, width=4, scale=SCALE, branches=("id",), upsamplers=("u1",))
+    space = uniform_space(slots=1, width=4, scale=SCALE, branches=("id",), upsamplers=("u1",))
     return make_bundle(
         init_params(jax.random.key(0), space),
         [make_member(space, (0, 0), 20.0, 1.0)],

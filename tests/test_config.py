@@ -19,6 +19,7 @@ from dysr_jax.train.config import TrainConfig
 
 numbers = st.integers(-(2**40), 2**40)
 fractions = st.floats(allow_nan=False, allow_infinity=False)
+positive = st.floats(0, exclude_min=True, allow_infinity=False)
 words = st.lists(st.text(), max_size=4).map(tuple)
 configs = st.builds(
     RunConfig,
@@ -30,14 +31,21 @@ configs = st.builds(
         small=st.sampled_from(("error", "skip")),
         rescale=st.lists(fractions, max_size=3).map(tuple),
     ),
-    train=st.builds(TrainConfig, steps=numbers, distill=fractions, learning_rate=fractions),
+    train=st.builds(
+        TrainConfig,
+        steps=st.integers(1, 2**40).map(lambda chunks: 25 * chunks),
+        distill=st.floats(0, 1),
+        learning_rate=positive,
+        groups=st.none() | st.integers(1, 64),
+    ),
     search=st.builds(
         SearchConfig,
-        frame=st.tuples(numbers, numbers),
+        frame=st.tuples(st.integers(1, 2**40), st.integers(1, 2**40)),
         remeasure=st.booleans(),
-        objectives=st.lists(st.sampled_from(OBJECTIVES), max_size=5).map(tuple),
-        max_latency_ms=fractions,
-        min_psnr_y=fractions,
+        objectives=st.permutations(OBJECTIVES).map(tuple),
+        latency=st.none() | st.text(),
+        max_latency_ms=st.none() | positive,
+        min_psnr_y=st.none() | positive,
     ),
     seed=numbers,
     dtype=st.sampled_from(("auto", "float32", "bfloat16")),
@@ -135,8 +143,8 @@ def test_presets_differ():
 
 
 def test_missing_keys_keep_their_defaults():
-    config = from_dict(RunConfig, {"train": {"steps": 7}}, "x")
-    assert config == dataclasses.replace(RunConfig(), train=TrainConfig(steps=7))
+    config = from_dict(RunConfig, {"train": {"steps": 75}}, "x")
+    assert config == dataclasses.replace(RunConfig(), train=TrainConfig(steps=75))
 
 
 def test_whole_numbers_are_floats_where_floats_are_meant():

@@ -10,8 +10,8 @@ import pytest
 from dysr_jax.bundle.bundle import load_bundle
 from dysr_jax.cli import main
 from dysr_jax.errors import InputError
-from dysr_jax.model.space import uniform
-from dysr_jax.model.weights import SUPERNET, load_supernet
+from dysr_jax.model.space import uniform_space
+from dysr_jax.model.weights import SUPERNET_FILE, load_supernet
 from dysr_jax.run import run_search
 
 
@@ -20,7 +20,7 @@ def again(tiny_run, tiny, tmp_path_factory):
     """The search of TINY, with the weights that TINY's run left, and what it said."""
     lines: list[str] = []
     path = tmp_path_factory.mktemp("given") / "run"
-    config = dataclasses.replace(tiny, weights=str(tiny_run.path / SUPERNET))
+    config = dataclasses.replace(tiny, weights=str(tiny_run.path / SUPERNET_FILE))
     run_search(config, path, log=lines.append)
     return path, lines
 
@@ -46,7 +46,7 @@ def test_archs_have_the_quality_of_the_first_run(again, tiny_run):
 
 
 def test_the_bundle_has_these_weights(again, tiny_run, tiny):
-    whole = load_supernet(tiny_run.path / SUPERNET, tiny.space.build())
+    whole = load_supernet(tiny_run.path / SUPERNET_FILE, tiny.space.build())
     bundle = load_bundle(again[0] / "bundle")
     np.testing.assert_array_equal(bundle.params["head"]["kernel"], whole["head"]["kernel"])
     assert any(leaf.any() for leaf in jax.tree.leaves(bundle.params))
@@ -64,8 +64,8 @@ def test_files_that_are_no_weights(tmp_path, tiny, content, words):
 
 
 def test_weights_of_another_space(tiny_run):
-    with pytest.raises(InputError, match="allowed are those of this space"):
-        load_supernet(tiny_run.path / SUPERNET, uniform(slots=1, width=4, scale=2))
+    with pytest.raises(InputError, match="must be those of this space"):
+        load_supernet(tiny_run.path / SUPERNET_FILE, uniform_space(slots=1, width=4, scale=2))
 
 
 def test_the_command_line_says_it_before_a_folder_is_made(tmp_path, capsys):

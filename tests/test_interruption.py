@@ -17,8 +17,7 @@ from dysr_jax.atomic import write_json
 from dysr_jax.config import to_dict
 from dysr_jax.run import run_search
 from dysr_jax.search.config import SearchConfig
-from dysr_jax.train.checkpoint import Checkpoints
-from dysr_jax.train.state import init_state
+from dysr_jax.train.state import Checkpoints, init_state
 
 PATIENCE_S = 240
 

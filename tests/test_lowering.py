@@ -10,17 +10,16 @@ from dysr_jax import parallel
 from dysr_jax.data.examples import Pair
 from dysr_jax.data.pool import build_pool
 from dysr_jax.model.programs import frame_program, make_supernet
-from dysr_jax.model.space import largest, uniform
+from dysr_jax.model.space import largest_arch, uniform_space
 from dysr_jax.model.supernet import arch_params, init_params
 from dysr_jax.search import nsga2
-from dysr_jax.search.patches import Patches
-from dysr_jax.search.population import population_program
+from dysr_jax.search.population import Patches, population_program
 from dysr_jax.search.schedule import Plan, make_schedule
 from dysr_jax.train.config import TrainConfig
 from dysr_jax.train.state import init_state
 from dysr_jax.train.step import make_train_chunk
 
-SPACE = uniform(slots=2, width=8, scale=2)
+SPACE = uniform_space(slots=2, width=8, scale=2)
 NET = make_supernet(SPACE, "bfloat16")
 PLATFORMS = ("tpu", "cuda", "cpu")
 each_platform = pytest.mark.parametrize("platform", PLATFORMS)
@@ -54,7 +53,7 @@ def test_the_population_evaluator(platform, params):
     pixels = jnp.zeros((2, 8, 8, 3), jnp.uint8)
     patches = Patches(lr=pixels, hr=pixels.repeat(2, 1).repeat(2, 2), image=jnp.arange(2))
     plan = Plan(SPACE, 6, 2)
-    schedule = make_schedule(plan, np.asarray([largest(SPACE)], np.int32))
+    schedule = make_schedule(plan, np.asarray([largest_arch(SPACE)], np.int32))
     module = lowered(population_program(NET, plan), platform, params, schedule, patches)
     assert "stablehlo.case" in module
     assert "stablehlo.while" in module
@@ -62,7 +61,7 @@ def test_the_population_evaluator(platform, params):
 
 @each_platform
 def test_a_static_program(platform, params):
-    arch = largest(SPACE)
+    arch = largest_arch(SPACE)
     frames = jnp.zeros((1, 12, 16, 3), jnp.uint8)
 
     def program(read, frames):

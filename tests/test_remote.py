@@ -17,8 +17,8 @@ from dysr_jax.atomic import is_remote, replacing_directory, write_json
 from dysr_jax.errors import InputError
 from dysr_jax.run import run_search
 from dysr_jax.rundir import open_run
-from dysr_jax.train.checkpoint import Checkpoints
 from dysr_jax.train.log import Log
+from dysr_jax.train.state import Checkpoints
 
 RUN = "gs://bucket/runs/one"
 

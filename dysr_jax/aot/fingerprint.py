@@ -15,7 +15,7 @@ from typing import Any, Final
 import jax
 
 from dysr_jax.device import device_name
-from dysr_jax.model import Branch
+from dysr_jax.model import Branch, LayerBackend
 
 Parts = dict[str, Any]
 """Parts of a cache key, as JSON values."""
@@ -103,10 +103,10 @@ def sources_digest() -> str | None:
     return digest.hexdigest()
 
 
-def branches_digest(branches: Iterable[Branch]) -> str | None:
-    """A digest of all code that branches run, without tracing them: the package's sources, and their options.
+def branches_digest(branches: Iterable[Branch | LayerBackend]) -> str | None:
+    """A digest of the code of branches and layer backends, untraced: sources of the package, and options.
 
-    None if the code is not known, because a branch's class or the value of an option comes from elsewhere;
+    None if the code is not known, because a class or the value of an option comes from elsewhere;
     `lowered_digest` serves then.
     """
     sources, options = sources_digest(), []

@@ -16,13 +16,15 @@ from dysr_jax.device import default_device
 from dysr_jax.model import (
     Arch,
     Branch,
+    LayerBackend,
     Output,
     Params,
-    Part,
+    StageProgram,
     Supernet,
     arch_params,
     compiler_options,
     frame_spec,
+    layer_backend,
     lower_static,
 )
 
@@ -59,15 +61,17 @@ def static_executable(
         "batch": batch,
         "output": output,
         "options": compiler_options(),
+        "layers": net.layers,
     }
-    branches = [space.branches(slot)[index] for slot, index in enumerate(arch)]
+    runs: list[Branch | LayerBackend] = [layer_backend(net.layers)]
+    runs += [space.branches(slot)[index] for slot, index in enumerate(arch)]
     arguments = (arch_params(params, space, arch), frame_spec(shape, batch))
     lower = functools.partial(lower_static, net, arch, params, shape, batch=batch, output=output)
-    return _executable(lower, key, branches, arguments, cache, compile_lowered)
+    return _executable(lower, key, runs, arguments, cache, compile_lowered)
 
 
 def stage_executable(
-    net: Supernet, part: Part, *, output: Output = "device", cache: ExecutableCache | None = None
+    net: Supernet, part: StageProgram, *, output: Output = "device", cache: ExecutableCache | None = None
 ) -> Executable:
     """The executable of a stage of `net`; the other arguments as of `static_executable`."""
     key: Parts = {
@@ -78,15 +82,17 @@ def stage_executable(
         "dtype": jnp.dtype(net.dtype).name,
         "output": output,
         "options": exact_options(),
+        "layers": net.layers,
     }
-    branches = [] if part.branch is None else [part.branch]
-    return _executable(part.lower, key, branches, part.arguments, cache, compile_now, result=part.result)
+    runs: list[Branch | LayerBackend] = [layer_backend(net.layers)]
+    runs += [] if part.branch is None else [part.branch]
+    return _executable(part.lower, key, runs, part.arguments, cache, compile_now, result=part.result)
 
 
 def _executable(
     lower: Callable[[], Lowered],
     key: Parts,
-    branches: Sequence[Branch],
+    runs: Sequence[Branch | LayerBackend],
     arguments: tuple[Any, ...],
     cache: ExecutableCache | None,
     compile_lowered: Compile,
@@ -97,7 +103,7 @@ def _executable(
     _start_convolutions(default_device())
     if cache is None:
         return compiled_executable(compile_lowered(lower()), arguments[0])
-    code = branches_digest(branches)
+    code = branches_digest(runs)
     if code is not None:
         return cache.get({**key, "code": code}, arguments, lambda: compile_lowered(lower()), result=result)
     lowered = lower()

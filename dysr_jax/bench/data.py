@@ -138,7 +138,7 @@ def bench_data(
     require(min(workers, default=0) >= 0, "workers", min(workers, default=0), "at least 0")
     check_one_device(config)
     space = check(config, devices=1)
-    net, mesh = make_supernet(space, config.dtype), parallel.device_mesh(1)
+    net, mesh = make_supernet(space, config.dtype, layers=config.layers), parallel.device_mesh(1)
     recipe = dataclasses.replace(config.train, groups=1, chunk=steps, steps=steps)
     config = dataclasses.replace(config, train=recipe)
     images, _ = open_training_images(config.data, space.scale)

@@ -16,15 +16,15 @@ from dysr_jax.data import make_pairs, split_source
 from dysr_jax.device import device_name
 from dysr_jax.errors import InputError
 from dysr_jax.model import (
-    SUPERNET,
+    SUPERNET_FILE,
     Params,
     SearchSpace,
     Supernet,
     arch_names,
-    counts,
+    branch_counts,
     load_supernet,
     make_supernet,
-    size,
+    space_size,
     to_archs,
 )
 from dysr_jax.results import RESULTS_FILE, front_hypervolume, quality_points
@@ -35,8 +35,8 @@ from dysr_jax.search import (
     Patches,
     Record,
     branch_ms,
-    feasible,
-    front,
+    feasible_records,
+    front_records,
     grid_patches,
     load_table,
     predict,
@@ -57,11 +57,11 @@ def evaluate_space(
         InputError: the space has more than `MOST_ARCHS` archs.
     """
     space = net.space
-    if size(space) > MOST_ARCHS:
+    if space_size(space) > MOST_ARCHS:
         raise InputError(
-            f"a space of {size(space):,} archs: must have at most {MOST_ARCHS:,}, to evaluate all"
+            f"a space of {space_size(space):,} archs: must have at most {MOST_ARCHS:,}, to evaluate all"
         )
-    limits = counts(space)
+    limits = branch_counts(space)
     genes = np.indices(limits).reshape(len(limits), -1).T.astype(np.int32)
     evaluate = Evaluator(net, patches, mesh, costs=branch_ms(table, space))
     params = parallel.replicate(params, mesh)
@@ -105,15 +105,15 @@ class FrontResult:
         reached = [n for n, share in enumerate(shares, 1) if share >= 0.99]
         return {
             "device": self.device,
-            "space_size": size(self.space),
+            "space_size": space_size(self.space),
             "allowed": len(self.every),
             "evaluated": len(self.found),
             "hypervolume_share": shares[-1] if shares else 0.0,
             "evaluations_to_99": reached[0] if reached else None,
             "seconds": self.seconds,
-            "candidates_per_second": size(self.space) / self.seconds,
-            "true_front": _rows(front(self.every)),
-            "found_front": _rows(front(self.found)),
+            "candidates_per_second": space_size(self.space) / self.seconds,
+            "true_front": _rows(front_records(self.every)),
+            "found_front": _rows(front_records(self.found)),
         }
 
 
@@ -132,13 +132,13 @@ def bench_front(run: str | os.PathLike[str]) -> FrontResult:
         raise InputError(f"run {os.fspath(run)!r}: must be the folder of a finished search")
     config = load_config(place / "config.json", trained=True)
     space = config.space.build()
-    net = make_supernet(space, config.dtype)
+    net = make_supernet(space, config.dtype, layers=config.layers)
     validation = make_pairs(split_source(config.data, space.scale)[1], space.scale)
     patches = grid_patches(validation, config.search.patches, config.search.patch)
-    params = load_supernet(config.weights or place / SUPERNET, space)
-    table = load_table(place / "latency.json", {})  # of whatever device the run was on
+    params = load_supernet(config.weights or place / SUPERNET_FILE, space)
+    table = load_table(place / "latency.json")  # of whatever device the run was on
     records = evaluate_space(net, params, patches, table, parallel.device_mesh(config.devices))
-    every = feasible(records, config.search)
+    every = feasible_records(records, config.search)
     allowed = {record.arch: record for record in every}
     seen = Archive(place / "archive.jsonl", write=False).records
     found = [allowed[arch] for arch in seen if arch in allowed]

@@ -14,7 +14,7 @@ from dysr_jax.config import RunConfig
 from dysr_jax.data import CropPool, build_pool
 from dysr_jax.device import device_name
 from dysr_jax.fields import require
-from dysr_jax.model import init_params, largest, sample, smallest
+from dysr_jax.model import init_params, largest_arch, sample_archs, smallest_arch
 from dysr_jax.search import Evaluator, branch_ms, computed_share, device_table, grid_patches
 from dysr_jax.timing import median_ms
 from dysr_jax.train import TrainConfig, draw_archs
@@ -65,7 +65,7 @@ def _training(
 def _population(setup: Setup, config: RunConfig, devices: int) -> np.ndarray:
     """Random archs, as many per device whatever their number: int32 `[N, slots]`."""
     shape = (devices * config.search.population,)
-    return np.asarray(sample(jax.random.key(1), setup.net.space, shape))
+    return np.asarray(sample_archs(jax.random.key(1), setup.net.space, shape))
 
 
 def _evaluation(setup: Setup, config: RunConfig, devices: int, costs: np.ndarray) -> Callable[[], object]:
@@ -91,7 +91,7 @@ def _arch_wait(setup: Setup, recipe: TrainConfig, groups: int, costs: np.ndarray
     keys = jax.random.split(jax.random.key(2), WAIT_STEPS)
     drawn = jax.vmap(lambda key: draw_archs(key, space, groups, count, costs, recipe.sampling))(keys)
     slots = np.arange(len(space.slots))
-    both = costs[slots, largest(space)].sum() + costs[slots, smallest(space)].sum()
+    both = costs[slots, largest_arch(space)].sum() + costs[slots, smallest_arch(space)].sum()
     work = both + costs[slots, np.asarray(drawn)].sum((-1, -2))
     most = work.max(1)  # 0 where a table tells nothing of so little work
     return float(1.0 - np.mean(np.divide(work.mean(1), most, out=np.ones_like(most), where=most > 0)))

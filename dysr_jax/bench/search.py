@@ -17,7 +17,17 @@ from dysr_jax.compiling import jit
 from dysr_jax.config import RunConfig
 from dysr_jax.device import device_name
 from dysr_jax.fields import require
-from dysr_jax.model import Arch, Params, SearchSpace, Supernet, init_params, mult_adds, sample, size, to_archs
+from dysr_jax.model import (
+    Arch,
+    Params,
+    SearchSpace,
+    Supernet,
+    arch_mult_adds,
+    init_params,
+    sample_archs,
+    space_size,
+    to_archs,
+)
 from dysr_jax.search import Evaluator, Patches, computed_share, grid_patches, nsga2
 from dysr_jax.timing import median_ms
 
@@ -117,7 +127,7 @@ def _row(name: str, case: _Case, count: int, seconds: float, **more: Any) -> Met
     """A method's row; `seconds` are of all `count` candidates."""
     rows, columns = case.patches.hr.shape[1:3]
     space, patches = case.setup.net.space, len(case.patches.lr)
-    each = statistics.mean(mult_adds(space, arch, (rows, columns)) for arch in case.archs(count))
+    each = statistics.mean(arch_mult_adds(space, arch, (rows, columns)) for arch in case.archs(count))
     tflops = 2 * each * patches * count / seconds / 1e12
     share = tflops / case.matrix_tflops
     return MethodRow(name, patches, count, count / seconds, seconds / count * 1e3, tflops, share, **more)
@@ -165,9 +175,9 @@ def _generation(space: SearchSpace, evaluated: MethodRow, rounds: int) -> Genera
     count = evaluated.population
     state = nsga2.init(jax.random.key(0), operators, count)
     objectives = jax.random.uniform(jax.random.key(1), (2, count, 2))
-    state = nsga2.tell(state, state.genes, objectives[0])
+    state, _ = nsga2.tell(state, state.genes, objectives[0])
 
-    def generation() -> nsga2.State:
+    def generation() -> tuple[nsga2.State, nsga2.Metrics]:
         genes, asked = nsga2.ask(state, operators)
         return nsga2.tell(asked, genes, objectives[1])
 
@@ -213,13 +223,13 @@ def bench_search(
     space, search = setup.net.space, config.search
     require(bool(populations), "populations", populations, "one or more")
     for count in populations:
-        require(1 <= count <= size(space), "populations", count, f"in [1, {size(space)}]")
+        require(1 <= count <= space_size(space), "populations", count, f"in [1, {space_size(space)}]")
     counts = patch_counts or sorted({max(1, search.patches // 4), search.patches})
     require(min(counts) >= 1, "patch_counts", min(counts), "at least 1")
     require(compiled >= 1, "compiled", compiled, "at least 1")
     params = init_params(jax.random.key(config.seed), space)
     most = max(*populations, compiled)
-    genes = np.asarray(sample(jax.random.key(config.seed + 1), space, (most,)))
+    genes = np.asarray(sample_archs(jax.random.key(config.seed + 1), space, (most,)))
     matrix = matrix_flops(setup.net.dtype) / 1e12
     rows: list[MethodRow] = []
     for count in counts:

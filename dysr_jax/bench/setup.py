@@ -20,11 +20,11 @@ from dysr_jax.model import (
     Params,
     Supernet,
     frame_program,
-    largest,
+    largest_arch,
     make_supernet,
-    sample,
-    size,
-    smallest,
+    sample_archs,
+    smallest_arch,
+    space_size,
     to_archs,
 )
 from dysr_jax.search import Patches
@@ -65,11 +65,11 @@ def make_setup(config: RunConfig, rounds: int, archs: int = 0, option: str = "ar
     check_one_device(config)
     space = check(config, devices=1)
     training, validation = load_pairs(config.data, space.scale)
-    net = make_supernet(space, config.dtype)
+    net = make_supernet(space, config.dtype, layers=config.layers)
     if not archs:
         return Setup(net, training, validation, [])
-    drawn = to_archs(space, sample(jax.random.key(config.seed), space, (archs - 2,)))
-    return Setup(net, training, validation, [smallest(space), *drawn, largest(space)])
+    drawn = to_archs(space, sample_archs(jax.random.key(config.seed), space, (archs - 2,)))
+    return Setup(net, training, validation, [smallest_arch(space), *drawn, largest_arch(space)])
 
 
 def chunk_trainer(net: Supernet, recipe: TrainConfig, mesh: Mesh, **how: Any) -> Callable[[Any], Any]:
@@ -98,4 +98,4 @@ def compile_evaluation(net: Supernet, params: Params, patches: Patches, arch: Ar
 def describe_space(net: Supernet) -> str:
     """One line."""
     space = net.space
-    return f"{len(space.body)} slots, width {space.width}, x{space.scale}, {size(space):.3g} archs"
+    return f"{len(space.body)} slots, width {space.width}, x{space.scale}, {space_size(space):.3g} archs"

@@ -19,10 +19,10 @@ from dysr_jax.compiling import jit
 from dysr_jax.config import RunConfig
 from dysr_jax.data import build_pool, draw_batch
 from dysr_jax.device import device_name
-from dysr_jax.model import Arch, arch_name, init_params, sample
+from dysr_jax.model import Arch, arch_name, init_params, sample_archs
 from dysr_jax.search import Evaluator, grid_patches
 from dysr_jax.timing import median_ms
-from dysr_jax.train import TrainState, apply_gradients, init_state, l1, to_vectors
+from dysr_jax.train import TrainState, apply_gradients, init_state, l1_loss, to_vectors
 
 SCANNED_STEPS = 4
 """Steps of a scan in one dispatch; its time is divided by them."""
@@ -119,7 +119,7 @@ def bench_step(config: RunConfig, *, archs: int = 4, rounds: int = 15) -> StepRe
         lr, hr = batch
 
         def loss(params: Any) -> chex.Array:
-            return l1(net.apply({"params": params}, lr, arch), hr)
+            return l1_loss(net.apply({"params": params}, lr, arch), hr)
 
         grads = jax.grad(loss)(unravel(state.params))
         return apply_gradients(state, ravel_pytree(grads)[0], recipe)
@@ -170,7 +170,7 @@ def bench_candidates(config: RunConfig, *, compiled: int = 4, rounds: int = 15) 
         genes = jnp.asarray([arch], jnp.int32)
         calls[f"static {arch}"] = functools.partial(run, params, patches)
         calls[f"search {arch}"] = functools.partial(evaluate, params, genes)
-    population = sample(jax.random.key(config.seed + 1), space, (search.population,))
+    population = sample_archs(jax.random.key(config.seed + 1), space, (search.population,))
     calls["population"] = functools.partial(evaluate, params, population)
     ms = median_ms(calls, rounds)
     rows = _arch_times(setup, lambda arch: (ms[f"search {arch}"], ms[f"static {arch}"]))

@@ -17,6 +17,5 @@ with epy.lazy_api_imports(globals()):  # each is imported when it is first used
         save_bundle,
     )
     from dysr_jax.bundle.manifest import MANIFEST_FILE
-    from dysr_jax.bundle.member import Member, make_member
+    from dysr_jax.bundle.members import Member, Step, make_member, member_steps
     from dysr_jax.bundle.pretrained import PRETRAINED_FOLDER, find_bundle, load_pretrained, pretrained_names
-    from dysr_jax.bundle.steps import Step, member_steps

@@ -15,13 +15,13 @@ from etils import epath
 
 from dysr_jax.atomic import replacing_directory, write_json
 from dysr_jax.bundle.manifest import read_file, read_manifest, write_manifest
-from dysr_jax.bundle.member import Member
-from dysr_jax.bundle.member import make_member as make_member
-from dysr_jax.bundle.steps import Step, member_steps
+from dysr_jax.bundle.members import Member, Step, member_steps
+from dysr_jax.bundle.members import make_member as make_member
 from dysr_jax.device import device_name
 from dysr_jax.errors import InputError
 from dysr_jax.fields import as_path
 from dysr_jax.model import (
+    XLA,
     Arch,
     Kept,
     Params,
@@ -29,15 +29,15 @@ from dysr_jax.model import (
     Supernet,
     arch_name,
     canonical_name,
-    compact,
+    compact_params,
     compute_dtype,
-    from_bytes,
     init_params,
     kept_branches,
     make_supernet,
+    params_from_bytes,
+    params_to_bytes,
     parse_arch,
     same_params,
-    to_bytes,
 )
 
 WEIGHTS_FILE: Final = "weights.safetensors"
@@ -61,6 +61,8 @@ class Bundle:
     """LR rows and columns that the latencies are for."""
     bicubic_psnr_y: float
     """PSNR-Y of bicubic upscaling, in dB, on the images of the members' PSNR-Y."""
+    layers: str = XLA
+    """Registered layer backend of `net`; a bundle from disk has the default one."""
 
     def __post_init__(self) -> None:
         if not self.members:
@@ -91,7 +93,7 @@ class Bundle:
     def net(self) -> Supernet:
         """The supernet over the compacted weights; bfloat16 becomes float32 on a CPU, which lacks it."""
         dtype = "auto" if self.dtype == "bfloat16" else self.dtype
-        return make_supernet(self.space, dtype, self.kept)
+        return make_supernet(self.space, dtype, self.kept, layers=self.layers)
 
     def member(self, name: str | None = None) -> Member:
         """The member of this name in any spelling, `fastest` or `best` (the default); else an InputError."""
@@ -136,11 +138,12 @@ def make_bundle(
     return Bundle(
         space=net.space,
         members=tuple(sorted(members, key=lambda member: member.latency_ms)),
-        params=compact(params, net.space, [member.arch for member in members]),
+        params=compact_params(params, net.space, [member.arch for member in members]),
         dtype=jnp.dtype(net.dtype).name,
         device=device_name(),
         frame=frame,
         bicubic_psnr_y=bicubic_psnr_y,
+        layers=net.layers,
     )
 
 
@@ -163,7 +166,7 @@ def save_bundle(
         "steps": [step.to_json() for step in bundle.steps],
     }
     with replacing_directory(path) as partial:
-        (partial / WEIGHTS_FILE).write_bytes(to_bytes(bundle.params, dtype))
+        (partial / WEIGHTS_FILE).write_bytes(params_to_bytes(bundle.params, dtype))
         write_json(partial / LATENCY_FILE, latency)
         write_manifest(partial, manifest, (WEIGHTS_FILE, LATENCY_FILE))
 
@@ -211,11 +214,11 @@ def _assemble(manifest: dict[str, Any], weights: bytes) -> Bundle:
 def _load_params(content: bytes, space: SearchSpace, archs: list[Arch]) -> Params:
     """The weights, checked against the shapes that the archs need."""
     try:
-        params = from_bytes(content)
+        params = params_from_bytes(content)
     except InputError as error:
         raise InputError(f"its weights, {WEIGHTS_FILE}: {error}") from None
     whole = jax.eval_shape(lambda: init_params(jax.random.key(0), space))
-    needed = jax.eval_shape(lambda p: compact(p, space, archs), whole)
+    needed = jax.eval_shape(lambda p: compact_params(p, space, archs), whole)
     if jax.tree.map(jnp.shape, params) != jax.tree.map(lambda leaf: leaf.shape, needed):
         raise InputError("its weights are not those that its members need")
     return params

@@ -16,8 +16,7 @@ import tyro
 from dysr_jax.commands import bench
 from dysr_jax.commands.data import DataList, DataPrepare
 from dysr_jax.commands.images import Eval, Upscale
-from dysr_jax.commands.report import Report
-from dysr_jax.commands.search import Profile, Search
+from dysr_jax.commands.runs import Profile, Report, Search
 from dysr_jax.commands.video import Stream
 from dysr_jax.config import PRESETS, load_config
 from dysr_jax.errors import InputError

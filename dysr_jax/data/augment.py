@@ -1,13 +1,10 @@
-"""What is done to a pair of patches on the device before a training step sees it."""
+"""What is done to a pair of patches on the device before a training step sees it. Pixels are in [0, 1]."""
 
 import chex
 import jax
 import jax.numpy as jnp
 
-
-def to_pixels(image: chex.Array) -> chex.Array:
-    """uint8 to float32 in [0, 1]."""
-    return image.astype(jnp.float32) / 255.0
+from dysr_jax.metrics import to_pixels
 
 
 def symmetry(
@@ -26,21 +23,15 @@ def augment(key: chex.PRNGKey, lr: chex.Array, hr: chex.Array) -> tuple[chex.Arr
 
 
 def prepare(key: chex.PRNGKey, lr: chex.Array, hr: chex.Array) -> tuple[chex.Array, chex.Array]:
-    """A batch of crops as a training step sees it, each augmented on its own. Traceable.
+    """A batch of crops as a training step sees it: pixels, each pair augmented on its own. Traceable.
 
-    Args:
-        key: of the batch.
-        lr: `[B, P, P, 3]` uint8.
-        hr: `[B, s P, s P, 3]` uint8.
-
-    Returns:
-        LR and HR of the same shapes, float32 in [0, 1].
+    Crops are `[B, P, P, 3]` and `[B, s P, s P, 3]` uint8.
     """
     keys = jax.random.split(key, lr.shape[0])
     return jax.vmap(augment)(keys, to_pixels(lr), to_pixels(hr))
 
 
-def permute_colours(key: chex.PRNGKey, *batches: chex.Array) -> list[chex.Array]:
+def shuffle_channels(key: chex.PRNGKey, *batches: chex.Array) -> list[chex.Array]:
     """The same random order of the channels for patch i of every batch `[B, H, W, 3]`."""
     count = batches[0].shape[0]
     order = jnp.argsort(jax.random.uniform(key, (count, 3)), 1)
@@ -48,21 +39,8 @@ def permute_colours(key: chex.PRNGKey, *batches: chex.Array) -> list[chex.Array]
     return [jnp.einsum("nhwi,noi->nhwo", x, permutation, precision="highest") for x in batches]
 
 
-def mix_patches(key: chex.PRNGKey, share: float, *batches: chex.Array) -> list[chex.Array]:
-    """A share of the patches `[B, H, W, C]` blended with their neighbour in the batch (mixup).
-
-    Zhang et al. 2018; Yoo et al. 2020 use it for super-resolution. Bicubic degradation is linear, so the
-    blend of two LR patches is that of the blended HR ones, but for rounding.
-    """
-    key_which, key_weight = jax.random.split(key)
-    count = batches[0].shape[0]
-    which = jax.random.bernoulli(key_which, share, (count, 1, 1, 1))
-    weight = jnp.where(which, jax.random.uniform(key_weight, (count, 1, 1, 1)), 0.0)
-    return [x + weight.astype(x.dtype) * (jnp.roll(x, 1, 0) - x) for x in batches]
-
-
-def change_tones(key: chex.PRNGKey, share: float, *batches: chex.Array) -> list[chex.Array]:
-    """A share of the patches `[B, H, W, 3]` in [0, 1] with other saturation, contrast, brightness and sign.
+def jitter_colors(key: chex.PRNGKey, share: float, *batches: chex.Array) -> list[chex.Array]:
+    """A share of the patches `[B, H, W, 3]` with other saturation, contrast, brightness and sign.
 
     Saturation falls to between all and nothing, contrast to between all and half, brightness is anything that
     then fits into [0, 1], half of the patches become negatives. All of it is affine, so an LR patch stays the
@@ -85,7 +63,7 @@ def change_tones(key: chex.PRNGKey, share: float, *batches: chex.Array) -> list[
 
 
 def add_noise(key: chex.PRNGKey, levels: float, image: chex.Array) -> chex.Array:
-    """A batch in [0, 1] with Gaussian noise of a standard deviation of so many levels of 255.
+    """A batch with Gaussian noise of a standard deviation of so many levels of 255.
 
     Under one level it is no more than the rounding of the LR image, and keeps a network from recognising
     training patches by their last bits.
@@ -98,23 +76,17 @@ def vary_batch(
     lr: chex.Array,
     hr: chex.Array,
     *,
-    colours: bool,
-    tones: float,
-    mix: float,
+    channel_shuffle: bool,
+    color_jitter: float,
     noise: float,
 ) -> tuple[chex.Array, chex.Array]:
-    """A prepared batch: colours permuted, shares of it changed in tone and mixed, noise on the LR patches.
-
-    A recipe that asks for none of them gets the batch as it is.
-    """
-    keys = jax.random.split(key, 4)
+    """A prepared batch: channels shuffled, the colours of a share of it changed, noise on the LR patches."""
+    keys = jax.random.split(key, 4)  # the third was another augmentation's: trained weights keep their draws
     batch = [lr, hr]
-    if colours:
-        batch = permute_colours(keys[0], *batch)
-    if tones:
-        batch = change_tones(keys[1], tones, *batch)
-    if mix:
-        batch = mix_patches(keys[2], mix, *batch)
+    if channel_shuffle:
+        batch = shuffle_channels(keys[0], *batch)
+    if color_jitter:
+        batch = jitter_colors(keys[1], color_jitter, *batch)
     if noise:
         batch[0] = add_noise(keys[3], noise, batch[0])
     return batch[0], batch[1]

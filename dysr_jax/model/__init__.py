@@ -1,8 +1,15 @@
-"""The supernet: convolutions, branches, shared kernels, upsamplers, the Linen module, its programs."""
+"""The supernet.
+
+`space` and `names` say what can be chosen; `branches`, `upsamplers` and their `kernels` what is
+computed, by the convolutions of a `backend` (`conv` is the default one); `supernet` is the Linen module;
+`programs` and `stages` are what gets compiled of it; `sharing` and `weights` are its parameters, in memory
+and on disk.
+"""
 
 from etils import epy
 
 with epy.lazy_api_imports(globals()):  # each is imported when it is first used
+    from dysr_jax.model.backend import XLA, LayerBackend, XlaLayers, layer_backend, register_backend
     from dysr_jax.model.branches import (
         BODY,
         Bottleneck,
@@ -11,25 +18,38 @@ with epy.lazy_api_imports(globals()):  # each is imported when it is first used
         Identity,
         ResidualPair,
         Separable,
-        register,
+        register_branch,
     )
     from dysr_jax.model.conv import conv2d
-    from dysr_jax.model.kernels import Kernels, KernelSpec, cut, cut_all, stack, union
+    from dysr_jax.model.kernels import (
+        Kernels,
+        KernelSpec,
+        cut_kernel,
+        cut_kernels,
+        stack_kernels,
+        union_specs,
+    )
+    from dysr_jax.model.names import arch_name, arch_names, canonical_name, parse_arch
     from dysr_jax.model.programs import (
         Output,
+        Shape,
+        StageKey,
+        StageProgram,
+        branch_part,
         check_output,
         compile_static,
         compiler_options,
         compute_dtype,
         frame_program,
         frame_spec,
+        head_part,
         lower_static,
         make_supernet,
         served_dtype,
     )
     from dysr_jax.model.sharing import (
         changed_slots,
-        compact,
+        compact_params,
         ensemble_weight_bytes,
         held_branches,
         kept_branches,
@@ -41,40 +61,41 @@ with epy.lazy_api_imports(globals()):  # each is imported when it is first used
     from dysr_jax.model.space import (
         Arch,
         SearchSpace,
-        alone,
-        arch_name,
-        arch_names,
+        arch_mult_adds,
+        arch_parameters,
+        branch_counts,
         branch_mult_adds,
-        canonical_name,
-        counts,
         crossover,
-        largest,
-        mult_adds,
+        largest_arch,
         mutate,
-        parameters,
-        parse_arch,
-        sample,
-        sample_plain,
-        size,
-        smallest,
+        sample_archs,
+        sample_plain_archs,
+        single_arch_space,
+        smallest_arch,
+        space_size,
         to_archs,
-        uniform,
-        validate,
+        uniform_space,
+        validate_arch,
     )
-    from dysr_jax.model.stages import Key, Part, Shape, branch_part, head_part
     from dysr_jax.model.supernet import (
         Kept,
         Params,
         Supernet,
         add_skip,
         arch_params,
-        head,
         head_kernels,
         init_params,
         not_kept,
         run_branch,
+        run_head,
         slot_name,
         stored_kernels,
     )
     from dysr_jax.model.upsamplers import UPSAMPLERS, SubPixel, pixel_shuffle
-    from dysr_jax.model.weights import SUPERNET, from_bytes, load_supernet, same_params, to_bytes
+    from dysr_jax.model.weights import (
+        SUPERNET_FILE,
+        load_supernet,
+        params_from_bytes,
+        params_to_bytes,
+        same_params,
+    )

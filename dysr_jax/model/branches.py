@@ -1,27 +1,26 @@
 """The candidate operations of a body slot, and the registry that names them.
 
-A branch says which kernels it reads (`reads`) and what it computes from them (`__call__`). Branches of a
-slot that read a kernel of the same name share it: each gets the spatial centre and the leading channels
-of the largest one (`dysr_jax.model.kernels`). Every branch maps `[N, H, W, C]` to `[N, H, W, C]`, so any
-branch can follow any branch.
+A branch says which kernels it reads (`reads`) and what it computes from them (`__call__`). Branches of a slot
+that read a kernel of the same name share it: each gets the spatial centre and the leading channels of the
+largest one (`dysr_jax.model.kernels`). Every branch maps `[N, H, W, C]` to `[N, H, W, C]`, so any branch can
+follow any branch.
 
 To add one: write a subclass of `Branch`, and register an instance under a short name.
 """
 
 import abc
 import functools
-import math
 from collections.abc import Callable, Sequence
 from typing import Final, Self
 
-import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
+from chex import Array
 
 from dysr_jax.errors import InputError
-from dysr_jax.model.conv import conv2d, depthwise_conv2d, pointwise
-from dysr_jax.model.kernels import Kernels, KernelSpec, cut_all
+from dysr_jax.model.backend import Layer, LayerBackend
+from dysr_jax.model.kernels import Kernels, KernelSpec, cut_kernels
 
 RESIDUAL_GAIN: Final = 0.1
 """Variance gain of a kernel that writes into the residual stream: deep stacks start near identity."""
@@ -35,39 +34,35 @@ class Branch(abc.ABC):
         """What the branch reads, by kernel name, for a trunk of `width` channels."""
 
     @abc.abstractmethod
-    def __call__(self, kernels: Kernels, x: chex.Array) -> chex.Array:
-        """`[N, H, W, C]` to `[N, H, W, C]`, with `kernels` cut to the shapes that `reads` names."""
+    def __call__(self, kernels: Kernels, x: Array, layers: LayerBackend) -> Array:
+        """`[N, H, W, C]` to `[N, H, W, C]`, with `kernels` cut to the shapes that `reads` names.
+
+        `layers` computes the convolutions, so that another backend can be put in.
+        """
 
     @classmethod
     def blend(
-        cls, branches: Sequence[Self], stored: Kernels, x: chex.Array, chosen: chex.Array, scale: int
-    ) -> chex.Array:
-        """Branches of this class, of which each image of a batch takes its own or none.
+        cls, branches: list[Self], stored: Kernels, x: Array, chosen: Array, scale: int, layers: LayerBackend
+    ) -> Array:
+        """Branches of this class, of which each image `[N, H, W, C]` takes its own or none (then zeros).
 
-        Computes them all and adds up. A class whose branches are parts of one another overrides this, so that
-        the largest is computed once and masked. A subclass that computes something else does not inherit
-        such an override.
-
-        Args:
-            branches: of this class.
-            stored: the kernels that the slot stores.
-            x: `[N, H, W, C]`.
-            chosen: `[N, branches]` of the dtype of `x`, 1 for the branch that an image takes, else 0.
-            scale: of the space.
-
-        Returns:
-            `[N, H, W, C]`; zeros for an image that takes none of them.
+        `chosen` `[N, branches]`, of the dtype of `x`, is 1 for the branch that an image takes, else 0;
+        `stored` are the kernels of the slot. All branches are computed and added up. A class whose branches
+        are parts of one another overrides this, so that the largest is computed once and masked; a subclass
+        that computes something else does not inherit such an override.
         """
-        outputs = (branch(cut_all(stored, branch.reads(x.shape[-1], scale)), x) for branch in branches)
+        outputs = (
+            branch(cut_kernels(stored, branch.reads(x.shape[-1], scale)), x, layers) for branch in branches
+        )
         columns = jnp.moveaxis(chosen, 1, 0)[..., None, None, None]
         return sum(column * out for column, out in zip(columns, outputs, strict=True))
 
     def radius(self, width: int, scale: int) -> int | None:
         """How many pixels away an input pixel still counts for an output pixel; None: all of them do.
 
-        Big images are cut into tiles by it. Here it follows from `reads`: spatial kernels that are applied
-        one after the other, and None where a kernel is applied once an image. A branch that sees farther
-        in another way (dilation, pooling, shifts) has to say so.
+        Big images are cut into tiles by it. Here it follows from `reads`: spatial kernels are applied one
+        after the other, and a kernel that is applied once per image sees all. A branch that sees farther in
+        another way (dilation, pooling, shifts) has to say so.
         """
         specs = self.reads(width, scale).values()
         if not all(spec.per_pixel for spec in specs):
@@ -75,15 +70,16 @@ class Branch(abc.ABC):
         return sum(spec.shape[0] // 2 for spec in specs if len(spec.shape) > 2)
 
 
-def parameter_count(specs: dict[str, KernelSpec]) -> int:
-    """Number of weights that a branch with these `reads` uses."""
-    return sum(math.prod(spec.shape) for spec in specs.values())
+def layer_specs(
+    name: str, shape: tuple[int, ...], gain: float, *, per_pixel: bool = True
+) -> dict[str, KernelSpec]:
+    """A kernel of this name, and its bias `{name}_bias`, which starts at 0."""
+    return {name: KernelSpec(shape, gain, per_pixel), f"{name}_bias": KernelSpec(shape[-1:], 0.0)}
 
 
-def mult_adds_per_pixel(specs: dict[str, KernelSpec]) -> int:
-    """Multiply-adds of a branch for each LR pixel; biases and per-image kernels count nothing."""
-    kernels = (s for s in specs.values() if s.per_pixel and len(s.shape) > 1)
-    return sum(math.prod(spec.shape) for spec in kernels)
+def layer_of(kernels: Kernels, name: str) -> Layer:
+    """The kernel of this name and its bias."""
+    return kernels[name], kernels[f"{name}_bias"]
 
 
 def hidden_width(expand: float, width: int) -> int:
@@ -96,12 +92,10 @@ class Identity(Branch):
 
     def reads(self, width: int, scale: int) -> dict[str, KernelSpec]:
         """Nothing."""
-        del width, scale
         return {}
 
-    def __call__(self, kernels: Kernels, x: chex.Array) -> chex.Array:
+    def __call__(self, kernels: Kernels, x: Array, layers: LayerBackend) -> Array:
         """The input itself."""
-        del kernels
         return x
 
 
@@ -113,17 +107,13 @@ class Separable(Branch):
 
     def reads(self, width: int, scale: int) -> dict[str, KernelSpec]:
         """A depthwise kernel, a pointwise kernel and its bias."""
-        del scale
-        return {
-            "depthwise": KernelSpec((self.size, self.size, width)),
-            "pointwise": KernelSpec((width, width), RESIDUAL_GAIN),
-            "pointwise_bias": KernelSpec((width,), 0.0),
-        }
+        depthwise = {"depthwise": KernelSpec((self.size, self.size, width))}
+        return depthwise | layer_specs("pointwise", (width, width), RESIDUAL_GAIN)
 
-    def __call__(self, kernels: Kernels, x: chex.Array) -> chex.Array:
+    def __call__(self, kernels: Kernels, x: Array, layers: LayerBackend) -> Array:
         """See the class."""
-        y = depthwise_conv2d(x, kernels["depthwise"])
-        return x + jax.nn.relu(pointwise(y, kernels["pointwise"]) + kernels["pointwise_bias"])
+        y = layers.depthwise_conv2d(x, kernels["depthwise"])
+        return x + jax.nn.relu(layers.pointwise(y, kernels["pointwise"]) + kernels["pointwise_bias"])
 
 
 class Conv(Branch):
@@ -134,22 +124,18 @@ class Conv(Branch):
 
     def reads(self, width: int, scale: int) -> dict[str, KernelSpec]:
         """A dense kernel and its bias."""
-        del scale
-        return {
-            "conv": KernelSpec((self.size, self.size, width, width), RESIDUAL_GAIN),
-            "conv_bias": KernelSpec((width,), 0.0),
-        }
+        return layer_specs("conv", (self.size, self.size, width, width), RESIDUAL_GAIN)
 
-    def __call__(self, kernels: Kernels, x: chex.Array) -> chex.Array:
+    def __call__(self, kernels: Kernels, x: Array, layers: LayerBackend) -> Array:
         """See the class."""
-        return x + jax.nn.relu(conv2d(x, kernels["conv"]) + kernels["conv_bias"])
+        return x + jax.nn.relu(layers.conv2d(x, kernels["conv"]) + kernels["conv_bias"])
 
 
 class ResidualPair(Branch):
     """`x + conv(relu(conv(x)))` (Lim et al. 2017, EDSR) with `expand` times the trunk width inside.
 
-    With `attention`, the second convolution's output is scaled a channel by a squeeze-and-excitation
-    gate (Zhang et al. 2018, RCAN).
+    With `attention`, a squeeze-and-excitation gate (Zhang et al. 2018, RCAN) scales each channel of the
+    second convolution's output.
     """
 
     def __init__(self, expand: float, *, attention: bool = False, reduction: int = 4) -> None:
@@ -157,49 +143,43 @@ class ResidualPair(Branch):
         self.attention = attention
         self.reduction = reduction
 
-    def squeezed(self, width: int) -> int:
-        """Channels inside the gate, for a trunk of `width`; 0 without one."""
+    def squeezed_width(self, width: int) -> int:
+        """Channels inside the gate, for a trunk of `width`; 0 without a gate."""
         return max(1, width // self.reduction) if self.attention else 0
 
     def reads(self, width: int, scale: int) -> dict[str, KernelSpec]:
         """Two dense kernels with biases, and the gate's two matrices with biases."""
-        del scale
-        hidden = hidden_width(self.expand, width)
-        specs = {
-            "pair_in": KernelSpec((3, 3, width, hidden), 2.0),
-            "pair_in_bias": KernelSpec((hidden,), 0.0),
-            "pair_out": KernelSpec((3, 3, hidden, width), RESIDUAL_GAIN),
-            "pair_out_bias": KernelSpec((width,), 0.0),
-        }
+        hidden, squeezed = hidden_width(self.expand, width), self.squeezed_width(width)
+        specs = layer_specs("pair_in", (3, 3, width, hidden), 2.0)
+        specs |= layer_specs("pair_out", (3, 3, hidden, width), RESIDUAL_GAIN)
         if self.attention:
-            squeezed = self.squeezed(width)
-            specs["gate_in"] = KernelSpec((width, squeezed), 2.0, per_pixel=False)
-            specs["gate_in_bias"] = KernelSpec((squeezed,), 0.0)
-            specs["gate_out"] = KernelSpec((squeezed, width), 1.0, per_pixel=False)
-            specs["gate_out_bias"] = KernelSpec((width,), 0.0)
+            specs |= layer_specs("gate_in", (width, squeezed), 2.0, per_pixel=False)
+            specs |= layer_specs("gate_out", (squeezed, width), 1.0, per_pixel=False)
         return specs
 
-    def __call__(self, kernels: Kernels, x: chex.Array) -> chex.Array:
+    def __call__(self, kernels: Kernels, x: Array, layers: LayerBackend) -> Array:
         """See the class."""
-        y = jax.nn.relu(conv2d(x, kernels["pair_in"]) + kernels["pair_in_bias"])
-        y = conv2d(y, kernels["pair_out"]) + kernels["pair_out_bias"]
-        return x + (y * _gate(kernels, y) if self.attention else y)
+        first, last = layer_of(kernels, "pair_in"), layer_of(kernels, "pair_out")
+        if not self.attention:
+            return layers.residual_pair(x, first, last)
+        y = jax.nn.relu(layers.conv2d(x, first[0]) + first[1])
+        y = layers.conv2d(y, last[0]) + last[1]
+        return x + y * _gate(kernels, y, layers)
 
     @classmethod
     def blend(
-        cls, branches: Sequence[Self], stored: Kernels, x: chex.Array, chosen: chex.Array, scale: int
-    ) -> chex.Array:
-        """The widest pair, with hidden channels masked a image: a narrow one is its leading channels."""
-        del scale
-        mask = _hidden_mask([hidden_width(branch.expand, x.shape[-1]) for branch in branches], chosen)
-        y = jax.nn.relu(conv2d(x, stored["pair_in"]) + stored["pair_in_bias"]) * mask
+        cls, branches: list[Self], stored: Kernels, x: Array, chosen: Array, scale: int, layers: LayerBackend
+    ) -> Array:
+        """The widest pair, its hidden channels masked per image: a narrow pair is its leading channels."""
+        mask = _channel_mask([hidden_width(branch.expand, x.shape[-1]) for branch in branches], chosen)
+        y = jax.nn.relu(layers.conv2d(x, stored["pair_in"]) + stored["pair_in_bias"]) * mask
         taken = jnp.sum(chosen, 1)[:, None, None, None]
         # Where the family is not taken, all that is inside is masked: only the bias is left to mask.
-        y = conv2d(y, stored["pair_out"]) + taken * stored["pair_out_bias"]
+        y = layers.conv2d(y, stored["pair_out"]) + taken * stored["pair_out_bias"]
         if any(branch.attention for branch in branches):
             gated = chosen @ np.array([[branch.attention] for branch in branches], x.dtype)
-            mask = _hidden_mask([branch.squeezed(x.shape[-1]) for branch in branches], chosen)
-            y = y * (1 + gated[:, :, None, None] * (_gate(stored, y, mask) - 1))
+            mask = _channel_mask([branch.squeezed_width(x.shape[-1]) for branch in branches], chosen)
+            y = y * (1 + gated[:, :, None, None] * (_gate(stored, y, layers, mask) - 1))
         return taken * x + y
 
 
@@ -215,77 +195,54 @@ class Bottleneck(Branch):
 
     def reads(self, width: int, scale: int) -> dict[str, KernelSpec]:
         """A pointwise kernel, a dense one, a pointwise one, with biases."""
-        del scale
         hidden = hidden_width(self.expand, width)
-        return {
-            "shrink": KernelSpec((width, hidden), 2.0),
-            "shrink_bias": KernelSpec((hidden,), 0.0),
-            "map": KernelSpec((3, 3, hidden, hidden), 2.0),
-            "map_bias": KernelSpec((hidden,), 0.0),
-            "expand": KernelSpec((hidden, width), RESIDUAL_GAIN),
-            "expand_bias": KernelSpec((width,), 0.0),
-        }
+        specs = layer_specs("shrink", (width, hidden), 2.0)
+        specs |= layer_specs("map", (3, 3, hidden, hidden), 2.0)
+        return specs | layer_specs("expand", (hidden, width), RESIDUAL_GAIN)
 
-    def __call__(self, kernels: Kernels, x: chex.Array) -> chex.Array:
+    def __call__(self, kernels: Kernels, x: Array, layers: LayerBackend) -> Array:
         """See the class."""
-        y = jax.nn.relu(pointwise(x, kernels["shrink"]) + kernels["shrink_bias"])
-        y = jax.nn.relu(conv2d(y, kernels["map"]) + kernels["map_bias"])
-        return x + pointwise(y, kernels["expand"]) + kernels["expand_bias"]
+        return layers.bottleneck(x, *(layer_of(kernels, name) for name in ("shrink", "map", "expand")))
 
     @classmethod
     def blend(
-        cls, branches: Sequence[Self], stored: Kernels, x: chex.Array, chosen: chex.Array, scale: int
-    ) -> chex.Array:
-        """The widest, with hidden channels masked an image: a narrow one is its leading channels."""
-        del scale
-        mask = _hidden_mask([hidden_width(branch.expand, x.shape[-1]) for branch in branches], chosen)
-        y = jax.nn.relu(pointwise(x, stored["shrink"]) + stored["shrink_bias"]) * mask
-        y = jax.nn.relu(conv2d(y, stored["map"]) + stored["map_bias"]) * mask
+        cls, branches: list[Self], stored: Kernels, x: Array, chosen: Array, scale: int, layers: LayerBackend
+    ) -> Array:
+        """The widest, its hidden channels masked per image: a narrow one is its leading channels."""
+        mask = _channel_mask([hidden_width(branch.expand, x.shape[-1]) for branch in branches], chosen)
+        y = jax.nn.relu(layers.pointwise(x, stored["shrink"]) + stored["shrink_bias"]) * mask
+        y = jax.nn.relu(layers.conv2d(y, stored["map"]) + stored["map_bias"]) * mask
         taken = jnp.sum(chosen, 1)[:, None, None, None]
-        return taken * x + pointwise(y, stored["expand"]) + taken * stored["expand_bias"]
+        return taken * x + layers.pointwise(y, stored["expand"]) + taken * stored["expand_bias"]
 
 
-def _hidden_mask(widths: Sequence[int], chosen: chex.Array) -> chex.Array:
+def _channel_mask(widths: Sequence[int], chosen: Array) -> Array:
     """`[N, 1, 1, widest]`: 1 for the leading channels that the chosen branch `[N, branches]` has."""
     inside = np.arange(max(widths)) < np.array(widths)[:, None]
     return (chosen @ inside.astype(chosen.dtype))[:, None, None, :]
 
 
-def _gate(kernels: Kernels, y: chex.Array, mask: float | chex.Array = 1.0) -> chex.Array:
-    """Channel attention `[N, 1, 1, C]`: the mean of each channel, twice through a matrix, a sigmoid.
-
-    `mask` is of the channels inside, `[N, 1, 1, squeezed]`.
-    """
+def _gate(kernels: Kernels, y: Array, layers: LayerBackend, mask: float | Array = 1.0) -> Array:
+    """Channel attention `[N, 1, 1, C]` of `[N, H, W, C]`; `mask` is of the channels inside the gate."""
     mean = jnp.mean(y, (1, 2), keepdims=True)
-    hidden = jax.nn.relu(pointwise(mean, kernels["gate_in"]) + kernels["gate_in_bias"])
-    return jax.nn.sigmoid(pointwise(mask * hidden, kernels["gate_out"]) + kernels["gate_out_bias"])
+    hidden = jax.nn.relu(layers.pointwise(mean, kernels["gate_in"]) + kernels["gate_in_bias"])
+    return jax.nn.sigmoid(layers.pointwise(mask * hidden, kernels["gate_out"]) + kernels["gate_out_bias"])
 
 
-def blend(
-    branches: Sequence[Branch], stored: Kernels, x: chex.Array, index: chex.Array, scale: int
-) -> chex.Array:
-    """Each image of a batch through the branch of its index.
-
-    Args:
-        branches: of the slot.
-        stored: the kernels that the slot stores.
-        x: `[N, H, W, C]`.
-        index: int `[N]`.
-        scale: of the space.
-
-    Returns:
-        `[N, H, W, C]`.
-    """
+def blend_branches(
+    branches: Sequence[Branch], stored: Kernels, x: Array, index: Array, scale: int, layers: LayerBackend
+) -> Array:
+    """Each image of `[N, H, W, C]` through the branch of its index (int `[N]`) among those of a slot."""
     chosen = jax.nn.one_hot(index, len(branches), dtype=x.dtype)
     out = 0
     for kind in dict.fromkeys(type(branch) for branch in branches):
         own = [i for i, branch in enumerate(branches) if type(branch) is kind]
         alike = [branches[i] for i in own]
-        out = out + _blend_of(kind)(alike, stored, x, chosen[:, np.array(own)], scale)
+        out = out + _blend_of(kind)(alike, stored, x, chosen[:, np.array(own)], scale, layers)
     return out
 
 
-def _blend_of(kind: type[Branch]) -> Callable[..., chex.Array]:
+def _blend_of(kind: type[Branch]) -> Callable[..., Array]:
     """The `blend` of a class, unless it inherits one that says nothing of its own `__call__` or `reads`."""
     for base in kind.__mro__:
         if "blend" in vars(base):
@@ -295,12 +252,26 @@ def _blend_of(kind: type[Branch]) -> Callable[..., chex.Array]:
     return kind.blend
 
 
-BODY: dict[str, Branch] = {}
+BODY: dict[str, Branch] = {
+    "id": Identity(),
+    "s3": Separable(3),
+    "s5": Separable(5),
+    "c3": Conv(3),
+    "c5": Conv(5),
+    "bq": Bottleneck(1 / 4),
+    "bh": Bottleneck(1 / 2),
+    "rq": ResidualPair(1 / 4),
+    "rh": ResidualPair(1 / 2),
+    "r1": ResidualPair(1),
+    "r2": ResidualPair(2),
+    "a1": ResidualPair(1, attention=True),
+    "a2": ResidualPair(2, attention=True),
+}
 """Body branches by the short name that stands in arch names."""
 
 
-def register(registry: dict[str, Branch], name: str, branch: Branch) -> None:
-    """Name a branch. Arch names are made of these, so a name is a letter, then letters or digits.
+def register_branch(registry: dict[str, Branch], name: str, branch: Branch) -> None:
+    """Name a branch. Arch names are made of these, so a name is a lower-case letter, then letters or digits.
 
     Raises:
         InputError: the name is taken or cannot stand in an arch name, or `branch` is no instance of `Branch`.
@@ -310,22 +281,7 @@ def register(registry: dict[str, Branch], name: str, branch: Branch) -> None:
     if not isinstance(name, str):
         raise InputError(f"branch name {name!r}: must be text")
     if not (name.isascii() and name.isalnum() and name.islower() and name[0].isalpha()):
-        raise InputError(f"branch name {name!r}: allowed are lower-case letters and digits, a letter first")
+        raise InputError(f"branch name {name!r}: must be lower-case letters and digits, a letter first")
     if name in registry:
         raise InputError(f"branch name {name!r} is taken; registered are {', '.join(registry)}")
     registry[name] = branch
-
-
-register(BODY, "id", Identity())
-register(BODY, "s3", Separable(3))
-register(BODY, "s5", Separable(5))
-register(BODY, "c3", Conv(3))
-register(BODY, "c5", Conv(5))
-register(BODY, "bq", Bottleneck(1 / 4))
-register(BODY, "bh", Bottleneck(1 / 2))
-register(BODY, "rq", ResidualPair(1 / 4))
-register(BODY, "rh", ResidualPair(1 / 2))
-register(BODY, "r1", ResidualPair(1))
-register(BODY, "r2", ResidualPair(2))
-register(BODY, "a1", ResidualPair(1, attention=True))
-register(BODY, "a2", ResidualPair(2, attention=True))

@@ -1,10 +1,9 @@
-"""Convolutions (NHWC activations, HWIO kernels, stride 1, zero padding) that are fast inside control flow.
+"""Convolutions that are fast inside control flow: NHWC activations, HWIO kernels, stride 1, zero padding.
 
-XLA's CPU backend rewrites convolutions into its fast layout only in the entry computation of a program.
-The kernel gradient that autodiff produces is not in that layout, so inside `lax.switch` or `lax.scan` it
-runs ten times slower. `conv2d` therefore has a custom VJP in which every convolution is already an
-NHWC/HWIO one. Depthwise convolutions are, on the CPU, a sum of shifted products: XLA's grouped
-convolution is 20 to 60 times slower there. Other backends keep the convolutions that autodiff derives.
+XLA's CPU backend brings convolutions into its fast layout only in the entry computation of a program. The
+kernel gradient that autodiff derives is not in that layout, so inside `lax.switch` or `lax.scan` it runs ten
+times slower: `conv2d` has a custom VJP whose convolutions are all NHWC/HWIO. On the CPU a depthwise
+convolution is a sum of shifted products, because XLA's grouped convolution is 20 to 60 times slower there.
 """
 
 import functools
@@ -23,16 +22,8 @@ def _forward(x: chex.Array, kernel: chex.Array, groups: int = 1) -> chex.Array:
     )
 
 
-def _input_gradient(grad: chex.Array, kernel: chex.Array) -> chex.Array:
-    """Gradient with respect to the input: a convolution with the flipped, transposed kernel."""
-    return _forward(grad, jnp.flip(kernel, (0, 1)).swapaxes(2, 3))
-
-
 def _kernel_gradient_nhwc(size: int, x: chex.Array, grad: chex.Array) -> chex.Array:
-    """Gradient with respect to the kernel as one NHWC/HWIO convolution of transposed operands.
-
-    Input channels play the batch, the batch plays the channels, the output gradient plays the kernel.
-    """
+    """As one NHWC/HWIO convolution: input channels as batch, the batch as channels, `grad` as the kernel."""
     pad = size // 2
     out = lax.conv_general_dilated(
         x.transpose(3, 1, 2, 0),
@@ -45,42 +36,29 @@ def _kernel_gradient_nhwc(size: int, x: chex.Array, grad: chex.Array) -> chex.Ar
 
 
 def _kernel_gradient_autodiff(size: int, x: chex.Array, grad: chex.Array) -> chex.Array:
-    """Gradient with respect to the kernel as XLA derives it (the form cuDNN and the TPU recognise)."""
+    """As XLA derives it: the form that cuDNN and the TPU recognise."""
     zeros = jnp.zeros((size, size, x.shape[-1], grad.shape[-1]), x.dtype)
     return jax.linear_transpose(lambda kernel: _forward(x, kernel), zeros)(grad)[0]
 
 
 @jax.custom_vjp
 def conv2d(x: chex.Array, kernel: chex.Array) -> chex.Array:
-    """Convolution, stride 1, zero padding.
-
-    Args:
-        x: `[N, H, W, I]`.
-        kernel: `[k, k, I, O]` with odd `k`, of the dtype of `x`.
-
-    Returns:
-        `[N, H, W, O]`.
-    """
+    """`[N, H, W, I]` and `[k, k, I, O]`, of odd `k` and the same dtype, to `[N, H, W, O]`."""
     return _forward(x, kernel)
-
-
-def _conv2d_fwd(x: chex.Array, kernel: chex.Array) -> tuple[chex.Array, tuple[chex.Array, chex.Array]]:
-    return _forward(x, kernel), (x, kernel)
 
 
 def _conv2d_bwd(residuals: tuple[chex.Array, chex.Array], grad: chex.Array) -> tuple[chex.Array, chex.Array]:
     x, kernel = residuals
-    size = kernel.shape[0]
     kernel_grad = lax.platform_dependent(
         x,
         grad,
-        cpu=functools.partial(_kernel_gradient_nhwc, size),
-        default=functools.partial(_kernel_gradient_autodiff, size),
+        cpu=functools.partial(_kernel_gradient_nhwc, kernel.shape[0]),
+        default=functools.partial(_kernel_gradient_autodiff, kernel.shape[0]),
     )
-    return _input_gradient(grad, kernel), kernel_grad
+    return _forward(grad, jnp.flip(kernel, (0, 1)).swapaxes(2, 3)), kernel_grad
 
 
-conv2d.defvjp(_conv2d_fwd, _conv2d_bwd)
+conv2d.defvjp(lambda x, kernel: (_forward(x, kernel), (x, kernel)), _conv2d_bwd)
 
 
 def _shifts(x: chex.Array, size: int) -> list[list[chex.Array]]:
@@ -106,20 +84,8 @@ def _depthwise_forward(x: chex.Array, kernel: chex.Array) -> chex.Array:
 
 @jax.custom_vjp
 def depthwise_conv2d(x: chex.Array, kernel: chex.Array) -> chex.Array:
-    """Depthwise convolution, stride 1, zero padding.
-
-    Args:
-        x: `[N, H, W, C]`.
-        kernel: `[k, k, C]` with odd `k`, of the dtype of `x`.
-
-    Returns:
-        `[N, H, W, C]`.
-    """
+    """`[N, H, W, C]` and `[k, k, C]`, of odd `k` and the same dtype, to `[N, H, W, C]`."""
     return _depthwise_forward(x, kernel)
-
-
-def _depthwise_fwd(x: chex.Array, kernel: chex.Array) -> tuple[chex.Array, tuple[chex.Array, chex.Array]]:
-    return _depthwise_forward(x, kernel), (x, kernel)
 
 
 def _depthwise_bwd(
@@ -134,18 +100,17 @@ def _depthwise_bwd(
     return input_grad, kernel_grad.astype(kernel.dtype)
 
 
-depthwise_conv2d.defvjp(_depthwise_fwd, _depthwise_bwd)
+depthwise_conv2d.defvjp(lambda x, kernel: (_depthwise_forward(x, kernel), (x, kernel)), _depthwise_bwd)
 
 
 def pointwise(x: chex.Array, kernel: chex.Array) -> chex.Array:
-    """A 1x1 convolution: `[N, H, W, I]` and `[I, O]` to `[N, H, W, O]`, as a matrix product."""
+    """`[N, H, W, I]` and `[I, O]` to `[N, H, W, O]`: a 1x1 convolution as a matrix product."""
     return jnp.einsum("nhwi,io->nhwo", x, kernel)
 
 
 def patches3x3(x: chex.Array) -> chex.Array:
     """im2col: `[N, H, W, C]` to `[N, H, W, 9 C]`, neighbours in row order, zero padded.
 
-    With three input channels a matrix product over these is about twice as fast on a GPU as the
-    convolution.
+    With three input channels, a matrix product over these is about twice as fast on a GPU as the convolution.
     """
     return jnp.concatenate([view for row in _shifts(x, 3) for view in row], axis=-1)

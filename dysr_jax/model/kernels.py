@@ -21,30 +21,40 @@ class KernelSpec(NamedTuple):
     gain: float = 1.0
     """Variance gain of the initialiser, over fan-in (He et al. 2015 use 2). 0 means zeros."""
     per_pixel: bool = True
-    """Applied at every LR pixel (counts as mult-adds), or once an image."""
+    """Applied at every LR pixel (counts as mult-adds), or once per image."""
 
 
-def union(reads: Iterable[dict[str, KernelSpec]]) -> dict[str, KernelSpec]:
+def weight_count(specs: Mapping[str, KernelSpec]) -> int:
+    """Number of weights in kernels of these specs."""
+    return sum(math.prod(spec.shape) for spec in specs.values())
+
+
+def pixel_mult_adds(specs: Mapping[str, KernelSpec]) -> int:
+    """Multiply-adds per LR pixel; biases and kernels that are applied once per image count nothing."""
+    return sum(math.prod(s.shape) for s in specs.values() if s.per_pixel and len(s.shape) > 1)
+
+
+def union_specs(reads: Iterable[Mapping[str, KernelSpec]]) -> dict[str, KernelSpec]:
     """The smallest kernels that hold what each branch reads: by name, the largest of every dimension.
 
-    The shapes that this package's branches read of one kernel are nested, so nothing is stored that
-    no branch reads.
+    The shapes that this package's branches read of one kernel are nested, so nothing is stored that no
+    branch reads.
 
     Raises:
-        InputError: specs that cannot share a kernel (`check_kernels`).
+        InputError: two specs cannot share a kernel (see `check_kernels`).
     """
     stored: dict[str, KernelSpec] = {}
     for specs in reads:
         for name, spec in specs.items():
             first = stored.get(name, spec)
-            if problem := _differ(first, spec):
+            if problem := _difference(first, spec):
                 raise InputError(f"kernel {name!r}: {problem}")
             shape = tuple(max(a, b) for a, b in zip(first.shape, spec.shape, strict=True))
             stored[name] = first._replace(shape=shape)
     return stored
 
 
-def _differ(first: KernelSpec, second: KernelSpec) -> str:
+def _difference(first: KernelSpec, second: KernelSpec) -> str:
     """Why two specs cannot share a kernel; empty where they can."""
     if len(first.shape) != len(second.shape):
         return f"shapes {first.shape} and {second.shape} differ in rank"
@@ -55,8 +65,8 @@ def _differ(first: KernelSpec, second: KernelSpec) -> str:
     return ""
 
 
-def _wrong(spec: KernelSpec) -> str:
-    """What no kernel can be like; empty where it can."""
+def _defect(spec: KernelSpec) -> str:
+    """Why no kernel can have this spec; empty where one can."""
     sides = [isinstance(side, int | np.integer) and side >= 1 for side in spec.shape]
     if not 1 <= len(sides) <= 4 or not all(sides):
         return f"shape {spec.shape!r} must be 1 to 4 integers of at least 1"
@@ -65,72 +75,62 @@ def _wrong(spec: KernelSpec) -> str:
     return ""
 
 
-def check_kernels(reads: Mapping[str, dict[str, KernelSpec]], where: str) -> None:
+def check_kernels(reads: Mapping[str, Mapping[str, KernelSpec]], where: str) -> None:
     """Refuse kernels that cannot be, and branches that name the same kernel and mean another one.
 
-    One array is stored for both, so it has one rank, one gain to start from, and is applied in one way. That
-    counts across slots: a population's kernels are stacked over them.
-
-    Args:
-        reads: what each branch reads, by the branch's name.
-        where: begins the message: `body` or `upsamplers`.
+    One array is stored for both, so it has one rank and one initial gain, and is applied in one way. That
+    counts across slots: a population's kernels are stacked over them. `reads` is by the branches' names.
 
     Raises:
-        InputError: names the branches and the kernel.
+        InputError: names `where` (body or upsamplers), the branches and the kernel.
     """
     first: dict[str, tuple[str, KernelSpec]] = {}
     for branch, specs in reads.items():
         for kernel, spec in specs.items():
-            if problem := _wrong(spec):
+            if problem := _defect(spec):
                 raise InputError(f"{where}: branch {branch!r}, kernel {kernel!r}: {problem}")
             other, shared = first.setdefault(kernel, (branch, spec))
-            if problem := _differ(shared, spec):
+            if problem := _difference(shared, spec):
                 raise InputError(
                     f"{where}: branches {other!r} and {branch!r} share kernel {kernel!r}, but {problem}; "
                     f"give one of them another name"
                 )
 
 
-def cut(kernel: chex.Array, shape: tuple[int, ...]) -> chex.Array:
-    """The part of a shared kernel that a branch reads: the spatial centre, the leading channels.
-
-    Kernels of rank 3 and 4 start with two spatial dimensions; all other dimensions are channels.
-    """
-    starts = _starts(kernel.shape, shape)
-    return kernel[tuple(slice(s, s + n) for s, n in zip(starts, shape, strict=True))]
-
-
 def _starts(full: tuple[int, ...], part: tuple[int, ...]) -> list[int]:
-    """Where in a kernel of shape `full` the part begins, along each dimension."""
+    """Where in a kernel of shape `full` a part begins: centred in two spatial axes (rank 3, 4), else at 0."""
     spatial = 2 if len(full) > 2 else 0
     lengths = enumerate(zip(full, part, strict=True))
     return [(whole - cut) // 2 if axis < spatial else 0 for axis, (whole, cut) in lengths]
 
 
-def paste(kernel: chex.Array, shape: tuple[int, ...]) -> chex.Array:
-    """The inverse of `cut`: a kernel of this shape, zero around the given one."""
+def cut_kernel(kernel: chex.Array, shape: tuple[int, ...]) -> chex.Array:
+    """The part of a shared kernel that a branch reads: the spatial centre, the leading channels."""
+    starts = _starts(kernel.shape, shape)
+    return kernel[tuple(slice(s, s + n) for s, n in zip(starts, shape, strict=True))]
+
+
+def cut_kernels(stored: Kernels, specs: Mapping[str, KernelSpec]) -> Kernels:
+    """`cut_kernel` for each kernel that `specs` names."""
+    return {name: cut_kernel(stored[name], spec.shape) for name, spec in specs.items()}
+
+
+def paste_kernel(kernel: chex.Array, shape: tuple[int, ...]) -> chex.Array:
+    """The inverse of `cut_kernel`: a kernel of this shape, zero around the given one."""
     lengths = zip(_starts(shape, kernel.shape), kernel.shape, shape, strict=True)
     return jnp.pad(kernel, [(start, full - start - part) for start, part, full in lengths])
 
 
-def stack(slots: Sequence[Kernels], specs: dict[str, KernelSpec]) -> Kernels:
+def stack_kernels(slots: Sequence[Kernels], specs: Mapping[str, KernelSpec]) -> Kernels:
     """The kernels of several slots, `[slots, *shape]` each; zero where a slot stores none or less."""
-    return {
-        name: jnp.stack(
-            [
-                paste(kernels[name], spec.shape) if name in kernels else jnp.zeros(spec.shape)
-                for kernels in slots
-            ]
-        )
-        for name, spec in specs.items()
-    }
+
+    def stacked(name: str, shape: tuple[int, ...]) -> chex.Array:
+        each = (paste_kernel(k[name], shape) if name in k else jnp.zeros(shape) for k in slots)
+        return jnp.stack(list(each))
+
+    return {name: stacked(name, spec.shape) for name, spec in specs.items()}
 
 
-def cut_all(stored: Kernels, specs: dict[str, KernelSpec]) -> Kernels:
-    """`cut` for each kernel that `specs` names."""
-    return {name: cut(stored[name], spec.shape) for name, spec in specs.items()}
-
-
-def cast(kernels: Kernels, dtype: Any) -> Kernels:
+def cast_kernels(kernels: Kernels, dtype: Any) -> Kernels:
     """Every kernel in the compute dtype."""
     return {name: kernel.astype(dtype) for name, kernel in kernels.items()}

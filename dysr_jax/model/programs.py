@@ -1,38 +1,46 @@
-"""What gets compiled: functions of `(params, ..., arch)` over the supernet.
+"""Programs to compile: functions of `(params, ..., arch)` over the supernet, fused or in stages.
 
-A frame program takes and returns uint8: conversion, clipping and rounding happen inside the executable,
-so that a quarter of the bytes cross to the host.
+A frame program takes and returns uint8: conversion, clipping and rounding happen inside the executable, so a
+quarter of the bytes cross to the host. The stages of a chain are the head, one program per branch, and the
+upsampler: the same functions, cut where a slot begins and ends. A stage takes the kernels that a slot stores,
+so slots of the same shapes share an executable. The trunk stays on the device from stage to stage.
 """
 
 from collections.abc import Callable
-from typing import Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import chex
 import jax
 import jax.numpy as jnp
 
-from dysr_jax.compiling import Options, exact_options
+from dysr_jax.compiling import Jitted, Options, exact_options, jit
 from dysr_jax.device import default_device, host_memory
 from dysr_jax.errors import InputError
-from dysr_jax.metrics import to_uint8
-from dysr_jax.model.space import Arch, SearchSpace, validate
-from dysr_jax.model.supernet import Kept, Params, Supernet, arch_params
+from dysr_jax.metrics import to_pixels, to_uint8
+from dysr_jax.model.backend import XLA, layer_backend
+from dysr_jax.model.branches import Branch, Identity
+from dysr_jax.model.kernels import Kernels, cast_kernels
+from dysr_jax.model.space import Arch, SearchSpace, validate_arch
+from dysr_jax.model.supernet import (
+    Kept,
+    Params,
+    Supernet,
+    arch_params,
+    run_branch,
+    run_head,
+    slot_name,
+    to_image,
+)
 
 Output = Literal["device", "host"]
-"""The memory where a result lies."""
+"""The memory where a result lies; `host` is pinned host memory, where the backend has it."""
+DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
 
 def check_output(output: str) -> None:
-    """Refuse another place for results than those of `Output`.
-
-    Raises:
-        InputError: names it.
-    """
+    """Raise `InputError` unless `output` is one of `Output`."""
     if output not in get_args(Output):
         raise InputError(f"output {output!r}: must be device or host")
-
-
-DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
 
 def compute_dtype(name: str) -> str:
@@ -44,7 +52,7 @@ def compute_dtype(name: str) -> str:
     if name == "auto":
         return "float32" if jax.default_backend() == "cpu" else "bfloat16"
     if name not in DTYPES:
-        raise InputError(f"dtype {name!r}: allowed are auto, {', '.join(DTYPES)}")
+        raise InputError(f"dtype {name!r}: must be auto, {' or '.join(DTYPES)}")
     return name
 
 
@@ -60,14 +68,14 @@ def served_dtype(name: str) -> str:
     return dtype
 
 
-def make_supernet(space: SearchSpace, dtype: str, kept: Kept | None = None) -> Supernet:
-    """The supernet that computes in the dtype of this name."""
-    return Supernet(space, dtype=DTYPES[compute_dtype(dtype)], kept=kept)
+def make_supernet(space: SearchSpace, dtype: str, kept: Kept | None = None, *, layers: str = XLA) -> Supernet:
+    """The supernet that computes in the dtype, and by the layer backend, of these names.
 
-
-def to_pixels(frames: chex.Array) -> chex.Array:
-    """uint8 frames to what the supernet takes: float32 in [0, 1]."""
-    return frames.astype(jnp.float32) / 255.0
+    Raises:
+        InputError: no such dtype or backend.
+    """
+    layer_backend(layers)
+    return Supernet(space, dtype=DTYPES[compute_dtype(dtype)], kept=kept, layers=layers)
 
 
 def frame_program(net: Supernet) -> Callable[[Params, chex.Array, Arch | chex.Array], chex.Array]:
@@ -111,7 +119,12 @@ def lower_static(
     batch: int | None = None,
     output: Output = "device",
 ) -> jax.stages.Lowered:
-    """What `compile_static` compiles; arguments as there."""
+    """The program of one arch, `(arch_params(...), frame) -> frame`, to be compiled ahead of time.
+
+    It maps a frame `[*shape, 3]` uint8 to `[s H, s W, 3]` uint8, which lies in `output`; with `batch`, so
+    many frames in one array. `params` are arrays or their shapes, of the whole supernet, or of all that was
+    kept where `net.kept` is set.
+    """
     program = frame_program(net)
 
     def upscale_frame(params: Params, frame: chex.Array) -> chex.Array:
@@ -119,31 +132,111 @@ def lower_static(
             return program(params, frame[None], arch)[0]
         return program(params, frame, arch)
 
-    read = arch_params(params, net.space, validate(net.space, arch))
+    read = arch_params(params, net.space, validate_arch(net.space, arch))
     memory = host_memory() if output == "host" else None
     jitted = jax.jit(upscale_frame, out_shardings=memory, compiler_options=compiler_options() or None)
     return jitted.lower(read, frame_spec(shape, batch))
 
 
 def compile_static(
-    net: Supernet,
-    arch: Arch,
-    params: Params,
-    shape: tuple[int, int],
-    *,
-    batch: int | None = None,
-    output: Output = "device",
+    net: Supernet, arch: Arch, params: Params, shape: tuple[int, int], **options: Any
 ) -> jax.stages.Compiled:
-    """The executable of one arch, compiled ahead of time: `(arch_params(...), frame) -> frame`.
+    """The executable of `lower_static`, which says what the arguments are."""
+    return lower_static(net, arch, params, shape, **options).compile()
 
-    It maps `[H, W, 3]` uint8 to `[s H, s W, 3]` uint8; with `batch`, N of them in one array.
 
-    Args:
-        net: the supernet, with `kept` set if `params` is compacted.
-        arch: the sub-graph.
-        params: arrays or their shapes, of the whole supernet (or all that was kept).
-        shape: LR rows and columns of a frame.
-        batch: frames at once; None: one, without a leading axis.
-        output: where the result lies; `host` is pinned host memory, where the backend has it.
+Shape = tuple[int, ...]
+
+
+def _batch(frames: chex.Array) -> chex.Array:
+    """`[H, W, 3]` or `[N, H, W, 3]` to `[N, H, W, 3]`."""
+    return frames.reshape(-1, *frames.shape[-3:])
+
+
+class StageKey(NamedTuple):
+    """What tells one executable of a supernet from another; slots that store the same shapes share theirs."""
+
+    stage: str
+    """`head`, or the registered name of a body branch or an upsampler."""
+    kernels: tuple[tuple[str, Shape], ...]
+    """Names and stored shapes of what it reads."""
+    input: Shape
+    """Of the trunk; for the head and the upsamplers, of the frames."""
+    layers: str
+    """The layer backend."""
+
+
+class StageProgram(NamedTuple):
+    """A stage over the weights of one slot, not yet compiled."""
+
+    key: StageKey
+    branch: Branch | None
+    """None: the head."""
+    program: Jitted
+    arguments: tuple[Any, ...]
+    """The kernels, whole as the slot stores them and not copied, and the shapes of what follows them."""
+    result: Any = 0
+    """A pytree of the structure of what the program returns."""
+
+    @property
+    def kernels(self) -> Kernels:
+        """What the program reads."""
+        return self.arguments[0]
+
+    def lower(self) -> jax.stages.Lowered:
+        """The program, traced, to be compiled."""
+        return self.program.lower(*self.arguments)
+
+
+def head_part(net: Supernet, params: Params, frame: Shape) -> StageProgram:
+    """`(kernels, frames) -> (trunk, frames)`: uint8 `(H, W, 3)` or `(N, H, W, 3)` to `[N, H, W, C]`.
+
+    The frames come back on the device for the upsampler's stage, so that they cross from the host once.
     """
-    return lower_static(net, arch, params, shape, batch=batch, output=output).compile()
+
+    def run(kernels: Kernels, frames: chex.Array) -> tuple[chex.Array, chex.Array]:
+        return run_head(cast_kernels(kernels, net.dtype), to_pixels(_batch(frames)), net.dtype), frames
+
+    kernels = params["head"]
+    arguments = (kernels, jax.ShapeDtypeStruct(frame, jnp.uint8))
+    return StageProgram(_key(net, "head", kernels, frame), None, jit(run), arguments, result=(0, 0))
+
+
+def branch_part(
+    net: Supernet, params: Params, slot: int, index: int, frame: Shape, *, output: Output = "device"
+) -> StageProgram | None:
+    """The branch of this index in a slot (the upsampler's is last); None for identity, which runs nothing.
+
+    A body branch is `(kernels, trunk) -> trunk`, `[N, H, W, C]` in the compute dtype; an upsampler is
+    `(kernels, trunk, frames) -> frames`, with the result in the memory that `output` says. `params` hold what
+    the branch reads, and `frame` is `(H, W, 3)` or `(N, H, W, 3)`.
+    """
+    space = net.space
+    name, branch = space.slots[slot][index], space.branches(slot)[index]
+    if type(branch) is Identity:  # one derived from it may run something
+        return None
+
+    def run(kernels: Kernels, x: chex.Array) -> chex.Array:
+        return run_branch(net, branch, cast_kernels(kernels, net.dtype), x)
+
+    def run_last(kernels: Kernels, x: chex.Array, frames: chex.Array) -> chex.Array:
+        out = to_uint8(to_image(run(kernels, x), to_pixels(_batch(frames)), space.scale))
+        return out.reshape(*frames.shape[:-3], *out.shape[1:])
+
+    stored = params.get(slot_name(space, slot), {})
+    kernels = {kernel: stored[kernel] for kernel in branch.reads(space.width, space.scale)}
+    shape = (*((1,) if len(frame) == 3 else frame[:1]), *frame[-3:-1], space.width)
+    trunk = jax.ShapeDtypeStruct(shape, net.dtype)
+    if slot < len(space.body):
+        # The output takes the place of the trunk, which is donated to it.
+        program = jit(run, donate_argnums=1)
+        return StageProgram(_key(net, name, kernels, shape), branch, program, (kernels, trunk))
+    memory = host_memory() if output == "host" else None
+    arguments = (kernels, trunk, jax.ShapeDtypeStruct(frame, jnp.uint8))
+    program = jit(run_last, out_shardings=memory)
+    return StageProgram(_key(net, name, kernels, frame), branch, program, arguments)
+
+
+def _key(net: Supernet, stage: str, kernels: Kernels, source: Shape) -> StageKey:
+    shapes = tuple((name, jnp.shape(kernel)) for name, kernel in kernels.items())
+    return StageKey(stage, shapes, source, net.layers)

@@ -1,8 +1,7 @@
-"""What two archs of one supernet have in common, for all pairs of a set at once.
+"""What archs of one supernet share: the weights of a set together (compaction), and of every pair of a set.
 
-Each slot adds a table over the pairs of its branches, so nothing is computed a pair of archs.
-
-The smallest parameter pytree that serves a given set of archs.
+For pairs, each slot adds a table over the pairs of its branches, so nothing is computed per pair of archs.
+Every function raises `InputError` for no arch, or for one that the space does not have.
 """
 
 import math
@@ -12,24 +11,25 @@ import jax.numpy as jnp
 import numpy as np
 
 from dysr_jax.errors import InputError
-from dysr_jax.model.kernels import Kernels, KernelSpec, cut_all
-from dysr_jax.model.space import HEAD_INPUTS, Arch, SearchSpace, parameters, validate
+from dysr_jax.model.kernels import Kernels, KernelSpec, cut_kernels, weight_count
+from dysr_jax.model.space import HEAD_INPUTS, Arch, SearchSpace, arch_parameters, validate_arch
 from dysr_jax.model.supernet import Kept, Params, head_kernels, slot_name, stored_kernels
 
 BYTES_PER_WEIGHT = 4
 """Weights are stored in float32."""
 
 
-def kept_branches(space: SearchSpace, archs: Iterable[Arch]) -> Kept:
-    """The branches that occur in `archs`, sorted, for each slot.
-
-    Raises:
-        InputError: no arch was given, or one that the space does not have.
-    """
-    checked = [validate(space, arch) for arch in archs]
-    if not checked:
+def _genes(space: SearchSpace, archs: Iterable[Arch]) -> np.ndarray:
+    """`[n, slots]` int, checked."""
+    genes = [validate_arch(space, arch) for arch in archs]
+    if not genes:
         raise InputError("archs is empty: at least one arch is needed")
-    return tuple(tuple(sorted({*column})) for column in zip(*checked, strict=True))
+    return np.array(genes)
+
+
+def kept_branches(space: SearchSpace, archs: Iterable[Arch]) -> Kept:
+    """The branches that occur in `archs`, sorted, for each slot."""
+    return tuple(tuple(sorted({*column})) for column in _genes(space, archs).T.tolist())
 
 
 def held_branches(space: SearchSpace, params: Params) -> Kept:
@@ -73,7 +73,7 @@ def _inside(parts: dict[str, KernelSpec], wholes: dict[str, KernelSpec]) -> bool
     )
 
 
-def compact(params: Params, space: SearchSpace, archs: Sequence[Arch]) -> Params:
+def compact_params(params: Params, space: SearchSpace, archs: Sequence[Arch]) -> Params:
     """The union of what `archs` read, cut out of the whole supernet's `params`.
 
     Apply it with `Supernet(space, kept=kept_branches(space, archs))`.
@@ -83,28 +83,20 @@ def compact(params: Params, space: SearchSpace, archs: Sequence[Arch]) -> Params
     for slot in range(len(space.slots)):
         name, specs = slot_name(space, slot), stored_kernels(space, slot, kept)
         if specs:
-            small[name] = cut_all(params[name], specs)
+            small[name] = cut_kernels(params[name], specs)
     return small
 
 
 def union_weight_bytes(space: SearchSpace, archs: Sequence[Arch]) -> int:
-    """Bytes of `compact(params, space, archs)`."""
+    """Bytes of `compact_params(params, space, archs)`."""
     kept = kept_branches(space, archs)
-    stored = (stored_kernels(space, slot, kept) for slot in range(len(space.slots)))
-    weights = sum(math.prod(spec.shape) for specs in stored for spec in specs.values())
-    return BYTES_PER_WEIGHT * (weights + (HEAD_INPUTS + 1) * space.width)
+    slots = (weight_count(stored_kernels(space, slot, kept)) for slot in range(len(space.slots)))
+    return BYTES_PER_WEIGHT * (sum(slots) + weight_count(head_kernels(space)))
 
 
 def ensemble_weight_bytes(space: SearchSpace, archs: Sequence[Arch]) -> int:
     """Bytes of a separate model for each arch, nothing shared."""
-    return BYTES_PER_WEIGHT * sum(parameters(space, arch) for arch in archs)
-
-
-def _genes(space: SearchSpace, archs: Sequence[Arch]) -> np.ndarray:
-    """`[n, slots]` int, checked."""
-    if not archs:
-        raise InputError("archs is empty: at least one arch is needed")
-    return np.array([validate(space, arch) for arch in archs])
+    return BYTES_PER_WEIGHT * sum(arch_parameters(space, arch) for arch in archs)
 
 
 def _overlap(first: Mapping[str, KernelSpec], second: Mapping[str, KernelSpec]) -> int:
@@ -114,41 +106,25 @@ def _overlap(first: Mapping[str, KernelSpec], second: Mapping[str, KernelSpec]) 
     )
 
 
-def _overlaps(space: SearchSpace, slot: int) -> np.ndarray:
-    """`[branches, branches]`: `_overlap` of all pairs of a slot's branches."""
-    reads = [branch.reads(space.width, space.scale) for branch in space.branches(slot)]
-    return np.array([[_overlap(first, second) for second in reads] for first in reads])
-
-
 def shared_weight_bytes(space: SearchSpace, archs: Sequence[Arch]) -> np.ndarray:
-    """`[n, n]` int: bytes of the weights that both of two archs read; its diagonal, an arch's own.
-
-    Raises:
-        InputError: no arch was given, or one that the space does not have.
-    """
+    """`[n, n]` int: bytes of the weights that both of two archs read; its diagonal, an arch's own."""
     genes = _genes(space, archs)
     shared = np.full((len(archs), len(archs)), (HEAD_INPUTS + 1) * space.width)
     for slot, column in enumerate(genes.T):
-        shared += _overlaps(space, slot)[np.ix_(column, column)]
+        reads = [branch.reads(space.width, space.scale) for branch in space.branches(slot)]
+        overlaps = np.array([[_overlap(first, second) for second in reads] for first in reads])
+        shared += overlaps[np.ix_(column, column)]
     return BYTES_PER_WEIGHT * shared
 
 
 def unshared_weight_bytes(shared: np.ndarray) -> np.ndarray:
-    """`[n, n]` int: bytes of the weights that only one of two archs reads, whichever of the two.
-
-    Args:
-        shared: `[n, n]`, of `shared_weight_bytes`.
-    """
+    """`[n, n]` int, from `shared_weight_bytes`: bytes of the weights that exactly one of two archs reads."""
     own = np.diagonal(shared)
     return own[:, None] + own[None, :] - 2 * shared
 
 
 def changed_slots(space: SearchSpace, archs: Sequence[Arch]) -> np.ndarray:
-    """`[n, n]` int: the number of slots in which two archs name different branches.
-
-    Raises:
-        InputError: no arch was given, or one that the space does not have.
-    """
+    """`[n, n]` int: the number of slots in which two archs name different branches."""
     columns = _genes(space, archs).T
     return np.sum([column[:, None] != column[None, :] for column in columns], axis=0)
 
@@ -156,11 +132,8 @@ def changed_slots(space: SearchSpace, archs: Sequence[Arch]) -> np.ndarray:
 def step_costs(space: SearchSpace, archs: Sequence[Arch]) -> np.ndarray:
     """`[n, n]`, each in [0, 1]: how much of the running program a step between two archs changes.
 
-    The mean of two shares: of the slots, those whose branch differs; of the weights that either arch
-    reads, those that only one of them does (the Jaccard distance of the two sets of weights).
-
-    Raises:
-        InputError: no arch was given, or one that the space does not have.
+    The mean of two shares: of the slots, those whose branch differs; of the weights that either arch reads,
+    those that only one of them does (the Jaccard distance of the two sets of weights).
     """
     shared = shared_weight_bytes(space, archs)
     unshared = unshared_weight_bytes(shared)

@@ -1,15 +1,12 @@
-"""The search space: which branches each slot offers, and pure functions over its archs.
+"""The search space: which branches each slot offers, what its archs cost, and how archs are drawn.
 
-An arch is a tuple of branch indices, one a slot, the upsampler's last. It is hashable and static; many
+An arch is a tuple of branch indices, one per slot, the upsampler's last. It is hashable and static; many
 archs together are an int32 array `[N, slots]` ("genes").
 """
 
 import dataclasses
-import itertools
 import math
 import operator
-import re
-from collections.abc import Iterable
 
 import chex
 import jax
@@ -18,8 +15,8 @@ import numpy as np
 
 from dysr_jax.errors import InputError
 from dysr_jax.fields import as_integer, as_names, as_tuple
-from dysr_jax.model.branches import BODY, Branch, mult_adds_per_pixel, parameter_count
-from dysr_jax.model.kernels import check_kernels
+from dysr_jax.model.branches import BODY, Branch
+from dysr_jax.model.kernels import check_kernels, pixel_mult_adds, weight_count
 from dysr_jax.model.upsamplers import UPSAMPLERS
 
 Arch = tuple[int, ...]
@@ -53,9 +50,9 @@ class SearchSpace:
     def __post_init__(self) -> None:
         scale, width = as_integer(self.scale), as_integer(self.width)
         if scale not in SCALES:
-            raise InputError(f"scale {self.scale!r}: allowed are 2, 3 and 4")
+            raise InputError(f"scale {self.scale!r}: must be 2, 3 or 4")
         if width is None or width < 1:
-            raise InputError(f"width {self.width!r}: a trunk has at least 1 channel, an integer")
+            raise InputError(f"width {self.width!r}: must be an integer of at least 1")
         slots = as_tuple(self.body, "body", "one list of branch names per slot")
         if not slots:
             raise InputError(f"body {self.body!r}: must have at least one slot")
@@ -64,15 +61,12 @@ class SearchSpace:
         checked = {"body": body, "upsamplers": upsamplers, "width": width, "scale": scale}
         for name, value in checked.items():
             object.__setattr__(self, name, value)
+        offered: dict[str, dict[str, Branch]] = {"body": {}, "upsamplers": {}}
         for index, names in enumerate(self.slots):
-            registry = UPSAMPLERS if index == len(self.body) else BODY
-            _check_slot(index, names, registry)
-        offered = {name: BODY[name] for names in body for name in names}
-        for where, branches in (
-            ("body", offered),
-            ("upsamplers", {name: UPSAMPLERS[name] for name in upsamplers}),
-        ):
-            check_kernels({k: branch.reads(width, scale) for k, branch in branches.items()}, where)
+            branches = _slot_branches(index, names, UPSAMPLERS if index == len(body) else BODY)
+            offered["upsamplers" if index == len(body) else "body"] |= branches
+        for where, branches in offered.items():
+            check_kernels({name: branch.reads(width, scale) for name, branch in branches.items()}, where)
 
     @property
     def slots(self) -> tuple[tuple[str, ...], ...]:
@@ -85,7 +79,7 @@ class SearchSpace:
         return tuple(registry[name] for name in self.slots[slot])
 
 
-def _check_slot(index: int, names: tuple[str, ...], registry: dict[str, Branch]) -> None:
+def _slot_branches(index: int, names: tuple[str, ...], registry: dict[str, Branch]) -> dict[str, Branch]:
     if not names:
         raise InputError(f"slot {index} has no branch; a slot needs at least one")
     if len(set(names)) != len(names):
@@ -93,29 +87,49 @@ def _check_slot(index: int, names: tuple[str, ...], registry: dict[str, Branch])
     for name in names:
         if name not in registry:
             raise InputError(f"branch {name!r} of slot {index}: known are {', '.join(registry)}")
+    return {name: registry[name] for name in names}
 
 
-def counts(space: SearchSpace) -> tuple[int, ...]:
+def uniform_space(
+    *,
+    slots: int,
+    width: int,
+    scale: int,
+    branches: tuple[str, ...] | None = None,
+    upsamplers: tuple[str, ...] | None = None,
+) -> SearchSpace:
+    """A space of `slots` body slots that all offer the same branches (None: all registered)."""
+    body = tuple(BODY) if branches is None else branches
+    return SearchSpace((body,) * slots, tuple(UPSAMPLERS) if upsamplers is None else upsamplers, width, scale)
+
+
+def single_arch_space(space: SearchSpace, arch: Arch) -> SearchSpace:
+    """The space of this one arch."""
+    *body, upsampler = ((branches[index],) for branches, index in zip(space.slots, arch, strict=True))
+    return SearchSpace(tuple(body), upsampler, space.width, space.scale)
+
+
+def branch_counts(space: SearchSpace) -> tuple[int, ...]:
     """Number of branches of each slot."""
     return tuple(len(names) for names in space.slots)
 
 
-def size(space: SearchSpace) -> int:
+def space_size(space: SearchSpace) -> int:
     """Number of archs in the space."""
-    return math.prod(counts(space))
+    return math.prod(branch_counts(space))
 
 
-def validate(space: SearchSpace, arch: Arch) -> Arch:
+def validate_arch(space: SearchSpace, arch: Arch) -> Arch:
     """The arch as a tuple of Python ints.
 
     Raises:
-        InputError: it does not have one index a slot, each in its slot's range.
+        InputError: it does not have one index per slot, each in its slot's range.
     """
-    limits = counts(space)
+    limits = branch_counts(space)
     try:
         arch = tuple(operator.index(index) for index in arch)
     except TypeError:
-        raise InputError(f"arch {arch!r}: allowed is a tuple of ints, one a slot") from None
+        raise InputError(f"arch {arch!r}: must be a tuple of ints, one per slot") from None
     if len(arch) != len(limits):
         raise InputError(f"arch {arch!r} has {len(arch)} indices; the space has {len(limits)} slots")
     for slot, (index, limit) in enumerate(zip(arch, limits, strict=True)):
@@ -126,65 +140,74 @@ def validate(space: SearchSpace, arch: Arch) -> Arch:
 
 def to_archs(space: SearchSpace, genes: chex.Array) -> list[Arch]:
     """Rows of an integer array `[N, slots]` as validated archs."""
-    rows, limits = np.asarray(genes), counts(space)
+    rows, limits = np.asarray(genes), branch_counts(space)
     archs = [tuple(row) for row in rows.tolist()]
     whole = np.issubdtype(rows.dtype, np.integer) and rows.shape[1:] == (len(limits),)
     if whole and np.all((rows >= 0) & (rows < limits)):
         return archs
-    return [validate(space, arch) for arch in archs]  # says which one is wrong, and how
+    return [validate_arch(space, arch) for arch in archs]  # says which one is wrong, and how
 
 
 def _costs(space: SearchSpace, slot: int) -> list[tuple[int, int]]:
-    """Mult-adds a pixel and weights of each branch of a slot."""
+    """Mult-adds per pixel and weights of each branch of a slot."""
     reads = [branch.reads(space.width, space.scale) for branch in space.branches(slot)]
-    return [(mult_adds_per_pixel(specs), parameter_count(specs)) for specs in reads]
+    return [(pixel_mult_adds(specs), weight_count(specs)) for specs in reads]
+
+
+def _arch_costs(space: SearchSpace, arch: Arch) -> list[tuple[int, int]]:
+    return [_costs(space, slot)[index] for slot, index in enumerate(validate_arch(space, arch))]
 
 
 def branch_mult_adds(space: SearchSpace, slot: int) -> list[int]:
-    """Multiply-adds of each branch of a slot for one LR pixel."""
+    """Multiply-adds of each branch of a slot per LR pixel."""
     return [pixel for pixel, _ in _costs(space, slot)]
 
 
-def smallest(space: SearchSpace) -> Arch:
+def arch_parameters(space: SearchSpace, arch: Arch) -> int:
+    """Weights that the arch uses, the head's included."""
+    return (HEAD_INPUTS + 1) * space.width + sum(weights for _, weights in _arch_costs(space, arch))
+
+
+def arch_mult_adds(space: SearchSpace, arch: Arch, output: tuple[int, int] = (720, 1280)) -> int:
+    """Multiply-adds of one frame of `output` HR rows and columns (1280x720, the field's convention)."""
+    per_pixel = HEAD_INPUTS * space.width + sum(pixel for pixel, _ in _arch_costs(space, arch))
+    return per_pixel * output[0] * output[1] // space.scale**2
+
+
+def smallest_arch(space: SearchSpace) -> Arch:
     """The arch with the fewest mult-adds, then the fewest weights, in every slot."""
     slots = (_costs(space, slot) for slot in range(len(space.slots)))
     return tuple(costs.index(min(costs)) for costs in slots)
 
 
-def largest(space: SearchSpace) -> Arch:
+def largest_arch(space: SearchSpace) -> Arch:
     """The arch with the most mult-adds, then the most weights, in every slot."""
     slots = (_costs(space, slot) for slot in range(len(space.slots)))
     return tuple(costs.index(max(costs)) for costs in slots)
 
 
-def alone(space: SearchSpace, arch: Arch) -> SearchSpace:
-    """The space of this one arch."""
-    *body, upsampler = ((branches[index],) for branches, index in zip(space.slots, arch, strict=True))
-    return SearchSpace(tuple(body), upsampler, space.width, space.scale)
-
-
-def sample(key: chex.PRNGKey, space: SearchSpace, shape: tuple[int, ...] = ()) -> chex.Array:
+def sample_archs(key: chex.PRNGKey, space: SearchSpace, shape: tuple[int, ...] = ()) -> chex.Array:
     """Archs drawn uniformly: int32 `[*shape, slots]`. Traceable."""
-    limits = jnp.asarray(counts(space), jnp.int32)
+    limits = jnp.asarray(branch_counts(space), jnp.int32)
     return jax.random.randint(key, (*shape, len(limits)), 0, limits, jnp.int32)
 
 
-def sample_plain(key: chex.PRNGKey, space: SearchSpace, count: int) -> chex.Array:
-    """Archs of one branch each, in a random share of the slots, the cheapest in the others.
+def sample_plain_archs(key: chex.PRNGKey, space: SearchSpace, count: int) -> chex.Array:
+    """Archs, int32 `[count, slots]`, of one branch each in a random share of the slots, else the cheapest.
 
-    They lie all along the range of costs, where archs drawn uniformly all cost about as much, and nearer
-    to a front. Half of them take the branch in the first slots, as nested training prefers, the others
-    anywhere. int32 `[count, slots]`; the branch goes by its index, or is the last of a slot with fewer; the
-    upsampler is drawn uniformly. Traceable.
+    They lie all along the range of costs, where archs drawn uniformly all cost about as much, and nearer to a
+    front. Half of them take the branch in the first slots, as nested training prefers, the others anywhere.
+    The branch goes by its index, or is the last of a slot with fewer; the upsampler is drawn uniformly.
+    Traceable.
     """
     key_branch, key_share, key_place, key_first, key_last = jax.random.split(key, 5)
-    limits = jnp.asarray(counts(space), jnp.int32)
+    limits = jnp.asarray(branch_counts(space), jnp.int32)
     branch = jax.random.randint(key_branch, (count, 1), 0, jnp.max(limits[:-1]), jnp.int32)
     share = jax.random.uniform(key_share, (count, 1))
     place = jax.random.uniform(key_place, (count, len(limits)))
     first = jax.random.bernoulli(key_first, 0.5, (count, 1))
     place = jnp.where(first, jnp.linspace(0.0, 1.0, len(limits)), place)
-    cheapest = jnp.asarray(smallest(space), jnp.int32)
+    cheapest = jnp.asarray(smallest_arch(space), jnp.int32)
     genes = jnp.where(place < share, jnp.minimum(branch, limits - 1), cheapest)
     last = jax.random.randint(key_last, (count,), 0, limits[-1], jnp.int32)
     return genes.at[:, -1].set(last)
@@ -196,7 +219,7 @@ def mutate(key: chex.PRNGKey, space: SearchSpace, genes: chex.Array, rate: float
     A gene whose slot has one branch stays. Traceable.
     """
     key_which, key_step = jax.random.split(key)
-    limits = jnp.asarray(counts(space), jnp.int32)
+    limits = jnp.asarray(branch_counts(space), jnp.int32)
     step = jax.random.randint(key_step, genes.shape, 1, jnp.maximum(limits, 2), jnp.int32)
     hit = jax.random.bernoulli(key_which, rate, genes.shape)
     return jnp.where(hit, (genes + step) % limits, genes)
@@ -205,96 +228,3 @@ def mutate(key: chex.PRNGKey, space: SearchSpace, genes: chex.Array, rate: float
 def crossover(key: chex.PRNGKey, first: chex.Array, second: chex.Array) -> chex.Array:
     """Uniform crossover: each gene of int32 `[..., slots]` from either parent with probability 1/2."""
     return jnp.where(jax.random.bernoulli(key, 0.5, first.shape), first, second)
-
-
-def arch_name(space: SearchSpace, arch: Arch) -> str:
-    """A short readable name, branch names joined by `-`, runs counted: `2c3-r1-id-u1`."""
-    return _spell(space.slots, validate(space, arch))
-
-
-def arch_names(space: SearchSpace, genes: chex.Array) -> list[str]:
-    """`arch_name` of each row of an integer array `[N, slots]`; the rows are validated together."""
-    slots = space.slots
-    return [_spell(slots, arch) for arch in to_archs(space, genes)]
-
-
-def _spell(slots: tuple[tuple[str, ...], ...], arch: Arch) -> str:
-    return _joined(branches[index] for branches, index in zip(slots, arch, strict=True))
-
-
-def _joined(names: Iterable[str]) -> str:
-    """Branch names joined by `-`, runs counted."""
-    runs = [(name, len(list(group))) for name, group in itertools.groupby(names)]
-    return "-".join([f"{length}{name}" if length > 1 else name for name, length in runs])
-
-
-def canonical_name(name: str) -> str:
-    """An arch name as `arch_name` spells it: `id-id-u1` and `1id-id-u1` become `2id-u1`.
-
-    Whatever is spelled like no arch name is returned as it is.
-    """
-    try:
-        return _joined(_branch_names(name))
-    except InputError:
-        return name
-
-
-def _branch_names(name: str) -> list[str]:
-    """The branch of every slot that an arch name names."""
-    if not isinstance(name, str):
-        raise InputError(f"arch name {name!r}: must be text, such as 2c3-u1")
-    names: list[str] = []
-    for token in name.split("-"):
-        match = re.fullmatch(r"([1-9][0-9]{0,3})?([a-z][a-z0-9]*)", token)
-        if match is None:
-            raise InputError(f"arch name {name!r}: {token!r} is not [count]branch, such as 2c3")
-        names += [match[2]] * int(match[1] or 1)
-    return names
-
-
-def parse_arch(space: SearchSpace, name: str) -> Arch:
-    """The arch that a name means, however it is spelled: `2id-u1` and `id-id-u1` are the same.
-
-    Raises:
-        InputError: no arch of this space has that name.
-    """
-    names = _branch_names(name)
-    if len(names) != len(space.slots):
-        raise InputError(f"arch name {name!r} names {len(names)} of {len(space.slots)} slots")
-    for slot, (branch, allowed) in enumerate(zip(names, space.slots, strict=True)):
-        if branch not in allowed:
-            raise InputError(
-                f"arch name {name!r}: slot {slot} has no {branch!r}; allowed are {', '.join(allowed)}"
-            )
-    return tuple(allowed.index(b) for b, allowed in zip(names, space.slots, strict=True))
-
-
-def parameters(space: SearchSpace, arch: Arch) -> int:
-    """Weights that the arch uses, the head's included."""
-    costs = [_costs(space, slot)[index] for slot, index in enumerate(validate(space, arch))]
-    return (HEAD_INPUTS + 1) * space.width + sum(weights for _, weights in costs)
-
-
-def mult_adds(space: SearchSpace, arch: Arch, output: tuple[int, int] = (720, 1280)) -> int:
-    """Multiply-adds of one frame of `output` HR rows and columns (1280x720, the field's convention)."""
-    costs = [_costs(space, slot)[index] for slot, index in enumerate(validate(space, arch))]
-    per_pixel = HEAD_INPUTS * space.width + sum(pixel for pixel, _ in costs)
-    return per_pixel * output[0] * output[1] // space.scale**2
-
-
-def uniform(
-    *,
-    slots: int,
-    width: int,
-    scale: int,
-    branches: tuple[str, ...] | None = None,
-    upsamplers: tuple[str, ...] | None = None,
-) -> SearchSpace:
-    """A space of `slots` body slots that all offer the same branches (default: all registered)."""
-    body = tuple(BODY) if branches is None else branches
-    return SearchSpace(
-        body=(body,) * slots,
-        upsamplers=tuple(UPSAMPLERS) if upsamplers is None else upsamplers,
-        width=width,
-        scale=scale,
-    )

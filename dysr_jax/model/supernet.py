@@ -1,11 +1,9 @@
-"""The supernet as one Flax Linen module over one parameter pytree.
+"""The supernet as one Flax Linen module over one parameter pytree. Layout NHWC, pixels in [0, 1].
 
-`apply({"params": p}, lr, arch)` is the static program when `arch` is a tuple of ints (one executable an
-arch), the search program when it is a traced int32 array `[slots]` (`lax.switch` in every slot, one
-executable for the whole space), and the blended program when it is one of `[N, slots]` (an arch an image:
+`apply({"params": p}, lr, arch)` is the static program when `arch` is a tuple of ints (one executable per
+arch); the search program when it is a traced int32 array `[slots]` (`lax.switch` in every slot, one
+executable for the whole space); and the blended program when it is one of `[N, slots]` (an arch per image:
 everything is computed and masked, which trains many archs at once). They share the branches' code.
-
-Layout NHWC, pixels in [0, 1].
 """
 
 import functools
@@ -21,10 +19,11 @@ from jax import lax
 
 from dysr_jax.compiling import jit
 from dysr_jax.errors import InputError
-from dysr_jax.model.branches import Branch, blend
+from dysr_jax.model.backend import XLA, layer_backend
+from dysr_jax.model.branches import Branch, blend_branches
 from dysr_jax.model.conv import patches3x3
-from dysr_jax.model.kernels import Kernels, KernelSpec, cast, cut_all, union
-from dysr_jax.model.space import HEAD_INPUTS, Arch, SearchSpace, validate
+from dysr_jax.model.kernels import Kernels, KernelSpec, cast_kernels, cut_kernels, union_specs
+from dysr_jax.model.space import HEAD_INPUTS, Arch, SearchSpace, validate_arch
 from dysr_jax.model.upsamplers import pixel_shuffle
 
 TRUNCATED_STD: Final = 0.87962566103423978
@@ -44,7 +43,7 @@ def stored_kernels(space: SearchSpace, slot: int, kept: Kept | None = None) -> d
     """The shared kernels of a slot: the union of what its (kept) branches read."""
     branches = space.branches(slot)
     indices = range(len(branches)) if kept is None else kept[slot]
-    return union(branches[index].reads(space.width, space.scale) for index in indices)
+    return union_specs(branches[index].reads(space.width, space.scale) for index in indices)
 
 
 def head_kernels(space: SearchSpace) -> dict[str, KernelSpec]:
@@ -52,14 +51,9 @@ def head_kernels(space: SearchSpace) -> dict[str, KernelSpec]:
     return {"kernel": KernelSpec((HEAD_INPUTS, space.width), 1.0), "bias": KernelSpec((space.width,), 0.0)}
 
 
-def head(kernels: Kernels, lr: chex.Array, dtype: Any) -> chex.Array:
+def run_head(kernels: Kernels, lr: chex.Array, dtype: Any) -> chex.Array:
     """The first convolution: `[N, H, W, 3]` in [0, 1] to the trunk, `[N, H, W, C]` in `dtype`."""
     return patches3x3((lr - 0.5).astype(dtype)) @ kernels["kernel"] + kernels["bias"]
-
-
-def run_branch(space: SearchSpace, branch: Branch, stored: Kernels, x: chex.Array) -> chex.Array:
-    """A branch on `[N, H, W, C]`, with what it reads cut out of the kernels that its slot stores."""
-    return branch(cut_all(stored, branch.reads(space.width, space.scale)), x)
 
 
 def add_skip(x: chex.Array, lr: chex.Array, scale: int) -> chex.Array:
@@ -73,11 +67,11 @@ def to_image(x: chex.Array, lr: chex.Array, scale: int) -> chex.Array:
 
 
 def not_kept(space: SearchSpace, slot: int, index: int) -> InputError:
-    """What is raised for a branch whose weights compaction dropped."""
+    """The error for a branch whose weights compaction dropped."""
     return InputError(f"slot {slot}: the weights of branch {space.slots[slot][index]!r} were not kept")
 
 
-def read_names(space: SearchSpace, slot: int, arch: Arch) -> list[str]:
+def _read_names(space: SearchSpace, slot: int, arch: Arch) -> list[str]:
     """The kernels of a slot that an arch reads."""
     return list(space.branches(slot)[arch[slot]].reads(space.width, space.scale))
 
@@ -90,8 +84,7 @@ def arch_params(params: Params, space: SearchSpace, arch: Arch) -> Params:
     """
     read = {"head": params["head"]}
     for slot in range(len(space.slots)):
-        name = slot_name(space, slot)
-        names = read_names(space, slot, arch)
+        name, names = slot_name(space, slot), _read_names(space, slot, arch)
         stored = params.get(name, {})
         if not stored.keys() >= set(names):
             raise not_kept(space, slot, arch[slot])
@@ -108,18 +101,14 @@ class Supernet(nn.Module):
     """Compute dtype; parameters are float32 and the output is float32."""
     kept: Kept | None = None
     """Set for compacted parameters (`dysr_jax.model.sharing`): only these branches can be named."""
+    layers: str = XLA
+    """The backend that computes the branches' convolutions, by name (`dysr_jax.model.backend`)."""
 
     @nn.compact
     def __call__(self, lr: chex.Array, arch: Arch | chex.Array) -> chex.Array:
-        """Super-resolve a batch.
+        """Super-resolve a batch `[N, H, W, 3]` in [0, 1] to `[N, s H, s W, 3]` float32, not clipped.
 
-        Args:
-            lr: `[N, H, W, 3]`, pixels in [0, 1].
-            arch: a tuple of ints (static program), a traced int array `[slots]` (search program), or one
-                of `[N, slots]`: an arch for each image (blended program).
-
-        Returns:
-            `[N, s H, s W, 3]` float32, not clipped.
+        `arch` is a tuple of ints, or a traced int array `[slots]` or `[N, slots]` (see the module).
 
         Raises:
             InputError: a static arch that the space does not have or whose weights were not kept.
@@ -129,8 +118,8 @@ class Supernet(nn.Module):
         if isinstance(arch, jax.Array):
             chex.assert_shape(arch, (*lr.shape[: arch.ndim - 1], len(space.slots)))
         else:
-            arch = validate(space, arch)
-        x = head(self._kernels("head", head_kernels(space)), lr, self.dtype)
+            arch = validate_arch(space, arch)
+        x = run_head(self._kernels("head", head_kernels(space)), lr, self.dtype)
         for slot in range(len(space.slots)):
             kernels = self._kernels(slot_name(space, slot), self._specs(slot, arch))
             index = arch[..., slot] if isinstance(arch, jax.Array) else arch[slot]
@@ -139,30 +128,33 @@ class Supernet(nn.Module):
 
     def _kernels(self, name: str, specs: dict[str, KernelSpec]) -> Kernels:
         kernels = _SharedKernels(specs=tuple(specs.items()), name=name)()
-        return cast(kernels, self.dtype)
+        return cast_kernels(kernels, self.dtype)
 
     def _specs(self, slot: int, arch: Arch | chex.Array) -> dict[str, KernelSpec]:
-        """The kernels of a slot that are declared: those that a static arch reads, else all stored.
-
-        A call of an executable costs by the number of its arrays.
-        """
+        """Those that a static arch reads, because a call costs by its number of arrays; else all stored."""
         stored = stored_kernels(self.space, slot, self.kept)
         if self.is_initializing() or isinstance(arch, jax.Array):
             return stored
-        return {name: stored[name] for name in read_names(self.space, slot, arch) if name in stored}
+        return {name: stored[name] for name in _read_names(self.space, slot, arch) if name in stored}
 
     def _slot(self, slot: int, kernels: Kernels, x: chex.Array, index: int | chex.Array) -> chex.Array:
         branches = self.space.branches(slot)
         if isinstance(index, int):
             if self.kept is not None and index not in self.kept[slot]:
                 raise not_kept(self.space, slot, index)
-            return run_branch(self.space, branches[index], kernels, x)
+            return run_branch(self, branches[index], kernels, x)
         if self.kept is not None:
             raise InputError("arch must be a tuple: compacted weights have no search program")
         if index.ndim:
-            return blend(branches, kernels, x, index, self.space.scale)
-        runs = [functools.partial(run_branch, self.space, branch, kernels) for branch in branches]
+            return blend_branches(branches, kernels, x, index, self.space.scale, layer_backend(self.layers))
+        runs = [functools.partial(run_branch, self, branch, kernels) for branch in branches]
         return runs[0](x) if len(runs) == 1 else lax.switch(index, runs, x)
+
+
+def run_branch(net: Supernet, branch: Branch, stored: Kernels, x: chex.Array) -> chex.Array:
+    """A branch on `[N, H, W, C]`, with what it reads cut out of the kernels that its slot stores."""
+    kernels = cut_kernels(stored, branch.reads(net.space.width, net.space.scale))
+    return branch(kernels, x, layer_backend(net.layers))
 
 
 class _SharedKernels(nn.Module):
@@ -172,7 +164,7 @@ class _SharedKernels(nn.Module):
 
     @nn.compact
     def __call__(self) -> Kernels:
-        # One draw for the whole slot: a draw a kernel makes XLA's CPU compile six times longer.
+        # One draw for the whole slot: a draw per kernel makes XLA's CPU compile six times longer.
         counts = [math.prod(spec.shape) for _, spec in self.specs]
         noise = jnp.zeros(sum(counts))
         if self.is_initializing() and self.specs:
@@ -185,14 +177,11 @@ class _SharedKernels(nn.Module):
 
 def _scaled(spec: KernelSpec, noise: chex.Array, start: int, key: chex.PRNGKey) -> chex.Array:
     """Variance scaling over fan-in (He et al. 2015) of this kernel's stretch of the slot's noise."""
-    del key
-    fan_in = math.prod(spec.shape[:-1])
-    std = math.sqrt(spec.gain / fan_in) / TRUNCATED_STD
+    std = math.sqrt(spec.gain / math.prod(spec.shape[:-1])) / TRUNCATED_STD
     return std * noise[start : start + math.prod(spec.shape)].reshape(spec.shape)
 
 
 def init_params(key: chex.PRNGKey, space: SearchSpace) -> Params:
     """Fresh float32 parameters of the whole supernet: `{"head", "slot00", ..., "upsampler"}`."""
-    first = (0,) * len(space.slots)
-    frame = jnp.zeros((1, 4, 4, 3))
+    first, frame = (0,) * len(space.slots), jnp.zeros((1, 4, 4, 3))
     return jit(Supernet(space).init, static_argnums=2)(key, frame, first)["params"]

@@ -1,19 +1,19 @@
 """The branches of the last slot: from the trunk `[N, H, W, C]` to the HR pixels, still at LR resolution.
 
-They return `[N, H, W, 3 s s]`; the supernet adds the LR pixel to each of its `s * s` HR pixels and then
+They return `[N, H, W, 3 s s]`. The supernet adds the LR pixel to each of its `s * s` HR pixels and then
 shuffles (`pixel_shuffle`), so the global skip costs nothing.
 """
 
-from collections.abc import Sequence
 from typing import Self
 
-import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
+from chex import Array
 
-from dysr_jax.model.branches import Branch, Kernels, KernelSpec, register
-from dysr_jax.model.conv import conv2d
+from dysr_jax.model.backend import LayerBackend
+from dysr_jax.model.branches import Branch, layer_specs
+from dysr_jax.model.kernels import Kernels, KernelSpec
 
 
 class SubPixel(Branch):
@@ -26,42 +26,35 @@ class SubPixel(Branch):
         """`depth` dense kernels C -> C, one C -> 3 s s, and biases."""
         specs: dict[str, KernelSpec] = {}
         for i in range(self.depth):
-            specs[f"hidden{i}"] = KernelSpec((3, 3, width, width), 2.0)
-            specs[f"hidden{i}_bias"] = KernelSpec((width,), 0.0)
-        specs["subpixel"] = KernelSpec((3, 3, width, 3 * scale * scale), 1e-4)
-        specs["subpixel_bias"] = KernelSpec((3 * scale * scale,), 0.0)
-        return specs
+            specs |= layer_specs(f"hidden{i}", (3, 3, width, width), 2.0)
+        return specs | layer_specs("subpixel", (3, 3, width, 3 * scale * scale), 1e-4)
 
-    def __call__(self, kernels: Kernels, x: chex.Array) -> chex.Array:
-        """`[N, H, W, C]` to `[N, H, W, 3 s s]`."""
+    def __call__(self, kernels: Kernels, x: Array, layers: LayerBackend) -> Array:
+        """See the class."""
         for i in range(self.depth):
-            x = jax.nn.relu(conv2d(x, kernels[f"hidden{i}"]) + kernels[f"hidden{i}_bias"])
-        return conv2d(x, kernels["subpixel"]) + kernels["subpixel_bias"]
+            x = jax.nn.relu(layers.conv2d(x, kernels[f"hidden{i}"]) + kernels[f"hidden{i}_bias"])
+        return layers.conv2d(x, kernels["subpixel"]) + kernels["subpixel_bias"]
 
     @classmethod
     def blend(
-        cls, branches: Sequence[Self], stored: Kernels, x: chex.Array, chosen: chex.Array, scale: int
-    ) -> chex.Array:
+        cls, branches: list[Self], stored: Kernels, x: Array, chosen: Array, scale: int, layers: LayerBackend
+    ) -> Array:
         """The deepest, where each image passes as many hidden layers as its own branch has."""
-        del scale
         depths = np.array([[branch.depth] for branch in branches])
         for i in range(int(depths.max())):
-            y = jax.nn.relu(conv2d(x, stored[f"hidden{i}"]) + stored[f"hidden{i}_bias"])
+            y = jax.nn.relu(layers.conv2d(x, stored[f"hidden{i}"]) + stored[f"hidden{i}_bias"])
             passed = chosen @ (depths > i).astype(x.dtype)
             x = x + passed[:, :, None, None] * (y - x)
         taken = jnp.sum(chosen, 1)[:, None, None, None]
-        return taken * (conv2d(x, stored["subpixel"]) + stored["subpixel_bias"])
+        return taken * (layers.conv2d(x, stored["subpixel"]) + stored["subpixel_bias"])
 
 
-def pixel_shuffle(x: chex.Array, scale: int) -> chex.Array:
+def pixel_shuffle(x: Array, scale: int) -> Array:
     """Depth to space: `[N, H, W, s s 3]` (sub-pixel rows first) to `[N, s H, s W, 3]`."""
     n, h, w, _ = x.shape
     x = x.reshape(n, h, w, scale, scale, 3).transpose(0, 1, 3, 2, 4, 5)
     return x.reshape(n, h * scale, w * scale, 3)
 
 
-UPSAMPLERS: dict[str, Branch] = {}
+UPSAMPLERS: dict[str, Branch] = {"u1": SubPixel(0), "u2": SubPixel(1)}
 """Upsampler branches by the short name that stands in arch names."""
-
-register(UPSAMPLERS, "u1", SubPixel(0))
-register(UPSAMPLERS, "u2", SubPixel(1))

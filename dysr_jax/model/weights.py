@@ -13,11 +13,11 @@ from dysr_jax.errors import InputError
 from dysr_jax.model.space import SearchSpace
 from dysr_jax.model.supernet import Params, init_params
 
-SUPERNET: Final = "supernet.safetensors"
+SUPERNET_FILE: Final = "supernet.safetensors"
 """The file in which a run leaves the weights of all archs."""
 
 
-def to_bytes(params: Params, dtype: str = "float32") -> bytes:
+def params_to_bytes(params: Params, dtype: str = "float32") -> bytes:
     """A safetensors file of `slot/kernel` arrays in this dtype."""
     kernels = {
         f"{slot}/{name}": np.ascontiguousarray(kernel, dtype)
@@ -27,8 +27,8 @@ def to_bytes(params: Params, dtype: str = "float32") -> bytes:
     return safetensors.numpy.save(kernels)
 
 
-def from_bytes(content: bytes) -> Params:
-    """The inverse of `to_bytes`, in float32 whatever the file holds.
+def params_from_bytes(content: bytes) -> Params:
+    """The inverse of `params_to_bytes`, in float32 whatever the file holds.
 
     Raises:
         InputError: it is no safetensors file.
@@ -57,18 +57,18 @@ def same_params(first: Params, second: Params) -> bool:
 
 
 def load_supernet(path: epath.PathLike, space: SearchSpace) -> Params:
-    """The weights of all archs of a space, as a run leaves them in `supernet.safetensors`.
+    """The weights of all archs of a space, as a run leaves them in `SUPERNET_FILE`.
 
     Raises:
         InputError: no such file, none of safetensors, or weights of another space.
     """
     try:
-        params = from_bytes(epath.Path(path).read_bytes())
+        params = params_from_bytes(epath.Path(path).read_bytes())
     except OSError:
         raise InputError(f"weights {str(path)!r}: the file cannot be read") from None
     except InputError as error:
         raise InputError(f"weights {str(path)!r}: {error}") from None
     needed = jax.eval_shape(lambda: init_params(jax.random.key(0), space))
     if jax.tree.map(jnp.shape, params) != jax.tree.map(lambda leaf: leaf.shape, needed):
-        raise InputError(f"weights {str(path)!r}: allowed are those of this space (see space.*)")
+        raise InputError(f"weights {str(path)!r}: must be those of this space (see space.*)")
     return params

@@ -77,7 +77,7 @@ def read_run(
     training = (
         part("training curves", "tensorboard", lambda: read_curves(run / "tensorboard"), untrained) or {}
     )
-    table = part("latency table", TABLE_FILE, lambda: load_table(run / TABLE_FILE, {}), f"no {TABLE_FILE}")
+    table = part("latency table", TABLE_FILE, lambda: load_table(run / TABLE_FILE), f"no {TABLE_FILE}")
     candidates = part(
         "candidates", ARCHIVE_FILE, lambda: _read_candidates(run, space, config), f"no {ARCHIVE_FILE}"
     )

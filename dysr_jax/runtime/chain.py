@@ -30,18 +30,18 @@ from dysr_jax.errors import InputError
 from dysr_jax.model import (
     Arch,
     Kernels,
-    Key,
     Output,
     Params,
-    Part,
     Shape,
+    StageKey,
+    StageProgram,
     branch_part,
     check_output,
     frame_spec,
     head_part,
     held_branches,
     not_kept,
-    validate,
+    validate_arch,
 )
 from dysr_jax.runtime.executable_lru import check_batch, check_frame, check_shape
 from dysr_jax.runtime.server import FrameShape, MemberLike, Members, Server, resolve_all, resolver
@@ -144,7 +144,7 @@ class Chain(Server):
         self._resolve = resolver(bundle)
         self.branches = held_branches(bundle.space, self._params)
         """Indices of the branches that can be run, for each slot."""
-        self._executables: dict[Key, Executable] = {}  # slots that store the same shapes share them
+        self._executables: dict[StageKey, Executable] = {}  # slots that store the same shapes share them
         self._plans: dict[Shape, Plan] = {}
 
     @property
@@ -163,7 +163,7 @@ class Chain(Server):
 
     def changed(self, old: Arch, new: Arch) -> tuple[int, ...]:
         """The slots whose executable and kernels a switch between two archs of the space replaces."""
-        return changed_slots(*(validate(self.bundle.space, arch) for arch in (old, new)))
+        return changed_slots(*(validate_arch(self.bundle.space, arch) for arch in (old, new)))
 
     def prepare(
         self, shape: FrameShape, members: Members = None, *, batch: int | None = None, warm_up: bool = True
@@ -215,5 +215,5 @@ class Chain(Server):
         self._executables.update(zip(missing, executables, strict=True))
         return Plan(self._link(head), {place: part and self._link(part) for place, part in parts.items()})
 
-    def _link(self, part: Part) -> Link:
+    def _link(self, part: StageProgram) -> Link:
         return Link(self._executables[part.key], part.kernels)

@@ -11,7 +11,7 @@ import numpy as np
 from dysr_jax.aot import Memory
 from dysr_jax.bundle import Bundle
 from dysr_jax.fields import require
-from dysr_jax.model import Arch, arch_name, validate
+from dysr_jax.model import Arch, arch_name, validate_arch
 
 FrameShape = tuple[int, int]
 """LR rows and columns."""
@@ -69,7 +69,7 @@ def resolve(bundle: Bundle, member: MemberLike, *, members_only: bool = False) -
     Raises:
         InputError: the space has no such arch, or with `members_only` the bundle has no such member.
     """
-    arch = bundle.arch(member) if isinstance(member, str) else validate(bundle.space, member)
+    arch = bundle.arch(member) if isinstance(member, str) else validate_arch(bundle.space, member)
     name = arch_name(bundle.space, arch)
     if members_only:
         bundle.member(name)

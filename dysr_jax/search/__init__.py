@@ -1,10 +1,16 @@
-"""The search: population evaluator, latency model, NSGA-II, Pareto front, selection, the loop."""
+"""The search.
+
+`loop` asks `nsga2` for archs, which `evaluator` judges: quality on `patches` by one program for a whole
+`population` in the order of its `schedule`, latency by the table of `latency` that `probing` measures, both
+as `objectives`. Every candidate stands in the `archive`, the state between generations in what `resume`
+saves. `pareto` and `select` choose from the front the `members` that are compiled.
+"""
 
 from etils import epy
 
 with epy.lazy_api_imports(globals()):  # each is imported when it is first used
     from dysr_jax.search.archive import Archive, Record
-    from dysr_jax.search.config import SearchConfig, check_config
+    from dysr_jax.search.config import SearchConfig, arch_costs, feasible_records, violation
     from dysr_jax.search.evaluator import Evaluator
     from dysr_jax.search.latency import (
         LatencyTable,
@@ -16,10 +22,17 @@ with epy.lazy_api_imports(globals()):  # each is imported when it is first used
         table_key,
     )
     from dysr_jax.search.loop import candidates_per_second, search
-    from dysr_jax.search.members import choose, front, measure, sample_frame
-    from dysr_jax.search.objectives import costs, feasible, violation
     from dysr_jax.search.pareto import hypervolume
-    from dysr_jax.search.patches import Patches, grid_patches
+    from dysr_jax.search.population import Patches, grid_patches
     from dysr_jax.search.probing import Fidelity, device_table, leave_one_out, measure_table
-    from dysr_jax.search.schedule import computed_share, deal
-    from dysr_jax.search.select import WEIGHTS, SharingPoint, ladder, sharing_curve
+    from dysr_jax.search.schedule import computed_share, partition
+    from dysr_jax.search.select import (
+        SWITCH_COST_WEIGHTS,
+        SharingPoint,
+        choose_ladder,
+        choose_members,
+        front_records,
+        measure_members,
+        sample_frame,
+        sharing_curve,
+    )

@@ -31,12 +31,8 @@ class Archive:
     """The records of a run by arch, on disk before they are used.
 
     A line that a kill cut short is dropped when the file is opened again. Of several lines of one arch the
-    first counts: two searches that once wrote into one file left such.
-
-    Args:
-        path: the file; made by the first `append`. Object storage (`gs://...`) cannot append, so there
-            the whole file is replaced each time.
-        write: False in the processes of a job that only read and remember.
+    first counts. Object storage (`gs://...`) cannot append, so there the whole file is replaced each time.
+    Processes that only read and remember set `write` to False.
 
     Raises:
         InputError: a line that is whole and no record.
@@ -46,19 +42,15 @@ class Archive:
         self._path = epath.Path(path)
         self._write = write
         self._local = not is_remote(self._path)
-        content = self._whole_lines()
-        self._content = b"" if self._local else content
-        self.records: dict[Arch, Record] = {}
-        for number, line in enumerate(content.splitlines(), 1):
-            record = self._parse(number, line)
-            self.records.setdefault(record.arch, record)
-
-    def _whole_lines(self) -> bytes:
         content = self._path.read_bytes() if self._path.exists() else b""
         whole = content.rfind(b"\n") + 1
-        if whole < len(content) and self._write and self._local:
+        if whole < len(content) and write and self._local:
             os.truncate(self._path, whole)
-        return content[:whole]
+        self._content = b"" if self._local else content[:whole]
+        self.records: dict[Arch, Record] = {}
+        for number, line in enumerate(content[:whole].splitlines(), 1):
+            record = self._parse(number, line)
+            self.records.setdefault(record.arch, record)
 
     def _parse(self, number: int, line: bytes) -> Record:
         try:
@@ -77,18 +69,12 @@ class Archive:
         """Write records to the end of the file and wait until they are on disk."""
         lines = "".join(json.dumps(record._asdict()) + "\n" for record in records).encode()
         if self._write and self._local:
-            self._append(lines)
+            with naming(self._path), self._path.open("ab") as file:
+                file.write(lines)
+                file.flush()
+                os.fsync(file.fileno())
         elif self._write:
-            self._rewrite(lines)
+            self._content += lines
+            with replacing(self._path) as partial:
+                partial.write_bytes(self._content)
         self.records |= {record.arch: record for record in records}
-
-    def _append(self, lines: bytes) -> None:
-        with naming(self._path), self._path.open("ab") as file:
-            file.write(lines)
-            file.flush()
-            os.fsync(file.fileno())
-
-    def _rewrite(self, lines: bytes) -> None:
-        self._content += lines
-        with replacing(self._path) as partial:
-            partial.write_bytes(self._content)

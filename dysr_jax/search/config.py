@@ -1,13 +1,19 @@
-"""What the search can be told."""
+"""Options of the search: its objectives, its constraints, and how a candidate is judged by them."""
 
 import dataclasses
+import functools
+import itertools
 import math
 import typing
+from collections.abc import Sequence
 from typing import Literal
 
+import numpy as np
+
 from dysr_jax.errors import InputError
-from dysr_jax.fields import normalise
-from dysr_jax.model import SearchSpace, size
+from dysr_jax.fields import check_each, normalise
+from dysr_jax.model import Arch, SearchSpace, arch_mult_adds, arch_parameters, smallest_arch, space_size
+from dysr_jax.search.archive import Record
 
 MAX_POPULATION = 16_384
 """Domination is a matrix of `(2 population)^2`."""
@@ -15,27 +21,28 @@ MAX_POPULATION = 16_384
 MIN_PATCH = 3
 """LR pixels: the metric cuts one off each side."""
 
-
 Objective = Literal["psnr_y", "latency_ms", "params", "mult_adds"]
 """What can be optimised: PSNR-Y in dB upwards, milliseconds, weights and mult-adds downwards."""
 
 OBJECTIVES: tuple[Objective, ...] = typing.get_args(Objective)
-"""All of them."""
-
 FRONT: tuple[Objective, ...] = ("psnr_y", "latency_ms")
 """The two that every search has: the members are a front of these."""
 
 
 @dataclasses.dataclass(frozen=True)
 class SearchConfig:
-    """NSGA-II over the trained supernet, and the choice of the members."""
+    """NSGA-II over the trained supernet, and the choice of the members.
+
+    Raises:
+        InputError: names the field, its value and what it must be.
+    """
 
     population: int = 64
-    """Archs of a generation."""
+    """Archs per generation."""
     generations: int = 12
     """Generations, the random first one included."""
-    mutation: float = 0.0
-    """Probability that a gene changes; 0 means 1 / (2 slots)."""
+    mutation: float | None = None
+    """Probability that a gene changes; by default 1 / (2 slots)."""
     crossover: float = 1.0
     """Probability that a child has two parents."""
     patches: int = 16
@@ -46,67 +53,133 @@ class SearchConfig:
     """LR rows and columns of the frame whose latency counts."""
     objectives: tuple[Objective, ...] = FRONT
     """What NSGA-II optimises; psnr_y and latency_ms are always among them."""
-    max_latency_ms: float = 0.0
-    """Milliseconds that a candidate's predicted latency may be at most; 0 means no bound."""
-    min_psnr_y: float = 0.0
-    """dB that a candidate's PSNR-Y on the validation patches has to reach; 0 means no bound."""
+    max_latency_ms: float | None = None
+    """Milliseconds that a candidate's predicted latency may be at most; by default there is no bound."""
+    min_psnr_y: float | None = None
+    """dB that a candidate's PSNR-Y on the validation patches must reach; by default there is no bound."""
     rounds: int = 15
-    """Timed rounds for each latency."""
-    latency: str = ""
-    """A latency table that `dysr profile` wrote for this device, to search with; empty measures one."""
+    """Timed rounds per latency."""
+    latency: str | None = None
+    """A latency table that `dysr profile` wrote for this device; by default one is measured."""
     latency_archs: int = 0
-    """Random archs that a latency table is fitted to, beside one probe a branch."""
+    """Random archs that a latency table is fitted to, beside one probe per branch."""
     members: int = 8
     """Sub-graphs of the front that are compiled and measured again; the non-dominated ones are kept."""
-    sharing: float = 0.03
-    """How much it counts, in choosing members, that neighbours share weights: 0 is hypervolume alone."""
+    switch_cost_weight: float = 0.03
+    """How much it counts, in choosing members, that a switch between neighbours changes little: 0 is
+    hypervolume alone."""
     remeasure: bool = False
     """Measure this device's latency table anew, though an earlier run left one."""
 
     def __post_init__(self) -> None:
         normalise(self, "search.")
+        known = set(self.objectives) <= set(OBJECTIVES) and set(FRONT) <= set(self.objectives)
+        for names, allowed, needed in (
+            ("generations patches rounds", lambda value: value >= 1, "at least 1"),
+            ("population members", lambda value: value >= 2, "at least 2"),
+            ("population", lambda value: value <= MAX_POPULATION, f"at most {MAX_POPULATION}"),
+            ("latency_archs", lambda value: value >= 0, "at least 0"),
+            ("patch", lambda value: value >= MIN_PATCH, f"at least {MIN_PATCH}"),
+            ("frame", lambda value: min(value) >= 1, "rows and columns of at least 1"),
+            ("switch_cost_weight", lambda value: 0 <= value < math.inf, "finite and at least 0"),
+            ("mutation crossover", lambda value: 0 <= value <= 1, "in [0, 1]"),
+            ("max_latency_ms min_psnr_y", lambda value: 0 < value < math.inf, "finite and above 0"),
+            (
+                "objectives",
+                lambda value: known and len(set(value)) == len(value),
+                "psnr_y and latency_ms, with or without params and mult_adds, each once",
+            ),
+        ):
+            check_each(self, "search.", names, allowed, needed)
+
+    def check_space(self, space: SearchSpace) -> None:
+        """Refuse a space that cannot be searched.
+
+        Raises:
+            InputError: it has one arch, or fewer than `population`.
+        """
+        if space_size(space) < 2:
+            raise InputError("the space has one arch: nothing to search")
+        most = space_size(space)
+        if self.population > most:
+            raise InputError(
+                f"search.population must be at most {most}, the space's size, got {self.population}"
+            )
 
 
-def check_config(config: SearchConfig, space: SearchSpace) -> None:
-    """Refuse what cannot be searched.
+_COSTS = {"params": arch_parameters, "mult_adds": arch_mult_adds}
+
+
+@functools.cache
+def _cost_table(space: SearchSpace, name: str) -> tuple[int, np.ndarray]:
+    """Cost of the smallest arch and, `[slots, branches]`, what another branch of a slot adds to it."""
+    cost, base = _COSTS[name], smallest_arch(space)
+    least = cost(space, base)
+    added = np.zeros((len(space.slots), max(map(len, space.slots))), np.int64)
+    for slot, names in enumerate(space.slots):
+        for index in range(len(names)):
+            added[slot, index] = cost(space, (*base[:slot], index, *base[slot + 1 :])) - least
+    return least, added
+
+
+def arch_costs(space: SearchSpace, archs: Sequence[Arch], name: str) -> np.ndarray:
+    """Weights (`params`) or `mult_adds` of many valid archs at once: int64 `[N]`, exact."""
+    least, added = _cost_table(space, name)
+    return least + added[np.arange(len(space.slots)), np.asarray(archs)].sum(1)
+
+
+def objectives(space: SearchSpace, records: Sequence[Record], config: SearchConfig) -> np.ndarray:
+    """float32 `[N, M]`, minimised, a column for each of `config.objectives`."""
+    columns = []
+    for name in config.objectives:
+        if name == "psnr_y":
+            columns.append(np.array([-record.psnr_y for record in records]))
+        elif name == "latency_ms":
+            columns.append(np.array([record.latency_ms for record in records]))
+        else:
+            columns.append(arch_costs(space, [record.arch for record in records], name))
+    return np.stack(columns, 1).astype(np.float32)
+
+
+def excesses(records: Sequence[Record], config: SearchConfig) -> dict[str, np.ndarray]:
+    """By how much each constraint is violated, in parts of its bound: float64 `[N]`, 0 where it holds.
+
+    The keys name the field and its value: `search.max_latency_ms 12.5`.
+    """
+    found = {}
+    for name, sign in (("latency_ms", 1), ("psnr_y", -1)):
+        field = f"max_{name}" if sign > 0 else f"min_{name}"
+        bound = getattr(config, field)
+        if bound is not None:
+            values = np.array([getattr(record, name) for record in records])
+            found[f"search.{field} {bound}"] = np.maximum(sign * (values - bound) / bound, 0.0)
+    return found
+
+
+def violation(records: Sequence[Record], config: SearchConfig) -> np.ndarray:
+    """The sum of `excesses`: float32 `[N]`, 0 where all constraints hold."""
+    total = sum(excesses(records, config).values(), np.zeros(len(records)))
+    return total.astype(np.float32)
+
+
+def judge(
+    space: SearchSpace, records: Sequence[Record], config: SearchConfig
+) -> tuple[np.ndarray, np.ndarray]:
+    """`objectives` and `violation` of records, as NSGA-II's `tell` takes them."""
+    return objectives(space, records, config), violation(records, config)
+
+
+def feasible_records(records: Sequence[Record], config: SearchConfig) -> list[Record]:
+    """The records that satisfy every constraint, in their order.
 
     Raises:
-        InputError: names the field, its value and what is allowed.
+        InputError: none does; says how many each constraint excludes.
     """
-    for name in ("generations", "patches", "rounds"):
-        if getattr(config, name) < 1:
-            raise InputError(f"search.{name} {getattr(config, name)}: allowed is 1 or more")
-    if config.latency_archs < 0:
-        raise InputError(f"search.latency_archs {config.latency_archs}: allowed is 0 or more")
-    if config.patch < MIN_PATCH:
-        raise InputError(f"search.patch {config.patch}: allowed is {MIN_PATCH} or more")
-    if min(config.frame) < 1:
-        raise InputError(f"search.frame {config.frame}: allowed are rows and columns of 1 or more")
-    if size(space) < 2:
-        raise InputError("the space has one arch: nothing to search")
-    most = min(size(space), MAX_POPULATION)
-    if not 2 <= config.population <= most:
-        why = "the space's size" if most == size(space) else "which NSGA-II sorts in memory"
-        raise InputError(f"search.population {config.population}: allowed is 2 to {most}, {why}")
-    if config.members < 2:
-        raise InputError(f"search.members {config.members}: allowed is 2 or more")
-    if not 0.0 <= config.sharing < math.inf:
-        raise InputError(f"search.sharing {config.sharing}: allowed are finite values of 0 or more")
-    for name in ("mutation", "crossover"):
-        if not 0.0 <= getattr(config, name) <= 1.0:
-            raise InputError(f"search.{name} {getattr(config, name)}: allowed is 0 to 1")
-    for name in ("max_latency_ms", "min_psnr_y"):
-        if not 0.0 <= getattr(config, name) < math.inf:
-            raise InputError(
-                f"search.{name} {getattr(config, name)}: allowed are finite values above 0, or 0 for no bound"
-            )
-    _check_objectives(config.objectives)
-
-
-def _check_objectives(objectives: tuple[Objective, ...]) -> None:
-    known = set(objectives) <= set(OBJECTIVES)
-    if not known or not set(FRONT) <= set(objectives) or len(set(objectives)) < len(objectives):
-        raise InputError(
-            f"search.objectives {objectives}: allowed are {' and '.join(FRONT)}, with or without "
-            f"{' and '.join(name for name in OBJECTIVES if name not in FRONT)}, each once"
+    outside = {constraint: excess > 0 for constraint, excess in excesses(records, config).items()}
+    excluded = np.any([np.zeros(len(records), bool), *outside.values()], 0)
+    if records and excluded.all():
+        counts = ", ".join(
+            f"{constraint} excludes {np.sum(rows)} of {len(records)}" for constraint, rows in outside.items()
         )
+        raise InputError(f"no evaluated arch satisfies the constraints: {counts}")
+    return list(itertools.compress(records, ~excluded))

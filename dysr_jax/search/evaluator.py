@@ -1,3 +1,4 @@
+# ruff: noqa: N803, N806 (axes stand in names)
 """A population's quality, in a dispatch or a few, spread over the devices."""
 
 from typing import Any
@@ -12,9 +13,8 @@ from dysr_jax.compiling import jit
 from dysr_jax.device import memory_bytes
 from dysr_jax.metrics import PEAK, PSNR_CAP_DB
 from dysr_jax.model import Params, Supernet
-from dysr_jax.search.patches import Patches
-from dysr_jax.search.population import best_tile, population_program, row_bytes
-from dysr_jax.search.schedule import Plan, Schedule, deal, make_schedule, mult_add_costs
+from dysr_jax.search.population import Patches, best_tile, population_program, row_bytes
+from dysr_jax.search.schedule import Plan, Schedule, make_schedule, mult_add_costs, partition
 
 MEMORY_SHARE = 0.25
 """Part of a device's memory that activations of candidates may take."""
@@ -23,24 +23,26 @@ MEMORY_SHARE = 0.25
 class Evaluator:
     """`(params, genes [N, slots]) -> PSNR-Y [N]` in dB, by the search program.
 
-    A population is dealt out to the devices and computed as a schedule of tiles
-    (`dysr_jax.search.schedule`): what archs share is computed once, and archs that take the same branch
-    in a slot go through it together. PSNR-Y is the reported metric, on uint8 output: a photograph's is
-    that of its patches' mean squared error, and photographs are averaged.
+    A population is partitioned over the devices and computed as a schedule of tiles
+    (`dysr_jax.search.schedule`): what archs share is computed once, and archs that take the same branch in a
+    slot go through it together. PSNR-Y is the reported metric, on uint8 output: a photograph's is that of its
+    patches' mean squared error, and photographs are averaged.
     """
 
     def __init__(
-        self, net: Supernet, patches: Patches, mesh: Mesh, *, tile: int = 0, costs: np.ndarray | None = None
+        self,
+        net: Supernet,
+        patches: Patches,
+        mesh: Mesh,
+        *,
+        tile: int | None = None,
+        costs: np.ndarray | None = None,
     ) -> None:
         """Hold patches on every device of a mesh.
 
-        Args:
-            net: the supernet.
-            patches: what quality is measured on.
-            mesh: the devices.
-            tile: candidates that go through a branch together; 0 chooses (see `best_tile`).
-            costs: `[slots, branches]` of a branch's time, by which work is dealt to the devices;
-                multiply-adds without. They change no result.
+        `tile` is the number of candidates that go through a branch together (None: see `best_tile`), `costs`
+        `[slots, branches]` a branch's time, by which work is partitioned (None: multiply-adds). Neither
+        changes a result.
         """
         self._net = net
         self._mesh = mesh
@@ -57,8 +59,7 @@ class Evaluator:
         devices = self._mesh.devices.size
         share = -(-population // devices)
         slack = share if devices == 1 else share + share // 8 + 1
-        row = row_bytes(self._net, self._patches)
-        most = max(1, self._memory // (2 * row))
+        most = max(1, self._memory // (2 * row_bytes(self._net, self._patches)))
         size = min(slack, population, most)
         tile = self._tile or best_tile(self._net.space, size, self._patches)
         return Plan(self._net.space, size, min(tile, size))
@@ -67,52 +68,44 @@ class Evaluator:
         """Compile for as many candidates as `genes` has, once; nothing is evaluated."""
         self._executable(params, self.plan(len(genes)))
 
-    def _fitting(self, population: int) -> Plan:
-        """The smallest prepared plan that holds this many candidates, or one of their own."""
-        devices = self._mesh.devices.size
-        large = [plan for plan in self._executables if devices * plan.population >= population]
-        return min(large, key=lambda plan: plan.population, default=self.plan(population))
-
     def _executable(self, params: Params, plan: Plan) -> Any:
         if plan not in self._executables:
-            schedules = self._schedules(plan, [])
             program = population_program(self._net, plan)
             mapped = parallel.per_device(program, self._mesh, in_axes=(None, 0, None), out_axes=0)
-            lowered = jit(mapped).lower(params, schedules, self._patches)
+            lowered = jit(mapped).lower(params, self._schedules(plan, []), self._patches)
             self._executables[plan] = lowered.compile()
         return self._executables[plan]
 
-    def _schedules(self, plan: Plan, hands: list[np.ndarray]) -> Schedule:
-        """One schedule a device, stacked; a device without candidates gets an empty one."""
+    def _schedules(self, plan: Plan, shards: list[np.ndarray]) -> Schedule:
+        """One schedule per device, stacked; a device without candidates gets an empty one."""
         empty = np.zeros((0, len(plan.space.slots)), np.int32)
-        hands = hands + [empty] * (self._mesh.devices.size - len(hands))
-        each = [make_schedule(plan, hand) for hand in hands]
+        shards = shards + [empty] * (self._mesh.devices.size - len(shards))
+        each = [make_schedule(plan, genes) for genes in shards]
         return parallel.split(jax.tree.map(lambda *leaves: np.stack(leaves), *each), self._mesh)
 
     def __call__(self, params: Params, genes: chex.Array) -> np.ndarray:
-        """Evaluate candidates; more of them than any prepared number compiles.
+        """Evaluate int32 `[N, slots]`; more candidates than any prepared number compile.
 
-        Args:
-            params: on every device of the mesh (`parallel.replicate`).
-            genes: int32 `[N, slots]`.
+        `params` are on every device of the mesh (`parallel.replicate`).
         """
         genes = np.asarray(genes)
-        plan = self._fitting(len(genes))
-        executable = self._executable(params, plan)
         devices = self._mesh.devices.size
+        fitting = [plan for plan in self._executables if devices * plan.population >= len(genes)]
+        plan = min(fitting, key=lambda plan: plan.population, default=self.plan(len(genes)))
+        executable = self._executable(params, plan)
         order = np.lexsort(genes.T[::-1])
-        errors = np.empty((len(genes), len(self._images)), np.float32)
+        errors_NxP = np.empty((len(genes), len(self._images)), np.float32)
         for block in np.array_split(order, -(-len(genes) // (devices * plan.population))):
-            hands = deal(self._costs, genes[block], devices, plan.population)
-            schedules = self._schedules(plan, [genes[block][hand] for hand in hands])
+            shards = partition(self._costs, genes[block], devices, plan.population)
+            schedules = self._schedules(plan, [genes[block][shard] for shard in shards])
             found = parallel.fetch(executable(params, schedules, self._patches))
-            for hand, values in zip(hands, found, strict=True):
-                errors[block[hand]] = values[: len(hand)]
-        return self._psnr_y(errors)
+            for shard, values in zip(shards, found, strict=True):
+                errors_NxP[block[shard]] = values[: len(shard)]
+        return self._psnr_y(errors_NxP)
 
-    def _psnr_y(self, errors: np.ndarray) -> np.ndarray:
-        """From the mean squared error of each patch, `[N, P]`, to `[N]`."""
-        photographs = [errors[:, self._images == i].mean(1) for i in np.unique(self._images)]
+    def _psnr_y(self, errors_NxP: np.ndarray) -> np.ndarray:
+        """From the mean squared error of each patch to dB, `[N]`."""
+        photographs = [errors_NxP[:, self._images == i].mean(1) for i in np.unique(self._images)]
         with np.errstate(divide="ignore"):
             each = 10.0 * np.log10(PEAK**2 / np.stack(photographs))
         return np.mean(np.minimum(each, PSNR_CAP_DB), 0)

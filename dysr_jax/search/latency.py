@@ -1,8 +1,8 @@
 """The latency of an arch on this device: a table of branches, measured from static executables.
 
 A frame's time is an intercept (head, first upsampler, dispatch) and a term for each branch. The terms are
-a fit to whole executables (`dysr_jax.search.probing`), so they hold what fusion does, and the memory traffic
-between layers. The fit is of least squares of the relative error, none of the terms negative.
+fitted to whole executables (`dysr_jax.search.probing`), so they hold what fusion does, and the memory traffic
+between layers. The fit is by least squares of the relative error; no term is negative.
 """
 
 import dataclasses
@@ -21,7 +21,7 @@ from etils import epath
 from dysr_jax.atomic import write_json
 from dysr_jax.device import device_key
 from dysr_jax.errors import InputError
-from dysr_jax.model import Arch, SearchSpace, parse_arch, smallest
+from dysr_jax.model import XLA, Arch, SearchSpace, parse_arch, smallest_arch
 
 FORMAT_VERSION = 1
 
@@ -31,7 +31,7 @@ class LatencyTable:
     """Milliseconds of a frame by branch, on one device for one frame shape."""
 
     key: dict[str, Any] = dataclasses.field(hash=False)
-    """Device, versions, dtype, frame, trunk width and scale that the table is for."""
+    """Device, versions, dtype, frame, trunk width and scale that the table is for (`table_key`)."""
     intercept_ms: float
     body_ms: dict[str, float] = dataclasses.field(hash=False)
     """What one slot with this branch adds, by branch name."""
@@ -43,20 +43,22 @@ class LatencyTable:
     """UTC, ISO 8601."""
 
 
-def table_key(space: SearchSpace, dtype: str, frame: tuple[int, int]) -> dict[str, Any]:
-    """What a table has to match to be used."""
+def table_key(space: SearchSpace, dtype: str, frame: tuple[int, int], *, layers: str = XLA) -> dict[str, Any]:
+    """What a table must match to be used; the default layer backend is not written out."""
     program = {"dtype": dtype, "frame": list(frame), "width": space.width, "scale": space.scale}
-    return {**device_key(), **program, "body": [list(names) for names in space.slots]}
+    program |= {"body": [list(names) for names in space.slots]} | (
+        {} if layers == XLA else {"layers": layers}
+    )
+    return {**device_key(), **program}
 
 
 def _terms(space: SearchSpace) -> tuple[list[str], list[str]]:
     """Body branches and upsamplers with a term; the cheapest of each is part of the intercept."""
-    base = smallest(space)
-    reference = {space.body[slot][index] for slot, index in enumerate(base[:-1])}
-    free = next(iter(sorted(reference)), "") if len(reference) == 1 else ""
+    *base, last = smallest_arch(space)
+    reference = {space.body[slot][index] for slot, index in enumerate(base)}
+    free = reference.pop() if len(reference) == 1 else ""
     body = dict.fromkeys(name for names in space.body for name in names if name != free)
-    cheapest = space.upsamplers[base[-1]]
-    return list(body), [name for name in space.upsamplers if name != cheapest]
+    return list(body), [name for name in space.upsamplers if name != space.upsamplers[last]]
 
 
 def _features(space: SearchSpace, archs: list[Arch]) -> np.ndarray:
@@ -91,8 +93,7 @@ def fit_table(space: SearchSpace, measured: dict[str, float], key: dict[str, Any
 
 def branch_ms(table: LatencyTable, space: SearchSpace) -> np.ndarray:
     """What each branch of each slot adds to a frame: float32 `[slots, branches]`, 0 past a slot's last."""
-    width = max(len(names) for names in space.slots)
-    costs = np.zeros((len(space.slots), width), np.float32)
+    costs = np.zeros((len(space.slots), max(map(len, space.slots))), np.float32)
     for slot, names in enumerate(space.slots):
         terms = table.upsampler_ms if slot == len(space.body) else table.body_ms
         costs[slot, : len(names)] = [terms.get(name, 0.0) for name in names]
@@ -116,49 +117,38 @@ def save_table(path: str | os.PathLike[str], table: LatencyTable) -> None:
     write_json(path, table_json(table))
 
 
-def load_table(path: str | os.PathLike[str], key: dict[str, Any]) -> LatencyTable:
-    """Read a table and hold it against `table_key`.
+def load_table(path: str | os.PathLike[str], key: dict[str, Any] | None = None) -> LatencyTable:
+    """Read a table and hold it against a `table_key`; None takes that of any device and program.
 
     Raises:
         InputError: the file is no table, of another format version, for another device or program, or
             lacks a branch's time.
     """
+    name = f"latency table {os.fspath(path)!r}"
     try:
         fields = json.loads(epath.Path(path).read_text())
         version = fields.pop("format_version")
         if version != FORMAT_VERSION:
-            raise InputError(
-                f"latency table {os.fspath(path)!r}: format {version}; this version reads {FORMAT_VERSION}"
-            )
+            raise InputError(f"{name}: format {version}; this version reads {FORMAT_VERSION}")
         table = LatencyTable(**fields)
-        found = {name: table.key.get(name) for name in key}
+        found = {field: table.key.get(field) for field in [*(key or {}), "layers"]}
         whole = _is_whole(table)
     except InputError:
         raise
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        raise InputError(f"latency table {os.fspath(path)!r} is missing or damaged") from None
-    for name, value in key.items():
-        if found[name] != value:
-            raise InputError(
-                f"latency table {os.fspath(path)!r} is for {name} {found[name]!r}; needed is {value!r}"
-            )
+        raise InputError(f"{name} is missing or damaged") from None
+    for field, value in found.items():
+        if key is not None and value != key.get(field):
+            raise InputError(f"{name} is for {field} {value!r}; needed is {key.get(field)!r}")
     if not whole:
-        raise InputError(
-            f"latency table {os.fspath(path)!r}: allowed is a finite time of 0 or more for each branch"
-        )
+        raise InputError(f"{name}: must have a finite time of at least 0 for each branch")
     return table
 
 
 def _is_whole(table: LatencyTable) -> bool:
     """Whether it has a sensible term for every branch of the space in its key."""
-    body, upsamplers = _terms(
-        SearchSpace(
-            tuple(tuple(names) for names in table.key["body"][:-1]),
-            tuple(table.key["body"][-1]),
-            table.key["width"],
-            table.key["scale"],
-        )
-    )
+    *body, upsamplers = (tuple(names) for names in table.key["body"])
+    terms = _terms(SearchSpace(tuple(body), upsamplers, table.key["width"], table.key["scale"]))
     times = [table.intercept_ms, *table.body_ms.values(), *table.upsampler_ms.values()]
     sensible = all(isinstance(ms, int | float) and 0 <= ms < math.inf for ms in times)
-    return sensible and {*table.body_ms} == {*body} and {*table.upsampler_ms} == {*upsamplers}
+    return sensible and ({*table.body_ms}, {*table.upsampler_ms}) == tuple(map(set, terms))

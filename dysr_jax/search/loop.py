@@ -1,69 +1,97 @@
-"""The search loop: ask, look up or evaluate, tell, save."""
+"""The search loop: ask, look up or evaluate, tell, save; and how a restart goes on at the next generation.
 
+The archive alone determines the search. A state file that is missing, damaged or of another search is
+ignored: the generations are repeated with the records that they left.
+"""
+
+import dataclasses
 import hashlib
-import itertools
 import time
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import chex
+import jax
+import jax.numpy as jnp
 import numpy as np
 from etils import epath
+from flax.serialization import msgpack_restore, msgpack_serialize
 from jax.sharding import Mesh
 from tqdm import tqdm
 
 from dysr_jax import parallel
+from dysr_jax.atomic import replacing
 from dysr_jax.model import Arch, Params, SearchSpace, Supernet, arch_names, to_archs
-from dysr_jax.search import nsga2, resume
+from dysr_jax.search import loop as resume
+from dysr_jax.search import nsga2
 from dysr_jax.search.archive import Archive, Record
-from dysr_jax.search.config import SearchConfig, check_config
+from dysr_jax.search.config import SearchConfig, judge
 from dysr_jax.search.evaluator import Evaluator
 from dysr_jax.search.latency import LatencyTable, branch_ms, predict
-from dysr_jax.search.objectives import judge
-from dysr_jax.search.patches import Patches
+from dysr_jax.search.nsga2 import State
+from dysr_jax.search.population import Patches
+
+FILE = "search_state.msgpack"
 
 
-class _Evaluation(NamedTuple):
-    """What turns genes into records."""
+class Saved(NamedTuple):
+    """A search between two generations."""
 
-    evaluate: Evaluator
-    params: Params
-    space: SearchSpace
-    table: LatencyTable
-
-
-def _records(work: _Evaluation, archs: list[Arch], generation: int) -> list[Record]:
-    """Evaluate archs."""
-    rows = np.asarray(archs, np.int32)
-    latency = predict(work.table, work.space, rows).tolist()
-    start = time.perf_counter()
-    quality = work.evaluate(work.params, rows).tolist()
-    seconds = (time.perf_counter() - start) / len(archs)
-    names = arch_names(work.space, rows)
-    return [
-        Record(names[i], arch, quality[i], latency[i], generation, seconds) for i, arch in enumerate(archs)
-    ]
+    state: State
+    generations: int
+    """How many the state was told."""
+    evaluated: int
+    """Records in the archive by then."""
 
 
-def _best(state: nsga2.State, archive: Archive) -> dict[str, str | int]:
-    """What the progress bar shows: how much was evaluated, the front, its ends."""
-    kept = (np.asarray(state.rank) == 0) & (np.asarray(state.violation) == 0)
-    archs = itertools.compress(resume.population(state), kept)
-    front = [archive.records[arch] for arch in archs]
-    shown: dict[str, str | int] = {"evaluated": len(archive.records), "front": len(front)}
-    if front:
-        shown["best"] = f"{max(record.psnr_y for record in front):.2f} dB"
-        shown["fastest"] = f"{min(record.latency_ms for record in front):.3g} ms"
-    return shown
+def save(run: epath.PathLike, saved: Saved) -> None:
+    """Write a search's state into its directory, whole or not at all."""
+    body = msgpack_serialize({**saved._asdict(), "state": _arrays(saved.state)})
+    digest = hashlib.sha256(body).digest()
+    with replacing(epath.Path(run) / FILE) as partial:
+        partial.write_bytes(msgpack_serialize({"sha256": digest, "body": body}))
 
 
-def _progress(generations: int, start: int, shown: bool) -> tqdm:
-    return tqdm(total=generations, initial=start, desc="search", unit="generation", disable=not shown)
+def load(run: epath.PathLike, fresh: State) -> Saved | None:
+    """What `save` wrote, or None where that is missing, damaged or of another shape than a `fresh` state."""
+    path = epath.Path(run) / FILE
+    content = _verified(path.read_bytes()) if path.exists() else None
+    if content is None or _shapes(content["state"]) != _shapes(_arrays(fresh)):
+        return None
+    fields = {name: jnp.asarray(values) for name, values in content["state"].items()}
+    key = jax.random.wrap_key_data(fields.pop("key"), impl=jax.random.key_impl(fresh.key))
+    return Saved(State(key=key, **fields), content["generations"], content["evaluated"])
 
 
-def _digest(value: object) -> str:
-    """Of what has to be the same in every process."""
-    return hashlib.sha256(repr(value).encode()).hexdigest()
+def belongs(saved: Saved, space: SearchSpace, archive: Archive, config: SearchConfig) -> bool:
+    """Whether the archive holds what a saved search had evaluated, judged as this search judges it."""
+    state, archs = saved.state, [tuple(row) for row in np.asarray(saved.state.genes).tolist()]
+    if saved.evaluated > len(archive.records) or saved.generations > config.generations:
+        return False
+    if not all(arch in archive.records for arch in archs):
+        return False
+    values, excess = judge(space, [archive.records[arch] for arch in archs], config)
+    return np.array_equal(values, state.objectives) and np.array_equal(excess, state.violation)
+
+
+def _arrays(state: State) -> dict[str, np.ndarray]:
+    """The state's fields on the host, the key as its data."""
+    raw = dataclasses.replace(state, key=jax.random.key_data(state.key))
+    return jax.device_get({f.name: getattr(raw, f.name) for f in dataclasses.fields(raw)})
+
+
+def _shapes(fields: dict[str, np.ndarray]) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
+    return {name: (values.shape, values.dtype) for name, values in fields.items()}
+
+
+def _verified(content: bytes) -> dict[str, Any] | None:
+    """What was written, or None if these are not the bytes that were."""
+    try:
+        outer = msgpack_restore(content)
+        whole = hashlib.sha256(outer["body"]).digest() == outer["sha256"]
+    except Exception:  # whatever msgpack makes of damaged bytes
+        return None
+    return msgpack_restore(outer["body"]) if whole else None
 
 
 def search(
@@ -78,32 +106,23 @@ def search(
     *,
     write: bool = True,
 ) -> Archive:
-    """Evolve archs and keep every evaluated one in `archive.jsonl` of `run`.
+    """Evolve archs and keep every evaluated one in `archive.jsonl` of the directory `run`.
 
-    The candidates depend on the arguments only. After each generation the state is saved, and a search
-    that was killed goes on with the next one. What it evaluated stands in the archive, which may be ahead
-    of the state, so nothing is evaluated twice.
+    The candidates depend on the arguments only. After each generation the state is saved, and a search that
+    was killed goes on with the next one. What it evaluated stands in the archive, which may be ahead of the
+    state, so nothing is evaluated twice.
 
-    Args:
-        key: all draws come from it.
-        net: the supernet.
-        params: its trained weights.
-        patches: what quality is measured on.
-        table: this device's latencies.
-        config: of the search.
-        mesh: the devices.
-        run: directory of the archive and the state.
-        write: False in all processes of a job but one: they search the same and write nothing.
+    Quality is measured on `patches` with the trained `params`, latency by this device's `table`; all draws
+    come from `key`. All processes of a job search the same, and all but one with `write` False.
 
     Raises:
-        InputError: see `check_config`; or an archive that is damaged.
+        InputError: see `SearchConfig.check_space`; or an archive that is damaged.
     """
     space, run = net.space, epath.Path(run)
-    check_config(config, space)
+    config.check_space(space)
     params = parallel.replicate(params, mesh)
     archive = Archive(run / "archive.jsonl", write=write)
     evaluate = Evaluator(net, patches, mesh, costs=branch_ms(table, space))
-    work = _Evaluation(evaluate, params, space, table)
     operators = nsga2.Operators(space, config.mutation, config.crossover)
     fresh = nsga2.init(key, operators, config.population, len(config.objectives))
     saved = resume.load(run, fresh)
@@ -113,22 +132,52 @@ def search(
     # Nobody writes before everybody has read the same.
     read = [start, _digest(list(archive.records.values())), _digest(np.asarray(state.genes).tolist())]
     parallel.same(read, f"out {str(run)!r}: not all processes see the same")
-    with _progress(config.generations, start, write) as bar:
+    options = {"desc": "search", "unit": "generation", "disable": not write}
+    with tqdm(total=config.generations, initial=start, **options) as bar:
         for generation in range(start, config.generations):
             genes, state = nsga2.ask(state, operators) if generation else (state.genes, state)
             archs = to_archs(space, genes)
             parallel.same(_digest(archs), "the search came apart: processes ask for other archs")
-            new = [a for a in dict.fromkeys(archs) if a not in archive.records]
+            new = [arch for arch in dict.fromkeys(archs) if arch not in archive.records]
             if new:
-                work.evaluate.prepare(params, genes)  # the archive's seconds hold no compilation
-                archive.append(_records(work, new, generation))
+                evaluate.prepare(params, genes)  # the archive's seconds hold no compilation
+                begin = time.perf_counter()
+                quality = evaluate(params, np.asarray(new, np.int32))
+                seconds = time.perf_counter() - begin
+                archive.append(_records(space, table, new, quality, generation, seconds))
             found = [archive.records[arch] for arch in archs]
-            state = nsga2.tell(state, genes, *judge(space, found, config))
+            state, metrics = nsga2.tell(state, genes, *judge(space, found, config))
             if write:
                 resume.save(run, resume.Saved(state, generation + 1, len(archive.records)))
-            bar.set_postfix(_best(state, archive), refresh=False)
+            bar.set_postfix(_shown(metrics, config, len(archive.records)), refresh=False)
             bar.update()
     return archive
+
+
+def _records(
+    space: SearchSpace,
+    table: LatencyTable,
+    archs: list[Arch],
+    quality: np.ndarray,
+    generation: int,
+    seconds: float,
+) -> list[Record]:
+    """Of archs that were evaluated together, in so many seconds."""
+    genes, share = np.asarray(archs, np.int32), seconds / len(archs)
+    figures = arch_names(space, genes), archs, quality.tolist(), predict(table, space, genes).tolist()
+    return [Record(*each, generation, share) for each in zip(*figures, strict=True)]
+
+
+def _shown(metrics: nsga2.Metrics, config: SearchConfig, evaluated: int) -> dict[str, str | int]:
+    """What the progress bar shows: how much was evaluated, the front, its ends."""
+    front, best = int(metrics.front), dict(zip(config.objectives, metrics.best.tolist(), strict=True))
+    ends = {"best": f"{-best['psnr_y']:.2f} dB", "fastest": f"{best['latency_ms']:.3g} ms"}
+    return {"evaluated": evaluated, "front": front, **(ends if front else {})}
+
+
+def _digest(value: object) -> str:
+    """Of what has to be the same in every process."""
+    return hashlib.sha256(repr(value).encode()).hexdigest()
 
 
 def candidates_per_second(records: Sequence[Record]) -> float:

@@ -1,11 +1,8 @@
 """NSGA-II (Deb et al. 2002) over integer genes, as jitted JAX: `init`, `ask`, `tell`.
 
-Objectives, any number of them, are minimised under constraints (see `sorting`). Genes are int32
-`[N, slots]`; a generation's children are distinct from each other and from the population.
-
-What NSGA-II selects by (Deb et al. 2002): constrained domination, front numbers, crowding distance.
-
-Objectives are minimised. Violations are 0 where every constraint holds and larger the further off.
+Selection is by constrained domination, front numbers and crowding distance. Objectives, float `[N, M]`, are
+minimised; a violation is 0 where every constraint holds and larger the further off. Genes are int32 `[N,
+slots]`; a generation's children are distinct from each other and from the population.
 """
 
 import dataclasses
@@ -18,11 +15,60 @@ import jax.numpy as jnp
 from jax import lax
 
 from dysr_jax.compiling import jit
-from dysr_jax.model import SearchSpace, crossover, largest, mutate, sample, sample_plain, smallest
+from dysr_jax.model import (
+    SearchSpace,
+    crossover,
+    largest_arch,
+    mutate,
+    sample_archs,
+    sample_plain_archs,
+    smallest_arch,
+)
+
+OVERSAMPLE = 4
+"""Children drawn for each one wanted, so that duplicates can be dropped."""
+
+
+@flax.struct.dataclass(eq=False)
+class State:
+    """The population and what selection needs of it."""
+
+    key: chex.PRNGKey
+    genes: chex.Array
+    """int32 `[P, slots]`."""
+    objectives: chex.Array
+    """float32 `[P, M]`, minimised; infinite until told."""
+    violation: chex.Array
+    """float32 `[P]`, by how much the constraints are violated in all; 0 is feasible, infinite until told."""
+    rank: chex.Array
+    """int32 `[P]`, 0 is the non-dominated front."""
+    crowding: chex.Array
+    """float32 `[P]`."""
+
+
+@flax.struct.dataclass(eq=False)
+class Metrics:
+    """What a generation reached."""
+
+    front: chex.Array
+    """int32: feasible archs of the population that none dominates."""
+    best: chex.Array
+    """float32 `[M]`: the least of each objective on that front; infinite where it is empty."""
+
+
+@flax.struct.dataclass
+class Operators:
+    """Constants of the variation."""
+
+    space: SearchSpace = flax.struct.field(pytree_node=False)
+    mutation: float | None = flax.struct.field(pytree_node=False, default=None)
+    """Probability that a gene changes; None means 1 / (2 slots)."""
+    crossover: float = flax.struct.field(pytree_node=False, default=1.0)
+    """Probability that a child has two parents."""
 
 
 def dominates(objectives: chex.Array) -> chex.Array:
-    """Whether, bool `[N, N]`, row i is nowhere worse than row j and somewhere better; from float `[N, M]`."""
+    """Whether, bool `[N, N]`, row i is nowhere worse than row j and somewhere better."""
     first, second = objectives[:, None], objectives[None]
     return jnp.all(first <= second, -1) & jnp.any(first < second, -1)
 
@@ -44,14 +90,10 @@ def _feasible_rank(matrix: chex.Array, feasible: chex.Array) -> chex.Array:
 
 
 def nondominated_rank(objectives: chex.Array, violation: chex.Array | None = None) -> chex.Array:
-    """Front number of each row, int32 `[N]`: front 0 is dominated by none.
+    """Front number of each row, int32 `[N]`: front 0 is dominated by none. Nothing may be NaN.
 
-    Infeasible rows come after all feasible ones, a front for each distinct violation. They are counted
-    and not peeled: there may be as many fronts as rows.
-
-    Args:
-        objectives: float `[N, M]`, without NaN.
-        violation: float `[N]`, without NaN; all feasible where it is left out.
+    Rows with a `violation` (float `[N]`; None: all are feasible) come after all feasible ones, a front for
+    each distinct violation. They are counted and not peeled: there may be as many fronts as rows.
     """
     excess = jnp.zeros(len(objectives)) if violation is None else jnp.maximum(violation, 0.0)
     feasible = excess == 0
@@ -83,47 +125,15 @@ def _one_objective_crowding(values: chex.Array, rank: chex.Array) -> chex.Array:
 
 
 def crowding_distance(objectives: chex.Array, rank: chex.Array) -> chex.Array:
-    """Crowding distance within each front: `[N, M]` and int32 `[N]` to float `[N]`, never NaN.
+    """Crowding distance within each front of int32 `rank` `[N]`: float `[N]`, never NaN.
 
-    The mean over objectives, as pymoo has it; a front of one or two is infinite; an objective that is
-    equal throughout a front counts nothing. An infinite objective, as the PSNR of a perfect image is,
-    stands where the front's finite extreme on its side does, beyond it in order.
+    The mean over objectives, as pymoo has it; a front of one or two is infinite; an objective that is equal
+    throughout a front counts nothing. An infinite objective, as the PSNR of a perfect image is, stands where
+    the front's finite extreme on its side does, beyond it in order.
     """
     each = jax.vmap(_one_objective_crowding, (1, None), 1)(objectives, rank)
     members = jax.ops.segment_sum(jnp.ones_like(rank), rank, len(rank))[rank]
     return jnp.where(members <= 2, jnp.inf, jnp.mean(each, 1))
-
-
-OVERSAMPLE = 4
-"""Children drawn for each one wanted, so that duplicates can be dropped."""
-
-
-@flax.struct.dataclass(eq=False)
-class State:
-    """The population and what selection needs of it."""
-
-    key: chex.PRNGKey
-    genes: chex.Array
-    """int32 `[P, slots]`."""
-    objectives: chex.Array
-    """float32 `[P, M]`, minimised; infinite until told."""
-    violation: chex.Array
-    """float32 `[P]`, by how much the constraints are violated in all; 0 is feasible, infinite until told."""
-    rank: chex.Array
-    """int32 `[P]`, 0 is the non-dominated front."""
-    crowding: chex.Array
-    """float32 `[P]`."""
-
-
-@flax.struct.dataclass
-class Operators:
-    """Constants of the variation."""
-
-    space: SearchSpace = flax.struct.field(pytree_node=False)
-    mutation: float = flax.struct.field(pytree_node=False, default=0.0)
-    """Probability a gene; 0 means 1 / (2 slots)."""
-    crossover: float = flax.struct.field(pytree_node=False, default=1.0)
-    """Probability that a child has two parents."""
 
 
 def is_duplicate(genes: chex.Array, population: chex.Array) -> chex.Array:
@@ -137,22 +147,16 @@ def is_duplicate(genes: chex.Array, population: chex.Array) -> chex.Array:
 
 @functools.partial(jit, static_argnames=("operators", "population", "objectives"))
 def init(key: chex.PRNGKey, operators: Operators, population: int, objectives: int = 2) -> State:
-    """A state whose `genes` are the first generation.
+    """A state whose `genes` are the first generation: `population` archs, at least 2, for M `objectives`.
 
-    They are the extremes of the space and archs from all along its costs (`sample_plain`), filled up with
-    uniform ones where those repeat each other.
-
-    Args:
-        key: all draws of the search come from it.
-        operators: constants of the variation, the space among them.
-        population: number of archs P, at least 2.
-        objectives: number of objectives M.
+    They are the extremes of the space and archs from all along its costs (`sample_plain_archs`), filled up
+    with uniform ones where those repeat each other. All draws of the search come from `key`.
     """
     key, key_plain, key_sample = jax.random.split(key, 3)
     space = operators.space
-    ends = jnp.asarray([smallest(space), largest(space)], jnp.int32)
-    plain = sample_plain(key_plain, space, OVERSAMPLE * population)
-    drawn = sample(key_sample, space, (OVERSAMPLE * population,))
+    ends = jnp.asarray([smallest_arch(space), largest_arch(space)], jnp.int32)
+    plain = sample_plain_archs(key_plain, space, OVERSAMPLE * population)
+    drawn = sample_archs(key_sample, space, (OVERSAMPLE * population,))
     genes = jnp.concatenate([ends, plain, drawn])
     order = jnp.argsort(is_duplicate(genes, genes[:0]), stable=True)
     return State(
@@ -177,8 +181,8 @@ def _tournament(key: chex.PRNGKey, state: State, count: int) -> chex.Array:
 def ask(state: State, operators: Operators) -> tuple[chex.Array, State]:
     """Children to evaluate, int32 `[P, slots]`, and the state to `tell`.
 
-    Children that repeat each other or the population come last, and only where the space has too few
-    others near by.
+    Children that repeat each other or the population come last, and only where the space has too few others
+    near.
     """
     key, key_first, key_second, key_both, key_cross, key_mutate = jax.random.split(state.key, 6)
     count = OVERSAMPLE * len(state.genes)
@@ -186,7 +190,7 @@ def ask(state: State, operators: Operators) -> tuple[chex.Array, State]:
     second = _tournament(key_second, state, count)
     crossed = crossover(key_cross, first, second)
     both = jax.random.bernoulli(key_both, operators.crossover, (count, 1))
-    rate = operators.mutation or 0.5 / state.genes.shape[1]
+    rate = 0.5 / state.genes.shape[1] if operators.mutation is None else operators.mutation
     children = mutate(key_mutate, operators.space, jnp.where(both, crossed, first), rate)
     order = jnp.argsort(is_duplicate(children, state.genes), stable=True)
     return children[order][: len(state.genes)], dataclasses.replace(state, key=key)
@@ -195,16 +199,11 @@ def ask(state: State, operators: Operators) -> tuple[chex.Array, State]:
 @jit
 def tell(
     state: State, genes: chex.Array, objectives: chex.Array, violation: chex.Array | None = None
-) -> State:
-    """Elitist selection among the population and evaluated `genes`.
+) -> tuple[State, Metrics]:
+    """Elitist selection among the population and evaluated `genes`, int32 `[N, slots]`.
 
-    Args:
-        state: as `ask` (or `init`) returned it.
-        genes: int32 `[N, slots]`.
-        objectives: float32 `[N, M]`, minimised; NaN counts as infinite. Rows that are infinite throughout
-            are as good as not told.
-        violation: float32 `[N]`, 0 or less where all constraints hold; NaN counts as infinite. Left out,
-            all rows are feasible.
+    `objectives` `[N, M]` and `violation` `[N]` (None: all are feasible) are float32. NaN counts as infinite,
+    and rows whose objectives are infinite throughout are as good as not told.
     """
     violation = jnp.zeros(len(genes)) if violation is None else violation
     everyone = jnp.concatenate([genes, state.genes])
@@ -215,14 +214,10 @@ def tell(
     rank = jnp.where(out, len(everyone) - 1, rank)
     crowding = crowding_distance(values, rank)
     best = jnp.lexsort((-crowding, rank))[: len(state.genes)]
-    return State(
-        key=state.key,
-        genes=everyone[best],
-        objectives=values[best],
-        violation=excess[best],
-        rank=rank[best],
-        crowding=crowding[best],
-    )
+    told = State(state.key, everyone[best], values[best], excess[best], rank[best], crowding[best])
+    front = (told.rank == 0) & (told.violation == 0)
+    least = jnp.min(jnp.where(front[:, None], told.objectives, jnp.inf), 0)
+    return told, Metrics(jnp.sum(front), least)
 
 
 def _without_nan(values: chex.Array) -> chex.Array:

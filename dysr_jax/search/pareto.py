@@ -1,26 +1,17 @@
-"""Pareto fronts and hypervolumes, on the host, in NumPy."""
+"""Pareto fronts and hypervolumes, on the host, in NumPy. Objectives are minimised and never NaN."""
 
 import numpy as np
 
 
 def front(latency_ms: np.ndarray, psnr_y: np.ndarray) -> np.ndarray:
-    """Indices of the non-dominated points of (latency, PSNR), fastest first; of equal points the first.
-
-    Args:
-        latency_ms: `[N]`, minimised.
-        psnr_y: `[N]`, maximised.
-    """
+    """Indices of the non-dominated points, `[N]` each, fastest first; of equal points the first."""
     order = np.lexsort((-psnr_y, latency_ms))
     best = np.maximum.accumulate(np.concatenate([[-np.inf], psnr_y[order][:-1]]))
     return order[psnr_y[order] > best]
 
 
 def nondominated(objectives: np.ndarray) -> np.ndarray:
-    """Indices, increasing, of the rows that no other dominates; of equal rows the first.
-
-    Args:
-        objectives: `[N, M]`, minimised, without NaN.
-    """
+    """Indices, increasing, of the rows of `[N, M]` that no other dominates; of equal rows the first."""
     distinct, first = np.unique(objectives, axis=0, return_index=True)
     kept: list[int] = []
     for index, row in enumerate(distinct):  # lexicographic order: only earlier rows can dominate
@@ -30,14 +21,10 @@ def nondominated(objectives: np.ndarray) -> np.ndarray:
 
 
 def hypervolume(objectives: np.ndarray, reference: np.ndarray | tuple[float, ...]) -> float:
-    """Volume that the rows dominate up to a reference, exact, in the product of the objectives' units.
+    """Volume that rows `[N, M]`, M of 2 or more, dominate up to a reference `[M]`, exact.
 
-    By slicing objectives (While et al. 2006), down to a sweep in two dimensions: O(F^(M-1) log F) for F
-    rows on the front.
-
-    Args:
-        objectives: `[N, M]`, M of 2 or more, minimised, without NaN.
-        reference: `[M]`; rows that are not better in every objective add nothing.
+    By slicing objectives (While et al. 2006), down to a sweep in two dimensions: O(F^(M-1) log F) for F rows
+    on the front. Rows that are not better than the reference in every objective add nothing.
     """
     corner = np.asarray(reference, float)
     points = np.asarray(objectives, float).reshape(-1, len(corner))

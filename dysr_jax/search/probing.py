@@ -24,10 +24,11 @@ from dysr_jax.model import (
     arch_params,
     compile_static,
     init_params,
+    layer_backend,
     lower_static,
     parse_arch,
-    sample,
-    smallest,
+    sample_archs,
+    smallest_arch,
     to_archs,
 )
 from dysr_jax.search.latency import LatencyTable, fit_table, load_table, predict, save_table, table_key
@@ -37,7 +38,7 @@ from dysr_jax.timing import undisturbed_ms
 
 def probes(space: SearchSpace) -> list[Arch]:
     """The cheapest arch and, for each other branch, it with that branch wherever it is offered."""
-    base = smallest(space)
+    base = smallest_arch(space)
     found = {base: None}
     last = len(space.body)
     for name in dict.fromkeys(name for names in space.body for name in names):
@@ -52,28 +53,23 @@ def probes(space: SearchSpace) -> list[Arch]:
 def drawn_archs(key: chex.PRNGKey, space: SearchSpace, count: int) -> list[Arch]:
     """Distinct random archs from all over the range of latencies, fewer where the space is too small.
 
-    Archs drawn uniformly all take about as long, being sums over many slots. So each of these has a share
-    of its own, uniform in [0, 1], of slots that take their cheapest branch.
+    Archs drawn uniformly all take about as long, being sums over many slots. So each of these has a share of
+    its own, uniform in [0, 1], of slots that take their cheapest branch.
     """
     key_genes, key_share, key_cheap = jax.random.split(key, 3)
-    genes = sample(key_genes, space, (4 * count,))
+    genes = sample_archs(key_genes, space, (4 * count,))
     share = jax.random.uniform(key_share, (4 * count, 1))
     cheap = jax.random.uniform(key_cheap, genes.shape) < share
-    mixed = jnp.where(cheap, jnp.asarray(smallest(space)), genes)
+    mixed = jnp.where(cheap, jnp.asarray(smallest_arch(space)), genes)
     return list(dict.fromkeys(to_archs(space, mixed)))[:count]
 
 
 def measure_archs(
     net: Supernet, params: Params, archs: Sequence[Arch], frame: tuple[int, int], rounds: int
 ) -> dict[str, float]:
-    """Milliseconds a frame of static programs, by arch name; compiled in threads, timed in turn.
+    """Milliseconds per frame of static programs, by arch name; compiled in threads, timed in turn.
 
-    Args:
-        net: the supernet.
-        params: on the device that is measured; their values do not matter.
-        archs: which.
-        frame: LR rows and columns.
-        rounds: timed rounds (see `undisturbed_ms`).
+    `params` are on the device that is measured; their values do not matter. `frame` is LR rows and columns.
     """
     executables = in_threads(lambda arch: compile_static(net, arch, params, frame), archs)
     pixels = jnp.zeros((*frame, 3), jnp.uint8)
@@ -84,21 +80,17 @@ def measure_archs(
     return undisturbed_ms(calls, rounds)
 
 
+def _key(net: Supernet, frame: tuple[int, int]) -> dict[str, object]:
+    return table_key(net.space, jnp.dtype(net.dtype).name, frame, layers=net.layers)
+
+
 def measure_table(
     net: Supernet, params: Params, frame: tuple[int, int], rounds: int, *, drawn: int = 0
 ) -> LatencyTable:
-    """Fit a table to the probes and to `drawn` random archs, on this device.
-
-    Args:
-        net: the supernet.
-        params: on the device that is measured; their values do not matter.
-        frame: LR rows and columns.
-        rounds: timed rounds.
-        drawn: random archs, which make the fit better and the measurement longer.
-    """
+    """Fit a table to the probes and to `drawn` random archs, on this device; see `measure_archs`."""
     archs = [*probes(net.space), *drawn_archs(jax.random.key(0), net.space, drawn)]
     measured = measure_archs(net, params, list(dict.fromkeys(archs)), frame, rounds)
-    return fit_table(net.space, measured, table_key(net.space, jnp.dtype(net.dtype).name, frame))
+    return fit_table(net.space, measured, _key(net, frame))
 
 
 class Fidelity(NamedTuple):
@@ -124,7 +116,7 @@ def leave_one_out(table: LatencyTable, space: SearchSpace) -> Fidelity:
     known = {arch_name(space, arch) for arch in probes(space)}
     drawn = [name for name in table.measured_ms if name not in known]
     if len(drawn) < 2:
-        raise InputError(f"latency table with {len(drawn)} random archs: allowed is 2 or more, to be checked")
+        raise InputError(f"latency table: random archs must be at least 2 to be checked, got {len(drawn)}")
     predicted = []
     for name in drawn:
         others = {key: ms for key, ms in table.measured_ms.items() if key != name}
@@ -143,12 +135,11 @@ def leave_one_out(table: LatencyTable, space: SearchSpace) -> Fidelity:
 def _code(net: Supernet, frame: tuple[int, int]) -> list[str]:
     """What tells apart the programs that a table is measured of: a cache must not outlive their code.
 
-    The package's own code is told by its sources, without a trace; that of other branches by
-    the probes' programs.
+    The package's own code is told by its sources, without a trace; that of others by the probes' programs.
     """
     space = net.space
     branches = [branch for slot in range(len(space.slots)) for branch in space.branches(slot)]
-    code = branches_digest(branches)
+    code = branches_digest([*branches, layer_backend(net.layers)])
     if code is not None:
         return [code]
     params = jax.eval_shape(lambda: init_params(jax.random.key(0), space))
@@ -164,22 +155,17 @@ def device_table(
     drawn: int = 0,
     remeasure: bool = False,
 ) -> tuple[LatencyTable, bool]:
-    """This device's table: as an earlier run measured it (`cache_directory`), else measured now.
+    """This device's table, and whether it was measured now or by an earlier run (`cache_directory`).
 
     It belongs to the device and not to a run: with one table, one seed searches the same candidates.
-
-    Returns:
-        The table, and whether it was measured now.
     """
-    key = table_key(net.space, jnp.dtype(net.dtype).name, frame)
+    key = _key(net, frame)
     content = json.dumps([key, drawn, rounds, _code(net, frame)], sort_keys=True)
     digest = hashlib.sha256(content.encode()).hexdigest()[:16]
     path = cache_directory() / "latency" / f"{digest}.json"
     if path.exists() and not remeasure:
-        try:
+        with contextlib.suppress(InputError):  # damaged: measured again and replaced
             return load_table(path, key), False
-        except InputError:
-            pass  # damaged: measured again and replaced
     table = measure_table(net, jax.block_until_ready(params), frame, rounds, drawn=drawn)
     with contextlib.suppress(OSError):  # the cache only saves time
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,10 +1,12 @@
+# ruff: noqa: N803, N806 (axes stand in names)
 """What a population shares, and in which order it is computed.
 
-Archs with the same first branches have the same activations after them, so a population is a tree: a node
-is what one distinct prefix computes, and identities add none. The nodes of a slot that take the same branch
-are computed together, `tile` at a time. A schedule lists these tiles in order, slot by slot, with the
-rows of the activation store that each reads and writes. (Grouping the work by branch is what
-mixture-of-experts layers do with tokens by expert.)
+Archs with the same first branches have the same activations after them, so a population is a tree: a node is
+what one distinct prefix computes, and identities add none. The nodes of a slot that take the same branch are
+computed together, `tile` at a time (as mixture-of-experts layers group tokens by expert). A schedule lists
+these tiles in order, slot by slot, with the rows of the activation store that each reads and writes.
+
+Axes: T tiles, K candidates of a tile, N candidates, L slots, B branches of a slot.
 """
 
 import itertools
@@ -13,23 +15,23 @@ from typing import NamedTuple
 import flax.struct
 import numpy as np
 
-from dysr_jax.model import BODY, Identity, SearchSpace, branch_mult_adds, counts
+from dysr_jax.model import BODY, Identity, SearchSpace, branch_counts, branch_mult_adds
 
 
 @flax.struct.dataclass(eq=False)
 class Tiles:
-    """Work items of one kind; those from `count` on are padding of the arrays."""
+    """Work items of one kind, all int32; those from `count` on are padding of the arrays."""
 
     slot: np.ndarray
-    """int32 `[T]`."""
+    """`[T]`."""
     branch: np.ndarray
-    """int32 `[T]`: place of the branch's name in `body_branches`, or of the upsampler in its slot."""
+    """`[T]`: place of the branch's name in `body_branches`, or of the upsampler in its slot."""
     source: np.ndarray
-    """int32 `[T, K]`: rows that are read; a padded entry is 0."""
+    """`[T, K]`: rows that are read; a padded entry is 0."""
     target: np.ndarray
-    """int32 `[T, K]`: rows that are written; a padded entry is out of range."""
+    """`[T, K]`: rows that are written; a padded entry is out of range."""
     count: np.ndarray
-    """int32 `[]`: tiles that are work."""
+    """`[]`: tiles that are work."""
 
 
 @flax.struct.dataclass(eq=False)
@@ -54,22 +56,15 @@ class Plan(NamedTuple):
         """Rows of the activation store: what is still read, and what a slot newly makes."""
         return 2 * self.population
 
+    def capacity(self, branches: int) -> int:
+        """Most tiles that a slot needs: full ones, and one begun for every branch."""
+        return min(self.population, self.population // self.tile + branches)
+
 
 def body_branches(space: SearchSpace) -> tuple[str, ...]:
     """The distinct names of all body slots' branches, identities apart."""
     names = dict.fromkeys(name for slot in space.body for name in slot)
     return tuple(name for name in names if not isinstance(BODY[name], Identity))
-
-
-def _body_capacity(plan: Plan) -> int:
-    """Most tiles that any population needs: full ones, and one begun for every branch of a slot."""
-    full = plan.population // plan.tile
-    return sum(min(plan.population, full + len(names)) for names in plan.space.body)
-
-
-def _tail_capacity(plan: Plan) -> int:
-    full = plan.population // plan.tile
-    return min(plan.population, full + len(plan.space.upsamplers))
 
 
 class _Builder:
@@ -78,103 +73,90 @@ class _Builder:
     def __init__(self, capacity: int, tile: int, dropped: int) -> None:
         self._tile = tile
         self._count = 0
-        self._slot = np.zeros(capacity, np.int32)
-        self._branch = np.zeros(capacity, np.int32)
-        self._source = np.zeros((capacity, tile), np.int32)
-        self._target = np.full((capacity, tile), dropped, np.int32)
+        self._slot_T = np.zeros(capacity, np.int32)
+        self._branch_T = np.zeros(capacity, np.int32)
+        self._source_TxK = np.zeros((capacity, tile), np.int32)
+        self._target_TxK = np.full((capacity, tile), dropped, np.int32)
 
-    def add(self, slot: int, branch: np.ndarray, source: np.ndarray, target: np.ndarray) -> None:
-        """Work of a slot, `[n]` sorted by branch: each branch begins a tile."""
-        first = np.flatnonzero(np.diff(branch, prepend=-1))
-        sizes = np.diff(first, append=len(branch))
+    def add(self, slot: int, branch_n: np.ndarray, source_n: np.ndarray, target_n: np.ndarray) -> None:
+        """Work of a slot, sorted by branch: each branch begins a tile."""
+        first = np.flatnonzero(np.diff(branch_n, prepend=-1))
+        sizes = np.diff(first, append=len(branch_n))
         tiles = -(-sizes // self._tile)
         begin = self._count + np.cumsum(tiles) - tiles
-        place = np.arange(len(branch)) - np.repeat(first, sizes)
-        tile = np.repeat(begin, sizes) + place // self._tile
-        self._source[tile, place % self._tile] = source
-        self._target[tile, place % self._tile] = target
-        self._branch[tile] = branch
+        place_n = np.arange(len(branch_n)) - np.repeat(first, sizes)
+        tile_n = np.repeat(begin, sizes) + place_n // self._tile
+        self._source_TxK[tile_n, place_n % self._tile] = source_n
+        self._target_TxK[tile_n, place_n % self._tile] = target_n
+        self._branch_T[tile_n] = branch_n
         end = self._count + int(tiles.sum())
-        self._slot[self._count : end] = slot
+        self._slot_T[self._count : end] = slot
         self._count = end
 
     def build(self) -> Tiles:
         count = np.array(self._count, np.int32)
-        return Tiles(self._slot, self._branch, self._source, self._target, count)
+        return Tiles(self._slot_T, self._branch_T, self._source_TxK, self._target_TxK, count)
 
 
-def make_schedule(plan: Plan, genes: np.ndarray) -> Schedule:
-    """The tiles of a population.
-
-    Args:
-        plan: its space and size.
-        genes: int32 `[P, slots]` with `P` at most the plan's population.
-    """
+def make_schedule(plan: Plan, genes_NxL: np.ndarray) -> Schedule:
+    """The tiles of a population, int32 `[N, L]` with `N` at most the plan's population."""
     space = plan.space
     names = body_branches(space)
-    body = _Builder(_body_capacity(plan), plan.tile, plan.rows)
-    row = np.zeros(len(genes), np.int64)
+    body = _Builder(sum(plan.capacity(len(offered)) for offered in space.body), plan.tile, plan.rows)
+    row_N = np.zeros(len(genes_NxL), np.int64)
     for slot, offered in enumerate(space.body):
-        number = np.array([names.index(name) if name in names else -1 for name in offered])
-        branch = number[genes[:, slot]]
-        works = branch >= 0
-        keys, node = np.unique(branch[works] * plan.rows + row[works], return_inverse=True)
+        number_B = np.array([names.index(name) if name in names else -1 for name in offered])
+        branch_N = number_B[genes_NxL[:, slot]]
+        works_N = branch_N >= 0
+        keys, node = np.unique(branch_N[works_N] * plan.rows + row_N[works_N], return_inverse=True)
         taken = np.zeros(plan.rows, bool)
-        taken[row] = True
+        taken[row_N] = True
         free = np.flatnonzero(~taken)[: len(keys)]
         body.add(slot, keys // plan.rows, keys % plan.rows, free)
-        row[works] = free[node]
-    tail = _Builder(_tail_capacity(plan), plan.tile, plan.population)
-    order = np.lexsort((row, genes[:, -1]))
-    tail.add(len(space.body), genes[order, -1], row[order], order)
+        row_N[works_N] = free[node]
+    tail = _Builder(plan.capacity(len(space.upsamplers)), plan.tile, plan.population)
+    order_N = np.lexsort((row_N, genes_NxL[:, -1]))
+    tail.add(len(space.body), genes_NxL[order_N, -1], row_N[order_N], order_N)
     return Schedule(body.build(), tail.build())
 
 
 def computed_share(space: SearchSpace, genes: np.ndarray) -> float:
     """Part of a population's branches, identities apart, that its schedule computes; the rest is shared."""
     names = body_branches(space)
-    alone = 0
-    for slot, offered in enumerate(space.body):
-        works = np.array([name in names for name in offered])
-        alone += int(works[genes[:, slot]].sum())
+    works = [np.array([name in names for name in offered]) for offered in space.body]
+    unshared = sum(int(works_B[genes[:, slot]].sum()) for slot, works_B in enumerate(works))
     schedule = make_schedule(Plan(space, len(genes), 1), genes)
-    return int(schedule.body.count) / alone if alone else 1.0
+    return int(schedule.body.count) / unshared if unshared else 1.0
 
 
 def mult_add_costs(space: SearchSpace) -> np.ndarray:
-    """Multiply-adds a pixel of each slot's branches, one more for going through: `[slots, branches]`."""
-    costs = np.zeros((len(space.slots), max(counts(space))))
-    for slot, limit in enumerate(counts(space)):
+    """Multiply-adds per pixel of each slot's branches, one more for going through: `[L, B]`."""
+    costs = np.zeros((len(space.slots), max(branch_counts(space))))
+    for slot, limit in enumerate(branch_counts(space)):
         costs[slot, :limit] = 1.0 + np.array(branch_mult_adds(space, slot))
     return costs
 
 
-def deal(costs: np.ndarray, genes: np.ndarray, hands: int, most: int) -> list[np.ndarray]:
-    """Split a population over devices: archs that begin alike together, like work for each.
+def partition(costs: np.ndarray, genes: np.ndarray, shards: int, largest: int) -> list[np.ndarray]:
+    """A population `[N, L]` split over devices, archs that begin alike together: indices for each shard.
 
-    Args:
-        costs: `[slots, branches]` of a branch's time, in any unit.
-        genes: int32 `[N, slots]`.
-        hands: into how many parts.
-        most: the largest part allowed; `hands * most >= N`.
-
-    Returns:
-        Indices into `genes` for each part.
+    `costs` `[L, B]` are of a branch's time, in any unit: each shard gets about the same sum, and at most
+    `largest` archs, where `shards * largest >= N`.
     """
     order = np.lexsort(genes.T[::-1])
-    work = np.cumsum(_new_work(costs, genes[order]))
-    ends = np.searchsorted(work, work[-1] * np.arange(1, hands) / hands, side="right")
+    work = np.cumsum(_added_work(costs, genes[order]))
+    ends = np.searchsorted(work, work[-1] * np.arange(1, shards) / shards, side="right")
     bounds = [0]
-    for left, end in zip(range(hands - 1, 0, -1), ends.tolist(), strict=True):
-        lowest = max(bounds[-1], len(genes) - left * most)
-        bounds.append(min(max(end, lowest), bounds[-1] + most))
+    for left, end in zip(range(shards - 1, 0, -1), ends.tolist(), strict=True):
+        lowest = max(bounds[-1], len(genes) - left * largest)
+        bounds.append(min(max(end, lowest), bounds[-1] + largest))
     return [order[i:j] for i, j in itertools.pairwise([*bounds, len(genes)])]
 
 
-def _new_work(costs: np.ndarray, genes: np.ndarray) -> np.ndarray:
-    """What each of the sorted archs costs that the one before it has not computed already."""
-    each = costs[np.arange(genes.shape[1]), genes]
-    changed = np.ones(genes.shape, bool)
-    changed[1:] = np.maximum.accumulate(genes[1:] != genes[:-1], 1)
-    changed[:, -1] = True  # the upsampler and the metric are each candidate's own
-    return np.sum(each * changed, 1)
+def _added_work(costs: np.ndarray, genes_NxL: np.ndarray) -> np.ndarray:
+    """What each of the sorted archs costs that the one before it has not computed already: `[N]`."""
+    cost_NxL = costs[np.arange(genes_NxL.shape[1]), genes_NxL]
+    changed_NxL = np.ones(genes_NxL.shape, bool)
+    changed_NxL[1:] = np.maximum.accumulate(genes_NxL[1:] != genes_NxL[:-1], 1)
+    changed_NxL[:, -1] = True  # the upsampler and the metric are each candidate's own
+    return np.sum(cost_NxL * changed_NxL, 1)

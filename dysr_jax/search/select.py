@@ -1,14 +1,14 @@
-"""The adaptation-aware choice of members: quality, latency, and what a step between neighbours changes.
+"""From the archive to the members: the front, the adaptation-aware choice, and their measurement.
 
-At run time the policy moves from a member to its neighbour, so a set of members is worth more the fewer
-slots and weights differ between neighbours (the paper's adaptation-aware search). Among all subsets of
-the front of a given size that keep its two ends, `ladder` finds the one with the largest
+At run time the policy moves from a member to its neighbour, so a set of members is worth more the fewer slots
+and weights differ between neighbours (the paper's adaptation-aware search). Among all subsets of the front of
+a given size that keep its two ends, `choose_ladder` finds the one with the largest
 
-    hypervolume / area of the front's box  -  sharing * sum of the steps' costs,
+    hypervolume / area of the front's box  -  switch_cost_weight * sum of the steps' costs,
 
-exactly, by dynamic programming over neighbours. The box reaches from the fastest to the best point; a
-step's cost is in [0, 1] (`dysr_jax.model.sharing.step_costs`). A larger `sharing` gives a ladder of no
-higher cost and of no larger hypervolume; 0 gives the subset of largest hypervolume.
+exactly, by dynamic programming over neighbours. The box reaches from the fastest to the best point; a step's
+cost is in [0, 1] (`dysr_jax.model.step_costs`). A larger weight gives a ladder of no higher cost and of no
+larger hypervolume; 0 gives the subset of largest hypervolume.
 """
 
 import math
@@ -17,24 +17,32 @@ from typing import Final, TypedDict
 
 import numpy as np
 
+from dysr_jax.bundle import Bundle, make_bundle, make_member
+from dysr_jax.data import Pair
 from dysr_jax.errors import InputError
 from dysr_jax.model import (
     Arch,
+    Params,
     SearchSpace,
+    Supernet,
     changed_slots,
     ensemble_weight_bytes,
     step_costs,
     union_weight_bytes,
 )
+from dysr_jax.search import pareto
 from dysr_jax.search.archive import Record
+from dysr_jax.search.config import SearchConfig, feasible_records
 from dysr_jax.search.pareto import hypervolume
+from dysr_jax.search.population import archs_psnr_y, bicubic_psnr_y
+from dysr_jax.search.probing import measure_archs
 
-WEIGHTS: Final = (0.0, 0.03, 0.1, 0.3, 1.0, 3.0)
-"""Values of `search.sharing` that a run's report compares."""
+SWITCH_COST_WEIGHTS: Final = (0.0, 0.03, 0.1, 0.3, 1.0, 3.0)
+"""Values of `search.switch_cost_weight` that a run's report compares."""
 
 
 class SharingPoint(TypedDict):
-    """The ladder that one weight of sharing chooses."""
+    """The ladder that one switch cost weight chooses."""
 
     weight: float
     hypervolume_share: float
@@ -75,57 +83,48 @@ def _best_path(gains: np.ndarray, members: int) -> list[int]:
 
 def _check(members: int, weights: Iterable[float]) -> None:
     if members < 2:
-        raise InputError(f"members {members}: allowed is 2 or more")
+        raise InputError(f"members must be at least 2, got {members}")
     for weight in weights:
         if not 0.0 <= weight < math.inf:
-            raise InputError(f"sharing {weight}: allowed are finite values of 0 or more")
+            raise InputError(f"switch_cost_weight must be finite and at least 0, got {weight}")
 
 
-def ladder(
+def choose_ladder(
     space: SearchSpace,
     archs: Sequence[Arch],
     latency_ms: np.ndarray,
     psnr_y: np.ndarray,
     *,
     members: int,
-    sharing: float,
+    switch_cost_weight: float,
 ) -> list[int]:
-    """Indices of the chosen members of a front, fastest first.
+    """Indices of the members, at most so many, chosen of a front that is given fastest first.
 
-    Args:
-        space: of the archs.
-        archs: a front, fastest first.
-        latency_ms: `[n]`, increasing.
-        psnr_y: `[n]` dB, increasing.
-        members: how many to choose, at least 2; fewer where the front is smaller.
-        sharing: weight, 0 or more, of the steps' costs against the area.
+    `latency_ms` `[n]` and `psnr_y` `[n]` (dB) increase. `switch_cost_weight` weighs the steps' costs against
+    the area.
 
     Raises:
-        InputError: no arch, one that the space does not have, or `members` or `sharing` out of range.
+        InputError: no arch, one that the space does not have, fewer than 2 members, or a negative weight.
     """
-    _check(members, [sharing])
-    gains = _areas(latency_ms, psnr_y) - sharing * step_costs(space, archs)
+    _check(members, [switch_cost_weight])
+    gains = _areas(latency_ms, psnr_y) - switch_cost_weight * step_costs(space, archs)
     return _best_path(gains, members)
 
 
 def sharing_curve(
-    space: SearchSpace, front: Sequence[Record], *, members: int, weights: Iterable[float] = WEIGHTS
+    space: SearchSpace,
+    front: Sequence[Record],
+    *,
+    members: int,
+    weights: Iterable[float] = SWITCH_COST_WEIGHTS,
 ) -> list[SharingPoint]:
-    """What sharing costs in hypervolume and saves in weights, one point a weight.
+    """What sharing costs in hypervolume and saves in weights, one point per weight, in their order.
 
-    Args:
-        space: of the records.
-        front: non-dominated records, fastest first (`dysr_jax.search.members.front`).
-        members: size of the ladders, at least 2.
-        weights: values of `search.sharing`, each 0 or more.
-
-    Returns:
-        A point for each weight, in the order of `weights`. Hypervolumes are up to the front's slowest
-        latency and lowest PSNR-Y, as the search saw them.
+    `front` is non-dominated and fastest first (`front_records`). Hypervolumes are up to its slowest latency
+    and lowest PSNR-Y, as the search saw them.
 
     Raises:
-        InputError: an empty front, an arch that the space does not have, or `members` or a weight out
-            of range.
+        InputError: as of `choose_ladder`.
     """
     weights = list(weights)
     _check(members, weights)
@@ -152,3 +151,63 @@ def sharing_curve(
             }
         )
     return curve
+
+
+def front_records(records: Iterable[Record]) -> list[Record]:
+    """The non-dominated records, fastest first."""
+    points = list(records)
+    latency = np.array([record.latency_ms for record in points])
+    quality = np.array([record.psnr_y for record in points])
+    return [points[i] for i in pareto.front(latency, quality)]
+
+
+def choose_members(space: SearchSpace, records: Iterable[Record], config: SearchConfig) -> list[Arch]:
+    """The archs that are worth compiling, fastest first: a ladder of the feasible front (`choose_ladder`).
+
+    Raises:
+        InputError: no record satisfies the constraints; says how many each one excludes.
+    """
+    points = front_records(feasible_records(list(records), config))
+    chosen = choose_ladder(
+        space,
+        [record.arch for record in points],
+        np.array([record.latency_ms for record in points]),
+        np.array([record.psnr_y for record in points]),
+        members=config.members,
+        switch_cost_weight=config.switch_cost_weight,
+    )
+    return [points[i].arch for i in chosen]
+
+
+def sample_frame(shape: tuple[int, int], pair: Pair) -> np.ndarray:
+    """An LR frame `[*shape, 3]` uint8 from a photograph, repeated where that is too small."""
+    repeats = [-(-want // have) for want, have in zip(shape, pair.lr.shape[:2], strict=True)]
+    return np.tile(pair.lr, (*repeats, 1))[: shape[0], : shape[1]]
+
+
+def measure_members(
+    net: Supernet,
+    params: Params,
+    archs: Sequence[Arch],
+    validation: Sequence[Pair],
+    config: SearchConfig,
+    *,
+    keep_all: bool = False,
+) -> Bundle:
+    """Compile archs as static programs, measure them, and bundle the front of those figures.
+
+    Quality is the mean PSNR-Y over the whole `validation` images; `config` gives the frame and the rounds of
+    the latencies. With `keep_all`, what is not on that front is bundled too: archs that were chosen by
+    another cost.
+    """
+    space, scale = net.space, net.space.scale
+    quality = archs_psnr_y(net, params, archs, validation)
+    members = [make_member(space, a, q, 1.0) for a, q in zip(archs, quality, strict=True)]
+    bicubic = bicubic_psnr_y(validation, scale)
+    bundle = make_bundle(params, members, net=net, frame=config.frame, bicubic_psnr_y=bicubic)
+    latency = measure_archs(bundle.net, bundle.params, archs, config.frame, config.rounds)
+    timed = [make_member(space, m.arch, m.psnr_y, latency[m.name]) for m in members]
+    if not keep_all:
+        figures = [(member.latency_ms, member.psnr_y) for member in timed]
+        timed = [timed[i] for i in pareto.front(*np.array(figures).T)]
+    return make_bundle(params, timed, net=net, frame=config.frame, bicubic_psnr_y=bicubic)

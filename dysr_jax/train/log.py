@@ -1,7 +1,4 @@
-"""What is told of the training while it runs: the progress bar and TensorBoard's scalars.
-
-The training's scalars, read back from TensorBoard's event files without TensorBoard.
-"""
+"""What is told of the training: the progress bar, and TensorBoard's scalars, written and read back."""
 
 import contextlib
 import pathlib
@@ -26,7 +23,9 @@ class Log:
     """The progress bar and TensorBoard's scalars; metrics are fetched one dispatch late.
 
     Scalars are on disk at every checkpoint and at the end; a kill loses those since then, which the restart
-    tells again. Those of a remote directory are written to a temporary folder and copied then.
+    tells again. Those of a remote directory are written to a temporary folder and copied then. The thread
+    that trains writes them: tensorboardX's `SummaryWriter` has a thread of its own, which a full disk ends,
+    and whoever trains would wait for it for ever.
     """
 
     def __init__(self, directory: epath.Path, config: TrainConfig, start: int, *, write: bool = True) -> None:
@@ -35,10 +34,25 @@ class Log:
         self._pending: tuple[int, Metrics] | None = None
         self._bar = tqdm(total=config.steps, initial=start, desc="train", unit="step", disable=not write)
         self._files = contextlib.ExitStack()
-        self._local: pathlib.Path | None = None
+        self._folder = pathlib.Path(directory) if write else None
         if write and is_remote(directory):
-            self._local = pathlib.Path(self._files.enter_context(tempfile.TemporaryDirectory()))
-        self._events = _Events(self._local or directory, start) if write else None
+            self._folder = pathlib.Path(self._files.enter_context(tempfile.TemporaryDirectory()))
+        self._writer = self._open(start)
+
+    def _open(self, start: int) -> Any:
+        """TensorboardX's writer of events; None in a process that writes none."""
+        if self._folder is None:
+            return None
+        from tensorboardX.event_file_writer import EventsWriter
+        from tensorboardX.proto.event_pb2 import Event, SessionLog
+
+        with naming(self._folder):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            # The suffix keeps a restart within a second from writing into the older file.
+            writer = EventsWriter(str(self._folder / "events"), filename_suffix=f".from{start}")
+            again = SessionLog(status=SessionLog.START)  # what older files have of later steps is void
+            writer.write_event(Event(step=start + 1, session_log=again, wall_time=time.time()))
+        return writer
 
     def push(self, step: int, metrics: Metrics) -> None:
         """Take the metrics of the dispatch that ended at `step`; those of the one before are told."""
@@ -52,16 +66,29 @@ class Log:
             InputError: the loss became infinite or no number.
         """
         self._tell()
-        if self._events is not None:
-            self._events.flush()
+        if self._writer is not None:
+            with naming(self._folder):
+                self._writer.flush()
         self._copy()
 
+    def close(self) -> None:
+        """Tell what is left and let go of the files."""
+        with self._files:
+            try:
+                self._tell()
+            finally:
+                self._bar.close()
+                if self._writer is not None:
+                    with naming(self._folder):
+                        self._writer.close()
+                self._copy()
+
     def _copy(self) -> None:
-        """Bring the events that are on disk to the remote directory."""
-        if self._local is None:
+        """Bring the events that are on disk to a remote directory."""
+        if self._folder is None or not is_remote(self._directory):
             return
         self._directory.mkdir(parents=True, exist_ok=True)
-        for file in self._local.iterdir():
+        for file in self._folder.iterdir():
             epath.Path(file).copy(self._directory / file.name, overwrite=True)
 
     def _tell(self) -> None:
@@ -71,71 +98,25 @@ class Log:
         means = {name: float(np.mean(values)) for name, values in metrics.items()}
         if not np.isfinite(means["loss"]):
             raise InputError(
-                f"training diverged before step {step} (loss {means['loss']}): allowed is a "
-                f"train.learning_rate under {self._config.learning_rate}, or a smaller train.clip"
+                f"training diverged before step {step} (loss {means['loss']}): train.learning_rate must be "
+                f"under {self._config.learning_rate}, or train.clip smaller"
             )
-        if self._events is not None:
-            self._events.add(step, {f"train/{name}": value for name, value in means.items()})
+        if self._writer is not None:
+            self._write(step, means)
         self._bar.set_postfix(loss=f"{means['loss']:.4f}", refresh=False)
         self._bar.update(self._config.chunk)
 
-    def close(self) -> None:
-        """Tell what is left and let go of the files."""
-        with self._files:
-            try:
-                self._tell()
-            finally:
-                self._bar.close()
-                if self._events is not None:
-                    self._events.close()
-                self._copy()
-
-
-class _Events:
-    """TensorBoard's scalars, written by the thread that trains.
-
-    tensorboardX's `SummaryWriter` has a thread of its own: a full disk ends it, and whoever trains would wait
-    for it for ever.
-    """
-
-    def __init__(self, directory: epath.PathLike, start: int) -> None:
-        from tensorboardX.event_file_writer import EventsWriter
-        from tensorboardX.proto.event_pb2 import Event, SessionLog
-
-        self._directory = pathlib.Path(directory)
-        with naming(self._directory):
-            self._directory.mkdir(parents=True, exist_ok=True)
-            # The suffix keeps a restart within a second from writing into the older file.
-            prefix, suffix = self._directory / "events", f".from{start}"
-            self._writer = EventsWriter(str(prefix), filename_suffix=suffix)
-        again = SessionLog(status=SessionLog.START)  # what older files have of later steps is void
-        self._write(Event(step=start + 1, session_log=again))
-
-    def add(self, step: int, values: dict[str, float]) -> None:
-        """Write scalars by name."""
+    def _write(self, step: int, values: dict[str, float]) -> None:
         from tensorboardX.proto.event_pb2 import Event
         from tensorboardX.summary import scalar
 
         for name, value in values.items():
-            self._write(Event(step=step, summary=scalar(name, value)))
-
-    def _write(self, event: Any) -> None:
-        event.wall_time = time.time()
-        with naming(self._directory):
-            self._writer.write_event(event)
-
-    def flush(self) -> None:
-        """Wait until all events are on disk."""
-        with naming(self._directory):
-            self._writer.flush()
-
-    def close(self) -> None:
-        """Let go of the file; all events are on disk."""
-        with naming(self._directory):
-            self._writer.close()
+            event = Event(step=step, summary=scalar(f"train/{name}", value), wall_time=time.time())
+            with naming(self._folder):
+                self._writer.write_event(event)
 
 
-_FILE: Final = re.compile(r"events\.out\.tfevents\.(\d+)\..*\.from(\d+)")
+_EVENT_FILE: Final = re.compile(r"events\.out\.tfevents\.(\d+)\..*\.from(\d+)")
 _HEADER: Final = struct.Struct("<QI")
 """Length of a record and its checksum; after the record comes a checksum of its own."""
 
@@ -149,60 +130,49 @@ class Curve(NamedTuple):
     """float64 `[N]`, the mean over the steps of a dispatch."""
 
 
-def _records(content: bytes) -> Iterator[bytes]:
-    """The whole records of an event file; one that a kill cut short ends them."""
-    start = 0
+def _scalars(file: epath.Path) -> Iterator[tuple[str, int, float]]:
+    """Tags, steps and values of an event file; a record that a kill cut short ends them."""
+    from google.protobuf.message import DecodeError
+    from tensorboardX.proto.event_pb2 import Event
+
+    content, start = file.read_bytes(), 0
     while start + _HEADER.size <= len(content):
         length, _ = _HEADER.unpack_from(content, start)
         begin, start = start + _HEADER.size, start + _HEADER.size + length + 4
         if start > len(content):
             return
-        yield content[begin : begin + length]
-
-
-def _events(file: epath.Path) -> Iterator[Any]:
-    from google.protobuf.message import DecodeError
-    from tensorboardX.proto.event_pb2 import Event
-
-    try:
-        yield from map(Event.FromString, _records(file.read_bytes()))
-    except DecodeError:
-        raise InputError(f"{file.name} is damaged") from None
-
-
-def _scalars(file: epath.Path) -> Iterator[tuple[str, int, float]]:
-    for event in _events(file):
+        try:
+            event = Event.FromString(content[begin : begin + length])
+        except DecodeError:
+            raise InputError(f"{file.name} is damaged") from None
         for value in event.summary.value:
             if value.HasField("simple_value"):
                 yield value.tag, event.step, value.simple_value
 
 
 def read_curves(directory: epath.PathLike) -> dict[str, Curve]:
-    """Scalars by name (`loss`, `gradient_norm`, ...), in the order of their first event.
+    """Scalars of `RUN/tensorboard` by name (`loss`, `gradient_norm`, ...), in the order of their first event.
 
-    A training that was killed goes on from a checkpoint in another file, whose name says the step: what
-    older files tell of later steps is dropped, as TensorBoard does.
-
-    Args:
-        directory: `RUN/tensorboard`; it may lie in a bucket (`gs://`), and need not be there.
+    A training that was killed goes on from a checkpoint in another file, whose name says the step: what older
+    files tell of later steps is dropped, as TensorBoard does. The directory may be in a bucket, or missing.
 
     Raises:
         InputError: a file of that name that holds something else.
     """
-    folder, found = epath.Path(directory), []
-    for file in folder.iterdir() if folder.is_dir() else ():
-        if match := _FILE.fullmatch(file.name):
-            found.append((int(match[1]), int(match[2]), file))
+    folder = epath.Path(directory)
+    files = folder.iterdir() if folder.is_dir() else ()
+    found = [(match, file) for file in files if (match := _EVENT_FILE.fullmatch(file.name))]
     points: dict[str, dict[int, float]] = {}
-    for _, start, file in sorted(found, key=lambda entry: entry[:2]):
-        for curve in points.values():
-            for step in [step for step in curve if step > start]:
-                del curve[step]
+    for match, file in sorted(found, key=lambda entry: [int(part) for part in entry[0].groups()]):
+        start = int(match[2])
+        points = {
+            tag: {step: v for step, v in curve.items() if step <= start} for tag, curve in points.items()
+        }
         for tag, step, value in _scalars(file):
             points.setdefault(tag.removeprefix("train/"), {})[step] = value
-    return {name: _curve(steps) for name, steps in points.items() if steps}
+    return {tag: Curve(*_columns(curve)) for tag, curve in points.items() if curve}
 
 
-def _curve(points: dict[int, float]) -> Curve:
+def _columns(points: dict[int, float]) -> tuple[np.ndarray, np.ndarray]:
     steps = sorted(points)
-    return Curve(np.array(steps, np.int64), np.array([points[step] for step in steps]))
+    return np.array(steps, np.int64), np.array([points[step] for step in steps])

@@ -1,4 +1,7 @@
-"""One update of the one-shot training, and many of them in one dispatch."""
+"""One update of the one-shot training, and many of them in one dispatch.
+
+Axes: G groups, B patches of a group, R random archs, P the side of an LR patch, s the scale.
+"""
 
 import functools
 from collections.abc import Callable
@@ -17,9 +20,9 @@ from dysr_jax import parallel
 from dysr_jax.compiling import jit
 from dysr_jax.data import CropPool, draw_batch, prepare, vary_batch
 from dysr_jax.model import Params, SearchSpace, Supernet
-from dysr_jax.train import sampling
 from dysr_jax.train.config import TrainConfig
-from dysr_jax.train.losses import group_loss, largest_alone
+from dysr_jax.train.losses import group_loss
+from dysr_jax.train.sampling import Sampling, sample_training_archs
 from dysr_jax.train.state import TrainState, apply_gradients, to_pytrees, to_vectors
 
 STRATA = 8
@@ -27,7 +30,7 @@ STRATA = 8
 
 Metrics = dict[str, chex.Array]
 Batch = tuple[chex.Array, chex.Array]
-"""LR `[G, B, P, P, 3]` and HR `[G, B, s P, s P, 3]` of G groups."""
+"""LR `[G, B, P, P, 3]` and HR `[G, B, s P, s P, 3]`."""
 
 
 def draw_archs(
@@ -36,27 +39,19 @@ def draw_archs(
     groups: int,
     count: int,
     costs: np.ndarray | None,
-    how: sampling.Sampling = "uniform",
+    how: Sampling = "uniform",
 ) -> chex.Array:
     """The random archs of all groups of a step, int32 `[G, count, slots]`, of like cost across groups.
 
     A step ends when its slowest device does. So of `STRATA` times as many archs as are needed, sorted by
-    cost, a random run of neighbours is taken: over many steps the groups together see every arch equally
-    often, and at each step they see archs that take about as long.
-
-    Args:
-        key: for this step.
-        space: of the archs.
-        groups: of the step, on all devices.
-        count: archs a group.
-        costs: `[slots, branches]`, such as `dysr_jax.search.latency.branch_ms`; None draws each arch on
-            its own, as does a single group.
-        how: the recipe's `sampling`.
+    their `costs` (`[slots, branches]`, such as `dysr_jax.search.branch_ms`), a random run of neighbours is
+    taken: over many steps the groups together see every arch equally often, and at each step they see archs
+    that take about as long. Without costs, or for a single group, each arch is drawn on its own.
     """
     if groups == 1 or costs is None:
-        return sampling.draw(key, space, groups * count, how).reshape(groups, count, -1)
+        return sample_training_archs(key, space, groups * count, how).reshape(groups, count, -1)
     key_archs, key_stratum = jax.random.split(key)
-    drawn = sampling.draw(key_archs, space, count * STRATA * groups, how)
+    drawn = sample_training_archs(key_archs, space, count * STRATA * groups, how)
     drawn = drawn.reshape(count, STRATA * groups, -1)
     cost = jnp.asarray(costs)[jnp.arange(len(space.slots)), drawn].sum(-1)
     stratum = jax.random.randint(key_stratum, (count, 1), 0, STRATA)
@@ -75,13 +70,11 @@ def draw_groups(
     groups: int,
     costs: np.ndarray | None = None,
 ) -> tuple[Batch, chex.Array]:
-    """The patches and archs of the groups with these numbers (int32 `[G]`, of `groups` in all).
+    """The batch of the groups with these numbers (int32 `[G]`, of `groups` in all), and their archs.
 
-    A group's draw depends on its number and the key only, not on the device that trains it. `data` is
-    what crops are cut from, or the groups' crops themselves, uint8.
-
-    Returns:
-        The batch, and archs int32 `[G, R, slots]`, or `[G, R, B, slots]` where each patch has its own.
+    Archs are int32 `[G, R, slots]`, or `[G, R, B, slots]` where each patch has its own. A group's draw
+    depends on its number and the key only, not on the device that trains it. `data` is what crops are cut
+    from, or the groups' crops themselves, uint8.
     """
     key_data, key_archs, key_vary = jax.random.split(key, 3)
     if config.archs == "patch":  # all cost the same
@@ -97,7 +90,10 @@ def draw_groups(
     else:
         batch = jax.vmap(prepare)(keys, *data)
     vary = functools.partial(
-        vary_batch, colours=config.colours, tones=config.tones, mix=config.mix, noise=config.noise
+        vary_batch,
+        channel_shuffle=config.channel_shuffle,
+        color_jitter=config.color_jitter,
+        noise=config.noise,
     )
     return jax.vmap(vary)(fold(key_vary, numbers), *batch), archs[numbers]
 
@@ -105,7 +101,7 @@ def draw_groups(
 def train_step(
     state: TrainState,
     batch: Batch,
-    archs: chex.Array | None,
+    archs: chex.Array,
     *,
     net: Supernet,
     config: TrainConfig,
@@ -113,27 +109,15 @@ def train_step(
 ) -> tuple[TrainState, Metrics]:
     """One pure update, inside a per-device function: gradients are averaged over groups and devices.
 
-    Args:
-        state: of vectors (`to_vectors`), the same on all devices.
-        batch: this device's groups.
-        archs: int32 `[G, R, slots]` or `[G, R, B, slots]`, their random archs; None trains the largest alone.
-        net: the supernet.
-        config: the recipe.
-        unravel: makes the pytree of parameters.
-
-    Returns:
-        The new state, and scalars: the loss, the L1 of each kind of arch trained, the gradient's norm.
+    The state is of vectors (`to_vectors`, which gives `unravel`), the same on all devices; batch and archs
+    are of this device's groups, as `draw_groups` gives them. The metrics are scalars: the loss, the L1 of
+    each kind of arch trained, the gradient's norm.
     """
     params = unravel(state.params)
 
-    def group(inputs: tuple[Batch, chex.Array | None]) -> Any:
+    def group(inputs: tuple[Batch, chex.Array]) -> Any:
         (lr, hr), own = inputs
-        if own is None:
-            loss = jax.value_and_grad(largest_alone, has_aux=True)
-            out, grads = loss(params, net, lr, hr, config)
-        else:
-            loss = jax.value_and_grad(group_loss, has_aux=True)
-            out, grads = loss(params, net, lr, hr, own, config)
+        out, grads = jax.value_and_grad(group_loss, has_aux=True)(params, net, lr, hr, own, config)
         return out, ravel_pytree(grads)[0]
 
     if batch[0].shape[0] == 1:
@@ -159,24 +143,16 @@ def _mean_over_groups(fn: Callable[[Any], Any], inputs: Any) -> Any:
 
 
 def make_train_chunk(
-    net: Supernet,
-    config: TrainConfig,
-    mesh: Mesh,
-    costs: np.ndarray | None = None,
-    *,
-    streamed: bool = False,
-    largest_only: bool = False,
+    net: Supernet, config: TrainConfig, mesh: Mesh, costs: np.ndarray | None = None, *, streamed: bool = False
 ) -> Callable[[TrainState, Any, chex.PRNGKey], tuple[TrainState, Metrics]]:
     """`chunk` updates as one jitted dispatch over the devices of the mesh; the state is donated.
 
-    `costs` makes the archs of all groups of a step alike in cost (see `draw_archs`). The returned
-    function takes the state, the pool (or, if `streamed`, the crops of all its steps, as
-    `dysr_jax.data.grain_stream` makes them) and the key; it gives the new state and, for every metric, its
-    `[chunk]` values.
+    `costs` makes the archs of all groups of a step alike in cost (see `draw_archs`). The returned function
+    takes the state, the pool (or, if `streamed`, the crops of all its steps, as `dysr_jax.data.Stream` makes
+    them) and the key; it gives the new state and, for every metric, its `[chunk]` values.
     """
-    devices = mesh.devices.size
-    groups = config.groups or devices
-    each = groups // devices
+    groups = config.groups or mesh.devices.size
+    each = groups // mesh.devices.size
 
     def chunk(state: TrainState, data: Any, key: chex.PRNGKey) -> tuple[TrainState, Metrics]:
         numbers = parallel.index() * each + jnp.arange(each)
@@ -186,7 +162,6 @@ def make_train_chunk(
             batch, archs = draw_groups(
                 step_key, crops or data, net, config, numbers, groups=groups, costs=costs
             )
-            archs = None if largest_only else archs
             return train_step(state, batch, archs, net=net, config=config, unravel=unravel)
 
         vectors, unravel = to_vectors(state)

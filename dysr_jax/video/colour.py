@@ -11,7 +11,7 @@ import numpy as np
 
 from dysr_jax.data.images import HDR
 from dysr_jax.errors import InputError
-from dysr_jax.video.pyav import av
+from dysr_jax.video.source import av
 
 # Matrices, primaries and transfers by their numbers in ITU-T H.273, which FFmpeg and the files use too.
 BT709, BT601, UNTAGGED = 1, 6, 2

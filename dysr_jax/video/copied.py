@@ -7,9 +7,8 @@ from fractions import Fraction
 
 from dysr_jax.errors import InputError
 from dysr_jax.video.packets import Packets
-from dysr_jax.video.pyav import av, fraction, is_cover, open_av
 from dysr_jax.video.reader import Reader
-from dysr_jax.video.source import is_pipe, open_container
+from dysr_jax.video.source import av, fraction, is_cover, is_pipe, open_av, open_container
 from dysr_jax.video.tags import is_in_tags, stream_tags
 
 # Name and type of an attached cover, by its codec.

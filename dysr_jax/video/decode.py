@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from fractions import Fraction
 
 from dysr_jax.video.packets import Packets
-from dysr_jax.video.pyav import av, fraction, reason_of
+from dysr_jax.video.source import av, fraction, reason_of
 
 MAX_HELD = 64  # more frames than a decoder holds back
 UNEVEN = Fraction(1, 500)  # seconds by which intervals of a variable rate differ; Matroska rounds to 1/1000 s

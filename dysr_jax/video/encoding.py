@@ -10,10 +10,9 @@ import numpy as np
 from dysr_jax.errors import InputError
 from dysr_jax.video import colour, headers
 from dysr_jax.video.copied import Copied
-from dysr_jax.video.formats import Encoder, Format, choose_encoder, muxer_options
-from dysr_jax.video.pyav import av, open_av, reason_of
 from dysr_jax.video.reader import Reader
-from dysr_jax.video.sink import Sink
+from dysr_jax.video.sink import Encoder, Format, Sink, choose_encoder, muxer_options
+from dysr_jax.video.source import av, open_av, reason_of
 from dysr_jax.video.tags import fit_tags
 
 

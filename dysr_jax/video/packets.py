@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Any, cast
 
-from dysr_jax.video.pyav import av, fraction, is_cover
+from dysr_jax.video.source import av, fraction, is_cover
 
 # All in seconds.
 JUMP = Fraction(10)  # a longer gap is a jump, in a format whose clock may jump

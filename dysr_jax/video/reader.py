@@ -13,8 +13,7 @@ from dysr_jax.fields import as_path
 from dysr_jax.threads import Prefetched
 from dysr_jax.video import colour
 from dysr_jax.video.decode import Clock, Decoder
-from dysr_jax.video.pyav import av, fraction
-from dysr_jax.video.source import open_container, refuse, video_stream
+from dysr_jax.video.source import av, fraction, open_container, refuse, video_stream
 from dysr_jax.video.tags import read_tags, stream_tags
 
 MAX_GUESSED_RATE = 120  # frames per second; a guess above it is the unit of the time stamps

@@ -1,10 +1,11 @@
-"""Where the bytes of a video go: a file under a partial name until it is whole, or standard output.
+"""Where the bytes of a video go, and in which container and codec.
 
-A muxer goes back at the end, to write sizes and an index into the header of the file. Such patches wait until
-all else is written. So at any moment, even after a kill or on a full disk, the file is the beginning of a
-stream, which plays.
+A file has a partial name until it is whole. A muxer goes back at the end to write sizes and an index into the
+header: such patches wait until all else is written. So at any moment, even after a kill, the file is the
+start of a stream, which plays.
 """
 
+import dataclasses
 import hashlib
 import os
 import pathlib
@@ -12,9 +13,8 @@ import sys
 from collections.abc import Callable
 
 from dysr_jax.errors import InputError
-from dysr_jax.video.pyav import reason_of
 from dysr_jax.video.reader import Reader
-from dysr_jax.video.source import STANDARD
+from dysr_jax.video.source import STANDARD, av, reason_of
 
 MAX_HEADER = 1 << 20  # bytes within which a header ends
 MAX_NAME = 255  # bytes of a name that file systems take
@@ -160,3 +160,77 @@ def open_output(name: str) -> int:
         return os.open(partial_path(name), flags, 0o666)
     except OSError as error:
         raise InputError(f"video {name!r} cannot be written: {error.strerror}") from None
+
+
+@dataclasses.dataclass(frozen=True)
+class Encoder:
+    """An encoder of FFmpeg and its options."""
+
+    name: str
+    options: tuple[tuple[str, str], ...] = ()
+    even: bool = False  # whether it takes even sizes only
+    max_denominator: int = 1 << 30  # of the unit of its time stamps
+
+
+@dataclasses.dataclass(frozen=True)
+class Format:
+    """A container of FFmpeg, its options, and the encoders that are tried in turn."""
+
+    muxer: str
+    encoders: tuple[Encoder, ...]
+    options: tuple[tuple[str, str], ...] = ()
+    tagged: bool = True  # whether it says the matrix of its colours, and the time of each frame
+
+
+X264 = Encoder("libx264", (("crf", "18"), ("preset", "veryfast")), even=True)
+MPEG4 = Encoder("mpeg4", (("flags", "+qscale"), ("global_quality", "236")), max_denominator=60_000)
+VP9 = Encoder(
+    "libvpx-vp9", (("crf", "20"), ("b", "0"), ("deadline", "realtime"), ("cpu-used", "7"), ("row-mt", "1"))
+)
+
+# Fragments of a second, so that a part plays; at the end they become a file like any other.
+FRAGMENTS = (("movflags", "hybrid_fragmented+delay_moov"), ("frag_duration", "1000000"))
+# Before libavformat 62.12, that end was written wrongly.
+ONLY_FRAGMENTS = (("movflags", "frag_keyframe+empty_moov+delay_moov"), FRAGMENTS[1])
+CLUSTERS = (("cluster_time_limit", "1000"),)
+
+MP4 = Format("mp4", (X264, MPEG4), FRAGMENTS)
+Y4M = Format("yuv4mpegpipe", (Encoder("rawvideo"),), (("flush_packets", "1"),), tagged=False)
+
+# By suffix, in lower case.
+FORMATS = {
+    ".mp4": MP4,
+    ".m4v": MP4,
+    ".mov": dataclasses.replace(MP4, muxer="mov"),
+    ".mkv": Format("matroska", (X264, MPEG4), CLUSTERS),
+    ".webm": Format("webm", (VP9,), CLUSTERS),
+    ".y4m": Y4M,
+}
+
+
+def format_of(name: str) -> Format:
+    """The format of an output, Y4M for standard output; an InputError for another suffix."""
+    if name == STANDARD:
+        return Y4M
+    suffix = pathlib.Path(name).suffix.lower()
+    if suffix not in FORMATS:
+        raise InputError(f"video {name!r}: allowed suffixes are {', '.join(FORMATS)}")
+    return FORMATS[suffix]
+
+
+def muxer_options(form: Format, *, full_names: bool = False) -> dict[str, str]:
+    """The options of a format's container for this FFmpeg; in MP4 and MOV, tags may keep their full names."""
+    old = av.library_versions["libavformat"] < (62, 12)
+    options = dict(ONLY_FRAGMENTS if form.options is FRAGMENTS and old else form.options)
+    if full_names and "movflags" in options:
+        options["movflags"] += "+use_metadata_tags"
+    return options
+
+
+def choose_encoder(form: Format) -> Encoder:
+    """The first encoder of a format that this build of FFmpeg has; an InputError if it has none."""
+    for encoder in form.encoders:
+        if encoder.name in av.codecs_available:
+            return encoder
+    names = ", ".join(encoder.name for encoder in form.encoders)
+    raise InputError(f"format {form.muxer!r} cannot be written: this FFmpeg has no {names}")

@@ -2,10 +2,40 @@
 
 import pathlib
 import sys
-from typing import NoReturn
+from fractions import Fraction
+from typing import Any, NoReturn
+
+from etils import epy
 
 from dysr_jax.errors import InputError
-from dysr_jax.video.pyav import av, is_cover, open_av, reason_of
+
+with epy.lazy_imports():
+    import av as av
+
+
+def open_av(place: Any, mode: Any, **options: Any) -> Any:
+    """`av.open`, where metadata bytes that are not UTF-8 become surrogate escapes."""
+    if int(av.__version__.split(".")[0]) < 19:  # later versions do so by themselves
+        options["metadata_errors"] = "surrogateescape"
+    return av.open(place, mode, **options)
+
+
+def fraction(value: Any) -> Fraction | None:
+    """A fraction of PyAV as one of Python; None for None, 0 and a denominator of 0."""
+    if value is None or not value.numerator or not value.denominator:
+        return None
+    return Fraction(value.numerator, value.denominator)
+
+
+def is_cover(stream: "av.stream.Stream") -> bool:
+    """Whether a video stream is the picture on the cover."""
+    return stream.type == "video" and bool(stream.disposition & av.stream.Disposition.attached_pic)
+
+
+def reason_of(error: Exception) -> str:
+    """The message of an error of the system or of FFmpeg, without its number."""
+    return str(getattr(error, "strerror", None) or error)
+
 
 MAX_FRAME_PIXELS = 1 << 27  # above 15360x8640; what declares more is damaged as a rule, and fills the memory
 STILL_BRANDS = ("avif", "heic", "heix", "heim", "heis", "mif1")  # of images in the container of MP4

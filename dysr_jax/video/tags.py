@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
-from dysr_jax.video.pyav import av, fraction, open_av
+from dysr_jax.video.source import av, fraction, open_av
 
 # Tags of the file and its streams, which say nothing about the film.
 TECHNICAL = re.compile(

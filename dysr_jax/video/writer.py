@@ -18,11 +18,9 @@ from dysr_jax.errors import InputError
 from dysr_jax.fields import as_path
 from dysr_jax.threads import Worker
 from dysr_jax.video.encoding import Encoding
-from dysr_jax.video.formats import format_of
-from dysr_jax.video.pyav import av, reason_of
 from dysr_jax.video.reader import Reader
-from dysr_jax.video.sink import Sink, check_output, open_output, partial_path
-from dysr_jax.video.source import STANDARD
+from dysr_jax.video.sink import Sink, check_output, format_of, open_output, partial_path
+from dysr_jax.video.source import STANDARD, av, reason_of
 
 MAX_WAITING = 4  # frames that wait for the encoder
 

@@ -22,7 +22,7 @@ from dysr_jax.model import (
     SearchSpace,
     Separable,
     SubPixel,
-    cut_all,
+    cut_kernels,
     slot_name,
 )
 
@@ -61,7 +61,7 @@ class TorchTarget:
         """What a branch reads, cut out of what its slot stores."""
         specs = branch.reads(space.width, space.scale)
         stored = params[slot_name(space, slot)] if specs else {}
-        kernels = {k: np.asarray(v) for k, v in cut_all(stored, specs).items()}
+        kernels = {k: np.asarray(v) for k, v in cut_kernels(stored, specs).items()}
         if isinstance(branch, SubPixel):
             kernels = _channel_major(kernels, space.scale)
         return self.weights(kernels)

@@ -11,14 +11,14 @@ from dysr_jax.config import load_config
 from dysr_jax.data.examples import Pair
 from dysr_jax.data.pool import build_pool
 from dysr_jax.model.programs import make_supernet
-from dysr_jax.model.space import sample, uniform
+from dysr_jax.model.space import sample_archs, uniform_space
 from dysr_jax.model.supernet import init_params
 from dysr_jax.search.evaluator import Evaluator
-from dysr_jax.search.patches import grid_patches
+from dysr_jax.search.population import grid_patches
 from dysr_jax.train.state import init_state
 from dysr_jax.train.step import make_train_chunk
 
-SPACE = uniform(slots=2, width=16, scale=2)
+SPACE = uniform_space(slots=2, width=16, scale=2)
 """Every registered branch in every slot."""
 
 
@@ -42,7 +42,7 @@ def params():
     ("dtype", "precision", "most_db"), [("float32", "highest", 2e-3), ("bfloat16", None, 0.1)]
 )
 def test_a_population_is_worth_what_the_cpu_says(params, pairs, host, dtype, precision, most_db):
-    genes = np.asarray(sample(jax.random.key(1), SPACE, (24,)))
+    genes = np.asarray(sample_archs(jax.random.key(1), SPACE, (24,)))
     patches = grid_patches(pairs, 4, 24)
 
     def evaluated(mesh, dtype):
@@ -56,7 +56,7 @@ def test_a_population_is_worth_what_the_cpu_says(params, pairs, host, dtype, pre
     np.testing.assert_allclose(found, expected, atol=most_db)
 
 
-TRAINED = uniform(slots=2, width=8, scale=2, branches=("id", "s3", "c3", "r1"))
+TRAINED = uniform_space(slots=2, width=8, scale=2, branches=("id", "s3", "c3", "r1"))
 
 
 @pytest.mark.parametrize("archs", ["group", "patch"])

@@ -12,12 +12,13 @@ from dysr_jax.bundle.bundle import make_bundle, make_member
 from dysr_jax.data.degradation import bicubic_downscale, bicubic_upscale, crop_to_scale
 from dysr_jax.data.images.write import write_image
 from dysr_jax.errors import InputError
+from dysr_jax.model.names import parse_arch
 from dysr_jax.model.programs import make_supernet
-from dysr_jax.model.space import parse_arch, uniform
+from dysr_jax.model.space import uniform_space
 from dysr_jax.report.tables import scores_json, scores_table
 
 SCALE = 3
-SPACE = uniform(slots=1, width=4, scale=SCALE, branches=("id", "c3"))
+SPACE = uniform_space(slots=1, width=4, scale=SCALE, branches=("id", "c3"))
 NAMES = ["id-u1", "c3-u1"]
 SHAPES = {"a": (40, 47), "b": (47, 40), "c": (41, 46)}
 """Two LR shapes; no side is a multiple of the scale for all."""

@@ -11,14 +11,16 @@ from dysr_jax.aot.compilations import count_compilations
 from dysr_jax.apps import tiles
 from dysr_jax.apps.tiles import make_tiling, receptive_radius, spans, upscale_frame
 from dysr_jax.bundle.bundle import make_bundle, make_member
+from dysr_jax.model.backend import layer_backend
 from dysr_jax.model.branches import BODY
+from dysr_jax.model.names import parse_arch
 from dysr_jax.model.programs import make_supernet
-from dysr_jax.model.space import parse_arch, uniform
+from dysr_jax.model.space import uniform_space
 from dysr_jax.model.upsamplers import UPSAMPLERS
 from dysr_jax.runtime.bank import Bank
 
 SCALE = 2
-SPACE = uniform(slots=3, width=4, scale=SCALE)
+SPACE = uniform_space(slots=3, width=4, scale=SCALE)
 RADII = {
     "3id-u1": 2,
     "c5-id-s3-u1": 5,
@@ -82,12 +84,12 @@ def test_the_radius_of_an_arch(name, radius):
 )
 def test_a_branch_says_how_far_it_sees(registry, name):
     """By the gradient of an output pixel: what it depends on, and no more."""
-    branch = registry[name]
+    branch, layers = registry[name], layer_backend("xla")
     specs = branch.reads(4, SCALE)
     rng = np.random.default_rng(0)
     kernels = {kernel: rng.uniform(0, 0.1, spec.shape).astype(np.float32) for kernel, spec in specs.items()}
     x = rng.random((1, 15, 15, 4), np.float32)  # no relu closes
-    seen = jax.jit(jax.grad(lambda x: jnp.sum(branch(kernels, x)[0, 7, 7] ** 2)))(x)
+    seen = jax.jit(jax.grad(lambda x: jnp.sum(branch(kernels, x, layers)[0, 7, 7] ** 2)))(x)
     rows, columns = np.nonzero(np.abs(seen[0]).sum(-1))
     reach = int(max(np.abs(rows - 7).max(), np.abs(columns - 7).max()))
     assert reach == (7 if branch.radius(4, SCALE) is None else branch.radius(4, SCALE))

@@ -14,11 +14,12 @@ from dysr_jax.data.images.metadata import Metadata
 from dysr_jax.data.images.read import read_image, read_picture
 from dysr_jax.data.images.write import write_image
 from dysr_jax.errors import InputError
+from dysr_jax.model.names import parse_arch
 from dysr_jax.model.programs import make_supernet
-from dysr_jax.model.space import parse_arch, uniform
+from dysr_jax.model.space import uniform_space
 
 SCALE, SHAPE = 3, (10, 14)
-SPACE = uniform(slots=1, width=4, scale=SCALE, branches=("id", "c3", "a1"))
+SPACE = uniform_space(slots=1, width=4, scale=SCALE, branches=("id", "c3", "a1"))
 NAMES = ["id-u1", "c3-u1", "a1-u1"]
 
 

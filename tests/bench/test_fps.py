@@ -16,11 +16,11 @@ from dysr_jax.device import host_memory
 from dysr_jax.errors import InputError
 from dysr_jax.model import programs
 from dysr_jax.model.programs import compile_static, make_supernet
-from dysr_jax.model.space import uniform
+from dysr_jax.model.space import uniform_space
 from dysr_jax.model.supernet import arch_params, init_params
 from dysr_jax.report.bench_tables import bench_table
 
-SPACE = uniform(slots=2, width=4, scale=2, branches=("id", "s3", "c3", "r1", "a1", "bh"))
+SPACE = uniform_space(slots=2, width=4, scale=2, branches=("id", "s3", "c3", "r1", "a1", "bh"))
 ARCHS = [(0, 5, 0), (4, 1, 1)]
 QUICK = {"outputs": (36, 18), "rounds": 2, "seconds": 0.05}
 
@@ -142,7 +142,7 @@ def test_the_photograph_fills_any_size(size):
         ({"rounds": 0}, "^rounds 0: must be at least 1$"),
         ({"seconds": 0.0}, "^seconds 0.0: must be above 0$"),
         ({"limit_s": -1.0}, "^limit_s -1.0: must be above 0$"),
-        ({"dtype": "int8"}, "^dtype 'int8': allowed are auto, float32, bfloat16$"),
+        ({"dtype": "int8"}, "^dtype 'int8': must be auto, float32 or bfloat16$"),
         ({"members": ("nobody",)}, "^member 'nobody': the bundle has "),
     ],
 )

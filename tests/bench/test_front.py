@@ -14,7 +14,7 @@ from dysr_jax.bench.front import bench_front
 from dysr_jax.cli import main
 from dysr_jax.config import to_dict
 from dysr_jax.errors import InputError
-from dysr_jax.model.space import size
+from dysr_jax.model.space import space_size
 from dysr_jax.search.archive import Archive
 
 
@@ -25,7 +25,7 @@ def check(tiny_run):
 
 def test_every_arch_is_there_once_and_figures_are_the_archives(check, tiny, tiny_run):
     archive = Archive(tiny_run.path / "archive.jsonl", write=False).records
-    assert len({record.arch for record in check.every}) == size(tiny.space.build()) == 32
+    assert len({record.arch for record in check.every}) == space_size(tiny.space.build()) == 32
     assert [record.arch for record in check.found] == list(archive)
     assert len(check.found) < len(check.every)
     for record in check.found:

@@ -8,14 +8,14 @@ import scipy.stats
 from PIL import Image
 
 import dysr_jax.cli
-import dysr_jax.commands.search
+import dysr_jax.commands.runs
 from dysr_jax.atomic import write_json
 from dysr_jax.bench import latency as module
 from dysr_jax.bench.latency import profile
 from dysr_jax.cli import main
 from dysr_jax.config import SpaceConfig, to_dict
 from dysr_jax.errors import InputError
-from dysr_jax.model.space import arch_name, parse_arch
+from dysr_jax.model.names import arch_name, parse_arch
 from dysr_jax.search import probing
 from dysr_jax.search.latency import fit_table, load_table, predict, table_key
 from dysr_jax.search.probing import probes
@@ -37,7 +37,7 @@ def left(tiny, tmp_path_factory):
     out.mkdir()
     options = ["--config", folder / "config.json", "--out", out / "table.json", "--archs", ARCHS]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dysr_jax.commands.search, "profile", kept)
+        patch.setattr(dysr_jax.commands.runs, "profile", kept)
         assert main(["profile", *map(str, options)]) == 0
     return found[0], out
 
@@ -102,7 +102,7 @@ def test_a_space_with_too_few_archs_for_the_check(tiny, monkeypatch):
     monkeypatch.setattr(probing, "measure_archs", lambda net, params, archs, *_: _planted(net.space, archs))
     space = SpaceConfig(slots=1, width=4, scale=2, branches=("id", "c3"))
     recipe = dataclasses.replace(tiny.search, population=4)
-    with pytest.raises(InputError, match="1 random archs: allowed is 2 or more"):
+    with pytest.raises(InputError, match="random archs must be at least 2 to be checked, got 1"):
         profile(dataclasses.replace(tiny, space=space, search=recipe), archs=30)
 
 

@@ -12,7 +12,7 @@ from dysr_jax.bench.setup import Setup
 from dysr_jax.config import SpaceConfig
 from dysr_jax.errors import InputError
 from dysr_jax.model.programs import make_supernet
-from dysr_jax.model.space import uniform
+from dysr_jax.model.space import uniform_space
 from dysr_jax.train.config import TrainConfig
 
 POPULATION, STEPS = 2, 2
@@ -113,7 +113,7 @@ def test_what_a_larger_population_shares_is_no_work_done(config, planted, monkey
 
 
 def test_one_group_waits_for_nobody_and_more_wait_longer():
-    space = uniform(slots=6, width=4, scale=2, branches=("id", "s3", "c3"), upsamplers=("u1",))
+    space = uniform_space(slots=6, width=4, scale=2, branches=("id", "s3", "c3"), upsamplers=("u1",))
     setup = Setup(make_supernet(space, "float32"), [], [], [])
     costs = np.array([[0.0, 1.0, 4.0]] * 6 + [[1.0] * 3])
     waits = [scaling._arch_wait(setup, TrainConfig(), groups, costs) for groups in (1, 2, 8)]

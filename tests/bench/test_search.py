@@ -10,7 +10,7 @@ from dysr_jax.bench import search
 from dysr_jax.bench.search import SearchResult, bench_search
 from dysr_jax.config import SpaceConfig
 from dysr_jax.errors import InputError
-from dysr_jax.model.space import mult_adds
+from dysr_jax.model.space import arch_mult_adds
 from dysr_jax.search.schedule import computed_share
 
 POPULATIONS, COMPILED = (2, 6), 1
@@ -107,7 +107,7 @@ def test_milliseconds_are_of_one_candidate(rows):
 
 def test_flops_count_every_candidate_of_the_population(rows, config, archs):
     space, side = config.space.build(), config.space.scale * config.search.patch
-    each = [mult_adds(space, arch, (side, side)) for arch in archs]
+    each = [arch_mult_adds(space, arch, (side, side)) for arch in archs]
     means = {row["population"]: statistics.mean(each[: row["population"]]) for row in rows}
     assert len({*means.values()}) > 1
     for row in rows:

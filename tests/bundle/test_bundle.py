@@ -18,11 +18,11 @@ from dysr_jax.bundle.bundle import load_bundle, make_bundle, make_member, save_b
 from dysr_jax.errors import InputError
 from dysr_jax.model.programs import make_supernet
 from dysr_jax.model.sharing import union_weight_bytes
-from dysr_jax.model.space import mult_adds, parameters, uniform
+from dysr_jax.model.space import arch_mult_adds, arch_parameters, uniform_space
 from dysr_jax.model.supernet import init_params
 from dysr_jax.search.latency import LatencyTable, load_table, table_json
 
-SPACE = uniform(slots=2, width=4, scale=2, branches=("id", "s3", "c3", "r1"))
+SPACE = uniform_space(slots=2, width=4, scale=2, branches=("id", "s3", "c3", "r1"))
 FIGURES = {(0, 2, 0): (30.1, 2 / 3), (0, 1, 0): (1 / 3, 0.25), (2, 2, 0): (31.25, 1.5)}
 KEY = {"device": "none", "body": [list(n) for n in SPACE.slots], "width": 4, "scale": 2}
 TERMS = {"s3": 0.125, "c3": 0.25, "r1": 0.5}
@@ -90,8 +90,8 @@ def test_members_are_sorted_and_only_their_weights_are_kept(bundle):
 def test_a_member_s_figures():
     member = make_member(SPACE, (2, 2, 1), 30.0, 4.0)
     assert (member.name, member.fps) == ("2c3-u2", 250.0)
-    assert member.parameters == parameters(SPACE, (2, 2, 1))
-    assert member.mult_adds == mult_adds(SPACE, (2, 2, 1))
+    assert member.parameters == arch_parameters(SPACE, (2, 2, 1))
+    assert member.mult_adds == arch_mult_adds(SPACE, (2, 2, 1))
 
 
 def test_save_and_load(saved, bundle):

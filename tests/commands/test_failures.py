@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import dysr_jax.cli
-import dysr_jax.commands.search
+import dysr_jax.commands.runs
 from dysr_jax.atomic import replacing
 from dysr_jax.cli import main
 from dysr_jax.commands.failures import describe, quiet_threads
@@ -69,7 +69,7 @@ def raising(monkeypatch, error):
     def search(*_, **__):
         raise error
 
-    monkeypatch.setattr(dysr_jax.commands.search, "run_search", search)
+    monkeypatch.setattr(dysr_jax.commands.runs, "run_search", search)
 
 
 def test_main_prints_the_line_and_exits(monkeypatch, capsys, tmp_path):

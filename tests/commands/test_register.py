@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from dysr_jax.bundle.bundle import make_bundle, save_bundle
-from dysr_jax.bundle.member import make_member
+from dysr_jax.bundle.members import make_member
 from dysr_jax.cli import main
 from dysr_jax.model.branches import BODY
 from dysr_jax.model.programs import make_supernet
@@ -18,12 +18,12 @@ from dysr_jax.model.supernet import init_params
 from dysr_jax.user_modules import INHERITED, register_modules
 
 MODULE = """
-from dysr_jax.model.branches import BODY, register as register_branch
+from dysr_jax.model import BODY, register_branch
 from dysr_jax.model.branches import Identity
 
 
 class Half(Identity):
-    def __call__(self, kernels, x):
+    def __call__(self, kernels, x, layers):
         return x / 2
 
 

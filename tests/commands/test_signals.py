@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-import dysr_jax.commands.search
+import dysr_jax.commands.runs
 from dysr_jax.cli import main
 from dysr_jax.commands.signals import TerminatedError, interruptible
 
@@ -27,7 +27,7 @@ def number(request):
 
 
 def search(monkeypatch, work, tmp_path):
-    monkeypatch.setattr(dysr_jax.commands.search, "run_search", lambda *_, **__: work())
+    monkeypatch.setattr(dysr_jax.commands.runs, "run_search", lambda *_, **__: work())
     return main(["search", "--out", str(tmp_path)])
 
 

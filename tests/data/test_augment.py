@@ -6,17 +6,9 @@ import jax
 import numpy as np
 import pytest
 
-from dysr_jax.data.augment import (
-    augment,
-    change_tones,
-    mix_patches,
-    permute_colours,
-    prepare,
-    symmetry,
-    to_pixels,
-    vary_batch,
-)
+from dysr_jax.data.augment import augment, jitter_colors, prepare, shuffle_channels, symmetry, vary_batch
 from dysr_jax.data.examples import Example, make_pair
+from dysr_jax.metrics import to_pixels
 
 SYMMETRIES = tuple(itertools.product((False, True), repeat=3))
 
@@ -73,7 +65,7 @@ def test_to_pixels_is_the_unit_range():
     np.testing.assert_allclose(pixels, [0.0, 0.2, 1.0], rtol=1e-6)
 
 
-# --- colours and mixtures ---------------------------------------------------------------------------
+# --- colours and noise ------------------------------------------------------------------------------
 
 BATCH = 24
 
@@ -97,8 +89,8 @@ def orders_of(before, after):
     return found
 
 
-def test_colours_are_permuted_alike_in_both_images(pairs):
-    lr, hr = jax.jit(permute_colours)(jax.random.key(0), *pairs)
+def test_channels_are_shuffled_alike_in_both_images(pairs):
+    lr, hr = jax.jit(shuffle_channels)(jax.random.key(0), *pairs)
     orders = orders_of(pairs[0], lr)
     assert orders == orders_of(pairs[1], hr)
     assert len(set(orders)) == 6
@@ -106,62 +98,24 @@ def test_colours_are_permuted_alike_in_both_images(pairs):
 
 def test_all_orders_are_equally_likely():
     image = np.broadcast_to(np.arange(3, dtype=np.float32), (3000, 1, 1, 3))
-    (found,) = permute_colours(jax.random.key(1), image)
+    (found,) = shuffle_channels(jax.random.key(1), image)
     _, count = np.unique(np.asarray(found)[:, 0, 0], axis=0, return_counts=True)
     assert len(count) == 6
     assert np.abs(count - 500).max() < 5 * np.sqrt(500)
 
 
-def weights_of(before, after):
-    """By least squares: how much of each patch is its neighbour; the rest is itself."""
-    other = np.roll(before, 1, 0) - before
-    axes = (1, 2, 3)
-    weight = ((np.asarray(after) - before) * other).sum(axes) / (other**2).sum(axes)
-    blend = before + weight[:, None, None, None] * other
-    np.testing.assert_allclose(after, blend, atol=1e-5)
-    return weight
-
-
-def test_a_share_of_the_patches_is_mixed_alike_in_both_images(pairs):
-    lr, hr = jax.jit(mix_patches)(jax.random.key(0), 0.5, *pairs)
-    weights = weights_of(pairs[0], lr)
-    np.testing.assert_allclose(weights, weights_of(pairs[1], hr), atol=1e-4)
-    mixed = weights > 1e-5
-    assert BATCH / 5 < mixed.sum() < BATCH * 4 / 5
-    np.testing.assert_array_equal(np.asarray(hr)[~mixed], pairs[1][~mixed])
-    assert 0 < weights[mixed].min() < 0.3 < 0.7 < weights[mixed].max() < 1
-
-
-def test_a_mixed_lr_patch_is_the_degraded_mixture(pairs):
-    """Up to rounding: each image rounds in both passes, and the oracle the mixture once more."""
-    lr, hr = mix_patches(jax.random.key(2), 1.0, *pairs)
-    rounded = np.asarray(hr * 255).round().astype(np.uint8)
-    again = np.stack([make_pair(Example("", image, None), 2).lr for image in rounded])
-    levels = np.asarray(lr) * 255
-    assert np.abs(levels - pairs[0] * 255).mean() > 5
-    assert np.abs(levels - again).max() < 2.5
-    assert np.abs(levels - again).mean() < 0.6
-
-
-@pytest.mark.parametrize(("colours", "mix"), [(False, 0.0), (True, 0.0), (False, 1.0), (True, 1.0)])
-def test_a_batch_is_varied_as_it_is_told(pairs, colours, mix, strict_dtypes):
-    lr, hr = vary_batch(jax.random.key(3), *pairs, colours=colours, tones=0.0, mix=mix, noise=0.0)
+@pytest.mark.parametrize("channel_shuffle", [False, True])
+def test_a_batch_is_varied_as_it_is_told(pairs, channel_shuffle, strict_dtypes):
+    options = {"channel_shuffle": channel_shuffle, "color_jitter": 0.0, "noise": 0.0}
+    lr, hr = vary_batch(jax.random.key(3), *pairs, **options)
     assert lr.dtype == hr.dtype == np.float32
     changed = {n for n in range(BATCH) if not np.array_equal(lr[n], pairs[0][n])}
-    assert bool(changed) == (colours or bool(mix))
-    if not mix:
-        assert orders_of(pairs[0], lr) == orders_of(pairs[1], hr)
-    if not colours:
-        np.testing.assert_allclose(weights_of(pairs[0], lr), weights_of(pairs[1], hr), atol=1e-4)
-    if colours and mix:  # first the colours: a mixture is then of several orders
-        orders = permute_colours(jax.random.split(jax.random.key(3), 4)[0], *pairs)
-        np.testing.assert_allclose(
-            weights_of(np.asarray(orders[0]), lr), weights_of(np.asarray(orders[1]), hr), atol=1e-4
-        )
+    assert bool(changed) == channel_shuffle
+    assert orders_of(pairs[0], lr) == orders_of(pairs[1], hr)
 
 
-def test_tones_are_an_affine_map_of_colours_the_same_of_both_images(pairs):
-    lr, hr = map(np.asarray, jax.jit(change_tones)(jax.random.key(0), 0.6, *pairs))
+def test_color_jitter_is_one_affine_map_for_both_images(pairs):
+    lr, hr = map(np.asarray, jax.jit(jitter_colors)(jax.random.key(0), 0.6, *pairs))
     assert 0 <= hr.min() < hr.max() <= 1
     changed = np.array([not np.array_equal(a, b) for a, b in zip(hr, pairs[1], strict=True)])
     assert BATCH / 4 < changed.sum() < BATCH
@@ -177,16 +131,16 @@ def test_tones_are_an_affine_map_of_colours_the_same_of_both_images(pairs):
     assert signs == {-1.0, 1.0}
 
 
-def test_the_recipe_reaches_the_tones(pairs):
+def test_the_recipe_reaches_the_color_jitter(pairs):
     key = jax.random.key(3)
-    found = vary_batch(key, *pairs, colours=False, tones=1.0, mix=0.0, noise=0.0)
-    expected = change_tones(jax.random.split(key, 4)[1], 1.0, *pairs)
+    found = vary_batch(key, *pairs, channel_shuffle=False, color_jitter=1.0, noise=0.0)
+    expected = jitter_colors(jax.random.split(key, 4)[1], 1.0, *pairs)
     for mine, theirs in zip(found, expected, strict=True):
         np.testing.assert_array_equal(mine, theirs)
 
 
-def test_noise_is_of_the_lr_patches_alone_and_as_strong_as_it_is_told(pairs):
-    options = {"colours": False, "tones": 0.0, "mix": 0.0}
+def test_noise_is_on_lr_alone_and_as_strong_as_it_is_told(pairs):
+    options = {"channel_shuffle": False, "color_jitter": 0.0}
     lr, hr = vary_batch(jax.random.key(3), *pairs, **options, noise=2.0)
     np.testing.assert_array_equal(hr, pairs[1])
     added = (np.asarray(lr) - pairs[0]) * 255

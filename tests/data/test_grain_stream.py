@@ -11,13 +11,12 @@ from hypothesis import strategies as st
 
 from dysr_jax import parallel
 from dysr_jax.data.config import DataConfig
-from dysr_jax.data.crops import make_drawer
 from dysr_jax.data.examples import Subset, make_pairs
-from dysr_jax.data.grain_stream import GrainStream, arrange_chunk, make_shard
+from dysr_jax.data.grain_stream import GrainStream, arrange_chunk, make_drawer, make_shard
 from dysr_jax.data.images.write import write_image
 from dysr_jax.data.training import open_training_images
 from dysr_jax.errors import InputError
-from dysr_jax.train.checkpoint import Checkpoints
+from dysr_jax.train.state import Checkpoints
 
 SCALE, PATCH = 2, 4
 SIZES = {"chunk": 3, "groups": 4, "batch": 2}

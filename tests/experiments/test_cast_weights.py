@@ -8,12 +8,13 @@ from cast_weights import CastWeights
 
 from dysr_jax.aot.compilations import count_compilations
 from dysr_jax.errors import InputError
+from dysr_jax.model.names import parse_arch
 from dysr_jax.model.programs import compile_static, make_supernet
-from dysr_jax.model.sharing import compact, kept_branches
-from dysr_jax.model.space import parse_arch, uniform
+from dysr_jax.model.sharing import compact_params, kept_branches
+from dysr_jax.model.space import uniform_space
 from dysr_jax.model.supernet import arch_params, init_params
 
-SPACE = uniform(slots=2, width=4, scale=2)
+SPACE = uniform_space(slots=2, width=4, scale=2)
 NAMES = ["rq-c3-u1", "a2-c5-u2", "id-s3-u1"]
 ARCHS = [parse_arch(SPACE, name) for name in NAMES]
 
@@ -41,7 +42,7 @@ def test_the_same_pixels(params, dtype):
 @pytest.mark.parametrize("arch", ARCHS)
 def test_what_an_arch_reads_and_no_more(params, arch):
     found = CastWeights(make_supernet(SPACE, "bfloat16"), params).read(arch)
-    expected = jax.tree.map(lambda x: x.astype(jnp.bfloat16), compact(params, SPACE, [arch]))
+    expected = jax.tree.map(lambda x: x.astype(jnp.bfloat16), compact_params(params, SPACE, [arch]))
     jax.tree.map(np.testing.assert_array_equal, found, expected)
     assert {leaf.dtype for leaf in jax.tree.leaves(found)} == {jnp.dtype(jnp.bfloat16)}
 
@@ -59,7 +60,7 @@ def test_archs_share_what_they_cut_alike(params):
 
 def test_a_branch_that_was_not_kept(params):
     kept = kept_branches(SPACE, ARCHS[:1])
-    small = compact(params, SPACE, ARCHS[:1])
+    small = compact_params(params, SPACE, ARCHS[:1])
     resident = CastWeights(make_supernet(SPACE, "float32", kept), small)
     resident.read(ARCHS[0])
     with pytest.raises(InputError, match=r"were not kept$"):

@@ -15,7 +15,7 @@ from PIL import Image
 
 from dysr_jax import parallel
 from dysr_jax.config import PRESETS
-from dysr_jax.model.space import counts, largest, size, smallest, uniform
+from dysr_jax.model.space import branch_counts, largest_arch, smallest_arch, space_size, uniform_space
 
 PATH = pathlib.Path(__file__).parents[2] / "experiments" / "exhaustive_front.py"
 
@@ -29,12 +29,12 @@ def module():
 
 
 def truth_of(module, space, objectives):
-    genes = np.indices(counts(space)).reshape(len(counts(space)), -1).T.astype(np.int32)
+    genes = np.indices(branch_counts(space)).reshape(len(branch_counts(space)), -1).T.astype(np.int32)
     return module.Truth(space, genes, np.asarray(objectives, float), 0.5)
 
 
 def space_of(slots, *branches):
-    return uniform(slots=slots, width=4, scale=2, branches=branches, upsamplers=("u1",))
+    return uniform_space(slots=slots, width=4, scale=2, branches=branches, upsamplers=("u1",))
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def many(module):
     space = space_of(4, "id", "c3", "r1")
     rng = np.random.default_rng(0)
     gain, cost = np.sort(rng.random((2, 4, 3)), 2)
-    body = np.indices(counts(space)).reshape(5, -1).T[:, :4]
+    body = np.indices(branch_counts(space)).reshape(5, -1).T[:, :4]
     quality = np.sqrt(gain[np.arange(4), body].sum(1))
     return truth_of(module, space, np.stack([-quality, cost[np.arange(4), body].sum(1)], 1))
 
@@ -118,7 +118,7 @@ def test_rows_are_where_archs_stand(many):
 
 def test_ours_begins_with_the_extremes(module, many):
     rows = next(module.ours(many, 8, 3))
-    ends = many.rows(np.array([smallest(many.space), largest(many.space)]))
+    ends = many.rows(np.array([smallest_arch(many.space), largest_arch(many.space)]))
     assert {*ends.tolist()} <= {*rows.tolist()}
 
 
@@ -213,7 +213,7 @@ def test_main_leaves_json_csv_and_a_figure(module, tiny, tmp_path, monkeypatch, 
     monkeypatch.setattr(sys, "argv", ["exhaustive_front.py", "--out", str(out), *space, *search])
     module.main()
     found = json.loads((out / "exhaustive_front.json").read_text())
-    assert found["space_size"] == size(space_of(2, "id", "r1")) == 4
+    assert found["space_size"] == space_size(space_of(2, "id", "r1")) == 4
     assert (found["evaluations"], found["seeds"], found["population"]) == (3, 2, 2)
     assert 1 <= found["front"] <= 4
     assert found["exhaustive_seconds"] > 0

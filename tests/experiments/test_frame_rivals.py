@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from dysr_jax.bundle.bundle import make_bundle, save_bundle
-from dysr_jax.bundle.member import make_member
+from dysr_jax.bundle.members import make_member
 from dysr_jax.model.programs import make_supernet
-from dysr_jax.model.space import uniform
+from dysr_jax.model.space import uniform_space
 from dysr_jax.model.supernet import init_params
 
-SPACE = uniform(slots=2, width=4, scale=2, branches=("id", "s3", "c3", "r1", "a1", "bh"))
+SPACE = uniform_space(slots=2, width=4, scale=2, branches=("id", "s3", "c3", "r1", "a1", "bh"))
 ARCHS = [(0, 5, 0), (4, 1, 1)]
 OURS = ("member", "output", "device_fps", "end_to_end_fps", "ratio", "p50_ms", "p99_ms")
 THEIRS = ("torch_fps", "over_torch", "max_levels", "mean_levels")

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 
 from dysr_jax.model.branches import BODY, Branch
+from dysr_jax.model.names import parse_arch
 from dysr_jax.model.programs import compile_static, make_supernet
-from dysr_jax.model.sharing import compact
-from dysr_jax.model.space import parse_arch, uniform
+from dysr_jax.model.sharing import compact_params
+from dysr_jax.model.space import uniform_space
 from dysr_jax.model.supernet import arch_params, init_params
 
 torch = pytest.importorskip("torch")
@@ -48,7 +49,7 @@ def test_the_pixels_of_the_static_program(full_space, params, frame):
 
 def test_compacted_weights_give_the_same(full_space, params, frame):
     arch = parse_arch(full_space, "rq-c3-u1")
-    small = compact(params, full_space, [arch])
+    small = compact_params(params, full_space, [arch])
     outputs = [
         frames.serve(module_of(full_space, p, "rq-c3-u1"), frame, "eager", "cpu").frames.pixels()
         for p in (params, small)
@@ -100,13 +101,13 @@ class Halved(Branch):
     def reads(self, width, scale):
         return {}
 
-    def __call__(self, kernels, x):
+    def __call__(self, kernels, x, layers):
         return 0.5 * x
 
 
 def test_a_branch_that_pytorch_does_not_know(monkeypatch):
     monkeypatch.setitem(BODY, "halved", Halved())
-    space = uniform(slots=1, width=4, scale=2, branches=("halved",), upsamplers=("u1",))
+    space = uniform_space(slots=1, width=4, scale=2, branches=("halved",), upsamplers=("u1",))
     params = init_params(jax.random.key(0), space)
     with pytest.raises(TypeError, match=r"has no branch Halved$"):
         module_of(space, params, "halved-u1")

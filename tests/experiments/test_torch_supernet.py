@@ -8,10 +8,10 @@ import pytest
 from dysr_jax import parallel
 from dysr_jax.model.branches import BODY, Branch
 from dysr_jax.model.programs import make_supernet
-from dysr_jax.model.space import largest, smallest, to_archs, uniform
+from dysr_jax.model.space import largest_arch, smallest_arch, to_archs, uniform_space
 from dysr_jax.model.supernet import init_params
 from dysr_jax.search.evaluator import Evaluator
-from dysr_jax.search.patches import Patches
+from dysr_jax.search.population import Patches
 
 pytest.importorskip("torch")
 module = pytest.importorskip("baselines.torch_supernet")
@@ -38,7 +38,7 @@ def patches():
 @pytest.fixture(scope="module")
 def genes(full_space):
     """Each branch of each slot once at least, beside the cheapest of the others."""
-    ends = [smallest(full_space), largest(full_space)]
+    ends = [smallest_arch(full_space), largest_arch(full_space)]
     ones = [
         (*ends[0][:slot], index, *ends[0][slot + 1 :])
         for slot, names in enumerate(full_space.slots)
@@ -66,13 +66,13 @@ class Halved(Branch):
     def reads(self, width, scale):
         return {}
 
-    def __call__(self, kernels, x):
+    def __call__(self, kernels, x, layers):
         return 0.5 * x
 
 
 def test_a_branch_that_it_does_not_know(monkeypatch, patches):
     monkeypatch.setitem(BODY, "halved", Halved())
-    space = uniform(slots=1, width=4, scale=2, branches=("id", "halved"), upsamplers=("u1",))
+    space = uniform_space(slots=1, width=4, scale=2, branches=("id", "halved"), upsamplers=("u1",))
     params = init_params(jax.random.key(0), space)
     with pytest.raises(TypeError, match=r"^the PyTorch baseline has no branch Halved$"):
         module.TorchSupernet(space, params, patches, device="cpu", dtype="float32")

@@ -13,14 +13,13 @@ from skimage.color import rgb2ycbcr
 import dysr_jax
 from dysr_jax import compiling, parallel
 from dysr_jax.compiling import Jitted, exact_options, jit
-from dysr_jax.data.augment import permute_colours
+from dysr_jax.data.augment import shuffle_channels
 from dysr_jax.metrics import mse_y
-from dysr_jax.model.programs import lower_static, make_supernet
-from dysr_jax.model.space import uniform
-from dysr_jax.model.stages import branch_part, head_part
+from dysr_jax.model.programs import branch_part, head_part, lower_static, make_supernet
+from dysr_jax.model.space import uniform_space
 from dysr_jax.model.supernet import Supernet
 from dysr_jax.search.evaluator import Evaluator
-from dysr_jax.search.patches import Patches
+from dysr_jax.search.population import Patches
 from dysr_jax.train.config import TrainConfig
 from dysr_jax.train.losses import group_loss
 
@@ -28,8 +27,8 @@ FAULTY = jaxlib.__version__ == "0.10.2"
 SIDE = 182
 """A square of it has more pixels than XLA's threads take at once (32,768): from there the fault shows."""
 PRODUCTS = 32_769
-SPACE = uniform(slots=2, width=4, scale=2)
-WIDE = uniform(slots=1, width=4, scale=2, branches=("id", "s3", "bq", "a1"))
+SPACE = uniform_space(slots=2, width=4, scale=2)
+WIDE = uniform_space(slots=1, width=4, scale=2, branches=("id", "s3", "bq", "a1"))
 
 
 # --- the fault itself ---------------------------------------------------------------------------------
@@ -161,7 +160,7 @@ def test_every_branch_in_a_large_image(name, upsampler, noisy_params):
 @pytest.mark.parametrize("archs", ["group", "patch"])
 def test_loss_and_gradient(archs, noisy_params):
     """The training step's, of the sandwich: static, search or blended programs, L1 and distillation."""
-    space = uniform(slots=1, width=4, scale=2, branches=("id", "a1"), upsamplers=("u1",))
+    space = uniform_space(slots=1, width=4, scale=2, branches=("id", "a1"), upsamplers=("u1",))
     params, rng = noisy_params(space), np.random.default_rng(0)
     lr = rng.uniform(size=(4, 96, 96, 3)).astype(np.float32)
     hr = rng.uniform(size=(4, 192, 192, 3)).astype(np.float32)
@@ -212,6 +211,6 @@ def test_a_population(noisy_params):
 def test_colours_are_permuted_exactly():
     """A product with a permutation: every value is one of those that went in."""
     batch = np.random.default_rng(0).uniform(size=(4, 96, 96, 3)).astype(np.float32)
-    (found,) = jit(permute_colours)(jax.random.key(0), batch)
+    (found,) = jit(shuffle_channels)(jax.random.key(0), batch)
     np.testing.assert_array_equal(np.sort(np.asarray(found), -1), np.sort(batch, -1))
     assert (np.asarray(found) != batch).any()

@@ -9,7 +9,7 @@ import pytest
 from dysr_jax.compiling import exact_options
 from dysr_jax.model import programs
 from dysr_jax.model.programs import compile_static, compiler_options, make_supernet
-from dysr_jax.model.space import uniform
+from dysr_jax.model.space import uniform_space
 from dysr_jax.model.supernet import init_params
 
 
@@ -33,7 +33,7 @@ def test_a_frame_is_one_graph_where_that_was_found_to_help(device, graph, monkey
 
 def test_xla_knows_the_options_and_they_change_no_pixel(monkeypatch):
     """They are of debug options that every backend parses; the CPU's has no use for them."""
-    net = make_supernet(uniform(slots=1, width=8, scale=2, branches=("id", "c3")), "float32")
+    net = make_supernet(uniform_space(slots=1, width=8, scale=2, branches=("id", "c3")), "float32")
     params = init_params(jax.random.key(0), net.space)
     frame = jax.random.randint(jax.random.key(1), (6, 7, 3), 0, 256).astype(jnp.uint8)
     plain = compile_static(net, (1, 0), params, (6, 7))

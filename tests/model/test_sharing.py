@@ -9,20 +9,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dysr_jax.errors import InputError
-from dysr_jax.model.branches import BODY, Branch, KernelSpec, register
+from dysr_jax.model.branches import BODY, Branch, KernelSpec, register_branch
+from dysr_jax.model.names import parse_arch
 from dysr_jax.model.sharing import (
     changed_slots,
-    compact,
+    compact_params,
     shared_weight_bytes,
     step_costs,
     union_weight_bytes,
     unshared_weight_bytes,
 )
-from dysr_jax.model.space import counts, parameters, parse_arch, uniform
+from dysr_jax.model.space import arch_parameters, branch_counts, uniform_space
 from dysr_jax.model.supernet import init_params
 
-SPACE = uniform(slots=3, width=4, scale=2)
-arch_lists = st.lists(st.tuples(*(st.integers(0, n - 1) for n in counts(SPACE))), min_size=1, max_size=5)
+SPACE = uniform_space(slots=3, width=4, scale=2)
+arch_lists = st.lists(
+    st.tuples(*(st.integers(0, n - 1) for n in branch_counts(SPACE))), min_size=1, max_size=5
+)
 
 
 def named(*names):
@@ -32,7 +35,7 @@ def named(*names):
 def resident_bytes(*archs):
     """Of the pytree that serves these archs."""
     whole = jax.eval_shape(lambda: init_params(jax.random.key(0), SPACE))
-    kept = jax.eval_shape(lambda params: compact(params, SPACE, archs), whole)
+    kept = jax.eval_shape(lambda params: compact_params(params, SPACE, archs), whole)
     return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(kept))
 
 
@@ -51,7 +54,7 @@ def test_bytes_of_random_archs(archs):
     unshared = unshared_weight_bytes(shared)
     for (i, first), (j, second) in itertools.product(enumerate(archs), repeat=2):
         assert shared[i, j] + unshared[i, j] == union_weight_bytes(SPACE, (first, second))
-    np.testing.assert_array_equal(np.diag(shared), [4 * parameters(SPACE, a) for a in archs])
+    np.testing.assert_array_equal(np.diag(shared), [4 * arch_parameters(SPACE, a) for a in archs])
     assert not np.diag(unshared).any()
 
 
@@ -69,7 +72,7 @@ def test_a_cost_by_hand():
     np.testing.assert_array_equal(changed_slots(SPACE, archs), [[0, 1, 4], [1, 0, 3], [4, 3, 0]])
     # A trunk of 4 channels: 3x3x4x4 + 4 weights a c3, which 3id-u1 lacks.
     added = 3 * 3 * 4 * 4 + 4
-    expected = (1 / 4 + added / parameters(SPACE, archs[1])) / 2
+    expected = (1 / 4 + added / arch_parameters(SPACE, archs[1])) / 2
     assert step_costs(SPACE, archs)[0, 1] == pytest.approx(expected)
 
 
@@ -82,17 +85,17 @@ class Lopsided(Branch):
     def reads(self, width, scale):
         return {"lopsided": KernelSpec(self.shape)}
 
-    def __call__(self, kernels, x):
+    def __call__(self, kernels, x, layers):
         return x
 
 
 def test_branches_of_which_neither_reads_all_that_the_other_does():
     try:
-        register(BODY, "x1", Lopsided((1, 64)))
-        register(BODY, "x2", Lopsided((64, 1)))
-        space = uniform(slots=1, width=1, scale=2, branches=("x1", "x2"))
+        register_branch(BODY, "x1", Lopsided((1, 64)))
+        register_branch(BODY, "x2", Lopsided((64, 1)))
+        space = uniform_space(slots=1, width=1, scale=2, branches=("x1", "x2"))
         archs = [(0, 0), (1, 0)]
-        head_and_upsampler = parameters(space, archs[0]) - 64
+        head_and_upsampler = arch_parameters(space, archs[0]) - 64
         shared = shared_weight_bytes(space, archs)
         assert shared[0, 1] == 4 * (head_and_upsampler + 1)
         assert unshared_weight_bytes(shared)[0, 1] == 4 * 2 * 63

@@ -6,11 +6,11 @@ import pytest
 import safetensors.numpy
 
 from dysr_jax.errors import InputError
-from dysr_jax.model.space import uniform
+from dysr_jax.model.space import uniform_space
 from dysr_jax.model.supernet import init_params
-from dysr_jax.model.weights import SUPERNET, from_bytes, to_bytes
+from dysr_jax.model.weights import SUPERNET_FILE, params_from_bytes, params_to_bytes
 
-SPACE = uniform(slots=2, width=4, scale=2)
+SPACE = uniform_space(slots=2, width=4, scale=2)
 
 
 @pytest.fixture(scope="module")
@@ -20,8 +20,8 @@ def params():
 
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 def test_round_trip(params, dtype):
-    content = to_bytes(params, dtype)
-    found = from_bytes(content)
+    content = params_to_bytes(params, dtype)
+    found = params_from_bytes(content)
     assert jax.tree.structure(found) == jax.tree.structure(params)
     for mine, theirs in zip(jax.tree.leaves(found), jax.tree.leaves(params), strict=True):
         assert mine.dtype == np.float32
@@ -29,19 +29,19 @@ def test_round_trip(params, dtype):
         np.testing.assert_array_equal(mine, expected)
         np.testing.assert_allclose(mine, theirs, rtol=2**-11, atol=2**-24)
     # Another process of the same bytes writes the same file again.
-    assert to_bytes(found, dtype) == content
+    assert params_to_bytes(found, dtype) == content
 
 
 def test_half_precision_is_half_the_file_and_rounds(params):
-    half, whole = to_bytes(params, "float16"), to_bytes(params)
+    half, whole = params_to_bytes(params, "float16"), params_to_bytes(params)
     weights = sum(leaf.size for leaf in jax.tree.leaves(params))
     assert abs(len(whole) - len(half) - 2 * weights) < 0.1 * weights
-    first, second = (from_bytes(content)["head"]["kernel"] for content in (half, whole))
+    first, second = (params_from_bytes(content)["head"]["kernel"] for content in (half, whole))
     assert (first != second).any()
 
 
 def test_names_are_slot_and_kernel(params):
-    stored = safetensors.numpy.load(to_bytes(params))
+    stored = safetensors.numpy.load(params_to_bytes(params))
     assert "head/kernel" in stored
     assert "slot01/pair_in_bias" in stored
     assert len(stored) == len(jax.tree.leaves(params))
@@ -50,12 +50,12 @@ def test_names_are_slot_and_kernel(params):
 @pytest.mark.parametrize("content", [b"", b"\x00" * 40, b"text" * 20])
 def test_what_is_no_safetensors_file_is_refused(content):
     with pytest.raises(InputError, match="it is no safetensors file"):
-        from_bytes(content)
+        params_from_bytes(content)
 
 
 def test_a_run_leaves_the_whole_supernet(tiny_run, tiny):
     """More than its bundle, whose kernels are among them."""
-    found = from_bytes((tiny_run.path / SUPERNET).read_bytes())
+    found = params_from_bytes((tiny_run.path / SUPERNET_FILE).read_bytes())
     fresh = init_params(jax.random.key(0), tiny.space.build())
     assert jax.tree.map(np.shape, found) == jax.tree.map(np.shape, fresh)
     for slot, kernels in tiny_run.bundle.params.items():

@@ -10,8 +10,8 @@ from numpy.testing import assert_allclose
 
 from dysr_jax.bench.switch.result import FailedStrategy
 from dysr_jax.bundle.bundle import make_member
-from dysr_jax.bundle.steps import member_steps
-from dysr_jax.model.space import uniform
+from dysr_jax.bundle.members import member_steps
+from dysr_jax.model.space import uniform_space
 from dysr_jax.report.plots.latency import predictions_figure
 from dysr_jax.report.plots.members import memory_figure, strips_figure
 from dysr_jax.report.plots.progress import training_figure
@@ -76,7 +76,7 @@ def framed(axes):
 
 
 def test_strips_frame_the_slots_of_each_step():
-    space = uniform(slots=3, width=4, scale=2, branches=("id", "s3", "r1"))
+    space = uniform_space(slots=3, width=4, scale=2, branches=("id", "s3", "r1"))
     archs = [(0, 0, 0, 0), (0, 2, 0, 0), (0, 2, 0, 0), (1, 0, 2, 1)]
     members = [make_member(space, arch, 30.0 + i, 1.0 + i) for i, arch in enumerate(archs)]
     (axes,) = strips_figure(space, members).axes
@@ -110,7 +110,7 @@ def test_memory_ends_with_what_the_run_says(drawn, data):
 
 
 def test_memory_of_large_models_is_in_megabytes():
-    space = uniform(slots=4, width=64, scale=4)
+    space = uniform_space(slots=4, width=64, scale=4)
     archs = [(3, 3, 3, 3, 0), (8, 8, 8, 8, 1)]
     members = [make_member(space, arch, 30.0, 1.0) for arch in archs]
     (axes,) = memory_figure(space, members).axes

@@ -6,7 +6,7 @@ import pytest
 from matplotlib.text import Text
 
 from dysr_jax.bundle.bundle import make_member
-from dysr_jax.model.space import largest, smallest, uniform
+from dysr_jax.model.space import largest_arch, smallest_arch, uniform_space
 from dysr_jax.report.plots.members import _ink, strips_figure
 from dysr_jax.report.plots.style import COLOURS, COLUMN, PAGE
 
@@ -76,8 +76,8 @@ def test_names_contrast_with_their_cells(colour):
 
 
 def test_strips_of_more_slots_than_names_have_room_for():
-    space = uniform(slots=60, width=4, scale=2)
-    archs = [smallest(space), largest(space)]
+    space = uniform_space(slots=60, width=4, scale=2)
+    archs = [smallest_arch(space), largest_arch(space)]
     figure = strips_figure(space, [make_member(space, arch, 30.0, 1.0) for arch in archs])
     (axes,) = figure.axes
     assert not axes.texts

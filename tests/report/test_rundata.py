@@ -11,14 +11,14 @@ from pymoo.indicators.hv import HV
 from dysr_jax.data.examples import Pair
 from dysr_jax.errors import InputError
 from dysr_jax.metrics import PSNR_CAP_DB
-from dysr_jax.model.space import parse_arch
+from dysr_jax.model.names import parse_arch
 from dysr_jax.report.candidates import growth
 from dysr_jax.report.comparison import compare
 from dysr_jax.report.rundata import read_run
 from dysr_jax.results import latency_predictions
 from dysr_jax.runtime.trace import FrameRecord, Trace
 from dysr_jax.search.latency import load_table, predict
-from dysr_jax.search.members import front
+from dysr_jax.search.select import front_records
 
 RESULTS = pathlib.Path(__file__).parents[2] / "experiments" / "results"
 SWITCH, STEADY = RESULTS / "switch_quickstart_cpu.json", RESULTS / "steady_quickstart_cpu.json"
@@ -53,7 +53,7 @@ def test_a_finished_run(tiny_run, tiny, records):
     assert data.results.members == tiny_run.bundle.members
     assert data.results.bicubic_psnr_y == tiny_run.bundle.bicubic_psnr_y
     assert data.training["loss"].step.tolist() == [5, 10, 15, 20]
-    assert data.table == load_table(tiny_run.path / "latency.json", {})
+    assert data.table == load_table(tiny_run.path / "latency.json")
 
 
 def test_the_front_is_the_searchs(tiny_run):
@@ -62,7 +62,7 @@ def test_the_front_is_the_searchs(tiny_run):
     found = read_run(tiny_run.path).candidates
     archs = [
         record.arch
-        for record in front(Archive(tiny_run.path / "archive.jsonl", write=False).records.values())
+        for record in front_records(Archive(tiny_run.path / "archive.jsonl", write=False).records.values())
     ]
     assert found.genes[found.front].tolist() == [list(arch) for arch in archs]
 

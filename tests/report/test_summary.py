@@ -13,17 +13,17 @@ from skimage.color import rgb2ycbcr
 from skimage.metrics import peak_signal_noise_ratio
 
 from dysr_jax.apps.upscaler import Upscaler
-from dysr_jax.bundle.steps import SlotChange, Step
+from dysr_jax.bundle.members import SlotChange, Step
 from dysr_jax.data.degradation import bicubic_upscale
 from dysr_jax.data.training import load_pairs
-from dysr_jax.model.space import largest, mult_adds, parameters, parse_arch
+from dysr_jax.model.names import parse_arch
+from dysr_jax.model.space import arch_mult_adds, arch_parameters, largest_arch
 from dysr_jax.report.tables import format_table, members_table, steps_table, switch_table
 from dysr_jax.results import run_results
 from dysr_jax.runtime.switching import SwitchReport
 from dysr_jax.search.archive import Archive, Record
 from dysr_jax.search.latency import load_table, predict
-from dysr_jax.search.members import front
-from dysr_jax.search.select import WEIGHTS, sharing_curve
+from dysr_jax.search.select import SWITCH_COST_WEIGHTS, front_records, sharing_curve
 
 KEYS = {
     "format_version",
@@ -121,8 +121,8 @@ def test_members_are_a_front(tiny_run, tiny, results):
         arch = parse_arch(space, member["name"])
         assert arch == tuple(member["arch"]) == kept.arch
         assert member["fps"] == pytest.approx(1000 / member["latency_ms"])
-        assert member["params"] == parameters(space, arch)
-        assert member["macs"] == mult_adds(space, arch)
+        assert member["params"] == arch_parameters(space, arch)
+        assert member["macs"] == arch_mult_adds(space, arch)
         assert member["psnr_y"] == kept.psnr_y
         assert member["latency_ms"] == kept.latency_ms
 
@@ -145,7 +145,7 @@ def test_hypervolume_and_its_reference(tiny_run, results):
     reference = results["hypervolume_reference"]
     table = load_table(tiny_run.path / "latency.json", {})
     space = tiny_run.bundle.space
-    slowest = predict(table, space, np.array([largest(space)], np.int32))[0]
+    slowest = predict(table, space, np.array([largest_arch(space)], np.int32))[0]
     assert reference["latency_ms"] == pytest.approx(float(slowest))
     assert reference["psnr_y"] == results["bicubic_psnr_y"]
     assert results["hypervolume"] == pytest.approx(hypervolume(results))
@@ -180,10 +180,10 @@ def test_the_steps_of_the_members(tiny_run, results):
 def test_the_curve_of_sharing(tiny, results, records, tiny_run):
     weights = [point["weight"] for point in results["sharing"]]
     assert weights == sorted(weights)
-    assert {*WEIGHTS, tiny.search.sharing} == set(weights)
+    assert {*SWITCH_COST_WEIGHTS, tiny.search.sharing} == set(weights)
     points = [Record(**{**record, "arch": tuple(record["arch"])}) for record in records]
     space, members = tiny_run.bundle.space, tiny.search.members
-    assert results["sharing"] == sharing_curve(space, front(points), members=members, weights=weights)
+    assert results["sharing"] == sharing_curve(space, front_records(points), members=members, weights=weights)
 
 
 # --- the terminal -----------------------------------------------------------------------------------

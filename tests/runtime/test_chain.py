@@ -16,21 +16,20 @@ from dysr_jax.aot.memory import Memory
 from dysr_jax.bundle.bundle import make_bundle, make_member
 from dysr_jax.errors import InputError
 from dysr_jax.model.branches import BODY, Identity
-from dysr_jax.model.programs import compile_static, frame_program, make_supernet
-from dysr_jax.model.space import counts, size, uniform
-from dysr_jax.model.stages import branch_part, head_part
+from dysr_jax.model.programs import branch_part, compile_static, frame_program, head_part, make_supernet
+from dysr_jax.model.space import branch_counts, space_size, uniform_space
 from dysr_jax.model.supernet import arch_params, init_params
 from dysr_jax.model.upsamplers import UPSAMPLERS
 from dysr_jax.runtime.chain import Chain
 
-SPACE = uniform(slots=2, width=4, scale=2)  # every registered branch in both slots
+SPACE = uniform_space(slots=2, width=4, scale=2)  # every registered branch in both slots
 NET = make_supernet(SPACE, "float32")
 SHAPE = (6, 8)
-ALL = tuple(tuple(range(number)) for number in counts(SPACE))
+ALL = tuple(tuple(range(number)) for number in branch_counts(SPACE))
 STAGES = (len(BODY) - 1) + len(UPSAMPLERS) + 1
 """Distinct ones where both slots store the same shapes: identity has none, the head has one."""
 
-archs = st.tuples(*(st.integers(0, number - 1) for number in counts(SPACE)))
+archs = st.tuples(*(st.integers(0, number - 1) for number in branch_counts(SPACE)))
 
 
 def arch(*names):
@@ -46,7 +45,7 @@ def random_params(space):
     """Of a whole supernet, in NumPy: no draw is compiled. Archs differ by many levels."""
     shapes = jax.eval_shape(lambda key: init_params(key, space), jax.random.key(0))
     rng = np.random.default_rng(0)
-    return jax.tree.map(lambda s: 0.3 * rng.normal(size=s.shape).astype(np.float32), shapes)
+    return jax.tree.map(lambda s: 0.3 * rng.normal(space_size=s.shape).astype(np.float32), shapes)
 
 
 @pytest.fixture(scope="module")
@@ -120,12 +119,12 @@ def test_a_stage_is_compiled_once_and_a_switch_compiles_nothing(bundle, params, 
     with count_compilations() as compilations:
         fresh.prepare(SHAPE)
     assert compilations.value == fresh.count == STAGES
-    assert fresh.servable == size(SPACE) == 2 * len(BODY) ** 2
+    assert fresh.servable == space_size(SPACE) == 2 * len(BODY) ** 2
     with count_compilations() as compilations:
         fresh.prepare(SHAPE)
         outputs = {fresh(frame, a).tobytes() for a in itertools.product(*ALL)}
     assert compilations.value == 0
-    assert len(outputs) == size(SPACE)
+    assert len(outputs) == space_size(SPACE)
 
 
 def test_a_second_start_compiles_nothing(bundle, params, frame, cache):
@@ -219,7 +218,7 @@ def test_only_uint8_rgb_frames_are_taken(small, shape, dtype):
 
 
 def test_weights_of_another_space_are_refused(bundle):
-    wide = random_params(uniform(slots=2, width=5, scale=2))
+    wide = random_params(uniform_space(slots=2, width=5, scale=2))
     with pytest.raises(InputError, match="params: the head's weights are not"):
         Chain(bundle, wide)
 
@@ -282,11 +281,11 @@ def test_a_branch_without_weights_runs_unless_it_is_identity(monkeypatch, frame)
     class Flip(Identity):
         """Reads nothing, but computes."""
 
-        def __call__(self, kernels, x):
+        def __call__(self, kernels, x, layers):
             return -x
 
     monkeypatch.setitem(BODY, "flip", Flip())
-    space = uniform(slots=1, width=4, scale=2, branches=("id", "flip"), upsamplers=("u1",))
+    space = uniform_space(slots=1, width=4, scale=2, branches=("id", "flip"), upsamplers=("u1",))
     params = random_params(space)
     net = make_supernet(space, "float32")
     bundle = make_bundle(

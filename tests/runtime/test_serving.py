@@ -9,13 +9,14 @@ import pytest
 from dysr_jax.aot.compilations import count_compilations
 from dysr_jax.bundle.bundle import make_bundle, make_member
 from dysr_jax.errors import InputError
+from dysr_jax.model.names import parse_arch
 from dysr_jax.model.programs import make_supernet
-from dysr_jax.model.space import parse_arch, uniform
+from dysr_jax.model.space import uniform_space
 from dysr_jax.model.supernet import init_params
 from dysr_jax.runtime.backoff import Backoff
 from dysr_jax.runtime.serving import Serving
 
-SPACE = uniform(slots=2, width=4, scale=2, branches=("id", "c3", "s3"))
+SPACE = uniform_space(slots=2, width=4, scale=2, branches=("id", "c3", "s3"))
 SHAPE = (6, 8)
 NAMES = ("2id-u1", "c3-s3-u1")
 OTHER = "id-s3-u1"

@@ -15,14 +15,13 @@ from dysr_jax.data.examples import Pair
 from dysr_jax.errors import InputError
 from dysr_jax.metrics import mse_y, psnr
 from dysr_jax.model.programs import frame_program, make_supernet
-from dysr_jax.model.space import SearchSpace, sample, to_archs, uniform
+from dysr_jax.model.space import SearchSpace, sample_archs, to_archs, uniform_space
 from dysr_jax.model.supernet import init_params
 from dysr_jax.search import evaluator
 from dysr_jax.search.evaluator import MEMORY_SHARE, Evaluator
-from dysr_jax.search.patches import Patches, grid_patches
-from dysr_jax.search.population import row_bytes
+from dysr_jax.search.population import Patches, grid_patches, row_bytes
 
-SPACE = uniform(slots=2, width=4, scale=2, branches=("id", "s3", "c3", "r1"))
+SPACE = uniform_space(slots=2, width=4, scale=2, branches=("id", "s3", "c3", "r1"))
 NET = make_supernet(SPACE, "float32")
 
 # --- patches ----------------------------------------------------------------------------------------
@@ -77,7 +76,7 @@ def test_an_image_of_the_patch_s_size_is_one_patch():
 @pytest.mark.parametrize("shape", [(5, 30), (30, 5)])
 def test_an_image_smaller_than_a_patch_is_refused(shape):
     pairs = [map_pair(0, 30, 30, 2), map_pair(1, *shape, 2)]
-    with pytest.raises(InputError, match=r"'map1'.*search\.patch up to 5, not 6"):
+    with pytest.raises(InputError, match=r"'map1'.*search\.patch must be at most 5, got 6"):
         grid_patches(pairs, 4, 6)
 
 
@@ -101,7 +100,7 @@ def patches():
 
 @pytest.fixture(scope="module")
 def genes():
-    return sample(jax.random.key(2), SPACE, (5,))
+    return sample_archs(jax.random.key(2), SPACE, (5,))
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +161,7 @@ def test_one_compilation_a_population_size(params, patches, genes):
 @pytest.mark.parametrize("tile", [2, 3, 8])
 @pytest.mark.parametrize("devices", [1, 3])
 def test_tiles_change_nothing(params, patches, tile, devices):
-    genes = sample(jax.random.key(3), SPACE, (23,))
+    genes = sample_archs(jax.random.key(3), SPACE, (23,))
     one = Evaluator(NET, patches, parallel.device_mesh(1), tile=1)(params, genes)
     found = Evaluator(NET, patches, parallel.device_mesh(devices), tile=tile)(params, genes)
     assert np.ptp(one) > 0.5
@@ -177,7 +176,7 @@ def test_slots_that_offer_different_branches():
     lr = jnp.asarray(rng.integers(0, 256, (3, 8, 8, 3), np.uint8))
     hr = jnp.asarray(rng.integers(0, 256, (3, 16, 16, 3), np.uint8))
     patches = Patches(lr=lr, hr=hr, image=jnp.arange(3))
-    genes = sample(key, space, (6,))
+    genes = sample_archs(key, space, (6,))
     found = Evaluator(net, patches, parallel.device_mesh(2), tile=2)(params, genes)
 
     @functools.partial(jax.jit, static_argnums=1)
@@ -189,7 +188,7 @@ def test_slots_that_offer_different_branches():
 
 
 def test_a_body_of_identities_only(params, patches, genes, evaluate):
-    space = uniform(slots=2, width=4, scale=2, branches=("id",))
+    space = uniform_space(slots=2, width=4, scale=2, branches=("id",))
     found = Evaluator(make_supernet(space, "float32"), patches, parallel.device_mesh(1))(
         params, np.array([[0, 0, 0], [0, 0, 1]], np.int32)
     )
@@ -199,7 +198,7 @@ def test_a_body_of_identities_only(params, patches, genes, evaluate):
 
 
 def test_little_memory_takes_several_dispatches(params, patches, monkeypatch):
-    genes = sample(jax.random.key(5), SPACE, (17,))
+    genes = sample_archs(jax.random.key(5), SPACE, (17,))
     mesh = parallel.device_mesh(2)
     whole = Evaluator(NET, patches, mesh)
     row = row_bytes(NET, patches)

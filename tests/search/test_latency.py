@@ -12,8 +12,9 @@ import pytest
 
 from dysr_jax.errors import InputError
 from dysr_jax.model.branches import BODY, Branch
+from dysr_jax.model.names import arch_name, parse_arch
 from dysr_jax.model.programs import make_supernet
-from dysr_jax.model.space import SearchSpace, arch_name, counts, parse_arch, smallest, uniform, validate
+from dysr_jax.model.space import SearchSpace, branch_counts, smallest_arch, uniform_space, validate_arch
 from dysr_jax.model.supernet import init_params
 from dysr_jax.search import probing
 from dysr_jax.search.latency import LatencyTable, fit_table, load_table, predict, save_table, table_key
@@ -27,7 +28,7 @@ def mixed(*body, upsamplers=("u1", "u2")):
     return SearchSpace(body, upsamplers, width=4, scale=2)
 
 
-SPACE = uniform(slots=3, width=4, scale=2, branches=("id", "s3", "c3", "r1"))
+SPACE = uniform_space(slots=3, width=4, scale=2, branches=("id", "s3", "c3", "r1"))
 SPACES = {
     "the same everywhere": SPACE,
     "one upsampler": mixed(("id", "c3"), ("id", "c3"), upsamplers=("u2",)),
@@ -41,7 +42,7 @@ each_space = pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
 
 
 def archs_of(space):
-    return list(itertools.product(*map(range, counts(space))))
+    return list(itertools.product(*map(range, branch_counts(space))))
 
 
 def cost(space, arch, intercept):
@@ -61,9 +62,9 @@ def names_taken(space, archs):
 @each_space
 def test_probes_cover_every_branch_of_every_slot(space):
     found = probes(space)
-    assert found[0] == smallest(space)
+    assert found[0] == smallest_arch(space)
     assert len(set(found)) == len(found)
-    assert [validate(space, arch) for arch in found] == found
+    assert [validate_arch(space, arch) for arch in found] == found
     assert names_taken(space, found) == names_taken(space, archs_of(space))
 
 
@@ -84,7 +85,7 @@ def test_the_terms_are_the_planted_costs():
 
 
 def test_what_every_arch_pays_is_in_the_intercept():
-    base = smallest(SPACE)
+    base = smallest_arch(SPACE)
     measured = {arch_name(SPACE, a): cost(SPACE, a, 0.0) + 3 * 0.5 for a in probes(SPACE)}
     found = predict(fit_table(SPACE, measured, {}), SPACE, jnp.asarray([base], jnp.int32))
     np.testing.assert_allclose(found, 1.5, rtol=1e-5)
@@ -186,7 +187,7 @@ def test_a_damaged_file_is_refused(saved, content):
 
 # --- this device's table ----------------------------------------------------------------------------
 
-SMALL = uniform(slots=1, width=4, scale=2, branches=("id", "c3"), upsamplers=("u1",))
+SMALL = uniform_space(slots=1, width=4, scale=2, branches=("id", "c3"), upsamplers=("u1",))
 NET = make_supernet(SMALL, "float32")
 
 
@@ -253,10 +254,10 @@ def test_measure_table_times_the_probes():
 
 
 def test_drawn_archs_are_distinct_and_from_all_over_the_range():
-    space = uniform(slots=16, width=4, scale=2)
+    space = uniform_space(slots=16, width=4, scale=2)
     archs = drawn_archs(jax.random.key(0), space, 40)
     assert len({*archs}) == 40
-    works = np.sum(np.asarray(archs)[:, :-1] != smallest(space)[0], 1)
+    works = np.sum(np.asarray(archs)[:, :-1] != smallest_arch(space)[0], 1)
     assert works.min() <= 3
     assert works.max() >= 13
 
@@ -318,7 +319,7 @@ def test_noise_shows_in_the_fidelity():
 
 
 def test_a_table_of_probes_alone_cannot_be_checked():
-    with pytest.raises(InputError, match=r"0 random archs: allowed is 2 or more"):
+    with pytest.raises(InputError, match=r"random archs must be at least 2 to be checked, got 0"):
         leave_one_out(planted_table(SPACE, 0.5), SPACE)
 
 
@@ -334,7 +335,7 @@ class Own(Branch):
     def reads(self, width, scale):
         return {}
 
-    def __call__(self, kernels, x):
+    def __call__(self, kernels, x, layers):
         return self.function(x)
 
 
@@ -354,9 +355,7 @@ def calls_second(x):
     ("first", "second"),
     [(calls_first, calls_second), (closure(2.0), closure(3.0)), (lambda x: x + 1, lambda x: x - 1)],
 )
-def test_branches_that_compute_other_things_have_tables_of_their_own(
-    measurements, monkeypatch, first, second
-):
+def test_branches_that_differ_have_tables_of_their_own(measurements, monkeypatch, first, second):
     monkeypatch.setitem(BODY, "c3", Own(first))
     table, _ = device_table(NET, {}, FRAME, 3)
     assert device_table(NET, {}, FRAME, 3) == (table, False)

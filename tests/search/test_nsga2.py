@@ -16,7 +16,14 @@ from pymoo.operators.survival.rank_and_crowding.classes import RankAndCrowding
 from pymoo.operators.survival.rank_and_crowding.metrics import calc_crowding_distance
 from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
 
-from dysr_jax.model.space import counts, largest, size, smallest, to_archs, uniform
+from dysr_jax.model.space import (
+    branch_counts,
+    largest_arch,
+    smallest_arch,
+    space_size,
+    to_archs,
+    uniform_space,
+)
 from dysr_jax.search import nsga2
 
 ROWS = 24
@@ -54,7 +61,7 @@ def test_is_duplicate_in_population_or_earlier(genes, population):
 # --- ask and tell -----------------------------------------------------------------------------------
 
 POPULATION = 16
-SPACE = uniform(slots=4, width=4, scale=2, branches=("id", "s3", "c3", "r1"))
+SPACE = uniform_space(slots=4, width=4, scale=2, branches=("id", "s3", "c3", "r1"))
 OPERATORS = nsga2.Operators(SPACE)
 
 
@@ -70,7 +77,7 @@ def random_objectives(seed, rows=POPULATION):
 def told(seed):
     """A state whose population has objectives."""
     state = nsga2.init(jax.random.key(seed), OPERATORS, POPULATION)
-    return nsga2.tell(state, state.genes, random_objectives(seed))
+    return nsga2.tell(state, state.genes, random_objectives(seed))[0]
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -78,8 +85,8 @@ def test_init_has_the_extremes_and_no_duplicate(seed):
     genes = nsga2.init(jax.random.key(seed), OPERATORS, POPULATION).genes
     archs = to_archs(SPACE, genes)
     assert len(archs) == POPULATION
-    assert smallest(SPACE) in archs
-    assert largest(SPACE) in archs
+    assert smallest_arch(SPACE) in archs
+    assert largest_arch(SPACE) in archs
     assert distinct(genes)
 
 
@@ -92,14 +99,14 @@ def test_ask_gives_valid_new_children(mutation, crossover):
         to_archs(SPACE, children)  # raises for an arch that the space does not have
         assert children.shape == state.genes.shape
         assert distinct(jnp.concatenate([children, state.genes]))
-        state = nsga2.tell(state, children, random_objectives(generation))
+        state, _ = nsga2.tell(state, children, random_objectives(generation))
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_first_tell_keeps_the_told_rows(seed):
     start = nsga2.init(jax.random.key(seed), OPERATORS, POPULATION)
     objectives = random_objectives(seed)
-    state = nsga2.tell(start, start.genes, objectives)
+    state, _ = nsga2.tell(start, start.genes, objectives)
     given_rows = dict(zip(to_archs(SPACE, start.genes), objectives.tolist(), strict=True))
     kept_rows = dict(zip(to_archs(SPACE, state.genes), state.objectives.tolist(), strict=True))
     assert kept_rows == given_rows
@@ -113,7 +120,7 @@ def test_tell_keeps_the_first_front_where_it_fits(seed):
     everyone = np.concatenate([children, state.genes])
     first = pymoo_rank(np.concatenate([objectives, state.objectives])) == 0
     assert 0 < first.sum() <= POPULATION
-    kept = to_archs(SPACE, nsga2.tell(state, children, objectives).genes)
+    kept = to_archs(SPACE, nsga2.tell(state, children, objectives)[0].genes)
     assert set(to_archs(SPACE, everyone[first])) <= set(kept)
 
 
@@ -124,7 +131,7 @@ def test_tell_keeps_the_best_by_rank_then_crowding(seed):
     values = np.concatenate([objectives, state.objectives])
     rank = pymoo_rank(values)
     order = np.lexsort((-pymoo_crowding(values, rank), rank))[:POPULATION]
-    kept = nsga2.tell(state, children, objectives)
+    kept, _ = nsga2.tell(state, children, objectives)
     np.testing.assert_array_equal(kept.rank, rank[order])
     np.testing.assert_allclose(kept.crowding, pymoo_crowding(values, rank)[order], rtol=1e-5)
 
@@ -135,7 +142,7 @@ def test_tell_thins_a_front_that_does_not_fit_by_crowding():
     first = np.concatenate([np.arange(POPULATION), 7.1 + np.arange(POPULATION) / 100])
     line = jnp.asarray(np.stack([first, -first], 1), jnp.float32)
     state = state.replace(objectives=line[POPULATION:])
-    kept = nsga2.tell(state, children, line[:POPULATION])
+    kept, _ = nsga2.tell(state, children, line[:POPULATION])
     assert np.all(kept.rank == 0)
     inner = np.sort(kept.objectives[:, 0])
     assert {0.0, 15.0} <= set(inner.tolist())
@@ -149,7 +156,7 @@ def test_tell_never_keeps_duplicates():
     again = jnp.concatenate([children[:half], children[:quarter], state.genes[:quarter]])
     assert not distinct(again)
     best = jnp.full((POPULATION, 2), -9.0)
-    kept = nsga2.tell(state, again, best)
+    kept, _ = nsga2.tell(state, again, best)
     assert distinct(kept.genes)
     assert set(to_archs(SPACE, again)) <= set(to_archs(SPACE, kept.genes))
 
@@ -157,19 +164,21 @@ def test_tell_never_keeps_duplicates():
 def test_untold_rows_never_survive():
     state = nsga2.init(jax.random.key(0), OPERATORS, POPULATION)
     children, state = ask(state, OPERATORS)
-    kept = nsga2.tell(state, children, random_objectives(0))
+    kept, _ = nsga2.tell(state, children, random_objectives(0))
     assert set(to_archs(SPACE, kept.genes)) == set(to_archs(SPACE, children))
     assert np.isfinite(kept.objectives).all()
 
     children, state = ask(kept, OPERATORS)
-    kept = nsga2.tell(state, children, jnp.full((POPULATION, 2), jnp.inf))
+    kept, _ = nsga2.tell(state, children, jnp.full((POPULATION, 2), jnp.inf))
     assert set(to_archs(SPACE, kept.genes)) == set(to_archs(SPACE, state.genes))
 
 
 # --- constraints ------------------------------------------------------------------------------------
 
-ALL = np.stack([axis.ravel() for axis in np.indices(counts(SPACE))], 1).astype(np.int32)
-survive = jax.jit(lambda state, objectives, violation: nsga2.tell(state, ALL[:ROWS], objectives, violation))
+ALL = np.stack([axis.ravel() for axis in np.indices(branch_counts(SPACE))], 1).astype(np.int32)
+survive = jax.jit(
+    lambda state, objectives, violation: nsga2.tell(state, ALL[:ROWS], objectives, violation)[0]
+)
 
 
 class Constrained(Problem):
@@ -252,8 +261,8 @@ def test_the_tournament_prefers_rank_then_crowding():
 
 # --- a problem whose front is known -----------------------------------------------------------------
 
-LARGE = uniform(slots=5, width=4, scale=2, branches=("id", "s3", "c3", "r1"))
-WEIGHT = np.random.default_rng(0).uniform(0.5, 1.5, (len(LARGE.slots), max(counts(LARGE))))
+LARGE = uniform_space(slots=5, width=4, scale=2, branches=("id", "s3", "c3", "r1"))
+WEIGHT = np.random.default_rng(0).uniform(0.5, 1.5, (len(LARGE.slots), max(branch_counts(LARGE))))
 REFERENCE = np.array([20.0, 1.0])
 GENERATIONS, EACH = 25, 40
 
@@ -275,7 +284,7 @@ def hypervolume(values):
 
 @functools.cache
 def all_archs():
-    return np.stack([axis.ravel() for axis in np.indices(counts(LARGE))], 1)
+    return np.stack([axis.ravel() for axis in np.indices(branch_counts(LARGE))], 1)
 
 
 @functools.cache
@@ -287,7 +296,7 @@ def evolve(seed, generations=GENERATIONS):
     for generation in range(generations):
         if generation:
             genes, state = ask(state, operators)
-        state = nsga2.tell(state, genes, jnp.asarray(problem(genes)))
+        state, _ = nsga2.tell(state, genes, jnp.asarray(problem(genes)))
         states.append(state)
     return states
 
@@ -305,7 +314,7 @@ def test_hypervolume_never_falls(seed):
 @pytest.mark.parametrize("seed", SEEDS)
 def test_finds_the_true_front(seed):
     values = problem(all_archs())
-    assert len(values) == size(LARGE) > 2 * EACH * GENERATIONS
+    assert len(values) == space_size(LARGE) > 2 * EACH * GENERATIONS
     truth = {tuple(row) for row in values[pymoo_rank(values) == 0].tolist()}
     last = evolve(seed)[-1]
     assert {tuple(row) for row in last.objectives[last.rank == 0].tolist()} == truth
@@ -314,7 +323,7 @@ def test_finds_the_true_front(seed):
 @pytest.mark.parametrize("seed", SEEDS)
 def test_beats_random_search_at_equal_evaluations(seed):
     generations = 10
-    draws = np.random.default_rng(seed).choice(size(LARGE), EACH * generations, replace=False)
+    draws = np.random.default_rng(seed).choice(space_size(LARGE), EACH * generations, replace=False)
     by_chance = hypervolume(problem(all_archs()[draws]))
     assert hypervolume(evolve(seed)[generations - 1].objectives) > by_chance
 

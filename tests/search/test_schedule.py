@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dysr_jax.model.branches import BODY, Identity
-from dysr_jax.model.space import SearchSpace, counts, uniform
-from dysr_jax.search.schedule import Plan, body_branches, deal, make_schedule, mult_add_costs
+from dysr_jax.model.space import SearchSpace, branch_counts, uniform_space
+from dysr_jax.search.schedule import Plan, body_branches, make_schedule, mult_add_costs, partition
 
-UNIFORM = uniform(slots=4, width=4, scale=2, branches=("id", "s3", "c3"))
+UNIFORM = uniform_space(slots=4, width=4, scale=2, branches=("id", "s3", "c3"))
 MIXED = SearchSpace((("c3", "id"), ("r1",), ("id", "c5", "s3"), ("id",)), ("u1", "u2"), 4, 2)
 checked = settings(max_examples=80)
 
@@ -19,7 +19,7 @@ def populations(draw, least=1):
     space = draw(st.sampled_from([UNIFORM, MIXED]))
     seed, size = draw(st.integers(0, 999)), draw(st.integers(least, 20))
     rng = np.random.default_rng(seed)
-    genes = rng.integers(0, counts(space), (size, len(space.slots))).astype(np.int32)
+    genes = rng.integers(0, branch_counts(space), (size, len(space.slots))).astype(np.int32)
     if draw(st.booleans()):  # as converged populations are: many share a beginning
         genes[:, : rng.integers(0, 4)] = 0
     return space, genes
@@ -71,7 +71,7 @@ def test_what_archs_share_is_computed_once(population):
 
 @checked
 @given(populations(), st.integers(1, 9))
-def test_every_population_of_a_size_has_arrays_of_the_same_shapes(population, tile):
+def test_populations_of_a_size_have_arrays_of_the_same_shapes(population, tile):
     space, genes = population
     plan = Plan(space, len(genes), tile)
     shapes = [leaf.shape for leaf in vars(make_schedule(plan, genes).body).values()]
@@ -91,28 +91,28 @@ def test_identities_are_no_branches_to_run():
 
 @checked
 @given(populations(), st.integers(1, 5), st.integers(0, 3))
-def test_deal_gives_everyone_to_one_hand(population, hands, room):
+def test_everyone_is_in_one_shard(population, shards, room):
     space, genes = population
-    most = -(-len(genes) // hands) + room
-    dealt = deal(mult_add_costs(space), genes, hands, most)
-    assert len(dealt) == hands
-    assert max(map(len, dealt)) <= most
-    assert sorted(np.concatenate(dealt).tolist()) == list(range(len(genes)))
+    most = -(-len(genes) // shards) + room
+    parts = partition(mult_add_costs(space), genes, shards, most)
+    assert len(parts) == shards
+    assert max(map(len, parts)) <= most
+    assert sorted(np.concatenate(parts).tolist()) == list(range(len(genes)))
 
 
-@pytest.mark.parametrize("hands", [2, 4])
-def test_deal_gives_like_work_where_the_archs_differ(hands):
-    space = uniform(slots=6, width=16, scale=2, branches=("id", "c3", "r2"), upsamplers=("u1",))
+@pytest.mark.parametrize("shards", [2, 4])
+def test_shards_have_like_work_where_the_archs_differ(shards):
+    space = uniform_space(slots=6, width=16, scale=2, branches=("id", "c3", "r2"), upsamplers=("u1",))
     rng = np.random.default_rng(0)
-    genes = rng.integers(0, counts(space), (256, 7)).astype(np.int32)
+    genes = rng.integers(0, branch_counts(space), (256, 7)).astype(np.int32)
     genes[:128, 1:] = 0  # half of them do next to nothing
     cost = {"c3": 2304, "r2": 4 * 2304}  # multiply-adds a pixel, and 1728 for the upsampler
     work = []
-    for hand in deal(mult_add_costs(space), genes, hands, 256):
+    for shard in partition(mult_add_costs(space), genes, shards, 256):
         prefixes = {
             what[:length]
-            for what in (work_of(space, arch)[:-1] for arch in genes[hand].tolist())
+            for what in (work_of(space, arch)[:-1] for arch in genes[shard].tolist())
             for length in range(1, len(what) + 1)
         }
-        work.append(1728 * len(hand) + sum(cost[prefix[-1][1]] for prefix in prefixes))
+        work.append(1728 * len(shard) + sum(cost[prefix[-1][1]] for prefix in prefixes))
     assert max(work) < 1.1 * np.mean(work)

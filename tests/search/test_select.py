@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 from pymoo.indicators.hv import HV
 
 from dysr_jax.errors import InputError
+from dysr_jax.model.names import arch_name
 from dysr_jax.model.sharing import ensemble_weight_bytes, union_weight_bytes
-from dysr_jax.model.space import arch_name, uniform
+from dysr_jax.model.space import uniform_space
 from dysr_jax.search.archive import Record
-from dysr_jax.search.select import WEIGHTS, ladder, sharing_curve
+from dysr_jax.search.select import SWITCH_COST_WEIGHTS, choose_ladder, sharing_curve
 
-SPACE = uniform(slots=2, width=4, scale=2, branches=("id", "s3", "c3", "c5", "r1"), upsamplers=("u1",))
+SPACE = uniform_space(slots=2, width=4, scale=2, branches=("id", "s3", "c3", "c5", "r1"), upsamplers=("u1",))
 ARCHS = [(*body, 0) for body in itertools.product(range(5), repeat=2)]
 ID, C3, C5, R1 = (0, 0, 0), (2, 2, 0), (3, 3, 0), (4, 4, 0)
 
@@ -69,7 +70,7 @@ def test_ladder_is_the_best_subset(seed, members, sharing):
         return area(chosen, latency, psnr) - sharing * cost(chosen, archs)
 
     candidates = subsets(len(archs), members)
-    chosen = ladder(SPACE, archs, latency, psnr, members=members, sharing=sharing)
+    chosen = choose_ladder(SPACE, archs, latency, psnr, members=members, switch_cost_weight=sharing)
     assert chosen in candidates  # both ends, in order, none twice
     assert worth(chosen) == pytest.approx(max(map(worth, candidates)))
 
@@ -78,12 +79,12 @@ def test_ladder_is_the_best_subset(seed, members, sharing):
 def test_without_sharing_it_is_the_subset_of_largest_hypervolume(seed):
     archs, latency, psnr = random_front(seed)
     areas = {tuple(s): area(s, latency, psnr) for s in subsets(len(archs), 4)}
-    chosen = ladder(SPACE, archs, latency, psnr, members=4, sharing=0.0)
+    chosen = choose_ladder(SPACE, archs, latency, psnr, members=4, switch_cost_weight=0.0)
     assert tuple(chosen) == max(areas, key=areas.__getitem__)
     # What the archs share does not matter then.
     shuffled = archs[::-1]
-    assert ladder(SPACE, shuffled, latency, psnr, members=4, sharing=0.0) == chosen
-    assert ladder(SPACE, shuffled, latency, psnr, members=4, sharing=5.0) != chosen
+    assert choose_ladder(SPACE, shuffled, latency, psnr, members=4, switch_cost_weight=0.0) == chosen
+    assert choose_ladder(SPACE, shuffled, latency, psnr, members=4, switch_cost_weight=5.0) != chosen
 
 
 @given(
@@ -99,7 +100,7 @@ def test_more_weight_never_raises_the_cost_nor_the_hypervolume(seed, members, we
 @pytest.mark.parametrize("count", [1, 2, 4])
 def test_a_small_front_is_kept_whole(count):
     archs, latency, psnr = random_front(0, count)
-    assert ladder(SPACE, archs, latency, psnr, members=4, sharing=0.1) == list(range(count))
+    assert choose_ladder(SPACE, archs, latency, psnr, members=4, switch_cost_weight=0.1) == list(range(count))
     (point,) = sharing_curve(SPACE, as_records(archs, latency, psnr), members=4, weights=[0.1])
     assert point["hypervolume_share"] == 1.0
 
@@ -108,7 +109,7 @@ def test_a_small_front_is_kept_whole(count):
 def test_sharing_prefers_a_neighbour_with_the_same_kernels(sharing, middle):
     # r1 covers more area; c3 reads a part of the kernels of c5, r1 reads others.
     archs, latency, psnr = [ID, C3, R1, C5], np.array([0.0, 1, 2, 3]), np.array([0.0, 1, 2.5, 3])
-    chosen = ladder(SPACE, archs, latency, psnr, members=3, sharing=sharing)
+    chosen = choose_ladder(SPACE, archs, latency, psnr, members=3, switch_cost_weight=sharing)
     assert [archs[i] for i in chosen] == [ID, middle, C5]
 
 
@@ -117,17 +118,17 @@ def test_sharing_prefers_a_neighbour_with_the_same_branches():
     archs = [(0, 0, 0), (4, 1, 0), (0, 4, 0), (4, 4, 0)]
     latency, psnr = np.array([0.0, 1, 2, 3]), np.array([0.0, 2.0, 2.5, 3])
     for sharing, middle in ((0.0, 1), (10.0, 2)):
-        chosen = ladder(SPACE, archs, latency, psnr, members=3, sharing=sharing)
+        chosen = choose_ladder(SPACE, archs, latency, psnr, members=3, switch_cost_weight=sharing)
         assert chosen == [0, middle, 3]
 
 
 def test_the_curve_describes_the_ladders():
     archs, latency, psnr = random_front(1, 12)
     curve = sharing_curve(SPACE, as_records(archs, latency, psnr), members=5)
-    assert [point["weight"] for point in curve] == list(WEIGHTS)
+    assert [point["weight"] for point in curve] == list(SWITCH_COST_WEIGHTS)
     whole = area(list(range(12)), latency, psnr)
     for point in curve:
-        chosen = ladder(SPACE, archs, latency, psnr, members=5, sharing=point["weight"])
+        chosen = choose_ladder(SPACE, archs, latency, psnr, members=5, switch_cost_weight=point["weight"])
         kept = [archs[i] for i in chosen]
         share = area(chosen, latency, psnr) / whole
         assert point["hypervolume_share"] == pytest.approx(share)
@@ -142,10 +143,10 @@ def test_the_curve_describes_the_ladders():
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ({"members": 1}, "members 1: allowed is 2 or more"),
-        ({"weights": [0.1, -1.0]}, r"sharing -1\.0: allowed are finite values of 0 or more"),
-        ({"weights": [float("nan")]}, "sharing nan: allowed"),
-        ({"weights": [float("inf")]}, "sharing inf: allowed"),
+        ({"members": 1}, "members must be at least 2, got 1"),
+        ({"weights": [0.1, -1.0]}, r"switch_cost_weight must be finite and at least 0, got -1\.0"),
+        ({"weights": [float("nan")]}, "must be finite and at least 0, got nan"),
+        ({"weights": [float("inf")]}, "must be finite and at least 0, got inf"),
         ({"front": []}, "archs is empty"),
     ],
 )

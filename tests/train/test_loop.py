@@ -14,15 +14,14 @@ from dysr_jax.data.grain_stream import GrainStream
 from dysr_jax.data.pool import build_pool
 from dysr_jax.data.training import TrainingImages
 from dysr_jax.errors import InputError
-from dysr_jax.model.space import uniform
+from dysr_jax.model.space import uniform_space
 from dysr_jax.model.supernet import Supernet
 from dysr_jax.train import loop
-from dysr_jax.train.checkpoint import Checkpoints
 from dysr_jax.train.config import TrainConfig
-from dysr_jax.train.state import init_state
+from dysr_jax.train.state import Checkpoints, init_state
 
 CONFIG = TrainConfig(steps=12, batch=2, chunk=3, warmup=1, checkpoint_chunks=1)
-SPACE = uniform(slots=1, width=4, scale=2, branches=("id", "c3"), upsamplers=("u1",))
+SPACE = uniform_space(slots=1, width=4, scale=2, branches=("id", "c3"), upsamplers=("u1",))
 
 
 @pytest.fixture(scope="module")
@@ -64,35 +63,6 @@ def finished(pool, tmp_path_factory):
     return train(pool, run), run
 
 
-@pytest.mark.parametrize(
-    ("field", "value", "allowed"),
-    [
-        ("steps", 0, "1 or more"),
-        ("steps", 7, "multiples of 3"),
-        ("batch", 0, "1 or more"),
-        ("random_archs", 0, "1 or more"),
-        ("groups", 3, "multiples of the 2 devices"),
-        ("distill", 1.5, "0 to 1"),
-        ("mix", 2.0, "0 to 1"),
-        ("tones", -0.1, "0 to 1"),
-        ("weight_decay", -1.0, "finite values of 0 or more"),
-        ("frequency", -0.5, "finite values of 0 or more"),
-        ("frequency", float("inf"), "finite values of 0 or more"),
-        ("largest_steps", 4, "multiples of 3 up to train.steps 12"),
-        ("largest_steps", 15, "multiples of 3 up to train.steps 12"),
-        ("largest_steps", -3, "multiples of 3 up to train.steps 12"),
-        ("warmup", -1, "0 or more"),
-        ("clip", 0.0, "finite values above 0"),
-        ("learning_rate", float("nan"), "finite values above 0"),
-        ("ema", -0.1, "0 to 1"),
-    ],
-)
-def test_check_config_names_the_field_the_value_and_what_is_allowed(field, value, allowed):
-    config = dataclasses.replace(CONFIG, **{field: value})
-    with pytest.raises(InputError, match=f"train.{field} {value}.*{allowed}"):
-        loop.check_config(config, devices=2)
-
-
 class StopError(Exception):
     """Stands for whatever ends a process."""
 
@@ -130,11 +100,9 @@ def test_an_interrupted_run_ends_with_the_same_bits(resumed, finished):
         np.testing.assert_array_equal(mine, theirs)
 
 
-@pytest.mark.parametrize("largest_steps", [3, 9])
-def test_an_interrupted_run_by_patches_ends_with_the_same_bits(pool, tmp_path, largest_steps):
-    """It stops when two dispatches are done: after the largest alone was trained, or meanwhile."""
+def test_an_interrupted_run_by_patches_ends_with_the_same_bits(pool, tmp_path):
     config = dataclasses.replace(
-        CONFIG, archs="patch", sampling="nested", colours=True, mix=0.5, largest_steps=largest_steps
+        CONFIG, archs="patch", sampling="nested", channel_shuffle=True, color_jitter=0.5
     )
     whole = train(pool, tmp_path / "whole", config)
     interrupted(pool, tmp_path / "run", config)
@@ -195,7 +163,7 @@ def test_scalars_after_an_interruption_are_there_once(resumed):
 def test_divergence_ends_the_run_and_keeps_no_diverged_state(pool, tmp_path):
     config = dataclasses.replace(CONFIG, learning_rate=1e30)
     net, mesh = Supernet(SPACE), parallel.device_mesh(1)
-    with pytest.raises(InputError, match=r"diverged before step \d+ .*train.learning_rate under"):
+    with pytest.raises(InputError, match=r"diverged before step \d+ .*train.learning_rate must be under"):
         loop.train(jax.random.key(0), net, pool, config, mesh, tmp_path)
     checkpoints = Checkpoints(tmp_path / "checkpoints")
     state = checkpoints.restore(init_state(jax.random.key(0), SPACE, config))

@@ -7,22 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dysr_jax.model.space import largest, sample, smallest, uniform
+from dysr_jax.model.space import largest_arch, sample_archs, smallest_arch, uniform_space
 from dysr_jax.model.supernet import Supernet
 from dysr_jax.train.config import TrainConfig
-from dysr_jax.train.losses import (
-    _students,
-    charbonnier,
-    frequency_l1,
-    group_loss,
-    image_loss,
-    l1,
-    largest_alone,
-)
+from dysr_jax.train.losses import _students, group_loss, l1_loss
 
 # One program each: operations that are called one by one are compiled one by one.
 loss_of_group = jax.jit(group_loss, static_argnames=("net", "config"))
-loss_of_largest = jax.jit(largest_alone, static_argnames=("net", "config"))
 
 PATCHES, PASSAGES = 16, 2
 SMALLS = 2
@@ -32,7 +23,7 @@ DISTILLED = TrainConfig(distill=0.3)
 
 @pytest.fixture(scope="module")
 def space():
-    return uniform(slots=1, width=4, scale=2, branches=("id", "s3", "r1"), upsamplers=("u1",))
+    return uniform_space(slots=1, width=4, scale=2, branches=("id", "s3", "r1"), upsamplers=("u1",))
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +38,7 @@ def archs(space):
     """Random ones: `[2, slots]` for a group, `[2, B, slots]` for its patches."""
     found = {
         "group": jnp.asarray([(1, 0), (2, 0)], jnp.int32),
-        "patch": sample(jax.random.key(4), space, (PASSAGES, PATCHES)),
+        "patch": sample_archs(jax.random.key(4), space, (PASSAGES, PATCHES)),
     }
     assert len(np.unique(found["patch"], axis=1)) > 1
     return found
@@ -69,37 +60,9 @@ def np_l1(a, b):
     return np.mean(np.abs(np.asarray(a, np.float64) - b))
 
 
-def np_charbonnier(a, b):
-    return np.mean(np.hypot(np.asarray(a, np.float64) - b, 1e-3))
-
-
-def np_frequency(a, b):
-    """From the whole spectrum: that of a real image repeats beyond the middle column."""
-    spectra = [np.fft.fft2(np.asarray(x, np.float64), axes=(-3, -2), norm="ortho") for x in (a, b)]
-    half = (spectra[0] - spectra[1])[..., : a.shape[-2] // 2 + 1, :]
-    return np.mean(np.abs(half.real) + np.abs(half.imag))
-
-
-@pytest.mark.parametrize(
-    ("found", "expected"), [(l1, np_l1), (charbonnier, np_charbonnier), (frequency_l1, np_frequency)]
-)
-def test_a_loss_is_numpy_s(found, expected):
-    np.testing.assert_allclose(found(OUTPUT, TARGET), expected(OUTPUT, TARGET), rtol=1e-5)
-    assert expected(OUTPUT, TARGET) > 0.1
-
-
-def test_charbonnier_is_smooth_where_l1_is_not():
-    assert float(jax.grad(charbonnier)(jnp.full(1, 1e-6), jnp.zeros(1))[0]) < 0.01
-    assert float(jax.grad(l1)(jnp.full(1, 1e-6), jnp.zeros(1))[0]) == 1.0
-
-
-@pytest.mark.parametrize("loss", ["l1", "charbonnier"])
-@pytest.mark.parametrize("frequency", [0.0, 0.05])
-def test_the_recipe_names_the_loss(loss, frequency):
-    pixels = {"l1": np_l1, "charbonnier": np_charbonnier}[loss]
-    found = image_loss(TrainConfig(loss=loss, frequency=frequency))(OUTPUT, TARGET)
-    expected = pixels(OUTPUT, TARGET) + frequency * np_frequency(OUTPUT, TARGET)
-    np.testing.assert_allclose(found, expected, rtol=1e-5)
+def test_l1_is_numpy_s():
+    np.testing.assert_allclose(l1_loss(OUTPUT, TARGET), np_l1(OUTPUT, TARGET), rtol=1e-5)
+    assert np_l1(OUTPUT, TARGET) > 0.1
 
 
 # --- the archs of a step ----------------------------------------------------------------------------
@@ -107,7 +70,7 @@ def test_the_recipe_names_the_loss(loss, frequency):
 
 def passages(space, archs):
     """Branch indices `[passage, patch]` of the students of a step in either mode."""
-    small = smallest(space)[0]
+    small = smallest_arch(space)[0]
     if archs.ndim == 2:
         rows = [np.full(PATCHES, index) for index in (small, *np.asarray(archs)[:, 0])]
         return np.stack(rows)
@@ -120,11 +83,11 @@ def by_hand(config, case, archs, outputs):
     """The mean over the passages of all patches, from the static programs: `(params) -> loss`."""
     net, _, _, hr = case
     students = passages(net.space, archs)
-    each = jax.vmap(image_loss(config))
+    each = jax.vmap(l1_loss)
 
     def mean(params):
         outs = outputs(params)
-        first = outs[largest(net.space)[0]]
+        first = outs[largest_arch(net.space)[0]]
         teacher = jax.lax.stop_gradient(first)
         own = [(1 - config.distill) * each(o, hr) + config.distill * each(o, teacher) for o in outs]
         losses = jnp.take_along_axis(jnp.stack(own), students, 0)
@@ -135,13 +98,8 @@ def by_hand(config, case, archs, outputs):
 
 @pytest.mark.parametrize(
     ("mode", "config"),
-    [
-        ("group", DISTILLED),
-        ("patch", DISTILLED),
-        ("patch", TrainConfig(distill=0.0)),
-        ("patch", TrainConfig(distill=0.5, loss="charbonnier", frequency=0.05)),
-    ],
-    ids=["group", "patch", "not distilled", "frequency"],
+    [("group", DISTILLED), ("patch", DISTILLED), ("patch", TrainConfig(distill=0.0))],
+    ids=["group", "patch", "not distilled"],
 )
 def test_the_sandwich_is_the_mean_over_all_passages(mode, config, case, archs, outputs):
     net, params, lr, hr = case
@@ -166,9 +124,9 @@ def test_the_metrics_are_l1_of_each_kind(mode, case, archs, outputs):
     students = passages(net.space, archs[mode])
     drawn = np.ones(students.shape, bool)
     drawn[0, : PATCHES if mode == "group" else SMALLS] = False
-    small = errors[smallest(net.space)[0]]
+    small = errors[smallest_arch(net.space)[0]]
     expected = {
-        "largest": errors[largest(net.space)[0]].mean(),
+        "largest": errors[largest_arch(net.space)[0]].mean(),
         "smallest": small.mean() if mode == "group" else small[:SMALLS].mean(),
         "random": np.take_along_axis(errors, students, 0)[drawn].mean(),
     }
@@ -220,7 +178,7 @@ def test_random_archs_pass_at_least_as_often_as_the_smallest(space, batch, count
         (i, 0) for i in range(3)
     }
     for (archs, _), one in zip(passed, drawn, strict=True):
-        np.testing.assert_array_equal(np.asarray(archs)[given], [smallest(space)] * given.sum())
+        np.testing.assert_array_equal(np.asarray(archs)[given], [smallest_arch(space)] * given.sum())
         kept = one[given[-count:] == 0] if batch > 1 else one.reshape(-1, 2)
         np.testing.assert_array_equal(np.asarray(archs)[~given], kept)
 
@@ -229,27 +187,16 @@ def test_random_archs_pass_at_least_as_often_as_the_smallest(space, batch, count
 def test_the_teacher_is_not_trained_towards_its_students(mode, share, case):
     """With distillation alone, what only the largest arch reads has the gradient of its own loss."""
     net, params, lr, hr = case
-    only = jnp.asarray([smallest(net.space)], jnp.int32)
+    only = jnp.asarray([smallest_arch(net.space)], jnp.int32)
     if mode == "patch":
         only = jnp.broadcast_to(only, (1, PATCHES, 2))
     config = TrainConfig(distill=1.0)
 
     def own(params):
-        return l1(net.apply({"params": params}, lr, largest(net.space)), hr)
+        return l1_loss(net.apply({"params": params}, lr, largest_arch(net.space)), hr)
 
     grads = jax.jit(jax.grad(lambda p: group_loss(p, net, lr, hr, only, config)[0]))(params)
     alone = jax.jit(jax.grad(own))(params)
     mine = grads["slot00"]["pair_in"]
     assert float(jnp.abs(mine).max()) > 0
     np.testing.assert_allclose(mine, alone["slot00"]["pair_in"] / share, rtol=1e-4, atol=1e-8)
-
-
-def test_the_largest_alone(case, outputs):
-    net, params, lr, hr = case
-    config = TrainConfig(loss="charbonnier", frequency=0.1)
-    loss, metrics = loss_of_largest(params, net, lr, hr, config)
-    out = np.asarray(outputs(params)[largest(net.space)[0]])
-    expected = np_charbonnier(out, hr) + 0.1 * np_frequency(out, np.asarray(hr))
-    np.testing.assert_allclose(loss, expected, rtol=1e-5)
-    assert {*metrics} == {"largest"}
-    np.testing.assert_allclose(metrics["largest"], np_l1(out, hr), rtol=1e-5)

@@ -9,15 +9,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dysr_jax.model.branches import BODY
-from dysr_jax.model.space import SearchSpace, counts, sample, smallest, to_archs, uniform
+from dysr_jax.model.space import (
+    SearchSpace,
+    branch_counts,
+    sample_archs,
+    smallest_arch,
+    to_archs,
+    uniform_space,
+)
 from dysr_jax.model.upsamplers import UPSAMPLERS
 from dysr_jax.train import sampling
 
-draw = jax.jit(sampling.draw, static_argnums=(1, 2, 3))
+draw = jax.jit(sampling.sample_training_archs, static_argnums=(1, 2, 3))
 """One program for a space; examples of many spaces share those of the single operations."""
 
 SLOTS, COUNT = 8, 6000
-SPACE = uniform(slots=SLOTS, width=4, scale=2, branches=("r1", "id", "c3"), upsamplers=("u2", "u1"))
+SPACE = uniform_space(slots=SLOTS, width=4, scale=2, branches=("r1", "id", "c3"), upsamplers=("u2", "u1"))
 """The cheapest branch is not the first, nor is the cheapest upsampler."""
 
 names = st.lists(st.sampled_from(sorted(BODY)), min_size=1, max_size=4, unique=True).map(tuple)
@@ -38,13 +45,13 @@ def drawn():
 
 
 def active_of(genes):
-    return genes[:, :-1] != np.array(smallest(SPACE)[:-1])
+    return genes[:, :-1] != np.array(smallest_arch(SPACE)[:-1])
 
 
 @settings(deadline=None, derandomize=True, database=None, max_examples=25)
 @given(space=spaces, seed=st.integers(0, 2**32 - 1), how=st.sampled_from(["spread", "nested"]))
 def test_archs_are_of_the_space(space, seed, how):
-    genes = sampling.draw(jax.random.key(seed), space, 24, how)
+    genes = sampling.sample_training_archs(jax.random.key(seed), space, 24, how)
     assert genes.shape == (24, len(space.slots))
     assert genes.dtype == np.int32
     assert len(to_archs(space, genes)) == 24  # raises for an arch of another space
@@ -55,14 +62,14 @@ def test_archs_are_of_the_space(space, seed, how):
 def test_every_branch_is_drawn(names):
     space = SearchSpace(tuple(names), ("u1", "u2"), width=4, scale=2)
     for how in ("spread", "nested"):
-        genes = np.asarray(sampling.draw(jax.random.key(0), space, 2000, how))
-        for slot, limit in enumerate(counts(space)):
+        genes = np.asarray(sampling.sample_training_archs(jax.random.key(0), space, 2000, how))
+        for slot, limit in enumerate(branch_counts(space)):
             assert {*genes[:, slot].tolist()} == {*range(limit)}
 
 
 def test_uniform_is_the_space_s_own():
     key = jax.random.key(3)
-    np.testing.assert_array_equal(draw(key, SPACE, 9, "uniform"), sample(key, SPACE, (9,)))
+    np.testing.assert_array_equal(draw(key, SPACE, 9, "uniform"), sample_archs(key, SPACE, (9,)))
 
 
 @pytest.mark.parametrize("how", ["spread", "nested"])

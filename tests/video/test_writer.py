@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from dysr_jax.errors import InputError
-from dysr_jax.video import formats
+from dysr_jax.video import sink as formats
 from dysr_jax.video.reader import open_video
 from dysr_jax.video.writer import open_writer
 

@@ -26,7 +26,7 @@ from dysr_jax.aot import (
 from dysr_jax.bench.switch.weights_store import WeightsStore
 from dysr_jax.compiling import exact_options, jit
 from dysr_jax.errors import InputError
-from dysr_jax.model import Arch, Params, compile_static, frame_program
+from dysr_jax.model import Arch, Params, compile_static, frame_program, layer_backend
 from dysr_jax.runtime import Bank, Chain, FrameShape, MemberLike, Members, Server, resolve_all, resolver
 from dysr_jax.threads import in_threads
 
@@ -182,7 +182,8 @@ class LaxSwitch(StoreServer):
             "archs": archs,
             "dtype": jnp.dtype(net.dtype).name,
             "options": exact_options(),
-            "code": branches_digest(used) or lowered_digest(lower()),
+            "code": branches_digest([*used, layer_backend(net.layers)]) or lowered_digest(lower()),
+            "layers": net.layers,
         }
         assert self._cache is not None
         self._executable = self._cache.get(key, arguments, lambda: lower().compile())

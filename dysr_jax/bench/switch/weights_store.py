@@ -8,7 +8,7 @@ from typing import Final
 import jax
 
 from dysr_jax.bundle import Bundle
-from dysr_jax.model import Params, Supernet, compact, from_bytes, to_bytes
+from dysr_jax.model import Params, Supernet, compact_params, params_from_bytes, params_to_bytes
 
 SHARED: Final = "shared.safetensors"
 
@@ -28,12 +28,12 @@ class WeightsStore:
 
     def load(self) -> Bundle:
         """The members with the weights that they share, read from disk."""
-        params = from_bytes((self.folder / SHARED).read_bytes())
+        params = params_from_bytes((self.folder / SHARED).read_bytes())
         return dataclasses.replace(self.bundle, params=params)
 
     def load_own(self, member: str) -> Params:
         """A member's own weights, cut out and shared with no other, read from disk to the device."""
-        return jax.device_put(from_bytes(self.file(member).read_bytes()))
+        return jax.device_put(params_from_bytes(self.file(member).read_bytes()))
 
     def net(self, member: str) -> Supernet:
         """The network that holds one member's weights and no other's."""
@@ -51,5 +51,5 @@ def write_weights_store(folder: pathlib.Path, bundle: Bundle, names: Sequence[st
     parts = {folder / SHARED: [member.arch for member in members]}
     parts |= {store.file(member.name): [member.arch] for member in members}
     for path, archs in parts.items():
-        path.write_bytes(to_bytes(compact(bundle.params, bundle.space, archs)))
+        path.write_bytes(params_to_bytes(compact_params(bundle.params, bundle.space, archs)))
     return store

@@ -12,7 +12,7 @@ from dysr_jax.report.comparison import Comparison, encode_image
 from dysr_jax.report.html.packing import Packer
 from dysr_jax.report.rundata import RunData, SteadyStream
 from dysr_jax.results import Results, latency_predictions
-from dysr_jax.search import costs
+from dysr_jax.search import arch_costs
 from dysr_jax.train import Curve
 
 MOST_BYTES: Final = 1_200_000
@@ -49,7 +49,7 @@ def content(data: RunData, packer: Packer) -> dict[str, Any]:
         "training": _training_json(data.training, packer),
         "results": results and _results_json(results, members),
         "space_size": float(np.prod([float(len(names)) for names in space.slots])),
-        "sharing_weight": data.config.search.sharing,
+        "sharing_weight": data.config.search.switch_cost_weight,
         "predictions": _predictions_json(data),
         "comparison": data.comparison and _comparison_json(data.comparison, packer),
         "switch": data.switch and data.switch.to_json(),
@@ -130,8 +130,8 @@ def _candidates_json(
         "latency_ms": packer.add(found.latency_ms[rows]),
         "generation": packer.add(found.generation[rows], "uint16"),
         "feasible": packer.add(found.feasible[rows], "uint8"),
-        "params": packer.add(costs(space, genes, "params")),
-        "mult_adds": packer.add(costs(space, genes, "mult_adds")),
+        "params": packer.add(arch_costs(space, genes, "params")),
+        "mult_adds": packer.add(arch_costs(space, genes, "mult_adds")),
         "front": np.searchsorted(rows, found.front).tolist(),
     }
 

@@ -13,7 +13,7 @@ from dysr_jax.bundle import Bundle, Member
 from dysr_jax.report.candidates import Candidates
 from dysr_jax.report.plots import style
 from dysr_jax.results import Results, quality_points
-from dysr_jax.search import Record, SearchConfig, SharingPoint, front, violation
+from dysr_jax.search import Record, SearchConfig, SharingPoint, front_records, violation
 
 PREDICTED_MS, PATCHES_DB = "predicted latency, ms per frame", "PSNR-Y on the validation patches, dB"
 """Labels of the axes of what a search saw."""
@@ -27,7 +27,7 @@ def pareto_figure(path: epath.PathLike, bundle: Bundle, records: Sequence[Record
     """
     members, (rows, columns) = bundle.members, bundle.frame
     figure, (left, right) = style.screen_figure(10, 4.2, 1, 2)
-    _draw_candidates(left, quality_points(records), quality_points(front(records)))
+    _draw_candidates(left, quality_points(records), quality_points(front_records(records)))
     _draw_members(right, members, bundle.bicubic_psnr_y)
     left.set_title("search: patches, predicted latency")
     right.set_title("members: whole images, measured latency")
@@ -97,7 +97,7 @@ def constraints_figure(searches: Mapping[str, Sequence[Record]], config: SearchC
         others = [record for record, kept in zip(records, inside, strict=True) if not kept]
         for name, chosen, colour in (("outside", others, style.GREY), ("within", within, style.ORANGE)):
             axes.scatter(*quality_points(chosen).T, s=8, color=colour, label=f"{name} ({len(chosen)})")
-        best = front(within)
+        best = front_records(within)
         axes.step(
             *quality_points(best).T, where="post", color=style.BLUE, label=f"front within ({len(best)})"
         )
@@ -170,7 +170,7 @@ def truth_figure(found: FrontResult) -> Any:
         (found.found, style.BLUE, "front of the search", 1.5),
     ):
         look = {"color": colour, "label": label, "linewidth": width}
-        left.step(*quality_points(front(records)).T, where="post", **look)
+        left.step(*quality_points(front_records(records)).T, where="post", **look)
     left.set(xlabel=PREDICTED_MS, ylabel=PATCHES_DB)
     left.legend(fontsize=8, loc="lower right")
     shares = found.shares

@@ -9,7 +9,7 @@ from etils import epath
 from dysr_jax.bench import LatencyProfile, ScalingResult
 from dysr_jax.report.plots import style
 from dysr_jax.results import LatencyPrediction
-from dysr_jax.search import deal
+from dysr_jax.search import partition
 
 
 def latency_figure(path: epath.PathLike, found: LatencyProfile) -> None:
@@ -67,7 +67,7 @@ def partition_figure(costs: np.ndarray, genes: np.ndarray, devices: int) -> Any:
 
     `costs` `[slots, branches]` are times of branches, in any unit.
     """
-    shards = deal(costs, genes, devices, len(genes))
+    shards = partition(costs, genes, devices, len(genes))
     each = costs[np.arange(genes.shape[1]), genes].sum(1)
     alone = np.array([each[shard].sum() for shard in shards])
     shared = np.array([_shared_work(costs, genes[shard]) for shard in shards])

@@ -10,7 +10,7 @@ from dysr_jax.report.candidates import Candidates, growth, hypervolumes
 from dysr_jax.report.plots import style
 from dysr_jax.report.plots.front import PATCHES_DB, PREDICTED_MS
 from dysr_jax.results import quality_points
-from dysr_jax.search import Record, front
+from dysr_jax.search import Record, front_records
 from dysr_jax.train import Curve
 
 MARGIN: Final = 0.05
@@ -33,7 +33,7 @@ def _draw_front(axes: Any, records: Sequence[Record], generation: int) -> None:
     new = [record for record in known if record.generation == generation]
     for chosen, colour, label in ((before, style.GREY, "before"), (new, style.ORANGE, "of this generation")):
         axes.scatter(*quality_points(chosen).T, s=7, color=colour, label=label)
-    best = quality_points(front(known)).T
+    best = quality_points(front_records(known)).T
     axes.step(*best, where="post", color=style.BLUE, linewidth=1.5, label="front")
     axes.set_title(f"generation {generation}: {len(known)} candidates", fontsize=8)
     axes.tick_params(labelsize=7)

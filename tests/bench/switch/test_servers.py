@@ -13,7 +13,7 @@ from dysr_jax.bench.switch.servers import STRATEGIES, Ensemble, LaxSwitch, Reloa
 from dysr_jax.bench.switch.weights_store import WeightsStore, write_weights_store
 from dysr_jax.errors import InputError
 from dysr_jax.model.sharing import ensemble_weight_bytes, union_weight_bytes
-from dysr_jax.model.space import parameters
+from dysr_jax.model.space import arch_parameters
 
 SHAPE = (6, 8)
 NAMES = ["2id-u1", "s3-c3-u1", "2r1-u2"]
@@ -96,7 +96,7 @@ def test_weights_that_are_resident(servers, three_members):
     space, archs = three_members.space, [member.arch for member in three_members.members]
     weights = {name: server.memory().weights for name, server in servers.items()}
     shared = union_weight_bytes(space, archs)
-    largest = 4 * max(parameters(space, arch) for arch in archs)
+    largest = 4 * max(arch_parameters(space, arch) for arch in archs)
     ensemble = ensemble_weight_bytes(space, archs)
     assert largest < shared < ensemble
     assert weights == {
@@ -129,7 +129,7 @@ def test_a_store_holds_what_members_read(store, three_members):
     for member in three_members.members:
         own = store.load_own(member.name)
         count = sum(leaf.size for leaf in jax.tree.leaves(own))
-        assert count == parameters(three_members.space, member.arch) == member.parameters
+        assert count == arch_parameters(three_members.space, member.arch) == member.parameters
     jax.tree.map(np.testing.assert_array_equal, store.load().params, three_members.params)
 
 
@@ -137,9 +137,9 @@ def test_a_store_of_some_members_leaves_out_what_others_read(three_members, tmp_
     members = three_members.members[:2]
     some = write_weights_store(tmp_path, three_members, [member.name for member in members])
     archs = [member.arch for member in members]
-    size = sum(leaf.nbytes for leaf in jax.tree.leaves(some.load().params))
-    assert size == union_weight_bytes(three_members.space, archs)
-    assert size < sum(leaf.nbytes for leaf in jax.tree.leaves(three_members.params))
+    space_size = sum(leaf.nbytes for leaf in jax.tree.leaves(some.load().params))
+    assert space_size == union_weight_bytes(three_members.space, archs)
+    assert space_size < sum(leaf.nbytes for leaf in jax.tree.leaves(three_members.params))
     assert some.bundle == dataclasses.replace(three_members, members=members, params={})
 
 

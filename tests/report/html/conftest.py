@@ -11,7 +11,7 @@ import pytest
 
 from dysr_jax import write_report
 from dysr_jax.config import PRESETS, to_dict
-from dysr_jax.model.space import arch_names
+from dysr_jax.model.names import arch_names
 
 RESULTS = pathlib.Path(__file__).parents[3] / "experiments" / "results"
 SWITCH, STEADY = RESULTS / "switch_quickstart_cpu.json", RESULTS / "steady_quickstart_cpu.json"

@@ -15,7 +15,7 @@ from dysr_jax.apps.upscaler import Upscaler
 from dysr_jax.cli import main
 from dysr_jax.commands.parsing import COMMANDS
 from dysr_jax.errors import InputError
-from dysr_jax.model.space import mult_adds, parameters
+from dysr_jax.model.space import arch_mult_adds, arch_parameters
 from dysr_jax.report.html import content
 from dysr_jax.report.html.packing import Packer
 from dysr_jax.report.html.write import SCRIPTS, _plotly, render
@@ -58,8 +58,8 @@ def test_the_page_says_what_the_run_has(tiny_run, page, packed):
     genes = shown["genes"].reshape(len(space.slots), count).T
     assert genes.tolist() == candidates.genes.tolist()
     archs = [tuple(arch) for arch in genes.tolist()]
-    assert shown["params"].tolist() == [parameters(space, arch) for arch in archs]
-    assert shown["mult_adds"] == pytest.approx([mult_adds(space, arch) for arch in archs])
+    assert shown["params"].tolist() == [arch_parameters(space, arch) for arch in archs]
+    assert shown["mult_adds"] == pytest.approx([arch_mult_adds(space, arch) for arch in archs])
     for name in ("psnr_y", "latency_ms", "generation", "feasible"):
         assert shown[name] == pytest.approx(getattr(candidates, name).astype(float))
     assert shown["front"] == candidates.front.tolist()

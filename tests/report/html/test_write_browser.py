@@ -10,7 +10,7 @@ from selenium.webdriver.common.actions.action_builder import ActionBuilder
 from selenium.webdriver.common.keys import Keys
 
 from dysr_jax import write_report
-from dysr_jax.model.space import arch_name
+from dysr_jax.model.names import arch_name
 from dysr_jax.report.rundata import read_run
 
 from .conftest import STEADY, Page

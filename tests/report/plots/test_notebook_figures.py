@@ -13,7 +13,7 @@ from dysr_jax.bench.front import bench_front
 from dysr_jax.bench.scaling import ScalingResult, ScalingRow
 from dysr_jax.bench.switch.result import FailedStrategy, StrategyResult, SwitchResult
 from dysr_jax.metrics import psnr_y
-from dysr_jax.model.space import counts
+from dysr_jax.model.space import branch_counts
 from dysr_jax.report.comparison import cut_details
 from dysr_jax.report.notebook import front_slider
 from dysr_jax.report.plots.details import details_figure
@@ -26,8 +26,8 @@ from dysr_jax.runtime.bank import Bank
 from dysr_jax.runtime.switching import SwitchReport
 from dysr_jax.search.archive import Archive
 from dysr_jax.search.config import SearchConfig
-from dysr_jax.search.members import front
 from dysr_jax.search.schedule import computed_share, mult_add_costs
+from dysr_jax.search.select import front_records
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def test_panels_show_the_candidates_of_their_generation(records, tiny):
         new = [r for r in records if r.generation == generation]
         expected = [(r.latency_ms, r.psnr_y) for r in new]
         np.testing.assert_allclose(axes.collections[1].get_offsets(), expected)
-        assert list(axes.lines[0].get_xdata()) == [r.latency_ms for r in front(known)]
+        assert list(axes.lines[0].get_xdata()) == [r.latency_ms for r in front_records(known)]
     points = np.array([[r.latency_ms, -r.psnr_y] for r in records])
     born = np.array([r.generation for r in records])
     hv = HV(ref_point=points.max(0))
@@ -106,7 +106,7 @@ def test_constraints_divide_the_candidates(records):
     (axes,) = figure.axes
     inside = [r for r in records if r.latency_ms <= bound]
     assert texts(axes)[:2] == [f"outside ({len(records) - len(inside)})", f"within ({len(inside)})"]
-    assert list(axes.lines[0].get_xdata()) == [r.latency_ms for r in front(inside)]
+    assert list(axes.lines[0].get_xdata()) == [r.latency_ms for r in front_records(inside)]
     assert axes.lines[1].get_xdata()[0] == bound
     drawn(figure)
 
@@ -115,7 +115,7 @@ def test_the_truth_is_drawn_beside_what_was_found(tiny_run):
     check = bench_front(tiny_run.path)
     left, right = truth_figure(check).axes
     assert [len(points.get_offsets()) for points in left.collections] == [len(check.every), len(check.found)]
-    assert list(left.lines[0].get_ydata()) == [r.psnr_y for r in front(check.every)]
+    assert list(left.lines[0].get_ydata()) == [r.psnr_y for r in front_records(check.every)]
     np.testing.assert_allclose(right.lines[0].get_ydata(), 100 * np.array(check.shares))
 
 
@@ -183,9 +183,9 @@ def test_without_ipywidgets_there_is_no_slider(three_members, monkeypatch):
 # --- devices ------------------------------------------------------------------------------------------
 
 
-def test_all_candidates_are_dealt_and_what_is_shared_is_less(full_space):
+def test_all_candidates_are_shared_out_and_shared_work_is_less(full_space):
     rng = np.random.default_rng(0)
-    genes = rng.integers(0, counts(full_space), (40, len(counts(full_space)))).astype(np.int32)
+    genes = rng.integers(0, branch_counts(full_space), (40, len(branch_counts(full_space)))).astype(np.int32)
     left, right = partition_figure(mult_add_costs(full_space), genes, 4).axes
     assert sum(bar.get_height() for bar in left.patches) == 40
     alone, shared = (np.array([bar.get_height() for bar in right.patches[i : i + 4]]) for i in (0, 4))

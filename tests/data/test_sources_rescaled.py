@@ -17,11 +17,10 @@ from dysr_jax.data.grain_stream import GrainStream
 from dysr_jax.data.images.write import write_image
 from dysr_jax.data.pipeline import pool_need
 from dysr_jax.data.pool import build_pool
-from dysr_jax.data.rescaled import add_rescaled, rescaled_shape
-from dysr_jax.data.sources import split_source
+from dysr_jax.data.sources import add_rescaled, rescaled_shape, split_source
 from dysr_jax.data.training import load_pairs, open_training_images
 from dysr_jax.errors import InputError
-from dysr_jax.model.space import uniform
+from dysr_jax.model.space import uniform_space
 from dysr_jax.model.supernet import Supernet
 from dysr_jax.train.config import TrainConfig
 from dysr_jax.train.loop import train
@@ -175,7 +174,7 @@ def test_grain_cuts_from_copies_too(config, workers):
 @pytest.mark.long
 def test_a_training_on_copies(config, tmp_path):
     """Both pipelines, to the end."""
-    space = uniform(slots=1, width=4, scale=SCALE, branches=("id", "c3"), upsamplers=("u1",))
+    space = uniform_space(slots=1, width=4, scale=SCALE, branches=("id", "c3"), upsamplers=("u1",))
     recipe = TrainConfig(steps=2, chunk=2, batch=2, warmup=0, archs="patch")
     images, _ = open_training_images(config, SCALE)
     for data in (build_pool(images.load(), PATCH), GrainStream(images)):

@@ -4,23 +4,23 @@ import numpy as np
 import pytest
 
 from dysr_jax.errors import InputError
-from dysr_jax.model.space import uniform
+from dysr_jax.model.space import uniform_space
 from dysr_jax.search.archive import Record
 from dysr_jax.search.config import SearchConfig
-from dysr_jax.search.members import choose, front
+from dysr_jax.search.select import choose_members, front_records
 
-SPACE = uniform(slots=1, width=4, scale=2, branches=("id", "s3", "c3", "c5", "r1"), upsamplers=("u1",))
+SPACE = uniform_space(slots=1, width=4, scale=2, branches=("id", "s3", "c3", "c5", "r1"), upsamplers=("u1",))
 FIGURES = [(20.0, 1.0), (22.0, 2.0), (21.0, 3.0), (25.0, 4.0), (27.0, 5.0)]
 RECORDS = [Record("", (i, 0), *each, 0, 0.0) for i, each in enumerate(FIGURES)]
 
 
 def chosen(**fields):
-    return [arch[0] for arch in choose(SPACE, RECORDS, SearchConfig(**fields))]
+    return [arch[0] for arch in choose_members(SPACE, RECORDS, SearchConfig(**fields))]
 
 
 def test_front_is_fastest_first_without_the_dominated():
     order = np.random.default_rng(0).permutation(len(RECORDS))
-    found = front(RECORDS[i] for i in order)
+    found = front_records(RECORDS[i] for i in order)
     assert [record.arch[0] for record in found] == [0, 1, 3, 4]
 
 

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dysr_jax.data.config import DataConfig
-from dysr_jax.data.crops import make_drawer
 from dysr_jax.data.examples import Example, make_pair
+from dysr_jax.data.grain_stream import make_drawer
 from dysr_jax.data.training import TrainingImages
 from dysr_jax.errors import InputError
 

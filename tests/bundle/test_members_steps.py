@@ -5,13 +5,14 @@ import json
 import jax
 import pytest
 
-from dysr_jax.bundle.steps import SlotChange, member_steps
+from dysr_jax.bundle.members import SlotChange, member_steps
 from dysr_jax.errors import InputError
+from dysr_jax.model.names import parse_arch
 from dysr_jax.model.sharing import step_costs, union_weight_bytes
-from dysr_jax.model.space import parameters, parse_arch, uniform
+from dysr_jax.model.space import arch_parameters, uniform_space
 from dysr_jax.model.supernet import init_params, slot_name
 
-SPACE = uniform(slots=3, width=4, scale=2)
+SPACE = uniform_space(slots=3, width=4, scale=2)
 ARCHS = [parse_arch(SPACE, name) for name in ("3id-u1", "id-r1-id-u1", "id-r1-c3-u2")]
 
 
@@ -35,7 +36,7 @@ def test_the_bytes():
         pair = ARCHS[i : i + 2]
         union = union_weight_bytes(SPACE, pair)
         assert step.shared_bytes + step.unshared_bytes == union
-        assert step.shared_bytes + union == 4 * sum(parameters(SPACE, arch) for arch in pair)
+        assert step.shared_bytes + union == 4 * sum(arch_parameters(SPACE, arch) for arch in pair)
         assert step.cost == step_costs(SPACE, pair)[0, 1] > 0
 
 

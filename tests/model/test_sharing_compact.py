@@ -8,21 +8,24 @@ from hypothesis import strategies as st
 
 from dysr_jax.errors import InputError
 from dysr_jax.model.branches import BODY
-from dysr_jax.model.kernels import cut_all
+from dysr_jax.model.kernels import cut_kernels
+from dysr_jax.model.names import arch_name, parse_arch
 from dysr_jax.model.sharing import (
-    compact,
+    compact_params,
     ensemble_weight_bytes,
     held_branches,
     kept_branches,
     union_weight_bytes,
 )
-from dysr_jax.model.space import arch_name, counts, parse_arch, uniform
+from dysr_jax.model.space import branch_counts, uniform_space
 from dysr_jax.model.supernet import Supernet, init_params, slot_name
 
 LR = np.random.default_rng(0).random((2, 6, 5, 3), np.float32)
-SPACE = uniform(slots=2, width=4, scale=2)
+SPACE = uniform_space(slots=2, width=4, scale=2)
 
-arch_sets = st.lists(st.tuples(*(st.integers(0, n - 1) for n in counts(SPACE))), min_size=1, max_size=5)
+arch_sets = st.lists(
+    st.tuples(*(st.integers(0, n - 1) for n in branch_counts(SPACE))), min_size=1, max_size=5
+)
 quick = settings(deadline=None, max_examples=50)
 
 
@@ -56,7 +59,7 @@ SETS = {
 @pytest.mark.parametrize("names", SETS.values(), ids=SETS)
 def test_a_compacted_arch_computes_what_it_did(params, names):
     archs = archs_named(*names)
-    small = compact(params, SPACE, archs)
+    small = compact_params(params, SPACE, archs)
     # The sides differ in what they read from.
     assert nbytes(small) < 0.8 * nbytes(params)
     net = Supernet(SPACE, kept=kept_branches(SPACE, archs))
@@ -77,7 +80,7 @@ def test_kept_branches_are_those_that_occur():
 def test_archs_that_mix_what_was_kept_are_served_too(params):
     """Kept is a set of branches a slot, so children of the kept archs need no weights of their own."""
     parents = archs_named("c3-s3-u1", "s3-c5-u2")
-    small, kept = compact(params, SPACE, parents), kept_branches(SPACE, parents)
+    small, kept = compact_params(params, SPACE, parents), kept_branches(SPACE, parents)
     (child,) = archs_named("c3-c5-u2")
     out = run(Supernet(SPACE, kept=kept), small, child)
     np.testing.assert_allclose(out, run(Supernet(SPACE), params, child), rtol=1e-5, atol=1e-5)
@@ -86,7 +89,7 @@ def test_archs_that_mix_what_was_kept_are_served_too(params):
 @quick
 @given(arch_sets)
 def test_union_bytes_are_those_of_the_arrays(params, archs):
-    small = compact(params, SPACE, archs)
+    small = compact_params(params, SPACE, archs)
     assert union_weight_bytes(SPACE, archs) == nbytes(small)
     assert jax.tree.all(jax.tree.map(lambda leaf: leaf.dtype == np.float32, small))
 
@@ -103,7 +106,7 @@ def test_the_union_is_at_most_the_ensemble_and_the_whole(params, archs):
 @quick
 @given(arch_sets)
 def test_the_ensemble_is_one_compacted_model_an_arch(params, archs):
-    separate = sum(nbytes(compact(params, SPACE, [arch])) for arch in archs)
+    separate = sum(nbytes(compact_params(params, SPACE, [arch])) for arch in archs)
     assert ensemble_weight_bytes(SPACE, archs) == separate
 
 
@@ -112,7 +115,7 @@ def test_the_ensemble_is_one_compacted_model_an_arch(params, archs):
 def test_neither_order_nor_repetition_matters(params, archs):
     again = [*reversed(archs), archs[0]]
     assert kept_branches(SPACE, again) == kept_branches(SPACE, archs)
-    small, other = compact(params, SPACE, archs), compact(params, SPACE, again)
+    small, other = compact_params(params, SPACE, archs), compact_params(params, SPACE, again)
     assert jax.tree.structure(small) == jax.tree.structure(other)
     jax.tree.map(np.testing.assert_array_equal, small, other)
 
@@ -132,7 +135,7 @@ def test_the_supernet_and_compact_agree_on_the_parameters(params):
     archs = archs_named("id-s3-u1", "id-r1-u1")
     net = Supernet(SPACE, kept=kept_branches(SPACE, archs))
     fresh = jax.eval_shape(lambda key: net.init(key, LR, archs[0]), jax.random.key(0))["params"]
-    small = compact(params, SPACE, archs)
+    small = compact_params(params, SPACE, archs)
     assert jax.tree.map(np.shape, small) == jax.tree.map(lambda leaf: leaf.shape, fresh)
     assert "slot00" not in small  # identity reads nothing
 
@@ -143,7 +146,7 @@ def test_an_arch_that_was_not_kept_is_refused(params, name):
     (other,) = archs_named(name)
     slot = [a == b for a, b in zip(archs[0], other, strict=True)].index(False)
     branch = name.split("-")[slot]
-    net, small = Supernet(SPACE, kept=kept_branches(SPACE, archs)), compact(params, SPACE, archs)
+    net, small = Supernet(SPACE, kept=kept_branches(SPACE, archs)), compact_params(params, SPACE, archs)
     assert arch_name(SPACE, other) == name
     with pytest.raises(InputError, match=f"slot {slot}: the weights of branch '{branch}' were not"):
         run(net, small, other)
@@ -151,8 +154,8 @@ def test_an_arch_that_was_not_kept_is_refused(params, name):
 
 @given(arch_sets)
 @quick
-def test_what_was_kept_is_held_and_what_is_held_computes_what_it_did(params, archs):
-    small = compact(params, SPACE, archs)
+def test_what_was_kept_is_held_and_computes_what_it_did(params, archs):
+    small = compact_params(params, SPACE, archs)
     held = held_branches(SPACE, small)
     for slot, (kept, here) in enumerate(zip(kept_branches(SPACE, archs), held, strict=True)):
         assert set(kept) <= set(here)
@@ -160,13 +163,13 @@ def test_what_was_kept_is_held_and_what_is_held_computes_what_it_did(params, arc
         for index, branch in enumerate(SPACE.branches(slot)):
             reads = branch.reads(SPACE.width, SPACE.scale)
             if index in here:
-                cuts = cut_all(small.get(name, {}), reads)
-                jax.tree.map(np.testing.assert_array_equal, cuts, cut_all(params[name], reads))
+                cuts = cut_kernels(small.get(name, {}), reads)
+                jax.tree.map(np.testing.assert_array_equal, cuts, cut_kernels(params[name], reads))
 
 
-def test_narrow_branches_are_held_by_wide_ones_not_the_other_way_round(params):
+def test_wide_branches_hold_narrow_ones_and_not_the_reverse(params):
     def names(*archs):
-        held = held_branches(SPACE, compact(params, SPACE, archs_named(*archs)))
+        held = held_branches(SPACE, compact_params(params, SPACE, archs_named(*archs)))
         return [
             " ".join(branches[index] for index in indices)
             for branches, indices in zip(SPACE.slots, held, strict=True)
@@ -181,9 +184,9 @@ def test_narrow_branches_are_held_by_wide_ones_not_the_other_way_round(params):
 @pytest.mark.parametrize(
     ("space", "says"),
     [
-        (uniform(slots=2, width=5, scale=2), "the head's weights are not those of this space"),
-        (uniform(slots=2, width=4, scale=3), "the weights of slot 2 are not those of this space"),
-        (uniform(slots=4, width=4, scale=2), "slot02, slot03: this space has no such slot"),
+        (uniform_space(slots=2, width=5, scale=2), "the head's weights are not those of this space"),
+        (uniform_space(slots=2, width=4, scale=3), "the weights of slot 2 are not those of this space"),
+        (uniform_space(slots=4, width=4, scale=2), "slot02, slot03: this space has no such slot"),
     ],
 )
 def test_weights_of_another_space_hold_nothing(params, space, says):
@@ -192,7 +195,7 @@ def test_weights_of_another_space_hold_nothing(params, space, says):
         held_branches(SPACE, shapes)
 
 
-def test_a_slot_without_weights_is_refused_where_it_has_no_identity(params):
+def test_a_slot_without_weights_or_identity_is_refused(params):
     bare = {name: kernels for name, kernels in params.items() if name != "slot01"}
     assert held_branches(SPACE, bare)[1] == (0,)
     with pytest.raises(InputError, match="slot 2 has the weights of none of its branches"):
@@ -201,7 +204,7 @@ def test_a_slot_without_weights_is_refused_where_it_has_no_identity(params):
 
 def test_compacted_weights_have_no_search_program(params):
     archs = archs_named("c3-r1-u1")
-    net, small = Supernet(SPACE, kept=kept_branches(SPACE, archs)), compact(params, SPACE, archs)
+    net, small = Supernet(SPACE, kept=kept_branches(SPACE, archs)), compact_params(params, SPACE, archs)
     with pytest.raises(InputError, match="arch must be a tuple"):
         jax.jit(net.apply)({"params": small}, LR, np.array(archs[0]))
 
@@ -212,9 +215,9 @@ def test_no_arch_at_all_is_refused(fn):
         fn(SPACE, [])
 
 
-def test_compacting_to_no_arch_or_to_one_of_another_space_is_refused(params):
+def test_compacting_to_no_arch_or_a_foreign_one_is_refused(params):
     with pytest.raises(InputError, match="archs is empty"):
-        compact(params, SPACE, [])
+        compact_params(params, SPACE, [])
     over = len(BODY)
     with pytest.raises(InputError, match=f"slot 0 takes 0 to {over - 1}, not {over}"):
-        compact(params, SPACE, [(0, 0, 0), (over, 0, 0)])
+        compact_params(params, SPACE, [(0, 0, 0), (over, 0, 0)])

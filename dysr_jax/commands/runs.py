@@ -1,14 +1,18 @@
-"""The whole search, and the latency table it begins with."""
+"""Commands on a run: search it, show it as a page; and the latency table that a search begins with."""
 
 import dataclasses
 import pathlib
+from typing import Annotated
+
+import tyro
 
 from dysr_jax.atomic import exclusive
 from dysr_jax.bench import profile
 from dysr_jax.commands.common import ConfigOptions, check_output
 from dysr_jax.distributed import OPTIONS, job
 from dysr_jax.errors import InputError
-from dysr_jax.report import profile_table
+from dysr_jax.report import profile_table, write_figures
+from dysr_jax.report.html import write_report
 from dysr_jax.report.plots import latency_figure
 from dysr_jax.run import run_search
 from dysr_jax.search import save_table
@@ -67,3 +71,47 @@ class Profile(ConfigOptions):
             save_table(self.out, found.table)
             latency_figure(figure, found)
         print(f"{profile_table(found)}\n  {self.out}\n  {figure}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """Write a run as one HTML file: front, members, curves, images; it needs no network."""
+
+    run: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="RUN")]
+    """Directory of a run, or gs://BUCKET/RUN; it may be unfinished."""
+    out: str | None = None
+    """The .html file; without it report.html of the run."""
+    switch: pathlib.Path | None = None
+    """A file of dysr bench switch --json; without it switch.json of the run, if it is there."""
+    steady: pathlib.Path | None = None
+    """A file of dysr stream --json or dysr bench steady --json; without it steady.json of the run."""
+    image: pathlib.Path | None = None
+    """An HR image to compare the members on, in place of the validation image that the run kept."""
+    figures: str | None = None
+    """A folder for figures of the same data for papers, PNG and SVG; made where it is missing."""
+    overwrite: bool = False
+    """Replace the file that --out names."""
+
+    def __call__(self) -> None:
+        """Run it."""
+        print(
+            write_report(
+                self.run,
+                self.out,
+                switch=self.switch,
+                steady=self.steady,
+                image=self.image,
+                overwrite=self.overwrite,
+            )
+        )
+        if self.figures is not None:
+            _draw(self, self.figures)
+
+
+def _draw(command: Report, folder: str) -> None:
+    """Write the figures, and say what the run has none for."""
+    drawn = write_figures(
+        command.run, folder, switch=command.switch, steady=command.steady, image=command.image
+    )
+    for line in [*drawn.paths, *(f"no figure of {line}" for line in drawn.missing)]:
+        print(line)

@@ -8,17 +8,32 @@ import numpy as np
 import pytest
 
 from dysr_jax.errors import InputError
-from dysr_jax.model.space import SearchSpace, mult_adds, parameters, sample, to_archs, uniform
+from dysr_jax.model.space import (
+    SearchSpace,
+    arch_mult_adds,
+    arch_parameters,
+    sample_archs,
+    to_archs,
+    uniform_space,
+)
 from dysr_jax.search.archive import Record
-from dysr_jax.search.config import OBJECTIVES, SearchConfig
-from dysr_jax.search.objectives import costs, excesses, feasible, judge, objectives, violation
+from dysr_jax.search.config import (
+    OBJECTIVES,
+    SearchConfig,
+    arch_costs,
+    excesses,
+    feasible_records,
+    judge,
+    objectives,
+    violation,
+)
 
 SPACES = {
-    "x2": uniform(slots=3, width=5, scale=2),
+    "x2": uniform_space(slots=3, width=5, scale=2),
     "x3, slots of different lengths": SearchSpace(
         (("c5", "id"), ("r2",), ("s3", "a1", "c3")), ("u2", "u1"), width=7, scale=3
     ),
-    "x4": uniform(slots=2, width=8, scale=4, branches=("r1", "id")),
+    "x4": uniform_space(slots=2, width=8, scale=4, branches=("r1", "id")),
 }
 CONFIG = SearchConfig(max_latency_ms=4.0, min_psnr_y=25.0)
 FIGURES = [(20.0, 3.0), (25.0, 4.0), (30.0, 5.0), (24.0, 6.0), (float("-inf"), 1.0)]
@@ -26,16 +41,16 @@ RECORDS = [Record(str(i), (i,), *each, 0, 0.0) for i, each in enumerate(FIGURES)
 
 
 def drawn(space, count=20):
-    return to_archs(space, sample(jax.random.key(0), space, (count,)))
+    return to_archs(space, sample_archs(jax.random.key(0), space, (count,)))
 
 
-@pytest.mark.parametrize(("name", "exact"), [("params", parameters), ("mult_adds", mult_adds)])
+@pytest.mark.parametrize(("name", "exact"), [("params", arch_parameters), ("mult_adds", arch_mult_adds)])
 @pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
 def test_costs_are_those_of_each_arch(space, name, exact):
     archs = drawn(space)
     expected = [exact(space, arch) for arch in archs]
     assert len(set(expected)) > 2
-    assert costs(space, archs, name).tolist() == expected
+    assert arch_costs(space, archs, name).tolist() == expected
 
 
 def test_objectives_are_minimised_in_the_config_s_order():
@@ -49,8 +64,8 @@ def test_objectives_are_minimised_in_the_config_s_order():
     assert set(columns) == set(OBJECTIVES)
     assert columns["psnr_y"].tolist() == [-20.0, -21.0, -22.0]
     assert columns["latency_ms"].tolist() == [0.0, 2.0, 4.0]
-    assert columns["params"].tolist() == [parameters(space, arch) for arch in archs]
-    np.testing.assert_allclose(columns["mult_adds"], [mult_adds(space, a) for a in archs])
+    assert columns["params"].tolist() == [arch_parameters(space, arch) for arch in archs]
+    np.testing.assert_allclose(columns["mult_adds"], [arch_mult_adds(space, a) for a in archs])
 
 
 def test_violation_is_the_sum_of_the_relative_excesses():
@@ -65,8 +80,8 @@ def test_violation_is_the_sum_of_the_relative_excesses():
 def test_without_bounds_nothing_is_violated():
     assert excesses(RECORDS, SearchConfig()) == {}
     assert violation(RECORDS, SearchConfig()).tolist() == [0.0] * 5
-    assert feasible(RECORDS, SearchConfig()) == RECORDS
-    assert feasible([], CONFIG) == []
+    assert feasible_records(RECORDS, SearchConfig()) == RECORDS
+    assert feasible_records([], CONFIG) == []
 
 
 @pytest.mark.parametrize(
@@ -79,7 +94,7 @@ def test_without_bounds_nothing_is_violated():
 )
 def test_feasible_records_satisfy_every_constraint(bounds, kept):
     config = dataclasses.replace(SearchConfig(), **bounds)
-    assert [record.arch[0] for record in feasible(RECORDS, config)] == kept
+    assert [record.arch[0] for record in feasible_records(RECORDS, config)] == kept
 
 
 def test_where_none_is_feasible_each_constraint_is_counted():
@@ -89,4 +104,4 @@ def test_where_none_is_feasible_each_constraint_is_counted():
         "search.min_psnr_y 30.0 excludes 4 of 5"
     )
     with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
-        feasible(RECORDS, config)
+        feasible_records(RECORDS, config)

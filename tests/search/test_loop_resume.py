@@ -3,18 +3,17 @@
 import dataclasses
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dysr_jax.model.space import to_archs, uniform
-from dysr_jax.search import nsga2, resume
+from dysr_jax.model.space import to_archs, uniform_space
+from dysr_jax.search import loop as resume
+from dysr_jax.search import nsga2
 from dysr_jax.search.archive import Archive, Record
-from dysr_jax.search.config import SearchConfig
-from dysr_jax.search.objectives import judge
-from dysr_jax.search.resume import Saved
+from dysr_jax.search.config import SearchConfig, judge
+from dysr_jax.search.loop import Saved
 
-SPACE = uniform(slots=2, width=4, scale=2, branches=("id", "s3", "c3", "r1"))
+SPACE = uniform_space(slots=2, width=4, scale=2, branches=("id", "s3", "c3", "r1"))
 OPERATORS = nsga2.Operators(SPACE)
 CONFIG = SearchConfig(population=6, generations=5, max_latency_ms=4.0)
 
@@ -32,7 +31,7 @@ def records_of(archs):
 def state():
     start = fresh()
     records = records_of(to_archs(SPACE, start.genes))
-    told = nsga2.tell(start, start.genes, *judge(SPACE, records, CONFIG))
+    told, _ = nsga2.tell(start, start.genes, *judge(SPACE, records, CONFIG))
     return nsga2.ask(told, OPERATORS)[1]
 
 
@@ -106,9 +105,3 @@ def test_a_state_belongs_to_its_archive(path, archive, state):
 def test_a_state_that_was_judged_otherwise_does_not_belong(archive, state, other):
     config = dataclasses.replace(CONFIG, **other)
     assert not resume.belongs(Saved(state, 3, 6), SPACE, archive, config)
-
-
-def test_a_population_as_archs(state):
-    assert resume.population(state) == to_archs(SPACE, state.genes)
-    one = state.replace(genes=jnp.zeros((1, 3), jnp.int32))
-    assert resume.population(one) == [(0, 0, 0)]

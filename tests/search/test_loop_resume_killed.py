@@ -9,15 +9,16 @@ import pytest
 
 from dysr_jax import atomic, parallel
 from dysr_jax.model.programs import frame_program, make_supernet
-from dysr_jax.model.space import largest, uniform
-from dysr_jax.search import loop, nsga2, resume
+from dysr_jax.model.space import largest_arch, uniform_space
+from dysr_jax.search import loop, nsga2
+from dysr_jax.search import loop as resume
 from dysr_jax.search.archive import Archive
 from dysr_jax.search.config import SearchConfig
 from dysr_jax.search.evaluator import Evaluator, Patches
 from dysr_jax.search.latency import LatencyTable
-from dysr_jax.search.members import front
+from dysr_jax.search.select import front_records
 
-SPACE = uniform(slots=3, width=4, scale=2, branches=("id", "s3", "c3", "r1"))
+SPACE = uniform_space(slots=3, width=4, scale=2, branches=("id", "s3", "c3", "r1"))
 NET = make_supernet(SPACE, "float32")
 TABLE = LatencyTable({}, 0.5, {"s3": 0.25, "c3": 0.5, "r1": 1.0}, {"u2": 0.125}, {}, "")
 CONFIG = SearchConfig(
@@ -87,7 +88,7 @@ def compiled(request, weights):
     """The mesh, and the real evaluator on it, compiled once."""
     mesh = parallel.device_mesh(request.param)
     lr = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), np.uint8)
-    best = frame_program(NET)(weights, jnp.asarray(lr), jnp.asarray(largest(SPACE)))
+    best = frame_program(NET)(weights, jnp.asarray(lr), jnp.asarray(largest_arch(SPACE)))
     hr = np.asarray(best) ^ 3  # near to what the largest arch makes, so that the front has a length
     patches = Patches(lr=jnp.asarray(lr), hr=jnp.asarray(hr), image=jnp.asarray([0, 1]))
     evaluate = Evaluator(NET, patches, mesh)
@@ -126,7 +127,7 @@ def test_a_search_killed_anywhere_ends_the_same(compiled, weights, tmp_path, mon
     whole = run(tmp_path / "whole")
     expected, moments = comparable(whole), reaper.seen
     assert moments >= 2 * KILLS
-    assert len(front(expected)) >= 4
+    assert len(front_records(expected)) >= 4
     state = (tmp_path / "whole" / resume.FILE).read_bytes()
 
     rng = np.random.default_rng(mesh.devices.size)
@@ -140,6 +141,6 @@ def test_a_search_killed_anywhere_ends_the_same(compiled, weights, tmp_path, mon
         archive = run(folder)
         assert comparable(archive) == expected
         assert comparable(Archive(folder / "archive.jsonl")) == expected
-        assert front(comparable(archive)) == front(expected)
+        assert front_records(comparable(archive)) == front_records(expected)
         assert (folder / resume.FILE).read_bytes() == state
         assert spy.archs == len(expected) - died_with

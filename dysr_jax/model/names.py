@@ -1,0 +1,71 @@
+"""Arch names: the branch of every slot, joined by `-`, runs counted: `2c3-r1-id-u1`."""
+
+import itertools
+import re
+from collections.abc import Iterable
+
+import chex
+
+from dysr_jax.errors import InputError
+from dysr_jax.model.space import Arch, SearchSpace, to_archs, validate_arch
+
+
+def _joined(names: Iterable[str]) -> str:
+    runs = [(name, len(list(group))) for name, group in itertools.groupby(names)]
+    return "-".join([f"{length}{name}" if length > 1 else name for name, length in runs])
+
+
+def _spell(slots: tuple[tuple[str, ...], ...], arch: Arch) -> str:
+    return _joined(branches[index] for branches, index in zip(slots, arch, strict=True))
+
+
+def arch_name(space: SearchSpace, arch: Arch) -> str:
+    """The name of an arch."""
+    return _spell(space.slots, validate_arch(space, arch))
+
+
+def arch_names(space: SearchSpace, genes: chex.Array) -> list[str]:
+    """The name of each row of an integer array `[N, slots]`; the rows are validated together."""
+    slots = space.slots
+    return [_spell(slots, arch) for arch in to_archs(space, genes)]
+
+
+def canonical_name(name: str) -> str:
+    """An arch name as `arch_name` spells it: `id-id-u1` and `1id-id-u1` become `2id-u1`.
+
+    Whatever is spelled like no arch name is returned as it is.
+    """
+    try:
+        return _joined(_branch_names(name))
+    except InputError:
+        return name
+
+
+def _branch_names(name: str) -> list[str]:
+    """The branch of every slot that an arch name names."""
+    if not isinstance(name, str):
+        raise InputError(f"arch name {name!r}: must be text, such as 2c3-u1")
+    names: list[str] = []
+    for token in name.split("-"):
+        match = re.fullmatch(r"([1-9][0-9]{0,3})?([a-z][a-z0-9]*)", token)
+        if match is None:
+            raise InputError(f"arch name {name!r}: {token!r} is not [count]branch, such as 2c3")
+        names += [match[2]] * int(match[1] or 1)
+    return names
+
+
+def parse_arch(space: SearchSpace, name: str) -> Arch:
+    """The arch that a name means, however it is spelled: `2id-u1` and `id-id-u1` are the same.
+
+    Raises:
+        InputError: no arch of this space has that name.
+    """
+    names = _branch_names(name)
+    if len(names) != len(space.slots):
+        raise InputError(f"arch name {name!r} names {len(names)} of {len(space.slots)} slots")
+    for slot, (branch, offered) in enumerate(zip(names, space.slots, strict=True)):
+        if branch not in offered:
+            raise InputError(
+                f"arch name {name!r}: slot {slot} has no {branch!r}; must be one of {', '.join(offered)}"
+            )
+    return tuple(offered.index(branch) for branch, offered in zip(names, space.slots, strict=True))
