@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 # The interpreter whose JAX has the accelerator: the virtual environment's where there is one.
 ACCELERATOR_PYTHON ?= $(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON))
 
-.PHONY: help quickstart test test-accelerator notebooks notebooks-smoke lint format clean
+.PHONY: help quickstart test test-accelerator notebooks notebooks-smoke docs lint format clean
 
 help:
 	@echo "make quickstart  install, then train, search and switch on embedded photographs ($(RUN))"
@@ -19,7 +19,8 @@ help:
 	@echo "make test-accelerator  what only a GPU or TPU can prove, in under 4 minutes; installs nothing"
 	@echo "make notebooks   execute all notebooks and store their outputs"
 	@echo "make notebooks-smoke  execute them in a small setting and store nothing, as CI does"
-	@echo "make lint        ruff and mypy, as CI runs them"
+	@echo "make docs        build the documents into site/; a broken link fails"
+	@echo "make lint        ruff, mypy and import-linter, as CI runs them"
 	@echo "make format      ruff format"
 	@echo "make clean       remove $(VENV)"
 
@@ -34,6 +35,10 @@ $(VENV)/.installed: setup.cfg pyproject.toml | $(BIN)/python
 
 $(VENV)/.installed-test: setup.cfg pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-docs: setup.cfg pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
 	@touch $@ $(VENV)/.installed
 
 quickstart: $(VENV)/.installed
@@ -51,10 +56,14 @@ notebooks: $(VENV)/.installed-test
 notebooks-smoke: $(VENV)/.installed-test
 	$(BIN)/python notebooks/execute.py --smoke $(NOTEBOOKS)
 
+docs: $(VENV)/.installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 format: $(VENV)/.installed-test
 	$(BIN)/ruff format .

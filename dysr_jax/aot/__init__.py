@@ -6,7 +6,7 @@ how many were made.
 from etils import epy
 
 with epy.lazy_api_imports(globals()):  # each is imported when it is first used
-    from dysr_jax.aot.compilations import count_compilations
+    from dysr_jax.aot.accounting import Memory, count_compilations, tree_bytes
     from dysr_jax.aot.executables import (
         DEFAULT_CACHE,
         Executable,
@@ -15,5 +15,4 @@ with epy.lazy_api_imports(globals()):  # each is imported when it is first used
         executables_memory,
     )
     from dysr_jax.aot.fingerprint import Parts, branches_digest, lowered_digest
-    from dysr_jax.aot.memory import Memory, tree_bytes
     from dysr_jax.aot.static import Compile, compile_now, stage_executable, static_executable

@@ -20,9 +20,8 @@ import numpy as np
 from jax.experimental import serialize_executable
 from jax.stages import Compiled
 
-from dysr_jax.aot.compilations import LOADED
+from dysr_jax.aot.accounting import LOADED, Memory, generated_bytes, tree_bytes, workspace_bytes
 from dysr_jax.aot.fingerprint import Parts, environment, shapes
-from dysr_jax.aot.memory import Memory, generated_bytes, tree_bytes, workspace_bytes
 from dysr_jax.aot.private_files import read_private, trim, write_private
 from dysr_jax.device import cache_directory, default_device
 

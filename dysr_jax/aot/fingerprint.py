@@ -3,6 +3,7 @@
 Where two of these differ, XLA may make other code, or code that the device cannot run.
 """
 
+import contextlib
 import functools
 import hashlib
 import importlib.metadata
@@ -29,13 +30,8 @@ _BACKENDS: Final = (
 )
 _VARIABLES: Final = ("XLA_FLAGS", "LIBTPU_INIT_ARGS", "NVIDIA_TF32_OVERRIDE")
 _OPTIONS: Final = (
-    "jax_debug_infs",
-    "jax_debug_nans",
-    "jax_default_matmul_precision",
-    "jax_disable_most_optimizations",
-    "jax_enable_x64",
-    "jax_exec_time_optimization_effort",
-    "jax_memory_fitting_effort",
+    *("jax_debug_infs", "jax_debug_nans", "jax_default_matmul_precision", "jax_disable_most_optimizations"),
+    *("jax_enable_x64", "jax_exec_time_optimization_effort", "jax_memory_fitting_effort"),
     "jax_optimization_level",
 )
 _CPU_FIELDS: Final = {
@@ -64,10 +60,8 @@ def _versions(names: tuple[str, ...]) -> dict[str, str]:
     """The versions of the packages that are installed."""
     versions = {}
     for name in names:
-        try:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
     return versions
 
 

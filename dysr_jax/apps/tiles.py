@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from dysr_jax.data.images import grey_to_rgb, rgb_to_grey
 from dysr_jax.model import Arch, SearchSpace
-from dysr_jax.runtime import Bank
+from dysr_jax.runtime import Server
 
 # All in LR pixels.
 MAX_TILE: Final = 1024  # longest side of a tile; images of at most its square are not cut
@@ -82,35 +82,35 @@ def spans(length: int, tile: int, overlap: int) -> list[Span]:
     return [Span(*s) for s in zip(starts, firsts, [*firsts[1:], length], strict=True)]
 
 
-def member_tiling(bank: Bank, shape: tuple[int, int], member: str) -> Tiling:
+def member_tiling(server: Server, shape: tuple[int, int], member: str) -> Tiling:
     """The tiling of frames of `shape` for a member; an InputError if there is no such member."""
-    return make_tiling(shape, receptive_radius(bank.bundle.space, bank.bundle.member(member).arch))
+    return make_tiling(shape, receptive_radius(server.bundle.space, server.bundle.member(member).arch))
 
 
-def prepare_tiles(bank: Bank, shape: tuple[int, int], members: Sequence[str]) -> None:
+def prepare_tiles(server: Server, shape: tuple[int, int], members: Sequence[str]) -> None:
     """Compile what frames of `shape` need for members, in threads."""
-    tiles = {name: member_tiling(bank, shape, name).tile for name in members}
+    tiles = {name: member_tiling(server, shape, name).tile for name in members}
     for tile in dict.fromkeys(tiles.values()):
-        bank.prepare(tile, [name for name in members if tiles[name] == tile], warm_up=False)
+        server.prepare(tile, [name for name in members if tiles[name] == tile], warm_up=False)
 
 
-def upscale_frame(bank: Bank, frame: np.ndarray, member: str, *, progress: bool = False) -> np.ndarray:
+def upscale_frame(server: Server, frame: np.ndarray, member: str, *, progress: bool = False) -> np.ndarray:
     """`[H, W, C]` uint8 to `[s H, s W, C]` uint8, C 1 (repeated, and the output averaged) or 3.
 
     What is missing is compiled. Without channel attention the pixels are those of the whole frame at once, up
     to the rounding of float sums in another order. `progress` draws a bar on stderr if there are many tiles.
     """
     shape = frame.shape[0], frame.shape[1]
-    tiling = member_tiling(bank, shape, member)
-    prepare_tiles(bank, shape, [member])
+    tiling = member_tiling(server, shape, member)
+    prepare_tiles(server, shape, [member])
 
     def enlarge(tile: np.ndarray) -> np.ndarray:
-        output = bank(grey_to_rgb(tile), member)
+        output = server(grey_to_rgb(tile), member)
         return rgb_to_grey(output) if tile.shape[2] == 1 else output
 
     if tiling.tile == shape:
         return enlarge(frame)
-    return in_tiles(enlarge, frame, tiling, bank.bundle.space.scale, progress=progress)
+    return in_tiles(enlarge, frame, tiling, server.bundle.space.scale, progress=progress)
 
 
 def in_tiles(

@@ -118,10 +118,6 @@ class Bundle:
             except InputError:
                 raise error from None
 
-    def canonical(self, name: str) -> str:
-        """The one spelling of the name of what `arch` finds."""
-        return arch_name(self.space, self.arch(name))
-
 
 def check_bundle(bundle: Any) -> None:
     """Refuse what is no bundle with an InputError that says how to load one."""

@@ -13,7 +13,7 @@ from etils import epy
 with epy.lazy_api_imports(globals()):  # each is imported when it is first used
     from dysr_jax.runtime.bank import Bank
     from dysr_jax.runtime.chain import Chain
-    from dysr_jax.runtime.member_timings import measure_timings
+    from dysr_jax.runtime.measuring import SwitchReport, measure_switching, measure_timings
     from dysr_jax.runtime.server import (
         FrameShape,
         MemberLike,
@@ -25,5 +25,4 @@ with epy.lazy_api_imports(globals()):  # each is imported when it is first used
     )
     from dysr_jax.runtime.serving import Serving
     from dysr_jax.runtime.stream import Stream, StreamOptions
-    from dysr_jax.runtime.switching import SwitchReport, measure_switching
     from dysr_jax.runtime.trace import FrameRecord, Load, Trace, trace_from_json

@@ -35,11 +35,7 @@ class _Attempt:
 
 
 class Backoff:
-    """Starts a job for a key, unless one runs, one just ran, or none can succeed. Any thread may ask.
-
-    Args:
-        clock: seconds.
-    """
+    """Starts a job for a key, unless one runs, one just ran, or none can succeed. Any thread may ask."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

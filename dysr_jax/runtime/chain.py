@@ -117,15 +117,9 @@ class Plan:
 class Chain(Server):
     """Serves any arch whose weights are there.
 
-    Args:
-        bundle: gives the space, the compute dtype and the weights.
-        params: the whole supernet's, to serve every arch of the space. None: the bundle's, which serve
-            every arch made of the branches that their kernels hold, the members among them.
-        cache: where executables are looked for and kept on disk; None: all are compiled.
-        output: where results lie; `host` is pinned host memory, where the device has it.
-
-    Raises:
-        InputError: `params` are of another space.
+    With `params` of the whole supernet that is every arch of the space; with the bundle's own weights (None)
+    it is every arch made of the branches that their kernels hold, the members among them. `cache` and
+    `output` are as of `Bank`.
     """
 
     def __init__(

@@ -28,12 +28,8 @@ from dysr_jax.runtime.server import FrameShape, MemberLike, Members, Server, res
 class Serving(Server):
     """Frames through any sub-graph whose weights are there.
 
-    Args:
-        bundle: the members and their weights.
-        budget: bytes, as of `Bank`; the chain's executables are not counted.
-        cache: where executables are looked for and kept on disk.
-        output: where results lie; `host` is pinned host memory, where the device has it.
-        log: takes a line when a sub-graph could not be compiled in the background, and so is chained.
+    Options are as of `Bank`; the budget does not count the chain's executables. `log` takes a line when a
+    sub-graph could not be compiled in the background, and so is chained.
     """
 
     def __init__(

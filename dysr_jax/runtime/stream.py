@@ -107,12 +107,8 @@ def _fetch(output: chex.Array, clock: _Clock) -> tuple[np.ndarray, float]:
 class Stream:
     """One run of frames through the members.
 
-    Args:
-        server: prepared for the frames' shape and the members.
-        policy: chooses the member of each frame.
-        timings: the members, with their frame times on this machine at rest.
-        options: the rate and how it is held.
-        watch: called with every frame's record, for a live display.
+    `server` is prepared for the frames' shape and the members, whose frame times at rest are the `timings`.
+    `watch` is called with every frame's record, for a live display.
     """
 
     def __init__(

@@ -10,6 +10,7 @@ import numpy as np
 from skimage.data import astronaut
 
 import dysr_jax
+import dysr_jax.bundle
 from dysr_jax.aot.executables import DEFAULT_CACHE
 
 SHAPE = (90, 160)
@@ -24,7 +25,7 @@ def photograph() -> np.ndarray:
 def main(out: str) -> None:
     """Serve and print."""
     frames = {}
-    for name in dysr_jax.pretrained_names():
+    for name in dysr_jax.bundle.pretrained_names():
         bundle = dysr_jax.load_pretrained(name)
         bank = dysr_jax.Bank(bundle)
         bank.prepare(SHAPE)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import dysr_jax
+import dysr_jax.bundle
 from dysr_jax.device import host_memory
 from dysr_jax.model.programs import frame_program, make_supernet
 from dysr_jax.model.supernet import arch_params
@@ -43,7 +44,7 @@ def test_what_is_loaded_makes_the_same_pixels(served):
         np.testing.assert_array_equal(second[name], frame, err_msg=name)
 
 
-@pytest.mark.parametrize("name", dysr_jax.pretrained_names())
+@pytest.mark.parametrize("name", dysr_jax.bundle.pretrained_names())
 def test_frames_are_those_of_the_cpu_in_float32(served, host, photograph, name):
     bundle = dysr_jax.load_pretrained(name)
     program = frame_program(make_supernet(bundle.space, "float32", bundle.net.kept))
@@ -61,7 +62,7 @@ def test_frames_are_those_of_the_cpu_in_float32(served, host, photograph, name):
 
 def test_the_chain_makes_the_frames_of_the_fused_members(served):
     (_, frames), _ = served
-    name = dysr_jax.pretrained_names()[-1]
+    name = dysr_jax.bundle.pretrained_names()[-1]
     for member in dysr_jax.load_pretrained(name).members:
         fused, chained = (frames[f"{kind} {member.name}"].astype(int) for kind in (name, "chain"))
         assert np.abs(fused - chained).max() <= MOST_LEVELS, member.name

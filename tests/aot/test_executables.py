@@ -15,7 +15,7 @@ import pytest
 from jax.experimental import serialize_executable
 
 from dysr_jax.aot import executables, private_files
-from dysr_jax.aot.compilations import count_compilations
+from dysr_jax.aot.accounting import count_compilations
 from dysr_jax.aot.executables import SUFFIX, ExecutableCache, compiled_executable
 
 ARGUMENTS = ({"w": jax.ShapeDtypeStruct((3,), jnp.float32)}, jax.ShapeDtypeStruct((), jnp.float32))

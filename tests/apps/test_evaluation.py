@@ -5,7 +5,7 @@ import pytest
 from skimage.color import rgb2ycbcr
 from skimage.metrics import peak_signal_noise_ratio
 
-from dysr_jax.aot.compilations import count_compilations
+from dysr_jax.aot.accounting import count_compilations
 from dysr_jax.apps.evaluation import SetScores, evaluate_folder
 from dysr_jax.apps.upscaler import Upscaler
 from dysr_jax.bundle.bundle import make_bundle, make_member

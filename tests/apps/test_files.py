@@ -13,6 +13,7 @@ import pytest
 from PIL import ExifTags, Image
 
 import dysr_jax
+import dysr_jax.video
 from dysr_jax.apps import files
 from dysr_jax.apps.files import upscale_files
 from dysr_jax.apps.output_paths import folder_tasks
@@ -240,8 +241,8 @@ def test_what_is_no_path_is_named(bundle, given):
         (lambda: dysr_jax.upscale_files(bundle, given), "source"),
         (lambda: dysr_jax.upscale_files(bundle, "a.png", given or 3), "target"),
         (lambda: dysr_jax.load_bundle(given), "bundle"),
-        (lambda: dysr_jax.open_video(given), "video"),
-        (lambda: dysr_jax.open_writer(given, width=2, height=2, rate=Fraction(1)), "video"),
+        (lambda: dysr_jax.video.open_video(given), "video"),
+        (lambda: dysr_jax.video.open_writer(given, width=2, height=2, rate=Fraction(1)), "video"),
         (lambda: dysr_jax.run_search(dysr_jax.RunConfig(), given), "out"),
     ):
         with pytest.raises(InputError, match=rf"^{name} .*: must be a path$"):

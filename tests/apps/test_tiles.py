@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dysr_jax.aot.compilations import count_compilations
+from dysr_jax.aot.accounting import count_compilations
 from dysr_jax.apps import tiles
 from dysr_jax.apps.tiles import make_tiling, receptive_radius, spans, upscale_frame
 from dysr_jax.bundle.bundle import make_bundle, make_member

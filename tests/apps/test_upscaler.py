@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from dysr_jax.aot.compilations import count_compilations
+from dysr_jax.aot.accounting import count_compilations
 from dysr_jax.apps import tiles
 from dysr_jax.apps.files import upscale_files
 from dysr_jax.apps.upscaler import Upscaler

@@ -13,6 +13,7 @@ import pytest
 from etils import epath
 
 import dysr_jax
+import dysr_jax.bench
 from dysr_jax.bundle import bundle as module
 from dysr_jax.bundle.bundle import load_bundle, make_bundle, make_member, save_bundle
 from dysr_jax.errors import InputError
@@ -375,7 +376,7 @@ def test_weights_are_not_stored_in_what_cannot_hold_them(tmp_path, bundle, dtype
         dysr_jax.Bank,
         dysr_jax.Chain,
         dysr_jax.Serving,
-        dysr_jax.bench_fps,
+        dysr_jax.bench.bench_fps,
         lambda bundle: dysr_jax.upscale_files(bundle, "a.png"),
         lambda bundle: dysr_jax.stream_video(bundle, "a.mp4", "b.mp4"),
         lambda bundle: dysr_jax.evaluate_folder(bundle, "folder"),

@@ -6,6 +6,7 @@ from skimage import data
 from skimage.metrics import peak_signal_noise_ratio
 
 import dysr_jax
+import dysr_jax.bundle
 from dysr_jax.bundle import pretrained
 from dysr_jax.bundle.pretrained import find_bundle, load_pretrained, pretrained_names
 from dysr_jax.data.degradation import bicubic_downscale, bicubic_upscale
@@ -16,7 +17,7 @@ NAMES = pretrained_names()
 
 def test_there_are_weights_for_two_scales():
     assert {"x2", "x4"} <= set(NAMES)
-    assert dysr_jax.pretrained_names() == NAMES
+    assert dysr_jax.bundle.pretrained_names() == NAMES
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import dysr_jax
+import dysr_jax.data
 from dysr_jax.data.config import DataConfig
 from dysr_jax.data.sources import open_source
 from dysr_jax.data.training import load_pairs
@@ -24,7 +25,7 @@ def place(tmp_path, noise, monkeypatch):
     for number in range(COUNT):
         noise(tmp_path / f"Flickr2K_HR/{number:06}.png")
         noise(tmp_path / f"Flickr2K_LR_bicubic/X4/{number:06}x4.png", 2, 3)
-    return dysr_jax.prepare_dataset("dysr_flickr2k", tmp_path, log=lambda line: None)
+    return dysr_jax.data.prepare_dataset("dysr_flickr2k", tmp_path, log=lambda line: None)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20)
@@ -81,7 +82,7 @@ def test_a_set_in_another_file_format(place):
     with pytest.raises(InputError, match="is stored as tfrecord; must be array_record"):
         open_source("tfds:dysr_flickr2k", 4)
     with pytest.raises(InputError, match="is stored as tfrecord"):
-        dysr_jax.prepare_dataset("dysr_flickr2k")
+        dysr_jax.data.prepare_dataset("dysr_flickr2k")
 
 
 def test_an_image_that_cannot_be_decoded_is_named(place, monkeypatch):
@@ -97,7 +98,7 @@ def test_frames_are_not_held_out_of_their_clips(tmp_path, noise, monkeypatch):
     for clip in ("a", "b"):
         for frame in range(3):
             noise(tmp_path / f"GT/{clip}/{frame}.png")
-    dysr_jax.prepare_dataset("dysr_vid4/hr", tmp_path, log=lambda line: None)
+    dysr_jax.data.prepare_dataset("dysr_vid4/hr", tmp_path, log=lambda line: None)
     with pytest.raises(InputError, match=r"data\.validation: .*frames of clips"):
         load_pairs(DataConfig(source="tfds:dysr_vid4/hr", patch=2, holdout=1), 4)
     config = DataConfig(source="tfds:dysr_vid4/hr:test[:3]", validation="tfds:dysr_vid4/hr:test[3:]", patch=2)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import dysr_jax
+import dysr_jax.data
 from dysr_jax.data.images.read import read_image
 from dysr_jax.data.records import Clips
 from dysr_jax.data.sources import open_source
@@ -21,7 +22,7 @@ def vid4(tmp_path, noise, monkeypatch):
             noise(tmp_path / f"Vid4/GT/{clip}/{frame:08}.png", rows, 16)
             noise(tmp_path / f"Vid4/BIx4/{clip}/{frame:08}.png", rows // 4, 4)
     for config in ("bicubic_x4", "hr"):
-        dysr_jax.prepare_dataset(f"dysr_vid4/{config}", tmp_path, log=lambda line: None)
+        dysr_jax.data.prepare_dataset(f"dysr_vid4/{config}", tmp_path, log=lambda line: None)
     return tmp_path / "Vid4"
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from cast_weights import CastWeights
 
-from dysr_jax.aot.compilations import count_compilations
+from dysr_jax.aot.accounting import count_compilations
 from dysr_jax.errors import InputError
 from dysr_jax.model.names import parse_arch
 from dysr_jax.model.programs import compile_static, make_supernet

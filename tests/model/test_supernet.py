@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
-from dysr_jax.aot.compilations import count_compilations
+from dysr_jax.aot.accounting import count_compilations
 from dysr_jax.errors import InputError
 from dysr_jax.model.branches import BODY
 from dysr_jax.model.space import branch_counts, uniform_space

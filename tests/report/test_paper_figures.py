@@ -10,6 +10,7 @@ from etils import epath
 from PIL import Image
 
 import dysr_jax
+import dysr_jax.report
 from dysr_jax import cli
 from dysr_jax.errors import InputError
 
@@ -19,7 +20,7 @@ PAGE = {"strips", "comparison", "timeline_adaptive"}
 
 @pytest.fixture(scope="module")
 def written(whole_run, tmp_path_factory):
-    return dysr_jax.write_figures(whole_run, tmp_path_factory.mktemp("out") / "figures")
+    return dysr_jax.report.write_figures(whole_run, tmp_path_factory.mktemp("out") / "figures")
 
 
 def test_a_pair_of_files_for_every_figure(written):
@@ -61,7 +62,7 @@ def test_an_unfinished_run_is_drawn_as_far_as_it_came(whole_run, tmp_path):
     for name in ("pareto.json", "switch.json", "steady.json"):
         (run / name).unlink()
     shutil.rmtree(run / "comparison")
-    found = dysr_jax.write_figures(run, tmp_path / "figures")
+    found = dysr_jax.report.write_figures(run, tmp_path / "figures")
     names = {pathlib.Path(path).stem for path in found.paths}
     assert names == {"training", "candidates", "hypervolume", "latency"}
     assert len(found.missing) == 4
@@ -73,7 +74,7 @@ def test_into_a_bucket(whole_run, bucket, tmp_path):
     run.mkdir()
     for name in ("config.json", "latency.json"):
         shutil.copy(whole_run / name, run)
-    paths = dysr_jax.write_figures(run, f"{bucket}/figures").paths
+    paths = dysr_jax.report.write_figures(run, f"{bucket}/figures").paths
     assert len(paths) == 2
     assert {epath.Path(path) for path in paths} == {*epath.Path(f"{bucket}/figures").iterdir()}
 
@@ -91,11 +92,11 @@ def test_the_command_line_says_what_is_not_there(whole_run, tmp_path, capsys):
 def test_a_folder_that_is_a_file(whole_run, tmp_path):
     (tmp_path / "file").write_text("mine")
     with pytest.raises(InputError, match=r"figures '.*file' cannot be written: File exists"):
-        dysr_jax.write_figures(whole_run, tmp_path / "file")
+        dysr_jax.report.write_figures(whole_run, tmp_path / "file")
     assert (tmp_path / "file").read_text() == "mine"
 
 
 def test_no_run(tmp_path):
     with pytest.raises(InputError, match=r"has no config\.json"):
-        dysr_jax.write_figures(tmp_path, tmp_path / "figures")
+        dysr_jax.report.write_figures(tmp_path, tmp_path / "figures")
     assert not (tmp_path / "figures").exists()

@@ -20,7 +20,7 @@ from dysr_jax.model.names import parse_arch
 from dysr_jax.model.space import arch_mult_adds, arch_parameters, largest_arch
 from dysr_jax.report.tables import format_table, members_table, steps_table, switch_table
 from dysr_jax.results import run_results
-from dysr_jax.runtime.switching import SwitchReport
+from dysr_jax.runtime.measuring import SwitchReport
 from dysr_jax.search.archive import Archive, Record
 from dysr_jax.search.latency import load_table, predict
 from dysr_jax.search.select import SWITCH_COST_WEIGHTS, front_records, sharing_curve

@@ -8,14 +8,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dysr_jax.aot.compilations import count_compilations
+from dysr_jax.aot.accounting import count_compilations
 from dysr_jax.bundle.bundle import make_bundle, make_member
 from dysr_jax.errors import InputError
 from dysr_jax.model import branches, programs
 from dysr_jax.model.programs import make_supernet
 from dysr_jax.model.space import uniform_space
 from dysr_jax.runtime.bank import Bank
-from dysr_jax.runtime.switching import measure_switching
+from dysr_jax.runtime.measuring import measure_switching
 
 SPACE = uniform_space(slots=2, width=4, scale=2, branches=("id", "s3", "c3", "r1"))
 NET = make_supernet(SPACE, "float32")

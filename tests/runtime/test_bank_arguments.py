@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dysr_jax.aot.compilations import count_compilations
+from dysr_jax.aot.accounting import count_compilations
 from dysr_jax.errors import InputError
 from dysr_jax.runtime.bank import Bank
 from dysr_jax.runtime.chain import Chain

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from dysr_jax.aot.compilations import count_compilations
+from dysr_jax.aot.accounting import count_compilations
 from dysr_jax.errors import InputError
 from dysr_jax.runtime.bank import Background, Bank
 

@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dysr_jax.aot.compilations import count_compilations
+from dysr_jax.aot.accounting import Memory, count_compilations
 from dysr_jax.aot.executables import ExecutableCache
-from dysr_jax.aot.memory import Memory
 from dysr_jax.bundle.bundle import make_bundle, make_member
 from dysr_jax.errors import InputError
 from dysr_jax.model.branches import BODY, Identity

@@ -4,8 +4,8 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 
+from dysr_jax.aot.accounting import Memory
 from dysr_jax.aot.executables import Executable
-from dysr_jax.aot.memory import Memory
 from dysr_jax.errors import InputError
 from dysr_jax.runtime.executable_lru import ExecutableLRU, Program
 

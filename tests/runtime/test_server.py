@@ -4,15 +4,15 @@ import jax
 import numpy as np
 import pytest
 
-from dysr_jax.aot.compilations import count_compilations
+from dysr_jax.aot.accounting import count_compilations
 from dysr_jax.aot.executables import ExecutableCache
 from dysr_jax.bench.switch.servers import STRATEGIES
 from dysr_jax.bench.switch.weights_store import write_weights_store
 from dysr_jax.errors import InputError
 from dysr_jax.runtime.bank import Bank
+from dysr_jax.runtime.measuring import measure_switching
 from dysr_jax.runtime.server import Server, Subgraph, resolve, resolve_all, resolver
 from dysr_jax.runtime.serving import Serving
-from dysr_jax.runtime.switching import measure_switching
 
 SHAPE = (6, 8)
 NAMES = ["2id-u1", "s3-c3-u1", "2r1-u2"]

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from dysr_jax.aot.compilations import count_compilations
+from dysr_jax.aot.accounting import count_compilations
 from dysr_jax.bundle.bundle import make_bundle, make_member
 from dysr_jax.errors import InputError
 from dysr_jax.model.names import parse_arch

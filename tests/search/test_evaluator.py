@@ -10,7 +10,7 @@ import pytest
 from skimage.color import rgb2ycbcr
 
 from dysr_jax import parallel
-from dysr_jax.aot.compilations import count_compilations
+from dysr_jax.aot.accounting import count_compilations
 from dysr_jax.data.examples import Pair
 from dysr_jax.errors import InputError
 from dysr_jax.metrics import mse_y, psnr

@@ -14,10 +14,9 @@ import numpy as np
 from tqdm import tqdm
 
 from dysr_jax.bench.switch.comparison import Setup, compare
-from dysr_jax.bench.switch.process import Child, ChildError
 from dysr_jax.bench.switch.result import SwitchResult
 from dysr_jax.bench.switch.servers import STRATEGIES
-from dysr_jax.bench.switch.worker import RestWorker
+from dysr_jax.bench.switch.worker import Child, ChildError, RestWorker
 from dysr_jax.errors import InputError
 from dysr_jax.fields import require
 
@@ -58,7 +57,14 @@ def bench_switch(
         InputError: no such bundle, member or strategy, an argument that cannot be, or fewer than two members
             that fit.
     """
-    _check(strategies, switches, steady, fps, frame)
+    known = ", ".join(STRATEGIES)
+    for name in strategies:
+        require(name in STRATEGIES, "strategies", name, f"out of {known}")
+    require(bool(strategies), "strategies", strategies, f"some of {known}")
+    require(switches >= 1, "switches", switches, "at least 1")
+    require(steady >= 1, "steady", steady, "at least 1")
+    require(0 < fps < float("inf"), "fps", fps, "finite and above 0")
+    require(frame is None or min(frame) >= 1, "frame", frame, "at least one row and one column")
     names = tuple(dict.fromkeys(strategies))
     with contextlib.ExitStack() as stack:
         folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dysr_")))
@@ -98,19 +104,6 @@ def _circuit(rng: np.random.Generator, members: int, start: int) -> list[int]:
         else:
             found.append(path.pop())
     return found[::-1]
-
-
-def _check(
-    strategies: Sequence[str], switches: int, steady: int, fps: float, frame: tuple[int, int] | None
-) -> None:
-    known = ", ".join(STRATEGIES)
-    for name in strategies:
-        require(name in STRATEGIES, "strategies", name, f"out of {known}")
-    require(bool(strategies), "strategies", strategies, f"some of {known}")
-    require(switches >= 1, "switches", switches, "at least 1")
-    require(steady >= 1, "steady", steady, "at least 1")
-    require(0 < fps < float("inf"), "fps", fps, "finite and above 0")
-    require(frame is None or min(frame) >= 1, "frame", frame, "at least one row and one column")
 
 
 def _time_members(child: Child, frame: tuple[int, int] | None, fps: float) -> SwitchResult:

@@ -8,11 +8,10 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from dysr_jax.bench.switch.process import Child, ChildError
 from dysr_jax.bench.switch.result import FailedStrategy, MemberTimes, StrategyResult
 from dysr_jax.bench.switch.servers import STRATEGIES
 from dysr_jax.bench.switch.weights_store import WeightsStore
-from dysr_jax.bench.switch.worker import StrategyWorker, SwitchTiming
+from dysr_jax.bench.switch.worker import Child, ChildError, StrategyWorker, SwitchTiming
 from dysr_jax.errors import InputError
 
 TURN_SWITCHES: Final = 20
@@ -110,10 +109,12 @@ def compare(
         run.fields["ready_s"] = run.ask("ready")
         run.fields["max_abs_diff"] = run.ask("max_abs_diff")
     bar.set_description("getting ready once more")
-    with contextlib.ExitStack() as others:
-        _get_ready_warm(
-            others, [run for run in runs if STRATEGIES[run.name].cached and not run.failed], setup
-        )
+    cached = [run for run in runs if STRATEGIES[run.name].cached and not run.failed]
+    with contextlib.ExitStack() as others:  # in other processes, with what the first ones left on disk
+        for run, other in zip(cached, _start(others, [run.name for run in cached], setup), strict=True):
+            run.fields["ready_warm_s"] = other.ask("ready")
+            if other.failed:
+                run.fail(other.failed)
     bar.unpause()  # its rate is that of switches
     for start in range(0, len(setup.path) - 1, TURN_SWITCHES):
         part = setup.path[start : start + TURN_SWITCHES + 1]
@@ -135,12 +136,3 @@ def _start(stack: contextlib.ExitStack, names: Sequence[str], setup: Setup) -> l
     for run in runs:
         run.ask("is_up")
     return runs
-
-
-def _get_ready_warm(stack: contextlib.ExitStack, runs: Sequence[_Run], setup: Setup) -> None:
-    """Get ready once more, in other processes, with what the first ones left on disk."""
-    others = _start(stack, [run.name for run in runs], setup)
-    for run, other in zip(runs, others, strict=True):
-        run.fields["ready_warm_s"] = other.ask("ready")
-        if other.failed:
-            run.fail(other.failed)

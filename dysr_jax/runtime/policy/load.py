@@ -1,14 +1,12 @@
 """From what a user types to a policy."""
 
-import importlib
-import pathlib
-import sys
 from typing import Any, Final
 
 from dysr_jax.errors import InputError
 from dysr_jax.fields import require
 from dysr_jax.runtime.policy.adaptive import AdaptivePolicy
 from dysr_jax.runtime.policy.base import FixedPolicy, Policy
+from dysr_jax.user_modules import import_user_module
 
 ALLOWED: Final = (
     "adaptive; fixed:MEMBER, also fixed:fastest and fixed:best; MODULE:ATTRIBUTE, a policy of yours"
@@ -34,14 +32,7 @@ def load_policy(text: str) -> Policy[Any]:
 
 
 def _user_policy(text: str, module: str, name: str) -> Policy[Any]:
-    here = str(pathlib.Path.cwd())
-    if here not in sys.path:
-        sys.path.append(here)
-    try:
-        imported = importlib.import_module(module)
-    except Exception as error:  # whatever a user's module raises while it is imported
-        reason = f"{type(error).__name__}: {error}"
-        raise InputError(f"policy {text!r}: module {module!r} cannot be imported ({reason})") from error
+    imported = import_user_module(module, f"policy {text!r}")
     if not hasattr(imported, name):
         raise InputError(f"policy {text!r}: module {module!r} has no {name!r}")
     found = getattr(imported, name)

@@ -18,8 +18,8 @@ import dysr_jax.commands.bench
 from dysr_jax.bench.switch import bench as switch
 from dysr_jax.bench.switch import comparison
 from dysr_jax.bench.switch.bench import bench_switch, walk
-from dysr_jax.bench.switch.process import Child, ChildError
 from dysr_jax.bench.switch.result import MemberAtRest, SwitchResult
+from dysr_jax.bench.switch.worker import Child, ChildError
 from dysr_jax.cli import main
 from dysr_jax.errors import InputError
 from dysr_jax.report.bench_tables import switch_tables
@@ -98,7 +98,7 @@ def test_a_killed_child_is_told_and_the_others_go_on(left):
     reason = "its process was killed (out of memory?)"
     assert left.failures == {"ensemble": reason}
     assert left.to_json()["strategies"][1] == {"name": "ensemble", "failed": reason}
-    assert f"ensemble: failed, {reason}" in switch_tables(left.to_json()).splitlines()
+    assert f"ensemble: failed, {reason}" in switch_tables(left).splitlines()
     assert list(left.finished) == ["fused", "reload_compiled"]
     for row in left.finished.values():
         assert row.switches == sum(member.switches for member in row.members) == SWITCHES

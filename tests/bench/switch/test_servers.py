@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from dysr_jax.aot.compilations import count_compilations
+from dysr_jax.aot.accounting import count_compilations
 from dysr_jax.aot.executables import ExecutableCache
 from dysr_jax.bench.switch.servers import STRATEGIES, Ensemble, LaxSwitch, Reload
 from dysr_jax.bench.switch.weights_store import WeightsStore, write_weights_store

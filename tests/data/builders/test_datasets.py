@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import dysr_jax
+import dysr_jax.data
 from dysr_jax.data.builders.check import natural_key
 from dysr_jax.data.builders.datasets import DATASETS
 from dysr_jax.data.images.read import read_image
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("prepared")
 
 def built(name, folder, source, scale=4):
     """A data set, prepared and opened."""
-    dysr_jax.prepare_dataset(name, folder, log=lambda line: None)
+    dysr_jax.data.prepare_dataset(name, folder, log=lambda line: None)
     return open_source(f"tfds:{source}", scale)
 
 

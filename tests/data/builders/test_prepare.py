@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import dysr_jax
+import dysr_jax.data
 from dysr_jax.cli import main
 from dysr_jax.data.builders import prepare
 from dysr_jax.data.builders import prepare as places
@@ -27,17 +28,17 @@ def files_below(folder) -> dict[str, bytes]:
 
 
 def prepare_div2k(div2k, **options):
-    return dysr_jax.prepare_dataset(NAME, div2k, log=lambda line: None, **options)
+    return dysr_jax.data.prepare_dataset(NAME, div2k, log=lambda line: None, **options)
 
 
 def test_the_folder_is_made_once(div2k, prepared):
     lines: list[str] = []
-    path = dysr_jax.prepare_dataset(NAME, div2k, log=lines.append)
+    path = dysr_jax.data.prepare_dataset(NAME, div2k, log=lines.append)
     assert path == prepared / NAME / "1.0.0"
     assert "4 train, 2 validation images" in lines[0]
     before = {file: file.stat().st_mtime_ns for file in prepared.rglob("*")}
     shutil.rmtree(div2k)  # the second call does not look at it
-    assert dysr_jax.prepare_dataset(NAME, log=lines.append) == path
+    assert dysr_jax.data.prepare_dataset(NAME, log=lines.append) == path
     assert lines[1] == f"{NAME} is there: {path}"
     assert before == {file: file.stat().st_mtime_ns for file in prepared.rglob("*")}
 
@@ -159,7 +160,7 @@ class TestRefused:
 
     def refused(self, name, folder) -> str:
         with pytest.raises(InputError) as error:
-            dysr_jax.prepare_dataset(name, folder)
+            dysr_jax.data.prepare_dataset(name, folder)
         assert "\n" not in str(error.value)
         assert list_prepared() == []
         return str(error.value)
@@ -269,7 +270,7 @@ def test_the_catalogue_is_prepared_where_tensorflow_is(prepared, monkeypatch, tm
             raise NotImplementedError
 
     monkeypatch.setattr(prepare, "_needs_tensorflow", lambda: "")
-    dysr_jax.prepare_dataset("photographs", log=lambda line: None)
+    dysr_jax.data.prepare_dataset("photographs", log=lambda line: None)
     source = open_source("tfds:photographs", 4)
     assert list(source.names) == [f"test[{number}]" for number in range(5)]
     # TFDS shuffles by a hash: all images, in an order of its own that stays.

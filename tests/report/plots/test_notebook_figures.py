@@ -23,7 +23,7 @@ from dysr_jax.report.plots.members import contributions_figure
 from dysr_jax.report.plots.progress import generations_figure, generations_gif
 from dysr_jax.report.plots.switching import switching_figure, walk_figure
 from dysr_jax.runtime.bank import Bank
-from dysr_jax.runtime.switching import SwitchReport
+from dysr_jax.runtime.measuring import SwitchReport
 from dysr_jax.search.archive import Archive
 from dysr_jax.search.config import SearchConfig
 from dysr_jax.search.schedule import computed_share, mult_add_costs

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dysr_jax.bundle.bundle import Member
-from dysr_jax.runtime.member_timings import TIMED_FRAMES, TOO_SLOW_DEADLINES, measure_timings
+from dysr_jax.runtime.measuring import TIMED_FRAMES, TOO_SLOW_DEADLINES, measure_timings
 
 
 class Machine:

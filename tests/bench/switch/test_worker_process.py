@@ -5,8 +5,8 @@ import threading
 
 import pytest
 
-from dysr_jax.bench.switch import process
-from dysr_jax.bench.switch.process import Child, ChildError
+from dysr_jax.bench.switch import worker as process
+from dysr_jax.bench.switch.worker import Child, ChildError
 from dysr_jax.errors import InputError
 
 

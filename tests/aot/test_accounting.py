@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dysr_jax.aot.memory import generated_bytes, tree_bytes, workspace_bytes
+from dysr_jax.aot.accounting import generated_bytes, tree_bytes, workspace_bytes
 
 X = jax.ShapeDtypeStruct((32, 32), jnp.float32)
 
