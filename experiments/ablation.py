@@ -8,7 +8,7 @@ validation images stands beside that on training images: what overfits is the fi
     python experiments/ablation.py --out runs/ablation --source folder:TRAIN \
         --validation folder:OTHERS --gpus 2 --jobs 2
 
-Variants run side by side in `--jobs` processes, dealt to `--gpus` (one process a GPU is
+Variants run side by side in `--jobs` processes, distributed over `--gpus` (one process per GPU is
 fastest). The same command goes on after an interruption. Writes `ablation.json` and prints the table.
 """
 
@@ -139,9 +139,9 @@ class Options:
     only: tuple[str, ...] = tuple(VARIANTS)
     """Names of the variants to run."""
     jobs: int = 1
-    """Processes among which the variants are dealt out."""
+    """Processes over which the variants are distributed."""
     gpus: int = 0
-    """GPUs among which the processes are dealt out; 0 leaves them all visible to each."""
+    """GPUs over which the processes are distributed; 0 leaves them all visible to each."""
 
 
 def recipe(options: Options, name: str) -> RunConfig:
@@ -279,7 +279,7 @@ def main() -> None:
     if options.jobs == 1:
         run_here(options)
     else:
-        jobs.deal(options.only, options.jobs, options.gpus)
+        jobs.distribute(options.only, options.jobs, options.gpus)
     if jobs.is_job():
         return
     files = [place(options, name) / "result.json" for name in VARIANTS]

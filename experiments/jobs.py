@@ -1,4 +1,4 @@
-"""What a script trains, dealt out to processes of the same script."""
+"""What a script trains, distributed over processes of the same script."""
 
 import os
 import subprocess
@@ -14,13 +14,13 @@ def is_job() -> bool:
     return CHILD in os.environ
 
 
-def deal(names: Sequence[str], jobs: int, gpus: int) -> None:
+def distribute(names: Sequence[str], jobs: int, gpus: int) -> None:
     """Run this script's command with `--only` a part of the names in each of `jobs` processes.
 
     Args:
         names: of what is to be trained.
-        jobs: processes, at most one a name.
-        gpus: GPUs among which the processes are dealt out; 0 leaves them all visible to each.
+        jobs: processes, at most one per name.
+        gpus: GPUs over which the processes are distributed; 0 leaves them all visible to each.
 
     Raises:
         SystemExit: a process failed.

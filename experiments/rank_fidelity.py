@@ -6,8 +6,8 @@ compares the PSNR-Y on the validation images.
     python experiments/rank_fidelity.py --out runs/fidelity --source folder:TRAIN \
         --validation folder:OTHERS
 
-Archs are trained side by side in `--jobs` processes, dealt to `--gpus`. The same command goes on after an
-interruption. Writes `rank_fidelity.json` and `rank_fidelity.png` and prints a table.
+Archs are trained side by side in `--jobs` processes, distributed over `--gpus`. The same command goes on
+after an interruption. Writes `rank_fidelity.json` and `rank_fidelity.png` and prints a table.
 """
 
 import dataclasses
@@ -73,9 +73,9 @@ class Options:
     count: int = 12
     """Archs along the front."""
     jobs: int = 1
-    """Processes among which the archs are dealt out."""
+    """Processes over which the archs are distributed."""
     gpus: int = 0
-    """GPUs among which the processes are dealt out; 0 leaves them all visible to each."""
+    """GPUs over which the processes are distributed; 0 leaves them all visible to each."""
     only: tuple[str, ...] = ()
     """Train only these of the archs (what a process of `jobs` is told)."""
 
@@ -218,7 +218,7 @@ def main() -> None:
     net, params = trained(case, SUPERNET)
     names = list(options.archs) or along_the_front(case, net, params)
     if options.jobs > 1:
-        jobs.deal(names, options.jobs, options.gpus)
+        jobs.distribute(names, options.jobs, options.gpus)
     for name in names:
         score_alone(case, name)
     result = compare(case, net, params, names)

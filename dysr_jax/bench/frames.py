@@ -18,30 +18,26 @@ OUTPUT_ROWS: Final = (360, 720, 1080, 2160)
 
 
 class FrameCall(NamedTuple):
-    """A way to make frames."""
+    """A way to make frames: `start` dispatches one and returns what `finish` waits for."""
 
     start: Callable[[], Any]
-    """Dispatches a frame and returns what is waited for."""
     finish: Callable[[Any], object]
-    """Waits for a frame that was started."""
 
 
 @dataclasses.dataclass(frozen=True)
 class TimeBudget:
-    """How long is measured: until the rounds are done or the time is up, at least one round."""
+    """A measurement ends when its rounds are done or the time is up; what is begun is finished."""
 
     rounds: int = 5
     seconds: float = 2.0
-    """Of one measurement, over all its rounds; what is begun is finished."""
 
 
 @dataclasses.dataclass(frozen=True)
 class EndToEnd:
-    """What a viewer gets: frames on the host, in order."""
+    """What a viewer gets: frames on the host, in order; percentiles are from a frame to the next."""
 
     fps: float
     p50_ms: float
-    """Median from a frame to the next."""
     p99_ms: float
 
 
@@ -101,11 +97,8 @@ def _sample_s(call: FrameCall, frames: int) -> float:
 def device_fps(call: FrameCall, budget: TimeBudget, *, in_flight: bool) -> float:
     """Frames per second with nothing crossing to or from the host, by the median round.
 
-    Args:
-        call: with a frame that is on the device; waiting for one waits for all before it.
-        budget: rounds and time.
-        in_flight: send frames one behind the other; False waits for each (a CPU would run them beside each
-            other, sharing its cores).
+    The call's frame is on the device, and waiting for one waits for all before it. `in_flight` sends frames
+    one behind the other; False waits for each (a CPU would run them beside each other, sharing its cores).
     """
     call.finish(call.start())
     begin, frames = time.perf_counter(), 1
@@ -120,10 +113,8 @@ def device_fps(call: FrameCall, budget: TimeBudget, *, in_flight: bool) -> float
 def end_to_end(call: FrameCall, budget: TimeBudget, *, depth: int) -> EndToEnd:
     """The rate of a pipeline that holds `depth` frames, the oldest of which is waited for.
 
-    Args:
-        call: starts a frame from the host, on its way back too, and waits until it is there.
-        budget: its seconds count; at least two frames.
-        depth: frames under way; 1 waits for each before the next.
+    The call starts a frame from the host, on its way back too, and waits until it is there. The budget's
+    seconds count; at least two frames are measured.
     """
     waiting = collections.deque(call.start() for _ in range(depth))
     call.finish(waiting.popleft())

@@ -113,7 +113,7 @@ def bench_scaling(config: RunConfig, *, steps: int = 20, rounds: int = 5) -> Sca
     counts = sorted({2**i for i in range(available.bit_length()) if 2**i <= available} | {available})
     setup = make_setup(dataclasses.replace(config, devices=1), rounds)
     space = setup.net.space
-    recipe = dataclasses.replace(config.train, groups=0, chunk=steps, steps=steps)
+    recipe = dataclasses.replace(config.train, groups=None, chunk=steps, steps=steps)
     pool = build_pool(setup.training, config.data.patch)
     params = init_params(jax.random.key(0), space)
     table, _ = device_table(setup.net, params, config.search.frame, config.search.rounds)

@@ -210,8 +210,8 @@ def bench_search(
 
     Args:
         config: space, patches and precision.
-        populations: candidates in a call of the search program.
-        patch_counts: of validation patches; a quarter of the config's and all of it without any.
+        populations: candidates per call of the search program.
+        patch_counts: of validation patches; default: a quarter of the config's, and all of it.
         compiled: candidates that are compiled.
         rounds: timed rounds; medians count.
         rivals: other ways to evaluate candidates, by name.

@@ -144,11 +144,7 @@ class SteadyCase:
 
 
 def moving_windows(image: np.ndarray, shape: tuple[int, int], count: int) -> list[np.ndarray]:
-    """Windows of this shape that go around once over an image `[H, W, 3]`.
-
-    Raises:
-        InputError: the image is smaller than a window.
-    """
+    """Windows of this shape that go around once over an image `[H, W, 3]`, which must be as large."""
     free = [side - length for side, length in zip(image.shape[:2], shape, strict=True)]
     if min(free) < 0:
         raise InputError(f"frame of {shape} HR pixels: must fit into the image of {image.shape[:2]}")

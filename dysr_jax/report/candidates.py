@@ -37,12 +37,12 @@ class Candidates:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Growth:
-    """The front by generation, as of its end; G generations."""
+    """The front at the end of each generation: arrays of G."""
 
     evaluated: np.ndarray
-    """int64 `[G]`: candidates until then."""
+    """Candidates until then."""
     hypervolume: np.ndarray
-    """float64 `[G]`, ms times dB, of the feasible candidates until then."""
+    """In ms times dB, of the feasible candidates until then."""
     reference: tuple[float, float]
     """ms and dB up to which the hypervolume reaches: the slowest and the worst candidate."""
 
@@ -50,11 +50,7 @@ class Growth:
 def candidates_from_records(
     space: SearchSpace, records: Sequence[Record], config: SearchConfig
 ) -> Candidates:
-    """Records, at least one, as columns.
-
-    Raises:
-        InputError: an arch that the space does not have.
-    """
+    """Records, at least one, as columns; an InputError for an arch that the space does not have."""
     archs = [record.arch for record in records]
     if len({len(arch) for arch in archs}) > 1:
         raise InputError(f"archs of several lengths; the space has {len(space.slots)} slots")

@@ -48,7 +48,7 @@ def planted(monkeypatch):
     monkeypatch.setattr(bench, "chunk_trainer", lambda *_, **__: "train")
     monkeypatch.setattr(bench, "_draws", lambda *_: None)
     monkeypatch.setattr(bench, "median_ms", lambda calls, *_, **__: {k: ms[k] for k in calls})
-    monkeypatch.setattr(bench.Stream, "chunks", lambda *_, **__: Chunks())
+    monkeypatch.setattr(bench.GrainStream, "chunks", lambda *_, **__: Chunks())
     monkeypatch.setattr(bench, "_chunk_s", lambda chunks, use, least: 0.012 if use == "train" else 0.003)
 
 

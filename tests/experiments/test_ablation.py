@@ -143,7 +143,7 @@ class Process:
         return self.code
 
 
-def test_variants_are_dealt_to_processes(module, run, tmp_path, monkeypatch):
+def test_variants_are_distributed_over_processes(module, run, tmp_path, monkeypatch):
     monkeypatch.setattr(module.jobs.subprocess, "Popen", Process)
     monkeypatch.setattr(Process, "started", [])
     monkeypatch.setattr(module, "table", lambda results: "")

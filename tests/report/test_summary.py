@@ -180,7 +180,7 @@ def test_the_steps_of_the_members(tiny_run, results):
 def test_the_curve_of_sharing(tiny, results, records, tiny_run):
     weights = [point["weight"] for point in results["sharing"]]
     assert weights == sorted(weights)
-    assert {*SWITCH_COST_WEIGHTS, tiny.search.sharing} == set(weights)
+    assert {*SWITCH_COST_WEIGHTS, tiny.search.switch_cost_weight} == set(weights)
     points = [Record(**{**record, "arch": tuple(record["arch"])}) for record in records]
     space, members = tiny_run.bundle.space, tiny.search.members
     assert results["sharing"] == sharing_curve(space, front_records(points), members=members, weights=weights)

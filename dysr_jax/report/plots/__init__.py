@@ -18,8 +18,8 @@ with epy.lazy_api_imports(globals()):  # each is imported when it is first used
         truth_figure,
     )
     from dysr_jax.report.plots.latency import (
-        dealing_figure,
         latency_figure,
+        partition_figure,
         predictions_figure,
         scaling_figure,
     )

@@ -62,18 +62,18 @@ def _draw_predictions(axes: Any, groups: Mapping[str, tuple[Sequence[float], Seq
     axes.grid(alpha=0.3)
 
 
-def dealing_figure(costs: np.ndarray, genes: np.ndarray, devices: int) -> Any:
+def partition_figure(costs: np.ndarray, genes: np.ndarray, devices: int) -> Any:
     """Candidates and work of each device, as the search divides a population `[N, slots]` among them.
 
     `costs` `[slots, branches]` are times of branches, in any unit.
     """
-    hands = partition(costs, genes, devices, len(genes))
+    shards = partition(costs, genes, devices, len(genes))
     each = costs[np.arange(genes.shape[1]), genes].sum(1)
-    alone = np.array([each[hand].sum() for hand in hands])
-    shared = np.array([_shared_work(costs, genes[hand]) for hand in hands])
+    alone = np.array([each[shard].sum() for shard in shards])
+    shared = np.array([_shared_work(costs, genes[shard]) for shard in shards])
     figure, (left, right) = style.screen_figure(10, 3.4, 1, 2)
     places = range(devices)
-    left.bar(places, [len(hand) for hand in hands], color=style.BLUE)
+    left.bar(places, [len(shard) for shard in shards], color=style.BLUE)
     left.set_ylabel("candidates")
     right.bar(places, alone / alone.mean(), color=style.GREY, label="each candidate by itself")
     right.bar(places, shared / alone.mean(), color=style.ORANGE, width=0.5, label="computed: prefixes shared")

@@ -18,7 +18,7 @@ from dysr_jax.report.comparison import cut_details
 from dysr_jax.report.notebook import front_slider
 from dysr_jax.report.plots.details import details_figure
 from dysr_jax.report.plots.front import constraints_figure, truth_figure
-from dysr_jax.report.plots.latency import dealing_figure, scaling_figure
+from dysr_jax.report.plots.latency import partition_figure, scaling_figure
 from dysr_jax.report.plots.members import contributions_figure
 from dysr_jax.report.plots.progress import generations_figure, generations_gif
 from dysr_jax.report.plots.switching import switching_figure, walk_figure
@@ -183,10 +183,10 @@ def test_without_ipywidgets_there_is_no_slider(three_members, monkeypatch):
 # --- devices ------------------------------------------------------------------------------------------
 
 
-def test_all_candidates_are_dealt_and_what_is_shared_is_less(full_space):
+def test_all_candidates_are_shared_out_and_shared_work_is_less(full_space):
     rng = np.random.default_rng(0)
     genes = rng.integers(0, branch_counts(full_space), (40, len(branch_counts(full_space)))).astype(np.int32)
-    left, right = dealing_figure(mult_add_costs(full_space), genes, 4).axes
+    left, right = partition_figure(mult_add_costs(full_space), genes, 4).axes
     assert sum(bar.get_height() for bar in left.patches) == 40
     alone, shared = (np.array([bar.get_height() for bar in right.patches[i : i + 4]]) for i in (0, 4))
     assert alone.mean() == pytest.approx(1.0)
