@@ -15,8 +15,8 @@ from dysr_jax.model.space import uniform_space
 from dysr_jax.report.plots.latency import predictions_figure
 from dysr_jax.report.plots.members import memory_figure, strips_figure
 from dysr_jax.report.plots.progress import training_figure
+from dysr_jax.report.plots.stream import switch_figure
 from dysr_jax.report.plots.style import paper_style
-from dysr_jax.report.plots.switching import switch_figure
 from dysr_jax.train.log import Curve
 
 
@@ -176,7 +176,7 @@ def test_the_compared_pictures_are_the_runs(drawn, data):
 
 
 def test_one_member_is_fastest_and_best(data):
-    from dysr_jax.report.plots.details import comparison_figure
+    from dysr_jax.report.plots.members import comparison_figure
 
     pictures = dict(data.comparison.pictures)
     names = [name for name in pictures if name not in ("LR", "bicubic", "HR")]

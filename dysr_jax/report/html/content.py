@@ -1,5 +1,11 @@
-"""A run's data as the page's scripts read it, thinned to what a screen can show."""
+"""A run's data as the page's scripts read it, thinned to what a screen can show.
 
+Data for a page: JSON beside arrays of numbers, compressed, as text that HTML can hold.
+"""
+
+import base64
+import gzip
+import json
 import os
 from collections.abc import Iterable
 from typing import Any, Final
@@ -9,11 +15,49 @@ import numpy as np
 from dysr_jax.model import SearchSpace, slot_name
 from dysr_jax.report.candidates import Candidates, growth
 from dysr_jax.report.comparison import Comparison, encode_image
-from dysr_jax.report.html.packing import Packer
 from dysr_jax.report.rundata import RunData, SteadyStream
 from dysr_jax.results import Results, latency_predictions
 from dysr_jax.search import arch_costs
 from dysr_jax.train import Curve
+
+ALIGNMENT: Final = 4
+"""Bytes: where typed arrays of JavaScript may begin."""
+
+
+def compress(content: bytes) -> str:
+    """Bytes as base64 of gzip; the same bytes give the same text."""
+    return base64.b64encode(gzip.compress(content, 9, mtime=0)).decode()
+
+
+class Packer:
+    """Collects arrays; JSON names them by what `add` returns.
+
+    The packed bytes are: uint32 length of the JSON, the JSON `{"arrays": [{kind, offset, length}, ...],
+    "content": ...}`, padding to a multiple of four, and the arrays, each padded likewise, little-endian.
+    Offsets count from the first array.
+    """
+
+    def __init__(self) -> None:
+        self._entries: list[dict[str, Any]] = []
+        self._bytes = bytearray()
+
+    def add(self, values: Any, kind: str = "float32") -> dict[str, int]:
+        """A reference to these numbers, flattened; `kind` is uint8, uint16, int32 or float32."""
+        array = np.ascontiguousarray(values, np.dtype(kind).newbyteorder("<")).reshape(-1)
+        self._entries.append({"kind": kind, "offset": len(self._bytes), "length": array.size})
+        self._bytes += _padded(array.tobytes())
+        return {"array": len(self._entries) - 1}
+
+    def pack(self, content: Any) -> str:
+        """All of it, compressed, as base64; `content` is JSON without NaN, with references in it."""
+        fields = {"arrays": self._entries, "content": content}
+        head = _padded(json.dumps(fields, allow_nan=False).encode(), b" ")
+        return compress(len(head).to_bytes(ALIGNMENT, "little") + head + bytes(self._bytes))
+
+
+def _padded(content: bytes, fill: bytes = b"\0") -> bytes:
+    return content + fill * (-len(content) % ALIGNMENT)
+
 
 MOST_BYTES: Final = 1_200_000
 """Of all pictures of a page."""

@@ -12,8 +12,7 @@ from etils import epath
 
 from dysr_jax.atomic import exclusive, is_remote, replacing
 from dysr_jax.errors import InputError
-from dysr_jax.report.html.content import content
-from dysr_jax.report.html.packing import Packer, compress
+from dysr_jax.report.html.content import Packer, compress, content
 from dysr_jax.report.rundata import RunData, read_run, with_image
 from dysr_jax.version import package_version
 

@@ -8,7 +8,6 @@ run time.
 from etils import epy
 
 with epy.lazy_api_imports(globals()):  # each is imported when it is first used
-    from dysr_jax.report.plots.details import comparison_figure, details_figure, samples_figure
     from dysr_jax.report.plots.front import (
         candidates_figure,
         constraints_figure,
@@ -23,13 +22,25 @@ with epy.lazy_api_imports(globals()):  # each is imported when it is first used
         predictions_figure,
         scaling_figure,
     )
-    from dysr_jax.report.plots.members import contributions_figure, memory_figure, strips_figure
+    from dysr_jax.report.plots.members import (
+        comparison_figure,
+        contributions_figure,
+        details_figure,
+        memory_figure,
+        samples_figure,
+        strips_figure,
+    )
     from dysr_jax.report.plots.progress import (
         generations_figure,
         generations_gif,
         hypervolume_figure,
         training_figure,
     )
-    from dysr_jax.report.plots.stream import streamed_figure, timeline_figure
+    from dysr_jax.report.plots.stream import (
+        streamed_figure,
+        switch_figure,
+        switching_figure,
+        timeline_figure,
+        walk_figure,
+    )
     from dysr_jax.report.plots.style import BLUE, GREY, ORANGE, paper_style, save_figure, save_pair
-    from dysr_jax.report.plots.switching import switch_figure, switching_figure, walk_figure

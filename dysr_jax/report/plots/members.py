@@ -1,13 +1,23 @@
-"""The members branch by branch and in bytes, and what each slot of an arch contributes to an image."""
+"""The members branch by branch and in bytes, and what each slot of an arch contributes to an image.
 
-from collections.abc import Mapping, Sequence
+A slider along the front, for notebooks: each position upscales the image with that member.
+
+The same detail of several images beside each other.
+"""
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
+from etils import epath
 
 from dysr_jax.bundle import Member
+from dysr_jax.metrics import psnr_y
 from dysr_jax.model import Arch, SearchSpace, ensemble_weight_bytes, union_weight_bytes
+from dysr_jax.report.comparison import Comparison, busiest_detail, cut_details, encode_image
 from dysr_jax.report.plots import style
+from dysr_jax.runtime import Server
 
 STRIP_HEIGHT: Final = 0.2
 LABELS_WIDTH: Final = 1.6
@@ -123,4 +133,85 @@ def memory_figure(space: SearchSpace, members: Sequence[Member]) -> Any:
     style.whole_numbers(axes.xaxis)
     axes.grid(alpha=0.3)
     axes.legend(loc="upper left")
+    return figure
+
+
+def front_slider(bank: Server, lr: np.ndarray, hr: np.ndarray, *, side: int = 320) -> Any:
+    """A widget: move along the members, see the image and how long this very frame took.
+
+    Moving the slider sends `lr`, `[H, W, 3]` uint8, through another executable of the bank, which is prepared
+    for its shape; nothing is compiled. `hr` is for PSNR-Y and chooses the detail that is shown, `side` pixels
+    wide. Returns None where ipywidgets is not installed.
+    """
+    try:
+        import ipywidgets
+    except ImportError:
+        return None
+    scale = bank.bundle.space.scale
+    members = {member.name: member for member in bank.bundle.members}
+    rows, columns = (slice(part.start * scale, part.stop * scale) for part in busiest_detail(hr, scale, side))
+    names = [(f"{i}: {name}", name) for i, name in enumerate(members, 1)]
+    wide = ipywidgets.Layout(width="90%")
+    slider = ipywidgets.SelectionSlider(
+        options=names, description="member", continuous_update=False, layout=wide
+    )
+    picture, words = ipywidgets.Image(format="png"), ipywidgets.Label()
+
+    def show(change: Any = None) -> None:
+        start = time.perf_counter()
+        image = bank(lr, slider.value)
+        took_ms = (time.perf_counter() - start) * 1e3
+        quality = float(psnr_y(image, hr, scale))
+        picture.value = encode_image(image[rows, columns], "PNG")
+        weights = members[slider.value].parameters / 1e3
+        words.value = f"{quality:.2f} dB here, {took_ms:.1f} ms for this frame, {weights:.0f}K weights"
+
+    slider.observe(show, names="value")
+    show()
+    return ipywidgets.VBox([slider, words, picture])
+
+
+COMPARED_SIDE: Final = 96
+"""Of the detail in a paper's comparison, HR pixels."""
+
+
+def _draw_details(grid: Iterable[Any], images: Mapping[str, np.ndarray], scale: int, side: int) -> None:
+    """An image per axes, which are drawn without axes, as those are that are left over."""
+    places = list(grid)
+    for axes in places:
+        axes.axis("off")
+    for axes, (title, square) in zip(places, cut_details(images, scale, side).items(), strict=False):
+        axes.imshow(square, interpolation="nearest")
+        axes.set_title(title, fontsize=8)
+
+
+def samples_figure(
+    path: epath.PathLike, images: Mapping[str, np.ndarray], scale: int, *, side: int = 160
+) -> None:
+    """Write a PNG of one row; `images` as of `cut_details`, `side` of the detail in HR pixels."""
+    figure, grid = style.screen_figure(2.6 * len(images), 3.0, 1, len(images))
+    _draw_details(grid, images, scale, side)
+    style.save_figure(style.finish(figure), path)
+
+
+def details_figure(images: Mapping[str, np.ndarray], scale: int, *, side: int = 160, columns: int = 6) -> Any:
+    """In rows of `columns` images; `images` as of `cut_details`, `side` of the detail in HR pixels."""
+    columns = min(columns, len(images))
+    rows = -(-len(images) // columns)
+    figure, grid = style.screen_figure(2.0 * columns, 2.4 * rows, rows, columns, squeeze=False)
+    _draw_details(grid.flat, images, scale, side)
+    return style.finish(figure)
+
+
+def comparison_figure(found: Comparison) -> Any:
+    """For papers: LR, bicubic, the fastest member, the best one and HR."""
+    made = [name for name in found.pictures if name not in ("LR", "bicubic", "HR")]
+    roles = {"bicubic": "bicubic", made[-1]: "best member", made[0]: "fastest member"}
+    shown = dict.fromkeys(("bicubic", made[0], made[-1]))
+    titled = {f"{roles[name]}\n{found.psnr_y[name]:.2f} dB": found.pictures[name] for name in shown}
+    lr, hr = found.pictures["LR"], found.pictures["HR"]
+    images = {f"LR, x{found.scale}\n": lr, **titled, "HR\n": hr}
+    figure = style.paper_figure(style.PAGE, 0.45 + style.PAGE / len(images))
+    grid = figure.subplots(1, len(images))
+    _draw_details(grid, images, found.scale, min(COMPARED_SIDE, *hr.shape[:2]))
     return figure

@@ -17,7 +17,7 @@ from dysr_jax.commands.parsing import COMMANDS
 from dysr_jax.errors import InputError
 from dysr_jax.model.space import arch_mult_adds, arch_parameters
 from dysr_jax.report.html import content
-from dysr_jax.report.html.packing import Packer
+from dysr_jax.report.html.content import Packer
 from dysr_jax.report.html.write import SCRIPTS, _plotly, render
 from dysr_jax.report.rundata import SteadyStream, read_run
 from dysr_jax.runtime.trace import FrameRecord, Trace

@@ -15,13 +15,11 @@ from dysr_jax.bench.switch.result import FailedStrategy, StrategyResult, SwitchR
 from dysr_jax.metrics import psnr_y
 from dysr_jax.model.space import branch_counts
 from dysr_jax.report.comparison import cut_details
-from dysr_jax.report.notebook import front_slider
-from dysr_jax.report.plots.details import details_figure
 from dysr_jax.report.plots.front import constraints_figure, truth_figure
 from dysr_jax.report.plots.latency import partition_figure, scaling_figure
-from dysr_jax.report.plots.members import contributions_figure
+from dysr_jax.report.plots.members import contributions_figure, details_figure, front_slider
 from dysr_jax.report.plots.progress import generations_figure, generations_gif
-from dysr_jax.report.plots.switching import switching_figure, walk_figure
+from dysr_jax.report.plots.stream import switching_figure, walk_figure
 from dysr_jax.runtime.bank import Bank
 from dysr_jax.runtime.measuring import SwitchReport
 from dysr_jax.search.archive import Archive
