@@ -6,7 +6,8 @@ from typing import Literal
 
 from dysr_jax.errors import InputError
 from dysr_jax.fields import check_each, normalise
-from dysr_jax.train.sampling import Sampling
+
+Sampling = Literal["uniform", "spread", "nested"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +31,7 @@ class TrainConfig:
     """Whether the patches of a group share their random archs (`lax.switch`: only what they take is
     computed), or each patch has its own (all is computed and masked: many archs per step, large batches)."""
     sampling: Sampling = "uniform"
-    """How random archs are drawn (`dysr_jax.train.sampling`)."""
+    """How random archs are drawn (`dysr_jax.train.step.sample_training_archs`)."""
     sandwich: bool = True
     """Train the largest and the smallest arch at every step (the sandwich rule). With `archs` patch the
     smallest takes the place of one random arch in eight; of a batch of one it is a passage more."""

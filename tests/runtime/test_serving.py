@@ -13,8 +13,7 @@ from dysr_jax.model.names import parse_arch
 from dysr_jax.model.programs import make_supernet
 from dysr_jax.model.space import uniform_space
 from dysr_jax.model.supernet import init_params
-from dysr_jax.runtime.backoff import Backoff
-from dysr_jax.runtime.serving import Serving
+from dysr_jax.runtime.serving import Backoff, Serving
 
 SPACE = uniform_space(slots=2, width=4, scale=2, branches=("id", "c3", "s3"))
 SHAPE = (6, 8)

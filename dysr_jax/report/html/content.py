@@ -1,6 +1,5 @@
-"""A run's data as the page's scripts read it, thinned to what a screen can show.
-
-Data for a page: JSON beside arrays of numbers, compressed, as text that HTML can hold.
+"""A run's data as the page's scripts read it: thinned to what a screen can show, packed as text that HTML
+can hold.
 """
 
 import base64

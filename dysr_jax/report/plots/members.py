@@ -1,8 +1,5 @@
-"""The members branch by branch and in bytes, and what each slot of an arch contributes to an image.
-
-A slider along the front, for notebooks: each position upscales the image with that member.
-
-The same detail of several images beside each other.
+"""The members: branch by branch, in bytes, what each slot contributes, details side by side, a slider
+along the front.
 """
 
 import time

@@ -1,7 +1,4 @@
-"""A stream over time: what each frame took, which member made it, and what else ran.
-
-What switches cost: the switch experiment, and a walk along the front.
-"""
+"""A stream over time (frame times, members, load), and what switches cost."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final

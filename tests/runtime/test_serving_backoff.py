@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from dysr_jax.errors import InputError
-from dysr_jax.runtime.backoff import FIRST_PAUSE_S, LONGEST_PAUSE_S, Backoff
+from dysr_jax.runtime.serving import FIRST_PAUSE_S, LONGEST_PAUSE_S, Backoff
 
 
 class Clock:

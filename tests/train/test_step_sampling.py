@@ -18,7 +18,7 @@ from dysr_jax.model.space import (
     uniform_space,
 )
 from dysr_jax.model.upsamplers import UPSAMPLERS
-from dysr_jax.train import sampling
+from dysr_jax.train import step as sampling
 
 draw = jax.jit(sampling.sample_training_archs, static_argnums=(1, 2, 3))
 """One program for a space; examples of many spaces share those of the single operations."""
