@@ -80,7 +80,9 @@ SMOKE = (
     "bundle/test_pretrained.py",
     "search/test_latency.py",  # SciPy
     "search/test_nsga2_sorting.py",
-    "test_cli.py",  # tyro
+    "commands/test_parsing.py",  # tyro
+    "commands/test_runs.py",
+    "commands/test_images_upscale.py",
     "test_distributed.py",  # Orbax between processes
     "test_metrics.py",  # dm-pix, scikit-image
     "test_remote.py",  # etils
