@@ -40,7 +40,7 @@ def filled(kind):
             value = jnp.arange(3.0) if "Array" in text else np.arange(3.0)
         elif "dict" in text or "Mapping" in text:
             value = {"a": 1.0}
-        elif "list" in text:
+        elif "list[" in text:
             value = [1.0]
         if nested:  # parameters
             value = {"slot00": {"conv": np.arange(3.0)}}

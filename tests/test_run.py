@@ -31,7 +31,7 @@ def test_a_run_with_its_own_table_does_not_need_the_named_one(tiny, tmp_path):
     assert run._begin(config, out, print).run == out
 
 
-def test_an_unknown_place_is_said_by_name_though_a_table_is_named(tiny, tmp_path):
+def test_an_unknown_place_is_named_though_a_table_is_given(tiny, tmp_path):
     search = dataclasses.replace(tiny.search, latency=str(tmp_path / "gone.json"))
     with pytest.raises(InputError, match=r"gone\.json"):
         run._begin(dataclasses.replace(tiny, search=search), "foo://run", print)

@@ -80,7 +80,7 @@ def test_files_that_are_there_are_kept_unless_told(refused, bundle, photos, imag
     assert [path.read_bytes() == b"mine" for path in sorted(folder.iterdir())] == [True, False, True]
 
 
-def test_transparency_that_a_format_lacks_is_laid_on_white_and_told(bundle, tmp_path, capsys):
+def test_transparency_that_a_format_lacks_becomes_white(bundle, tmp_path, capsys):
     clear = np.zeros((ROWS, COLUMNS, 4), np.uint8)
     Image.fromarray(clear).save(tmp_path / "in.png")
     out = tmp_path / "out.jpg"

@@ -26,7 +26,7 @@ def test_options_of_a_command_stand_with_default_and_effect(generate):
     assert "│" not in section
 
 
-def test_every_field_of_the_configuration_stands_with_its_presets(generate):
+def test_every_field_of_a_config_stands_with_its_presets(generate):
     page = generate.configuration()
     assert tuple(PRESETS) == generate.PRESETS
     listed = re.findall(r"^\| `--([\w.-]+)", page, re.MULTILINE)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from jax import lax
 
+from dysr_jax.aot import static
 from dysr_jax.aot.fingerprint import branches_digest
 from dysr_jax.aot.static import stage_executable, static_executable
 from dysr_jax.config import RunConfig, check
@@ -98,20 +99,21 @@ def test_static_programs_are_each_backend_s_own(params, patch_layers):
     assert texts[0] != texts[1]
 
 
-def test_caches_do_not_mix_two_backends(params, patch_layers, cache):
+def test_caches_do_not_mix_two_backends(params, patch_layers, cache, monkeypatch):
     made = []
 
-    def compile_lowered(lowered):
+    def compile_now(lowered):
         made.append(lowered)
         return lowered.compile()
+
+    monkeypatch.setattr(static, "compile_now", compile_now)
 
     for name in ("xla", "patches", "xla", "patches"):
         net = make_supernet(SPACE, "float32", layers=name)
         part = branch_part(net, params, 0, len(ARCHS) - 1, (*FRAME, 3))
         assert part.key.layers == name
-        how = {"cache": cache, "compile_lowered": compile_lowered}
-        static_executable(net, ARCHS[-1], params, FRAME, **how)
-        stage_executable(net, part, **how)
+        static_executable(net, ARCHS[-1], params, FRAME, cache=cache, compile_lowered=compile_now)
+        stage_executable(net, part, cache=cache)
     assert len(made) == 4
 
 
