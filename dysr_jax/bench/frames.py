@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from dysr_jax.errors import InputError
+from dysr_jax.fields import require
 
 SAMPLE_SECONDS: Final = 0.05
 """With calls in flight, a sample is as many of them as fill this time: its end is a host's wait."""
@@ -67,11 +67,9 @@ def output_size(rows: int, scale: int) -> Size:
         InputError: it has no whole number of columns, or the scale does not divide it.
     """
     size = Size(rows, rows * 16 // 9)
-    if rows < 1 or rows * 16 % 9 or rows % scale or size.columns % scale:
-        known = ", ".join(map(str, OUTPUT_ROWS))
-        raise InputError(
-            f"outputs {rows}: must be rows of 16:9 frames that x{scale} divides, such as {known}"
-        )
+    known = ", ".join(map(str, OUTPUT_ROWS))
+    fits = rows >= 1 and not (rows * 16 % 9 or rows % scale or size.columns % scale)
+    require(fits, "outputs", rows, f"rows of 16:9 frames that x{scale} divides, such as {known}")
     return size
 
 

@@ -20,16 +20,7 @@ from dysr_jax.device import device_name
 from dysr_jax.errors import InputError
 from dysr_jax.fields import normalise, require
 from dysr_jax.metrics import PSNR_CAP_DB, psnr_y
-from dysr_jax.runtime import (
-    Bank,
-    Load,
-    Server,
-    Stream,
-    StreamOptions,
-    Trace,
-    measure_timings,
-    trace_from_json,
-)
+from dysr_jax.runtime import Bank, Load, Stream, StreamOptions, Trace, measure_timings, trace_from_json
 from dysr_jax.runtime.policy import AdaptivePolicy, FixedPolicy, MemberTiming, Policy
 
 LOAD: Final = ((0.0, 0), (1 / 6, 2), (1 / 3, 0), (1 / 2, 4), (2 / 3, 1), (5 / 6, 0))
@@ -63,10 +54,8 @@ class SteadyStream:
 
     name: str
     trace: Trace
-    load: Sequence[Load] = ()
-    """When other processes came and went; empty where it is not known."""
-    true_psnr_y: float | None = None
-    """dB, the mean over the frames, each against its HR frame; None where that was not measured."""
+    load: Sequence[Load] = ()  # when other processes came and went, if known
+    true_psnr_y: float | None = None  # dB, mean of all frames against their HR frames, if measured
 
     def to_json(self) -> dict[str, Any]:
         """With the summary and every frame of the trace."""
@@ -89,8 +78,7 @@ class SteadyResult:
     fps: float
     members: tuple[MemberTiming, ...]
     """That hold the rate on a free machine, fastest first; `psnr_y` as the bundle has it."""
-    member_psnr_y: Mapping[str, float] = dataclasses.field(hash=False)
-    """dB of each member on these frames."""
+    member_psnr_y: Mapping[str, float] = dataclasses.field(hash=False)  # dB on these frames
     schedule: tuple[Load, ...]
     strategies: tuple[SteadyStream, ...]
 
@@ -125,11 +113,9 @@ class SteadyCase:
 
     options: SteadyOptions
     bundle: Bundle
-    members: Sequence[MemberTiming]
-    """Those that hold the rate on a free machine."""
+    members: Sequence[MemberTiming]  # those that hold the rate on a free machine
     lr: Sequence[np.ndarray]
-    psnr_y: dict[str, list[float]]
-    """Of each member, by frame."""
+    psnr_y: dict[str, list[float]]  # of each member, by frame
 
     def source(self) -> Iterator[tuple[np.ndarray, Fraction]]:
         """Frames with their times."""
@@ -150,9 +136,7 @@ def moving_windows(image: np.ndarray, shape: tuple[int, int], count: int) -> lis
         raise InputError(f"frame of {shape} HR pixels: must fit into the image of {image.shape[:2]}")
     frames = []
     for angle in np.linspace(0.0, 2 * np.pi, count, endpoint=False):
-        row, column = (
-            round(f * (1 + w) / 2) for f, w in zip(free, (np.sin(angle), np.cos(angle)), strict=True)
-        )
+        row, column = round(free[0] * (1 + np.sin(angle)) / 2), round(free[1] * (1 + np.cos(angle)) / 2)
         frames.append(image[row : row + shape[0], column : column + shape[1]])
     return frames
 
@@ -184,14 +168,13 @@ def make_case(bundle: Bundle, options: SteadyOptions) -> tuple[SteadyCase, Bank]
             f"fps {options.fps}: {len(members)} members take up to {LARGEST_SHARE:.0%} of a period, the "
             f"fastest {quickest:.1f} ms; two are needed (fewer fps, or a smaller frame)"
         )
-    quality = {
-        member.name: [
-            min(PSNR_CAP_DB, float(psnr_y(bank(x, member.name), y, scale)))
-            for x, y in zip(lr, hr, strict=True)
-        ]
-        for member in members
-    }
-    return SteadyCase(options, bundle, members, lr, quality), bank
+
+    def quality(name: str) -> list[float]:
+        pairs = zip(lr, hr, strict=True)
+        return [min(PSNR_CAP_DB, float(psnr_y(bank(x, name), y, scale))) for x, y in pairs]
+
+    found = {member.name: quality(member.name) for member in members}
+    return SteadyCase(options, bundle, members, lr, found), bank
 
 
 def bench_steady(
@@ -233,7 +216,7 @@ def bench_steady(
     )
 
 
-def _run(name: str, case: SteadyCase, server: Server, policy: Policy[Any]) -> SteadyStream:
+def _run(name: str, case: SteadyCase, server: Bank | Reload, policy: Policy[Any]) -> SteadyStream:
     """One stream beside its load."""
     options = StreamOptions(case.options.fps, real_time=True)
     stream = Stream(server, policy, case.members, options)
@@ -243,7 +226,7 @@ def _run(name: str, case: SteadyCase, server: Server, policy: Policy[Any]) -> St
     return SteadyStream(name, trace, load.log, float(np.mean(true)))
 
 
-def _reloading(case: SteadyCase, folder: pathlib.Path) -> Server:
+def _reloading(case: SteadyCase, folder: pathlib.Path) -> Reload:
     """A server that holds one member at a time."""
     store = write_weights_store(folder, case.bundle, [member.name for member in case.members])
     server = Reload(store, ExecutableCache(folder / "executables"))

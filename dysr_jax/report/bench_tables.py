@@ -118,26 +118,20 @@ def _bytes(row: StrategyResult) -> Sequence[str]:
 
 def steady_table(found: SteadyResult) -> str:
     """The steady-rate experiment: the members at rest, then a row per stream."""
-    members = [
-        [member.name, f"{member.frame_ms:.1f}", f"{found.member_psnr_y[member.name]:.2f}"]
-        for member in found.members
-    ]
+    quality, (height, width) = found.member_psnr_y, found.frame
+    members = [[m.name, f"{m.frame_ms:.1f}", f"{quality[m.name]:.2f}"] for m in found.members]
     rows = []
     for stream in found.strategies:
         trace = stream.trace
         counts = (str(trace.late), str(trace.interruptions), f"{max(trace.gaps_ms, default=0.0):.0f}")
-        quality = f"{stream.true_psnr_y:.2f}"
-        rows.append([stream.name, f"{100 * trace.on_time:.1f} %", *counts, str(trace.switches), quality])
+        last = (str(trace.switches), f"{stream.true_psnr_y:.2f}")
+        rows.append([stream.name, f"{100 * trace.on_time:.1f} %", *counts, *last])
     times = ("on time", "late", "interruptions", "longest gap ms")
-    height, width = found.frame
-    return "\n".join(
-        [
-            f"{found.device}, {width}x{height}, {found.fps:g} frames per second",
-            format_table(["member", "ms at rest", "PSNR-Y dB"], members),
-            "",
-            format_table(["stream", *times, "switches", "PSNR-Y dB"], rows),
-            f"adapting gains {100 * found.gain:.0f} % of the way from the smallest to the largest member",
-        ]
+    return (
+        f"{found.device}, {width}x{height}, {found.fps:g} frames per second\n"
+        f"{format_table(['member', 'ms at rest', 'PSNR-Y dB'], members)}\n\n"
+        f"{format_table(['stream', *times, 'switches', 'PSNR-Y dB'], rows)}\n"
+        f"adapting gains {100 * found.gain:.0f} % of the way from the smallest to the largest member"
     )
 
 

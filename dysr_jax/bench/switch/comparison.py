@@ -35,9 +35,7 @@ def _percentiles(timings: Sequence[SwitchTiming]) -> dict[str, Any]:
 def strategy_times(timings: Sequence[SwitchTiming], names: Sequence[str], fps: float) -> dict[str, Any]:
     """The times of a `StrategyResult`, by field. Each switch has at least one steady frame after it."""
     own = {name: [one for one in timings if one.member == name] for name in names}
-    members = tuple(
-        MemberTimes(name, **_percentiles(of_member)) for name, of_member in own.items() if of_member
-    )
+    members = tuple(MemberTimes(name, **_percentiles(each)) for name, each in own.items() if each)
     limit = {member.name: member.steady_ms_p99 for member in members}
     ratios = np.array([1e3 * one.first / limit[one.member] for one in timings])
     host_us = [1e6 * one.host for one in timings]

@@ -77,15 +77,12 @@ class SwitchResult:
     """The device, the members that were compared, and what each strategy took."""
 
     device: str
-    frame: tuple[int, int]
-    """LR rows and columns."""
+    frame: tuple[int, int]  # LR rows and columns
     scale: int
     dtype: str
-    fps: float
-    """Frames per second that are due."""
+    fps: float  # frames per second that are due
     members: tuple[MemberAtRest, ...]
-    left_out: tuple[MemberAtRest, ...]
-    """Members that are too slow for the frame rate."""
+    left_out: tuple[MemberAtRest, ...]  # members that are too slow for the frame rate
     strategies: tuple[StrategyResult | FailedStrategy, ...] = ()
 
     @property
@@ -102,25 +99,17 @@ class SwitchResult:
         """The result as dicts and lists for JSON."""
 
         def fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-            return {
-                _JSON_KEYS.get(key, key): list(value) if isinstance(value, tuple) else value
-                for key, value in pairs
-            }
+            plain = ((key, list(value) if isinstance(value, tuple) else value) for key, value in pairs)
+            return {_JSON_KEYS.get(key, key): value for key, value in plain}
 
         return dataclasses.asdict(self, dict_factory=fields)
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> "SwitchResult":
         """The inverse of `to_json`."""
-        return cls(
-            **{
-                **fields,
-                "frame": tuple(fields["frame"]),
-                "members": tuple(MemberAtRest(**row) for row in fields["members"]),
-                "left_out": tuple(MemberAtRest(**row) for row in fields["left_out"]),
-                "strategies": tuple(map(_strategy, fields["strategies"])),
-            }
-        )
+        rest = {name: tuple(MemberAtRest(**row) for row in fields[name]) for name in ("members", "left_out")}
+        strategies = tuple(map(_strategy, fields["strategies"]))
+        return cls(**{**fields, "frame": tuple(fields["frame"]), **rest, "strategies": strategies})
 
 
 def _strategy(row: Mapping[str, Any]) -> StrategyResult | FailedStrategy:

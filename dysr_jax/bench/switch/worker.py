@@ -98,8 +98,7 @@ class StrategyWorker:
         self._strategy, self._store, self._shape = STRATEGIES[name], store, shape
         self._cache = ExecutableCache(cache)
         self._frame = np.load(store.folder / FRAME)
-        # The backend is up before the clock starts.
-        jax.block_until_ready(jax.device_put(self._frame))
+        jax.block_until_ready(jax.device_put(self._frame))  # the backend is up before the clock starts
 
     def is_up(self) -> None:
         """Return as soon as the process answers."""
@@ -115,9 +114,9 @@ class StrategyWorker:
     def max_abs_diff(self) -> int:
         """The largest difference of any pixel of any member to the bank's, in levels of 255."""
         reference = np.load(self._store.folder / REFERENCE, mmap_mode="r")
+        pairs = zip(self._store.names, reference, strict=True)
         return max(
-            int(np.abs(self._server(self._frame, name) - expected.astype(int)).max())
-            for name, expected in zip(self._store.names, reference, strict=True)
+            int(np.abs(self._server(self._frame, name) - made.astype(int)).max()) for name, made in pairs
         )
 
     def time_switches(self, path: Sequence[str], steady: int) -> tuple[list[SwitchTiming], int]:

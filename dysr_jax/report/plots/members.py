@@ -1,6 +1,4 @@
-"""The members: branch by branch, in bytes, what each slot contributes, details side by side, a slider
-along the front.
-"""
+"""The members: branches, bytes, what each slot contributes, details side by side, a slider."""
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,10 +22,7 @@ LETTER_WIDTH: Final = 5.2
 
 
 def _palette(space: SearchSpace) -> dict[str, str]:
-    """A colour for each branch, the same in all slots; identity is nearly white.
-
-    More branches than colours take them again: the name in the cell, or the legend, tells them apart.
-    """
+    """A colour for each branch, the same in all slots; the seventh and so on take the first ones again."""
     names = dict.fromkeys(name for slot in space.slots for name in slot if name != "id")
     repeated = style.COLOURS * (1 + len(names) // len(style.COLOURS))
     return {"id": "#EEEEEE"} | dict(zip(names, repeated, strict=False))
@@ -97,14 +92,11 @@ def contributions_figure(
     figure, axes = style.screen_figure(10, 3.2)
     slots = range(len(arch))
     axes.bar(slots, lost_db, color=[style.BLUE if lost >= 0 else style.ORANGE for lost in lost_db])
-    names = [space.slots[slot][index] for slot, index in enumerate(arch)]
-    labels = [f"{own}\n{other}" for own, other in zip(names, replaced, strict=True)]
-    axes.set_xticks(slots, labels, fontsize=7)
+    pairs = zip(space.slots, arch, replaced, strict=True)
+    axes.set_xticks(slots, [f"{names[i]}\n{other}" for names, i, other in pairs], fontsize=7)
     axes.axhline(0, color="black", linewidth=0.8)
-    axes.set(
-        ylabel="PSNR-Y lost, dB",
-        xlabel="slot by slot: the member's branch, and below it the one that replaced it",
-    )
+    axes.set_xlabel("slot by slot: the member's branch, and below it the one that replaced it")
+    axes.set_ylabel("PSNR-Y lost, dB")
     return style.finish(figure, "y")
 
 
@@ -112,17 +104,13 @@ def memory_figure(space: SearchSpace, members: Sequence[Member]) -> Any:
     """Bytes of the first members' weights: as one set that they share, and as separate models."""
     archs = [member.arch for member in members]
     counts = np.arange(1, len(archs) + 1)
-    separate, shared = (
-        np.array([of_archs(space, archs[:n]) for n in counts])
-        for of_archs in (ensemble_weight_bytes, union_weight_bytes)
-    )
+    separate = np.array([ensemble_weight_bytes(space, archs[:n]) for n in counts])
+    shared = np.array([union_weight_bytes(space, archs[:n]) for n in counts])
     unit, name = (1e6, "MB") if separate[-1] >= 1e6 else (1e3, "KB")
     figure, axes = style.paper_axes(style.COLUMN, 2.2)
-    for sizes, marks, colour, label in (
-        (separate, "s--", style.ORANGE, "separate models"),
-        (shared, "o-", style.BLUE, "shared and resident"),
-    ):
-        axes.plot(counts, sizes / unit, marks, color=colour, markersize=4, label=label)
+    look = {"markersize": 4}
+    axes.plot(counts, separate / unit, "s--", color=style.ORANGE, label="separate models", **look)
+    axes.plot(counts, shared / unit, "o-", color=style.BLUE, label="shared and resident", **look)
     saved = f"{100 * (1 - shared[-1] / separate[-1]):.0f} % less"
     axes.annotate(saved, (counts[-1], shared[-1] / unit), (-4, 7), textcoords="offset points", ha="right")
     axes.set(xlabel="members, fastest first", ylabel=f"weights, {name}")
@@ -148,10 +136,8 @@ def front_slider(bank: Server, lr: np.ndarray, hr: np.ndarray, *, side: int = 32
     members = {member.name: member for member in bank.bundle.members}
     rows, columns = (slice(part.start * scale, part.stop * scale) for part in busiest_detail(hr, scale, side))
     names = [(f"{i}: {name}", name) for i, name in enumerate(members, 1)]
-    wide = ipywidgets.Layout(width="90%")
-    slider = ipywidgets.SelectionSlider(
-        options=names, description="member", continuous_update=False, layout=wide
-    )
+    look = {"description": "member", "layout": ipywidgets.Layout(width="90%")}
+    slider = ipywidgets.SelectionSlider(options=names, continuous_update=False, **look)
     picture, words = ipywidgets.Image(format="png"), ipywidgets.Label()
 
     def show(change: Any = None) -> None:

@@ -80,11 +80,9 @@ def _draw_times(axes: Any, rows: Sequence[StrategyResult], *, paper: bool) -> No
     """Steady frames above those after a switch, from the median to the 99th percentile."""
     marks, shift = ("oD", 0.14) if paper else ("os", 0.16)
     line, dot, end = ({}, 4, 5) if paper else ({"linewidth": 2}, None, 11)
-    kinds = (
-        ("steady", "steady frame", style.BLUE, marks[0], -shift),
-        ("switch", "first frame after a switch", style.ORANGE, marks[1], shift),
-    )
-    for kind, name, colour, mark, offset in kinds:
+    names = {"steady": "steady frame", "switch": "first frame after a switch"}
+    looks = zip(names.items(), style.COLOURS, marks, (-shift, shift), strict=False)
+    for (kind, name), colour, mark, offset in looks:
         places = np.arange(len(rows)) + offset
         low, high = ([getattr(row, f"{kind}_ms_p{q}") for row in rows] for q in (50, 99))
         labels = (name, None) if paper else (f"{name}: p50", f"{name}: p99")
@@ -118,11 +116,9 @@ def switching_figure(found: SwitchResult) -> Any:
     left.axvline(1e3 / found.fps, color=style.GREY, linestyle="--", label=f"due at {found.fps:g} fps")
     left.set_xlabel("ms, host to host")
     begin = np.zeros(len(rows))
-    for kind, colour, hatch, label in (
-        ("weight", style.BLUE, "", "weights"),
-        ("executable", style.ORANGE, "//", "executables"),
-        ("workspace", style.GREY, "..", "workspace of a frame"),
-    ):
+    kinds = {"weight": "weights", "executable": "executables", "workspace": "workspace of a frame"}
+    looks = zip(kinds.items(), (style.BLUE, style.ORANGE, style.GREY), ("", "//", ".."), strict=True)
+    for (kind, label), colour, hatch in looks:
         sizes = np.array([getattr(row, f"{kind}_bytes") / 1e6 for row in rows])
         look = {"color": colour, "hatch": hatch, "edgecolor": "white", "label": label}
         right.barh(range(len(rows)), sizes, left=begin, **look)
@@ -153,8 +149,7 @@ def walk_figure(
     left.plot(numbers, first, "x", color=style.ORANGE, markersize=8, label="first frame after a switch")
     left.set_yscale("log")
     right.set_xscale("log")
-    left.set_xticks(numbers)
-    left.set(xlabel="member, fastest first", ylabel="ms per frame, host to host")
+    left.set(xlabel="member, fastest first", xticks=numbers, ylabel="ms per frame, host to host")
     left.set_title(f"{frames.switches} switches, {frames.compilations} compilations", fontsize=9)
     points = [(ms, psnr_y[name]) for ms, name in zip(steady, names, strict=True)]
     right.plot(*np.array(points).T, "o-", color=style.BLUE, label="members")
