@@ -34,8 +34,7 @@ class Results:
     hypervolume_reference: tuple[float, float]  # the largest arch's predicted ms, bicubic's dB
     union_weight_bytes: int  # weights that stay on the device
     ensemble_weight_bytes: int  # weights of the members as separate models
-    members: tuple[Member, ...]
-    """Fastest first; quality on whole validation images, latency measured."""
+    members: tuple[Member, ...]  # fastest first; quality on whole validation images, latency measured
     steps: tuple[Step, ...] = dataclasses.field(repr=False)  # between neighbouring members
     sharing: tuple[SharingPoint, ...] = dataclasses.field(repr=False)
     """What each weight of sharing would choose, before members that measured as dominated were dropped."""

@@ -1,5 +1,6 @@
 """Patches per second that the training pipelines deliver, beside what a training step consumes."""
 
+import contextlib
 import dataclasses
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -22,8 +23,7 @@ from dysr_jax.model import make_supernet
 from dysr_jax.timing import median_ms
 from dysr_jax.train import TrainConfig
 
-READY_CHUNKS: Final = 3
-"""Chunks that are taken before the clock starts: that many are made ahead."""
+READY_CHUNKS: Final = 3  # chunks that are taken before the clock starts: that many are made ahead
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,12 +79,10 @@ def _grain_rates(
 ) -> tuple[float, float]:
     """Patches per second, alone and feeding training."""
     groups = recipe.groups or mesh.devices.size
-    chunks = GrainStream(images).chunks(0, mesh, chunk=recipe.chunk, groups=groups, batch=recipe.batch)
-    try:
+    sizes = {"chunk": recipe.chunk, "groups": groups, "batch": recipe.batch}
+    with contextlib.closing(GrainStream(images).chunks(0, mesh, **sizes)) as chunks:
         alone = _chunk_s(chunks, lambda crops: crops, seconds)
         fed = _chunk_s(chunks, train, seconds)
-    finally:
-        chunks.close()
     patches = recipe.chunk * recipe.batch
     return patches / alone, patches / fed
 

@@ -13,8 +13,7 @@ from dysr_jax.fields import require
 
 SAMPLE_SECONDS: Final = 0.05
 """With calls in flight, a sample is as many of them as fill this time: its end is a host's wait."""
-OUTPUT_ROWS: Final = (360, 720, 1080, 2160)
-"""Rows of output frames; columns by 16:9."""
+OUTPUT_ROWS: Final = (360, 720, 1080, 2160)  # rows of output frames; columns by 16:9
 
 
 class FrameCall(NamedTuple):

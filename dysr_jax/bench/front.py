@@ -19,8 +19,7 @@ from dysr_jax.model import Params, SearchSpace, Supernet, space_size
 from dysr_jax.results import RESULTS_FILE, front_hypervolume, quality_points
 from dysr_jax.search import LatencyTable, Patches, Record
 
-MOST_ARCHS: Final = 50_000
-"""Two CPU cores evaluate some 100 per second."""
+MOST_ARCHS: Final = 50_000  # two CPU cores evaluate some 100 per second
 
 
 def evaluate_space(

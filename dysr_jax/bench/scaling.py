@@ -17,8 +17,7 @@ from dysr_jax.search import Evaluator, branch_ms, computed_share, device_table, 
 from dysr_jax.timing import median_ms
 from dysr_jax.train import TrainConfig, draw_archs
 
-WAIT_STEPS = 1000
-"""Steps that are drawn for `arch_wait`."""
+WAIT_STEPS = 1000  # steps that are drawn for `arch_wait`
 
 
 @dataclasses.dataclass(frozen=True)

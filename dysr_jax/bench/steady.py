@@ -25,8 +25,7 @@ from dysr_jax.runtime.policy import AdaptivePolicy, FixedPolicy, MemberTiming, P
 
 LOAD: Final = ((0.0, 0), (1 / 6, 2), (1 / 3, 0), (1 / 2, 4), (2 / 3, 1), (5 / 6, 0))
 """Busy processes from these parts of the time on: the machine is free half of it."""
-LARGEST_SHARE: Final = 0.7
-"""Share of a frame's period that the largest member may take on a free machine."""
+LARGEST_SHARE: Final = 0.7  # share of a frame's period that the largest member may take on a free machine
 
 
 @dataclasses.dataclass(frozen=True)

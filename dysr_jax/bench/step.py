@@ -23,8 +23,7 @@ from dysr_jax.search import Evaluator, grid_patches
 from dysr_jax.timing import median_ms
 from dysr_jax.train import TrainState, apply_gradients, init_state, l1_loss, to_vectors
 
-SCANNED_STEPS = 4
-"""Steps of a scan in one dispatch; its time is divided by them."""
+SCANNED_STEPS = 4  # steps of a scan in one dispatch; its time is divided by them
 
 Batch = tuple[chex.Array, chex.Array]
 Update = Callable[[TrainState, Batch, Arch | chex.Array], TrainState]

@@ -24,9 +24,9 @@ from dysr_jax.search import Archive, LatencyTable, load_table
 from dysr_jax.train import Curve, read_curves
 
 T = TypeVar("T")
+STEADY_COMMANDS: Final = "dysr stream --json or dysr bench steady --json"
 TABLE_FILE, ARCHIVE_FILE = "latency.json", "archive.jsonl"
-SWITCH_FILE, STEADY_FILE = "switch.json", "steady.json"
-"""Where a run's own measurements of switches and streams are looked for."""
+SWITCH_FILE, STEADY_FILE = "switch.json", "steady.json"  # a run's own measurements, if any
 FORMAT_VERSIONS: Final = {RESULTS_FILE: 1, TABLE_FILE: 1, "bundle/manifest.json": 1}
 """What this version reads."""
 DAMAGE: Final = (OSError, ValueError, TypeError, LookupError, ArithmeticError, RecursionError)
@@ -66,7 +66,10 @@ def read_run(
     run, config = _open_run(path)
     _check_versions(run)
     space = config.space.build()
-    switch, steady = _own(switch, run / SWITCH_FILE), _own(steady, run / STEADY_FILE)
+    if switch is None and (own := run / SWITCH_FILE).exists():
+        switch = own
+    if steady is None and (own := run / STEADY_FILE).exists():
+        steady = own
     missing: list[str] = []
     part = functools.partial(_read_part, run, missing)
     untrained = "the weights were given, nothing was trained" if config.weights else "no tensorboard/"
@@ -91,8 +94,8 @@ def read_run(
         candidates=candidates,
         results=results,
         comparison=comparison,
-        switch=None if switch is None else read_switch(switch),
-        steady=() if steady is None else read_steady(steady),
+        switch=_read_measured("switch", switch, SwitchResult.from_json, "dysr bench switch --json"),
+        steady=_read_measured("steady", steady, _streams, STEADY_COMMANDS) or (),
         missing=missing,
     )
 
@@ -106,23 +109,17 @@ def with_image(data: RunData, image: epath.PathLike) -> RunData:
     return dataclasses.replace(data, comparison=found, missing=missing)
 
 
-def read_switch(path: epath.PathLike) -> SwitchResult:
-    """What `dysr bench switch --json` wrote, or an InputError."""
-    return _read_measured(path, "switch", SwitchResult.from_json, "dysr bench switch --json")
+def _streams(fields: Any) -> tuple[SteadyStream, ...]:
+    """Those of `dysr bench steady --json`, or the one of `dysr stream --json`."""
+    if "trace" in fields:
+        return (SteadyStream.from_json({"name": "stream", **fields}),)
+    return SteadyResult.from_json(fields).strategies
 
 
-def read_steady(path: epath.PathLike) -> tuple[SteadyStream, ...]:
-    """The streams of `dysr bench steady --json`, or the one of `dysr stream --json`, or an InputError."""
-
-    def streams(fields: Any) -> tuple[SteadyStream, ...]:
-        if "trace" in fields:
-            return (SteadyStream.from_json({"name": "stream", **fields}),)
-        return SteadyResult.from_json(fields).strategies
-
-    return _read_measured(path, "steady", streams, "dysr stream --json or dysr bench steady --json")
-
-
-def _read_measured(path: epath.PathLike, option: str, read: Callable[[Any], T], command: str) -> T:
+def _read_measured(option: str, path: epath.PathLike | None, read: Callable[[Any], T], by: str) -> T | None:
+    """What a command wrote, if a file is given; an InputError where it is another one."""
+    if path is None:
+        return None
     what = f"{option} {os.fspath(path)!r}"
     try:
         fields = json.loads(epath.Path(path).read_text())
@@ -133,12 +130,7 @@ def _read_measured(path: epath.PathLike, option: str, read: Callable[[Any], T], 
     try:
         return read(fields)
     except (*DAMAGE, AttributeError):
-        raise InputError(f"{what}: must be a file that {command} wrote") from None
-
-
-def _own(given: epath.PathLike | None, own: epath.Path) -> epath.PathLike | None:
-    """The file that was named, or the run's own where there is one."""
-    return own if given is None and own.exists() else given
+        raise InputError(f"{what}: must be a file that {by} wrote") from None
 
 
 def _read_part(

@@ -9,8 +9,7 @@ from dysr_jax.data.builders import DATASETS, PreparedDataset
 from dysr_jax.device import device_name
 from dysr_jax.runtime import SwitchReport, Trace
 
-LISTED_SLOTS: Final = 3
-"""Changed slots of a step that are written out; more are counted."""
+LISTED_SLOTS: Final = 3  # changed slots of a step that are written out; more are counted
 
 
 def format_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> str:

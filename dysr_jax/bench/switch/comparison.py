@@ -14,8 +14,7 @@ from dysr_jax.bench.switch.weights_store import WeightsStore
 from dysr_jax.bench.switch.worker import Child, ChildError, StrategyWorker, SwitchTiming
 from dysr_jax.errors import InputError
 
-TURN_SWITCHES: Final = 20
-"""Switches per turn of a child."""
+TURN_SWITCHES: Final = 20  # switches per turn of a child
 
 
 def missed_frames(seconds: float, period: float) -> int:

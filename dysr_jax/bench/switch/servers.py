@@ -40,8 +40,7 @@ class StoreServer(Server):
         self._store, self._cache = store, cache
         self._resolve = resolver(store.bundle, members_only=True)
         self._shape: FrameShape = (0, 0)
-        self._models: dict[str, Model] = {}
-        """Those that are resident."""
+        self._models: dict[str, Model] = {}  # those that are resident
 
     def prepare(self, shape: FrameShape, members: Members = None, *, warm_up: bool = True) -> None:
         """Get members (default: all) ready, as far as they can be ready at the same time."""

@@ -31,15 +31,12 @@ from dysr_jax.runtime import Bank, FrameShape
 from dysr_jax.timing import undisturbed_ms
 from dysr_jax.user_modules import register_inherited
 
-REST_ROUNDS: Final = 15
-"""Frames of each member, taken in turn, that decide whether it holds the frame rate."""
+REST_ROUNDS: Final = 15  # frames of each member, taken in turn, that decide whether it holds the frame rate
 
-UNTIMED_FRAMES: Final = 2
-"""Frames after a sleep that do not count."""
+UNTIMED_FRAMES: Final = 2  # frames after a sleep that do not count
 
 FRAME: Final = "frame.npy"
-REFERENCE: Final = "reference.npy"
-"""What the bank makes of the frame: `[members, s H, s W, 3]`."""
+REFERENCE: Final = "reference.npy"  # what the bank makes of the frame: `[members, s H, s W, 3]`
 
 
 class RestWorker:

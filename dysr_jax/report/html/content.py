@@ -17,8 +17,7 @@ from dysr_jax.results import Results, latency_predictions
 from dysr_jax.search import arch_costs
 from dysr_jax.train import Curve
 
-ALIGNMENT: Final = 4
-"""Bytes: where typed arrays of JavaScript may begin."""
+ALIGNMENT: Final = 4  # bytes: where typed arrays of JavaScript may begin
 
 
 def compress(content: bytes) -> str:

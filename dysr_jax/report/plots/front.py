@@ -20,10 +20,8 @@ PREDICTED_MS, PATCHES_DB = "predicted latency, ms per frame", "PSNR-Y on the val
 
 
 def pareto_figure(path: epath.PathLike, bundle: Bundle, records: Sequence[Record]) -> None:
-    """Write a PNG: every candidate and the front as the search saw them, beside the members as measured.
-
-    The search's PSNR-Y is on validation patches and its latency is predicted; the members' PSNR-Y is on
-    whole images and their latency is measured.
+    """Write a PNG: candidates and front as the search saw them (on patches, latency predicted), beside the
+    members (on whole images, measured).
     """
     members, (rows, columns) = bundle.members, bundle.frame
     figure, (left, right) = style.screen_figure(10, 4.2, 1, 2)
@@ -92,10 +90,7 @@ def draw_front(axes: Any, best: Sequence[Record], colour: str, label: str, **loo
 
 
 def constraints_figure(searches: Mapping[str, Sequence[Record]], config: SearchConfig) -> Any:
-    """What each search evaluated, what of it lies within the config's bounds, and its front there.
-
-    `searches` is title to records.
-    """
+    """What each search, by title, evaluated, what of it lies within the config's bounds, and its front."""
     shape = {"sharex": True, "sharey": True, "squeeze": False}
     figure, grid = style.screen_figure(5 * len(searches), 3.8, 1, len(searches), **shape)
     for axes, (title, records) in zip(grid[0], searches.items(), strict=True):
@@ -118,8 +113,7 @@ def constraints_figure(searches: Mapping[str, Sequence[Record]], config: SearchC
     return style.finish(figure)
 
 
-LABEL_GAP: Final = 0.04
-"""Points nearer than this share of an axis, in both directions, get one label."""
+LABEL_GAP: Final = 0.04  # points nearer than this share of an axis, in both directions, get one label
 
 
 def _labels(x: np.ndarray, y: np.ndarray, names: Sequence[str]) -> dict[int, str]:
@@ -133,9 +127,8 @@ def _labels(x: np.ndarray, y: np.ndarray, names: Sequence[str]) -> dict[int, str
 
 
 def sharing_figure(path: epath.PathLike, curve: Sequence[SharingPoint], *, used: float) -> None:
-    """Write a PNG: hypervolume against resident weights and against the steps' cost, a point per weight.
-
-    `curve` is of `dysr_jax.search.sharing_curve` and not empty; `used` is the weight that chose the members.
+    """Write a PNG: hypervolume against resident weights and against the steps' cost, a point per weight of a
+    `sharing_curve`, which is not empty; `used` is the weight that chose the members.
     """
     weights = [point["weight"] for point in curve]
     share = 100 * np.array([point["hypervolume_share"] for point in curve])

@@ -52,9 +52,8 @@ def _draw_predictions(axes: Any, groups: Mapping[str, tuple[Sequence[float], Seq
 
 
 def partition_figure(costs: np.ndarray, genes: np.ndarray, devices: int) -> Any:
-    """Candidates and work of each device, as the search divides a population `[N, slots]` among them.
-
-    `costs` `[slots, branches]` are times of branches, in any unit.
+    """Candidates and work of each device, as the search divides a population `[N, slots]` among them by
+    `costs` `[slots, branches]`, in any unit.
     """
     shards = partition(costs, genes, devices, len(genes))
     each = costs[np.arange(genes.shape[1]), genes].sum(1)

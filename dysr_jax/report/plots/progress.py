@@ -13,8 +13,7 @@ from dysr_jax.results import quality_points
 from dysr_jax.search import Record, front_records
 from dysr_jax.train import Curve
 
-MARGIN: Final = 0.05
-"""Share of the ranges that is left free at the axes' ends."""
+MARGIN: Final = 0.05  # share of the ranges that is left free at the axes' ends
 
 
 def _limits(records: Sequence[Record]) -> dict[str, tuple[float, float]]:
@@ -100,8 +99,7 @@ def hypervolume_figure(found: Candidates) -> Any:
     return figure
 
 
-CURVE_POINTS: Final = 50
-"""A longer curve is drawn as the means of so many parts."""
+CURVE_POINTS: Final = 50  # a longer curve is drawn as the means of so many parts
 GRADIENT: Final = "gradient_norm"
 
 

@@ -12,16 +12,14 @@ from dysr_jax.bundle import Member
 from dysr_jax.report.plots import style
 from dysr_jax.runtime import Load, SwitchReport, Trace
 
-NAME_LENGTH: Final = 22
-"""Letters of a member's name that fit beside an axis."""
+NAME_LENGTH: Final = 22  # letters of a member's name that fit beside an axis
 
 
 def timeline_figure(
     path: epath.PathLike, trace: Trace, *, load: Sequence[Load] = (), title: str = ""
 ) -> None:
-    """Write a PNG: frame times with the late ones marked, the members, and the load if it is known.
-
-    The trace has at least one frame; `load` is when other processes started and stopped.
+    """Write a PNG of at least one frame: times with the late ones marked, the members, and other programs'
+    load, if it is known.
     """
     from matplotlib.figure import Figure
 
@@ -57,7 +55,9 @@ def _draw_timeline(figure: Any, trace: Trace, load: Sequence[Load]) -> Any:
     top.legend(fontsize=8, ncols=3)
     made_by = np.array([names.index(frame.member) for frame in frames])
     middle.step(seconds, made_by, where="post", color=style.BLUE, linewidth=1)
-    middle.set_yticks(range(len(names)), [f"{_short(n)}  {trace.psnr_y[n]:.2f} dB" for n in names])
+    short = [n if len(n) <= NAME_LENGTH else f"{n[: NAME_LENGTH - 3]}..." for n in names]
+    labels = [f"{name}  {quality:.2f} dB" for name, quality in zip(short, trace.psnr_y.values(), strict=True)]
+    middle.set_yticks(range(len(names)), labels)
     middle.tick_params(axis="y", labelsize=8)
     middle.set_ylabel("member")
     if load:
@@ -70,10 +70,6 @@ def _draw_timeline(figure: Any, trace: Trace, load: Sequence[Load]) -> Any:
     rows[-1].set_xlabel("seconds")
     figure.align_ylabels(rows)
     return top
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= NAME_LENGTH else f"{name[: NAME_LENGTH - 3]}..."
 
 
 def _draw_times(axes: Any, rows: Sequence[StrategyResult], *, paper: bool) -> None:
@@ -99,8 +95,8 @@ def switch_figure(found: SwitchResult) -> Any:
     rows = list(found.finished.values())
     figure, axes = style.paper_axes(style.COLUMN, 1.25 + 0.32 * len(rows))
     _draw_times(axes, rows, paper=True)
-    due = f"{found.fps:g} frames per second"
-    axes.axvline(1e3 / found.fps, color=style.GREY, linestyle="--", label=due)
+    look = {"color": style.GREY, "linestyle": "--", "label": f"{found.fps:g} frames per second"}
+    axes.axvline(1e3 / found.fps, **look)
     axes.xaxis.set_major_formatter("{x:g}")
     axes.set_xlabel("ms per frame, host to host:\nmedian to 99th percentile")
     axes.grid(alpha=0.3, axis="x", which="both")
@@ -135,14 +131,10 @@ def switching_figure(found: SwitchResult) -> Any:
 def walk_figure(
     members: Sequence[Member], frames: SwitchReport, psnr_y: Mapping[str, float], *, bicubic_psnr_y: float
 ) -> Any:
-    """Frame times of the members, fastest first, and PSNR-Y on the image that was used against them.
-
-    `frames` is of `measure_switching`; `psnr_y` is dB by member, `bicubic_psnr_y` of bicubic.
-    """
+    """Frame times of the members, fastest first, by `measure_switching`, and an image's PSNR-Y, dB."""
     from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
-    names = [member.name for member in members]
-    numbers = range(1, len(names) + 1)
+    names, numbers = [member.name for member in members], range(1, len(members) + 1)
     steady, first = ([kind[name] for name in names] for kind in (frames.steady_ms, frames.first_ms))
     figure, (left, right) = style.screen_figure(10, 3.8, 1, 2)
     left.plot(numbers, steady, "o-", color=style.BLUE, label="steady frame")

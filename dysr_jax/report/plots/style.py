@@ -69,9 +69,8 @@ def finish(figure: Any, grid: str = "both") -> Any:
 
 
 def save_figure(figure: Any, path: epath.PathLike, *, kind: str = "png", **how: Any) -> None:
-    """Write a Matplotlib figure in one of its formats, whole or not at all; the path may be `gs://`.
-
-    `how` are options of `Figure.savefig` in place of 150 pixels per inch and a tight frame.
+    """Write a Matplotlib figure in one of its formats, whole or not at all, also to `gs://`; `how` is of
+    `Figure.savefig`, in place of 150 pixels per inch and a tight frame.
     """
     content = io.BytesIO()
     figure.savefig(content, format=kind, **({"dpi": 150, "bbox_inches": "tight"} | how))
