@@ -63,15 +63,11 @@ def front_hypervolume(points: np.ndarray, reference: tuple[float, float]) -> flo
 def run_results(
     bundle: Bundle, records: list[Record], table: LatencyTable, curve: Sequence[SharingPoint]
 ) -> Results:
-    """Of a bundle of measured members, every evaluated candidate, the search's latency table, and
-    `dysr_jax.sharing_curve`.
-    """
+    """Of a bundle of measured members, every evaluated candidate, the latency table, and `sharing_curve`."""
     space = bundle.space
     archs = [member.arch for member in bundle.members]
-    reference = (
-        float(predict(table, space, np.array([model.largest_arch(space)]))[0]),
-        bundle.bicubic_psnr_y,
-    )
+    slowest = predict(table, space, np.array([model.largest_arch(space)]))
+    reference = (float(slowest[0]), bundle.bicubic_psnr_y)
     return Results(
         scale=space.scale,
         device=bundle.device,
@@ -91,12 +87,7 @@ def run_results(
 
 
 def read_json(path: epath.Path) -> Any:
-    """The value of a JSON file, with finite numbers alone.
-
-    Raises:
-        OSError: the file cannot be read.
-        ValueError: it holds something else.
-    """
+    """The value of a JSON file, with finite numbers alone; a ValueError where it holds something else."""
     try:
         found = json.loads(path.read_text())
         json.dumps(found, allow_nan=False)
@@ -106,11 +97,7 @@ def read_json(path: epath.Path) -> Any:
 
 
 def read_results(run: epath.Path, space: SearchSpace) -> Results:
-    """The content of a run's `pareto.json`.
-
-    Raises:
-        InputError: it is damaged, or of another space.
-    """
+    """The content of a run's `pareto.json`; an InputError where it is damaged, or of another space."""
     try:
         return _from_json(read_json(run / RESULTS_FILE), space)
     except InputError as error:
@@ -146,8 +133,7 @@ class LatencyPrediction(NamedTuple):
     """An arch whose latency was predicted by the table and measured."""
 
     name: str
-    kind: Literal["fitted", "member"]
-    """`fitted`: the table was fitted to this measurement. `member`: measured after the search."""
+    kind: Literal["fitted", "member"]  # the table was fitted to this one, or it was measured later
     predicted_ms: float
     measured_ms: float
 

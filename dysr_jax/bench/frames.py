@@ -60,11 +60,7 @@ class Size(NamedTuple):
 
 
 def output_size(rows: int, scale: int) -> Size:
-    """The 16:9 frame of so many rows.
-
-    Raises:
-        InputError: it has no whole number of columns, or the scale does not divide it.
-    """
+    """The 16:9 frame of so many rows; an InputError where its sides are not whole, or not after scaling."""
     size = Size(rows, rows * 16 // 9)
     known = ", ".join(map(str, OUTPUT_ROWS))
     fits = rows >= 1 and not (rows * 16 % 9 or rows % scale or size.columns % scale)
@@ -92,10 +88,9 @@ def _sample_s(call: FrameCall, frames: int) -> float:
 
 
 def device_fps(call: FrameCall, budget: TimeBudget, *, in_flight: bool) -> float:
-    """Frames per second with nothing crossing to or from the host, by the median round.
-
-    The call's frame is on the device, and waiting for one waits for all before it. `in_flight` sends frames
-    one behind the other; False waits for each (a CPU would run them beside each other, sharing its cores).
+    """Frames per second with nothing crossing to or from the host, by the median round; waiting for a frame
+    waits for all before it. `in_flight` sends them one behind the other; False waits for each (a CPU would
+    run them beside each other, sharing its cores).
     """
     call.finish(call.start())
     begin, frames = time.perf_counter(), 1
@@ -108,10 +103,8 @@ def device_fps(call: FrameCall, budget: TimeBudget, *, in_flight: bool) -> float
 
 
 def end_to_end(call: FrameCall, budget: TimeBudget, *, depth: int) -> EndToEnd:
-    """The rate of a pipeline that holds `depth` frames, the oldest of which is waited for.
-
-    The call starts a frame from the host, on its way back too, and waits until it is there. The budget's
-    seconds count; at least two frames are measured.
+    """The rate of a pipeline, from the host and back, that holds `depth` frames, the oldest of which is
+    waited for. The budget's seconds count; at least two frames are measured.
     """
     waiting = collections.deque(call.start() for _ in range(depth))
     call.finish(waiting.popleft())

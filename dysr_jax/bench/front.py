@@ -25,12 +25,8 @@ MOST_ARCHS: Final = 50_000  # two CPU cores evaluate some 100 per second
 def evaluate_space(
     net: Supernet, params: Params, patches: Patches, table: LatencyTable, mesh: Mesh
 ) -> list[Record]:
-    """Evaluate every arch as the search does, with trained weights and this device's latencies.
-
-    The records are in lexicographic order, each with its share of the time, compilation apart.
-
-    Raises:
-        InputError: the space has more than `MOST_ARCHS` archs.
+    """Evaluate every arch as the search does: records in lexicographic order, each with its share of the
+    time, compilation apart. An InputError where the space has more than `MOST_ARCHS` archs.
     """
     space, size = net.space, space_size(net.space)
     if size > MOST_ARCHS:
@@ -92,7 +88,7 @@ def _rows(records: Sequence[Record]) -> list[dict[str, Any]]:
 
 
 def bench_front(run: str | os.PathLike[str]) -> FrontResult:
-    """Evaluate every arch of a finished run's space, to see what its search missed; the run may be in `gs://`.
+    """Evaluate every arch of the space of a finished run (also in `gs://`), to see what its search missed.
 
     Raises:
         InputError: no finished run there, one with weights of its own that are gone, or a larger space.

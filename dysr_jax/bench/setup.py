@@ -44,10 +44,8 @@ def check_one_device(config: RunConfig) -> None:
 
 
 def make_setup(config: RunConfig, rounds: int, archs: int = 0, option: str = "archs") -> Setup:
-    """The smallest, the largest and random archs of the config's space, `archs` in all.
-
-    Raises:
-        InputError: `archs` (called `option`) is 1, `rounds` under 1, or see `check` and `load_pairs`.
+    """The smallest, the largest and random archs of the config's space, `archs` in all; an InputError where
+    `archs` (called `option`) is 1 or `rounds` under 1; see `check` and `load_pairs`.
     """
     require(rounds >= 1, "rounds", rounds, "at least 1")
     require(archs != 1, option, archs, "at least 2 (smallest and largest)")
@@ -58,8 +56,8 @@ def make_setup(config: RunConfig, rounds: int, archs: int = 0, option: str = "ar
     if not archs:
         return Setup(net, training, validation, [])
     drawn = model.to_archs(space, model.sample_archs(jax.random.key(config.seed), space, (archs - 2,)))
-    archs_timed = [model.smallest_arch(space), *drawn, model.largest_arch(space)]
-    return Setup(net, training, validation, archs_timed)
+    timed = [model.smallest_arch(space), *drawn, model.largest_arch(space)]
+    return Setup(net, training, validation, timed)
 
 
 def chunk_trainer(net: Supernet, recipe: TrainConfig, mesh: Mesh, **how: Any) -> Callable[[Any], Any]:

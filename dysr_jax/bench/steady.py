@@ -143,9 +143,7 @@ def moving_windows(image: np.ndarray, shape: tuple[int, int], count: int) -> lis
 def make_case(bundle: Bundle, options: SteadyOptions) -> tuple[SteadyCase, Bank]:
     """Frames, members, and what each member makes of each frame; and the bank that is ready for them.
 
-    Raises:
-        InputError: an option out of range, an unknown source, an image smaller than a frame, or fewer than
-            two members that hold the rate.
+    An InputError says that an option is out of range, the image smaller than a frame, or no two members fit.
     """
     require(0.0 < options.fps <= 1000.0, "fps", options.fps, "in (0, 1000]")
     long_enough = 1.0 <= options.seconds * options.fps < math.inf

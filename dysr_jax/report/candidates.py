@@ -29,7 +29,7 @@ class Candidates:
         return rows[pareto.front(self.latency_ms[rows], self.psnr_y[rows])]
 
 
-_NUMBERS = ("psnr_y", "latency_ms", "generation", "seconds")
+_KINDS = {"psnr_y": None, "latency_ms": None, "generation": np.int32, "seconds": None}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -48,8 +48,7 @@ def as_columns(space: SearchSpace, records: Sequence[Record], config: SearchConf
         raise InputError(f"archs of several lengths; the space has {len(space.slots)} slots")
     genes = np.array(archs, np.int32)
     to_archs(space, genes)
-    columns = {name: np.array([getattr(record, name) for record in records]) for name in _NUMBERS}
-    columns["generation"] = columns["generation"].astype(np.int32)
+    columns = {name: np.array([getattr(r, name) for r in records], kind) for name, kind in _KINDS.items()}
     return Candidates(genes, **columns, feasible=violation(records, config) == 0)
 
 

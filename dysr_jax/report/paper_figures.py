@@ -50,11 +50,10 @@ def write_figures(
     steady: epath.PathLike | None = None,
     image: epath.PathLike | None = None,
 ) -> Figures:
-    """Draw everything that a run holds, for papers: each figure as PNG (300 pixels per inch) and SVG.
+    """Draw what a run, perhaps unfinished, holds for papers: figures as PNG (300 pixels per inch) and SVG.
 
-    One column is 3.3 inches wide, two are 6.9; text has 8 points. Of an unfinished run what is there is
-    drawn. The folder is made where it is missing; files of the same names are replaced. The other arguments
-    are those of `dysr_jax.write_report`.
+    One column is 3.3 inches wide, two are 6.9; text has 8 points. The folder is made where it is missing;
+    files of the same names are replaced. The other arguments are those of `dysr_jax.write_report`.
 
     Raises:
         InputError: `run`, `image`, `switch` or `steady` cannot be read, or `folder` cannot be written.

@@ -69,6 +69,7 @@ class FailedStrategy:
     failed: str  # why, in one line
 
 
+Outcome = StrategyResult | FailedStrategy
 _JSON_KEYS = {"max_abs_diff": "levels_off"}
 
 
@@ -83,7 +84,7 @@ class SwitchResult:
     fps: float  # frames per second that are due
     members: tuple[MemberAtRest, ...]
     left_out: tuple[MemberAtRest, ...]  # members that are too slow for the frame rate
-    strategies: tuple[StrategyResult | FailedStrategy, ...] = ()
+    strategies: tuple[Outcome, ...] = ()
 
     @property
     def finished(self) -> dict[str, StrategyResult]:
@@ -112,7 +113,7 @@ class SwitchResult:
         return cls(**{**fields, "frame": tuple(fields["frame"]), **rest, "strategies": strategies})
 
 
-def _strategy(row: Mapping[str, Any]) -> StrategyResult | FailedStrategy:
+def _strategy(row: Mapping[str, Any]) -> Outcome:
     if "failed" in row:
         return FailedStrategy(**row)
     names = {key: name for name, key in _JSON_KEYS.items()}

@@ -30,9 +30,8 @@ class Model(NamedTuple):
 
 
 class StoreServer(Server):
-    """The base of the baselines: they serve the members of a store and no other archs.
-
-    Executables come from the cache, or are compiled and put there; without a cache they are compiled.
+    """The base of the baselines: they serve the members of a store and no other archs; executables come from
+    the cache, or are compiled and put there.
     """
 
     def __init__(self, store: WeightsStore, cache: ExecutableCache | None) -> None:
@@ -92,9 +91,8 @@ class Ensemble(StoreServer):
 
 
 class Reload(StoreServer):
-    """One member is resident: a switch drops it, and reads another one's weights and executable.
-
-    Without a cache a switch compiles the executable.
+    """One member is resident: a switch drops it, and reads another one's weights and executable, which it
+    compiles without a cache.
     """
 
     def _get_ready(self, names: Sequence[str]) -> Iterable[str]:

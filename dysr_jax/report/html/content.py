@@ -121,8 +121,7 @@ def _growth_json(found: Candidates) -> dict[str, Any]:
 
 def stream_json(stream: SteadyStream, packer: Packer) -> dict[str, Any]:
     """A stream's frames and what they add up to."""
-    trace = stream.trace
-    names = list(trace.psnr_y)
+    trace, names = stream.trace, list(stream.trace.psnr_y)
     late = np.array([frame.late for frame in trace.frames], bool)
     kept = _every(len(late), MOST_FRAMES)
     if len(kept) < len(late):  # no late frame is left out, up to as many again
@@ -163,8 +162,7 @@ def _candidates_json(found: Candidates, rows: np.ndarray, space: SearchSpace, pa
         "latency_ms": packer.add(found.latency_ms[rows]),
         "generation": packer.add(found.generation[rows], "uint16"),
         "feasible": packer.add(found.feasible[rows], "uint8"),
-        "params": packer.add(arch_costs(space, genes, "params")),
-        "mult_adds": packer.add(arch_costs(space, genes, "mult_adds")),
+        **{cost: packer.add(arch_costs(space, genes, cost)) for cost in ("params", "mult_adds")},
         "front": np.searchsorted(rows, found.front).tolist(),
     }
 

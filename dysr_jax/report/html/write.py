@@ -67,8 +67,7 @@ def write_report(
     `out`. `image` is an HR image to compare members on; default: the validation image that the run kept.
 
     Raises:
-        InputError: see `dysr_jax.read_run`; `out` is no `.html` file, exists, or cannot be written; `image`
-            cannot be read, or the run has no members.
+        InputError: see `dysr_jax.read_run`; `out` or `image` cannot be used, or the run has no members.
     """
     data = read_run(run, switch=switch, steady=steady)
     target = _target(run, out, overwrite=overwrite)
