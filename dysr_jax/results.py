@@ -8,17 +8,11 @@ from typing import Any, Final, Literal, NamedTuple
 import numpy as np
 from etils import epath
 
+from dysr_jax import model
 from dysr_jax.bundle import Bundle, Member, Step, member_steps
 from dysr_jax.errors import InputError
 from dysr_jax.fields import from_dict, typed
-from dysr_jax.model import (
-    SearchSpace,
-    ensemble_weight_bytes,
-    largest_arch,
-    parse_arch,
-    space_size,
-    union_weight_bytes,
-)
+from dysr_jax.model import SearchSpace, parse_arch
 from dysr_jax.search import LatencyTable, Record, SharingPoint, candidates_per_second, pareto, predict
 
 RESULTS_FILE: Final = "pareto.json"
@@ -31,26 +25,19 @@ class Results:
 
     scale: int
     device: str
-    frame: tuple[int, int]
-    """LR rows and columns at which members were measured."""
+    frame: tuple[int, int]  # LR rows and columns at which members were measured
     space_size: int
-    bicubic_psnr_y: float
-    """dB, on the whole validation images."""
+    bicubic_psnr_y: float  # dB, on the whole validation images
     evaluated: int
     candidates_per_second: float
-    hypervolume: float
-    """Of the members, in ms times dB, up to the reference: the largest arch's predicted ms, bicubic's dB."""
-    hypervolume_reference: tuple[float, float]
-    union_weight_bytes: int
-    """Weights that stay on the device, and weights of the members as separate models."""
-    ensemble_weight_bytes: int
-    members: tuple[Member, ...]
-    """Fastest first; quality on whole validation images, latency measured."""
-    steps: tuple[Step, ...] = dataclasses.field(repr=False)
-    """Between neighbouring members."""
+    hypervolume: float  # of the members, in ms times dB, up to the reference
+    hypervolume_reference: tuple[float, float]  # the largest arch's predicted ms, bicubic's dB
+    union_weight_bytes: int  # weights that stay on the device
+    ensemble_weight_bytes: int  # weights of the members as separate models
+    members: tuple[Member, ...]  # fastest first; quality on whole validation images, latency measured
+    steps: tuple[Step, ...] = dataclasses.field(repr=False)  # between neighbouring members
     sharing: tuple[SharingPoint, ...] = dataclasses.field(repr=False)
-    """What each weight of sharing would choose, as the search saw it, before members that measured as
-    dominated were dropped."""
+    """What each weight of sharing would choose, before members that measured as dominated were dropped."""
 
     def to_json(self) -> dict[str, Any]:
         """The content of `pareto.json`."""
@@ -76,24 +63,23 @@ def front_hypervolume(points: np.ndarray, reference: tuple[float, float]) -> flo
 def run_results(
     bundle: Bundle, records: list[Record], table: LatencyTable, curve: Sequence[SharingPoint]
 ) -> Results:
-    """Of a bundle of measured members, every evaluated candidate, the search's latency table, and
-    `dysr_jax.sharing_curve`.
-    """
+    """Of a bundle of measured members, every evaluated candidate, the latency table, and `sharing_curve`."""
     space = bundle.space
     archs = [member.arch for member in bundle.members]
-    reference = (float(predict(table, space, np.array([largest_arch(space)]))[0]), bundle.bicubic_psnr_y)
+    slowest = predict(table, space, np.array([model.largest_arch(space)]))
+    reference = (float(slowest[0]), bundle.bicubic_psnr_y)
     return Results(
         scale=space.scale,
         device=bundle.device,
         frame=bundle.frame,
-        space_size=space_size(space),
+        space_size=model.space_size(space),
         bicubic_psnr_y=bundle.bicubic_psnr_y,
         evaluated=len(records),
         candidates_per_second=candidates_per_second(records),
         hypervolume=front_hypervolume(quality_points(bundle.members), reference),
         hypervolume_reference=reference,
-        union_weight_bytes=union_weight_bytes(space, archs),
-        ensemble_weight_bytes=ensemble_weight_bytes(space, archs),
+        union_weight_bytes=model.union_weight_bytes(space, archs),
+        ensemble_weight_bytes=model.ensemble_weight_bytes(space, archs),
         members=bundle.members,
         steps=bundle.steps,
         sharing=tuple(curve),
@@ -101,12 +87,7 @@ def run_results(
 
 
 def read_json(path: epath.Path) -> Any:
-    """The value of a JSON file, with finite numbers alone.
-
-    Raises:
-        OSError: the file cannot be read.
-        ValueError: it holds something else.
-    """
+    """The value of a JSON file, with finite numbers alone; a ValueError where it holds something else."""
     try:
         found = json.loads(path.read_text())
         json.dumps(found, allow_nan=False)
@@ -116,11 +97,7 @@ def read_json(path: epath.Path) -> Any:
 
 
 def read_results(run: epath.Path, space: SearchSpace) -> Results:
-    """The content of a run's `pareto.json`.
-
-    Raises:
-        InputError: it is damaged, or of another space.
-    """
+    """The content of a run's `pareto.json`; an InputError where it is damaged, or of another space."""
     try:
         return _from_json(read_json(run / RESULTS_FILE), space)
     except InputError as error:
@@ -133,7 +110,8 @@ def _from_json(found: dict[str, Any], space: SearchSpace) -> Results:
     members = [Member.from_json(fields) for fields in found["members"]]
     # Indices are of the space that the run was begun with, names of any that has the branches.
     archs = [parse_arch(space, member.name) for member in members]
-    reference = found["hypervolume_reference"]
+    named = found["hypervolume_reference"]
+    reference = [named["latency_ms"], named["psnr_y"]]
     plain = {
         field.name: typed(field.type, found[field.name], field.name)
         for field in dataclasses.fields(Results)
@@ -144,12 +122,8 @@ def _from_json(found: dict[str, Any], space: SearchSpace) -> Results:
         raise KeyError("sharing")
     return Results(
         **plain,
-        hypervolume_reference=typed(
-            tuple[float, float], [reference["latency_ms"], reference["psnr_y"]], "hypervolume_reference"
-        ),
-        members=tuple(
-            dataclasses.replace(member, arch=arch) for member, arch in zip(members, archs, strict=True)
-        ),
+        hypervolume_reference=typed(tuple[float, float], reference, "hypervolume_reference"),
+        members=tuple(dataclasses.replace(m, arch=arch) for m, arch in zip(members, archs, strict=True)),
         steps=member_steps(space, archs),
         sharing=tuple(points),
     )
@@ -159,8 +133,7 @@ class LatencyPrediction(NamedTuple):
     """An arch whose latency was predicted by the table and measured."""
 
     name: str
-    kind: Literal["fitted", "member"]
-    """`fitted`: the table was fitted to this measurement. `member`: measured after the search."""
+    kind: Literal["fitted", "member"]  # the table was fitted to this one, or it was measured later
     predicted_ms: float
     measured_ms: float
 

@@ -17,8 +17,7 @@ while os.getppid() == parent:
 """
 """A process whose parent was killed gets another one, and ends."""
 
-Schedule = Sequence[tuple[float, int]]
-"""From so many seconds on, so many processes."""
+Schedule = Sequence[tuple[float, int]]  # from so many seconds on, so many processes
 
 
 class Burners:

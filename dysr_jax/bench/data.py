@@ -1,39 +1,29 @@
 """Patches per second that the training pipelines deliver, beside what a training step consumes."""
 
+import contextlib
 import dataclasses
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.sharding import Mesh
 
+from dysr_jax import data as sources
 from dysr_jax import parallel
-from dysr_jax.bench.setup import BenchResult, check_one_device, chunk_trainer, describe_space
+from dysr_jax.bench.setup import BenchResult, check_one_device, chunk_trainer, describe
 from dysr_jax.compiling import jit
 from dysr_jax.config import RunConfig, check
-from dysr_jax.data import (
-    CropPool,
-    GrainStream,
-    TrainingImages,
-    build_pool,
-    choose_pipeline,
-    describe_pipeline,
-    draw_batch,
-    open_training_images,
-    pool_need,
-)
-from dysr_jax.device import device_name, memory_bytes
+from dysr_jax.data import CropPool, GrainStream, TrainingImages
+from dysr_jax.device import memory_bytes
 from dysr_jax.fields import require
 from dysr_jax.model import make_supernet
 from dysr_jax.timing import median_ms
 from dysr_jax.train import TrainConfig
 
-READY_CHUNKS: Final = 3
-"""Chunks that are taken before the clock starts: that many are made ahead."""
+READY_CHUNKS: Final = 3  # chunks that are taken before the clock starts: that many are made ahead
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,11 +31,9 @@ class PipelineRow:
     """A pipeline; ratios are to what a training step consumes."""
 
     name: str
-    patches_per_second: float
-    """By the pipeline alone; of the training step, what it consumes."""
+    patches_per_second: float  # by the pipeline alone; of the training step, what it consumes
     ratio: float
-    training_patches_per_second: float
-    """By training that the pipeline feeds."""
+    training_patches_per_second: float  # by training that the pipeline feeds
     training_ratio: float
 
 
@@ -80,7 +68,7 @@ def _draws(pool: CropPool, recipe: TrainConfig) -> Callable[[], Any]:
     """A call that draws the patches of a chunk from the pool, as training does."""
 
     def drawn(pool: CropPool, keys: jax.Array) -> Any:
-        return lax.map(lambda key: draw_batch(key, pool, recipe.batch), keys)
+        return lax.map(lambda key: sources.draw_batch(key, pool, recipe.batch), keys)
 
     keys, run = jax.random.split(jax.random.key(2), recipe.chunk), jit(drawn)
     return lambda: run(pool, keys)
@@ -91,12 +79,10 @@ def _grain_rates(
 ) -> tuple[float, float]:
     """Patches per second, alone and feeding training."""
     groups = recipe.groups or mesh.devices.size
-    chunks = GrainStream(images).chunks(0, mesh, chunk=recipe.chunk, groups=groups, batch=recipe.batch)
-    try:
+    sizes = {"chunk": recipe.chunk, "groups": groups, "batch": recipe.batch}
+    with contextlib.closing(GrainStream(images).chunks(0, mesh, **sizes)) as chunks:
         alone = _chunk_s(chunks, lambda crops: crops, seconds)
         fed = _chunk_s(chunks, train, seconds)
-    finally:
-        chunks.close()
     patches = recipe.chunk * recipe.batch
     return patches / alone, patches / fed
 
@@ -122,12 +108,8 @@ def bench_data(
     The training step is timed on crops that lie on the device, so nothing is drawn in its time. The pool
     is left out where its images do not fit (`data.pool_share`). Starting workers is no part of the time.
 
-    Args:
-        config: images, patches, recipe, space and precision.
-        workers: numbers of Grain's worker processes.
-        steps: training steps per dispatch.
-        rounds: timed rounds of what runs on the device alone; medians count.
-        seconds: that Grain is timed, at least, twice for each number of workers.
+    `workers` are numbers of Grain's worker processes, `steps` training steps per dispatch, `rounds` those of
+    what runs on the device alone (medians count), `seconds` the least that Grain is timed, twice per number.
 
     Raises:
         InputError: an argument out of range; see `check` and `open_images`.
@@ -141,15 +123,14 @@ def bench_data(
     net, mesh = make_supernet(space, config.dtype, layers=config.layers), parallel.device_mesh(1)
     recipe = dataclasses.replace(config.train, groups=1, chunk=steps, steps=steps)
     config = dataclasses.replace(config, train=recipe)
-    images, _ = open_training_images(config.data, space.scale)
-    need = pool_need(images)
+    images, _ = sources.open_training_images(config.data, space.scale)
+    need = sources.pool_need(images)
     data = dataclasses.replace(images.config, pipeline="auto")
-    data = dataclasses.replace(data, pipeline=choose_pipeline(data, need, memory_bytes()))
-
+    data = dataclasses.replace(data, pipeline=sources.choose_pipeline(data, need, memory_bytes()))
     train, crops = chunk_trainer(net, recipe, mesh, streamed=True), _blank_crops(config, space.scale, mesh)
     calls: dict[str, Callable[[], object]] = {"step": lambda: train(crops)}
     if data.pipeline == "pool":
-        pool = parallel.replicate(build_pool(images.load(), config.data.patch), mesh)
+        pool = parallel.replicate(sources.build_pool(images.load(), config.data.patch), mesh)
         pooled = chunk_trainer(net, recipe, mesh, streamed=False)
         calls |= {"draw": _draws(pool, recipe), "pooled": lambda: pooled(pool)}
     side, patches = config.data.patch, recipe.chunk * recipe.batch
@@ -163,14 +144,9 @@ def bench_data(
         name = f"grain, {count} worker{'' if count == 1 else 's'}"
         found[name] = _grain_rates(loader, recipe, mesh, train, seconds)
     return DataResult(
-        device=device_name(),
-        space=describe_space(net),
-        images=f"{len(images)}; auto: {describe_pipeline(data, need, memory_bytes())}",
+        **describe(net),
+        images=f"{len(images)}; auto: {sources.describe_pipeline(data, need, memory_bytes())}",
         batch=f"{recipe.batch} patches of {side}x{side}, {steps} steps per dispatch",
         crops_per_image=config.data.crops_per_image,
-        dtype=jnp.dtype(net.dtype).name,
-        pipelines=tuple(
-            PipelineRow(name, delivered, delivered / step, trained, trained / step)
-            for name, (delivered, trained) in found.items()
-        ),
+        pipelines=tuple(PipelineRow(name, a, a / step, fed, fed / step) for name, (a, fed) in found.items()),
     )

@@ -9,15 +9,8 @@ from typing import Final
 import jax
 import numpy as np
 
-from dysr_jax.bench.frames import (
-    OUTPUT_ROWS,
-    FrameCall,
-    TimeBudget,
-    device_fps,
-    end_to_end,
-    output_size,
-    photograph,
-)
+from dysr_jax.bench import frames
+from dysr_jax.bench.frames import OUTPUT_ROWS, FrameCall, TimeBudget
 from dysr_jax.bench.setup import BenchResult
 from dysr_jax.bundle import Bundle, Member, check_bundle
 from dysr_jax.device import device_name, host_memory
@@ -74,14 +67,12 @@ def frame_calls(bundle: Bundle, member: Member, frame: np.ndarray) -> tuple[Fram
     read = jax.device_put(arch_params(bundle.params, bundle.space, arch))
     compiled = functools.partial(compile_static, bundle.net, arch, read, shape)
     memory = host_memory()
-    run = compiled()
+    run, on_device = compiled(), jax.device_put(frame)
     to_host = compiled(output="host") if memory else run
-    on_device = jax.device_put(frame)
-    # Frames differ, as a video's do.
-    frames = itertools.cycle([np.roll(frame, shift, 1) for shift in range(4)])
+    video = itertools.cycle([np.roll(frame, shift, 1) for shift in range(4)])  # its frames differ
 
     def start() -> jax.Array:
-        output = to_host(read, next(frames))
+        output = to_host(read, next(video))
         if memory is None:  # else it is on its way, and NumPy reads it where it arrives
             output.copy_to_host_async()
         return output
@@ -92,8 +83,8 @@ def frame_calls(bundle: Bundle, member: Member, frame: np.ndarray) -> tuple[Fram
 def _measure(bundle: Bundle, member: Member, output: str, frame: np.ndarray, budget: TimeBudget) -> FpsRow:
     accelerated = jax.default_backend() != "cpu"
     on_device, through = frame_calls(bundle, member, frame)
-    device = device_fps(on_device, budget, in_flight=accelerated)
-    host = end_to_end(through, budget, depth=PIPELINE_DEPTH if accelerated else 1)
+    device = frames.device_fps(on_device, budget, in_flight=accelerated)
+    host = frames.end_to_end(through, budget, depth=PIPELINE_DEPTH if accelerated else 1)
     return FpsRow(member.name, output, device, host.fps, host.fps / device, host.p50_ms, host.p99_ms)
 
 
@@ -109,14 +100,10 @@ def bench_fps(
 ) -> FpsResult:
     """Frames per second of members by output size, uint8 in and out.
 
-    Args:
-        bundle: of the members.
-        members: names, `fastest`, `best`; without any, all.
-        outputs: rows of the output frames, 16:9.
-        rounds: of a measurement; medians count.
-        seconds: of a measurement, over all its rounds.
-        limit_s: leave out sizes at which a frame would take longer, going by the size before.
-        dtype: compute dtype; `auto` is bfloat16 on accelerators and float32 on the CPU, which takes no other.
+    `members` are names, `fastest` or `best`; without any, all. `outputs` are rows of 16:9 output frames. A
+    measurement takes `rounds`, whose median counts, or `seconds`. Sizes at which a frame would take longer
+    than `limit_s`, going by the size before, are left out. `dtype` is the compute dtype; `auto` is bfloat16
+    on accelerators and float32 on the CPU, which takes no other.
 
     Raises:
         InputError: no such member or dtype, a size that the scale does not divide, or a number out of range.
@@ -127,7 +114,7 @@ def bench_fps(
     require(limit_s is None or limit_s > 0, "limit_s", limit_s, "above 0")
     require(bool(outputs), "outputs", outputs, "one or more")
     scale = bundle.space.scale
-    sizes = sorted({output_size(height, scale) for height in outputs})
+    sizes = sorted({frames.output_size(height, scale) for height in outputs})
     served = dataclasses.replace(bundle, dtype=served_dtype(dtype))
     chosen = [served.member(name) for name in members] or list(served.members)
     budget = TimeBudget(rounds, seconds)
@@ -140,7 +127,7 @@ def bench_fps(
             if limit_s is not None and frame_s > limit_s:
                 left_out.append(LeftOut(member.name, str(size), frame_s))
                 continue
-            rows.append(_measure(served, member, str(size), photograph(size.over(scale)), budget))
+            rows.append(_measure(served, member, str(size), frames.photograph(size.over(scale)), budget))
             frame_s = 1.0 / rows[-1].device_fps
     return FpsResult(
         device=device_name(),

@@ -9,12 +9,11 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from dysr_jax.errors import InputError
+from dysr_jax.fields import require
 
 SAMPLE_SECONDS: Final = 0.05
 """With calls in flight, a sample is as many of them as fill this time: its end is a host's wait."""
-OUTPUT_ROWS: Final = (360, 720, 1080, 2160)
-"""Rows of output frames; columns by 16:9."""
+OUTPUT_ROWS: Final = (360, 720, 1080, 2160)  # rows of output frames; columns by 16:9
 
 
 class FrameCall(NamedTuple):
@@ -61,17 +60,11 @@ class Size(NamedTuple):
 
 
 def output_size(rows: int, scale: int) -> Size:
-    """The 16:9 frame of so many rows.
-
-    Raises:
-        InputError: it has no whole number of columns, or the scale does not divide it.
-    """
+    """The 16:9 frame of so many rows; an InputError where its sides are not whole, or not after scaling."""
     size = Size(rows, rows * 16 // 9)
-    if rows < 1 or rows * 16 % 9 or rows % scale or size.columns % scale:
-        known = ", ".join(map(str, OUTPUT_ROWS))
-        raise InputError(
-            f"outputs {rows}: must be rows of 16:9 frames that x{scale} divides, such as {known}"
-        )
+    known = ", ".join(map(str, OUTPUT_ROWS))
+    fits = rows >= 1 and not (rows * 16 % 9 or rows % scale or size.columns % scale)
+    require(fits, "outputs", rows, f"rows of 16:9 frames that x{scale} divides, such as {known}")
     return size
 
 
@@ -95,10 +88,9 @@ def _sample_s(call: FrameCall, frames: int) -> float:
 
 
 def device_fps(call: FrameCall, budget: TimeBudget, *, in_flight: bool) -> float:
-    """Frames per second with nothing crossing to or from the host, by the median round.
-
-    The call's frame is on the device, and waiting for one waits for all before it. `in_flight` sends frames
-    one behind the other; False waits for each (a CPU would run them beside each other, sharing its cores).
+    """Frames per second with nothing crossing to or from the host, by the median round; waiting for a frame
+    waits for all before it. `in_flight` sends them one behind the other; False waits for each (a CPU would
+    run them beside each other, sharing its cores).
     """
     call.finish(call.start())
     begin, frames = time.perf_counter(), 1
@@ -111,10 +103,8 @@ def device_fps(call: FrameCall, budget: TimeBudget, *, in_flight: bool) -> float
 
 
 def end_to_end(call: FrameCall, budget: TimeBudget, *, depth: int) -> EndToEnd:
-    """The rate of a pipeline that holds `depth` frames, the oldest of which is waited for.
-
-    The call starts a frame from the host, on its way back too, and waits until it is there. The budget's
-    seconds count; at least two frames are measured.
+    """The rate of a pipeline, from the host and back, that holds `depth` frames, the oldest of which is
+    waited for. The budget's seconds count; at least two frames are measured.
     """
     waiting = collections.deque(call.start() for _ in range(depth))
     call.finish(waiting.popleft())

@@ -10,70 +10,39 @@ import numpy as np
 from etils import epath
 from jax.sharding import Mesh
 
-from dysr_jax import parallel
+from dysr_jax import model, parallel, search
 from dysr_jax.config import load_config
 from dysr_jax.data import make_pairs, split_source
 from dysr_jax.device import device_name
 from dysr_jax.errors import InputError
-from dysr_jax.model import (
-    SUPERNET_FILE,
-    Params,
-    SearchSpace,
-    Supernet,
-    arch_names,
-    branch_counts,
-    load_supernet,
-    make_supernet,
-    space_size,
-    to_archs,
-)
+from dysr_jax.model import Params, SearchSpace, Supernet, space_size
 from dysr_jax.results import RESULTS_FILE, front_hypervolume, quality_points
-from dysr_jax.search import (
-    Archive,
-    Evaluator,
-    LatencyTable,
-    Patches,
-    Record,
-    branch_ms,
-    feasible_records,
-    front_records,
-    grid_patches,
-    load_table,
-    predict,
-)
+from dysr_jax.search import LatencyTable, Patches, Record
 
-MOST_ARCHS: Final = 50_000
-"""Two CPU cores evaluate some 100 per second."""
+MOST_ARCHS: Final = 50_000  # two CPU cores evaluate some 100 per second
 
 
 def evaluate_space(
     net: Supernet, params: Params, patches: Patches, table: LatencyTable, mesh: Mesh
 ) -> list[Record]:
-    """Evaluate every arch as the search does, with trained weights and this device's latencies.
-
-    The records are in lexicographic order, each with its share of the time, compilation apart.
-
-    Raises:
-        InputError: the space has more than `MOST_ARCHS` archs.
+    """Evaluate every arch as the search does: records in lexicographic order, each with its share of the
+    time, compilation apart. An InputError where the space has more than `MOST_ARCHS` archs.
     """
-    space = net.space
-    if space_size(space) > MOST_ARCHS:
-        raise InputError(
-            f"a space of {space_size(space):,} archs: must have at most {MOST_ARCHS:,}, to evaluate all"
-        )
-    limits = branch_counts(space)
+    space, size = net.space, space_size(net.space)
+    if size > MOST_ARCHS:
+        raise InputError(f"a space of {size:,} archs: must have at most {MOST_ARCHS:,}, to evaluate all")
+    limits = model.branch_counts(space)
     genes = np.indices(limits).reshape(len(limits), -1).T.astype(np.int32)
-    evaluate = Evaluator(net, patches, mesh, costs=branch_ms(table, space))
+    evaluate = search.Evaluator(net, patches, mesh, costs=search.branch_ms(table, space))
     params = parallel.replicate(params, mesh)
     evaluate.prepare(params, genes)
     start = time.perf_counter()
     quality = evaluate(params, genes)
     share = (time.perf_counter() - start) / len(genes)
-    latency = np.asarray(predict(table, space, genes))
-    rows = zip(
-        arch_names(space, genes), to_archs(space, genes), quality.tolist(), latency.tolist(), strict=True
-    )
-    return [Record(*row, 0, share) for row in rows]
+    latency = np.asarray(search.predict(table, space, genes))
+    named = zip(model.arch_names(space, genes), model.to_archs(space, genes), strict=True)
+    found = zip(named, quality.tolist(), latency.tolist(), strict=True)
+    return [Record(*names, psnr_y, ms, 0, share) for names, psnr_y, ms in found]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,12 +51,9 @@ class FrontResult:
 
     device: str
     space: SearchSpace
-    every: list[Record] = dataclasses.field(hash=False)
-    """Every arch of the space that satisfies the search's constraints."""
-    found: list[Record] = dataclasses.field(hash=False)
-    """Those that the search evaluated, in its order."""
-    seconds: float
-    """Of evaluating the whole space, compilation apart."""
+    every: list[Record] = dataclasses.field(hash=False)  # those that satisfy the search's constraints
+    found: list[Record] = dataclasses.field(hash=False)  # of them what the search evaluated, in its order
+    seconds: float  # of evaluating the whole space, compilation apart
 
     @property
     def shares(self) -> list[float]:
@@ -112,8 +78,8 @@ class FrontResult:
             "evaluations_to_99": reached[0] if reached else None,
             "seconds": self.seconds,
             "candidates_per_second": space_size(self.space) / self.seconds,
-            "true_front": _rows(front_records(self.every)),
-            "found_front": _rows(front_records(self.found)),
+            "true_front": _rows(search.front_records(self.every)),
+            "found_front": _rows(search.front_records(self.found)),
         }
 
 
@@ -122,7 +88,7 @@ def _rows(records: Sequence[Record]) -> list[dict[str, Any]]:
 
 
 def bench_front(run: str | os.PathLike[str]) -> FrontResult:
-    """Evaluate every arch of a finished run's space, to see what its search missed; the run may be in `gs://`.
+    """Evaluate every arch of the space of a finished run (also in `gs://`), to see what its search missed.
 
     Raises:
         InputError: no finished run there, one with weights of its own that are gone, or a larger space.
@@ -132,14 +98,14 @@ def bench_front(run: str | os.PathLike[str]) -> FrontResult:
         raise InputError(f"run {os.fspath(run)!r}: must be the folder of a finished search")
     config = load_config(place / "config.json", trained=True)
     space = config.space.build()
-    net = make_supernet(space, config.dtype, layers=config.layers)
+    net = model.make_supernet(space, config.dtype, layers=config.layers)
     validation = make_pairs(split_source(config.data, space.scale)[1], space.scale)
-    patches = grid_patches(validation, config.search.patches, config.search.patch)
-    params = load_supernet(config.weights or place / SUPERNET_FILE, space)
-    table = load_table(place / "latency.json")  # of whatever device the run was on
+    patches = search.grid_patches(validation, config.search.patches, config.search.patch)
+    params = model.load_supernet(config.weights or place / model.SUPERNET_FILE, space)
+    table = search.load_table(place / "latency.json")  # of whatever device the run was on
     records = evaluate_space(net, params, patches, table, parallel.device_mesh(config.devices))
-    every = feasible_records(records, config.search)
+    every = search.feasible_records(records, config.search)
     allowed = {record.arch: record for record in every}
-    seen = Archive(place / "archive.jsonl", write=False).records
+    seen = search.Archive(place / "archive.jsonl", write=False).records
     found = [allowed[arch] for arch in seen if arch in allowed]
     return FrontResult(device_name(), space, every, found, sum(record.seconds for record in records))

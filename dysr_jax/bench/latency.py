@@ -20,11 +20,8 @@ class LatencyProfile(NamedTuple):
 def profile(config: RunConfig, *, archs: int = 32) -> LatencyProfile:
     """Measure the latency table of a config's space, frame and precision on this device, and check it.
 
-    The table is fitted to one probe per branch and to `archs` random archs, at least 2. The check predicts
-    each of these from a fit to all the others.
-
-    Raises:
-        InputError: see `check`; or `archs` under 2, or a space that has no more.
+    The table is fitted to one probe per branch and to `archs` random archs. The check predicts each of these
+    from a fit to all the others. An InputError where `archs` is under 2 or the space has no more.
     """
     require(archs >= 2, "archs", archs, "at least 2")
     space = check(config, devices=1)

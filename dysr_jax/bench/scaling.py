@@ -5,22 +5,19 @@ import functools
 from collections.abc import Callable
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from dysr_jax import parallel
-from dysr_jax.bench.setup import BenchResult, Setup, chunk_trainer, describe_space, make_setup
+from dysr_jax.bench.setup import BenchResult, Setup, chunk_trainer, describe, make_setup
 from dysr_jax.config import RunConfig
 from dysr_jax.data import CropPool, build_pool
-from dysr_jax.device import device_name
 from dysr_jax.fields import require
 from dysr_jax.model import init_params, largest_arch, sample_archs, smallest_arch
 from dysr_jax.search import Evaluator, branch_ms, computed_share, device_table, grid_patches
 from dysr_jax.timing import median_ms
 from dysr_jax.train import TrainConfig, draw_archs
 
-WAIT_STEPS = 1000
-"""Steps that are drawn for `arch_wait`."""
+WAIT_STEPS = 1000  # steps that are drawn for `arch_wait`
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,15 +27,11 @@ class ScalingRow:
     devices: int
     step_ms: float
     groups_per_second: float
-    step_efficiency: float
-    """Work per second over that of one device times their number."""
-    arch_wait: float
-    """Share of a step in which devices wait for the slowest group, going by the latency table."""
+    step_efficiency: float  # work per second over that of one device times their number
+    arch_wait: float  # share of a step in which devices wait for the slowest group, by the latency table
     candidates_per_second: float
-    computed: float
-    """Share of the branches' work that is computed, the rest being shared between candidates."""
-    candidate_efficiency: float
-    """Without what a larger population shares."""
+    computed: float  # share of the branches' work; the rest is shared between candidates
+    candidate_efficiency: float  # without what a larger population shares
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,8 +57,8 @@ def _training(
 
 def _population(setup: Setup, config: RunConfig, devices: int) -> np.ndarray:
     """Random archs, as many per device whatever their number: int32 `[N, slots]`."""
-    shape = (devices * config.search.population,)
-    return np.asarray(sample_archs(jax.random.key(1), setup.net.space, shape))
+    count = devices * config.search.population
+    return np.asarray(sample_archs(jax.random.key(1), setup.net.space, (count,)))
 
 
 def _evaluation(setup: Setup, config: RunConfig, devices: int, costs: np.ndarray) -> Callable[[], object]:
@@ -80,11 +73,7 @@ def _evaluation(setup: Setup, config: RunConfig, devices: int, costs: np.ndarray
 
 
 def _arch_wait(setup: Setup, recipe: TrainConfig, groups: int, costs: np.ndarray) -> float:
-    """See `ScalingRow.arch_wait`.
-
-    The largest and the smallest arch take the same time in every group. All groups do where each patch has
-    its own arch.
-    """
+    """See `ScalingRow.arch_wait`. All groups take the same time where each patch has its own arch."""
     if recipe.archs == "patch":
         return 0.0
     space, count = setup.net.space, recipe.random_archs
@@ -112,9 +101,8 @@ def bench_scaling(config: RunConfig, *, steps: int = 20, rounds: int = 5) -> Sca
     available = parallel.device_mesh(config.devices).devices.size
     counts = sorted({2**i for i in range(available.bit_length()) if 2**i <= available} | {available})
     setup = make_setup(dataclasses.replace(config, devices=1), rounds)
-    space = setup.net.space
+    space, pool = setup.net.space, build_pool(setup.training, config.data.patch)
     recipe = dataclasses.replace(config.train, groups=None, chunk=steps, steps=steps)
-    pool = build_pool(setup.training, config.data.patch)
     params = init_params(jax.random.key(0), space)
     table, _ = device_table(setup.net, params, config.search.frame, config.search.rounds)
     costs = branch_ms(table, space)
@@ -139,10 +127,8 @@ def bench_scaling(config: RunConfig, *, steps: int = 20, rounds: int = 5) -> Sca
         )
 
     return ScalingResult(
-        device=device_name(),
-        space=describe_space(setup.net),
+        **describe(setup.net),
         batch=f"{recipe.batch} patches of {config.data.patch}x{config.data.patch} per device",
         population=f"{config.search.population} per device",
-        dtype=jnp.dtype(setup.net.dtype).name,
         scaling=tuple(map(row, counts)),
     )

@@ -11,23 +11,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dysr_jax import parallel
-from dysr_jax.bench.setup import BenchResult, Setup, compile_evaluation, describe_space, make_setup
+from dysr_jax import model, parallel
+from dysr_jax.bench.setup import BenchResult, Setup, compile_evaluation, describe, make_setup
 from dysr_jax.compiling import jit
 from dysr_jax.config import RunConfig
-from dysr_jax.device import device_name
-from dysr_jax.fields import require
-from dysr_jax.model import (
-    Arch,
-    Params,
-    SearchSpace,
-    Supernet,
-    arch_mult_adds,
-    init_params,
-    sample_archs,
-    space_size,
-    to_archs,
-)
+from dysr_jax.fields import from_dict, require
+from dysr_jax.model import Arch, Params, SearchSpace, Supernet
 from dysr_jax.search import Evaluator, Patches, computed_share, grid_patches, nsga2
 from dysr_jax.timing import median_ms
 
@@ -47,16 +36,11 @@ class MethodRow:
     patches: int
     population: int
     candidates_per_second: float
-    ms: float
-    """Per candidate."""
-    tflops: float
-    """Every candidate counts as if it were computed alone."""
-    matrix_share: float
-    """Of the rate of a large matrix product."""
-    computed: float = 1.0
-    """Share of the branches' work that is done, the rest being shared between candidates."""
-    compile_s: float = 0.0
-    """Once per space and population, and not in the rate."""
+    ms: float  # per candidate
+    tflops: float  # as if every candidate were computed alone
+    matrix_share: float  # of the rate of a large matrix product
+    computed: float = 1.0  # share of the branches' work; the rest is shared between candidates
+    compile_s: float = 0.0  # once per space and population, and not in the rate
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,25 +70,20 @@ class SearchResult(BenchResult):
         """With `ratios`: the search program over the other methods, by patches and population."""
         fields = super().to_json()
         generation = fields.pop("generation")
+        own = [row for row in self.methods if row.name == SEARCH_PROGRAM]
+        others = [row for row in self.methods if row.name != SEARCH_PROGRAM]
         ratios = []
-        for row in (row for row in self.methods if row.name == SEARCH_PROGRAM):
-            others = [
-                other
-                for other in self.methods
-                if other.name != SEARCH_PROGRAM and other.patches == row.patches
-            ]
-            rate = row.candidates_per_second
-            over = {f"over {other.name}": rate / other.candidates_per_second for other in others}
+        for row in own:
+            beside = {f"over {r.name}": r.candidates_per_second for r in others if r.patches == row.patches}
+            over = {name: row.candidates_per_second / rate for name, rate in beside.items()}
             ratios.append({"patches": row.patches, "population": row.population, **over})
         return {**fields, "ratios": ratios, "generation": generation}
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> "SearchResult":
         """The inverse of `to_json`, whatever else the fields hold."""
-        methods = tuple(MethodRow(**row) for row in fields["methods"])
-        generation = tuple(GenerationRow(**row) for row in fields["generation"])
-        plain = {name: fields[name] for name in ("device", "space", "patch", "dtype", "matrix_tflops")}
-        return cls(**plain, methods=methods, generation=generation)
+        own = [field.name for field in dataclasses.fields(cls)]
+        return from_dict(cls, {name: fields[name] for name in own}, "result")
 
 
 class _Case(NamedTuple):
@@ -113,21 +92,20 @@ class _Case(NamedTuple):
     setup: Setup
     params: Params
     patches: Patches
-    genes: np.ndarray
-    """int32 `[largest population, slots]`; smaller populations are its first rows."""
+    genes: np.ndarray  # int32 `[largest population, slots]`; smaller populations are its first rows
     rounds: int
     matrix_tflops: float
 
     def archs(self, count: int) -> list[Arch]:
         """The first ones."""
-        return to_archs(self.setup.net.space, self.genes[:count])
+        return model.to_archs(self.setup.net.space, self.genes[:count])
 
 
 def _row(name: str, case: _Case, count: int, seconds: float, **more: Any) -> MethodRow:
     """A method's row; `seconds` are of all `count` candidates."""
     rows, columns = case.patches.hr.shape[1:3]
     space, patches = case.setup.net.space, len(case.patches.lr)
-    each = statistics.mean(arch_mult_adds(space, arch, (rows, columns)) for arch in case.archs(count))
+    each = statistics.mean(model.arch_mult_adds(space, arch, (rows, columns)) for arch in case.archs(count))
     tflops = 2 * each * patches * count / seconds / 1e12
     share = tflops / case.matrix_tflops
     return MethodRow(name, patches, count, count / seconds, seconds / count * 1e3, tflops, share, **more)
@@ -138,19 +116,19 @@ def _search_program(case: _Case, populations: Sequence[int]) -> list[MethodRow]:
     net, mesh = case.setup.net, parallel.device_mesh(1)
     params = parallel.replicate(case.params, mesh)
     calls: dict[str, Callable[[], object]] = {}
-    compile_s = []
+    spent = []
     for count in populations:
         evaluate = Evaluator(net, case.patches, mesh)
         start = time.perf_counter()
         evaluate.prepare(params, case.genes[:count])
-        compile_s.append(time.perf_counter() - start)
+        spent.append(time.perf_counter() - start)
         calls[str(count)] = functools.partial(evaluate, params, case.genes[:count])
     ms = median_ms(calls, case.rounds, warmup=1)
-    shares = [computed_share(net.space, case.genes[:count]) for count in populations]
-    return [
-        _row(SEARCH_PROGRAM, case, count, ms[str(count)] / 1e3, computed=share, compile_s=spent)
-        for count, share, spent in zip(populations, shares, compile_s, strict=True)
-    ]
+    rows = []
+    for count, compile_s in zip(populations, spent, strict=True):
+        own = {"computed": computed_share(net.space, case.genes[:count]), "compile_s": compile_s}
+        rows.append(_row(SEARCH_PROGRAM, case, count, ms[str(count)] / 1e3, **own))
+    return rows
 
 
 def _rival(name: str, rival: Rival, case: _Case) -> MethodRow:
@@ -205,16 +183,10 @@ def bench_search(
 ) -> SearchResult:
     """Candidates per second of each method, on the same patches and precision, on one device.
 
-    All archs are the first ones of one random population; each candidate is compiled one after the other.
-    Weights are fresh: they do not change the time.
-
-    Args:
-        config: space, patches and precision.
-        populations: candidates per call of the search program.
-        patch_counts: of validation patches; default: a quarter of the config's, and all of it.
-        compiled: candidates that are compiled.
-        rounds: timed rounds; medians count.
-        rivals: other ways to evaluate candidates, by name.
+    All archs are the first ones of one random population. `populations` are candidates per call of the search
+    program, `compiled` those that are compiled, one after the other, `patch_counts` validation patches
+    (default: a quarter of the config's, and all); `rivals` are other ways to evaluate. Of `rounds` medians
+    count. Weights are fresh: they do not change the time.
 
     Raises:
         InputError: no population, a count under 1, or a population over the space's size.
@@ -222,14 +194,15 @@ def bench_search(
     setup = make_setup(config, rounds)
     space, search = setup.net.space, config.search
     require(bool(populations), "populations", populations, "one or more")
+    size = model.space_size(space)
     for count in populations:
-        require(1 <= count <= space_size(space), "populations", count, f"in [1, {space_size(space)}]")
+        require(1 <= count <= size, "populations", count, f"in [1, {size}]")
     counts = patch_counts or sorted({max(1, search.patches // 4), search.patches})
     require(min(counts) >= 1, "patch_counts", min(counts), "at least 1")
     require(compiled >= 1, "compiled", compiled, "at least 1")
-    params = init_params(jax.random.key(config.seed), space)
+    params = model.init_params(jax.random.key(config.seed), space)
     most = max(*populations, compiled)
-    genes = np.asarray(sample_archs(jax.random.key(config.seed + 1), space, (most,)))
+    genes = np.asarray(model.sample_archs(jax.random.key(config.seed + 1), space, (most,)))
     matrix = matrix_flops(setup.net.dtype) / 1e12
     rows: list[MethodRow] = []
     for count in counts:
@@ -238,16 +211,11 @@ def bench_search(
         rows += _search_program(case, populations)
         rows += [_rival(name, rival, case) for name, rival in (rivals or {}).items()]
         rows.append(_compile_each(case, compiled))
+    bred = [row for row in rows if row.name == SEARCH_PROGRAM and row.population > 1]
     return SearchResult(
-        device=device_name(),
-        space=describe_space(setup.net),
+        **describe(setup.net),
         patch=f"{search.patch}x{search.patch}",
-        dtype=jnp.dtype(setup.net.dtype).name,
         matrix_tflops=matrix,
         methods=tuple(rows),
-        generation=tuple(
-            _generation(space, row, rounds)
-            for row in rows
-            if row.name == SEARCH_PROGRAM and row.population > 1
-        ),
+        generation=tuple(_generation(space, row, rounds) for row in bred),
     )

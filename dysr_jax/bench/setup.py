@@ -9,24 +9,14 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
 
-from dysr_jax import parallel
+from dysr_jax import model, parallel
 from dysr_jax.compiling import jit
 from dysr_jax.config import RunConfig, check
 from dysr_jax.data import Pair, load_pairs
+from dysr_jax.device import device_name
 from dysr_jax.fields import require
 from dysr_jax.metrics import mse_y
-from dysr_jax.model import (
-    Arch,
-    Params,
-    Supernet,
-    frame_program,
-    largest_arch,
-    make_supernet,
-    sample_archs,
-    smallest_arch,
-    space_size,
-    to_archs,
-)
+from dysr_jax.model import Arch, Params, Supernet
 from dysr_jax.search import Patches
 from dysr_jax.train import TrainConfig, init_state, make_train_chunk
 
@@ -45,8 +35,7 @@ class Setup(NamedTuple):
     net: Supernet
     training: list[Pair]
     validation: list[Pair]
-    archs: list[Arch]
-    """Empty where a benchmark asks for none."""
+    archs: list[Arch]  # none where a benchmark asks for none
 
 
 def check_one_device(config: RunConfig) -> None:
@@ -55,21 +44,20 @@ def check_one_device(config: RunConfig) -> None:
 
 
 def make_setup(config: RunConfig, rounds: int, archs: int = 0, option: str = "archs") -> Setup:
-    """The smallest, the largest and random archs of the config's space, `archs` in all.
-
-    Raises:
-        InputError: `archs` (called `option`) is 1, `rounds` under 1, or see `check` and `load_pairs`.
+    """The smallest, the largest and random archs of the config's space, `archs` in all; an InputError where
+    `archs` (called `option`) is 1 or `rounds` under 1; see `check` and `load_pairs`.
     """
     require(rounds >= 1, "rounds", rounds, "at least 1")
     require(archs != 1, option, archs, "at least 2 (smallest and largest)")
     check_one_device(config)
     space = check(config, devices=1)
     training, validation = load_pairs(config.data, space.scale)
-    net = make_supernet(space, config.dtype, layers=config.layers)
+    net = model.make_supernet(space, config.dtype, layers=config.layers)
     if not archs:
         return Setup(net, training, validation, [])
-    drawn = to_archs(space, sample_archs(jax.random.key(config.seed), space, (archs - 2,)))
-    return Setup(net, training, validation, [smallest_arch(space), *drawn, largest_arch(space)])
+    drawn = model.to_archs(space, model.sample_archs(jax.random.key(config.seed), space, (archs - 2,)))
+    timed = [model.smallest_arch(space), *drawn, model.largest_arch(space)]
+    return Setup(net, training, validation, timed)
 
 
 def chunk_trainer(net: Supernet, recipe: TrainConfig, mesh: Mesh, **how: Any) -> Callable[[Any], Any]:
@@ -87,7 +75,7 @@ def chunk_trainer(net: Supernet, recipe: TrainConfig, mesh: Mesh, **how: Any) ->
 
 def compile_evaluation(net: Supernet, params: Params, patches: Patches, arch: Arch) -> Any:
     """The executable of one candidate's evaluation, its arch static: `(params, patches) -> luma MSE`."""
-    program = frame_program(net)
+    program = model.frame_program(net)
 
     def static(params: Params, patches: Patches) -> chex.Array:
         return jnp.mean(mse_y(program(params, patches.lr, arch), patches.hr, net.space.scale))
@@ -95,7 +83,8 @@ def compile_evaluation(net: Supernet, params: Params, patches: Patches, arch: Ar
     return jit(static).lower(params, patches).compile()
 
 
-def describe_space(net: Supernet) -> str:
-    """One line."""
-    space = net.space
-    return f"{len(space.body)} slots, width {space.width}, x{space.scale}, {space_size(space):.3g} archs"
+def describe(net: Supernet) -> dict[str, str]:
+    """The device, the space and the compute dtype, by the names that results have for them."""
+    space, size = net.space, model.space_size(net.space)
+    line = f"{len(space.body)} slots, width {space.width}, x{space.scale}, {size:.3g} archs"
+    return {"device": device_name(), "space": line, "dtype": jnp.dtype(net.dtype).name}

@@ -20,22 +20,12 @@ from dysr_jax.device import device_name
 from dysr_jax.errors import InputError
 from dysr_jax.fields import normalise, require
 from dysr_jax.metrics import PSNR_CAP_DB, psnr_y
-from dysr_jax.runtime import (
-    Bank,
-    Load,
-    Server,
-    Stream,
-    StreamOptions,
-    Trace,
-    measure_timings,
-    trace_from_json,
-)
+from dysr_jax.runtime import Bank, Load, Stream, StreamOptions, Trace, measure_timings, trace_from_json
 from dysr_jax.runtime.policy import AdaptivePolicy, FixedPolicy, MemberTiming, Policy
 
 LOAD: Final = ((0.0, 0), (1 / 6, 2), (1 / 3, 0), (1 / 2, 4), (2 / 3, 1), (5 / 6, 0))
 """Busy processes from these parts of the time on: the machine is free half of it."""
-LARGEST_SHARE: Final = 0.7
-"""Share of a frame's period that the largest member may take on a free machine."""
+LARGEST_SHARE: Final = 0.7  # share of a frame's period that the largest member may take on a free machine
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,10 +53,8 @@ class SteadyStream:
 
     name: str
     trace: Trace
-    load: Sequence[Load] = ()
-    """When other processes came and went; empty where it is not known."""
-    true_psnr_y: float | None = None
-    """dB, the mean over the frames, each against its HR frame; None where that was not measured."""
+    load: Sequence[Load] = ()  # when other processes came and went, if known
+    true_psnr_y: float | None = None  # dB, mean of all frames against their HR frames, if measured
 
     def to_json(self) -> dict[str, Any]:
         """With the summary and every frame of the trace."""
@@ -89,8 +77,7 @@ class SteadyResult:
     fps: float
     members: tuple[MemberTiming, ...]
     """That hold the rate on a free machine, fastest first; `psnr_y` as the bundle has it."""
-    member_psnr_y: Mapping[str, float] = dataclasses.field(hash=False)
-    """dB of each member on these frames."""
+    member_psnr_y: Mapping[str, float] = dataclasses.field(hash=False)  # dB on these frames
     schedule: tuple[Load, ...]
     strategies: tuple[SteadyStream, ...]
 
@@ -125,11 +112,9 @@ class SteadyCase:
 
     options: SteadyOptions
     bundle: Bundle
-    members: Sequence[MemberTiming]
-    """Those that hold the rate on a free machine."""
+    members: Sequence[MemberTiming]  # those that hold the rate on a free machine
     lr: Sequence[np.ndarray]
-    psnr_y: dict[str, list[float]]
-    """Of each member, by frame."""
+    psnr_y: dict[str, list[float]]  # of each member, by frame
 
     def source(self) -> Iterator[tuple[np.ndarray, Fraction]]:
         """Frames with their times."""
@@ -150,9 +135,7 @@ def moving_windows(image: np.ndarray, shape: tuple[int, int], count: int) -> lis
         raise InputError(f"frame of {shape} HR pixels: must fit into the image of {image.shape[:2]}")
     frames = []
     for angle in np.linspace(0.0, 2 * np.pi, count, endpoint=False):
-        row, column = (
-            round(f * (1 + w) / 2) for f, w in zip(free, (np.sin(angle), np.cos(angle)), strict=True)
-        )
+        row, column = round(free[0] * (1 + np.sin(angle)) / 2), round(free[1] * (1 + np.cos(angle)) / 2)
         frames.append(image[row : row + shape[0], column : column + shape[1]])
     return frames
 
@@ -160,9 +143,7 @@ def moving_windows(image: np.ndarray, shape: tuple[int, int], count: int) -> lis
 def make_case(bundle: Bundle, options: SteadyOptions) -> tuple[SteadyCase, Bank]:
     """Frames, members, and what each member makes of each frame; and the bank that is ready for them.
 
-    Raises:
-        InputError: an option out of range, an unknown source, an image smaller than a frame, or fewer than
-            two members that hold the rate.
+    An InputError says that an option is out of range, the image smaller than a frame, or no two members fit.
     """
     require(0.0 < options.fps <= 1000.0, "fps", options.fps, "in (0, 1000]")
     long_enough = 1.0 <= options.seconds * options.fps < math.inf
@@ -184,14 +165,13 @@ def make_case(bundle: Bundle, options: SteadyOptions) -> tuple[SteadyCase, Bank]
             f"fps {options.fps}: {len(members)} members take up to {LARGEST_SHARE:.0%} of a period, the "
             f"fastest {quickest:.1f} ms; two are needed (fewer fps, or a smaller frame)"
         )
-    quality = {
-        member.name: [
-            min(PSNR_CAP_DB, float(psnr_y(bank(x, member.name), y, scale)))
-            for x, y in zip(lr, hr, strict=True)
-        ]
-        for member in members
-    }
-    return SteadyCase(options, bundle, members, lr, quality), bank
+
+    def quality(name: str) -> list[float]:
+        pairs = zip(lr, hr, strict=True)
+        return [min(PSNR_CAP_DB, float(psnr_y(bank(x, name), y, scale))) for x, y in pairs]
+
+    found = {member.name: quality(member.name) for member in members}
+    return SteadyCase(options, bundle, members, lr, found), bank
 
 
 def bench_steady(
@@ -233,7 +213,7 @@ def bench_steady(
     )
 
 
-def _run(name: str, case: SteadyCase, server: Server, policy: Policy[Any]) -> SteadyStream:
+def _run(name: str, case: SteadyCase, server: Bank | Reload, policy: Policy[Any]) -> SteadyStream:
     """One stream beside its load."""
     options = StreamOptions(case.options.fps, real_time=True)
     stream = Stream(server, policy, case.members, options)
@@ -243,7 +223,7 @@ def _run(name: str, case: SteadyCase, server: Server, policy: Policy[Any]) -> St
     return SteadyStream(name, trace, load.log, float(np.mean(true)))
 
 
-def _reloading(case: SteadyCase, folder: pathlib.Path) -> Server:
+def _reloading(case: SteadyCase, folder: pathlib.Path) -> Reload:
     """A server that holds one member at a time."""
     store = write_weights_store(folder, case.bundle, [member.name for member in case.members])
     server = Reload(store, ExecutableCache(folder / "executables"))

@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import chex
@@ -14,18 +14,16 @@ from jax import lax
 from jax.flatten_util import ravel_pytree
 
 from dysr_jax import parallel
-from dysr_jax.bench.setup import BenchResult, Setup, compile_evaluation, describe_space, make_setup
+from dysr_jax.bench.setup import BenchResult, Setup, compile_evaluation, describe, make_setup
 from dysr_jax.compiling import jit
 from dysr_jax.config import RunConfig
 from dysr_jax.data import build_pool, draw_batch
-from dysr_jax.device import device_name
 from dysr_jax.model import Arch, arch_name, init_params, sample_archs
 from dysr_jax.search import Evaluator, grid_patches
 from dysr_jax.timing import median_ms
 from dysr_jax.train import TrainState, apply_gradients, init_state, l1_loss, to_vectors
 
-SCANNED_STEPS = 4
-"""Steps of a scan in one dispatch; its time is divided by them."""
+SCANNED_STEPS = 4  # steps of a scan in one dispatch; its time is divided by them
 
 Batch = tuple[chex.Array, chex.Array]
 Update = Callable[[TrainState, Batch, Arch | chex.Array], TrainState]
@@ -38,8 +36,7 @@ class ArchTimes:
     arch: str
     search_ms: float
     static_ms: float
-    ratio: float = dataclasses.field(init=False)
-    """Time of the search program over that of the static program."""
+    ratio: float = dataclasses.field(init=False)  # of the search program over the static one
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "ratio", self.search_ms / self.static_ms)
@@ -82,20 +79,15 @@ def _scanned(update: Update) -> Update:
     """The update over a batch `[SCANNED_STEPS, ...]` per step, as training draws a new one."""
 
     def steps(state: TrainState, batches: Batch, arch: Arch | chex.Array) -> TrainState:
-        def body(state: TrainState, batch: Batch) -> tuple[TrainState, None]:
-            return update(state, batch, arch), None
-
-        return lax.scan(body, state, batches)[0]
+        return lax.scan(lambda state, batch: (update(state, batch, arch), None), state, batches)[0]
 
     return steps
 
 
-def _arch_times(setup: Setup, times: Callable[[Arch], tuple[float, float]]) -> tuple[ArchTimes, ...]:
-    return tuple(ArchTimes(arch_name(setup.net.space, arch), *times(arch)) for arch in setup.archs)
-
-
-def _median_ratio(rows: Sequence[ArchTimes]) -> float:
-    return statistics.median(row.ratio for row in rows)
+def _compared(setup: Setup, times: Callable[[Arch], tuple[float, float]]) -> dict[str, Any]:
+    """The fields of a result that compare its archs, from ms of the search and of the static program."""
+    rows = tuple(ArchTimes(arch_name(setup.net.space, arch), *times(arch)) for arch in setup.archs)
+    return {**describe(setup.net), "archs": rows, "ratio": statistics.median(row.ratio for row in rows)}
 
 
 def bench_step(config: RunConfig, *, archs: int = 4, rounds: int = 15) -> StepResult:
@@ -117,16 +109,11 @@ def bench_step(config: RunConfig, *, archs: int = 4, rounds: int = 15) -> StepRe
 
     def update(state: TrainState, batch: Batch, arch: Arch | chex.Array) -> TrainState:
         lr, hr = batch
+        gradient = jax.grad(lambda params: l1_loss(net.apply({"params": params}, lr, arch), hr))
+        return apply_gradients(state, ravel_pytree(gradient(unravel(state.params)))[0], recipe)
 
-        def loss(params: Any) -> chex.Array:
-            return l1_loss(net.apply({"params": params}, lr, arch), hr)
-
-        grads = jax.grad(loss)(unravel(state.params))
-        return apply_gradients(state, ravel_pytree(grads)[0], recipe)
-
-    searched = jit(_scanned(update))
+    searched, scanned = jit(_scanned(update)), jit(_scanned(update), static_argnums=2)
     alone = jit(update, static_argnums=2)
-    scanned = jit(_scanned(update), static_argnums=2)
     calls: dict[str, Callable[[], object]] = {}
     for arch in setup.archs:
         genes = jnp.asarray(arch, jnp.int32)
@@ -139,15 +126,8 @@ def bench_step(config: RunConfig, *, archs: int = 4, rounds: int = 15) -> StepRe
         best = min(ms[f"alone {arch}"], ms[f"scanned {arch}"] / SCANNED_STEPS)
         return ms[f"search {arch}"] / SCANNED_STEPS, best
 
-    rows = _arch_times(setup, times)
-    return StepResult(
-        device=device_name(),
-        space=describe_space(net),
-        batch=f"{recipe.batch} patches of {config.data.patch}x{config.data.patch}",
-        dtype=jnp.dtype(net.dtype).name,
-        archs=rows,
-        ratio=_median_ratio(rows),
-    )
+    patches = f"{recipe.batch} patches of {config.data.patch}x{config.data.patch}"
+    return StepResult(batch=patches, **_compared(setup, times))
 
 
 def bench_candidates(config: RunConfig, *, compiled: int = 4, rounds: int = 15) -> CandidatesResult:
@@ -167,23 +147,18 @@ def bench_candidates(config: RunConfig, *, compiled: int = 4, rounds: int = 15) 
         start = time.perf_counter()
         run = compile_evaluation(net, params, patches, arch)
         compile_s.append(time.perf_counter() - start)
-        genes = jnp.asarray([arch], jnp.int32)
         calls[f"static {arch}"] = functools.partial(run, params, patches)
-        calls[f"search {arch}"] = functools.partial(evaluate, params, genes)
+        calls[f"search {arch}"] = functools.partial(evaluate, params, jnp.asarray([arch], jnp.int32))
     population = sample_archs(jax.random.key(config.seed + 1), space, (search.population,))
     calls["population"] = functools.partial(evaluate, params, population)
     ms = median_ms(calls, rounds)
-    rows = _arch_times(setup, lambda arch: (ms[f"search {arch}"], ms[f"static {arch}"]))
-    static_s = statistics.mean(row.static_ms for row in rows) / 1e3
+    found = _compared(setup, lambda arch: (ms[f"search {arch}"], ms[f"static {arch}"]))
+    static_s = statistics.mean(row.static_ms for row in found["archs"]) / 1e3
+    rates = {
+        "search program": search.population / ms["population"] * 1e3,
+        "compile each candidate": 1.0 / (statistics.mean(compile_s) + static_s),
+    }
+    shape = f"{len(patches.lr)} of {search.patch}x{search.patch}"
     return CandidatesResult(
-        device=device_name(),
-        space=describe_space(net),
-        patches=f"{len(patches.lr)} of {search.patch}x{search.patch}",
-        dtype=jnp.dtype(net.dtype).name,
-        archs=rows,
-        methods=(
-            MethodRate("search program", search.population / ms["population"] * 1e3),
-            MethodRate("compile each candidate", 1.0 / (statistics.mean(compile_s) + static_s)),
-        ),
-        ratio=_median_ratio(rows),
+        patches=shape, methods=tuple(MethodRate(*item) for item in rates.items()), **found
     )

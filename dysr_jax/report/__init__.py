@@ -1,8 +1,7 @@
 """What a person looks at: tables and figures of a run and of benchmarks.
 
-`rundata` reads a run, `candidates` and `comparison` are parts of it. `summary`: what a finished search
-prints and draws. `tables`, `bench_tables`: the terminal. `plots/`: each figure; `paper_figures`: all of a run
-for papers. `html/`: the page. `notebook`: a slider.
+`rundata` reads a run, `candidates` and `comparison` are parts of it. `summary`: of a finished search.
+`tables`, `bench_tables`: the terminal. `plots/`: figures; `paper_figures`: all of a run. `html/`: the page.
 """
 
 from etils import epy

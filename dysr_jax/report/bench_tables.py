@@ -44,16 +44,15 @@ def front_summary(found: FrontResult) -> str:
     """How near the search came to the true front, in a few lines."""
     result = found.to_json()
     true, seen = ({row["name"] for row in result[f"{name}_front"]} for name in ("true", "found"))
-    lines = [
+    reached = result["evaluations_to_99"]
+    return (
         f"{result['device']}: all {result['space_size']:,} archs in {result['seconds']:.1f} s, "
-        f"{result['candidates_per_second']:.0f} per second",
+        f"{result['candidates_per_second']:.0f} per second\n"
         f"the search evaluated {result['evaluated']:,} of {result['allowed']:,} allowed ones and has "
-        f"{100 * result['hypervolume_share']:.2f} % of the true front's hypervolume",
-        f"{len(true - seen)} of the {len(true)} archs of the true front are not on the one found",
-    ]
-    if result["evaluations_to_99"]:
-        lines.append(f"99 % were reached after {result['evaluations_to_99']:,} evaluations")
-    return "\n".join(lines)
+        f"{100 * result['hypervolume_share']:.2f} % of the true front's hypervolume\n"
+        f"{len(true - seen)} of the {len(true)} archs of the true front are not on the one found"
+        + (f"\n99 % were reached after {reached:,} evaluations" if reached else "")
+    )
 
 
 TIMES: Final = (
@@ -69,13 +68,15 @@ BYTES: Final = (
 def switch_tables(found: SwitchResult) -> str:
     """The switch experiment: times, then bytes and seconds to be ready."""
     (rows, columns), scale, finished = found.frame, found.scale, found.finished.values()
+    sizes = f"{columns}x{rows} -> {columns * scale}x{rows * scale}"
+    kinds = (found.members, found.left_out)
+    members, left_out = (", ".join(f"{m.name} ({m.rest_ms:.1f})" for m in each) for each in kinds)
     parts = [
-        f"{found.device}, {found.dtype}; {columns}x{rows} -> {columns * scale}x{rows * scale} "
-        f"at {found.fps:g} fps",
-        f"members (ms at rest): {_at_rest(found.members)}",
+        f"{found.device}, {found.dtype}; {sizes} at {found.fps:g} fps",
+        f"members (ms at rest): {members}",
     ]
-    if found.left_out:
-        parts.append(f"left out, slower than a period: {_at_rest(found.left_out)}")
+    if left_out:
+        parts.append(f"left out, slower than a period: {left_out}")
     if finished:
         parts += [
             "\nms per frame, host to host; first: the frame after a switch, with the switch",
@@ -85,10 +86,6 @@ def switch_tables(found: SwitchResult) -> str:
             format_table(BYTES, [_bytes(row) for row in finished]),
         ]
     return "\n".join(parts + [f"{name}: failed, {reason}" for name, reason in found.failures.items()])
-
-
-def _at_rest(members: Sequence[Any]) -> str:
-    return ", ".join(f"{member.name} ({member.rest_ms:.1f})" for member in members)
 
 
 def _times(row: StrategyResult) -> Sequence[str]:
@@ -118,26 +115,20 @@ def _bytes(row: StrategyResult) -> Sequence[str]:
 
 def steady_table(found: SteadyResult) -> str:
     """The steady-rate experiment: the members at rest, then a row per stream."""
-    members = [
-        [member.name, f"{member.frame_ms:.1f}", f"{found.member_psnr_y[member.name]:.2f}"]
-        for member in found.members
-    ]
+    quality, (height, width) = found.member_psnr_y, found.frame
+    members = [[m.name, f"{m.frame_ms:.1f}", f"{quality[m.name]:.2f}"] for m in found.members]
     rows = []
     for stream in found.strategies:
         trace = stream.trace
         counts = (str(trace.late), str(trace.interruptions), f"{max(trace.gaps_ms, default=0.0):.0f}")
-        quality = f"{stream.true_psnr_y:.2f}"
-        rows.append([stream.name, f"{100 * trace.on_time:.1f} %", *counts, str(trace.switches), quality])
+        last = (str(trace.switches), f"{stream.true_psnr_y:.2f}")
+        rows.append([stream.name, f"{100 * trace.on_time:.1f} %", *counts, *last])
     times = ("on time", "late", "interruptions", "longest gap ms")
-    height, width = found.frame
-    return "\n".join(
-        [
-            f"{found.device}, {width}x{height}, {found.fps:g} frames per second",
-            format_table(["member", "ms at rest", "PSNR-Y dB"], members),
-            "",
-            format_table(["stream", *times, "switches", "PSNR-Y dB"], rows),
-            f"adapting gains {100 * found.gain:.0f} % of the way from the smallest to the largest member",
-        ]
+    return (
+        f"{found.device}, {width}x{height}, {found.fps:g} frames per second\n"
+        f"{format_table(['member', 'ms at rest', 'PSNR-Y dB'], members)}\n\n"
+        f"{format_table(['stream', *times, 'switches', 'PSNR-Y dB'], rows)}\n"
+        f"adapting gains {100 * found.gain:.0f} % of the way from the smallest to the largest member"
     )
 
 

@@ -15,18 +15,12 @@ from dysr_jax.search import Record, SearchConfig, pareto, violation
 class Candidates:
     """Every evaluated arch, in the order of evaluation: arrays of N rows."""
 
-    genes: np.ndarray
-    """int32 `[N, slots]`: branch indices, the upsampler's last."""
-    psnr_y: np.ndarray
-    """dB on the validation patches."""
-    latency_ms: np.ndarray
-    """As the latency table predicts it."""
-    generation: np.ndarray
-    """The first that had it."""
-    seconds: np.ndarray
-    """Its share of the dispatch that evaluated it."""
-    feasible: np.ndarray
-    """Whether it satisfies the search's constraints."""
+    genes: np.ndarray  # int32 `[N, slots]`: branch indices, the upsampler's last
+    psnr_y: np.ndarray  # dB on the validation patches
+    latency_ms: np.ndarray  # as the latency table predicts it
+    generation: np.ndarray  # the first that had it
+    seconds: np.ndarray  # its share of the dispatch that evaluated it
+    feasible: np.ndarray  # whether it satisfies the search's constraints
 
     @property
     def front(self) -> np.ndarray:
@@ -35,35 +29,27 @@ class Candidates:
         return rows[pareto.front(self.latency_ms[rows], self.psnr_y[rows])]
 
 
+_KINDS = {"psnr_y": None, "latency_ms": None, "generation": np.int32, "seconds": None}
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Growth:
     """The front at the end of each generation: arrays of G."""
 
-    evaluated: np.ndarray
-    """Candidates until then."""
-    hypervolume: np.ndarray
-    """In ms times dB, of the feasible candidates until then."""
-    reference: tuple[float, float]
-    """ms and dB up to which the hypervolume reaches: the slowest and the worst candidate."""
+    evaluated: np.ndarray  # candidates until then
+    hypervolume: np.ndarray  # in ms times dB, of the feasible candidates until then
+    reference: tuple[float, float]  # ms and dB that it reaches up to: the slowest and the worst candidate
 
 
-def candidates_from_records(
-    space: SearchSpace, records: Sequence[Record], config: SearchConfig
-) -> Candidates:
+def as_columns(space: SearchSpace, records: Sequence[Record], config: SearchConfig) -> Candidates:
     """Records, at least one, as columns; an InputError for an arch that the space does not have."""
     archs = [record.arch for record in records]
     if len({len(arch) for arch in archs}) > 1:
         raise InputError(f"archs of several lengths; the space has {len(space.slots)} slots")
     genes = np.array(archs, np.int32)
     to_archs(space, genes)
-    return Candidates(
-        genes,
-        np.array([record.psnr_y for record in records]),
-        np.array([record.latency_ms for record in records]),
-        np.array([record.generation for record in records], np.int32),
-        np.array([record.seconds for record in records]),
-        violation(records, config) == 0,
-    )
+    columns = {name: np.array([getattr(r, name) for r in records], kind) for name, kind in _KINDS.items()}
+    return Candidates(genes, **columns, feasible=violation(records, config) == 0)
 
 
 def hypervolumes(

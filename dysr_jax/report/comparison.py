@@ -21,56 +21,48 @@ from dysr_jax.runtime import Bank
 
 FOLDER: Final = "comparison"
 INDEX: Final = "comparison.json"
-DETAIL_SIDE: Final = 480
-"""HR pixels at most."""
-LEAST_SIDE: Final = 3
-"""LR pixels: PSNR-Y cuts one off each side."""
-MOST_MEMBERS: Final = 6
-"""Members shown at most: both ends and some between them."""
+DETAIL_SIDE: Final = 480  # HR pixels at most
+LEAST_SIDE: Final = 3  # LR pixels: PSNR-Y cuts one off each side
+MOST_MEMBERS: Final = 6  # members shown at most: both ends and some between them
+
+
+Images = Mapping[str, np.ndarray]  # uint8 `[H, W, 3]` by title
 
 
 class Comparison(NamedTuple):
     """The same detail, several times."""
 
-    image: str
-    """Name of the image that it is of."""
+    image: str  # name of the image that it is of
     scale: int
-    pictures: Mapping[str, np.ndarray]
-    """uint8 `[H, W, 3]` by name: `LR` (`scale` times smaller), `bicubic`, members fastest first, `HR`."""
-    psnr_y: Mapping[str, float]
-    """dB of the detail, of all pictures between LR and HR."""
+    pictures: Images  # `LR` (`scale` times smaller), `bicubic`, members fastest first, `HR`
+    psnr_y: Mapping[str, float]  # dB of the detail, of all pictures between LR and HR
 
 
 def busiest_detail(hr: np.ndarray, scale: int, side: int) -> tuple[slice, slice]:
-    """LR rows and columns of the part with most detail (mean absolute gradient), on a grid of half sides.
-
-    `hr` is `[H, W, 3]`; the part has `side` HR pixels a side, in whole LR pixels, or as many as there are.
+    """LR rows and columns of the part of `[H, W, 3]` with most detail (mean absolute gradient), on a grid of
+    half sides; it has `side` HR pixels a side, in whole LR pixels, or as many as there are.
     """
     rows, columns = (min(side, length) // scale for length in hr.shape[:2])
     square = min(rows, columns) * scale
     gradients = np.gradient(hr.astype(float).mean(2))
     detail = np.abs(gradients[0]) + np.abs(gradients[1])
     starts = [range(0, max(1, length - square + 1), max(1, square // 2)) for length in hr.shape[:2]]
-    row, column = max(
-        itertools.product(*starts),
-        key=lambda corner: detail[tuple(slice(start, start + square) for start in corner)].sum(),
-    )
+    corners = itertools.product(*starts)
+    row, column = max(corners, key=lambda at: detail[at[0] : at[0] + square, at[1] : at[1] + square].sum())
     row = min(row // scale, hr.shape[0] // scale - rows)
     column = min(column // scale, hr.shape[1] // scale - columns)
     return slice(row, row + rows), slice(column, column + columns)
 
 
-def cut_details(images: Mapping[str, np.ndarray], scale: int, side: int) -> dict[str, np.ndarray]:
-    """The busiest detail of the last image, cut out of each: `side` HR pixels a side.
-
-    `images` are titles to `[H, W, 3]` uint8, each as large as the last one, or LR, `scale` times smaller.
+def cut_details(images: Images, scale: int, side: int) -> dict[str, np.ndarray]:
+    """The busiest detail of the last image, `side` HR pixels a side, cut out of each; the others are as
+    large, or LR, `scale` times smaller.
     """
     *_, last = images.values()
     window = busiest_detail(last, scale, side)
     larger = tuple(slice(part.start * scale, part.stop * scale) for part in window)
-    return {
-        title: image[larger if image.shape[0] == last.shape[0] else window] for title, image in images.items()
-    }
+    rows = last.shape[0]
+    return {title: image[larger if image.shape[0] == rows else window] for title, image in images.items()}
 
 
 def compare(bundle: Bundle, pair: Pair) -> Comparison:

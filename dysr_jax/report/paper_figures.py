@@ -1,7 +1,5 @@
 """All figures for papers that a run has the data for."""
 
-import contextlib
-import os
 import re
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -9,10 +7,8 @@ from typing import Any, NamedTuple
 
 from etils import epath
 
-from dysr_jax.atomic import is_remote
-from dysr_jax.errors import InputError
 from dysr_jax.report import plots
-from dysr_jax.report.rundata import RunData, read_run, with_image
+from dysr_jax.report.rundata import RunData, read_run, with_image, writing
 from dysr_jax.results import latency_predictions
 
 
@@ -46,18 +42,6 @@ def run_figures(run: RunData) -> Iterator[tuple[str, Callable[[], Any]]]:
             yield name, partial(plots.streamed_figure, stream)
 
 
-@contextlib.contextmanager
-def _refused(folder: str) -> Iterator[None]:
-    """What a disk or a store refuses becomes one line."""
-    try:
-        yield
-    except Exception as error:  # whatever a store raises
-        if not is_remote(folder) and not isinstance(error, OSError):
-            raise
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
-        raise InputError(f"figures {folder!r} cannot be written: {reason}") from None
-
-
 def write_figures(
     run: epath.PathLike,
     folder: epath.PathLike,
@@ -66,11 +50,10 @@ def write_figures(
     steady: epath.PathLike | None = None,
     image: epath.PathLike | None = None,
 ) -> Figures:
-    """Draw everything that a run holds, for papers: each figure as PNG (300 pixels per inch) and SVG.
+    """Draw what a run, perhaps unfinished, holds for papers: figures as PNG (300 pixels per inch) and SVG.
 
-    One column is 3.3 inches wide, two are 6.9; text has 8 points. Of an unfinished run what is there is
-    drawn. The folder is made where it is missing; files of the same names are replaced. The other arguments
-    are those of `dysr_jax.write_report`.
+    One column is 3.3 inches wide, two are 6.9; text has 8 points. The folder is made where it is missing;
+    files of the same names are replaced. The other arguments are those of `dysr_jax.write_report`.
 
     Raises:
         InputError: `run`, `image`, `switch` or `steady` cannot be read, or `folder` cannot be written.
@@ -79,7 +62,7 @@ def write_figures(
     if image is not None:
         data = with_image(data, image)
     paths = []
-    with plots.paper_style(), _refused(os.fspath(folder)):
+    with plots.paper_style(), writing("figures", folder):
         place = epath.Path(folder)
         place.mkdir(parents=True, exist_ok=True)
         for name, draw in run_figures(data):

@@ -1,10 +1,11 @@
 """A run's directory as data: everything that a report shows, whatever state the run is in."""
 
+import contextlib
 import dataclasses
 import functools
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final, TypeVar
 
 from etils import epath
@@ -16,16 +17,16 @@ from dysr_jax.bundle import load_bundle
 from dysr_jax.config import RunConfig, load_config
 from dysr_jax.errors import InputError
 from dysr_jax.model import SearchSpace
-from dysr_jax.report.candidates import Candidates, candidates_from_records
+from dysr_jax.report.candidates import Candidates, as_columns
 from dysr_jax.report.comparison import FOLDER, Comparison, compare_on, read_comparison
 from dysr_jax.results import RESULTS_FILE, Results, read_results
 from dysr_jax.search import Archive, LatencyTable, load_table
 from dysr_jax.train import Curve, read_curves
 
 T = TypeVar("T")
+STEADY_COMMANDS: Final = "dysr stream --json or dysr bench steady --json"
 TABLE_FILE, ARCHIVE_FILE = "latency.json", "archive.jsonl"
-SWITCH_FILE, STEADY_FILE = "switch.json", "steady.json"
-"""Where a run's own measurements of switches and streams are looked for."""
+SWITCH_FILE, STEADY_FILE = "switch.json", "steady.json"  # a run's own measurements, if any
 FORMAT_VERSIONS: Final = {RESULTS_FILE: 1, TABLE_FILE: 1, "bundle/manifest.json": 1}
 """What this version reads."""
 DAMAGE: Final = (OSError, ValueError, TypeError, LookupError, ArithmeticError, RecursionError)
@@ -40,10 +41,8 @@ class RunData:
     config: RunConfig
     space: SearchSpace
     finished: bool
-    table: LatencyTable | None
-    """The device's latencies that the search used."""
-    training: dict[str, Curve]
-    """Scalars by name."""
+    table: LatencyTable | None  # the device's latencies that the search used
+    training: dict[str, Curve]  # scalars by name
     candidates: Candidates | None
     results: Results | None
     comparison: Comparison | None
@@ -55,13 +54,10 @@ class RunData:
 def read_run(
     path: epath.PathLike, *, switch: epath.PathLike | None = None, steady: epath.PathLike | None = None
 ) -> RunData:
-    """Read a run that is finished, still running or was interrupted; nothing is written.
+    """Read a run (also in `gs://`) that is finished, still running or was interrupted; nothing is written.
 
-    Args:
-        path: directory of the run; it may be in a bucket (`gs://`).
-        switch: a file of `dysr bench switch --json`; default: the run's own `switch.json`, if there is one.
-        steady: a file of `dysr bench steady --json` or `dysr stream --json`; default: the run's own
-            `steady.json`, if there is one.
+    `switch` is a file of `dysr bench switch --json`, `steady` one of `dysr bench steady --json` or `dysr
+    stream --json`; by default the run's own `switch.json` and `steady.json`, if there are any.
 
     Raises:
         InputError: a folder that is no run; a run, or a file in it, of a newer format; a branch that is
@@ -70,18 +66,17 @@ def read_run(
     run, config = _open_run(path)
     _check_versions(run)
     space = config.space.build()
-    switch, steady = _own(switch, run / SWITCH_FILE), _own(steady, run / STEADY_FILE)
+    if switch is None and (own := run / SWITCH_FILE).exists():
+        switch = own
+    if steady is None and (own := run / STEADY_FILE).exists():
+        steady = own
     missing: list[str] = []
     part = functools.partial(_read_part, run, missing)
     untrained = "the weights were given, nothing was trained" if config.weights else "no tensorboard/"
-    training = (
-        part("training curves", "tensorboard", lambda: read_curves(run / "tensorboard"), untrained) or {}
-    )
-    table = part("latency table", TABLE_FILE, lambda: load_table(run / TABLE_FILE), f"no {TABLE_FILE}")
-    candidates = part(
-        "candidates", ARCHIVE_FILE, lambda: _read_candidates(run, space, config), f"no {ARCHIVE_FILE}"
-    )
-    unfinished = f"the run is not finished; {_progress(config, training, candidates)}"
+    training = part("training curves", "tensorboard", lambda: read_curves(run / "tensorboard"), untrained)
+    table = part("latency table", TABLE_FILE, lambda: load_table(run / TABLE_FILE))
+    candidates = part("candidates", ARCHIVE_FILE, lambda: _read_candidates(run, space, config))
+    unfinished = f"the run is not finished; {_progress(config, training or {}, candidates)}"
     results = part("members", RESULTS_FILE, lambda: read_results(run, space), unfinished)
     none_kept = "none were kept (dysr report RUN --image FILE compares on an HR image)"
     comparison = part("images", FOLDER, lambda: read_comparison(run), none_kept)
@@ -95,12 +90,12 @@ def read_run(
         space=space,
         finished=(run / RESULTS_FILE).exists(),
         table=table,
-        training=training,
+        training=training or {},
         candidates=candidates,
         results=results,
         comparison=comparison,
-        switch=None if switch is None else read_switch(switch),
-        steady=() if steady is None else read_steady(steady),
+        switch=_read_measured("switch", switch, SwitchResult.from_json, "dysr bench switch --json"),
+        steady=_read_measured("steady", steady, _streams, STEADY_COMMANDS) or (),
         missing=missing,
     )
 
@@ -114,54 +109,55 @@ def with_image(data: RunData, image: epath.PathLike) -> RunData:
     return dataclasses.replace(data, comparison=found, missing=missing)
 
 
-def read_switch(path: epath.PathLike) -> SwitchResult:
-    """What `dysr bench switch --json` wrote, or an InputError."""
-    return _read_measured(path, "switch", SwitchResult.from_json, "dysr bench switch --json")
+def _streams(fields: Any) -> tuple[SteadyStream, ...]:
+    """Those of `dysr bench steady --json`, or the one of `dysr stream --json`."""
+    if "trace" in fields:
+        return (SteadyStream.from_json({"name": "stream", **fields}),)
+    return SteadyResult.from_json(fields).strategies
 
 
-def read_steady(path: epath.PathLike) -> tuple[SteadyStream, ...]:
-    """The streams of `dysr bench steady --json`, or the one of `dysr stream --json`, or an InputError."""
-
-    def streams(fields: Any) -> tuple[SteadyStream, ...]:
-        if "trace" in fields:
-            return (SteadyStream.from_json({"name": "stream", **fields}),)
-        return SteadyResult.from_json(fields).strategies
-
-    return _read_measured(path, "steady", streams, "dysr stream --json or dysr bench steady --json")
-
-
-def _read_measured(path: epath.PathLike, option: str, read: Callable[[Any], T], command: str) -> T:
-    name = os.fspath(path)
+def _read_measured(option: str, path: epath.PathLike | None, read: Callable[[Any], T], by: str) -> T | None:
+    """What a command wrote, if a file is given; an InputError where it is another one."""
+    if path is None:
+        return None
+    what = f"{option} {os.fspath(path)!r}"
     try:
         fields = json.loads(epath.Path(path).read_text())
     except OSError:
-        raise InputError(f"{option} {name!r}: the file cannot be read") from None
+        raise InputError(f"{what}: the file cannot be read") from None
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{option} {name!r} is not JSON: {error}") from None
+        raise InputError(f"{what} is not JSON: {error}") from None
     try:
         return read(fields)
     except (*DAMAGE, AttributeError):
-        raise InputError(f"{option} {name!r}: must be a file that {command} wrote") from None
-
-
-def _own(given: epath.PathLike | None, own: epath.Path) -> epath.PathLike | None:
-    """The file that was named, or the run's own where there is one."""
-    return own if given is None and own.exists() else given
+        raise InputError(f"{what}: must be a file that {by} wrote") from None
 
 
 def _read_part(
-    run: epath.Path, missing: list[str], name: str, file: str, read: Callable[[], T], why: str
+    run: epath.Path, missing: list[str], name: str, file: str, read: Callable[[], T], why: str = ""
 ) -> T | None:
     """What `read` makes of a file; None, and a line more in `missing`, where it is absent or damaged."""
     try:
         if (run / file).exists():
             return read()
-        missing.append(f"{name}: {why}")
+        missing.append(f"{name}: {why or f'no {file}'}")
     except InputError as error:
         missing.append(f"{name}: {error}")
     except DAMAGE as error:
         missing.append(f"{name}: {file} is damaged ({type(error).__name__})")
     return None
+
+
+@contextlib.contextmanager
+def writing(what: str, place: epath.PathLike) -> Iterator[None]:
+    """What a disk or a store refuses becomes one line."""
+    try:
+        yield
+    except Exception as error:  # whatever a store raises
+        if not is_remote(place) and not isinstance(error, OSError):
+            raise
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+        raise InputError(f"{what} {os.fspath(place)!r} cannot be written: {reason}") from None
 
 
 def _open_run(path: epath.PathLike) -> tuple[epath.Path, RunConfig]:
@@ -196,7 +192,7 @@ def _read_candidates(run: epath.Path, space: SearchSpace, config: RunConfig) -> 
     archive = Archive(run / ARCHIVE_FILE, write=False)
     if not archive.records:
         raise InputError(f"{ARCHIVE_FILE} is empty")
-    return candidates_from_records(space, list(archive.records.values()), config.search)
+    return as_columns(space, list(archive.records.values()), config.search)
 
 
 def _progress(config: RunConfig, training: dict[str, Curve], found: Candidates | None) -> str:

@@ -26,9 +26,8 @@ def write_run_figures(
     *,
     sharing: float,
 ) -> None:
-    """Write `FIGURES` of a run with these members, all its records, and a validation image.
-
-    `curve` is of `dysr_jax.sharing_curve`, `sharing` the weight that chose the members.
+    """Write `FIGURES` of a run: its members, all its records, a validation image, and its `sharing_curve`
+    with the weight `sharing` that chose the members.
     """
     places = [epath.Path(run) / name for name in FIGURES]
     places[0].parent.mkdir(exist_ok=True)
@@ -44,24 +43,19 @@ def _samples(bundle: Bundle, pair: Pair) -> dict[str, np.ndarray]:
     bank.prepare((pair.lr.shape[0], pair.lr.shape[1]), list(dict.fromkeys(ends.values())))
     outputs = {"bicubic": bicubic_upscale(pair.lr, scale)}
     outputs |= {f"{end}, {name}": bank(pair.lr, name) for end, name in ends.items()}
-    titled = {
-        f"{title}\n{float(psnr_y(image, pair.hr, scale)):.2f} dB": image for title, image in outputs.items()
-    }
+    quality = {title: float(psnr_y(image, pair.hr, scale)) for title, image in outputs.items()}
+    titled = {f"{title}\n{quality[title]:.2f} dB": image for title, image in outputs.items()}
     return {f"LR, {pair.name}\nx{scale}": pair.lr, **titled, "HR\n": pair.hr}
 
 
 def summarise(run: epath.Path, bundle: Bundle, pair: Pair, log: Callable[[str], None]) -> None:
-    """Switch between the members as they are on disk, then tell what was found.
-
-    `bundle` is as loaded from the run; `pair`, a validation image, gives the frame; `log` gets each line.
+    """Switch between the members of a bundle as loaded from the run, then tell what was found; `pair`, a
+    validation image, gives the frame; `log` gets each line.
     """
-    bank, scale = Bank(bundle), bundle.space.scale
+    bank, scale, (rows, columns) = Bank(bundle), bundle.space.scale, bundle.frame
     bank.prepare(bundle.frame)
-    rows, columns = bundle.frame
-    log(
-        f"\nswitching between precompiled executables, {columns}x{rows} -> "
-        f"{columns * scale}x{rows * scale}, output on the host:"
-    )
+    sizes = f"{columns}x{rows} -> {columns * scale}x{rows * scale}"
+    log(f"\nswitching between precompiled executables, {sizes}, output on the host:")
     log(switch_table(measure_switching(bank, sample_frame(bundle.frame, pair))))
     if bundle.members[-1].psnr_y <= bundle.bicubic_psnr_y:
         log("\nno member is better than bicubic: train longer, or with more images")
@@ -70,11 +64,11 @@ def summarise(run: epath.Path, bundle: Bundle, pair: Pair, log: Callable[[str], 
     log(f"\nfront on {bundle.device}, x{scale}; a frame without its copy to the host, mult-adds at 1280x720:")
     log(members_table(bundle))
     results = read_results(run, bundle.space)
+    shared, separate = results.union_weight_bytes / 1e3, results.ensemble_weight_bytes / 1e3
     log(
         f"{results.evaluated} of {format_count(results.space_size)} archs evaluated, "
-        f"{results.candidates_per_second:.1f} per second; resident weights "
-        f"{results.union_weight_bytes / 1e3:.0f} KB, as separate models "
-        f"{results.ensemble_weight_bytes / 1e3:.0f} KB"
+        f"{results.candidates_per_second:.1f} per second; resident weights {shared:.0f} KB, "
+        f"as separate models {separate:.0f} KB"
     )
     for name in (*FIGURES, RESULTS_FILE, "bundle"):
         log(f"  {run / name}")

@@ -9,8 +9,7 @@ from dysr_jax.data.builders import DATASETS, PreparedDataset
 from dysr_jax.device import device_name
 from dysr_jax.runtime import SwitchReport, Trace
 
-LISTED_SLOTS: Final = 3
-"""Changed slots of a step that are written out; more are counted."""
+LISTED_SLOTS: Final = 3  # changed slots of a step that are written out; more are counted
 
 
 def format_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> str:
@@ -58,18 +57,13 @@ def _changes(step: Step) -> str:
 
 def steps_table(steps: Sequence[Step]) -> str:
     """What each step between neighbours changes; KB (1,000 bytes) that only one of the two reads."""
-    rows = [
-        [f"{step.source} -> {step.target}", _changes(step), f"{step.unshared_bytes / 1e3:.1f}"]
-        for step in steps
-    ]
+    rows = [[f"{s.source} -> {s.target}", _changes(s), f"{s.unshared_bytes / 1e3:.1f}"] for s in steps]
     return format_table(["from -> to", "slots that change", "KB not shared"], rows, left=2)
 
 
 def switch_table(report: SwitchReport) -> str:
     """Steady and first frames by member, and what the switches compiled."""
-    rows = [
-        [name, f"{report.steady_ms[name]:.2f}", f"{report.first_ms[name]:.2f}"] for name in report.steady_ms
-    ]
+    rows = [[name, f"{ms:.2f}", f"{report.first_ms[name]:.2f}"] for name, ms in report.steady_ms.items()]
     table = format_table(["member", "steady ms", "first frame after switch ms"], rows)
     return f"{table}\n{report.switches} switches, {report.compilations} compilations during them"
 
@@ -138,8 +132,6 @@ def stream_summary(trace: Trace) -> str:
         f"interruptions of more than two frames, the longest gap {found['longest_gap_ms']:.1f} ms",
         f"{found['switches']} switches; PSNR-Y about {found['mean_psnr_y']:.2f} dB",
     ]
-    rows = [
-        [name, f"{trace.psnr_y[name]:.2f}", f"{100 * share:.1f} %"]
-        for name, share in found["members"].items()
-    ]
+    shares = found["members"].items()
+    rows = [[name, f"{trace.psnr_y[name]:.2f}", f"{100 * share:.1f} %"] for name, share in shares]
     return "\n".join([*lines, format_table(["member", "PSNR-Y dB", "frames"], rows)])

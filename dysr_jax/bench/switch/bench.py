@@ -41,17 +41,11 @@ def bench_switch(
     all alike; all walk the same random walk, which makes every ordered pair of members equally often. A
     script that calls this needs `if __name__ == "__main__":`.
 
-    Args:
-        bundle: a bundle directory; None: the weights that come with the package.
-        scale: that the bundle has; None: of the package's weights, 4.
-        frame: LR rows and columns; None: the bundle's.
-        members: names; none: all. Members whose frame at rest takes longer than a period are left out.
-        strategies: names out of `dysr_jax.bench.switch.STRATEGIES`.
-        switches: of each strategy.
-        steady: frames after the first one, before the next switch.
-        fps: frames per second that are due.
-        seed: of the walk.
-        progress: draw a bar on stderr.
+    `bundle` is a bundle directory of this `scale`; without one, the weights that come with the package (by
+    default x4). `frame` is LR rows and columns, by default the bundle's. Without `members` all are taken;
+    those whose frame at rest takes longer than a period of `fps` are left out. `strategies` are names out of
+    `STRATEGIES`, each of which makes so many `switches`, with `steady` frames after the first one before the
+    next switch; `seed` is of the walk. `progress` draws a bar on stderr.
 
     Raises:
         InputError: no such bundle, member or strategy, an argument that cannot be, or fewer than two members
@@ -68,11 +62,10 @@ def bench_switch(
     names = tuple(dict.fromkeys(strategies))
     with contextlib.ExitStack() as stack:
         folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dysr_")))
-        total = switches * len(names)
-        bar = stack.enter_context(tqdm(total=total, unit="switch", disable=not progress, leave=False))
-        bar.set_description("members at rest")
-        given = None if bundle is None else os.fspath(bundle)
-        with Child(RestWorker, given, scale, frame, tuple(members)) as child:
+        given = {"total": switches * len(names), "disable": not progress}
+        bar = stack.enter_context(tqdm(desc="members at rest", unit="switch", leave=False, **given))
+        path = None if bundle is None else os.fspath(bundle)
+        with Child(RestWorker, path, scale, frame, tuple(members)) as child:
             rest = _time_members(child, frame, fps)
             store = child.call("write_store", folder, [member.name for member in rest.members])
         order = walk(np.random.default_rng(seed), len(store.names), switches)
@@ -93,10 +86,7 @@ def walk(rng: np.random.Generator, members: int, switches: int) -> list[int]:
 
 def _circuit(rng: np.random.Generator, members: int, start: int) -> list[int]:
     """From `start` back to it over every ordered pair once: an Eulerian circuit (Hierholzer 1873)."""
-    ahead = [
-        rng.permutation([other for other in range(members) if other != member]).tolist()
-        for member in range(members)
-    ]
+    ahead = [rng.permutation([j for j in range(members) if j != i]).tolist() for i in range(members)]
     path, found = [start], []
     while path:
         if ahead[path[-1]]:

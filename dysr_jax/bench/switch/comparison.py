@@ -1,21 +1,20 @@
 """The strategies of the switch experiment: each gets ready in a process of its own, and they take turns."""
 
-import contextlib
 import math
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
-from dysr_jax.bench.switch.result import FailedStrategy, MemberTimes, StrategyResult
+from dysr_jax.bench.switch.result import FailedStrategy, MemberTimes, Outcome, StrategyResult
 from dysr_jax.bench.switch.servers import STRATEGIES
 from dysr_jax.bench.switch.weights_store import WeightsStore
 from dysr_jax.bench.switch.worker import Child, ChildError, StrategyWorker, SwitchTiming
 from dysr_jax.errors import InputError
 
-TURN_SWITCHES: Final = 20
-"""Switches per turn of a child."""
+TURN_SWITCHES: Final = 20  # switches per turn of a child
 
 
 def missed_frames(seconds: float, period: float) -> int:
@@ -35,9 +34,7 @@ def _percentiles(timings: Sequence[SwitchTiming]) -> dict[str, Any]:
 def strategy_times(timings: Sequence[SwitchTiming], names: Sequence[str], fps: float) -> dict[str, Any]:
     """The times of a `StrategyResult`, by field. Each switch has at least one steady frame after it."""
     own = {name: [one for one in timings if one.member == name] for name in names}
-    members = tuple(
-        MemberTimes(name, **_percentiles(of_member)) for name, of_member in own.items() if of_member
-    )
+    members = tuple(MemberTimes(name, **_percentiles(each)) for name, each in own.items() if each)
     limit = {member.name: member.steady_ms_p99 for member in members}
     ratios = np.array([1e3 * one.first / limit[one.member] for one in timings])
     host_us = [1e6 * one.host for one in timings]
@@ -68,7 +65,7 @@ class Setup(NamedTuple):
 class _Run:
     """A strategy, its child and what it took; after a failure only the reason."""
 
-    def __init__(self, stack: contextlib.ExitStack, name: str, setup: Setup) -> None:
+    def __init__(self, stack: ExitStack, name: str, setup: Setup) -> None:
         self.name = name
         given = (name, setup.store, setup.frame, setup.store.folder / name)
         self._child = stack.enter_context(Child(StrategyWorker, *given))
@@ -89,20 +86,15 @@ class _Run:
         self.failed = reason
         self._child.__exit__()
 
-    def result(self) -> StrategyResult | FailedStrategy:
+    def result(self) -> Outcome:
         """What was measured, or why it was not."""
         if self.failed:
             return FailedStrategy(self.name, self.failed)
         return StrategyResult(self.name, compilations=self.compilations, **self.fields)
 
 
-def compare(
-    stack: contextlib.ExitStack, setup: Setup, names: Sequence[str], bar: tqdm
-) -> tuple[StrategyResult | FailedStrategy, ...]:
-    """Start all strategies, let them take turns, and return what each took.
-
-    `stack` ends the children; `bar` advances by a switch.
-    """
+def compare(stack: ExitStack, setup: Setup, names: Sequence[str], bar: tqdm) -> tuple[Outcome, ...]:
+    """What each strategy took; they take turns, `stack` ends their children, `bar` advances by a switch."""
     runs = _start(stack, names, setup)
     for run in runs:  # with nothing compiled
         bar.set_description(f"{run.name} gets ready")
@@ -110,7 +102,7 @@ def compare(
         run.fields["max_abs_diff"] = run.ask("max_abs_diff")
     bar.set_description("getting ready once more")
     cached = [run for run in runs if STRATEGIES[run.name].cached and not run.failed]
-    with contextlib.ExitStack() as others:  # in other processes, with what the first ones left on disk
+    with ExitStack() as others:  # in other processes, with what the first ones left on disk
         for run, other in zip(cached, _start(others, [run.name for run in cached], setup), strict=True):
             run.fields["ready_warm_s"] = other.ask("ready")
             if other.failed:
@@ -130,7 +122,7 @@ def compare(
     return tuple(run.result() for run in runs)
 
 
-def _start(stack: contextlib.ExitStack, names: Sequence[str], setup: Setup) -> list[_Run]:
+def _start(stack: ExitStack, names: Sequence[str], setup: Setup) -> list[_Run]:
     """Start a child per strategy, all at once; none is used before all are up and sleep."""
     runs = [_Run(stack, name, setup) for name in names]
     for run in runs:

@@ -69,6 +69,7 @@ class FailedStrategy:
     failed: str  # why, in one line
 
 
+Outcome = StrategyResult | FailedStrategy
 _JSON_KEYS = {"max_abs_diff": "levels_off"}
 
 
@@ -77,16 +78,13 @@ class SwitchResult:
     """The device, the members that were compared, and what each strategy took."""
 
     device: str
-    frame: tuple[int, int]
-    """LR rows and columns."""
+    frame: tuple[int, int]  # LR rows and columns
     scale: int
     dtype: str
-    fps: float
-    """Frames per second that are due."""
+    fps: float  # frames per second that are due
     members: tuple[MemberAtRest, ...]
-    left_out: tuple[MemberAtRest, ...]
-    """Members that are too slow for the frame rate."""
-    strategies: tuple[StrategyResult | FailedStrategy, ...] = ()
+    left_out: tuple[MemberAtRest, ...]  # members that are too slow for the frame rate
+    strategies: tuple[Outcome, ...] = ()
 
     @property
     def finished(self) -> dict[str, StrategyResult]:
@@ -102,28 +100,20 @@ class SwitchResult:
         """The result as dicts and lists for JSON."""
 
         def fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-            return {
-                _JSON_KEYS.get(key, key): list(value) if isinstance(value, tuple) else value
-                for key, value in pairs
-            }
+            plain = ((key, list(value) if isinstance(value, tuple) else value) for key, value in pairs)
+            return {_JSON_KEYS.get(key, key): value for key, value in plain}
 
         return dataclasses.asdict(self, dict_factory=fields)
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> "SwitchResult":
         """The inverse of `to_json`."""
-        return cls(
-            **{
-                **fields,
-                "frame": tuple(fields["frame"]),
-                "members": tuple(MemberAtRest(**row) for row in fields["members"]),
-                "left_out": tuple(MemberAtRest(**row) for row in fields["left_out"]),
-                "strategies": tuple(map(_strategy, fields["strategies"])),
-            }
-        )
+        rest = {name: tuple(MemberAtRest(**row) for row in fields[name]) for name in ("members", "left_out")}
+        strategies = tuple(map(_strategy, fields["strategies"]))
+        return cls(**{**fields, "frame": tuple(fields["frame"]), **rest, "strategies": strategies})
 
 
-def _strategy(row: Mapping[str, Any]) -> StrategyResult | FailedStrategy:
+def _strategy(row: Mapping[str, Any]) -> Outcome:
     if "failed" in row:
         return FailedStrategy(**row)
     names = {key: name for name, key in _JSON_KEYS.items()}

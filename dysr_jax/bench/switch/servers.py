@@ -12,17 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from dysr_jax.aot import (
-    Executable,
-    ExecutableCache,
-    Memory,
-    Parts,
-    branches_digest,
-    executables_memory,
-    lowered_digest,
-    static_executable,
-    tree_bytes,
-)
+from dysr_jax import aot
+from dysr_jax.aot import Executable, ExecutableCache, Memory, executables_memory, tree_bytes
 from dysr_jax.bench.switch.weights_store import WeightsStore
 from dysr_jax.compiling import exact_options, jit
 from dysr_jax.errors import InputError
@@ -39,9 +30,8 @@ class Model(NamedTuple):
 
 
 class StoreServer(Server):
-    """The base of the baselines: they serve the members of a store and no other archs.
-
-    Executables come from the cache, or are compiled and put there; without a cache they are compiled.
+    """The base of the baselines: they serve the members of a store and no other archs; executables come from
+    the cache, or are compiled and put there.
     """
 
     def __init__(self, store: WeightsStore, cache: ExecutableCache | None) -> None:
@@ -49,6 +39,7 @@ class StoreServer(Server):
         self._store, self._cache = store, cache
         self._resolve = resolver(store.bundle, members_only=True)
         self._shape: FrameShape = (0, 0)
+        self._models: dict[str, Model] = {}  # those that are resident
 
     def prepare(self, shape: FrameShape, members: Members = None, *, warm_up: bool = True) -> None:
         """Get members (default: all) ready, as far as they can be ready at the same time."""
@@ -62,10 +53,15 @@ class StoreServer(Server):
     def _get_ready(self, names: Sequence[str]) -> Iterable[str]:
         """The members that are ready."""
 
-    def _model(self, name: str) -> Model:
-        """A member's weights and executable, from disk where they are there."""
-        params, arch = self._store.load_own(name), self.bundle.member(name).arch
-        executable = static_executable(self._store.net(name), arch, params, self._shape, cache=self._cache)
+    def _model(self, name: str, *, sized: bool = True) -> Model:
+        """A member's weights and executable, from disk where they are there; `sized`: with the bytes of its
+        code, which takes time to find that is no part of a switch.
+        """
+        params, arch, net = self._store.load_own(name), self.bundle.member(name).arch, self._store.net(name)
+        if sized:
+            executable = aot.static_executable(net, arch, params, self._shape, cache=self._cache)
+        else:
+            executable = Executable(compile_static(net, arch, params, self._shape), code_bytes=0)
         return Model(jax.block_until_ready(params), executable)
 
     def _not_ready(self, name: str) -> InputError:
@@ -74,10 +70,6 @@ class StoreServer(Server):
 
 class Ensemble(StoreServer):
     """Every member is a model of its own, with its weights and its executable; all are resident."""
-
-    def __init__(self, store: WeightsStore, cache: ExecutableCache | None) -> None:
-        super().__init__(store, cache)
-        self._models: dict[str, Model] = {}
 
     def _get_ready(self, names: Sequence[str]) -> Iterable[str]:
         self._models |= zip(names, in_threads(self._model, names), strict=True)
@@ -99,14 +91,9 @@ class Ensemble(StoreServer):
 
 
 class Reload(StoreServer):
-    """One member is resident: a switch drops it, and reads another one's weights and executable.
-
-    Without a cache a switch compiles the executable.
+    """One member is resident: a switch drops it, and reads another one's weights and executable, which it
+    compiles without a cache.
     """
-
-    def __init__(self, store: WeightsStore, cache: ExecutableCache | None) -> None:
-        super().__init__(store, cache)
-        self._held: tuple[str, Model] | None = None
 
     def _get_ready(self, names: Sequence[str]) -> Iterable[str]:
         """The first member, after the others, so that all executables are on disk."""
@@ -121,21 +108,15 @@ class Reload(StoreServer):
         name = self._resolve(member).name
         if self._shape == (0, 0):
             raise self._not_ready(name)
-        self._held = None
-        self._held = name, self._compiled(name) if self._cache is None else self._model(name)
-
-    def _compiled(self, name: str) -> Model:
-        """As `_model`, without the bytes of its code: to find them takes time that is no part of a switch."""
-        params, arch = self._store.load_own(name), self.bundle.member(name).arch
-        run = compile_static(self._store.net(name), arch, params, self._shape)
-        return Model(jax.block_until_ready(params), Executable(run, code_bytes=0))
+        self._models.clear()
+        self._models[name] = self._model(name, sized=self._cache is not None)
 
     def dispatch(self, frame: chex.Array, member: MemberLike) -> jax.Array:
         """Run a member, after a switch to it where another one is resident."""
-        if self._held is None or self._held[0] != self._resolve(member).name:
+        name = self._resolve(member).name
+        if name not in self._models:
             self.switch(member)
-        assert self._held is not None
-        params, executable = self._held[1]
+        params, executable = self._models[name]
         return executable(params, frame)
 
     def memory(self) -> Memory:
@@ -176,13 +157,13 @@ class LaxSwitch(StoreServer):
             return jit(upscale_frame).lower(*arguments)
 
         used = [net.space.branches(slot)[i] for arch in archs for slot, i in enumerate(arch)]
-        key: Parts = {
+        key: aot.Parts = {
             "program": "lax.switch",
             "space": dataclasses.asdict(net.space),
             "archs": archs,
             "dtype": jnp.dtype(net.dtype).name,
             "options": exact_options(),
-            "code": branches_digest([*used, layer_backend(net.layers)]) or lowered_digest(lower()),
+            "code": aot.branches_digest([*used, layer_backend(net.layers)]) or aot.lowered_digest(lower()),
             "layers": net.layers,
         }
         assert self._cache is not None
@@ -211,7 +192,7 @@ class Strategy:
     loads: bool = False  # a switch compiles, or loads from disk; else all that is needed is resident
 
 
-_ALL: Final = (
+_ALL = (
     Strategy("fused", lambda store, cache: Bank(store.load(), cache=cache)),
     Strategy("chained", lambda store, cache: Chain(store.load(), cache=cache)),
     Strategy("lax_switch", LaxSwitch),

@@ -18,8 +18,7 @@ class WeightsStore:
     """Where the weights of some members lie. Holds no arrays, so it can be sent to another process."""
 
     folder: pathlib.Path
-    bundle: Bundle
-    """The members without their weights (`params` is empty)."""
+    bundle: Bundle  # the members without their weights (`params` is empty)
 
     @property
     def names(self) -> tuple[str, ...]:

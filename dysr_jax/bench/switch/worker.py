@@ -1,5 +1,4 @@
-"""What runs in the children of the experiment, and the children: each does its part when asked, and sleeps in
-between.
+"""What runs in the children of the experiment, and the children: each does its part when asked, then sleeps.
 
 A process pool of one would do, but for three things that only its private parts tell or do: why a child
 ended, that it ends now though it computes, and that Ctrl-C reaches the parent alone.
@@ -31,21 +30,16 @@ from dysr_jax.runtime import Bank, FrameShape
 from dysr_jax.timing import undisturbed_ms
 from dysr_jax.user_modules import register_inherited
 
-REST_ROUNDS: Final = 15
-"""Frames of each member, taken in turn, that decide whether it holds the frame rate."""
-
-UNTIMED_FRAMES: Final = 2
-"""Frames after a sleep that do not count."""
+REST_ROUNDS: Final = 15  # frames of each member, taken in turn, that decide whether it holds the frame rate
+UNTIMED_FRAMES: Final = 2  # frames after a sleep that do not count
 
 FRAME: Final = "frame.npy"
-REFERENCE: Final = "reference.npy"
-"""What the bank makes of the frame: `[members, s H, s W, 3]`."""
+REFERENCE: Final = "reference.npy"  # what the bank makes of the frame: `[members, s H, s W, 3]`
 
 
 class RestWorker:
-    """Times the members of a bundle at rest, and writes what the servers start from.
-
-    Arguments are those of `find_bundle`, LR rows and columns (None: the bundle's), and members (none: all).
+    """Times members (none: all) of a `find_bundle`, at rest, at LR rows and columns (None: the bundle's), and
+    writes what the servers start from.
     """
 
     def __init__(
@@ -98,8 +92,7 @@ class StrategyWorker:
         self._strategy, self._store, self._shape = STRATEGIES[name], store, shape
         self._cache = ExecutableCache(cache)
         self._frame = np.load(store.folder / FRAME)
-        # The backend is up before the clock starts.
-        jax.block_until_ready(jax.device_put(self._frame))
+        jax.block_until_ready(jax.device_put(self._frame))  # the backend is up before the clock starts
 
     def is_up(self) -> None:
         """Return as soon as the process answers."""
@@ -115,16 +108,14 @@ class StrategyWorker:
     def max_abs_diff(self) -> int:
         """The largest difference of any pixel of any member to the bank's, in levels of 255."""
         reference = np.load(self._store.folder / REFERENCE, mmap_mode="r")
+        pairs = zip(self._store.names, reference, strict=True)
         return max(
-            int(np.abs(self._server(self._frame, name) - expected.astype(int)).max())
-            for name, expected in zip(self._store.names, reference, strict=True)
+            int(np.abs(self._server(self._frame, name) - made.astype(int)).max()) for name, made in pairs
         )
 
     def time_switches(self, path: Sequence[str], steady: int) -> tuple[list[SwitchTiming], int]:
-        """Start at the first member of a path and switch along it, with steady frames after each switch.
-
-        Returns times, and the number of programs that were compiled, or loaded from disk; there must be none
-        where a server has everything resident.
+        """Switch along a path from its first member, with steady frames after each switch: times, and how
+        many programs were compiled or loaded, which must be none where a server has everything resident.
         """
         for _ in range(1 + UNTIMED_FRAMES):
             self._server(self._frame, path[0])
@@ -165,9 +156,8 @@ class ChildError(RuntimeError):
 
 
 class Child(contextlib.AbstractContextManager["Child"]):
-    """An object that lives in a process of its own; a context, at whose end the process ends.
-
-    `make`, a class or function of a module, makes the object there from the arguments `given`.
+    """An object that lives in a process of its own, where `make`, a class or function of a module, makes it
+    from `given`; a context, at whose end the process ends.
     """
 
     def __init__(self, make: Callable[..., Any], *given: Any) -> None:
@@ -185,11 +175,8 @@ class Child(contextlib.AbstractContextManager["Child"]):
         self._connection.close()
 
     def call(self, method: str, *given: Any) -> Any:
-        """Call a method of the object, and wait for what it returns.
-
-        Raises:
-            InputError: the method raised it.
-            ChildError: it raised anything else, or the process ended; one line.
+        """Call a method of the object, and wait for what it returns; an InputError is raised as it is,
+        anything else, or the end of the process, as a ChildError of one line.
         """
         try:
             with contextlib.suppress(OSError):  # it has ended; perhaps it said why
@@ -224,9 +211,8 @@ def _uninterrupted() -> Iterator[None]:
 
 
 def _answer(connection: Connection, make: Callable[..., Any], given: tuple[Any, ...]) -> None:
-    """Make the object, and call its methods, until the parent ends or one of them raises.
-
-    An answer is an exception's class and text, or None and what the method returned.
+    """Make the object, and call its methods, until the parent ends or one of them raises. An answer is an
+    exception's class and text, or None and what the method returned.
     """
     _set_up()
     with contextlib.suppress(EOFError, OSError):  # the parent ended

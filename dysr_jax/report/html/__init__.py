@@ -1,7 +1,4 @@
-"""The report of a run as one HTML file that needs neither a network nor other files.
-
-`write` fills the page (assets/) with `content`, which `packing` makes small.
-"""
+"""The report of a run as one HTML file of its own: `write` fills the page (assets/) with `content`."""
 
 from etils import epy
 

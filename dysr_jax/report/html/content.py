@@ -1,6 +1,4 @@
-"""A run's data as the page's scripts read it: thinned to what a screen can show, packed as text that HTML
-can hold.
-"""
+"""A run's data as the page's scripts read it: thinned to what a screen can show, packed as text."""
 
 import base64
 import gzip
@@ -19,8 +17,7 @@ from dysr_jax.results import Results, latency_predictions
 from dysr_jax.search import arch_costs
 from dysr_jax.train import Curve
 
-ALIGNMENT: Final = 4
-"""Bytes: where typed arrays of JavaScript may begin."""
+ALIGNMENT: Final = 4  # bytes: where typed arrays of JavaScript may begin
 
 
 def compress(content: bytes) -> str:
@@ -58,14 +55,11 @@ def _padded(content: bytes, fill: bytes = b"\0") -> bytes:
     return content + fill * (-len(content) % ALIGNMENT)
 
 
-MOST_BYTES: Final = 1_200_000
-"""Of all pictures of a page."""
+MOST_BYTES: Final = 1_200_000  # of all pictures of a page
 QUALITIES: Final = (95, 90, 80, 65, 50, 30)
 """Of WebP, tried in this order; artefacts are below what members differ by at the first ones."""
-MOST_POINTS: Final = 2_000
-"""Of a curve."""
-MOST_FRAMES: Final = 12_000
-"""Of a stream."""
+MOST_POINTS: Final = 2_000  # of a curve
+MOST_FRAMES: Final = 12_000  # of a stream
 MOST_CANDIDATES: Final = 60_000
 """That are drawn; of more, the front, the members and others evenly in the order of evaluation."""
 
@@ -120,17 +114,14 @@ def _training_json(curves: dict[str, Curve], packer: Packer) -> list[dict[str, A
 def _growth_json(found: Candidates) -> dict[str, Any]:
     """Hypervolume and candidates by generation."""
     grown = growth(found)
-    return {
-        "evaluated": grown.evaluated.tolist(),
-        "hypervolume": grown.hypervolume.tolist(),
-        "reference": {"latency_ms": grown.reference[0], "psnr_y": grown.reference[1]},
-    }
+    reference = dict(zip(("latency_ms", "psnr_y"), grown.reference, strict=True))
+    evaluated, volumes = grown.evaluated.tolist(), grown.hypervolume.tolist()
+    return {"evaluated": evaluated, "hypervolume": volumes, "reference": reference}
 
 
 def stream_json(stream: SteadyStream, packer: Packer) -> dict[str, Any]:
     """A stream's frames and what they add up to."""
-    trace = stream.trace
-    names = list(trace.psnr_y)
+    trace, names = stream.trace, list(stream.trace.psnr_y)
     late = np.array([frame.late for frame in trace.frames], bool)
     kept = _every(len(late), MOST_FRAMES)
     if len(kept) < len(late):  # no late frame is left out, up to as many again
@@ -160,9 +151,7 @@ def _member_rows(found: Candidates | None, results: Results | None) -> list[int 
     return [int(hit[0]) if len(hit) else None for hit in hits]
 
 
-def _candidates_json(
-    found: Candidates, rows: np.ndarray, space: SearchSpace, packer: Packer
-) -> dict[str, Any]:
+def _candidates_json(found: Candidates, rows: np.ndarray, space: SearchSpace, packer: Packer) -> Any:
     genes = found.genes[rows]
     return {
         "count": len(rows),
@@ -173,8 +162,7 @@ def _candidates_json(
         "latency_ms": packer.add(found.latency_ms[rows]),
         "generation": packer.add(found.generation[rows], "uint16"),
         "feasible": packer.add(found.feasible[rows], "uint8"),
-        "params": packer.add(arch_costs(space, genes, "params")),
-        "mult_adds": packer.add(arch_costs(space, genes, "mult_adds")),
+        **{cost: packer.add(arch_costs(space, genes, cost)) for cost in ("params", "mult_adds")},
         "front": np.searchsorted(rows, found.front).tolist(),
     }
 
@@ -213,14 +201,8 @@ def _predictions_json(data: RunData) -> dict[str, Any] | None:
 
 
 def encode_pictures(pictures: Iterable[np.ndarray], most: int = MOST_BYTES) -> tuple[list[bytes], str]:
-    """Pictures as WebP, lossless where they fit, else all of them at the best quality that does.
-
-    Args:
-        pictures: `[H, W, 3]` uint8.
-        most: bytes in all; what the lowest quality takes is taken in any case.
-
-    Returns:
-        The files, and how they were encoded, for the reader.
+    """Pictures `[H, W, 3]` uint8 as WebP, and how they were encoded: lossless where they fit into `most`
+    bytes, else all at the best quality that does, or the lowest.
     """
     pictures = list(pictures)
     ways: list[tuple[str, dict[str, Any]]] = [("lossless", {"lossless": True})]
@@ -234,17 +216,14 @@ def encode_pictures(pictures: Iterable[np.ndarray], most: int = MOST_BYTES) -> t
 
 def _comparison_json(found: Comparison, packer: Packer) -> dict[str, Any]:
     files, encoding = encode_pictures(found.pictures.values())
+    pictures = []
+    for name, file in zip(found.pictures, files, strict=True):
+        reference = packer.add(np.frombuffer(file, np.uint8), "uint8")
+        pictures.append({"name": name, "psnr_y": found.psnr_y.get(name), "file": reference})
     return {
         "image": found.image,
         "scale": found.scale,
         "size": list(found.pictures["HR"].shape[:2]),
         "encoded": encoding,
-        "pictures": [
-            {
-                "name": name,
-                "psnr_y": found.psnr_y.get(name),
-                "file": packer.add(np.frombuffer(file, np.uint8), "uint8"),
-            }
-            for name, file in zip(found.pictures, files, strict=True)
-        ],
+        "pictures": pictures,
     }

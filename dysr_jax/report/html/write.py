@@ -5,7 +5,6 @@ import html
 import importlib.resources
 import os
 import re
-from collections.abc import Mapping
 from typing import Final
 
 from etils import epath
@@ -13,7 +12,7 @@ from etils import epath
 from dysr_jax.atomic import exclusive, is_remote, replacing
 from dysr_jax.errors import InputError
 from dysr_jax.report.html.content import Packer, compress, content
-from dysr_jax.report.rundata import RunData, read_run, with_image
+from dysr_jax.report.rundata import RunData, read_run, with_image, writing
 from dysr_jax.version import package_version
 
 SCRIPTS: Final = (
@@ -36,27 +35,20 @@ def _plotly() -> str:
     return compress(get_plotlyjs().encode())
 
 
-def _fill(template: str, values: Mapping[str, str]) -> str:
-    """The template with `@@name@@` replaced, once: what is put in is not searched again."""
-    return re.sub(r"@@(\w+)@@", lambda match: values[match[1]], template)
-
-
 def render(data: RunData) -> str:
     """The whole page, self-contained: it works from a file, and asks no network for anything."""
     packer = Packer()
     fields = content(data, packer)
-    scripts = (f"<script>\n{_asset(f'{name}.js')}</script>" for name in SCRIPTS)
-    return _fill(
-        _asset("page.html"),
-        {
-            "title": html.escape(f"DySR run {fields['name']}"),
-            "generator": html.escape(f"dysr_jax {package_version()}"),
-            "style": _asset("style.css"),
-            "plotly": _plotly(),
-            "data": packer.pack(fields),
-            "scripts": "\n".join(scripts),
-        },
-    )
+    values = {
+        "title": html.escape(f"DySR run {fields['name']}"),
+        "generator": html.escape(f"dysr_jax {package_version()}"),
+        "style": _asset("style.css"),
+        "plotly": _plotly(),
+        "data": packer.pack(fields),
+        "scripts": "\n".join(f"<script>\n{_asset(f'{name}.js')}</script>" for name in SCRIPTS),
+    }
+    # Once: what is put in is not searched again.
+    return re.sub(r"@@(\w+)@@", lambda match: values[match[1]], _asset("page.html"))
 
 
 def write_report(
@@ -75,13 +67,15 @@ def write_report(
     `out`. `image` is an HR image to compare members on; default: the validation image that the run kept.
 
     Raises:
-        InputError: see `dysr_jax.read_run`; `out` is no `.html` file, exists, or cannot be written; `image`
-            cannot be read, or the run has no members.
+        InputError: see `dysr_jax.read_run`; `out` or `image` cannot be used, or the run has no members.
     """
     data = read_run(run, switch=switch, steady=steady)
     target = _target(run, out, overwrite=overwrite)
     with exclusive(target):
-        _write(target, _rendered(with_image(data, image) if image is not None else data))
+        page = _rendered(with_image(data, image) if image is not None else data)
+        with writing("out", target), replacing(target) as partial:
+            # It holds the run's path, which need not be UTF-8.
+            partial.write_bytes(page.encode(errors="backslashreplace"))
     return target
 
 
@@ -107,15 +101,3 @@ def _rendered(data: RunData) -> str:
         raise InputError(
             f"run {data.path!r} is damaged: its files do not fit together ({type(error).__name__}: {error})"
         ) from error
-
-
-def _write(target: epath.Path, page: str) -> None:
-    try:
-        with replacing(target) as partial:
-            # It holds the run's path, which need not be UTF-8.
-            partial.write_bytes(page.encode(errors="backslashreplace"))
-    except Exception as error:  # whatever a store raises
-        if not is_remote(target) and not isinstance(error, OSError):
-            raise
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
-        raise InputError(f"out {os.fspath(target)!r} cannot be written: {reason}") from None

@@ -1,8 +1,7 @@
 """Figures, one function each: those for screens and, in papers' style, those of `write_figures`.
 
 `style` is what all share. `front`: PSNR-Y against latency. `progress`: training and search over time.
-`members`: branches and bytes. `details`: images. `latency`: predictions, devices. `stream`, `switching`: the
-run time.
+`members`: branches, bytes, images. `latency`: predictions, devices. `stream`: the run time.
 """
 
 from etils import epy

@@ -20,10 +20,8 @@ PREDICTED_MS, PATCHES_DB = "predicted latency, ms per frame", "PSNR-Y on the val
 
 
 def pareto_figure(path: epath.PathLike, bundle: Bundle, records: Sequence[Record]) -> None:
-    """Write a PNG: every candidate and the front as the search saw them, beside the members as measured.
-
-    The search's PSNR-Y is on validation patches and its latency is predicted; the members' PSNR-Y is on
-    whole images and their latency is measured.
+    """Write a PNG: candidates and front as the search saw them (on patches, latency predicted), beside the
+    members (on whole images, measured).
     """
     members, (rows, columns) = bundle.members, bundle.frame
     figure, (left, right) = style.screen_figure(10, 4.2, 1, 2)
@@ -58,13 +56,11 @@ def members_figure(results: Results) -> Any:
 
 def _draw_candidates(axes: Any, points: np.ndarray, best: np.ndarray, *, size: float = 9.0) -> None:
     """`points` `[N, 2]` and the front `[F, 2]`: ms and dB; `size` is a dot's area in square points."""
-    # An SVG of tens of thousands of circles is of no use.
-    look = {"s": size, "color": style.GREY, "rasterized": True}
+    look = {"s": size, "color": style.GREY, "rasterized": True}  # nobody opens an SVG of so many circles
     axes.scatter(*points.T, label=f"{len(points):,} evaluated candidates", **look)
     look = {"marker": "o", "markersize": 4, "color": style.BLUE}
     axes.step(*best.T, where="post", label=f"front ({len(best)})", **look)
-    axes.set_xlabel(PREDICTED_MS)
-    _label_quality(axes, "lower right")
+    _label_quality(axes, PREDICTED_MS, "lower right")
 
 
 def _draw_members(axes: Any, members: Sequence[Member], bicubic_psnr_y: float) -> None:
@@ -74,21 +70,27 @@ def _draw_members(axes: Any, members: Sequence[Member], bicubic_psnr_y: float) -
     style.label_points(axes, points, itertools.count(1), (4, -11))
     axes.axhline(bicubic_psnr_y, color=style.GREY, linestyle="--", label="bicubic")
     axes.margins(x=0.15, y=0.12)
-    axes.set_xlabel("measured latency, ms per frame")
-    _label_quality(axes, "center right")
+    _label_quality(axes, "measured latency, ms per frame", "center right")
 
 
-def _label_quality(axes: Any, legend: str) -> None:
-    axes.set_ylabel("PSNR-Y, dB")
+def _label_quality(axes: Any, latency: str, legend: str) -> None:
+    axes.set(xlabel=latency, ylabel="PSNR-Y, dB")
     axes.grid(alpha=0.3)
     axes.legend(loc=legend, fontsize=8)
 
 
-def constraints_figure(searches: Mapping[str, Sequence[Record]], config: SearchConfig) -> Any:
-    """What each search evaluated, what of it lies within the config's bounds, and its front there.
+def draw_records(axes: Any, records: Sequence[Record], colour: str, label: str, **look: Any) -> None:
+    """Each one as a dot; `look` is of `Axes.scatter`."""
+    axes.scatter(*quality_points(records).T, color=colour, label=label, **look)
 
-    `searches` is title to records.
-    """
+
+def draw_front(axes: Any, best: Sequence[Record], colour: str, label: str, **look: Any) -> None:
+    """Records of a front, fastest first, as steps; `look` is of `Axes.step`."""
+    axes.step(*quality_points(best).T, where="post", color=colour, label=label, **look)
+
+
+def constraints_figure(searches: Mapping[str, Sequence[Record]], config: SearchConfig) -> Any:
+    """What each search, by title, evaluated, what of it lies within the config's bounds, and its front."""
     shape = {"sharex": True, "sharey": True, "squeeze": False}
     figure, grid = style.screen_figure(5 * len(searches), 3.8, 1, len(searches), **shape)
     for axes, (title, records) in zip(grid[0], searches.items(), strict=True):
@@ -96,11 +98,9 @@ def constraints_figure(searches: Mapping[str, Sequence[Record]], config: SearchC
         within = [record for record, kept in zip(records, inside, strict=True) if kept]
         others = [record for record, kept in zip(records, inside, strict=True) if not kept]
         for name, chosen, colour in (("outside", others, style.GREY), ("within", within, style.ORANGE)):
-            axes.scatter(*quality_points(chosen).T, s=8, color=colour, label=f"{name} ({len(chosen)})")
+            draw_records(axes, chosen, colour, f"{name} ({len(chosen)})", s=8)
         best = front_records(within)
-        axes.step(
-            *quality_points(best).T, where="post", color=style.BLUE, label=f"front within ({len(best)})"
-        )
+        draw_front(axes, best, style.BLUE, f"front within ({len(best)})")
         bound = {"color": "black", "linestyle": "--", "linewidth": 1}
         if config.max_latency_ms:
             axes.axvline(config.max_latency_ms, **bound)
@@ -113,8 +113,7 @@ def constraints_figure(searches: Mapping[str, Sequence[Record]], config: SearchC
     return style.finish(figure)
 
 
-LABEL_GAP: Final = 0.04
-"""Points nearer than this share of an axis, in both directions, get one label."""
+LABEL_GAP: Final = 0.04  # points nearer than this share of an axis, in both directions, get one label
 
 
 def _labels(x: np.ndarray, y: np.ndarray, names: Sequence[str]) -> dict[int, str]:
@@ -128,30 +127,26 @@ def _labels(x: np.ndarray, y: np.ndarray, names: Sequence[str]) -> dict[int, str
 
 
 def sharing_figure(path: epath.PathLike, curve: Sequence[SharingPoint], *, used: float) -> None:
-    """Write a PNG: hypervolume against resident weights and against the steps' cost, a point per weight.
-
-    `curve` is of `dysr_jax.search.sharing_curve` and not empty; `used` is the weight that chose the members.
+    """Write a PNG: hypervolume against resident weights and against the steps' cost, a point per weight of a
+    `sharing_curve`, which is not empty; `used` is the weight that chose the members.
     """
     weights = [point["weight"] for point in curve]
     share = 100 * np.array([point["hypervolume_share"] for point in curve])
     separate = [point["ensemble_bytes"] / 1e6 for point in curve]
+    resident = np.array([point["resident_bytes"] / 1e6 for point in curve])
     figure, (left, right) = style.screen_figure(10, 4.2, 1, 2, sharey=True)
     ring = [weight == used for weight in weights]
     ringed = {"fillstyle": "none", "markersize": 11, "markeredgewidth": 2}
-    resident = np.array([point["resident_bytes"] / 1e6 for point in curve])
     for axes, x in ((left, resident), (right, np.array([point["step_cost"] for point in curve]))):
         axes.plot(x, share, "o-", color=style.BLUE, linewidth=1, markersize=5, label="by weight of sharing")
         axes.plot(x[ring], share[ring], "o", color=style.ORANGE, label=f"this run's, {used:g}", **ringed)
         labels = _labels(x, share, [f"{weight:g}" for weight in weights])
         style.label_points(axes, [(x[i], share[i]) for i in labels], labels.values(), (8, -12))
         axes.margins(x=0.18, y=0.1)
-    left.set_ylabel("hypervolume, % of the whole front's")
-    left.set_xlabel(
-        f"resident weights, MB (as separate models {min(separate):.3g} to {max(separate):.3g} MB)"
-    )
-    right.set_xlabel("cost of all steps between neighbours (each 0 to 1)")
-    left.set_title("memory")
-    right.set_title("what a step changes")
+    models = f"as separate models {min(separate):.3g} to {max(separate):.3g} MB"
+    left.set(title="memory", ylabel="hypervolume, % of the whole front's")
+    left.set_xlabel(f"resident weights, MB ({models})")
+    right.set(title="what a step changes", xlabel="cost of all steps between neighbours (each 0 to 1)")
     right.legend(loc="lower right", fontsize=8)
     style.save_figure(style.finish(figure), path)
 
@@ -159,26 +154,16 @@ def sharing_figure(path: epath.PathLike, curve: Sequence[SharingPoint], *, used:
 def truth_figure(found: FrontResult) -> Any:
     """The whole space with both fronts, and how near the search came with each evaluation."""
     figure, (left, right) = style.screen_figure(10, 4.2, 1, 2, width_ratios=[3, 2])
-    for records, colour, label, size in (
-        (found.every, style.GREY, "every arch", 3),
-        (found.found, style.ORANGE, "seen by the search", 8),
-    ):
-        look = {"s": size, "color": colour, "label": f"{label} ({len(records):,})"}
-        left.scatter(*quality_points(records).T, rasterized=True, **look)
-    for records, colour, label, width in (
-        (found.every, "black", "true front", 4.0),
-        (found.found, style.BLUE, "front of the search", 1.5),
-    ):
-        look = {"color": colour, "label": label, "linewidth": width}
-        left.step(*quality_points(front_records(records)).T, where="post", **look)
+    every, seen = found.every, found.found
+    draw_records(left, every, style.GREY, f"every arch ({len(every):,})", s=3, rasterized=True)
+    draw_records(left, seen, style.ORANGE, f"seen by the search ({len(seen):,})", s=8, rasterized=True)
+    draw_front(left, front_records(every), "black", "true front", linewidth=4.0)
+    draw_front(left, front_records(seen), style.BLUE, "front of the search", linewidth=1.5)
     left.set(xlabel=PREDICTED_MS, ylabel=PATCHES_DB)
     left.legend(fontsize=8, loc="lower right")
     shares = found.shares
     right.plot(range(1, len(shares) + 1), [100 * share for share in shares], color=style.BLUE)
     right.axhline(100, color="black", linewidth=0.8)
-    right.set(
-        ylim=(min(90.0, 100 * shares[-1] - 5) if shares else 0, 100.5),
-        xlabel="archs evaluated",
-        ylabel="hypervolume, % of the true front's",
-    )
+    right.set_ylim(min(90.0, 100 * shares[-1] - 5) if shares else 0, 100.5)
+    right.set(xlabel="archs evaluated", ylabel="hypervolume, % of the true front's")
     return style.finish(figure)

@@ -17,10 +17,8 @@ def latency_figure(path: epath.PathLike, found: LatencyProfile) -> None:
     fidelity, key = found.fidelity, found.table.key
     rows, columns = key["frame"]
     figure, axes = style.screen_figure(5.2, 4.8)
-    label = (
-        f"{len(fidelity.archs)} archs: Kendall's tau {fidelity.kendall_tau:.3f}, "
-        f"mean error {100 * fidelity.mean_error:.1f} %"
-    )
+    quality = f"Kendall's tau {fidelity.kendall_tau:.3f}, mean error {100 * fidelity.mean_error:.1f} %"
+    label = f"{len(fidelity.archs)} archs: {quality}"
     _draw_predictions(axes, {label: (fidelity.measured_ms, fidelity.predicted_ms)})
     axes.legend(loc="upper left", fontsize=8)
     axes.set_title(f"{key['device']}, LR frame {columns}x{rows}, x{key['scale']}, {key['dtype']}", fontsize=9)
@@ -28,9 +26,7 @@ def latency_figure(path: epath.PathLike, found: LatencyProfile) -> None:
 
 
 def predictions_figure(predictions: Sequence[LatencyPrediction]) -> Any:
-    """For papers: the archs that the table was fitted to, and the members; errors are means of the relative
-    ones. `predictions` is of `dysr_jax.results.latency_predictions` and not empty.
-    """
+    """For papers, of `latency_predictions`, not empty: archs of the fit, and members; errors are relative."""
     groups = {}
     for kind, label in (("fitted", "archs of the fit"), ("member", "members, measured later")):
         found = [(p.measured_ms, p.predicted_ms) for p in predictions if p.kind == kind]
@@ -48,24 +44,16 @@ def _draw_predictions(axes: Any, groups: Mapping[str, tuple[Sequence[float], Seq
     """Two groups at most: label to the measured and the predicted ms of its archs."""
     longest = 1.05 * max(value for group in groups.values() for values in group for value in values)
     axes.plot([0, longest], [0, longest], color=style.GREY, linestyle="--", label="exact")
-    for (label, pair), (mark, colour) in zip(
-        groups.items(), (("o", style.BLUE), ("D", style.ORANGE)), strict=False
-    ):
+    for (label, pair), mark, colour in zip(groups.items(), "oD", style.COLOURS, strict=False):
         axes.scatter(*pair, s=18, marker=mark, color=colour, label=label)
-    axes.set(
-        xlabel="measured latency, ms per frame",
-        ylabel="predicted latency, ms per frame",
-        xlim=(0, longest),
-        ylim=(0, longest),
-        aspect="equal",
-    )
+    axes.set(xlim=(0, longest), ylim=(0, longest), aspect="equal")
+    axes.set(xlabel="measured latency, ms per frame", ylabel="predicted latency, ms per frame")
     axes.grid(alpha=0.3)
 
 
 def partition_figure(costs: np.ndarray, genes: np.ndarray, devices: int) -> Any:
-    """Candidates and work of each device, as the search divides a population `[N, slots]` among them.
-
-    `costs` `[slots, branches]` are times of branches, in any unit.
+    """Candidates and work of each device, as the search divides a population `[N, slots]` among them by
+    `costs` `[slots, branches]`, in any unit.
     """
     shards = partition(costs, genes, devices, len(genes))
     each = costs[np.arange(genes.shape[1]), genes].sum(1)
@@ -74,14 +62,12 @@ def partition_figure(costs: np.ndarray, genes: np.ndarray, devices: int) -> Any:
     figure, (left, right) = style.screen_figure(10, 3.4, 1, 2)
     places = range(devices)
     left.bar(places, [len(shard) for shard in shards], color=style.BLUE)
-    left.set_ylabel("candidates")
     right.bar(places, alone / alone.mean(), color=style.GREY, label="each candidate by itself")
     right.bar(places, shared / alone.mean(), color=style.ORANGE, width=0.5, label="computed: prefixes shared")
     right.set(ylabel="work, of the mean device's", ylim=(0, 1.35 * (alone / alone.mean()).max()))
     right.legend(fontsize=8, loc="upper right")
-    for axes in (left, right):
-        axes.set_xticks(places)
-        axes.set_xlabel("device")
+    left.set(xlabel="device", xticks=places, ylabel="candidates")
+    right.set(xlabel="device", xticks=places)
     return style.finish(figure, "y")
 
 
@@ -99,15 +85,13 @@ def scaling_figure(found: ScalingResult) -> Any:
     counts = [row.devices for row in found.scaling]
     figure, axes = style.screen_figure(6, 3.6)
     axes.plot(counts, counts, color=style.GREY, linestyle="--", label="n times one device's")
-    for name, mark, colour, label in (
-        ("step_efficiency", "o-", style.BLUE, "training"),
-        ("candidate_efficiency", "s-", style.ORANGE, "search, without what a larger population shares"),
-    ):
-        speeds = [row.devices * getattr(row, name) for row in found.scaling]
-        axes.plot(counts, speeds, mark, color=colour, label=label)
-    axes.set_xticks(counts)
+    training = [row.devices * row.step_efficiency for row in found.scaling]
+    search = [row.devices * row.candidate_efficiency for row in found.scaling]
+    axes.plot(counts, training, "o-", color=style.BLUE, label="training")
+    label = "search, without what a larger population shares"
+    axes.plot(counts, search, "s-", color=style.ORANGE, label=label)
     axes.set_ylim(bottom=0)
-    axes.set(xlabel="devices", ylabel="work per second, of one device's")
+    axes.set(xlabel="devices", xticks=counts, ylabel="work per second, of one device's")
     axes.set_title(found.device, fontsize=9)
     axes.legend(fontsize=8)
     return style.finish(figure)

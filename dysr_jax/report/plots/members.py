@@ -1,9 +1,7 @@
-"""The members: branch by branch, in bytes, what each slot contributes, details side by side, a slider
-along the front.
-"""
+"""The members: branches, bytes, what each slot contributes, details side by side, a slider."""
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -12,22 +10,17 @@ from etils import epath
 from dysr_jax.bundle import Member
 from dysr_jax.metrics import psnr_y
 from dysr_jax.model import Arch, SearchSpace, ensemble_weight_bytes, union_weight_bytes
-from dysr_jax.report.comparison import Comparison, busiest_detail, cut_details, encode_image
+from dysr_jax.report.comparison import Comparison, Images, busiest_detail, cut_details, encode_image
 from dysr_jax.report.plots import style
 from dysr_jax.runtime import Server
 
 STRIP_HEIGHT: Final = 0.2
-LABELS_WIDTH: Final = 1.6
-"""Of what is written beside the strips, about; inches, as the height of a strip."""
-LETTER_WIDTH: Final = 5.2
-"""Points, about."""
+LABELS_WIDTH: Final = 1.6  # of what is written beside the strips, about; inches, as the height of a strip
+LETTER_WIDTH: Final = 5.2  # points, about
 
 
 def _palette(space: SearchSpace) -> dict[str, str]:
-    """A colour for each branch, the same in all slots; identity is nearly white.
-
-    More branches than colours take them again: the name in the cell, or the legend, tells them apart.
-    """
+    """A colour for each branch, the same in all slots; of many branches some have the same."""
     names = dict.fromkeys(name for slot in space.slots for name in slot if name != "id")
     repeated = style.COLOURS * (1 + len(names) // len(style.COLOURS))
     return {"id": "#EEEEEE"} | dict(zip(names, repeated, strict=False))
@@ -41,40 +34,30 @@ def _ink(colour: str) -> str:
     return "black" if luminance > 0.18 else "white"
 
 
-def _draw_cell(axes: Any, slot: int, row: int, colour: str, *, changed: bool) -> None:
-    from matplotlib.patches import Rectangle
-
-    axes.add_patch(Rectangle((slot, row), 1, 1, facecolor=colour, edgecolor="white", linewidth=0.8))
-    if changed:
-        inner = (slot + 0.07, row + 0.09)
-        axes.add_patch(Rectangle(inner, 0.86, 0.82, fill=False, edgecolor="black", linewidth=1.4))
-
-
-def _draw_legend(axes: Any, palette: Mapping[str, str]) -> None:
-    """What the colours are, where the cells are too narrow for names."""
-    from matplotlib.patches import Patch
-
-    marks = [Patch(facecolor=colour, label=name) for name, colour in palette.items()]
-    place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.12), "frameon": False}
-    axes.legend(handles=marks, ncols=min(len(marks), 10), **place)
-
-
 def strips_figure(space: SearchSpace, members: Sequence[Member]) -> Any:
     """A row per member, fastest first; a slot whose branch the member above does not have is framed."""
+    from matplotlib.patches import Patch, Rectangle
+
     palette, slots = _palette(space), len(space.slots)
     rows = [[names[i] for names, i in zip(space.slots, m.arch, strict=True)] for m in members]
     used = {name: palette[name] for name in palette if any(name in row for row in rows)}
     labelled = LETTER_WIDTH * max(map(len, used)) + 3 <= 72 * (style.PAGE - LABELS_WIDTH) / slots
     figure, axes = style.paper_axes(style.PAGE, 0.75 + STRIP_HEIGHT * len(rows))
+    frame: dict[str, Any] = {"fill": False, "edgecolor": "black", "linewidth": 1.4}
     for number, row in enumerate(rows):
         above = rows[max(0, number - 1)]
         for slot, name in enumerate(row):
-            _draw_cell(axes, slot, number, palette[name], changed=name != above[slot])
+            cell = Rectangle((slot, number), 1, 1, facecolor=palette[name], edgecolor="white", linewidth=0.8)
+            axes.add_patch(cell)
+            if name != above[slot]:
+                axes.add_patch(Rectangle((slot + 0.07, number + 0.09), 0.86, 0.82, **frame))
             if labelled:
                 place = {"ha": "center", "va": "center", "color": _ink(palette[name])}
                 axes.text(slot + 0.5, number + 0.53, name, **place)
     if not labelled:
-        _draw_legend(axes, used)
+        marks = [Patch(facecolor=colour, label=name) for name, colour in used.items()]
+        below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.12), "frameon": False}
+        axes.legend(handles=marks, ncols=min(len(marks), 10), **below)
     axes.set(xlim=(0, slots), ylim=(len(members), 0))
     shown = [*range(0, slots - 1, 1 + slots // 24), slots - 1]
     axes.set_xticks([slot + 0.5 for slot in shown], ["up" if s == slots - 1 else str(s) for s in shown])
@@ -89,22 +72,15 @@ def strips_figure(space: SearchSpace, members: Sequence[Member]) -> Any:
 def contributions_figure(
     space: SearchSpace, arch: Arch, replaced: Sequence[str], lost_db: Sequence[float]
 ) -> Any:
-    """What an image loses when one slot of an arch takes another branch.
-
-    `replaced` is the branch that each slot takes instead, `lost_db` the PSNR-Y that is lost by it: 0 where
-    nothing was replaced.
-    """
+    """The PSNR-Y `lost_db` of an image when one slot of an arch takes the branch `replaced` instead."""
     figure, axes = style.screen_figure(10, 3.2)
     slots = range(len(arch))
     axes.bar(slots, lost_db, color=[style.BLUE if lost >= 0 else style.ORANGE for lost in lost_db])
-    names = [space.slots[slot][index] for slot, index in enumerate(arch)]
-    labels = [f"{own}\n{other}" for own, other in zip(names, replaced, strict=True)]
-    axes.set_xticks(slots, labels, fontsize=7)
+    pairs = zip(space.slots, arch, replaced, strict=True)
+    axes.set_xticks(slots, [f"{names[i]}\n{other}" for names, i, other in pairs], fontsize=7)
     axes.axhline(0, color="black", linewidth=0.8)
-    axes.set(
-        ylabel="PSNR-Y lost, dB",
-        xlabel="slot by slot: the member's branch, and below it the one that replaced it",
-    )
+    axes.set_xlabel("slot by slot: the member's branch, and below it the one that replaced it")
+    axes.set_ylabel("PSNR-Y lost, dB")
     return style.finish(figure, "y")
 
 
@@ -112,17 +88,13 @@ def memory_figure(space: SearchSpace, members: Sequence[Member]) -> Any:
     """Bytes of the first members' weights: as one set that they share, and as separate models."""
     archs = [member.arch for member in members]
     counts = np.arange(1, len(archs) + 1)
-    separate, shared = (
-        np.array([of_archs(space, archs[:n]) for n in counts])
-        for of_archs in (ensemble_weight_bytes, union_weight_bytes)
-    )
+    separate = np.array([ensemble_weight_bytes(space, archs[:n]) for n in counts])
+    shared = np.array([union_weight_bytes(space, archs[:n]) for n in counts])
     unit, name = (1e6, "MB") if separate[-1] >= 1e6 else (1e3, "KB")
     figure, axes = style.paper_axes(style.COLUMN, 2.2)
-    for sizes, marks, colour, label in (
-        (separate, "s--", style.ORANGE, "separate models"),
-        (shared, "o-", style.BLUE, "shared and resident"),
-    ):
-        axes.plot(counts, sizes / unit, marks, color=colour, markersize=4, label=label)
+    look = {"markersize": 4}
+    axes.plot(counts, separate / unit, "s--", color=style.ORANGE, label="separate models", **look)
+    axes.plot(counts, shared / unit, "o-", color=style.BLUE, label="shared and resident", **look)
     saved = f"{100 * (1 - shared[-1] / separate[-1]):.0f} % less"
     axes.annotate(saved, (counts[-1], shared[-1] / unit), (-4, 7), textcoords="offset points", ha="right")
     axes.set(xlabel="members, fastest first", ylabel=f"weights, {name}")
@@ -136,9 +108,9 @@ def memory_figure(space: SearchSpace, members: Sequence[Member]) -> Any:
 def front_slider(bank: Server, lr: np.ndarray, hr: np.ndarray, *, side: int = 320) -> Any:
     """A widget: move along the members, see the image and how long this very frame took.
 
-    Moving the slider sends `lr`, `[H, W, 3]` uint8, through another executable of the bank, which is prepared
-    for its shape; nothing is compiled. `hr` is for PSNR-Y and chooses the detail that is shown, `side` pixels
-    wide. Returns None where ipywidgets is not installed.
+    The slider sends `lr`, `[H, W, 3]` uint8, through another executable of the bank, which is prepared for
+    its shape. `hr` is for PSNR-Y and chooses the detail that is shown, `side` pixels wide. None without
+    ipywidgets.
     """
     try:
         import ipywidgets
@@ -148,10 +120,8 @@ def front_slider(bank: Server, lr: np.ndarray, hr: np.ndarray, *, side: int = 32
     members = {member.name: member for member in bank.bundle.members}
     rows, columns = (slice(part.start * scale, part.stop * scale) for part in busiest_detail(hr, scale, side))
     names = [(f"{i}: {name}", name) for i, name in enumerate(members, 1)]
-    wide = ipywidgets.Layout(width="90%")
-    slider = ipywidgets.SelectionSlider(
-        options=names, description="member", continuous_update=False, layout=wide
-    )
+    look = {"description": "member", "layout": ipywidgets.Layout(width="90%")}
+    slider = ipywidgets.SelectionSlider(options=names, continuous_update=False, **look)
     picture, words = ipywidgets.Image(format="png"), ipywidgets.Label()
 
     def show(change: Any = None) -> None:
@@ -168,11 +138,10 @@ def front_slider(bank: Server, lr: np.ndarray, hr: np.ndarray, *, side: int = 32
     return ipywidgets.VBox([slider, words, picture])
 
 
-COMPARED_SIDE: Final = 96
-"""Of the detail in a paper's comparison, HR pixels."""
+COMPARED_SIDE: Final = 96  # of the detail in a paper's comparison, HR pixels
 
 
-def _draw_details(grid: Iterable[Any], images: Mapping[str, np.ndarray], scale: int, side: int) -> None:
+def _draw_details(grid: Iterable[Any], images: Images, scale: int, side: int) -> None:
     """An image per axes, which are drawn without axes, as those are that are left over."""
     places = list(grid)
     for axes in places:
@@ -182,16 +151,14 @@ def _draw_details(grid: Iterable[Any], images: Mapping[str, np.ndarray], scale: 
         axes.set_title(title, fontsize=8)
 
 
-def samples_figure(
-    path: epath.PathLike, images: Mapping[str, np.ndarray], scale: int, *, side: int = 160
-) -> None:
+def samples_figure(path: epath.PathLike, images: Images, scale: int, *, side: int = 160) -> None:
     """Write a PNG of one row; `images` as of `cut_details`, `side` of the detail in HR pixels."""
     figure, grid = style.screen_figure(2.6 * len(images), 3.0, 1, len(images))
     _draw_details(grid, images, scale, side)
     style.save_figure(style.finish(figure), path)
 
 
-def details_figure(images: Mapping[str, np.ndarray], scale: int, *, side: int = 160, columns: int = 6) -> Any:
+def details_figure(images: Images, scale: int, *, side: int = 160, columns: int = 6) -> Any:
     """In rows of `columns` images; `images` as of `cut_details`, `side` of the detail in HR pixels."""
     columns = min(columns, len(images))
     rows = -(-len(images) // columns)

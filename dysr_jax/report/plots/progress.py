@@ -8,13 +8,12 @@ import numpy as np
 
 from dysr_jax.report.candidates import Candidates, growth, hypervolumes
 from dysr_jax.report.plots import style
-from dysr_jax.report.plots.front import PATCHES_DB, PREDICTED_MS
+from dysr_jax.report.plots.front import PATCHES_DB, PREDICTED_MS, draw_front, draw_records
 from dysr_jax.results import quality_points
 from dysr_jax.search import Record, front_records
 from dysr_jax.train import Curve
 
-MARGIN: Final = 0.05
-"""Share of the ranges that is left free at the axes' ends."""
+MARGIN: Final = 0.05  # share of the ranges that is left free at the axes' ends
 
 
 def _limits(records: Sequence[Record]) -> dict[str, tuple[float, float]]:
@@ -22,23 +21,27 @@ def _limits(records: Sequence[Record]) -> dict[str, tuple[float, float]]:
     values = quality_points(records)
     low, high = values.min(0), values.max(0)
     margin = MARGIN * np.where(high > low, high - low, 1.0)
-    (left, bottom), (right, top) = (low - margin).tolist(), (high + margin).tolist()
-    return {"xlim": (left, right), "ylim": (bottom, top)}
+    xlim, ylim = zip((low - margin).tolist(), (high + margin).tolist(), strict=True)
+    return {"xlim": xlim, "ylim": ylim}
 
 
 def _draw_front(axes: Any, records: Sequence[Record], generation: int) -> None:
     """The candidates until a generation, those that it added, and the front."""
     known = [record for record in records if record.generation <= generation]
-    before = [record for record in known if record.generation < generation]
-    new = [record for record in known if record.generation == generation]
-    for chosen, colour, label in ((before, style.GREY, "before"), (new, style.ORANGE, "of this generation")):
-        axes.scatter(*quality_points(chosen).T, s=7, color=colour, label=label)
-    best = quality_points(front_records(known)).T
-    axes.step(*best, where="post", color=style.BLUE, linewidth=1.5, label="front")
+    before, new = ([r for r in known if (r.generation == generation) == own] for own in (False, True))
+    draw_records(axes, before, style.GREY, "before", s=7)
+    draw_records(axes, new, style.ORANGE, "of this generation", s=7)
+    draw_front(axes, front_records(known), style.BLUE, "front", linewidth=1.5)
     axes.set_title(f"generation {generation}: {len(known)} candidates", fontsize=8)
     axes.tick_params(labelsize=7)
     axes.grid(alpha=0.3)
     axes.set(**_limits(records))
+
+
+def _label_small(axes: Any, x: str, y: str) -> None:
+    axes.set_xlabel(x, fontsize=7)
+    axes.set_ylabel(y, fontsize=7)
+    axes.tick_params(labelsize=7)
 
 
 def generations_figure(records: Sequence[Record], *, panels: int = 5) -> Any:
@@ -50,17 +53,14 @@ def generations_figure(records: Sequence[Record], *, panels: int = 5) -> Any:
     places = list(grid.flat)
     for axes, generation in zip(places, shown, strict=False):
         _draw_front(axes, records, generation)
-        axes.set_xlabel(PREDICTED_MS, fontsize=7)
-        axes.set_ylabel("PSNR-Y, dB", fontsize=7)
+        _label_small(axes, PREDICTED_MS, "PSNR-Y, dB")
     places[0].legend(fontsize=6, loc="lower right")
     volume, *empty = places[len(shown) :]
     points, born = quality_points(records), np.array([record.generation for record in records])
     values = hypervolumes(points, born, last + 1, (points[:, 0].max(), points[:, 1].min()))
     volume.plot(range(len(values)), values, "o-", markersize=3, color=style.BLUE)
     volume.set_title("area under the front", fontsize=8)
-    volume.set_xlabel("generation", fontsize=7)
-    volume.set_ylabel("hypervolume, ms dB", fontsize=7)
-    volume.tick_params(labelsize=7)
+    _label_small(volume, "generation", "hypervolume, ms dB")
     for axes in empty:
         axes.axis("off")
     return style.finish(figure)
@@ -99,8 +99,7 @@ def hypervolume_figure(found: Candidates) -> Any:
     return figure
 
 
-CURVE_POINTS: Final = 50
-"""A longer curve is drawn as the means of so many parts."""
+CURVE_POINTS: Final = 50  # a longer curve is drawn as the means of so many parts
 GRADIENT: Final = "gradient_norm"
 
 
@@ -112,13 +111,10 @@ def _means(curve: Curve) -> tuple[np.ndarray, np.ndarray]:
 
 
 def training_figure(curves: Mapping[str, Curve]) -> Any:
-    """For papers: the losses and, below them, the norm of the gradient.
-
-    `curves` is `dysr_jax.RunData.training`, not empty.
-    """
+    """For papers: losses and, below, the gradient's norm; `curves` is `RunData.training`, not empty."""
     losses, gradient = ([n for n in curves if (n == GRADIENT) == is_norm] for is_norm in (False, True))
-    labelled = ((losses, "loss and L1 (of 0 to 1)"), (gradient, "gradient norm"))
-    drawn = [(names, label) for names, label in labelled if names]
+    labels = {"loss and L1 (of 0 to 1)": losses, "gradient norm": gradient}
+    drawn = [(names, label) for label, names in labels.items() if names]
     figure = style.paper_figure(style.COLUMN, 1.0 + 1.3 * len(drawn))
     rows = figure.subplots(len(drawn), 1, sharex=True, squeeze=False)[:, 0]
     for axes, (names, label) in zip(rows, drawn, strict=True):

@@ -12,16 +12,14 @@ from dysr_jax.bundle import Member
 from dysr_jax.report.plots import style
 from dysr_jax.runtime import Load, SwitchReport, Trace
 
-NAME_LENGTH: Final = 22
-"""Letters of a member's name that fit beside an axis."""
+NAME_LENGTH: Final = 22  # letters of a member's name that fit beside an axis
 
 
 def timeline_figure(
     path: epath.PathLike, trace: Trace, *, load: Sequence[Load] = (), title: str = ""
 ) -> None:
-    """Write a PNG: frame times with the late ones marked, the members, and the load if it is known.
-
-    The trace has at least one frame; `load` is when other processes started and stopped.
+    """Write a PNG of at least one frame: times with the late ones marked, the members, and other programs'
+    load, if it is known.
     """
     from matplotlib.figure import Figure
 
@@ -57,7 +55,9 @@ def _draw_timeline(figure: Any, trace: Trace, load: Sequence[Load]) -> Any:
     top.legend(fontsize=8, ncols=3)
     made_by = np.array([names.index(frame.member) for frame in frames])
     middle.step(seconds, made_by, where="post", color=style.BLUE, linewidth=1)
-    middle.set_yticks(range(len(names)), [f"{_short(n)}  {trace.psnr_y[n]:.2f} dB" for n in names])
+    short = [n if len(n) <= NAME_LENGTH else f"{n[: NAME_LENGTH - 3]}..." for n in names]
+    labels = [f"{name}  {quality:.2f} dB" for name, quality in zip(short, trace.psnr_y.values(), strict=True)]
+    middle.set_yticks(range(len(names)), labels)
     middle.tick_params(axis="y", labelsize=8)
     middle.set_ylabel("member")
     if load:
@@ -72,19 +72,13 @@ def _draw_timeline(figure: Any, trace: Trace, load: Sequence[Load]) -> Any:
     return top
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= NAME_LENGTH else f"{name[: NAME_LENGTH - 3]}..."
-
-
 def _draw_times(axes: Any, rows: Sequence[StrategyResult], *, paper: bool) -> None:
     """Steady frames above those after a switch, from the median to the 99th percentile."""
     marks, shift = ("oD", 0.14) if paper else ("os", 0.16)
     line, dot, end = ({}, 4, 5) if paper else ({"linewidth": 2}, None, 11)
-    kinds = (
-        ("steady", "steady frame", style.BLUE, marks[0], -shift),
-        ("switch", "first frame after a switch", style.ORANGE, marks[1], shift),
-    )
-    for kind, name, colour, mark, offset in kinds:
+    names = {"steady": "steady frame", "switch": "first frame after a switch"}
+    looks = zip(names.items(), style.COLOURS, marks, (-shift, shift), strict=False)
+    for (kind, name), colour, mark, offset in looks:
         places = np.arange(len(rows)) + offset
         low, high = ([getattr(row, f"{kind}_ms_p{q}") for row in rows] for q in (50, 99))
         labels = (name, None) if paper else (f"{name}: p50", f"{name}: p99")
@@ -101,8 +95,8 @@ def switch_figure(found: SwitchResult) -> Any:
     rows = list(found.finished.values())
     figure, axes = style.paper_axes(style.COLUMN, 1.25 + 0.32 * len(rows))
     _draw_times(axes, rows, paper=True)
-    due = f"{found.fps:g} frames per second"
-    axes.axvline(1e3 / found.fps, color=style.GREY, linestyle="--", label=due)
+    look = {"color": style.GREY, "linestyle": "--", "label": f"{found.fps:g} frames per second"}
+    axes.axvline(1e3 / found.fps, **look)
     axes.xaxis.set_major_formatter("{x:g}")
     axes.set_xlabel("ms per frame, host to host:\nmedian to 99th percentile")
     axes.grid(alpha=0.3, axis="x", which="both")
@@ -118,11 +112,9 @@ def switching_figure(found: SwitchResult) -> Any:
     left.axvline(1e3 / found.fps, color=style.GREY, linestyle="--", label=f"due at {found.fps:g} fps")
     left.set_xlabel("ms, host to host")
     begin = np.zeros(len(rows))
-    for kind, colour, hatch, label in (
-        ("weight", style.BLUE, "", "weights"),
-        ("executable", style.ORANGE, "//", "executables"),
-        ("workspace", style.GREY, "..", "workspace of a frame"),
-    ):
+    kinds = {"weight": "weights", "executable": "executables", "workspace": "workspace of a frame"}
+    looks = zip(kinds.items(), (style.BLUE, style.ORANGE, style.GREY), ("", "//", ".."), strict=True)
+    for (kind, label), colour, hatch in looks:
         sizes = np.array([getattr(row, f"{kind}_bytes") / 1e6 for row in rows])
         look = {"color": colour, "hatch": hatch, "edgecolor": "white", "label": label}
         right.barh(range(len(rows)), sizes, left=begin, **look)
@@ -139,22 +131,17 @@ def switching_figure(found: SwitchResult) -> Any:
 def walk_figure(
     members: Sequence[Member], frames: SwitchReport, psnr_y: Mapping[str, float], *, bicubic_psnr_y: float
 ) -> Any:
-    """Frame times of the members, fastest first, and PSNR-Y on the image that was used against them.
-
-    `frames` is of `measure_switching`; `psnr_y` is dB by member, `bicubic_psnr_y` of bicubic.
-    """
+    """Frame times of the members, fastest first, by `measure_switching`, and an image's PSNR-Y, dB."""
     from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
-    names = [member.name for member in members]
-    numbers = range(1, len(names) + 1)
+    names, numbers = [member.name for member in members], range(1, len(members) + 1)
     steady, first = ([kind[name] for name in names] for kind in (frames.steady_ms, frames.first_ms))
     figure, (left, right) = style.screen_figure(10, 3.8, 1, 2)
     left.plot(numbers, steady, "o-", color=style.BLUE, label="steady frame")
     left.plot(numbers, first, "x", color=style.ORANGE, markersize=8, label="first frame after a switch")
     left.set_yscale("log")
     right.set_xscale("log")
-    left.set_xticks(numbers)
-    left.set(xlabel="member, fastest first", ylabel="ms per frame, host to host")
+    left.set(xlabel="member, fastest first", xticks=numbers, ylabel="ms per frame, host to host")
     left.set_title(f"{frames.switches} switches, {frames.compilations} compilations", fontsize=9)
     points = [(ms, psnr_y[name]) for ms, name in zip(steady, names, strict=True)]
     right.plot(*np.array(points).T, "o-", color=style.BLUE, label="members")

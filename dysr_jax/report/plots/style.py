@@ -17,16 +17,9 @@ COLUMN, PAGE = 3.3, 6.9
 """Width of one and of two columns of a paper, inches."""
 ABOVE: Final = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0), "frameon": False}
 """Where a legend stands over its axes."""
-_TEXT = (
-    "font.size",
-    "axes.titlesize",
-    "axes.labelsize",
-    "xtick.labelsize",
-    "ytick.labelsize",
-    "legend.fontsize",
-)
+_TEXT = "font.size axes.titlesize axes.labelsize xtick.labelsize ytick.labelsize legend.fontsize"
 _PAPER: Final[dict[Any, Any]] = {
-    **dict.fromkeys(_TEXT, 8),
+    **dict.fromkeys(_TEXT.split(), 8),
     "axes.linewidth": 0.6,
     "lines.linewidth": 1.0,
     # Text as outlines is the same on every machine. The salt makes the same figure the same file.
@@ -76,9 +69,8 @@ def finish(figure: Any, grid: str = "both") -> Any:
 
 
 def save_figure(figure: Any, path: epath.PathLike, *, kind: str = "png", **how: Any) -> None:
-    """Write a Matplotlib figure in one of its formats, whole or not at all; the path may be `gs://`.
-
-    `how` are options of `Figure.savefig` in place of 150 pixels per inch and a tight frame.
+    """Write a Matplotlib figure in one of its formats, whole or not at all, also to `gs://`; `how` is of
+    `Figure.savefig`, in place of 150 pixels per inch and a tight frame.
     """
     content = io.BytesIO()
     figure.savefig(content, format=kind, **({"dpi": 150, "bbox_inches": "tight"} | how))
