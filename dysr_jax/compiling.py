@@ -38,12 +38,7 @@ def _is_known() -> bool:
 
 
 class Jitted:
-    """`jax.jit` of a function with `exact_options`, which are looked up when it is called.
-
-    Args:
-        function: to compile.
-        options: of `jax.jit`, except `compiler_options`.
-    """
+    """`jax.jit` of a function, with its options and `exact_options`, which are looked up when it runs."""
 
     def __init__(self, function: Callable[..., Any], **options: Any) -> None:
         functools.update_wrapper(self, function)

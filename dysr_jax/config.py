@@ -40,21 +40,11 @@ class SpaceConfig:
         normalise(self, "space.")
 
     def build(self) -> SearchSpace:
-        """The space.
-
-        Raises:
-            InputError: names the field, its value and what it must be.
-        """
+        """The space; an InputError names the field, its value and what it must be."""
         for name, value in (("slots", self.slots), ("width", self.width)):
             if not 1 <= value <= MAX_COUNT:
                 raise InputError(f"space.{name} {value}: must be in [1, {MAX_COUNT}]")
-        return uniform_space(
-            slots=self.slots,
-            width=self.width,
-            scale=self.scale,
-            branches=self.branches,
-            upsamplers=self.upsamplers,
-        )
+        return uniform_space(**vars(self))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,14 +122,9 @@ weights that come with the package; `full` offers nine kinds of branch in every 
 
 
 def check(config: RunConfig, devices: int) -> SearchSpace:
-    """The config's space, after every field that can be checked without data.
+    """The config's space, after every field that can be checked without data; `devices` share a step.
 
-    Args:
-        config: of a run.
-        devices: that share the groups of a training step.
-
-    Raises:
-        InputError: names the field, its value and what it must be.
+    An InputError names the field, its value and what it must be.
     """
     if not 0 <= config.seed <= MAX_SEED:
         raise InputError(f"seed {config.seed}: must be in [0, {MAX_SEED}]")
@@ -163,9 +148,7 @@ def with_groups(config: RunConfig, devices: int) -> RunConfig:
 def load_config(name: epath.PathLike, *, trained: bool = False) -> RunConfig:
     """A preset by name, or a `.json` file as a run writes it; the file may lie in a bucket (`gs://`).
 
-    Args:
-        name: of the preset or the file.
-        trained: the run of the config is over, so options that are gone do not matter.
+    With `trained` the run of the config is over, so options that are gone do not matter.
 
     Raises:
         InputError: no such preset or file, an unknown key, a value of another type, or an option of an older
@@ -199,43 +182,27 @@ FORMAT_VERSION: Final = 2
 """Of config.json. Version 1 has no number in the file: 0 and "" mean "not given" in it."""
 
 _RENAMED: Final = {
-    "train.colours": "channel_shuffle",
-    "train.tones": "color_jitter",
+    **{"train.colours": "channel_shuffle", "train.tones": "color_jitter"},
     "search.sharing": "switch_cost_weight",
 }
 _GONE: Final[dict[str, Any]] = {
-    "train.loss": "l1",
-    "train.frequency": 0.0,
-    "train.mix": 0.0,
-    "train.schedule": "cosine",
-    "train.largest_steps": 0,
+    **{"train.loss": "l1", "train.schedule": "cosine"},
+    **{"train.frequency": 0.0, "train.mix": 0.0, "train.largest_steps": 0},
 }
 """Options that brought nothing, with the one value that is left of each."""
 
 _NOT_GIVEN: Final[dict[str, Any]] = {
-    "weights": "",
-    "devices": 0,
-    "data.validation": "",
-    "data.directory": "",
-    "train.groups": 0,
-    "search.mutation": 0.0,
-    "search.max_latency_ms": 0.0,
-    "search.min_psnr_y": 0.0,
-    "search.latency": "",
+    **dict.fromkeys(("weights", "data.validation", "data.directory", "search.latency"), ""),
+    **dict.fromkeys(("devices", "train.groups"), 0),
+    **dict.fromkeys(("search.mutation", "search.max_latency_ms", "search.min_psnr_y"), 0.0),
 }
 
 
 def config_from_json(fields: Any, where: str, *, trained: bool = False) -> RunConfig:
-    """A config from the content of a `config.json`, of this version or an older one.
+    """A config from the content of a `config.json`, of this version or an older one; `where` names the file.
 
-    Args:
-        fields: the parsed JSON.
-        where: names the file in errors.
-        trained: the run is over, so options that are gone do not matter.
-
-    Raises:
-        InputError: an unknown key, a value of another type, a newer format; unless `trained`, an option that
-            is gone and was used.
+    An unknown key, a value of another type or a newer format is an InputError; so is an option that is gone
+    and was used, unless the run is over (`trained`).
     """
     if isinstance(fields, dict):
         fields = dict(fields)

@@ -1,6 +1,11 @@
 """Exceptions that a caller can act on."""
 
 
+def first_line(error: BaseException) -> str:
+    """What an error says, in one line; its type where it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].strip()
+
+
 class InputError(ValueError):
     """An argument that cannot be used.
 

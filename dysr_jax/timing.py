@@ -18,11 +18,9 @@ def _total_s(call: Callable[[], object], calls: int) -> float:
 
 
 def _calls_per_sample(call: Callable[[], object]) -> int:
-    """1 on a CPU, where calls in flight would share the cores; else the first power of two that fills a
-    sample.
+    """1 on a CPU, where calls in flight share the cores; else the first power of two that fills a sample.
 
-    The faster of two tries counts: one slow call (the one that makes a CUDA graph) must not shorten all
-    samples.
+    The faster of two tries counts: the slow call that makes a CUDA graph must not shorten all samples.
     """
     calls = 1
     if jax.default_backend() != "cpu":
@@ -38,13 +36,10 @@ def _sample_ms(call: Callable[[], object], calls: int) -> float:
 def samples_ms(
     calls: Mapping[str, Callable[[], object]], rounds: int, warmup: int = 2
 ) -> dict[str, list[float]]:
-    """Milliseconds per call, `rounds` samples of each function, taken in turn so that a slow moment hits all
-    alike.
+    """Milliseconds per call, `rounds` samples of each function, in turn so that a slow moment hits all alike.
 
-    Args:
-        calls: functions that dispatch device work and return its arrays; they must not compile.
-        rounds: samples of each, at least 1.
-        warmup: calls of each before the first sample.
+    `calls` dispatch device work and return its arrays; they must not compile. `warmup` calls of each come
+    before the first sample.
     """
     for call in calls.values():
         jax.block_until_ready([call() for _ in range(warmup)])

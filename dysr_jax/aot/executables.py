@@ -71,8 +71,8 @@ def compiled_executable(compiled: Compiled, weights: Any) -> Executable:
 def _executable(
     compiled: Compiled, weights: Any, payload_bytes: int, replacement: Build | None = None
 ) -> Executable:
-    code_bytes = generated_bytes(compiled) or payload_bytes
-    return Executable(compiled, code_bytes, workspace_bytes(compiled, tree_bytes(weights)), replacement)
+    workspace = workspace_bytes(compiled, tree_bytes(weights))
+    return Executable(compiled, generated_bytes(compiled) or payload_bytes, workspace, replacement)
 
 
 def executables_memory(weights: int, executables: Iterable[Executable]) -> Memory:
@@ -105,12 +105,9 @@ class ExecutableCache:
     def get(self, key: Parts, arguments: tuple[Any, ...], build: Build, *, result: Any = 0) -> Executable:
         """The executable of this key: loaded, else compiled and written for the next time.
 
-        Args:
-            key: everything that determines the program, as JSON; versions, device and the arguments'
-                shapes are added here.
-            arguments: what it is called with, the weights first: pytrees of arrays or of their shapes.
-            build: compiles it for `dysr_jax.device.default_device`.
-            result: a pytree with the structure of its result; by default one array.
+        `key` is everything that determines the program, as JSON; versions, device and the shapes of the
+        `arguments` are added: pytrees of arrays or shapes, the weights first. `build` compiles it for the
+        default device. `result` has the structure of its result; by default one array.
         """
         parts = {"key": key, "arguments": shapes(arguments), **environment(default_device())}
         text = json.dumps(parts, sort_keys=True).encode()
@@ -127,23 +124,22 @@ class ExecutableCache:
             return _executable(compiled, arguments[0], len(payload or b""))
 
         def replacement() -> Compiled:
-            self._count(compiled=1, failed=1)
+            self._count("compiled", "failed")
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)  # also where what is compiled now cannot be written
             return store().compiled
 
         loaded = _load(path, text, arguments, result)
         if loaded is None:
-            self._count(compiled=1)
+            self._count("compiled")
             return store()
-        self._count(loaded=1)
+        self._count("loaded")
         return _executable(loaded[0], arguments[0], loaded[1], replacement)
 
-    def _count(self, *, loaded: int = 0, compiled: int = 0, failed: int = 0) -> None:
+    def _count(self, *kinds: str) -> None:
         with self._counting:
-            self.loaded += loaded
-            self.compiled += compiled
-            self.failed += failed
+            for kind in kinds:
+                setattr(self, kind, getattr(self, kind) + 1)
 
 
 DEFAULT_CACHE: Final = ExecutableCache()
@@ -187,13 +183,9 @@ def _deserialised(payload: bytes, arguments: tuple[Any, ...], result: Any) -> Co
     """
     device = default_device()
     try:
-        return serialize_executable.deserialize_and_load(
-            payload,
-            jax.tree.structure((arguments, {})),
-            jax.tree.structure(result),
-            backend=device.client,
-            execution_devices=[device],
-        )
+        structures = jax.tree.structure((arguments, {})), jax.tree.structure(result)
+        place = {"backend": device.client, "execution_devices": [device]}
+        return serialize_executable.deserialize_and_load(payload, *structures, **place)
     except Exception:  # what it raises depends on the backend
         return None
 

@@ -71,8 +71,7 @@ def upscale_files(
         on_written: called with each file as soon as it is written.
 
     Raises:
-        InputError: no such member, a missing file or folder, a file that is no image, a target that
-            exists, cannot be written or is being written by another command.
+        InputError: no such member, image or folder, or a target that exists, cannot be, or is held.
     """
     read_from = pathlib.Path(as_path(source, "source"))
     write_to = None if target is None else pathlib.Path(as_path(target, "target"))
@@ -142,9 +141,8 @@ class _Work(NamedTuple):
             output = self.upscale(picture.pixels, self.member, progress=self.progress)
             lost = write_image(task.write, output, picture.metadata)
         except MemoryError as error:
-            raise InputError(
-                f"image {str(task.read)!r} needs more memory than there is: {error_reason(error)}"
-            ) from None
+            why = f"needs more memory than there is: {error_reason(error)}"
+            raise InputError(f"image {str(task.read)!r} {why}") from None
         return Written(task.write, (*picture.notes, *lost, *self._approximated((rows, columns))))
 
     def _approximated(self, shape: tuple[int, int]) -> tuple[str, ...]:
@@ -152,8 +150,5 @@ class _Work(NamedTuple):
         tiling = member_tiling(self.upscale.bank, shape, self.member)
         if not tiling.fade or tiling.tile == shape:
             return ()
-        rows, columns = tiling.tile
-        return (
-            f"{self.member} weighs its channels by their means over the image; in one this large they are "
-            f"means over tiles of {columns}x{rows}",
-        )
+        told = f"{self.member} weighs its channels by their means over the image; in one this large they are "
+        return (f"{told}means over tiles of {tiling.tile[1]}x{tiling.tile[0]}",)

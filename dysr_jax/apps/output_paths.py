@@ -35,11 +35,9 @@ def image_task(source: pathlib.Path, target: pathlib.Path | None, scale: int) ->
         raise InputError(f"output {str(write)!r} is the input; it must be another file")
     if not is_folder(write.parent):
         raise InputError(f"image {str(write)!r} cannot be written: {str(write.parent)!r} is no folder")
-    longest = _longest_name(write.parent)
-    if len(os.fsencode(write.name)) > longest:
-        raise InputError(
-            f"image {str(write)!r} cannot be written: its name must be at most {longest} bytes long"
-        )
+    if len(os.fsencode(write.name)) > (longest := _longest_name(write.parent)):
+        why = f"its name must be at most {longest} bytes long"
+        raise InputError(f"image {str(write)!r} cannot be written: {why}")
     return Task(source, write)
 
 

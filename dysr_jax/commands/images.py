@@ -117,10 +117,8 @@ def _notes_on(written: Sequence[Written]) -> list[str]:
     for path, notes in written:
         for note in notes:
             images.setdefault(note, []).append(str(path))
-    return [
-        f"{paths[0]}{f' and {len(paths) - 1} more' if paths[1:] else ''}: {note}"
-        for note, paths in images.items()
-    ]
+    more = {note: f" and {len(paths) - 1} more" if paths[1:] else "" for note, paths in images.items()}
+    return [f"{paths[0]}{more[note]}: {note}" for note, paths in images.items()]
 
 
 def _end_with(failed: Sequence[FailedImage], total: int) -> None:

@@ -12,16 +12,8 @@ import chex
 import jax
 import numpy as np
 
-from dysr_jax.aot import (
-    DEFAULT_CACHE,
-    Compile,
-    Executable,
-    ExecutableCache,
-    Memory,
-    compile_now,
-    static_executable,
-    tree_bytes,
-)
+from dysr_jax import aot
+from dysr_jax.aot import DEFAULT_CACHE, Compile, Executable, ExecutableCache, Memory
 from dysr_jax.bundle import Bundle, check_bundle
 from dysr_jax.errors import InputError
 from dysr_jax.model import Output, Params, arch_params, check_output, frame_spec
@@ -95,7 +87,7 @@ class Bank(Server):
         self._params = jax.device_put(bundle.params)
         self._read: dict[str, Params] = {}  # by arch's name: the first argument of its executables
         self._resolve = resolver(bundle)
-        self._held = ExecutableLRU(weights=tree_bytes(self._params), keep=keep, budget=budget)
+        self._held = ExecutableLRU(weights=aot.tree_bytes(self._params), keep=keep, budget=budget)
         self._background = Background()
 
     def prepare(
@@ -118,8 +110,7 @@ class Bank(Server):
     ) -> "concurrent.futures.Future[None]":
         """Prepare in a thread, one member after the other; each is ready as soon as it is compiled.
 
-        Frames go on meanwhile. The future is done when all are ready; it holds what `prepare` would have
-        raised.
+        The future is done when all are ready; it holds what `prepare` would have raised.
         """
 
         def job() -> None:
@@ -150,9 +141,7 @@ class Bank(Server):
     def dispatch(self, frame: chex.Array, member: MemberLike) -> jax.Array:
         """Start to upscale `[H, W, 3]` or `[N, H, W, 3]` uint8, on the host or on the device.
 
-        Raises:
-            InputError: the frame is not a uint8 RGB image, there is no such member, or the bank was not
-                prepared for this member, frame shape and batch.
+        What is no uint8 RGB image, no member, or was not prepared for, is an InputError.
         """
         name = self._resolve(member).name
         check_frame(frame)
@@ -161,20 +150,19 @@ class Bank(Server):
         executable = self._held.get(program)
         if executable is None:
             ready = ", ".join(map(str, self._held.programs())) or "none"
-            raise InputError(
-                f"member {name!r} is not prepared for a frame of {program.size}; ready are {ready}"
-            )
+            asked = f"member {name!r} is not prepared for a frame of {program.size}"
+            raise InputError(f"{asked}; ready are {ready}")
         return executable(self._read[name], frame)
 
     def _programs(self, shape: FrameShape, members: Members, batch: int | None) -> list[Program]:
         shape, batch = check_shape(shape), check_batch(batch)
         return [Program(found.name, shape, batch) for found in resolve_all(self.bundle, members)]
 
-    def _executable(self, program: Program, compile_lowered: Compile = compile_now) -> Executable:
+    def _executable(self, program: Program, compile_lowered: Compile = aot.compile_now) -> Executable:
         """Compile or load a program; raises `InputError` if weights that it reads were not kept."""
         arch = self._resolve(program.member).arch
         self._read.setdefault(program.member, arch_params(self._params, self.bundle.space, arch))
-        return static_executable(
+        return aot.static_executable(
             self.bundle.net,
             arch,
             self._params,

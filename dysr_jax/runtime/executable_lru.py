@@ -91,8 +91,7 @@ class ExecutableLRU:
     def add(self, new: Mapping[Program, Executable], asked: Sequence[Program]) -> None:
         """Hold more; if that is too much, programs that are not `asked` for go.
 
-        Raises:
-            InputError: what was asked for is more than the budget; nothing was changed.
+        If what was asked for is more than the budget, that is an InputError, and nothing was changed.
         """
         with self._changing:
             every = {**self._entries, **new}
@@ -122,9 +121,7 @@ class ExecutableLRU:
         for program, executable in asked.items():
             if self._memory({**fitting, program: executable}).total <= self._budget:
                 fitting[program] = executable
-        names = ", ".join(map(str, fitting))
-        raise InputError(
-            f"budget {self._budget} bytes: {needed.total} are needed ({needed.weights} of weights, "
-            f"{needed.executables} of {len(asked)} executables, {needed.workspace} of workspace); what fits "
-            f"is {names or 'none of them'}"
-        )
+        code = f"{needed.weights} of weights, {needed.executables} of {len(asked)} executables"
+        told = f"{needed.total} are needed ({code}, {needed.workspace} of workspace)"
+        fits = ", ".join(map(str, fitting)) or "none of them"
+        raise InputError(f"budget {self._budget} bytes: {told}; what fits is {fits}")

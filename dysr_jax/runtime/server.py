@@ -66,8 +66,7 @@ class Subgraph(NamedTuple):
 def resolve(bundle: Bundle, member: MemberLike, *, members_only: bool = False) -> Subgraph:
     """The sub-graph of a member, or of any arch of the space.
 
-    Raises:
-        InputError: the space has no such arch, or with `members_only` the bundle has no such member.
+    An InputError if the space has no such arch, or with `members_only` the bundle no such member.
     """
     arch = bundle.arch(member) if isinstance(member, str) else validate_arch(bundle.space, member)
     name = arch_name(bundle.space, arch)

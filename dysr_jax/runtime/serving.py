@@ -50,6 +50,10 @@ class _Attempt:
             return math.inf
         return self.began_s + self.pause_s
 
+    def is_old(self, now: float) -> bool:
+        """Whether it was over long ago."""
+        return self.next_s() < now and self.began_s + 2 * LONGEST_PAUSE_S < now
+
 
 class Backoff:
     """Starts a job for a key, unless one runs, one just ran, or none can succeed. Any thread may ask."""
@@ -65,7 +69,7 @@ class Backoff:
             now, before = self._clock(), self._attempts.get(key)
             if before is not None and now < before.next_s():
                 return None
-            self._forget(now)
+            self._attempts = {k: one for k, one in self._attempts.items() if not one.is_old(now)}
             before = self._attempts.get(key)
             pause = FIRST_PAUSE_S if before is None else min(2 * before.pause_s, LONGEST_PAUSE_S)
             self._attempts[key] = _Attempt(start(), now, pause)
@@ -75,14 +79,6 @@ class Backoff:
         """The last job of a key; None once it is forgotten."""
         attempt = self._attempts.get(key)
         return None if attempt is None else attempt.job
-
-    def _forget(self, now: float) -> None:
-        """Drop the attempts that were over long ago."""
-        self._attempts = {
-            key: attempt
-            for key, attempt in self._attempts.items()
-            if attempt.next_s() >= now or attempt.began_s + 2 * LONGEST_PAUSE_S >= now
-        }
 
 
 class Serving(Server):
@@ -128,8 +124,7 @@ class Serving(Server):
     def dispatch(self, frame: chex.Array, member: MemberLike) -> jax.Array:
         """Start to upscale `[H, W, 3]` uint8, fused if that is ready, else chained (after `prepare_soon`).
 
-        Raises:
-            InputError: no such member, or a frame shape that nothing was prepared for.
+        No such member, or a frame shape that nothing was prepared for, is an InputError.
         """
         check_frame(frame)
         shape = (frame.shape[0], frame.shape[1])
@@ -144,11 +139,8 @@ class Serving(Server):
     def memory(self) -> Memory:
         """Bytes that bank and chain hold; they share the weights."""
         bank, chain = self.bank.memory(), self.chain.memory()
-        return Memory(
-            weights=bank.weights,
-            executables=bank.executables + chain.executables,
-            workspace=max(bank.workspace, chain.workspace),
-        )
+        code, workspace = bank.executables + chain.executables, max(bank.workspace, chain.workspace)
+        return Memory(bank.weights, code, workspace)
 
     def _compile_soon(self, name: str, shape: FrameShape) -> None:
         job = self._backoff.start((name, shape), lambda: self.bank.prepare_soon(shape, [name]))
