@@ -72,6 +72,5 @@ class Jitted:
             jitted.clear_cache()
 
 
-def jit(function: Callable[..., Any], **options: Any) -> Jitted:
-    """`Jitted`: for all programs of this package that XLA compiles for more than one call."""
-    return Jitted(function, **options)
+jit = Jitted
+"""For all programs of this package that XLA compiles for more than one call."""

@@ -70,49 +70,31 @@ class RunConfig:
         normalise(self)
 
 
+_LARGE_TRAINING = TrainConfig(learning_rate=1e-3, warmup=500, ema=0.999, chunk=100)
+_NESTED: Final[dict[str, Any]] = {
+    **{"steps": 30_000, "batch": 192, "checkpoint_chunks": 100, "weight_decay": 0.5, "clip": 0.1},
+    **{"archs": "patch", "random_archs": 1, "sampling": "nested", "distill": 0.0},
+    **{"channel_shuffle": True, "color_jitter": 0.5, "noise": 0.5},
+}
 _LARGE_SEARCH = SearchConfig(
     population=512, generations=50, patches=64, patch=32, frame=(270, 480), latency_archs=32, members=12
 )
+
+_SIZES = (0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.55, 0.5)
 
 PRESETS: dict[str, RunConfig] = {
     "quickstart": RunConfig(train=TrainConfig(steps=800, learning_rate=3e-3)),
     "base": RunConfig(
         space=SpaceConfig(slots=19, width=64, branches=("id", "bq", "rq", "rh", "r1")),
-        data=DataConfig(
-            patch=24, small="skip", rescale=(0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.55, 0.5)
-        ),
-        train=TrainConfig(
-            steps=30_000,
-            batch=192,
-            archs="patch",
-            random_archs=1,
-            sampling="nested",
-            distill=0.0,
-            channel_shuffle=True,
-            color_jitter=0.5,
-            noise=0.5,
-            weight_decay=0.5,
-            learning_rate=1e-3,
-            warmup=500,
-            clip=0.1,
-            ema=0.999,
-            chunk=100,
-            checkpoint_chunks=100,
-        ),
+        data=DataConfig(patch=24, small="skip", rescale=_SIZES),
+        train=dataclasses.replace(_LARGE_TRAINING, **_NESTED),
         search=_LARGE_SEARCH,
     ),
     "full": RunConfig(
         space=SpaceConfig(slots=16, width=64),
         data=DataConfig(patch=32, small="skip"),
-        train=TrainConfig(
-            steps=12_000,
-            batch=32,
-            random_archs=2,
-            learning_rate=1e-3,
-            warmup=500,
-            ema=0.999,
-            chunk=100,
-            checkpoint_chunks=20,
+        train=dataclasses.replace(
+            _LARGE_TRAINING, steps=12_000, batch=32, random_archs=2, checkpoint_chunks=20
         ),
         search=_LARGE_SEARCH,
     ),
@@ -170,10 +152,8 @@ def load_config(name: epath.PathLike, *, trained: bool = False) -> RunConfig:
 def _read(path: str) -> str:
     try:
         return epath.Path(path).read_text(encoding="utf-8")
-    except ValueError:
-        raise
     except Exception as error:  # whatever a store raises
-        if not is_remote(path) and not isinstance(error, OSError):
+        if isinstance(error, ValueError) or not (is_remote(path) or isinstance(error, OSError)):
             raise
         raise InputError(f"config {path!r}: the file cannot be read") from None
 

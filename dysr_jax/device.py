@@ -18,15 +18,12 @@ def _cpu_model() -> str:
     return names[0] if names else platform.machine()
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def device_name() -> str:
     """One line: `NVIDIA H200`, or the CPU's model and the cores that this process may use."""
     device = jax.devices()[0]
     if device.platform == "cpu":
-        return f"{_cpu_model()}, {_cores()} cores"
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return f"{_cpu_model()}, {cores} cores"
     return str(device.device_kind)
 
 

@@ -53,11 +53,8 @@ def per_device(
         return PartitionSpec() if axis is None else PartitionSpec(AXIS)
 
     def block(*args: Any) -> Any:
-        inner = [
-            arg if axis is None else jax.tree.map(lambda leaf: leaf[0], arg)
-            for axis, arg in zip(in_axes, args, strict=True)
-        ]
-        out = fn(*inner)
+        given = zip(in_axes, args, strict=True)
+        out = fn(*(x if axis is None else jax.tree.map(lambda leaf: leaf[0], x) for axis, x in given))
         return out if out_axes is None else jax.tree.map(lambda leaf: leaf[None], out)
 
     specs = tuple(spec(axis) for axis in in_axes)
@@ -141,6 +138,14 @@ def gather(value: Any) -> list[Any]:
     return [json.loads(row[:n].tobytes()) for row, n in zip(rows, lengths, strict=True)]
 
 
+def _tried(make: Callable[[], T]) -> tuple[T | None, str | None]:
+    """What `make` returns, or what its InputError says."""
+    try:
+        return make(), None
+    except InputError as error:
+        return None, str(error)
+
+
 def from_main(make: Callable[[], T]) -> T:
     """The JSON value (without tuples) that `make` returns on process 0, the only one that calls it.
 
@@ -148,13 +153,7 @@ def from_main(make: Callable[[], T]) -> T:
     """
     if jax.process_count() == 1:
         return make()
-    value, error = None, None
-    if is_main():
-        try:
-            value = make()
-        except InputError as failure:
-            error = str(failure)
-    value, error = gather([value, error])[0]
+    value, error = gather(_tried(make) if is_main() else None)[0]
     if error:
         raise InputError(error)
     return value
@@ -167,11 +166,7 @@ def everywhere(make: Callable[[], T]) -> T:
     """
     if jax.process_count() == 1:
         return make()
-    result, error = None, None
-    try:
-        result = make()
-    except InputError as failure:
-        error = str(failure)
+    result, error = _tried(make)
     errors = gather(error)
     if any(errors):
         process, first = next((i, text) for i, text in enumerate(errors) if text)

@@ -88,10 +88,8 @@ def _latency_table(job: _Job) -> LatencyTable:
     else:
         # Latencies do not depend on the values of the weights.
         params = model.init_params(jax.random.key(0), job.net.space)
-        drawn, again = config.latency_archs, config.remeasure
-        table, measured = device_table(
-            job.net, params, config.frame, config.rounds, drawn=drawn, remeasure=again
-        )
+        given, drawn = (job.net, params, config.frame, config.rounds), config.latency_archs
+        table, measured = device_table(*given, drawn=drawn, remeasure=config.remeasure)
         how = "measured now" if measured else f"as measured {table.measured_at}"
     job.log(f"latency table of {device_name()}: {how}")
     search.save_table(own, table)
@@ -147,9 +145,8 @@ def _train_and_search(job: _Job) -> None:
     """All phases: every process trains and evaluates, process 0 measures and writes."""
     config, space = job.config, job.net.space
     key_train, key_search = jax.random.split(jax.random.key(config.seed))
-    job.log(
-        f"{len(job.images.validation)} images for validation; {format_count(model.space_size(space))} archs"
-    )
+    archs = format_count(model.space_size(space))
+    job.log(f"{len(job.images.validation)} images for validation; {archs} archs")
     table = LatencyTable(**parallel.from_main(lambda: dataclasses.asdict(_latency_table(job))))
     params = _given_weights(job) or _trained_weights(job, key_train, table)
     start = time.perf_counter()

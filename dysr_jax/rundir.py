@@ -90,10 +90,8 @@ def _holds_run(run: epath.Path, config: RunConfig) -> bool:
         found, asked = to_dict(config_from_json(fields, os.fspath(path))), to_dict(config)
         if found != asked:
             name, old, new = _difference(found, asked)
-            found_there = f"holds a run of another config ({name} {old}, not {new})"
-            raise InputError(
-                f"out {str(run)!r} {found_there}; must be the same config, to go on, or a new folder"
-            )
+            other = f"out {str(run)!r} holds a run of another config ({name} {old}, not {new})"
+            raise InputError(f"{other}; must be the same config, to go on, or a new folder")
         return True
     if run.is_dir() and any(set(run.iterdir()) - set(run.glob(".config.json.*.partial"))):
         raise InputError(f"out {str(run)!r} holds other files; must be a run or a new folder")

@@ -29,10 +29,6 @@ def _calls_per_sample(call: Callable[[], object]) -> int:
     return calls
 
 
-def _sample_ms(call: Callable[[], object], calls: int) -> float:
-    return _total_s(call, calls) * 1e3 / calls
-
-
 def samples_ms(
     calls: Mapping[str, Callable[[], object]], rounds: int, warmup: int = 2
 ) -> dict[str, list[float]]:
@@ -47,7 +43,7 @@ def samples_ms(
     samples: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(rounds):
         for name, call in calls.items():
-            samples[name].append(_sample_ms(call, per_sample[name]))
+            samples[name].append(_total_s(call, per_sample[name]) * 1e3 / per_sample[name])
     return samples
 
 

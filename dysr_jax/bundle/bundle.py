@@ -80,15 +80,14 @@ class Bundle:
 
     def member(self, name: str | None = None) -> Member:
         """The member of this name in any spelling, `fastest` or `best` (the default); else an InputError."""
-        if name in (None, "best", "fastest"):
+        if name is None or name in ("best", "fastest"):
             return self.members[0 if name == "fastest" else -1]
-        known = {member.name: member for member in self.members}
-        found = known.get(name) or known.get(model.canonical_name(name))
-        if found is None:
-            raise InputError(
-                f"member {name!r}: the bundle has {', '.join(known)}; fastest and best name its ends"
-            )
-        return found
+        for asked in (name, model.canonical_name(name)):
+            for member in self.members:
+                if member.name == asked:
+                    return member
+        names = ", ".join(member.name for member in self.members)
+        raise InputError(f"member {name!r}: the bundle has {names}; fastest and best name its ends")
 
     def arch(self, name: str) -> Arch:
         """The arch of a member, or of the space, that has this name in any spelling; else an InputError."""
@@ -104,9 +103,8 @@ class Bundle:
 def check_bundle(bundle: Any) -> None:
     """Refuse what is no bundle with an InputError that says how to load one."""
     if not isinstance(bundle, Bundle):
-        raise InputError(
-            f"bundle {bundle!r}: must be a Bundle, as load_bundle(PATH) and load_pretrained(NAME) return it"
-        )
+        must = "must be a Bundle, as load_bundle(PATH) and load_pretrained(NAME) return it"
+        raise InputError(f"bundle {bundle!r}: {must}")
 
 
 def make_bundle(

@@ -54,14 +54,9 @@ class Stream(BundleOptions, JsonOption):
         policy = load_policy(self.policy)
         if self.budget_mb is not None and not 0.0 < self.budget_mb < 1e9:
             raise InputError(f"budget-mb {self.budget_mb}: allowed is above 0")
-        options = VideoOptions(
-            fps=self.fps,
-            real_time=self.real_time,
-            members=self.members,
-            at_once=self.at_once,
-            budget=None if self.budget_mb is None else int(self.budget_mb * 1e6),
-            overwrite=self.overwrite,
-        )
+        budget = None if self.budget_mb is None else int(self.budget_mb * 1e6)
+        own = {name: getattr(self, name) for name in ("fps", "real_time", "members", "at_once", "overwrite")}
+        options = VideoOptions(**own, budget=budget)
         bundle = find_bundle(self.bundle, self.scale)
         with LiveLine({member.name: member.psnr_y for member in bundle.members}) as live:
             ends = self.source, self.target
@@ -107,10 +102,8 @@ class LiveLine:
         seconds = self._done[-1] - self._done[0]
         rate = (len(self._done) - 1) / seconds if seconds else 0.0
         quality = f"~{self._psnr_y[record.member]:.2f} dB"
-        self._bar.set_postfix_str(
-            f"{rate:.1f} fps, {record.member} {quality}, {self._late} late, {record.queued} queued",
-            refresh=False,
-        )
+        told = f"{rate:.1f} fps, {record.member} {quality}, {self._late} late, {record.queued} queued"
+        self._bar.set_postfix_str(told, refresh=False)
         self._bar.update()
 
     def say(self, line: str) -> None:

@@ -7,6 +7,7 @@ paper's incremental adaptation. A frame pays for it with a dispatch per slot, an
 through memory between slots.
 """
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -180,9 +181,8 @@ class Chain(Server):
         every = [head, *(part for part in parts.values() if part)]
         missing = {part.key: part for part in every if part.key not in self._executables}
         how: dict[str, Any] = {"output": self._output, "cache": self._cache}
-        executables = in_threads(
-            lambda part: aot.stage_executable(self._net, part, **how), [*missing.values()]
-        )
+        compile_stage = functools.partial(aot.stage_executable, self._net, **how)
+        executables = in_threads(compile_stage, list(missing.values()))
         self._executables.update(zip(missing, executables, strict=True))
         return Plan(self._link(head), {place: part and self._link(part) for place, part in parts.items()})
 

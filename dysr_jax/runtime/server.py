@@ -39,12 +39,10 @@ class Server(Protocol):
 
         With `warm_up` each new executable runs once, so that its first frame is as fast as the next.
         """
-        ...
 
     @abc.abstractmethod
     def dispatch(self, frame: chex.Array, member: MemberLike) -> chex.Array:
         """Start to upscale `[H, W, 3]` uint8 to `[s H, s W, 3]` uint8: the array may not be ready yet."""
-        ...
 
     def __call__(self, frame: chex.Array, member: MemberLike) -> np.ndarray:
         """What `dispatch` makes of a frame, on the host: `[s H, s W, 3]` uint8."""
@@ -53,7 +51,6 @@ class Server(Protocol):
     @abc.abstractmethod
     def memory(self) -> Memory:
         """Bytes that are resident: weights, executables, and the workspace of one frame."""
-        ...
 
 
 class Subgraph(NamedTuple):

@@ -77,11 +77,9 @@ class Policy(Protocol[S]):
 
     def start(self, timings: Sequence[MemberTiming], deadline_ms: float, /) -> tuple[S, str]:
         """The state before the first frame, and that frame's member; `timings` come fastest first."""
-        ...
 
     def __call__(self, state: S, observation: Observation, /) -> tuple[S, str]:
         """The state after a frame, and the member of the next frame to begin."""
-        ...
 
 
 @dataclasses.dataclass(frozen=True)
