@@ -44,7 +44,7 @@ def random_params(space):
     """Of a whole supernet, in NumPy: no draw is compiled. Archs differ by many levels."""
     shapes = jax.eval_shape(lambda key: init_params(key, space), jax.random.key(0))
     rng = np.random.default_rng(0)
-    return jax.tree.map(lambda s: 0.3 * rng.normal(space_size=s.shape).astype(np.float32), shapes)
+    return jax.tree.map(lambda s: 0.3 * rng.normal(size=s.shape).astype(np.float32), shapes)
 
 
 @pytest.fixture(scope="module")
