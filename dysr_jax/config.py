@@ -118,10 +118,9 @@ def check(config: RunConfig, devices: int) -> SearchSpace:
 
 
 def with_groups(config: RunConfig, devices: int) -> RunConfig:
-    """The config with the number of groups of a training step written out.
+    """The config with the number of groups of a training step written out, since it decides what is trained.
 
-    The number decides what is trained: a run begun on four devices does not go on with one, unless
-    `train.groups` says so.
+    A run begun on four devices does not go on with one, unless `train.groups` says so.
     """
     train = dataclasses.replace(config.train, groups=config.train.groups or devices)
     return dataclasses.replace(config, train=train)
@@ -130,11 +129,8 @@ def with_groups(config: RunConfig, devices: int) -> RunConfig:
 def load_config(name: epath.PathLike, *, trained: bool = False) -> RunConfig:
     """A preset by name, or a `.json` file as a run writes it; the file may lie in a bucket (`gs://`).
 
-    With `trained` the run of the config is over, so options that are gone do not matter.
-
-    Raises:
-        InputError: no such preset or file, an unknown key, a value of another type, or an option of an older
-            version that this one no longer has.
+    With `trained` the run of the config is over, so options that are gone do not matter. No such preset or
+    file, an unknown key, a value of another type, or an option that is gone, is an InputError.
     """
     if isinstance(name, str) and name in PRESETS:
         return PRESETS[name]

@@ -113,10 +113,9 @@ def is_lost(error: BaseException | None) -> bool:
     return told and jax.process_count() > 1
 
 
-def abandon(code: int) -> int:
-    """End this process at once if it belongs to a job, whose own end waits for all; else return the code."""
+def abandon(code: int) -> None:
+    """End this process at once if it belongs to a job, whose own end waits for all."""
     if jax.distributed.is_initialized():
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
-    return code

@@ -117,17 +117,12 @@ def _write_supernet(job: _Job, params: Params) -> None:
         partial.write_bytes(model.params_to_bytes(params))
 
 
-def _given_weights(job: _Job) -> Params | None:
-    """Those that the config names."""
-    if not job.config.weights:
-        return None
-    job.log(f"weights from {job.config.weights}: nothing is trained")
-    return parallel.everywhere(lambda: model.load_supernet(job.config.weights, job.net.space))
-
-
-def _trained_weights(job: _Job, key: jax.Array, table: LatencyTable) -> Params:
-    """The average that the training ends with, on one device; also left as a file."""
+def _weights(job: _Job, key: jax.Array, table: LatencyTable) -> Params:
+    """Those that the config names; else the average that the training ends with, also left as a file."""
     config = job.config
+    if config.weights:
+        job.log(f"weights from {config.weights}: nothing is trained")
+        return parallel.everywhere(lambda: model.load_supernet(config.weights, job.net.space))
     told = data.describe_pipeline(config.data, job.images.need, memory_bytes())
     job.log(f"{len(job.images.training)} training images {told}")
     if isinstance(job.images.training, data.TrainingImages):
@@ -148,7 +143,7 @@ def _train_and_search(job: _Job) -> None:
     archs = format_count(model.space_size(space))
     job.log(f"{len(job.images.validation)} images for validation; {archs} archs")
     table = LatencyTable(**parallel.from_main(lambda: dataclasses.asdict(_latency_table(job))))
-    params = _given_weights(job) or _trained_weights(job, key_train, table)
+    params = _weights(job, key_train, table)
     start = time.perf_counter()
     given = (job.net, params, job.patches, table, config.search, job.mesh, job.run)
     archive = search.search(key_search, *given, write=parallel.is_main())
@@ -176,7 +171,7 @@ def _alone(run: epath.Path) -> Iterator[None]:
 
 
 def run_search(config: RunConfig, out: epath.PathLike, *, log: Log = print) -> Bundle:
-    """Train a supernet, search it, and leave a front whose executables switch.
+    """Train a supernet, search it, and leave a front whose executables switch; the bundle in `out/bundle`.
 
     A run that was interrupted goes on where it was; a finished one shows its results again. After
     `jax.distributed.initialize()`, called before anything uses a device, the processes of the job share
@@ -191,13 +186,9 @@ def run_search(config: RunConfig, out: epath.PathLike, *, log: Log = print) -> B
             all processes see.
         log: called with each line for the user, on process 0.
 
-    Returns:
-        The bundle, as loaded from `out/bundle`.
-
     Raises:
         InputError: anything in the config or the folder that cannot be, nothing is written then; another
-            search that runs there now; or no evaluated arch that satisfies the constraints. All processes
-            raise it, whichever met it.
+            search that runs there now; no evaluated arch within the constraints. All processes raise it.
     """
     job = _begin(config, out, log if parallel.is_main() else lambda _: None)
     with _alone(job.run):

@@ -10,6 +10,9 @@ import numpy as np
 SAMPLE_SECONDS = 1e-2
 """On an accelerator a sample is as many calls in flight as fill this time, so that dispatch is overlapped."""
 
+Calls = Mapping[str, Callable[[], object]]
+"""By name."""
+
 
 def _total_s(call: Callable[[], object], calls: int) -> float:
     start = time.perf_counter()
@@ -29,9 +32,7 @@ def _calls_per_sample(call: Callable[[], object]) -> int:
     return calls
 
 
-def samples_ms(
-    calls: Mapping[str, Callable[[], object]], rounds: int, warmup: int = 2
-) -> dict[str, list[float]]:
+def samples_ms(calls: Calls, rounds: int, warmup: int = 2) -> dict[str, list[float]]:
     """Milliseconds per call, `rounds` samples of each function, in turn so that a slow moment hits all alike.
 
     `calls` dispatch device work and return its arrays; they must not compile. `warmup` calls of each come
@@ -47,14 +48,12 @@ def samples_ms(
     return samples
 
 
-def median_ms(calls: Mapping[str, Callable[[], object]], rounds: int, warmup: int = 2) -> dict[str, float]:
+def median_ms(calls: Calls, rounds: int, warmup: int = 2) -> dict[str, float]:
     """The medians of `samples_ms`."""
     return {k: statistics.median(v) for k, v in samples_ms(calls, rounds, warmup).items()}
 
 
-def undisturbed_ms(
-    calls: Mapping[str, Callable[[], object]], rounds: int, warmup: int = 2
-) -> dict[str, float]:
+def undisturbed_ms(calls: Calls, rounds: int, warmup: int = 2) -> dict[str, float]:
     """Milliseconds per call, with as little as possible of what other programs add.
 
     Each round of `samples_ms` is divided by its pace (the median over the calls of time over median time);

@@ -38,8 +38,7 @@ Build = Callable[[], Compiled]
 class Executable:
     """A program that is ready to run: called with its arguments, by position.
 
-    One with a `replacement` came from disk and is not trusted before its first call returns: that call waits
-    for its result, and if it fails the replacement compiles the program anew.
+    One with a `replacement` came from disk: its first call waits, and compiles the program anew if it fails.
     """
 
     def __init__(
@@ -83,10 +82,9 @@ def executables_memory(weights: int, executables: Iterable[Executable]) -> Memor
 
 
 class ExecutableCache:
-    """Executables by key, in files of this user. Threads may share one.
+    """Executables by key, in files of this user, of at most `limit` bytes. Threads may share one.
 
-    `folder` holds at most `limit` bytes; by default it is `executables` in `DYSR_CACHE_DIR`, or else in the
-    user's cache folder.
+    `folder` is by default `executables` in `DYSR_CACHE_DIR`, or else in the user's cache folder.
     """
 
     def __init__(self, folder: pathlib.Path | None = None, *, limit: int = LIMIT_BYTES) -> None:

@@ -101,11 +101,10 @@ def evaluate_folder(
     members: Sequence[str] | None = None,
     progress: bool = False,
 ) -> SetScores:
-    """PSNR-Y and SSIM-Y of bicubic and of members (default: all) on a folder.
+    """PSNR-Y and SSIM-Y of bicubic and of members (default: all) on a folder; see `find_benchmark_set`.
 
-    The folder holds HR images, each side at least 11 + 3 s pixels; or `HR` and `LR_bicubic_xS` or
-    `LR_bicubic/XS`. `lr` is a folder of LR images of the same names; else MATLAB's bicubic makes them. An
-    unknown member, or a folder that `dysr_jax.data.find_benchmark_set` refuses, is an InputError.
+    It holds HR images, each side at least 11 + 3 s pixels; or `HR` and `LR_bicubic_xS` or `LR_bicubic/XS`.
+    `lr` is a folder of LR images of the same names; else MATLAB's bicubic makes them.
     """
     check_bundle(bundle)
     found = data.find_benchmark_set(folder, bundle.space.scale, lr)

@@ -59,19 +59,11 @@ def upscale_files(
     Grey stays grey; transparency, ICC profiles and metadata are kept if the output's format holds them. The
     output is locked for this call. An image of a folder that cannot be read does not stop the others.
 
-    Args:
-        bundle: the members.
-        source: a file or a folder.
-        target: a file or a folder; by default `NAME_x4.png`, or a folder `NAME_x4`, beside the source.
-        member: a member's name, `fastest` or `best` (the default).
-        overwrite: replace files that exist.
-        skip_existing: leave files that exist, so that an interrupted folder goes on.
-        max_pixels: of an input; larger ones are refused.
-        progress: draw a bar on stderr.
-        on_written: called with each file as soon as it is written.
-
-    Raises:
-        InputError: no such member, image or folder, or a target that exists, cannot be, or is held.
+    `target` is by default `NAME_x4.png`, or a folder `NAME_x4`, beside the source; `member` a name, `fastest`
+    or `best` (the default). Files that exist are an InputError unless `overwrite` replaces them, or
+    `skip_existing` leaves them, so that an interrupted folder goes on. Inputs of more than `max_pixels`, no
+    such member or image, and a target that cannot be or that another command writes, are refused too.
+    `progress` draws a bar on stderr; `on_written` is called with each file as soon as it is written.
     """
     read_from = pathlib.Path(as_path(source, "source"))
     write_to = None if target is None else pathlib.Path(as_path(target, "target"))

@@ -23,9 +23,9 @@ _BICUBIC_RADIUS = 3
 class Upscaler:
     """Upscales images of any size with a bundle's members.
 
-    The network takes colours: grey is repeated, and the output's three channels are averaged. The colours of
-    invisible pixels are replaced by the nearest visible ones; alpha is upscaled by bicubic. The first image
-    of a shape compiles, and `keep` executables are held; large images go in tiles (`dysr_jax.apps.tiles`).
+    The network takes colours: grey is repeated, and the output's channels averaged. Invisible pixels take
+    the colours of the nearest visible ones; alpha is upscaled by bicubic. An image of a new shape compiles,
+    and `keep` executables are held; large images go in tiles (`dysr_jax.apps.tiles`).
     """
 
     def __init__(self, bundle: Bundle, *, keep: int = 16) -> None:
@@ -44,18 +44,13 @@ class Upscaler:
     def __call__(
         self, image: Array | PictureLike, member: str | None = None, *, progress: bool = False
     ) -> np.ndarray | Image.Image:
-        """The image, both sides `s` times as long.
+        """The image, both sides `s` times as long, by a member's name, `fastest` or `best` (the default).
 
-        Args:
-            image: a NumPy or JAX array, uint8, `[H, W]` grey or `[H, W, C]` with C 1 grey, 2 grey and alpha,
-                3 RGB, 4 RGBA; an image of Pillow; or the path of an image file.
-            member: a member's name, `fastest` or `best` (the default).
-            progress: draw a bar on stderr if there is more than one tile.
-
-        Returns:
-            For an array a NumPy array, uint8, with as many channels. For an image of Pillow or a path an
-            image of Pillow in mode L, LA, RGB or RGBA, turned as EXIF says, whose `info` holds its ICC
-            profile, EXIF, XMP and resolution. No such member or image is an InputError.
+        A NumPy or JAX array, uint8, `[H, W]` grey or `[H, W, C]` with C 1 grey, 2 grey and alpha, 3 RGB, 4
+        RGBA, becomes a NumPy array, uint8, with as many channels. An image of Pillow, or of a path, becomes
+        one of Pillow in mode L, LA, RGB or RGBA, turned as EXIF says, whose `info` holds its ICC profile,
+        EXIF, XMP and resolution. No such member or image is an InputError. `progress` draws a bar on stderr
+        if there is more than one tile.
         """
         if isinstance(image, (str, os.PathLike)):
             return self._picture(images.read_picture(image), member, progress)

@@ -45,15 +45,12 @@ def stream_video(
     watch: Callable[[FrameRecord], Any] | None = None,
     log: Callable[[str], None] = lambda line: print(line, file=sys.stderr),
 ) -> Trace:
-    """Upscale a video, each frame by the member that the policy chooses.
+    """Upscale a video, each frame by the member that the policy chooses (default: `AdaptivePolicy()`).
 
     `source` is a video, or `-` for one on standard input; `target` the video to write, or `-` for Y4M on
-    standard output. `policy` is by default `AdaptivePolicy()`; `watch` is called with every frame's record,
-    `log` with lines for the user. An interruption from the keyboard ends the stream, and the video properly.
-
-    Raises:
-        InputError: a source that is no video, an output that exists or cannot be written, options that
-            cannot be, a policy that names an unknown member, too little memory for the members.
+    standard output. `watch` is called with every frame's record, `log` with lines for the user. Ctrl-C ends
+    the stream, and the video properly. A source that is no video, an output that exists or cannot be written,
+    options that cannot be, an unknown member and too little memory are an InputError.
     """
     check_bundle(bundle)
     named = {bundle.member(name).name: bundle.member(name) for name in options.members}

@@ -1,8 +1,7 @@
 """The bundle: members over shared weights, in memory and as a directory. Loading one runs no code from it.
 
-The directory holds `weights.safetensors` (the compacted weights), `latency.json` (the latency table of the
-device) and `manifest.json` (format version, space, members and their figures, steps between them, device,
-digests).
+The directory holds `weights.safetensors` (compacted), `latency.json` (the device's latency table) and
+`manifest.json` (format version, space, members and their figures, steps, device, digests).
 """
 
 import dataclasses

@@ -21,14 +21,8 @@ from dysr_jax.bench import (
 )
 from dysr_jax.bench.switch import STRATEGIES, bench_switch
 from dysr_jax.bundle import find_bundle
-from dysr_jax.commands.common import (
-    BundleOptions,
-    ConfigOptions,
-    JsonOption,
-    check_output,
-    make_folder,
-    report,
-)
+from dysr_jax.commands import common
+from dysr_jax.commands.common import BundleOptions, ConfigOptions, JsonOption, check_output
 from dysr_jax.report import bench_table, front_summary, steady_table, switch_tables, write_timelines
 from dysr_jax.report.plots import save_figure, truth_figure
 
@@ -44,7 +38,7 @@ class Bench(JsonOption):
         """Run the bench, which is looked up here by its name, so that another can take its place."""
         own = {name: getattr(self, name) for name in type(self).__annotations__}
         result = globals()[type(self).bench.__name__](*first, **own, **more)
-        report(result, type(self).table, self.json_path)
+        common.report(result, type(self).table, self.json_path)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,7 +126,7 @@ class BenchFront(JsonOption):
         check_output(self.json_path)
         check_output(self.figure, "figure")
         found = bench_front(self.run)
-        report(found, front_summary, self.json_path)
+        common.report(found, front_summary, self.json_path)
         if self.figure is not None:
             save_figure(truth_figure(found), self.figure)
 
@@ -200,8 +194,8 @@ class BenchSteady(JsonOption):
         """Run it."""
         check_output(self.json_path)
         if self.figures is not None:
-            make_folder(self.figures, "figures")
+            common.make_folder(self.figures, "figures")
         result = bench_steady(self.bundle, self.stream)
-        report(result, steady_table, self.json_path)
+        common.report(result, steady_table, self.json_path)
         if self.figures is not None:
             write_timelines(self.figures, result)

@@ -21,6 +21,8 @@ from dysr_jax.runtime.executable_lru import ExecutableLRU, Program, check_batch,
 from dysr_jax.runtime.server import FrameShape, MemberLike, Members, Server, resolve_all, resolver
 from dysr_jax.threads import in_threads
 
+Job = concurrent.futures.Future[None]
+
 
 class Background:
     """One thread that compiles, a job at a time, while frames go on.
@@ -34,12 +36,12 @@ class Background:
         self._jobs = concurrent.futures.ThreadPoolExecutor(1, "prepare")
         self._closed = threading.Event()
 
-    def submit(self, job: Callable[[], None]) -> concurrent.futures.Future[None]:
+    def submit(self, job: Callable[[], None]) -> Job:
         """Queue a job; after `close` its future is cancelled at once."""
         try:
             return self._jobs.submit(job)
         except RuntimeError:  # the pool takes no more
-            refused: concurrent.futures.Future[None] = concurrent.futures.Future()
+            refused = Job()
             refused.cancel()
             refused.set_running_or_notify_cancel()
             return refused
@@ -59,16 +61,11 @@ class Background:
 class Bank(Server):
     """Ready executables by member, frame shape and batch. Any thread may send frames while another prepares.
 
-    Args:
-        bundle: the members and their weights.
-        keep: how many executables are held; the least recently used go first. None: all.
-        budget: bytes of weights, executables and the largest workspace together (`memory`), likewise.
-            While executables are being compiled, those that they replace are still there.
-        cache: where executables are looked for and kept on disk; None: all are compiled.
-        output: where results lie; `host` is pinned host memory, where the device has it.
-
-    Raises:
-        InputError: the weights alone are more than the budget, `keep` is below 1, or `output` is another.
+    At most `keep` executables are held (None: all), and at most `budget` bytes of weights, executables and
+    the largest workspace together; the least recently used go first. While executables are being compiled,
+    those that they replace are still there. `cache` keeps executables on disk; None: all are compiled.
+    Results lie on the device, or with `output="host"` in pinned host memory, where the device has it. Weights
+    above the budget, `keep` below 1 and another `output` are an InputError.
     """
 
     def __init__(
@@ -95,8 +92,7 @@ class Bank(Server):
     ) -> None:
         """Compile members, or other archs whose weights are there, in threads; or load them from the cache.
 
-        With `batch`, for frames `[N, H, W, 3]`. Raises `InputError` if they exceed the budget; what was ready
-        before still is.
+        With `batch`, for frames `[N, H, W, 3]`. An InputError above the budget; what was ready still is.
         """
         programs = self._programs(shape, members, batch)
         missing = [program for program in programs if program not in self._held]
@@ -105,9 +101,7 @@ class Bank(Server):
         for program, executable in executables.items() if warm_up else ():
             self._warm_up(program, executable)
 
-    def prepare_soon(
-        self, shape: FrameShape, members: Members = None, *, batch: int | None = None
-    ) -> "concurrent.futures.Future[None]":
+    def prepare_soon(self, shape: FrameShape, members: Members = None, *, batch: int | None = None) -> Job:
         """Prepare in a thread, one member after the other; each is ready as soon as it is compiled.
 
         The future is done when all are ready; it holds what `prepare` would have raised.

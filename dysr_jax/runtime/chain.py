@@ -92,11 +92,10 @@ class Plan:
 
 
 class Chain(Server):
-    """Serves any arch whose weights are there.
+    """Serves any arch whose weights are there; `cache` and `output` are as of `Bank`.
 
     With `params` of the whole supernet that is every arch of the space; with the bundle's own weights (None)
-    it is every arch made of the branches that their kernels hold, the members among them. `cache` and
-    `output` are as of `Bank`.
+    it is every arch made of the branches that their kernels hold, the members among them.
     """
 
     def __init__(

@@ -26,8 +26,7 @@ Members = Sequence[MemberLike] | None
 class Server(Protocol):
     """Makes frames with any of its members. The member is an argument; none is "set active".
 
-    A runtime that derives from this class needs `prepare`, `dispatch` and `memory`. A member that it does not
-    have is refused with an `InputError` of one line.
+    A runtime that derives from it has `prepare`, `dispatch` and `memory`; unknown members are an InputError.
     """
 
     bundle: Bundle

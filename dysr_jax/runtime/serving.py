@@ -5,7 +5,6 @@ frame on, while its own executable is compiled in the background. One that the b
 again when frames ask for it; a compilation that failed is tried again after a pause.
 """
 
-import concurrent.futures
 import contextlib
 import dataclasses
 import functools
@@ -22,7 +21,7 @@ from dysr_jax.aot import DEFAULT_CACHE, ExecutableCache, Memory
 from dysr_jax.bundle import Bundle, check_bundle
 from dysr_jax.errors import InputError
 from dysr_jax.model import Output
-from dysr_jax.runtime.bank import Bank
+from dysr_jax.runtime.bank import Bank, Job
 from dysr_jax.runtime.chain import Chain
 from dysr_jax.runtime.executable_lru import check_frame, check_shape
 from dysr_jax.runtime.server import FrameShape, MemberLike, Members, Server, resolve_all, resolver
@@ -32,8 +31,6 @@ FIRST_PAUSE_S: Final = 1.0
 
 LONGEST_PAUSE_S: Final = 64.0
 """No pause is longer. After twice this time a key starts anew."""
-
-Job = concurrent.futures.Future[None]
 
 
 @dataclasses.dataclass
@@ -82,10 +79,10 @@ class Backoff:
 
 
 class Serving(Server):
-    """Frames through any sub-graph whose weights are there.
+    """Frames through any sub-graph whose weights are there; options as of `Bank`.
 
-    Options are as of `Bank`; the budget does not count the chain's executables. `log` takes a line when a
-    sub-graph could not be compiled in the background, and so is chained.
+    The budget does not count the chain's executables. `log` is told what stays chained since it cannot be
+    compiled.
     """
 
     def __init__(
