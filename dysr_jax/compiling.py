@@ -1,9 +1,8 @@
 """`jit` with the compiler options that right numbers need.
 
-Since jaxlib 0.10.2 XLA's CPU backend hands matrix products and sums, fused with their surroundings, to
-YNNPACK. Some of these fusions return wrong numbers: a product that is squared and summed over its channels
-(jax-ml/jax#39103), and the sum of a broadcast array, which differs from call to call
-(tensorflow/tensorflow#126812). Later versions have faults of the same kind, so the fusions are off in all.
+Since jaxlib 0.10.2 XLA's CPU backend hands some fusions to YNNPACK that return wrong numbers: a product that
+is squared and summed over its channels (jax-ml/jax#39103), and the sum of a broadcast array, which differs
+from call to call (tensorflow/tensorflow#126812); later versions too. So the fusions are off in all.
 """
 
 import functools

@@ -48,11 +48,13 @@ def check(coordinator: str | None, processes: int | None, process_id: int | None
         raise InputError(f"--process-id {process_id}: must be 0 to {processes - 1}")
 
 
-def join(coordinator: str | None, processes: int | None, process_id: int | None) -> None:
-    """Become a process of the job; must be called before anything uses a device.
+@contextlib.contextmanager
+def job(coordinator: str | None, processes: int | None, process_id: int | None) -> Iterator[None]:
+    """Be a process of the job inside the `with` block; must begin before anything uses a device.
 
     Without `coordinator` (`HOST:PORT` of process 0) and the two others, all three come from the cluster as
-    JAX detects it (a TPU VM pod, Slurm, Open MPI, Kubernetes). An InputError if there is none; see `check`.
+    JAX detects it (a TPU VM pod, Slurm, Open MPI, Kubernetes). If there is none that is an InputError; see
+    `check`. A `LostProcessError` tells that another process ended or cannot be reached.
     """
     check(coordinator, processes, process_id)
     # JAX's preemption service would catch SIGTERM and go on; a run is made to be killed.
@@ -66,15 +68,6 @@ def join(coordinator: str | None, processes: int | None, process_id: int | None)
             raise
         why = f"JAX detects no cluster here ({first_line(error)})"
         raise InputError(f"--distributed: {why}; name it with {OPTIONS}") from None
-
-
-@contextlib.contextmanager
-def job(coordinator: str | None, processes: int | None, process_id: int | None) -> Iterator[None]:
-    """Be a process of the job inside the `with` block (see `join`).
-
-    A `LostProcessError` is raised where another process ended or cannot be reached.
-    """
-    join(coordinator, processes, process_id)
     ended = threading.Event()
     threading.Thread(target=_watch, args=(ended,), daemon=True).start()
     try:

@@ -18,9 +18,8 @@ T = TypeVar("T")
 def normalise(config: Any, prefix: str = "") -> None:
     """Give each field of a frozen dataclass the type of its annotation; call it in `__post_init__`.
 
-    Lists become tuples, NumPy scalars Python numbers, integers floats where a float is meant, and paths text
-    where text is meant: equal configs are then equal whoever made them, and all are hashable. An InputError
-    names the field (with a prefix such as `train.`), its value and its type.
+    Lists become tuples, NumPy scalars Python numbers, integers floats and paths text where that is meant:
+    equal configs are equal whoever made them, and hashable. An InputError names field, value and type.
     """
     for name, hint in typing.get_type_hints(type(config)).items():
         object.__setattr__(config, name, typed(hint, getattr(config, name), f"{prefix}{name}"))

@@ -14,11 +14,10 @@ from dysr_jax.fields import as_path
 
 
 def open_run(out: epath.PathLike, config: RunConfig) -> epath.Path:
-    """Make the directory of a run, or find the one that the same config began.
+    """Make the directory of a run, a local folder or `gs://bucket/run`, or find the one that the config began.
 
-    `out` is a local folder, or one that `etils.epath` knows, such as `gs://bucket/run`. A file, a folder of
-    something else, a run of another config, a place that cannot be reached, or one that some process of the
-    job does not see, is an InputError.
+    A file, a folder of something else, a run of another config, a place that cannot be reached, or one that
+    some process of the job does not see, is an InputError.
     """
     parallel.from_main(lambda: _begin(out, config))
     run = epath.Path(out)

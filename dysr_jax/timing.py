@@ -54,10 +54,8 @@ def median_ms(calls: Calls, rounds: int, warmup: int = 2) -> dict[str, float]:
 
 
 def undisturbed_ms(calls: Calls, rounds: int, warmup: int = 2) -> dict[str, float]:
-    """Milliseconds per call, with as little as possible of what other programs add.
-
-    Each round of `samples_ms` is divided by its pace (the median over the calls of time over median time);
-    the lower quartile of the rest counts.
+    """Milliseconds per call, with as little as possible of what other programs add: the lower quartile of the
+    rounds of `samples_ms`, each divided by its pace (the median over the calls of time over median time).
     """
     taken = samples_ms(calls, rounds, warmup)
     samples = np.array(list(taken.values()))

@@ -17,8 +17,7 @@ INHERITED: Final = "DYSR_REGISTER"
 def import_user_module(name: str, argument: str) -> ModuleType:
     """A module, looked for where Python does, then in the current folder, which stays on `sys.path`.
 
-    Its code runs: name only what you trust. `name` is as `import` takes it, such as `my_branches` for
-    `my_branches.py`; an InputError that it cannot be imported begins with `argument`, which named it.
+    Its code runs: name only what you trust. An InputError begins with `argument`, which named the module.
     """
     here = str(pathlib.Path.cwd())
     if here not in sys.path:

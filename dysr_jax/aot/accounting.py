@@ -1,6 +1,4 @@
-"""What executables take: device memory, as the backend reports it, and compilations, of which a switch
-makes none.
-"""
+"""What executables take: device memory, as the backend reports it, and compilations."""
 
 import contextlib
 import dataclasses

@@ -2,8 +2,7 @@
 
 A serialised executable is a pickle, and loading one runs code. So this is a cache and no format to pass on:
 only files that this user alone can have written are read, and only what has the right digest is loaded.
-Whatever is wrong with a file (another version or device, damage, an owner), the executable is compiled again;
-so is one that loads and fails when it runs.
+Whatever is wrong with a file, or with the run of what it held, the executable is compiled again.
 """
 
 import contextlib
@@ -189,10 +188,9 @@ def _deserialised(payload: bytes, arguments: tuple[Any, ...], result: Any) -> Co
 
 
 def _is_whole(payload: bytes, arguments: tuple[Any, ...], result: Any) -> bool:
-    """Whether a serialised executable can be loaded, and runs.
+    """Whether a serialised executable can be loaded, and runs: where JAX has a cache, it runs once to see.
 
-    On the CPU, functions are missing if JAX took the executable from its own cache; where JAX has a cache,
-    the program runs once to find out.
+    On the CPU, functions are missing if JAX took the executable from its own cache.
     """
     loaded = _deserialised(payload, arguments, result)
     if loaded is None or not jax.config.jax_compilation_cache_dir:

@@ -74,7 +74,7 @@ def write_private(path: pathlib.Path, content: bytes) -> None:
 def trim(folder: pathlib.Path, suffix: str, limit: int) -> None:
     """Remove the files with `suffix` that were unused for longest, until the rest has `limit` bytes.
 
-    Partial files that a kill left go too, and no others. Raises `OSError` where one cannot be removed.
+    Partial files that a kill left go too. Raises `OSError` where one cannot be removed.
     """
     with _folder(folder):
         files = {path: path.lstat() for path in folder.iterdir() if not path.is_dir()}

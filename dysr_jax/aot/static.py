@@ -84,10 +84,8 @@ def _executable(
 
 @functools.cache
 def _start_convolutions(device: jax.Device) -> None:
-    """Run one convolution outside of any CUDA graph, once per process.
-
-    cuDNN cannot initialise itself while a graph is captured: the first executable fails there with
-    CUDNN_STATUS_EXECUTION_FAILED if it was not compiled, and so autotuned, in the same process.
+    """Run one convolution outside of any CUDA graph, once per process: cuDNN cannot initialise itself while
+    one is captured (CUDNN_STATUS_EXECUTION_FAILED in an executable that was loaded, not autotuned here).
     """
     if "xla_gpu_enable_command_buffer" in model.compiler_options():
         image, kernel = jnp.zeros((1, 8, 8, 8)), jnp.zeros((3, 3, 8, 8))

@@ -46,9 +46,8 @@ def folder_tasks(
 ) -> tuple[pathlib.Path, list[Task]]:
     """The folder of the outputs (`photos_x4` for `photos` without a target) and the tasks of its images.
 
-    An image keeps its name if its format can be written, else it becomes a PNG. If that name is taken, the
-    converted image keeps its suffix too: `a.gif.png` beside `a.png`. A target that is a file, or the source,
-    is an InputError.
+    An image keeps its name if its format can be written, else it becomes a PNG; if that name is taken, it is
+    `a.gif.png` beside `a.png`. A target that is a file, or the source, is an InputError.
     """
     named = source if source.name not in ("", "..") else source.resolve()
     folder = target or _shortened(named.parent, named.name, f"_x{scale}")

@@ -1,9 +1,8 @@
 """Frames of any size: whole if they are small, else tile by tile with the same pixels.
 
 Convolutions pad with zeros at the image's border, so tiles end there too. Elsewhere they overlap by the
-member's receptive radius, and pixels that the cut has changed are not kept. Channel attention takes means
-over the tile instead of the image, so its tiles are cross-faded. All tiles have one shape, so a member
-compiles once.
+member's receptive radius, and pixels that the cut changed are not kept. Channel attention takes means over
+the tile, so its tiles are cross-faded. All tiles have one shape, so a member compiles once.
 """
 
 import math

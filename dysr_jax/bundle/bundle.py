@@ -125,7 +125,7 @@ def make_bundle(
 def save_bundle(
     path: epath.PathLike, bundle: Bundle, latency: dict[str, Any], *, dtype: str = "float32"
 ) -> None:
-    """Write a bundle directory, whole or not at all, in place of an older one; it may lie in a bucket.
+    """Write a bundle directory, perhaps in a bucket, whole or not at all, in place of an older one.
 
     `latency` is the content of `latency.json`; `dtype`, float32 or float16, is that of the stored weights.
     """

@@ -64,17 +64,12 @@ def _system(error: OSError) -> str:
     """The file, and why the system refuses it."""
     names = [os.fsdecode(n) for n in (error.filename, error.filename2) if isinstance(n, (str, bytes))]
     reason = error.strerror or first_line(error)
-    if not names and error.errno == errno.ENOENT and _is_homeless():
-        return "the current folder is gone; start from another one"
-    return ": ".join([" to ".join(map(repr, names)), reason]) if names else reason
-
-
-def _is_homeless() -> bool:
-    try:
-        pathlib.Path.cwd()
-    except OSError:
-        return True
-    return False
+    if not names and error.errno == errno.ENOENT:
+        try:
+            pathlib.Path.cwd()
+        except OSError:
+            return "the current folder is gone; start from another one"
+    return f"{' to '.join(map(repr, names))}: {reason}" if names else reason
 
 
 @contextlib.contextmanager

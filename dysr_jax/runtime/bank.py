@@ -27,9 +27,8 @@ Job = concurrent.futures.Future[None]
 class Background:
     """One thread that compiles, a job at a time, while frames go on.
 
-    It has the priority of all others on purpose. A thread of lower priority is held up while it holds the
-    interpreter lock, and the frames with it: on a CPU that frames keep busy, the slowest took half as long
-    again beside a thread of the lowest priority. Handing over the lock more often changed nothing.
+    It has the priority of all others on purpose: one of lower priority is held up while it holds the
+    interpreter lock, and the frames with it (on a busy CPU the slowest took half as long again).
     """
 
     def __init__(self) -> None:

@@ -1,10 +1,9 @@
 """The chain: an arch as a sequence of small executables over the same resident weights.
 
-The bank compiles a program for each arch that it serves. Here each distinct stage is compiled once (the
-head, a branch over the shapes that its slot stores, an upsampler), and every arch whose weights are there
-can be run. A switch replaces the executables and kernels of the slots that changed and nothing else: the
-paper's incremental adaptation. A frame pays for it with a dispatch per slot, and with a trunk that goes
-through memory between slots.
+Each distinct stage is compiled once (the head, a branch over the shapes that its slot stores, an upsampler),
+and every arch whose weights are there can be run. A switch replaces the executables and kernels of the slots
+that changed: the paper's incremental adaptation. A frame pays for it with a dispatch per slot, and with a
+trunk that goes through memory between slots.
 """
 
 import functools

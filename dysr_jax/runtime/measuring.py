@@ -1,6 +1,4 @@
-"""Members measured through a server on this machine: the frame times that a policy begins with, and what a
-switch costs.
-"""
+"""Members measured through a server: the frame times that a policy begins with, and what a switch costs."""
 
 import dataclasses
 import statistics

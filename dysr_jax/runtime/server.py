@@ -60,10 +60,7 @@ class Subgraph(NamedTuple):
 
 
 def resolve(bundle: Bundle, member: MemberLike, *, members_only: bool = False) -> Subgraph:
-    """The sub-graph of a member, or of any arch of the space.
-
-    An InputError if the space has no such arch, or with `members_only` the bundle no such member.
-    """
+    """The sub-graph of a member, or (unless `members_only`) of any arch of the space; else an InputError."""
     arch = bundle.arch(member) if isinstance(member, str) else validate_arch(bundle.space, member)
     name = arch_name(bundle.space, arch)
     if members_only:

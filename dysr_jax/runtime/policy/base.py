@@ -2,17 +2,8 @@
 
 A policy is pure: `(state, observation) -> (state, member)`. It reads no clock, draws no random number and
 touches no device, so a recorded stream can be replayed through it (`dysr_jax.runtime.policy.simulation`), and
-state and trace tell why each member was chosen. Yours has the two methods of `Policy`:
-
-    class Cautious:
-        def start(self, timings, deadline_ms):
-            return timings, timings[0].name                 # any state, the first frame's member
-
-        def __call__(self, timings, seen):
-            better = seen.frame_ms < 0.5 * seen.deadline_ms
-            return timings, timings[1 if better else 0].name
-
-    policy = Cautious()      # dysr stream ... --policy cautious:policy, if this is cautious.py
+state and trace tell why each member was chosen. Yours has the two methods of `Policy`: see
+docs/howto/policy.md.
 """
 
 import dataclasses

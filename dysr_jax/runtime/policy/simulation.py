@@ -1,9 +1,4 @@
-"""A stream without a device: loads, written down or recorded, replayed through a policy.
-
-deadline = 1000 / 30
-for policy in (AdaptivePolicy(), FixedPolicy("best")):
-    print(score(simulate(policy, timings, deadline, [1.0] * 300 + [2.5] * 300)))
-"""
+"""A stream without a device: loads, written down or recorded, replayed through a policy, and its score."""
 
 import dataclasses
 import itertools
