@@ -14,7 +14,7 @@ from dysr_jax.fields import as_path
 
 
 def open_run(out: epath.PathLike, config: RunConfig) -> epath.Path:
-    """Make the directory of a run, a local folder or `gs://bucket/run`, or find the one that the config began.
+    """Make the directory of a run, a folder or `gs://bucket/run`, or find the one that the config began.
 
     A file, a folder of something else, a run of another config, a place that cannot be reached, or one that
     some process of the job does not see, is an InputError.

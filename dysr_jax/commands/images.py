@@ -43,17 +43,10 @@ class Upscale(BundleOptions):
         """Run it."""
         _check_input(self.source)
         _quiet_pillow()
-        done = upscale_files(
-            find_bundle(self.bundle, self.scale),
-            self.source,
-            self.target,
-            self.member,
-            overwrite=self.overwrite,
-            skip_existing=self.skip_existing,
-            max_pixels=self.max_pixels,
-            progress=True,
-            on_written=lambda written: print(written.path, flush=True),
-        )
+        bundle, shown = find_bundle(self.bundle, self.scale), lambda written: print(written.path, flush=True)
+        how = {name: getattr(self, name) for name in ("overwrite", "skip_existing", "max_pixels")}
+        where = (self.source, self.target, self.member)
+        done = upscale_files(bundle, *where, **how, progress=True, on_written=shown)
         for line in _notes_on(done.written):
             print(f"dysr: note: {line}", file=sys.stderr)
         if done.note:

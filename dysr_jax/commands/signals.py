@@ -17,10 +17,7 @@ class TerminatedError(BaseException):
     """SIGTERM came, as batch systems, `timeout` and `kill` send it."""
 
 
-_RAISED: Final[dict[int, type[BaseException]]] = {
-    signal.SIGINT: KeyboardInterrupt,
-    signal.SIGTERM: TerminatedError,
-}
+_RAISED: Final = {int(signal.SIGINT): KeyboardInterrupt, int(signal.SIGTERM): TerminatedError}
 
 
 class Received:

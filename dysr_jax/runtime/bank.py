@@ -7,6 +7,7 @@ nothing is compiled, copied or loaded.
 import concurrent.futures
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import chex
 import jax
@@ -155,16 +156,9 @@ class Bank(Server):
         """Compile or load a program; raises `InputError` if weights that it reads were not kept."""
         arch = self._resolve(program.member).arch
         self._read.setdefault(program.member, arch_params(self._params, self.bundle.space, arch))
-        return aot.static_executable(
-            self.bundle.net,
-            arch,
-            self._params,
-            program.shape,
-            batch=program.batch,
-            output=self._output,
-            cache=self._cache,
-            compile_lowered=compile_lowered,
-        )
+        what = (self.bundle.net, arch, self._params, program.shape)
+        how: dict[str, Any] = {"batch": program.batch, "output": self._output, "cache": self._cache}
+        return aot.static_executable(*what, **how, compile_lowered=compile_lowered)
 
     def _warm_up(self, program: Program, executable: Executable) -> None:
         """Run an executable once, on a black frame: some backends finish their work at the first run."""
