@@ -32,30 +32,7 @@ with epy.lazy_api_imports(globals()):  # each is imported when it is first used
     from dysr_jax.runtime import Bank, Chain, Server, Serving
     from dysr_jax.runtime.policy import AdaptivePolicy, Observation, Policy
 
-__all__ = [
-    "AdaptivePolicy",
-    "Bank",
-    "Bundle",
-    "Chain",
-    "InputError",
-    "Member",
-    "Observation",
-    "Policy",
-    "RunConfig",
-    "SearchSpace",
-    "Server",
-    "Serving",
-    "Upscaler",
-    "arch_name",
-    "evaluate_folder",
-    "load_bundle",
-    "load_config",
-    "load_pretrained",
-    "parse_arch",
-    "register_branch",
-    "register_dataset",
-    "run_search",
-    "stream_video",
-    "upscale_files",
-    "write_report",
-]
+__all__ = ["AdaptivePolicy", "Bank", "Bundle", "Chain", "InputError", "Member", "Observation", "Policy"]
+__all__ += ["RunConfig", "SearchSpace", "Server", "Serving", "Upscaler", "arch_name", "evaluate_folder"]
+__all__ += ["load_bundle", "load_config", "load_pretrained", "parse_arch", "register_branch"]
+__all__ += ["register_dataset", "run_search", "stream_video", "upscale_files", "write_report"]

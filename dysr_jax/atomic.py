@@ -99,33 +99,24 @@ except ImportError:  # Windows
 def exclusive(path: epath.PathLike) -> Iterator[None]:
     """Hold an output, a file or a folder that need not exist, for the caller alone.
 
-    The lock is a hidden file beside the output. The system releases it when the process ends, however it
-    ends. Without such locks (`gs://`, Windows, some network folders), or where nothing can be written,
-    nothing is held.
-
-    Raises:
-        InputError: another command of this machine holds the output.
+    The lock is a hidden file beside the output; the system releases it when the process ends. Without such
+    locks (`gs://`, Windows, some network folders), or where nothing can be written, nothing is held. An
+    InputError is raised where another command of this machine holds the output.
     """
-    if fcntl is None or is_remote(path):
-        yield
-        return
-    place = pathlib.Path(os.path.realpath(path))
-    lock = pathlib.Path(beside(place, "lock"))
+    lock = pathlib.Path(beside(path if is_remote(path) else os.path.realpath(path), "lock"))
     descriptor = _locked(lock, os.fspath(path))
-    if descriptor is None:
-        yield
-        return
     try:
         yield
     finally:
-        with contextlib.suppress(OSError):
-            lock.unlink(missing_ok=True)  # before it is released: nobody waits for this file
-        os.close(descriptor)
+        if descriptor is not None:
+            with contextlib.suppress(OSError):
+                lock.unlink(missing_ok=True)  # before it is released: nobody waits for this file
+            os.close(descriptor)
 
 
 def _locked(lock: pathlib.Path, output: str) -> int | None:
     """Descriptor of the locked file; None where files cannot be made or locked."""
-    while True:
+    while fcntl is not None and not is_remote(output):
         try:
             descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
         except OSError:
@@ -134,21 +125,13 @@ def _locked(lock: pathlib.Path, output: str) -> int | None:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(descriptor)
-            raise InputError(
-                f"output {output!r} is being written by another dysr command; wait for it, or name "
-                f"another output"
-            ) from None
+            held = f"output {output!r} is being written by another dysr command"
+            raise InputError(f"{held}; wait for it, or name another output") from None
         except OSError:
             os.close(descriptor)
             return None
-        if _is_there(lock, descriptor):
-            return descriptor
+        with contextlib.suppress(OSError):
+            if os.path.samestat(lock.stat(), os.fstat(descriptor)):
+                return descriptor
         os.close(descriptor)  # its holder removed it between opening and locking
-
-
-def _is_there(lock: pathlib.Path, descriptor: int) -> bool:
-    """Whether the path still leads to the opened file."""
-    try:
-        return os.path.samestat(lock.stat(), os.fstat(descriptor))
-    except OSError:
-        return False
+    return None

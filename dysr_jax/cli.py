@@ -25,11 +25,11 @@ _LEFT: Final = {
 
 def abandon(code: int) -> int:
     """End a process of a job at once; else return the code."""
-    if "jax" not in sys.modules:
-        return code
-    from dysr_jax import distributed
+    if "jax" in sys.modules:
+        from dysr_jax import distributed
 
-    return distributed.abandon(code)
+        distributed.abandon(code)
+    return code
 
 
 def _begin(args: Sequence[str]) -> int:

@@ -1,9 +1,8 @@
 """`jit` with the compiler options that right numbers need.
 
-Since jaxlib 0.10.2 XLA's CPU backend hands matrix products and sums, fused with their surroundings, to
-YNNPACK. Some of these fusions return wrong numbers: a product that is squared and summed over its channels
-(jax-ml/jax#39103), and the sum of a broadcast array, which differs from call to call
-(tensorflow/tensorflow#126812). Later versions have faults of the same kind, so the fusions are off in all.
+Since jaxlib 0.10.2 XLA's CPU backend hands some fusions to YNNPACK that return wrong numbers: a product that
+is squared and summed over its channels (jax-ml/jax#39103), and the sum of a broadcast array, which differs
+from call to call (tensorflow/tensorflow#126812); later versions too. So the fusions are off in all.
 """
 
 import functools
@@ -38,12 +37,7 @@ def _is_known() -> bool:
 
 
 class Jitted:
-    """`jax.jit` of a function with `exact_options`, which are looked up when it is called.
-
-    Args:
-        function: to compile.
-        options: of `jax.jit`, except `compiler_options`.
-    """
+    """`jax.jit` of a function, with its options and `exact_options`, which are looked up when it runs."""
 
     def __init__(self, function: Callable[..., Any], **options: Any) -> None:
         functools.update_wrapper(self, function)
@@ -77,6 +71,5 @@ class Jitted:
             jitted.clear_cache()
 
 
-def jit(function: Callable[..., Any], **options: Any) -> Jitted:
-    """`Jitted`: for all programs of this package that XLA compiles for more than one call."""
-    return Jitted(function, **options)
+jit = Jitted
+"""For all programs of this package that XLA compiles for more than one call."""

@@ -40,21 +40,11 @@ class SpaceConfig:
         normalise(self, "space.")
 
     def build(self) -> SearchSpace:
-        """The space.
-
-        Raises:
-            InputError: names the field, its value and what it must be.
-        """
+        """The space; an InputError names the field, its value and what it must be."""
         for name, value in (("slots", self.slots), ("width", self.width)):
             if not 1 <= value <= MAX_COUNT:
                 raise InputError(f"space.{name} {value}: must be in [1, {MAX_COUNT}]")
-        return uniform_space(
-            slots=self.slots,
-            width=self.width,
-            scale=self.scale,
-            branches=self.branches,
-            upsamplers=self.upsamplers,
-        )
+        return uniform_space(**vars(self))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,49 +70,31 @@ class RunConfig:
         normalise(self)
 
 
+_LARGE_TRAINING = TrainConfig(learning_rate=1e-3, warmup=500, ema=0.999, chunk=100)
+_NESTED: Final[dict[str, Any]] = {
+    **{"steps": 30_000, "batch": 192, "checkpoint_chunks": 100, "weight_decay": 0.5, "clip": 0.1},
+    **{"archs": "patch", "random_archs": 1, "sampling": "nested", "distill": 0.0},
+    **{"channel_shuffle": True, "color_jitter": 0.5, "noise": 0.5},
+}
 _LARGE_SEARCH = SearchConfig(
     population=512, generations=50, patches=64, patch=32, frame=(270, 480), latency_archs=32, members=12
 )
+
+_SIZES = (0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.55, 0.5)
 
 PRESETS: dict[str, RunConfig] = {
     "quickstart": RunConfig(train=TrainConfig(steps=800, learning_rate=3e-3)),
     "base": RunConfig(
         space=SpaceConfig(slots=19, width=64, branches=("id", "bq", "rq", "rh", "r1")),
-        data=DataConfig(
-            patch=24, small="skip", rescale=(0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.55, 0.5)
-        ),
-        train=TrainConfig(
-            steps=30_000,
-            batch=192,
-            archs="patch",
-            random_archs=1,
-            sampling="nested",
-            distill=0.0,
-            channel_shuffle=True,
-            color_jitter=0.5,
-            noise=0.5,
-            weight_decay=0.5,
-            learning_rate=1e-3,
-            warmup=500,
-            clip=0.1,
-            ema=0.999,
-            chunk=100,
-            checkpoint_chunks=100,
-        ),
+        data=DataConfig(patch=24, small="skip", rescale=_SIZES),
+        train=dataclasses.replace(_LARGE_TRAINING, **_NESTED),
         search=_LARGE_SEARCH,
     ),
     "full": RunConfig(
         space=SpaceConfig(slots=16, width=64),
         data=DataConfig(patch=32, small="skip"),
-        train=TrainConfig(
-            steps=12_000,
-            batch=32,
-            random_archs=2,
-            learning_rate=1e-3,
-            warmup=500,
-            ema=0.999,
-            chunk=100,
-            checkpoint_chunks=20,
+        train=dataclasses.replace(
+            _LARGE_TRAINING, steps=12_000, batch=32, random_archs=2, checkpoint_chunks=20
         ),
         search=_LARGE_SEARCH,
     ),
@@ -132,14 +104,9 @@ weights that come with the package; `full` offers nine kinds of branch in every 
 
 
 def check(config: RunConfig, devices: int) -> SearchSpace:
-    """The config's space, after every field that can be checked without data.
+    """The config's space, after every field that can be checked without data; `devices` share a step.
 
-    Args:
-        config: of a run.
-        devices: that share the groups of a training step.
-
-    Raises:
-        InputError: names the field, its value and what it must be.
+    An InputError names the field, its value and what it must be.
     """
     if not 0 <= config.seed <= MAX_SEED:
         raise InputError(f"seed {config.seed}: must be in [0, {MAX_SEED}]")
@@ -151,10 +118,9 @@ def check(config: RunConfig, devices: int) -> SearchSpace:
 
 
 def with_groups(config: RunConfig, devices: int) -> RunConfig:
-    """The config with the number of groups of a training step written out.
+    """The config with the number of groups of a training step written out, since it decides what is trained.
 
-    The number decides what is trained: a run begun on four devices does not go on with one, unless
-    `train.groups` says so.
+    A run begun on four devices does not go on with one, unless `train.groups` says so.
     """
     train = dataclasses.replace(config.train, groups=config.train.groups or devices)
     return dataclasses.replace(config, train=train)
@@ -163,13 +129,8 @@ def with_groups(config: RunConfig, devices: int) -> RunConfig:
 def load_config(name: epath.PathLike, *, trained: bool = False) -> RunConfig:
     """A preset by name, or a `.json` file as a run writes it; the file may lie in a bucket (`gs://`).
 
-    Args:
-        name: of the preset or the file.
-        trained: the run of the config is over, so options that are gone do not matter.
-
-    Raises:
-        InputError: no such preset or file, an unknown key, a value of another type, or an option of an older
-            version that this one no longer has.
+    With `trained` the run of the config is over, so options that are gone do not matter. No such preset or
+    file, an unknown key, a value of another type, or an option that is gone, is an InputError.
     """
     if isinstance(name, str) and name in PRESETS:
         return PRESETS[name]
@@ -187,10 +148,8 @@ def load_config(name: epath.PathLike, *, trained: bool = False) -> RunConfig:
 def _read(path: str) -> str:
     try:
         return epath.Path(path).read_text(encoding="utf-8")
-    except ValueError:
-        raise
     except Exception as error:  # whatever a store raises
-        if not is_remote(path) and not isinstance(error, OSError):
+        if isinstance(error, ValueError) or not (is_remote(path) or isinstance(error, OSError)):
             raise
         raise InputError(f"config {path!r}: the file cannot be read") from None
 
@@ -199,43 +158,27 @@ FORMAT_VERSION: Final = 2
 """Of config.json. Version 1 has no number in the file: 0 and "" mean "not given" in it."""
 
 _RENAMED: Final = {
-    "train.colours": "channel_shuffle",
-    "train.tones": "color_jitter",
+    **{"train.colours": "channel_shuffle", "train.tones": "color_jitter"},
     "search.sharing": "switch_cost_weight",
 }
 _GONE: Final[dict[str, Any]] = {
-    "train.loss": "l1",
-    "train.frequency": 0.0,
-    "train.mix": 0.0,
-    "train.schedule": "cosine",
-    "train.largest_steps": 0,
+    **{"train.loss": "l1", "train.schedule": "cosine"},
+    **{"train.frequency": 0.0, "train.mix": 0.0, "train.largest_steps": 0},
 }
 """Options that brought nothing, with the one value that is left of each."""
 
 _NOT_GIVEN: Final[dict[str, Any]] = {
-    "weights": "",
-    "devices": 0,
-    "data.validation": "",
-    "data.directory": "",
-    "train.groups": 0,
-    "search.mutation": 0.0,
-    "search.max_latency_ms": 0.0,
-    "search.min_psnr_y": 0.0,
-    "search.latency": "",
+    **dict.fromkeys(("weights", "data.validation", "data.directory", "search.latency"), ""),
+    **dict.fromkeys(("devices", "train.groups"), 0),
+    **dict.fromkeys(("search.mutation", "search.max_latency_ms", "search.min_psnr_y"), 0.0),
 }
 
 
 def config_from_json(fields: Any, where: str, *, trained: bool = False) -> RunConfig:
-    """A config from the content of a `config.json`, of this version or an older one.
+    """A config from the content of a `config.json`, of this version or an older one; `where` names the file.
 
-    Args:
-        fields: the parsed JSON.
-        where: names the file in errors.
-        trained: the run is over, so options that are gone do not matter.
-
-    Raises:
-        InputError: an unknown key, a value of another type, a newer format; unless `trained`, an option that
-            is gone and was used.
+    An unknown key, a value of another type or a newer format is an InputError; so is an option that is gone
+    and was used, unless the run is over (`trained`).
     """
     if isinstance(fields, dict):
         fields = dict(fields)

@@ -18,15 +18,12 @@ def _cpu_model() -> str:
     return names[0] if names else platform.machine()
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def device_name() -> str:
     """One line: `NVIDIA H200`, or the CPU's model and the cores that this process may use."""
     device = jax.devices()[0]
     if device.platform == "cpu":
-        return f"{_cpu_model()}, {_cores()} cores"
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return f"{_cpu_model()}, {cores} cores"
     return str(device.device_kind)
 
 
@@ -37,10 +34,7 @@ def default_device() -> jax.Device:
 
 
 def host_memory() -> jax.sharding.Sharding | None:
-    """Pinned host memory of the default device, which the host reads without a copy; None without one.
-
-    A CPU has none: all its memory is the host's.
-    """
+    """Pinned host memory of the default device, which the host reads without a copy; None on a CPU."""
     device = default_device()
     kinds = {memory.kind for memory in device.addressable_memories()}
     if device.platform == "cpu" or "pinned_host" not in kinds:
@@ -73,10 +67,7 @@ def device_key() -> dict[str, str]:
 
 
 def cache_directory() -> pathlib.Path:
-    """The folder of latency tables and executables: `DYSR_CACHE_DIR`, else the user's cache folder.
-
-    A user without a home gets one among the temporary files.
-    """
+    """The folder of what is cached: `DYSR_CACHE_DIR`, else the user's, or without a home a temporary one."""
     chosen = os.environ.get("DYSR_CACHE_DIR")
     if chosen:
         return pathlib.Path(chosen)

@@ -17,7 +17,7 @@ from typing import Final
 import jax
 import orbax.checkpoint as ocp
 
-from dysr_jax.errors import InputError, LostProcessError
+from dysr_jax.errors import InputError, LostProcessError, first_line
 
 BEAT_S: Final = 5
 """Seconds between two meetings of the processes."""
@@ -34,13 +34,8 @@ _LOST = re.compile(
 
 
 def check(coordinator: str | None, processes: int | None, process_id: int | None) -> None:
-    """Refuse an impossible place in a job.
-
-    Raises:
-        InputError: names the option, its value and what it must be.
-    """
-    given = (coordinator, processes, process_id)
-    if all(value is None for value in given):
+    """Refuse an impossible place in a job: an InputError names the option, its value and what it must be."""
+    if coordinator is processes is process_id is None:
         return
     if coordinator is None or processes is None or process_id is None:
         raise InputError(f"{OPTIONS}: must be all three, or none in a cluster that JAX detects")
@@ -53,17 +48,13 @@ def check(coordinator: str | None, processes: int | None, process_id: int | None
         raise InputError(f"--process-id {process_id}: must be 0 to {processes - 1}")
 
 
-def join(coordinator: str | None, processes: int | None, process_id: int | None) -> None:
-    """Become a process of the job; must be called before anything uses a device.
+@contextlib.contextmanager
+def job(coordinator: str | None, processes: int | None, process_id: int | None) -> Iterator[None]:
+    """Be a process of the job inside the `with` block; must begin before anything uses a device.
 
-    Args:
-        coordinator: `HOST:PORT` of process 0; without it, and without the two others, all three come
-            from the cluster as JAX detects it (a TPU VM pod, Slurm, Open MPI, Kubernetes).
-        processes: of the job.
-        process_id: of this one, from 0.
-
-    Raises:
-        InputError: see `check`; or JAX detects no cluster.
+    Without `coordinator` (`HOST:PORT` of process 0) and the two others, all three come from the cluster as
+    JAX detects it (a TPU VM pod, Slurm, Open MPI, Kubernetes). If there is none that is an InputError; see
+    `check`. A `LostProcessError` tells that another process ended or cannot be reached.
     """
     check(coordinator, processes, process_id)
     # JAX's preemption service would catch SIGTERM and go on; a run is made to be killed.
@@ -71,24 +62,12 @@ def join(coordinator: str | None, processes: int | None, process_id: int | None)
     try:
         jax.distributed.initialize(coordinator, processes, process_id, shutdown_timeout_seconds=PATIENCE_S)
     except jax.errors.JaxRuntimeError as error:
-        raise LostProcessError(_reason(error)) from None
+        raise LostProcessError(first_line(error)) from None
     except Exception as error:  # each kind of cluster has errors of its own
         if coordinator is not None:
             raise
-        raise InputError(
-            f"--distributed: JAX detects no cluster here ({_reason(error)}); name it with {OPTIONS}"
-        ) from None
-
-
-@contextlib.contextmanager
-def job(coordinator: str | None, processes: int | None, process_id: int | None) -> Iterator[None]:
-    """Be a process of the job inside the `with` block (see `join`).
-
-    Raises:
-        InputError: as `join` does.
-        LostProcessError: another process ended or cannot be reached.
-    """
-    join(coordinator, processes, process_id)
+        why = f"JAX detects no cluster here ({first_line(error)})"
+        raise InputError(f"--distributed: {why}; name it with {OPTIONS}") from None
     ended = threading.Event()
     threading.Thread(target=_watch, args=(ended,), daemon=True).start()
     try:
@@ -96,7 +75,7 @@ def job(coordinator: str | None, processes: int | None, process_id: int | None) 
     except RuntimeError as error:
         if not is_lost(error):
             raise
-        raise LostProcessError(_reason(error)) from None
+        raise LostProcessError(first_line(error)) from None
     finally:
         ended.set()
 
@@ -127,14 +106,9 @@ def is_lost(error: BaseException | None) -> bool:
     return told and jax.process_count() > 1
 
 
-def abandon(code: int) -> int:
-    """End this process at once if it belongs to a job, whose own end waits for all; else return the code."""
+def abandon(code: int) -> None:
+    """End this process at once if it belongs to a job, whose own end waits for all."""
     if jax.distributed.is_initialized():
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
-    return code
-
-
-def _reason(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].strip()

@@ -18,35 +18,23 @@ T = TypeVar("T")
 def normalise(config: Any, prefix: str = "") -> None:
     """Give each field of a frozen dataclass the type of its annotation; call it in `__post_init__`.
 
-    Lists become tuples, NumPy scalars Python numbers, integers floats where a float is meant, and paths text
-    where text is meant. Equal configs are then equal whoever made them, and all are hashable.
-
-    Args:
-        config: the dataclass, which is changed.
-        prefix: of the field's name in errors, such as `train.`.
-
-    Raises:
-        InputError: names the field, its value and its type.
+    Lists become tuples, NumPy scalars Python numbers, integers floats and paths text where that is meant:
+    equal configs are equal whoever made them, and hashable. An InputError names field, value and type.
     """
     for name, hint in typing.get_type_hints(type(config)).items():
         object.__setattr__(config, name, typed(hint, getattr(config, name), f"{prefix}{name}"))
 
 
 def require(valid: bool, name: str, value: Any, must: str) -> None:
-    """Refuse a value that is not valid.
-
-    Raises:
-        InputError: `NAME VALUE: must be MUST`.
-    """
+    """Refuse a value that is not valid with an InputError: `NAME VALUE: must be MUST`."""
     if not valid:
         raise InputError(f"{name} {value!r}: must be {must}")
 
 
 def check_each(config: Any, prefix: str, names: str, allowed: Callable[[Any], bool], needed: str) -> None:
-    """Refuse a value that is not `allowed`, in any of the fields `names` (split at blanks); None passes.
+    """Refuse a value that is not `allowed` in one of the fields `names` (split at blanks); None passes.
 
-    Raises:
-        InputError: `{prefix}{name} must be {needed}, got {value}`.
+    The InputError says `{prefix}{name} must be {needed}, got {value}`.
     """
     for name in names.split():
         value = getattr(config, name)
@@ -57,8 +45,7 @@ def check_each(config: Any, prefix: str, names: str, allowed: Callable[[Any], bo
 def from_dict(kind: type[T], fields: Any, where: str | os.PathLike[str]) -> T:
     """A config dataclass from its JSON; missing keys keep their defaults.
 
-    Raises:
-        InputError: an unknown key, or a value of another type than the field's.
+    An unknown key, or a value of another type than the field's, is an InputError.
     """
     hints = typing.get_type_hints(kind)
     if not isinstance(fields, dict):
@@ -70,11 +57,7 @@ def from_dict(kind: type[T], fields: Any, where: str | os.PathLike[str]) -> T:
 
 
 def typed(hint: Any, value: Any, where: str) -> Any:
-    """A value as an annotated type.
-
-    Raises:
-        InputError: it is of another type; the message begins with `where`.
-    """
+    """A value as an annotated type; of another type it is an InputError that begins with `where`."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (types.UnionType, typing.Union):  # X | None
         (hint,) = (kind for kind in arguments if kind is not types.NoneType)
@@ -112,11 +95,7 @@ def as_integer(value: Any) -> int | None:
 
 
 def as_path(value: Any, what: str) -> str:
-    """A path as text.
-
-    Raises:
-        InputError: it is no path.
-    """
+    """A path as text; an InputError if it is none."""
     path = os.fspath(value) if isinstance(value, (str, os.PathLike)) else None
     if not isinstance(path, str):
         raise InputError(f"{what} {value!r}: must be a path")
@@ -124,24 +103,14 @@ def as_path(value: Any, what: str) -> str:
 
 
 def as_tuple(value: Any, what: str, needed: str) -> tuple[Any, ...]:
-    """A sequence as a tuple; a string is none.
-
-    Raises:
-        InputError: `what` must be `needed`.
-    """
-    if isinstance(value, str) or not isinstance(value, Iterable):
-        raise InputError(f"{what} {value!r}: must be {needed}")
+    """A sequence as a tuple; an InputError (`what` must be `needed`) for anything else, a string included."""
+    require(isinstance(value, Iterable) and not isinstance(value, str), what, value, needed)
     return tuple(value)
 
 
 def as_names(value: Any, what: str) -> tuple[str, ...]:
-    """A sequence of branch names as a tuple.
-
-    Raises:
-        InputError: it is none, or holds something else.
-    """
+    """A sequence of branch names as a tuple; an InputError if it is none, or holds something else."""
     names = as_tuple(value, what, "a list of branch names")
     for name in names:
-        if not isinstance(name, str):
-            raise InputError(f"{what}: branch {name!r}: must be the name of a registered branch")
+        require(isinstance(name, str), f"{what}: branch", name, "the name of a registered branch")
     return names

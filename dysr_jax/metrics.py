@@ -1,7 +1,7 @@
 """PSNR and SSIM of luma, as super-resolution papers report them.
 
-uint8 RGB becomes BT.601 studio-range Y, rounded to integers. `scale` pixels are cut off each side. The peak
-is 255. Grey images keep their values. Images are `[..., H, W, C]` uint8; C is 3 (RGB) or 1 (grey).
+uint8 RGB becomes BT.601 studio-range Y, rounded; `scale` pixels are cut off each side; the peak is 255.
+Grey images keep their values. Images are `[..., H, W, C]` uint8; C is 3 (RGB) or 1 (grey).
 """
 
 import chex

@@ -27,17 +27,15 @@ T = TypeVar("T")
 def device_mesh(count: int | None = None) -> Mesh:
     """A mesh of the first `count` devices of all processes; default: of all devices.
 
-    Raises:
-        InputError: there are fewer devices, or a process would have none to work on.
+    An InputError if there are fewer devices, or a process would have none to work on.
     """
     found = jax.devices()
     count = len(found) if count is None else count
     if not 1 <= count <= len(found):
         raise InputError(f"devices {count}: must be in [1, {len(found)}]")
     if jax.process_count() > 1 and count != len(found):
-        raise InputError(
-            f"devices {count}: must be all {len(found)} in a job of {jax.process_count()} processes"
-        )
+        job = f"a job of {jax.process_count()} processes"
+        raise InputError(f"devices {count}: must be all {len(found)} in {job}")
     return Mesh(found[:count], (AXIS,))
 
 
@@ -46,35 +44,21 @@ def per_device(
 ) -> Callable[..., Any]:
     """`jax.pmap` of `fn` over the mesh: one call of `fn` per device, collectives over `AXIS`.
 
-    Args:
-        fn: the per-device function.
-        mesh: from `device_mesh`.
-        in_axes: per argument 0 (its leading axis is the devices) or None (the same on all devices).
-        out_axes: 0 (outputs are stacked on a leading device axis) or None (`fn` returns the same on all
-            devices, as after `mean`).
-
-    Returns:
-        A function for the caller to jit, who also names donated arguments.
+    Of `in_axes`, per argument, 0 says that its leading axis is the devices, None that it is the same on all;
+    of `out_axes`, that outputs are stacked on a leading device axis, or the same on all, as after `mean`.
+    The caller jits what is returned, and names donated arguments.
     """
 
     def spec(axis: int | None) -> PartitionSpec:
         return PartitionSpec() if axis is None else PartitionSpec(AXIS)
 
     def block(*args: Any) -> Any:
-        inner = [
-            arg if axis is None else jax.tree.map(lambda leaf: leaf[0], arg)
-            for axis, arg in zip(in_axes, args, strict=True)
-        ]
-        out = fn(*inner)
+        given = zip(in_axes, args, strict=True)
+        out = fn(*(x if axis is None else jax.tree.map(lambda leaf: leaf[0], x) for axis, x in given))
         return out if out_axes is None else jax.tree.map(lambda leaf: leaf[None], out)
 
-    return jax.shard_map(
-        block,
-        mesh=mesh,
-        in_specs=tuple(spec(axis) for axis in in_axes),
-        out_specs=spec(out_axes),
-        check_vma=False,
-    )
+    specs = tuple(spec(axis) for axis in in_axes)
+    return jax.shard_map(block, mesh=mesh, in_specs=specs, out_specs=spec(out_axes), check_vma=False)
 
 
 def mean(tree: Any) -> Any:
@@ -111,13 +95,10 @@ def on_one_device(tree: Any, mesh: Mesh) -> Any:
 
 
 def split(tree: Any, mesh: Mesh) -> Any:
-    """Spread host arrays, the same in every process, over the mesh: one entry of the leading axis per
-    device.
-    """
+    """Spread host arrays, the same in every process, over the mesh: one entry per device."""
     sharding = NamedSharding(mesh, PartitionSpec(AXIS))
-    return jax.tree.map(
-        lambda leaf: jax.make_array_from_callback(leaf.shape, sharding, leaf.__getitem__), tree
-    )
+    make = jax.make_array_from_callback
+    return jax.tree.map(lambda leaf: make(leaf.shape, sharding, leaf.__getitem__), tree)
 
 
 def local_places(mesh: Mesh) -> list[int]:
@@ -127,17 +108,13 @@ def local_places(mesh: Mesh) -> list[int]:
 
 
 def from_local(tree: Any, mesh: Mesh) -> Any:
-    """Assemble arrays over the mesh from each process's part: one entry per local device, as in
-    `local_places`.
-    """
+    """Arrays over the mesh from each process's part: one entry per local device, as in `local_places`."""
     sharding = NamedSharding(mesh, PartitionSpec(AXIS))
     return jax.tree.map(lambda leaf: jax.make_array_from_process_local_data(sharding, leaf), tree)
 
 
 def fetch(array: Any) -> np.ndarray:
-    """The whole array on the host, in every process; all must call it, in the same order as other
-    collectives.
-    """
+    """The whole array on the host, in every process; all call it, in the order of other collectives."""
     here = not isinstance(array, jax.Array) or array.is_fully_addressable
     if here or array.is_fully_replicated:
         return np.asarray(array)
@@ -161,21 +138,22 @@ def gather(value: Any) -> list[Any]:
     return [json.loads(row[:n].tobytes()) for row, n in zip(rows, lengths, strict=True)]
 
 
+def _tried(make: Callable[[], T]) -> tuple[T | None, str | None]:
+    """What `make` returns, or what its InputError says."""
+    try:
+        return make(), None
+    except InputError as error:
+        return None, str(error)
+
+
 def from_main(make: Callable[[], T]) -> T:
     """The JSON value (without tuples) that `make` returns on process 0, the only one that calls it.
 
-    Raises:
-        InputError: that of `make`, in every process.
+    Its InputError is raised in every process.
     """
     if jax.process_count() == 1:
         return make()
-    value, error = None, None
-    if is_main():
-        try:
-            value = make()
-        except InputError as failure:
-            error = str(failure)
-    value, error = gather([value, error])[0]
+    value, error = gather(_tried(make) if is_main() else None)[0]
     if error:
         raise InputError(error)
     return value
@@ -184,16 +162,11 @@ def from_main(make: Callable[[], T]) -> T:
 def everywhere(make: Callable[[], T]) -> T:
     """What `make` returns in this process; bad input that one process meets is raised in all of them.
 
-    Raises:
-        InputError: that of `make` here, or of the first process that raised one.
+    The InputError is that of `make` here, or of the first process that raised one.
     """
     if jax.process_count() == 1:
         return make()
-    result, error = None, None
-    try:
-        result = make()
-    except InputError as failure:
-        error = str(failure)
+    result, error = _tried(make)
     errors = gather(error)
     if any(errors):
         process, first = next((i, text) for i, text in enumerate(errors) if text)
@@ -202,11 +175,7 @@ def everywhere(make: Callable[[], T]) -> T:
 
 
 def same(value: Any, message: str) -> None:
-    """Refuse a JSON value that differs between processes; a barrier too.
-
-    Raises:
-        InputError: `message`, and the process that differs.
-    """
+    """Refuse a JSON value that differs between processes, with `message` and the process; a barrier too."""
     values = gather(value)
     for process, other in enumerate(values):
         if other != values[0]:

@@ -4,62 +4,24 @@ import contextlib
 import dataclasses
 import time
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 from etils import epath
 from jax.sharding import Mesh
 
-from dysr_jax import parallel
+from dysr_jax import data, model, parallel, search
 from dysr_jax.atomic import exclusive, replacing, write_json
 from dysr_jax.bundle import Bundle, load_bundle, save_bundle
 from dysr_jax.config import RunConfig, check, with_groups
-from dysr_jax.data import (
-    CropPool,
-    GrainStream,
-    RunImages,
-    TrainingImages,
-    build_pool,
-    describe_pipeline,
-    load_run_images,
-)
 from dysr_jax.device import device_name, memory_bytes
 from dysr_jax.errors import InputError
-from dysr_jax.model import (
-    SUPERNET_FILE,
-    Params,
-    SearchSpace,
-    Supernet,
-    compute_dtype,
-    init_params,
-    load_supernet,
-    make_supernet,
-    params_to_bytes,
-    space_size,
-)
+from dysr_jax.model import SUPERNET_FILE, Params, SearchSpace, Supernet
 from dysr_jax.report import compare, format_count, summarise, write_comparison, write_run_figures
 from dysr_jax.report.html import write_report
 from dysr_jax.results import RESULTS_FILE, run_results
 from dysr_jax.rundir import agree, open_run
-from dysr_jax.search import (
-    SWITCH_COST_WEIGHTS,
-    LatencyTable,
-    Patches,
-    Record,
-    branch_ms,
-    choose_members,
-    device_table,
-    feasible_records,
-    front_records,
-    grid_patches,
-    load_table,
-    measure_members,
-    save_table,
-    search,
-    sharing_curve,
-    table_json,
-    table_key,
-)
+from dysr_jax.search import LatencyTable, Patches, Record, branch_ms, device_table
 from dysr_jax.train import train
 
 Log = Callable[[str], None]
@@ -72,13 +34,9 @@ class _Job(NamedTuple):
     run: epath.Path
     mesh: Mesh
     net: Supernet
-    images: RunImages
+    images: data.RunImages
     patches: Patches
     log: Log
-
-
-def _silent(_: str) -> None:
-    """Progress output is silenced on processes other than 0."""
 
 
 def _has(out: epath.PathLike, name: str) -> bool:
@@ -90,76 +48,64 @@ def _has(out: epath.PathLike, name: str) -> bool:
 
 
 def _begin(config: RunConfig, out: epath.PathLike, log: Log) -> _Job:
-    """Check and load everything, each process alone, and compare once; only then is the run's directory
-    made.
-    """
+    """Check and load everything, each process alone, and compare once; only then make the run's directory."""
     memory = agree(config, memory_bytes())
     mesh = parallel.device_mesh(config.devices)
     space = check(config, mesh.devices.size)
     config = with_groups(config, mesh.devices.size)
     images = parallel.everywhere(lambda: _load(config, space, out, memory))
     parallel.same(images.digest, f"data.source {config.data.source!r}: must be the same images everywhere")
-    data = dataclasses.replace(config.data, pipeline=images.pipeline)
-    config = dataclasses.replace(config, data=data)
-    patches = grid_patches(images.validation, config.search.patches, config.search.patch)
+    config = dataclasses.replace(config, data=dataclasses.replace(config.data, pipeline=images.pipeline))
+    patches = search.grid_patches(images.validation, config.search.patches, config.search.patch)
     run = open_run(out, config)
-    return _Job(
-        config, run, mesh, make_supernet(space, config.dtype, layers=config.layers), images, patches, log
-    )
+    net = model.make_supernet(space, config.dtype, layers=config.layers)
+    return _Job(config, run, mesh, net, images, patches, log)
 
 
-def _load(config: RunConfig, space: SearchSpace, out: epath.PathLike, memory: int) -> RunImages:
-    """The images; a latency table and weights that the config names must be readable before the run
-    begins.
-    """
-    images = load_run_images(config.data, space.scale, memory=memory, train=config.weights is None)
+def _load(config: RunConfig, space: SearchSpace, out: epath.PathLike, memory: int) -> data.RunImages:
+    """The images; a latency table and weights that the config names must be readable before a run begins."""
+    images = data.load_run_images(config.data, space.scale, memory=memory, train=config.weights is None)
     if config.search.latency and parallel.is_main() and not _has(out, "latency.json"):
-        load_table(
-            config.search.latency,
-            table_key(space, compute_dtype(config.dtype), config.search.frame, layers=config.layers),
-        )
+        search.load_table(config.search.latency, _table_key(config, space))
     if config.weights and not _has(out, "config.json"):
-        load_supernet(config.weights, space)
+        model.load_supernet(config.weights, space)
     return images
 
 
+def _table_key(config: RunConfig, space: SearchSpace) -> dict[str, Any]:
+    dtype = model.compute_dtype(config.dtype)
+    return search.table_key(space, dtype, config.search.frame, layers=config.layers)
+
+
 def _latency_table(job: _Job) -> LatencyTable:
-    """The run's own copy, so that a resumed run sees the same latencies; the one that the config names;
-    or the device's.
-    """
+    """The run's own copy, so that a resumed run sees the same; the one the config names; the device's."""
     config, own = job.config.search, job.run / "latency.json"
-    key = table_key(job.net.space, compute_dtype(job.config.dtype), config.frame, layers=job.config.layers)
+    key = _table_key(job.config, job.net.space)
     if own.exists():
-        return load_table(own, key)
+        return search.load_table(own, key)
     if config.latency:
-        table, how = load_table(config.latency, key), f"from {config.latency}"
+        table, how = search.load_table(config.latency, key), f"from {config.latency}"
     else:
         # Latencies do not depend on the values of the weights.
-        params = init_params(jax.random.key(0), job.net.space)
-        table, measured = device_table(
-            job.net,
-            params,
-            config.frame,
-            config.rounds,
-            drawn=config.latency_archs,
-            remeasure=config.remeasure,
-        )
+        params = model.init_params(jax.random.key(0), job.net.space)
+        given, drawn = (job.net, params, config.frame, config.rounds), config.latency_archs
+        table, measured = device_table(*given, drawn=drawn, remeasure=config.remeasure)
         how = "measured now" if measured else f"as measured {table.measured_at}"
     job.log(f"latency table of {device_name()}: {how}")
-    save_table(own, table)
+    search.save_table(own, table)
     return table
 
 
 def _write_results(job: _Job, params: Params, table: LatencyTable, records: list[Record]) -> None:
     """Bundle, figures, images and `pareto.json`, which is written last: a run that has it is finished."""
     config, space, sharing = job.config.search, job.net.space, job.config.search.switch_cost_weight
-    archs = choose_members(space, records, config)
+    archs = search.choose_members(space, records, config)
     job.log(f"compiling {len(archs)} members of the front and measuring them again")
-    bundle = measure_members(job.net, params, archs, job.images.validation, config)
-    save_bundle(job.run / "bundle", bundle, table_json(table))
-    weights = sorted({*SWITCH_COST_WEIGHTS, sharing})
-    points = front_records(feasible_records(records, config))
-    curve = sharing_curve(space, points, members=config.members, weights=weights)
+    bundle = search.measure_members(job.net, params, archs, job.images.validation, config)
+    save_bundle(job.run / "bundle", bundle, search.table_json(table))
+    weights = sorted({*search.SWITCH_COST_WEIGHTS, sharing})
+    points = search.front_records(search.feasible_records(records, config))
+    curve = search.sharing_curve(space, points, members=config.members, weights=weights)
     write_run_figures(job.run, bundle, records, job.images.validation[0], curve, sharing=sharing)
     write_comparison(job.run, compare(bundle, job.images.validation[0]))
     write_json(job.run / RESULTS_FILE, run_results(bundle, records, table, curve).to_json())
@@ -168,28 +114,23 @@ def _write_results(job: _Job, params: Params, table: LatencyTable, records: list
 def _write_supernet(job: _Job, params: Params) -> None:
     """The weights of all archs, for other searches and devices."""
     with replacing(job.run / SUPERNET_FILE) as partial:
-        partial.write_bytes(params_to_bytes(params))
+        partial.write_bytes(model.params_to_bytes(params))
 
 
-def _given_weights(job: _Job) -> Params | None:
-    """Those that the config names."""
-    if not job.config.weights:
-        return None
-    job.log(f"weights from {job.config.weights}: nothing is trained")
-    return parallel.everywhere(lambda: load_supernet(job.config.weights, job.net.space))
-
-
-def _trained_weights(job: _Job, key: jax.Array, table: LatencyTable) -> Params:
-    """The average that the training ends with, on one device; also left as a file."""
+def _weights(job: _Job, key: jax.Array, table: LatencyTable) -> Params:
+    """Those that the config names; else the average that the training ends with, also left as a file."""
     config = job.config
-    told = describe_pipeline(config.data, job.images.need, memory_bytes())
+    if config.weights:
+        job.log(f"weights from {config.weights}: nothing is trained")
+        return parallel.everywhere(lambda: model.load_supernet(config.weights, job.net.space))
+    told = data.describe_pipeline(config.data, job.images.need, memory_bytes())
     job.log(f"{len(job.images.training)} training images {told}")
-    if isinstance(job.images.training, TrainingImages):
-        data: CropPool | GrainStream = GrainStream(job.images.training)
+    if isinstance(job.images.training, data.TrainingImages):
+        source: data.CropPool | data.GrainStream = data.GrainStream(job.images.training)
     else:
-        data = build_pool(job.images.training, config.data.patch)
+        source = data.build_pool(job.images.training, config.data.patch)
     costs = branch_ms(table, job.net.space)
-    state = train(key, job.net, data, config.train, job.mesh, job.run, costs=costs)
+    state = train(key, job.net, source, config.train, job.mesh, job.run, costs=costs)
     params = parallel.on_one_device(state.ema, job.mesh)
     parallel.from_main(lambda: _write_supernet(job, params))
     return params
@@ -199,26 +140,16 @@ def _train_and_search(job: _Job) -> None:
     """All phases: every process trains and evaluates, process 0 measures and writes."""
     config, space = job.config, job.net.space
     key_train, key_search = jax.random.split(jax.random.key(config.seed))
-    job.log(f"{len(job.images.validation)} images for validation; {format_count(space_size(space))} archs")
+    archs = format_count(model.space_size(space))
+    job.log(f"{len(job.images.validation)} images for validation; {archs} archs")
     table = LatencyTable(**parallel.from_main(lambda: dataclasses.asdict(_latency_table(job))))
-    params = _given_weights(job) or _trained_weights(job, key_train, table)
+    params = _weights(job, key_train, table)
     start = time.perf_counter()
-    archive = search(
-        key_search,
-        job.net,
-        params,
-        job.patches,
-        table,
-        config.search,
-        job.mesh,
-        job.run,
-        write=parallel.is_main(),
-    )
+    given = (job.net, params, job.patches, table, config.search, job.mesh, job.run)
+    archive = search.search(key_search, *given, write=parallel.is_main())
     records = list(archive.records.values())
-    job.log(
-        f"searched {len(records):,} candidates in {time.perf_counter() - start:.1f} s, compilation and "
-        f"NSGA-II included"
-    )
+    took = f"{time.perf_counter() - start:.1f} s, compilation and NSGA-II included"
+    job.log(f"searched {len(records):,} candidates in {took}")
     parallel.from_main(lambda: _write_results(job, params, table, records))
 
 
@@ -240,7 +171,7 @@ def _alone(run: epath.Path) -> Iterator[None]:
 
 
 def run_search(config: RunConfig, out: epath.PathLike, *, log: Log = print) -> Bundle:
-    """Train a supernet, search it, and leave a front whose executables switch.
+    """Train a supernet, search it, and leave a front whose executables switch; the bundle in `out/bundle`.
 
     A run that was interrupted goes on where it was; a finished one shows its results again. After
     `jax.distributed.initialize()`, called before anything uses a device, the processes of the job share
@@ -255,15 +186,11 @@ def run_search(config: RunConfig, out: epath.PathLike, *, log: Log = print) -> B
             all processes see.
         log: called with each line for the user, on process 0.
 
-    Returns:
-        The bundle, as loaded from `out/bundle`.
-
     Raises:
         InputError: anything in the config or the folder that cannot be, nothing is written then; another
-            search that runs there now; or no evaluated arch that satisfies the search's constraints. It
-            is raised in every process, whichever met it.
+            search that runs there now; no evaluated arch within the constraints. All processes raise it.
     """
-    job = _begin(config, out, log if parallel.is_main() else _silent)
+    job = _begin(config, out, log if parallel.is_main() else lambda _: None)
     with _alone(job.run):
         if parallel.from_main((job.run / "pareto.json").exists):
             job.log(f"{job.run} is finished")

@@ -14,25 +14,18 @@ from dysr_jax.fields import as_path
 
 
 def open_run(out: epath.PathLike, config: RunConfig) -> epath.Path:
-    """Make the directory of a run, or find the one that the same config began.
+    """Make the directory of a run, a folder or `gs://bucket/run`, or find the one that the config began.
 
-    Args:
-        out: a local folder, or one that `etils.epath` knows, such as `gs://bucket/run`.
-        config: of the run.
-
-    Raises:
-        InputError: a file, a folder of something else, a run of another config, a place that cannot be
-            reached, or one that some process of the job does not see.
+    A file, a folder of something else, a run of another config, a place that cannot be reached, or one that
+    some process of the job does not see, is an InputError.
     """
     parallel.from_main(lambda: _begin(out, config))
     run = epath.Path(out)
 
     def see() -> None:
         if not (run / "config.json").exists():
-            raise InputError(
-                f"out {str(out)!r} is not what process 0 sees; must be a folder that all processes share, or "
-                f"gs://BUCKET/RUN"
-            )
+            must = "must be a folder that all processes share, or gs://BUCKET/RUN"
+            raise InputError(f"out {str(out)!r} is not what process 0 sees; {must}")
 
     parallel.everywhere(see)
     return run
@@ -41,17 +34,14 @@ def open_run(out: epath.PathLike, config: RunConfig) -> epath.Path:
 def agree(config: RunConfig, memory: int) -> int:
     """Refuse configs that differ between the processes of a job; the memory of process 0's device, in bytes.
 
-    Raises:
-        InputError: in every process, with the first field that differs and both its values.
+    The InputError, in every process, names the first field that differs and both its values.
     """
     (first, known), *others = parallel.gather([to_dict(config), memory])
     for process, (other, _) in enumerate(others, 1):
         if other != first:
             name, mine, theirs = _difference(first, other)
-            raise InputError(
-                f"{name}: process 0 was given {mine}, process {process} {theirs}; must be "
-                f"the same in all processes"
-            )
+            given = f"process 0 was given {mine}, process {process} {theirs}"
+            raise InputError(f"{name}: {given}; must be the same in all processes")
     return known
 
 
@@ -99,10 +89,8 @@ def _holds_run(run: epath.Path, config: RunConfig) -> bool:
         found, asked = to_dict(config_from_json(fields, os.fspath(path))), to_dict(config)
         if found != asked:
             name, old, new = _difference(found, asked)
-            raise InputError(
-                f"out {str(run)!r} holds a run of another config ({name} {old}, not {new}); must be "
-                f"the same config, to go on, or a new folder"
-            )
+            other = f"out {str(run)!r} holds a run of another config ({name} {old}, not {new})"
+            raise InputError(f"{other}; must be the same config, to go on, or a new folder")
         return True
     if run.is_dir() and any(set(run.iterdir()) - set(run.glob(".config.json.*.partial"))):
         raise InputError(f"out {str(run)!r} holds other files; must be a run or a new folder")

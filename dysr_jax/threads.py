@@ -22,9 +22,8 @@ CLOSE_TIMEOUT_S = 2.0
 def in_threads(make: Callable[[T], R], items: Sequence[T]) -> list[R]:
     """What `make`, which compiles or loads an executable, makes of each item, in their order.
 
-    On an accelerator the last item, which should be the largest, is made alone before the others: XLA times
-    kernels for each new operation, and threads that meet the same ones at once would time them all, and
-    disturb each other.
+    On an accelerator the last item, which should be the largest, is made alone first: XLA times kernels for
+    each new operation, and threads that meet the same ones at once would disturb each other.
     """
     done = []
     if jax.default_backend() != "cpu" and items:

@@ -10,6 +10,9 @@ import numpy as np
 SAMPLE_SECONDS = 1e-2
 """On an accelerator a sample is as many calls in flight as fill this time, so that dispatch is overlapped."""
 
+Calls = Mapping[str, Callable[[], object]]
+"""By name."""
+
 
 def _total_s(call: Callable[[], object], calls: int) -> float:
     start = time.perf_counter()
@@ -18,11 +21,9 @@ def _total_s(call: Callable[[], object], calls: int) -> float:
 
 
 def _calls_per_sample(call: Callable[[], object]) -> int:
-    """1 on a CPU, where calls in flight would share the cores; else the first power of two that fills a
-    sample.
+    """1 on a CPU, where calls in flight share the cores; else the first power of two that fills a sample.
 
-    The faster of two tries counts: one slow call (the one that makes a CUDA graph) must not shorten all
-    samples.
+    The faster of two tries counts: the slow call that makes a CUDA graph must not shorten all samples.
     """
     calls = 1
     if jax.default_backend() != "cpu":
@@ -31,20 +32,11 @@ def _calls_per_sample(call: Callable[[], object]) -> int:
     return calls
 
 
-def _sample_ms(call: Callable[[], object], calls: int) -> float:
-    return _total_s(call, calls) * 1e3 / calls
+def samples_ms(calls: Calls, rounds: int, warmup: int = 2) -> dict[str, list[float]]:
+    """Milliseconds per call, `rounds` samples of each function, in turn so that a slow moment hits all alike.
 
-
-def samples_ms(
-    calls: Mapping[str, Callable[[], object]], rounds: int, warmup: int = 2
-) -> dict[str, list[float]]:
-    """Milliseconds per call, `rounds` samples of each function, taken in turn so that a slow moment hits all
-    alike.
-
-    Args:
-        calls: functions that dispatch device work and return its arrays; they must not compile.
-        rounds: samples of each, at least 1.
-        warmup: calls of each before the first sample.
+    `calls` dispatch device work and return its arrays; they must not compile. `warmup` calls of each come
+    before the first sample.
     """
     for call in calls.values():
         jax.block_until_ready([call() for _ in range(warmup)])
@@ -52,22 +44,18 @@ def samples_ms(
     samples: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(rounds):
         for name, call in calls.items():
-            samples[name].append(_sample_ms(call, per_sample[name]))
+            samples[name].append(_total_s(call, per_sample[name]) * 1e3 / per_sample[name])
     return samples
 
 
-def median_ms(calls: Mapping[str, Callable[[], object]], rounds: int, warmup: int = 2) -> dict[str, float]:
+def median_ms(calls: Calls, rounds: int, warmup: int = 2) -> dict[str, float]:
     """The medians of `samples_ms`."""
     return {k: statistics.median(v) for k, v in samples_ms(calls, rounds, warmup).items()}
 
 
-def undisturbed_ms(
-    calls: Mapping[str, Callable[[], object]], rounds: int, warmup: int = 2
-) -> dict[str, float]:
-    """Milliseconds per call, with as little as possible of what other programs add.
-
-    Each round of `samples_ms` is divided by its pace (the median over the calls of time over median time);
-    the lower quartile of the rest counts.
+def undisturbed_ms(calls: Calls, rounds: int, warmup: int = 2) -> dict[str, float]:
+    """Milliseconds per call, with as little as possible of what other programs add: the lower quartile of the
+    rounds of `samples_ms`, each divided by its pace (the median over the calls of time over median time).
     """
     taken = samples_ms(calls, rounds, warmup)
     samples = np.array(list(taken.values()))

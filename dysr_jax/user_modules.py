@@ -17,14 +17,7 @@ INHERITED: Final = "DYSR_REGISTER"
 def import_user_module(name: str, argument: str) -> ModuleType:
     """A module, looked for where Python does, then in the current folder, which stays on `sys.path`.
 
-    Its code runs: name only what you trust.
-
-    Args:
-        name: as `import` takes it, such as `my_branches` for `my_branches.py`.
-        argument: that named it, for errors.
-
-    Raises:
-        InputError: it cannot be imported.
+    Its code runs: name only what you trust. An InputError begins with `argument`, which named the module.
     """
     here = str(pathlib.Path.cwd())
     if here not in sys.path:
@@ -38,11 +31,7 @@ def import_user_module(name: str, argument: str) -> ModuleType:
 
 
 def register_modules(names: Sequence[str]) -> None:
-    """Import modules here, and in the processes that this one starts.
-
-    Raises:
-        InputError: one cannot be imported.
-    """
+    """Import modules here, and in the processes that this one starts; an InputError if one cannot be."""
     for name in names:
         import_user_module(name, f"register {name!r}")
     known = os.environ.get(INHERITED, "").split(",")

@@ -1,6 +1,4 @@
-"""What executables take: device memory, as the backend reports it, and compilations, of which a switch
-makes none.
-"""
+"""What executables take: device memory, as the backend reports it, and compilations."""
 
 import contextlib
 import dataclasses
@@ -34,7 +32,7 @@ def tree_bytes(tree: Any) -> int:
 
 def generated_bytes(run: jax.stages.Compiled) -> int:
     """Bytes of an executable's generated code; 0 where the backend does not report it."""
-    return _analysed(run, "generated_code_size_in_bytes")
+    return _analysed(run, "generated_code")
 
 
 def workspace_bytes(run: jax.stages.Compiled, weights: int) -> int:
@@ -42,14 +40,13 @@ def workspace_bytes(run: jax.stages.Compiled, weights: int) -> int:
 
     A result in the host's memory does not count; one in the place of a donated argument counts once.
     """
-    arguments = _analysed(run, "argument_size_in_bytes") - weights
-    result = _analysed(run, "output_size_in_bytes") - _analysed(run, "alias_size_in_bytes")
-    return _analysed(run, "temp_size_in_bytes") + max(0, arguments) + result
+    arguments, output, alias, temp = (_analysed(run, of) for of in ("argument", "output", "alias", "temp"))
+    return temp + max(0, arguments - weights) + output - alias
 
 
-def _analysed(run: jax.stages.Compiled, figure: str) -> int:
+def _analysed(run: jax.stages.Compiled, kind: str) -> int:
     """A figure of XLA's own analysis of an executable; 0 where the backend has none."""
-    return int(getattr(run.memory_analysis(), figure, 0) or 0)
+    return int(getattr(run.memory_analysis(), f"{kind}_size_in_bytes", 0) or 0)
 
 
 LOADED: Final = "/dysr_jax/executable_load_duration"

@@ -2,8 +2,7 @@
 
 A serialised executable is a pickle, and loading one runs code. So this is a cache and no format to pass on:
 only files that this user alone can have written are read, and only what has the right digest is loaded.
-Whatever is wrong with a file (another version or device, damage, an owner), the executable is compiled again;
-so is one that loads and fails when it runs.
+Whatever is wrong with a file, or with the run of what it held, the executable is compiled again.
 """
 
 import contextlib
@@ -38,8 +37,7 @@ Build = Callable[[], Compiled]
 class Executable:
     """A program that is ready to run: called with its arguments, by position.
 
-    One with a `replacement` came from disk and is not trusted before its first call returns: that call waits
-    for its result, and if it fails the replacement compiles the program anew.
+    One with a `replacement` came from disk: its first call waits, and compiles the program anew if it fails.
     """
 
     def __init__(
@@ -71,8 +69,8 @@ def compiled_executable(compiled: Compiled, weights: Any) -> Executable:
 def _executable(
     compiled: Compiled, weights: Any, payload_bytes: int, replacement: Build | None = None
 ) -> Executable:
-    code_bytes = generated_bytes(compiled) or payload_bytes
-    return Executable(compiled, code_bytes, workspace_bytes(compiled, tree_bytes(weights)), replacement)
+    workspace = workspace_bytes(compiled, tree_bytes(weights))
+    return Executable(compiled, generated_bytes(compiled) or payload_bytes, workspace, replacement)
 
 
 def executables_memory(weights: int, executables: Iterable[Executable]) -> Memory:
@@ -83,10 +81,9 @@ def executables_memory(weights: int, executables: Iterable[Executable]) -> Memor
 
 
 class ExecutableCache:
-    """Executables by key, in files of this user. Threads may share one.
+    """Executables by key, in files of this user, of at most `limit` bytes. Threads may share one.
 
-    `folder` holds at most `limit` bytes; by default it is `executables` in `DYSR_CACHE_DIR`, or else in the
-    user's cache folder.
+    `folder` is by default `executables` in `DYSR_CACHE_DIR`, or else in the user's cache folder.
     """
 
     def __init__(self, folder: pathlib.Path | None = None, *, limit: int = LIMIT_BYTES) -> None:
@@ -105,12 +102,9 @@ class ExecutableCache:
     def get(self, key: Parts, arguments: tuple[Any, ...], build: Build, *, result: Any = 0) -> Executable:
         """The executable of this key: loaded, else compiled and written for the next time.
 
-        Args:
-            key: everything that determines the program, as JSON; versions, device and the arguments'
-                shapes are added here.
-            arguments: what it is called with, the weights first: pytrees of arrays or of their shapes.
-            build: compiles it for `dysr_jax.device.default_device`.
-            result: a pytree with the structure of its result; by default one array.
+        `key` is everything that determines the program, as JSON; versions, device and the shapes of the
+        `arguments` are added: pytrees of arrays or shapes, the weights first. `build` compiles it for the
+        default device. `result` has the structure of its result; by default one array.
         """
         parts = {"key": key, "arguments": shapes(arguments), **environment(default_device())}
         text = json.dumps(parts, sort_keys=True).encode()
@@ -127,23 +121,22 @@ class ExecutableCache:
             return _executable(compiled, arguments[0], len(payload or b""))
 
         def replacement() -> Compiled:
-            self._count(compiled=1, failed=1)
+            self._count("compiled", "failed")
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)  # also where what is compiled now cannot be written
             return store().compiled
 
         loaded = _load(path, text, arguments, result)
         if loaded is None:
-            self._count(compiled=1)
+            self._count("compiled")
             return store()
-        self._count(loaded=1)
+        self._count("loaded")
         return _executable(loaded[0], arguments[0], loaded[1], replacement)
 
-    def _count(self, *, loaded: int = 0, compiled: int = 0, failed: int = 0) -> None:
+    def _count(self, *kinds: str) -> None:
         with self._counting:
-            self.loaded += loaded
-            self.compiled += compiled
-            self.failed += failed
+            for kind in kinds:
+                setattr(self, kind, getattr(self, kind) + 1)
 
 
 DEFAULT_CACHE: Final = ExecutableCache()
@@ -187,22 +180,17 @@ def _deserialised(payload: bytes, arguments: tuple[Any, ...], result: Any) -> Co
     """
     device = default_device()
     try:
-        return serialize_executable.deserialize_and_load(
-            payload,
-            jax.tree.structure((arguments, {})),
-            jax.tree.structure(result),
-            backend=device.client,
-            execution_devices=[device],
-        )
+        structures = jax.tree.structure((arguments, {})), jax.tree.structure(result)
+        place = {"backend": device.client, "execution_devices": [device]}
+        return serialize_executable.deserialize_and_load(payload, *structures, **place)
     except Exception:  # what it raises depends on the backend
         return None
 
 
 def _is_whole(payload: bytes, arguments: tuple[Any, ...], result: Any) -> bool:
-    """Whether a serialised executable can be loaded, and runs.
+    """Whether a serialised executable can be loaded, and runs: where JAX has a cache, it runs once to see.
 
-    On the CPU, functions are missing if JAX took the executable from its own cache; where JAX has a cache,
-    the program runs once to find out.
+    On the CPU, functions are missing if JAX took the executable from its own cache.
     """
     loaded = _deserialised(payload, arguments, result)
     if loaded is None or not jax.config.jax_compilation_cache_dir:

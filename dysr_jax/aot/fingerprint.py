@@ -87,29 +87,23 @@ def _digest(text: str) -> str:
 @functools.cache
 def sources_digest() -> str | None:
     """A digest of the package's source files; None where there are none."""
-    files = sorted(_PACKAGE.rglob("*.py"))
-    if not files:
-        return None
-    digest = hashlib.sha256()
+    files, digest = sorted(_PACKAGE.rglob("*.py")), hashlib.sha256()
     for path in files:
-        digest.update(f"{path.relative_to(_PACKAGE)} {path.stat().st_size}\n".encode())
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
+        digest.update(f"{path.relative_to(_PACKAGE)} {path.stat().st_size}\n".encode() + path.read_bytes())
+    return digest.hexdigest() if files else None
 
 
 def branches_digest(branches: Iterable[Branch | LayerBackend]) -> str | None:
     """A digest of the code of branches and layer backends, untraced: sources of the package, and options.
 
-    None if the code is not known, because a class or the value of an option comes from elsewhere;
-    `lowered_digest` serves then.
+    None if the code is not known, because a class or an option's value comes from elsewhere.
     """
     sources, options = sources_digest(), []
     for branch in branches:
         kind = type(branch)
-        if not kind.__module__.startswith("dysr_jax."):
-            return None
         values = sorted(vars(branch).items())
-        if not all(type(value) in (bool, int, float, str) for _, value in values):
+        plain = all(type(value) in (bool, int, float, str) for _, value in values)
+        if not plain or not kind.__module__.startswith("dysr_jax."):
             return None
         options.append(f"{kind.__module__}.{kind.__qualname__} {values}")
     return sources and _digest("\n".join([sources, *options]))

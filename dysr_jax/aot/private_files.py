@@ -49,11 +49,7 @@ def _check_system() -> None:
 
 
 def read_private(path: pathlib.Path) -> bytes:
-    """The content of a file; its modification time is set to now.
-
-    Raises:
-        OSError: it does not exist, or it or its folder may belong to others, or is a link.
-    """
+    """The content of a file, used now; an OSError where it, or its folder, may be foreign, or is a link."""
     _check_system()
     with _folder(path.parent) as folder:
         # Opening a pipe without NONBLOCK would wait for its other end.
@@ -66,11 +62,7 @@ def read_private(path: pathlib.Path) -> bytes:
 
 
 def write_private(path: pathlib.Path, content: bytes) -> None:
-    """Write a file, whole or not at all, and create its folder if needed.
-
-    Raises:
-        OSError: it cannot be written, or the folder may belong to others.
-    """
+    """Write a file, whole or not at all, and its folder; an OSError where that fails, or it is foreign."""
     _check_system()
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _writing, _folder(path.parent), replacing(path) as partial:
@@ -82,7 +74,7 @@ def write_private(path: pathlib.Path, content: bytes) -> None:
 def trim(folder: pathlib.Path, suffix: str, limit: int) -> None:
     """Remove the files with `suffix` that were unused for longest, until the rest has `limit` bytes.
 
-    Partial files that a kill left go too, and no others. Raises `OSError` where one cannot be removed.
+    Partial files that a kill left go too. Raises `OSError` where one cannot be removed.
     """
     with _folder(folder):
         files = {path: path.lstat() for path in folder.iterdir() if not path.is_dir()}

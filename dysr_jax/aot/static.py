@@ -9,24 +9,12 @@ import jax
 import jax.numpy as jnp
 from jax.stages import Compiled, Lowered
 
+from dysr_jax import model
 from dysr_jax.aot.executables import Executable, ExecutableCache, compiled_executable
 from dysr_jax.aot.fingerprint import Parts, branches_digest, lowered_digest
 from dysr_jax.compiling import exact_options
 from dysr_jax.device import default_device
-from dysr_jax.model import (
-    Arch,
-    Branch,
-    LayerBackend,
-    Output,
-    Params,
-    StageProgram,
-    Supernet,
-    arch_params,
-    compiler_options,
-    frame_spec,
-    layer_backend,
-    lower_static,
-)
+from dysr_jax.model import Arch, Branch, Output, Params, StageProgram, Supernet, frame_spec
 
 Compile = Callable[[Lowered], Compiled]
 
@@ -52,50 +40,32 @@ def static_executable(
     `cache` is searched for it and keeps it; `compile_lowered` compiles it, perhaps in another thread.
     """
     space = net.space
-    key: Parts = {
-        "program": "static",
-        "space": dataclasses.asdict(space),
-        "kept": net.kept,
-        "arch": list(arch),
-        "dtype": jnp.dtype(net.dtype).name,
-        "batch": batch,
-        "output": output,
-        "options": compiler_options(),
-        "layers": net.layers,
-    }
-    runs: list[Branch | LayerBackend] = [layer_backend(net.layers)]
-    runs += [space.branches(slot)[index] for slot, index in enumerate(arch)]
-    arguments = (arch_params(params, space, arch), frame_spec(shape, batch))
-    lower = functools.partial(lower_static, net, arch, params, shape, batch=batch, output=output)
-    return _executable(lower, key, runs, arguments, cache, compile_lowered)
+    of = {"space": dataclasses.asdict(space), "kept": net.kept, "arch": list(arch), "batch": batch}
+    key: Parts = {"program": "static", **of, "output": output, "options": model.compiler_options()}
+    branches = [space.branches(slot)[index] for slot, index in enumerate(arch)]
+    arguments = (model.arch_params(params, space, arch), frame_spec(shape, batch))
+    lower = functools.partial(model.lower_static, net, arch, params, shape, batch=batch, output=output)
+    return _executable(net, lower, key, branches, arguments, cache, compile_lowered)
 
 
 def stage_executable(
     net: Supernet, part: StageProgram, *, output: Output = "device", cache: ExecutableCache | None = None
 ) -> Executable:
     """The executable of a stage of `net`; the other arguments as of `static_executable`."""
-    key: Parts = {
-        "program": "stage",
-        "stage": part.key.stage,
-        "width": net.space.width,
-        "scale": net.space.scale,
-        "dtype": jnp.dtype(net.dtype).name,
-        "output": output,
-        "options": exact_options(),
-        "layers": net.layers,
-    }
-    runs: list[Branch | LayerBackend] = [layer_backend(net.layers)]
-    runs += [] if part.branch is None else [part.branch]
-    return _executable(part.lower, key, runs, part.arguments, cache, compile_now, result=part.result)
+    of = {"stage": part.key.stage, "width": net.space.width, "scale": net.space.scale}
+    key: Parts = {"program": "stage", **of, "output": output, "options": exact_options()}
+    branches = [] if part.branch is None else [part.branch]
+    return _executable(net, part.lower, key, branches, part.arguments, cache, result=part.result)
 
 
 def _executable(
+    net: Supernet,
     lower: Callable[[], Lowered],
     key: Parts,
-    runs: Sequence[Branch | LayerBackend],
+    branches: Sequence[Branch],
     arguments: tuple[Any, ...],
     cache: ExecutableCache | None,
-    compile_lowered: Compile,
+    compile_lowered: Compile = compile_now,
     *,
     result: Any = 0,
 ) -> Executable:
@@ -103,22 +73,21 @@ def _executable(
     _start_convolutions(default_device())
     if cache is None:
         return compiled_executable(compile_lowered(lower()), arguments[0])
-    code = branches_digest(runs)
+    code = branches_digest([model.layer_backend(net.layers), *branches])
+    key = {**key, "dtype": jnp.dtype(net.dtype).name, "layers": net.layers}
     if code is not None:
         return cache.get({**key, "code": code}, arguments, lambda: compile_lowered(lower()), result=result)
     lowered = lower()
-    key = {**key, "lowered": lowered_digest(lowered)}
+    key["lowered"] = lowered_digest(lowered)
     return cache.get(key, arguments, lambda: compile_lowered(lowered), result=result)
 
 
 @functools.cache
 def _start_convolutions(device: jax.Device) -> None:
-    """Run one convolution outside of any CUDA graph, once per process.
-
-    cuDNN cannot initialise itself while a graph is captured: the first executable fails there with
-    CUDNN_STATUS_EXECUTION_FAILED if it was not compiled, and so autotuned, in the same process.
+    """Run one convolution outside of any CUDA graph, once per process: cuDNN cannot initialise itself while
+    one is captured (CUDNN_STATUS_EXECUTION_FAILED in an executable that was loaded, not autotuned here).
     """
-    if "xla_gpu_enable_command_buffer" in compiler_options():
+    if "xla_gpu_enable_command_buffer" in model.compiler_options():
         image, kernel = jnp.zeros((1, 8, 8, 8)), jnp.zeros((3, 3, 8, 8))
         layout = ("NHWC", "HWIO", "NHWC")
         convolved = jax.lax.conv_general_dilated(image, kernel, (1, 1), "SAME", dimension_numbers=layout)

@@ -1,7 +1,5 @@
-"""Programs for a user over a bundle's members.
-
-`upscaler`: an image of any kind; `tiles`: frames of any size. `files`: image files and folders of them;
-`output_paths`: what their outputs are called. `evaluation`: scores on benchmark sets. `videos`: streams.
+"""Programs for a user over a bundle's members. upscaler: an image of any kind; tiles: frames of any size;
+files: image files and folders; output_paths: what outputs are called; evaluation: scores; videos: streams.
 """
 
 from etils import epy

@@ -11,18 +11,11 @@ from typing import Literal, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
+from dysr_jax import data
 from dysr_jax.apps.tiles import prepare_tiles, upscale_frame
 from dysr_jax.bundle import Bundle, check_bundle
 from dysr_jax.compiling import jit
-from dysr_jax.data import (
-    BenchmarkSet,
-    FailedImage,
-    bicubic_downscale,
-    bicubic_upscale,
-    crop_to_scale,
-    find_benchmark_set,
-    unusable_images_error,
-)
+from dysr_jax.data import BenchmarkSet, FailedImage
 from dysr_jax.data.images import grey_to_rgb, read_grey_or_rgb, rgb_to_grey
 from dysr_jax.errors import InputError
 from dysr_jax.metrics import PSNR_CAP_DB, psnr_y, ssim_y
@@ -80,13 +73,13 @@ def evaluate_set(
     with tqdm(total=steps, desc=benchmark.name, unit="frame", disable=not progress) as bar:
         for images in sorted(benchmark.images, key=lambda images: images.lr_shape):
             try:
-                hr = crop_to_scale(read_grey_or_rgb(images.hr), scale)
-                lr = read_grey_or_rgb(images.lr) if images.lr else bicubic_downscale(hr, scale)
+                hr = data.crop_to_scale(read_grey_or_rgb(images.hr), scale)
+                lr = read_grey_or_rgb(images.lr) if images.lr else data.bicubic_downscale(hr, scale)
             except InputError as error:
                 failed.append(FailedImage(images.hr, str(error)))
                 bar.update(len(scores))
                 continue
-            scores[BICUBIC].append(_measure(bicubic_upscale(lr, scale), hr, scale))
+            scores[BICUBIC].append(_measure(data.bicubic_upscale(lr, scale), hr, scale))
             bar.update()
             prepare_tiles(bank, images.lr_shape, names)
             for name in names:
@@ -94,7 +87,8 @@ def evaluate_set(
                 bar.update()
     _metrics.clear_cache()  # one executable per shape
     if not scores[BICUBIC]:
-        raise unusable_images_error([(one.path.name, InputError(one.error)) for one in failed], len(failed))
+        reasons = [(one.path.name, InputError(one.error)) for one in failed]
+        raise data.unusable_images_error(reasons, len(failed))
     means = {name: Score(*np.mean(each, 0).tolist()) for name, each in scores.items()}
     return SetScores(benchmark.name, len(scores[BICUBIC]), benchmark.lr, means, tuple(failed))
 
@@ -107,14 +101,11 @@ def evaluate_folder(
     members: Sequence[str] | None = None,
     progress: bool = False,
 ) -> SetScores:
-    """PSNR-Y and SSIM-Y of bicubic and of members (default: all) on a folder.
+    """PSNR-Y and SSIM-Y of bicubic and of members (default: all) on a folder; see `find_benchmark_set`.
 
-    The folder holds HR images, each side at least 11 + 3 s pixels; or `HR` and `LR_bicubic_xS` or
-    `LR_bicubic/XS`. `lr` is a folder of LR images of the same names; else MATLAB's bicubic makes them.
-
-    Raises:
-        InputError: no such member, or a folder that `dysr_jax.data.find_benchmark_set` refuses.
+    It holds HR images, each side at least 11 + 3 s pixels; or `HR` and `LR_bicubic_xS` or `LR_bicubic/XS`.
+    `lr` is a folder of LR images of the same names; else MATLAB's bicubic makes them.
     """
     check_bundle(bundle)
-    benchmark = find_benchmark_set(folder, bundle.space.scale, lr)
-    return evaluate_set(bundle, benchmark, members, progress=progress)
+    found = data.find_benchmark_set(folder, bundle.space.scale, lr)
+    return evaluate_set(bundle, found, members, progress=progress)

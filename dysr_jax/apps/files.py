@@ -59,20 +59,11 @@ def upscale_files(
     Grey stays grey; transparency, ICC profiles and metadata are kept if the output's format holds them. The
     output is locked for this call. An image of a folder that cannot be read does not stop the others.
 
-    Args:
-        bundle: the members.
-        source: a file or a folder.
-        target: a file or a folder; by default `NAME_x4.png`, or a folder `NAME_x4`, beside the source.
-        member: a member's name, `fastest` or `best` (the default).
-        overwrite: replace files that exist.
-        skip_existing: leave files that exist, so that an interrupted folder goes on.
-        max_pixels: of an input; larger ones are refused.
-        progress: draw a bar on stderr.
-        on_written: called with each file as soon as it is written.
-
-    Raises:
-        InputError: no such member, a missing file or folder, a file that is no image, a target that
-            exists, cannot be written or is being written by another command.
+    `target` is by default `NAME_x4.png`, or a folder `NAME_x4`, beside the source; `member` a name, `fastest`
+    or `best` (the default). Files that exist are an InputError unless `overwrite` replaces them, or
+    `skip_existing` leaves them, so that an interrupted folder goes on. Inputs of more than `max_pixels`, no
+    such member or image, and a target that cannot be or that another command writes, are refused too.
+    `progress` draws a bar on stderr; `on_written` is called with each file as soon as it is written.
     """
     read_from = pathlib.Path(as_path(source, "source"))
     write_to = None if target is None else pathlib.Path(as_path(target, "target"))
@@ -142,9 +133,8 @@ class _Work(NamedTuple):
             output = self.upscale(picture.pixels, self.member, progress=self.progress)
             lost = write_image(task.write, output, picture.metadata)
         except MemoryError as error:
-            raise InputError(
-                f"image {str(task.read)!r} needs more memory than there is: {error_reason(error)}"
-            ) from None
+            why = f"needs more memory than there is: {error_reason(error)}"
+            raise InputError(f"image {str(task.read)!r} {why}") from None
         return Written(task.write, (*picture.notes, *lost, *self._approximated((rows, columns))))
 
     def _approximated(self, shape: tuple[int, int]) -> tuple[str, ...]:
@@ -152,8 +142,5 @@ class _Work(NamedTuple):
         tiling = member_tiling(self.upscale.bank, shape, self.member)
         if not tiling.fade or tiling.tile == shape:
             return ()
-        rows, columns = tiling.tile
-        return (
-            f"{self.member} weighs its channels by their means over the image; in one this large they are "
-            f"means over tiles of {columns}x{rows}",
-        )
+        told = f"{self.member} weighs its channels by their means over the image; in one this large they are "
+        return (f"{told}means over tiles of {tiling.tile[1]}x{tiling.tile[0]}",)

@@ -35,11 +35,9 @@ def image_task(source: pathlib.Path, target: pathlib.Path | None, scale: int) ->
         raise InputError(f"output {str(write)!r} is the input; it must be another file")
     if not is_folder(write.parent):
         raise InputError(f"image {str(write)!r} cannot be written: {str(write.parent)!r} is no folder")
-    longest = _longest_name(write.parent)
-    if len(os.fsencode(write.name)) > longest:
-        raise InputError(
-            f"image {str(write)!r} cannot be written: its name must be at most {longest} bytes long"
-        )
+    if len(os.fsencode(write.name)) > (longest := _longest_name(write.parent)):
+        why = f"its name must be at most {longest} bytes long"
+        raise InputError(f"image {str(write)!r} cannot be written: {why}")
     return Task(source, write)
 
 
@@ -48,9 +46,8 @@ def folder_tasks(
 ) -> tuple[pathlib.Path, list[Task]]:
     """The folder of the outputs (`photos_x4` for `photos` without a target) and the tasks of its images.
 
-    An image keeps its name if its format can be written, else it becomes a PNG. If that name is taken, the
-    converted image keeps its suffix too: `a.gif.png` beside `a.png`. A target that is a file, or the source,
-    is an InputError.
+    An image keeps its name if its format can be written, else it becomes a PNG; if that name is taken, it is
+    `a.gif.png` beside `a.png`. A target that is a file, or the source, is an InputError.
     """
     named = source if source.name not in ("", "..") else source.resolve()
     folder = target or _shortened(named.parent, named.name, f"_x{scale}")

@@ -1,9 +1,8 @@
 """Frames of any size: whole if they are small, else tile by tile with the same pixels.
 
 Convolutions pad with zeros at the image's border, so tiles end there too. Elsewhere they overlap by the
-member's receptive radius, and pixels that the cut has changed are not kept. Channel attention takes means
-over the tile instead of the image, so its tiles are cross-faded. All tiles have one shape, so a member
-compiles once.
+member's receptive radius, and pixels that the cut changed are not kept. Channel attention takes means over
+the tile, so its tiles are cross-faded. All tiles have one shape, so a member compiles once.
 """
 
 import math
@@ -49,9 +48,8 @@ def receptive_radius(space: SearchSpace, arch: Arch) -> int | None:
     """LR pixels to the farthest input that an output pixel depends on; None: it depends on all."""
     branches = [space.branches(slot)[index] for slot, index in enumerate(arch)]
     radii = [branch.radius(space.width, space.scale) for branch in branches]
-    if None in radii:
-        return None
-    return HEAD_RADIUS + sum(radius for radius in radii if radius is not None)
+    known = [radius for radius in radii if radius is not None]
+    return HEAD_RADIUS + sum(known) if len(known) == len(radii) else None
 
 
 def make_tiling(shape: tuple[int, int], radius: int | None) -> Tiling:
@@ -113,13 +111,11 @@ def upscale_frame(server: Server, frame: np.ndarray, member: str, *, progress: b
     return in_tiles(enlarge, frame, tiling, server.bundle.space.scale, progress=progress)
 
 
+Enlarge = Callable[[np.ndarray], np.ndarray]
+
+
 def in_tiles(
-    upscale: Callable[[np.ndarray], np.ndarray],
-    image: np.ndarray,
-    tiling: Tiling,
-    scale: int,
-    *,
-    progress: bool = False,
+    upscale: Enlarge, image: np.ndarray, tiling: Tiling, scale: int, *, progress: bool = False
 ) -> np.ndarray:
     """`upscale` of an image `[H, W, C]` uint8, tile by tile: `[s H, s W, C]` uint8."""
     row_spans, column_spans = (spans(image.shape[a], tiling.tile[a], tiling.overlap) for a in (0, 1))

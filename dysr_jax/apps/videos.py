@@ -45,23 +45,12 @@ def stream_video(
     watch: Callable[[FrameRecord], Any] | None = None,
     log: Callable[[str], None] = lambda line: print(line, file=sys.stderr),
 ) -> Trace:
-    """Upscale a video, each frame by the member that the policy chooses.
+    """Upscale a video, each frame by the member that the policy chooses (default: `AdaptivePolicy()`).
 
-    Args:
-        bundle: the members.
-        source: a video, or `-` for one on standard input.
-        target: the video to write, or `-` for Y4M on standard output.
-        options: the rate, and what may run.
-        policy: chooses the members; by default `AdaptivePolicy()`.
-        watch: called with every frame's record.
-        log: takes lines for the user.
-
-    Returns:
-        The record of every frame. An interruption from the keyboard ends the stream, and the video properly.
-
-    Raises:
-        InputError: a source that is no video, an output that exists or cannot be written, options that
-            cannot be, a policy that names an unknown member, too little memory for the members.
+    `source` is a video, or `-` for one on standard input; `target` the video to write, or `-` for Y4M on
+    standard output. `watch` is called with every frame's record, `log` with lines for the user. Ctrl-C ends
+    the stream, and the video properly. A source that is no video, an output that exists or cannot be written,
+    options that cannot be, an unknown member and too little memory are an InputError.
     """
     check_bundle(bundle)
     named = {bundle.member(name).name: bundle.member(name) for name in options.members}
@@ -106,10 +95,9 @@ def _measure(
     frame, interval_ms = np.zeros((*shape, 3), np.uint8), 1e3 / fps
     timings = measure_timings(serving, frame, members, deadline_ms=interval_ms)
     if timings[0].frame_ms > interval_ms:
-        log(
-            f"the fastest member takes {timings[0].frame_ms:.1f} ms per frame here, but {fps:.4g} frames per "
-            f"second leave {interval_ms:.1f} ms: frames will be late"
-        )
+        taken = f"the fastest member takes {timings[0].frame_ms:.1f} ms per frame here"
+        left = f"{fps:.4g} frames per second leave {interval_ms:.1f} ms"
+        log(f"{taken}, but {left}: frames will be late")
     return timings
 
 
@@ -124,10 +112,8 @@ def _frames_of_one_size(reader: Reader, log: Callable[[str], None]) -> Iterator[
             yield image, time
             continue
         if not logged:
-            log(
-                f"at {float(time):.2f} s frames become {image.shape[1]}x{image.shape[0]}: they are "
-                f"resized to {columns}x{rows}"
-            )
+            size = f"{image.shape[1]}x{image.shape[0]}"
+            log(f"at {float(time):.2f} s frames become {size}: they are resized to {columns}x{rows}")
         logged = True
         resized = Image.fromarray(image).resize((columns, rows), Image.Resampling.BICUBIC)
         yield np.asarray(resized), time

@@ -1,8 +1,5 @@
-"""What a search leaves: weights and a manifest. Data only; `dysr_jax.runtime` and `dysr_jax.apps` run it.
-
-`bundle`: the members over their shared weights, and the directory that holds them. `member`: a member and its
-figures. `steps`: what changes between neighbours. `manifest`: the files of a bundle and their digests.
-`pretrained`: the bundles that come with the package.
+"""What a search leaves: weights and a manifest, data only. bundle: the members over their shared weights, and
+their directory; members: a member and its figures, and steps; manifest: files and digests; pretrained: ours.
 """
 
 from etils import epy

@@ -1,8 +1,7 @@
 """The bundle: members over shared weights, in memory and as a directory. Loading one runs no code from it.
 
-The directory holds `weights.safetensors` (the compacted weights), `latency.json` (the latency table of the
-device) and `manifest.json` (format version, space, members and their figures, steps between them, device,
-digests).
+The directory holds `weights.safetensors` (compacted), `latency.json` (the device's latency table) and
+`manifest.json` (format version, space, members and their figures, steps, device, digests).
 """
 
 import dataclasses
@@ -13,6 +12,7 @@ import jax
 import jax.numpy as jnp
 from etils import epath
 
+from dysr_jax import model
 from dysr_jax.atomic import replacing_directory, write_json
 from dysr_jax.bundle.manifest import read_file, read_manifest, write_manifest
 from dysr_jax.bundle.members import Member, Step, member_steps
@@ -20,25 +20,7 @@ from dysr_jax.bundle.members import make_member as make_member
 from dysr_jax.device import device_name
 from dysr_jax.errors import InputError
 from dysr_jax.fields import as_path
-from dysr_jax.model import (
-    XLA,
-    Arch,
-    Kept,
-    Params,
-    SearchSpace,
-    Supernet,
-    arch_name,
-    canonical_name,
-    compact_params,
-    compute_dtype,
-    init_params,
-    kept_branches,
-    make_supernet,
-    params_from_bytes,
-    params_to_bytes,
-    parse_arch,
-    same_params,
-)
+from dysr_jax.model import XLA, Arch, Kept, Params, SearchSpace, Supernet
 
 WEIGHTS_FILE: Final = "weights.safetensors"
 LATENCY_FILE: Final = "latency.json"
@@ -72,7 +54,7 @@ class Bundle:
         if not isinstance(other, Bundle):
             return NotImplemented
         first, second = ({**vars(bundle), "params": None} for bundle in (self, other))
-        return first == second and same_params(self.params, other.params)
+        return first == second and model.same_params(self.params, other.params)
 
     @property
     def archs(self) -> list[Arch]:
@@ -82,7 +64,7 @@ class Bundle:
     @property
     def kept(self) -> Kept:
         """Branches whose weights are in the bundle."""
-        return kept_branches(self.space, self.archs)
+        return model.kept_branches(self.space, self.archs)
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -93,15 +75,13 @@ class Bundle:
     def net(self) -> Supernet:
         """The supernet over the compacted weights; bfloat16 becomes float32 on a CPU, which lacks it."""
         dtype = "auto" if self.dtype == "bfloat16" else self.dtype
-        return make_supernet(self.space, dtype, self.kept, layers=self.layers)
+        return model.make_supernet(self.space, dtype, self.kept, layers=self.layers)
 
     def member(self, name: str | None = None) -> Member:
         """The member of this name in any spelling, `fastest` or `best` (the default); else an InputError."""
-        if name is None or name == "best":
-            return self.members[-1]
-        if name == "fastest":
-            return self.members[0]
-        for asked in (name, canonical_name(name)):
+        if name is None or name in ("best", "fastest"):
+            return self.members[0 if name == "fastest" else -1]
+        for asked in (name, model.canonical_name(name)):
             for member in self.members:
                 if member.name == asked:
                     return member
@@ -114,7 +94,7 @@ class Bundle:
             return self.member(name).arch
         except InputError as error:
             try:
-                return parse_arch(self.space, name)
+                return model.parse_arch(self.space, name)
             except InputError:
                 raise error from None
 
@@ -122,9 +102,8 @@ class Bundle:
 def check_bundle(bundle: Any) -> None:
     """Refuse what is no bundle with an InputError that says how to load one."""
     if not isinstance(bundle, Bundle):
-        raise InputError(
-            f"bundle {bundle!r}: must be a Bundle, as load_bundle(PATH) and load_pretrained(NAME) return it"
-        )
+        must = "must be a Bundle, as load_bundle(PATH) and load_pretrained(NAME) return it"
+        raise InputError(f"bundle {bundle!r}: {must}")
 
 
 def make_bundle(
@@ -134,7 +113,7 @@ def make_bundle(
     return Bundle(
         space=net.space,
         members=tuple(sorted(members, key=lambda member: member.latency_ms)),
-        params=compact_params(params, net.space, [member.arch for member in members]),
+        params=model.compact_params(params, net.space, [member.arch for member in members]),
         dtype=jnp.dtype(net.dtype).name,
         device=device_name(),
         frame=frame,
@@ -146,7 +125,7 @@ def make_bundle(
 def save_bundle(
     path: epath.PathLike, bundle: Bundle, latency: dict[str, Any], *, dtype: str = "float32"
 ) -> None:
-    """Write a bundle directory, whole or not at all, in place of an older one; it may lie in a bucket.
+    """Write a bundle directory, perhaps in a bucket, whole or not at all, in place of an older one.
 
     `latency` is the content of `latency.json`; `dtype`, float32 or float16, is that of the stored weights.
     """
@@ -154,25 +133,18 @@ def save_bundle(
         raise InputError(f"dtype must be float32 or float16, got {dtype!r}")
     manifest = {
         "space": dataclasses.asdict(bundle.space),
-        "dtype": bundle.dtype,
-        "device": bundle.device,
-        "frame": list(bundle.frame),
-        "bicubic_psnr_y": bundle.bicubic_psnr_y,
+        **{name: getattr(bundle, name) for name in ("dtype", "device", "frame", "bicubic_psnr_y")},
         "members": [member.to_json() for member in bundle.members],
         "steps": [step.to_json() for step in bundle.steps],
     }
     with replacing_directory(path) as partial:
-        (partial / WEIGHTS_FILE).write_bytes(params_to_bytes(bundle.params, dtype))
+        (partial / WEIGHTS_FILE).write_bytes(model.params_to_bytes(bundle.params, dtype))
         write_json(partial / LATENCY_FILE, latency)
         write_manifest(partial, manifest, (WEIGHTS_FILE, LATENCY_FILE))
 
 
 def load_bundle(path: epath.PathLike) -> Bundle:
-    """Read a bundle directory, which may lie in a bucket, and check every file against its digest.
-
-    Raises:
-        InputError: a missing, truncated or altered file, another format, or a branch that is not registered.
-    """
+    """Read a bundle directory, perhaps in a bucket; an InputError where a file is not what was written."""
     folder = epath.Path(as_path(path, "bundle"))
     manifest = read_manifest(folder)
     read_file(folder, manifest, LATENCY_FILE)
@@ -182,10 +154,8 @@ def load_bundle(path: epath.PathLike) -> Bundle:
     except InputError as error:
         raise InputError(f"bundle {str(folder)!r}: {error}") from None
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        reason = f"{type(error).__name__}: {error}"
-        raise InputError(
-            f"bundle {str(folder)!r} does not have the structure of a bundle ({reason})"
-        ) from None
+        why = f"does not have the structure of a bundle ({type(error).__name__}: {error})"
+        raise InputError(f"bundle {str(folder)!r} {why}") from None
 
 
 def _assemble(manifest: dict[str, Any], weights: bytes) -> Bundle:
@@ -194,13 +164,13 @@ def _assemble(manifest: dict[str, Any], weights: bytes) -> Bundle:
     space = SearchSpace(body, tuple(fields["upsamplers"]), fields["width"], fields["scale"])
     members = []
     for member in map(Member.from_json, manifest["members"]):
-        arch = parse_arch(space, member.name)  # branches may be registered in another order here
-        members.append(dataclasses.replace(member, arch=arch, name=arch_name(space, arch)))
+        arch = model.parse_arch(space, member.name)  # branches may be registered in another order here
+        members.append(dataclasses.replace(member, arch=arch, name=model.arch_name(space, arch)))
     return Bundle(
         space=space,
         members=tuple(members),
         params=_load_params(weights, space, [member.arch for member in members]),
-        dtype=compute_dtype(manifest["dtype"]),
+        dtype=model.compute_dtype(manifest["dtype"]),
         device=manifest["device"],
         frame=tuple(manifest["frame"]),
         bicubic_psnr_y=manifest["bicubic_psnr_y"],
@@ -210,11 +180,11 @@ def _assemble(manifest: dict[str, Any], weights: bytes) -> Bundle:
 def _load_params(content: bytes, space: SearchSpace, archs: list[Arch]) -> Params:
     """The weights, checked against the shapes that the archs need."""
     try:
-        params = params_from_bytes(content)
+        params = model.params_from_bytes(content)
     except InputError as error:
         raise InputError(f"its weights, {WEIGHTS_FILE}: {error}") from None
-    whole = jax.eval_shape(lambda: init_params(jax.random.key(0), space))
-    needed = jax.eval_shape(lambda p: compact_params(p, space, archs), whole)
+    whole = jax.eval_shape(lambda: model.init_params(jax.random.key(0), space))
+    needed = jax.eval_shape(lambda p: model.compact_params(p, space, archs), whole)
     if jax.tree.map(jnp.shape, params) != jax.tree.map(lambda leaf: leaf.shape, needed):
         raise InputError("its weights are not those that its members need")
     return params

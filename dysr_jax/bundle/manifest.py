@@ -32,21 +32,20 @@ def write_manifest(folder: epath.Path, fields: dict[str, Any], files: Iterable[s
 
 def read_manifest(folder: epath.Path) -> dict[str, Any]:
     """The manifest of a bundle; an InputError if it is missing, damaged, altered or of another version."""
+    named = f"bundle {str(folder)!r}"
     if not folder.is_dir():
-        raise InputError(f"bundle {str(folder)!r} does not exist (a run's bundle is RUN/bundle)")
+        raise InputError(f"{named} does not exist (a run's bundle is RUN/bundle)")
     try:
         manifest = json.loads((folder / MANIFEST_FILE).read_text())
         version = manifest["format_version"]
     except OSError:
-        raise InputError(f"bundle {str(folder)!r}: {MANIFEST_FILE} is missing") from None
+        raise InputError(f"{named}: {MANIFEST_FILE} is missing") from None
     except (ValueError, KeyError, TypeError):
-        raise InputError(f"bundle {str(folder)!r}: {MANIFEST_FILE} is damaged") from None
+        raise InputError(f"{named}: {MANIFEST_FILE} is damaged") from None
     if version != FORMAT_VERSION:
-        raise InputError(
-            f"bundle {str(folder)!r} has format {version}; this version of dysr_jax reads {FORMAT_VERSION}"
-        )
+        raise InputError(f"{named} has format {version}; this version of dysr_jax reads {FORMAT_VERSION}")
     if manifest.get("digest") != _manifest_digest(manifest):
-        raise InputError(f"bundle {str(folder)!r}: {MANIFEST_FILE} was altered (digest)")
+        raise InputError(f"{named}: {MANIFEST_FILE} was altered (digest)")
     return manifest
 
 

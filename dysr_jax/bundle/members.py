@@ -6,20 +6,10 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from dysr_jax import model
 from dysr_jax.errors import InputError
 from dysr_jax.fields import from_dict
-from dysr_jax.model import (
-    Arch,
-    SearchSpace,
-    arch_mult_adds,
-    arch_name,
-    arch_parameters,
-    shared_weight_bytes,
-    slot_name,
-    step_costs,
-    unshared_weight_bytes,
-    validate_arch,
-)
+from dysr_jax.model import Arch, SearchSpace
 
 # Keys of `manifest.json` and `pareto.json` that are not the attribute's name.
 _JSON_KEYS = {"parameters": "params", "mult_adds": "macs"}
@@ -47,10 +37,8 @@ class Member:
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
             raise InputError(f"member {self.name!r}: must have a name")
-        if not 0.0 < self.latency_ms < math.inf:
-            raise InputError(
-                f"member {self.name!r}: latency_ms must be finite and above 0, got {self.latency_ms!r}"
-            )
+        if not 0.0 < (latency := self.latency_ms) < math.inf:
+            raise InputError(f"member {self.name!r}: latency_ms must be finite and above 0, got {latency!r}")
         object.__setattr__(self, "arch", tuple(self.arch))
 
     def to_json(self) -> dict[str, Any]:
@@ -71,18 +59,11 @@ class Member:
 
 def make_member(space: SearchSpace, arch: Arch, psnr_y: float, latency_ms: float) -> Member:
     """A member from its two measured figures; an InputError for another space's arch or no latency."""
-    arch = validate_arch(space, arch)
+    arch = model.validate_arch(space, arch)
     if not latency_ms > 0.0:
         raise InputError(f"latency_ms must be above 0, got {latency_ms!r}")
-    return Member(
-        name=arch_name(space, arch),
-        arch=arch,
-        psnr_y=psnr_y,
-        latency_ms=latency_ms,
-        fps=1e3 / latency_ms,
-        parameters=arch_parameters(space, arch),
-        mult_adds=arch_mult_adds(space, arch),
-    )
+    counts = model.arch_parameters(space, arch), model.arch_mult_adds(space, arch)
+    return Member(model.arch_name(space, arch), arch, psnr_y, latency_ms, 1e3 / latency_ms, *counts)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,22 +98,14 @@ class Step:
 
     def to_json(self) -> dict[str, Any]:
         """The step as `manifest.json` and `pareto.json` hold it."""
-        return {
-            "from": self.source,
-            "to": self.target,
-            "slots": [
-                {"slot": change.slot, "name": change.name, "from": change.old, "to": change.new}
-                for change in self.slots
-            ],
-            "shared_bytes": self.shared_bytes,
-            "unshared_bytes": self.unshared_bytes,
-            "cost": self.cost,
-        }
+        slots = [{"slot": s.slot, "name": s.name, "from": s.old, "to": s.new} for s in self.slots]
+        rest = {name: getattr(self, name) for name in ("shared_bytes", "unshared_bytes", "cost")}
+        return {"from": self.source, "to": self.target, "slots": slots, **rest}
 
 
 def _slot_changes(space: SearchSpace, source: Arch, target: Arch) -> tuple[SlotChange, ...]:
     return tuple(
-        SlotChange(slot, slot_name(space, slot), space.slots[slot][old], space.slots[slot][new])
+        SlotChange(slot, model.slot_name(space, slot), space.slots[slot][old], space.slots[slot][new])
         for slot, (old, new) in enumerate(zip(source, target, strict=True))
         if old != new
     )
@@ -140,16 +113,11 @@ def _slot_changes(space: SearchSpace, source: Arch, target: Arch) -> tuple[SlotC
 
 def member_steps(space: SearchSpace, archs: Sequence[Arch]) -> tuple[Step, ...]:
     """The steps between neighbours of `archs`, in their order: one fewer than there are archs."""
-    shared, costs = shared_weight_bytes(space, archs), step_costs(space, archs)
-    unshared = unshared_weight_bytes(shared)
-    return tuple(
-        Step(
-            source=arch_name(space, archs[i]),
-            target=arch_name(space, archs[j]),
-            slots=_slot_changes(space, archs[i], archs[j]),
-            shared_bytes=int(shared[i, j]),
-            unshared_bytes=int(unshared[i, j]),
-            cost=float(costs[i, j]),
-        )
-        for i, j in itertools.pairwise(range(len(archs)))
-    )
+    shared, costs = model.shared_weight_bytes(space, archs), model.step_costs(space, archs)
+    unshared, names = model.unshared_weight_bytes(shared), [model.arch_name(space, arch) for arch in archs]
+    steps = []
+    for i, j in itertools.pairwise(range(len(archs))):
+        slots = _slot_changes(space, archs[i], archs[j])
+        figures = int(shared[i, j]), int(unshared[i, j]), float(costs[i, j])
+        steps.append(Step(names[i], names[j], slots, *figures))
+    return tuple(steps)

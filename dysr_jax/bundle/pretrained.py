@@ -24,8 +24,7 @@ def load_pretrained(name: str = f"x{DEFAULT_SCALE}") -> Bundle:
 
     `dysr_jax/pretrained/README.md` says how they were trained and what they reach.
     """
-    names = pretrained_names()
-    if name not in names:
+    if name not in (names := pretrained_names()):
         allowed = ", ".join(names) or "none in this installation"
         raise InputError(f"pretrained weights {name!r}: there are {allowed}")
     return load_bundle(PRETRAINED_FOLDER / name)
@@ -41,7 +40,6 @@ def find_bundle(path: epath.PathLike | None = None, scale: int | None = None) ->
     scale = DEFAULT_SCALE if scale is None else scale
     if f"x{scale}" not in pretrained_names():
         scales = ", ".join(name.removeprefix("x") for name in pretrained_names()) or "none"
-        raise InputError(
-            f"scale {scale}: the weights that come with dysr_jax have {scales}; --bundle names others"
-        )
+        known = f"the weights that come with dysr_jax have {scales}"
+        raise InputError(f"scale {scale}: {known}; --bundle names others")
     return load_pretrained(f"x{scale}")

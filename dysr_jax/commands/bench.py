@@ -2,7 +2,8 @@
 
 import dataclasses
 import pathlib
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any, ClassVar
 
 import tyro
 
@@ -20,51 +21,61 @@ from dysr_jax.bench import (
 )
 from dysr_jax.bench.switch import STRATEGIES, bench_switch
 from dysr_jax.bundle import find_bundle
-from dysr_jax.commands.common import (
-    BundleOptions,
-    ConfigOptions,
-    JsonOption,
-    check_output,
-    make_folder,
-    report,
-)
+from dysr_jax.commands import common
+from dysr_jax.commands.common import BundleOptions, ConfigOptions, JsonOption, check_output
 from dysr_jax.report import bench_table, front_summary, steady_table, switch_tables, write_timelines
 from dysr_jax.report.plots import save_figure, truth_figure
 
 
 @dataclasses.dataclass(frozen=True)
-class BenchStep(ConfigOptions, JsonOption):
-    """Time a training step of the search program against the static program of the same archs."""
+class Bench(JsonOption):
+    """A command that hands its own options on, by name, to a bench, and reports the result."""
 
-    rounds: int = 15
-    """Timed rounds; their median counts."""
+    bench: ClassVar[Callable[..., Any]]
+    table: ClassVar[Callable[[Any], str]] = bench_table
+
+    def _measure(self, *first: Any, **more: Any) -> None:
+        """Run the bench, which is looked up here by its name, so that another can take its place."""
+        own = {name: getattr(self, name) for name in type(self).__annotations__}
+        result = globals()[type(self).bench.__name__](*first, **own, **more)
+        common.report(result, type(self).table, self.json_path)
+
+
+@dataclasses.dataclass(frozen=True)
+class ConfigBench(ConfigOptions, Bench):
+    """A bench of a config."""
 
     def __call__(self) -> None:
         """Run it."""
         check_output(self.json_path)
-        report(bench_step(self.run, rounds=self.rounds), bench_table, self.json_path)
+        self._measure(self.run)
 
 
 @dataclasses.dataclass(frozen=True)
-class BenchCandidates(ConfigOptions, JsonOption):
+class BenchStep(ConfigBench):
+    """Time a training step of the search program against the static program of the same archs."""
+
+    bench = bench_step
+    rounds: int = 15
+    """Timed rounds; their median counts."""
+
+
+@dataclasses.dataclass(frozen=True)
+class BenchCandidates(ConfigBench):
     """Time the evaluation of candidates: the search program against compiling each one."""
 
+    bench = bench_candidates
     rounds: int = 15
     """Timed rounds; their median counts."""
     compiled: int = 4
     """Candidates to compile as static programs."""
 
-    def __call__(self) -> None:
-        """Run it."""
-        check_output(self.json_path)
-        result = bench_candidates(self.run, rounds=self.rounds, compiled=self.compiled)
-        report(result, bench_table, self.json_path)
-
 
 @dataclasses.dataclass(frozen=True)
-class BenchSearch(ConfigOptions, JsonOption):
+class BenchSearch(ConfigBench):
     """Candidates per second: the search program against compiling each one."""
 
+    bench = bench_search
     populations: tuple[int, ...] = (64, 256, 1024)
     """Candidates per call of the search program."""
     patch_counts: tuple[int, ...] = ()
@@ -74,39 +85,23 @@ class BenchSearch(ConfigOptions, JsonOption):
     rounds: int = 5
     """Timed rounds; their median counts."""
 
-    def __call__(self) -> None:
-        """Run it."""
-        check_output(self.json_path)
-        result = bench_search(
-            self.run,
-            populations=self.populations,
-            patch_counts=self.patch_counts,
-            compiled=self.compiled,
-            rounds=self.rounds,
-        )
-        report(result, bench_table, self.json_path)
-
 
 @dataclasses.dataclass(frozen=True)
-class BenchScaling(ConfigOptions, JsonOption):
+class BenchScaling(ConfigBench):
     """Training steps and candidates per second on 1, 2, 4, ... and all devices of this machine."""
 
+    bench = bench_scaling
     steps: int = 20
     """Training steps per dispatch."""
     rounds: int = 5
     """Timed rounds; their median counts."""
 
-    def __call__(self) -> None:
-        """Run it."""
-        check_output(self.json_path)
-        result = bench_scaling(self.run, steps=self.steps, rounds=self.rounds)
-        report(result, bench_table, self.json_path)
-
 
 @dataclasses.dataclass(frozen=True)
-class BenchData(ConfigOptions, JsonOption):
+class BenchData(ConfigBench):
     """Patches per second of the pool and of Grain, beside what a training step consumes."""
 
+    bench = bench_data
     workers: tuple[int, ...] = (0, 2)
     """Numbers of Grain's worker processes; 0 decodes in threads."""
     steps: int = 5
@@ -115,14 +110,6 @@ class BenchData(ConfigOptions, JsonOption):
     """Timed rounds on the device; their median counts."""
     seconds: float = 2.0
     """Seconds, at least, that Grain is measured alone, and again while it feeds training."""
-
-    def __call__(self) -> None:
-        """Run it."""
-        check_output(self.json_path)
-        result = bench_data(
-            self.run, workers=self.workers, steps=self.steps, rounds=self.rounds, seconds=self.seconds
-        )
-        report(result, bench_table, self.json_path)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,15 +126,16 @@ class BenchFront(JsonOption):
         check_output(self.json_path)
         check_output(self.figure, "figure")
         found = bench_front(self.run)
-        report(found, front_summary, self.json_path)
+        common.report(found, front_summary, self.json_path)
         if self.figure is not None:
             save_figure(truth_figure(found), self.figure)
 
 
 @dataclasses.dataclass(frozen=True)
-class BenchFps(BundleOptions, JsonOption):
+class BenchFps(BundleOptions, Bench):
     """Frames per second by output size: on the device, and from host to host."""
 
+    bench = bench_fps
     members: tuple[str, ...] = ()
     """Members' names, fastest or best; default: all."""
     outputs: tuple[int, ...] = OUTPUT_ROWS
@@ -164,22 +152,15 @@ class BenchFps(BundleOptions, JsonOption):
     def __call__(self) -> None:
         """Run it."""
         check_output(self.json_path)
-        result = bench_fps(
-            find_bundle(self.bundle, self.scale),
-            members=self.members,
-            outputs=self.outputs,
-            rounds=self.rounds,
-            seconds=self.seconds,
-            limit_s=self.limit_s,
-            dtype=self.dtype,
-        )
-        report(result, bench_table, self.json_path)
+        self._measure(find_bundle(self.bundle, self.scale))
 
 
 @dataclasses.dataclass(frozen=True)
-class BenchSwitch(BundleOptions, JsonOption):
+class BenchSwitch(BundleOptions, Bench):
     """What a switch between members costs: shared executables beside chained ones and four rivals."""
 
+    bench = bench_switch
+    table = switch_tables
     frame: tuple[int, int] | None = None
     """LR rows and columns; default: the bundle's."""
     members: tuple[str, ...] = ()
@@ -196,18 +177,7 @@ class BenchSwitch(BundleOptions, JsonOption):
     def __call__(self) -> None:
         """Run it."""
         check_output(self.json_path)
-        result = bench_switch(
-            self.bundle,
-            scale=self.scale,
-            frame=self.frame,
-            members=self.members,
-            strategies=self.strategies,
-            switches=self.switches,
-            steady=self.steady,
-            fps=self.fps,
-            progress=True,
-        )
-        report(result, switch_tables, self.json_path)
+        self._measure(self.bundle, scale=self.scale, progress=True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -224,8 +194,8 @@ class BenchSteady(JsonOption):
         """Run it."""
         check_output(self.json_path)
         if self.figures is not None:
-            make_folder(self.figures, "figures")
+            common.make_folder(self.figures, "figures")
         result = bench_steady(self.bundle, self.stream)
-        report(result, steady_table, self.json_path)
+        common.report(result, steady_table, self.json_path)
         if self.figures is not None:
             write_timelines(self.figures, result)

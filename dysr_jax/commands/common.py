@@ -4,7 +4,7 @@ import dataclasses
 import pathlib
 import tempfile
 from collections.abc import Callable
-from typing import Annotated, Any, Protocol, TypeVar
+from typing import Annotated, Any
 
 import tyro
 
@@ -40,49 +40,32 @@ class JsonOption:
     """Write the figures to this file too."""
 
 
-class Result(Protocol):
-    """What a bench returns."""
-
-    def to_json(self) -> dict[str, Any]:
-        """The figures, as `--json` writes them."""
-
-
-R = TypeVar("R", bound=Result)
-
-
 def check_output(path: pathlib.Path | None, option: str = "json") -> None:
-    """Refuse, before the work, a file that cannot be written after it.
-
-    Raises:
-        InputError: names the option and the path.
-    """
+    """Refuse, before the work, a file that cannot be written after it."""
     if path is None:
         return
+    named = f"{option} {str(path)!r}"
     try:
         usable = path.parent.is_dir() and not path.is_dir()
     except OSError as error:  # such as a name that is too long
-        raise InputError(f"{option} {str(path)!r} cannot be written: {error.strerror}") from None
+        raise InputError(f"{named} cannot be written: {error.strerror}") from None
     if not usable:
-        raise InputError(f"{option} {str(path)!r}: must be a file in a folder that exists")
+        raise InputError(f"{named}: must be a file in a folder that exists")
     try:
         tempfile.TemporaryFile(dir=path.parent).close()  # permissions do not stop root
     except OSError:
-        raise InputError(f"{option} {str(path)!r}: must be in a folder that can be written to") from None
+        raise InputError(f"{named}: must be in a folder that can be written to") from None
 
 
 def make_folder(path: pathlib.Path, option: str) -> None:
-    """Make the folder of outputs before the work.
-
-    Raises:
-        InputError: it is a file, or cannot be made.
-    """
+    """Make the folder of outputs before the work; an InputError if it is a file, or cannot be made."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError:
         raise InputError(f"{option} {str(path)!r}: must be a folder, or a place for one") from None
 
 
-def report(result: R, table: Callable[[R], str], path: pathlib.Path | None) -> None:
+def report(result: Any, table: Callable[[Any], str], path: pathlib.Path | None) -> None:
     """Print a bench's table, and write its figures to `path` where one is given."""
     print(table(result))
     if path:

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
-from dysr_jax.errors import InputError, LostProcessError
+from dysr_jax.errors import InputError, LostProcessError, first_line
 
 
 class Failure(NamedTuple):
@@ -41,53 +41,35 @@ _LESS: Final = {
 def describe(error: BaseException, command: str = "") -> Failure | None:
     """The failure that an error means to the user; None for a fault of the program.
 
-    Args:
-        error: raised by the command.
-        command: its first word, which decides what is suggested where memory is short.
+    `command` is its first word, which decides what is suggested where memory is short.
     """
-    if isinstance(error, InputError):
-        return Failure(str(error), 2)
-    if isinstance(error, LostProcessError):
-        return Failure(str(error), 1)
-    if isinstance(error, (RuntimeError, ValueError)) and (reason := _DISK.search(str(error))):
-        return Failure(_quoted(str(error)) + reason[0], 1)
-    if isinstance(error, MemoryError) or _is_of_memory(error):
-        less = _LESS.get(command, "less work at once")
-        return Failure(f"not enough memory; try {less}", 1)
+    text, of_runtime = str(error), isinstance(error, (RuntimeError, ValueError))
+    if isinstance(error, (InputError, LostProcessError)):
+        return Failure(text, 2 if isinstance(error, InputError) else 1)
+    if of_runtime and (reason := _DISK.search(text)):
+        name = re.search(r"[\"']([^\"'\n]*/[^\"'\n]*)[\"']", text)  # the first file that it quotes
+        return Failure((f"{name[1]!r}: " if name else "") + reason[0], 1)
+    if isinstance(error, MemoryError) or (of_runtime and _NO_MEMORY.search(text)):
+        return Failure(f"not enough memory; try {_LESS.get(command, 'less work at once')}", 1)
     if isinstance(error, OSError):
         return Failure(_system(error), 1)
     if isinstance(error, (RuntimeError, AssertionError)) and (missing := _platform(error)):
         return missing
-    if isinstance(error, RuntimeError) and "can't start new thread" in str(error):
+    if isinstance(error, RuntimeError) and "can't start new thread" in text:
         return Failure("the system starts no more threads (see ulimit -u)", 1)
     return None
-
-
-def _quoted(text: str) -> str:
-    """The first file that a text quotes, to begin a line with."""
-    name = re.search(r"[\"']([^\"'\n]*/[^\"'\n]*)[\"']", text)
-    return f"{name[1]!r}: " if name else ""
-
-
-def _is_of_memory(error: BaseException) -> bool:
-    return isinstance(error, (RuntimeError, ValueError)) and bool(_NO_MEMORY.search(str(error)))
 
 
 def _system(error: OSError) -> str:
     """The file, and why the system refuses it."""
     names = [os.fsdecode(n) for n in (error.filename, error.filename2) if isinstance(n, (str, bytes))]
-    reason = error.strerror or _first_line(error)
-    if not names and error.errno == errno.ENOENT and _is_homeless():
-        return "the current folder is gone; start from another one"
-    return ": ".join([" to ".join(map(repr, names)), reason]) if names else reason
-
-
-def _is_homeless() -> bool:
-    try:
-        pathlib.Path.cwd()
-    except OSError:
-        return True
-    return False
+    reason = error.strerror or first_line(error)
+    if not names and error.errno == errno.ENOENT:
+        try:
+            pathlib.Path.cwd()
+        except OSError:
+            return "the current folder is gone; start from another one"
+    return f"{' to '.join(map(repr, names))}: {reason}" if names else reason
 
 
 @contextlib.contextmanager
@@ -96,11 +78,10 @@ def quiet_threads() -> Iterator[None]:
     before = threading.excepthook, sys.excepthook
 
     def in_thread(told: Any) -> None:
-        failure = describe(told.exc_value) if told.exc_value else None
-        if failure is None:
-            before[0](told)
-        else:
+        if told.exc_value and (failure := describe(told.exc_value)):
             print(f"dysr: error: {failure.line}", file=sys.stderr)
+        else:
+            before[0](told)
 
     def in_callback(kind: type[BaseException], error: BaseException, trace: Any) -> None:
         # After a failed write of Orbax tensorstore reports its closed loop; NumPy's import replaces the rest.
@@ -125,7 +106,7 @@ def _platform(error: BaseException) -> Failure | None:
         return None
     except (RuntimeError, AssertionError):
         found = _platforms_found(jax)
-    told = _first_line(error).partition(" (set JAX_PLATFORMS")[0] if str(error) else ""
+    told = first_line(error).partition(" (set JAX_PLATFORMS")[0] if str(error) else ""
     reason = f" ({told.partition(': ')[2] or told})" if told else ""
     return Failure(f"JAX_PLATFORMS {asked!r}: JAX finds no such device{reason}; must be one of {found}", 2)
 
@@ -139,7 +120,3 @@ def _platforms_found(jax: Any) -> str:
         return "none"
     finally:
         jax.config.update("jax_platforms", asked)
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].strip()

@@ -43,17 +43,10 @@ class Upscale(BundleOptions):
         """Run it."""
         _check_input(self.source)
         _quiet_pillow()
-        done = upscale_files(
-            find_bundle(self.bundle, self.scale),
-            self.source,
-            self.target,
-            self.member,
-            overwrite=self.overwrite,
-            skip_existing=self.skip_existing,
-            max_pixels=self.max_pixels,
-            progress=True,
-            on_written=lambda written: print(written.path, flush=True),
-        )
+        bundle, shown = find_bundle(self.bundle, self.scale), lambda written: print(written.path, flush=True)
+        how = {name: getattr(self, name) for name in ("overwrite", "skip_existing", "max_pixels")}
+        where = (self.source, self.target, self.member)
+        done = upscale_files(bundle, *where, **how, progress=True, on_written=shown)
         for line in _notes_on(done.written):
             print(f"dysr: note: {line}", file=sys.stderr)
         if done.note:
@@ -117,10 +110,8 @@ def _notes_on(written: Sequence[Written]) -> list[str]:
     for path, notes in written:
         for note in notes:
             images.setdefault(note, []).append(str(path))
-    return [
-        f"{paths[0]}{f' and {len(paths) - 1} more' if paths[1:] else ''}: {note}"
-        for note, paths in images.items()
-    ]
+    more = {note: f" and {len(paths) - 1} more" if paths[1:] else "" for note, paths in images.items()}
+    return [f"{paths[0]}{more[note]}: {note}" for note, paths in images.items()]
 
 
 def _end_with(failed: Sequence[FailedImage], total: int) -> None:

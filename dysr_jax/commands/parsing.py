@@ -47,30 +47,25 @@ REGISTER: Final = "--register"
 """Option of every command: a module of the user's own, imported before the command begins."""
 
 
+_USAGE: Final = f"""usage: dysr COMMAND [OPTIONS]
+
+DySR in JAX: a searched super-resolution supernet.
+
+{{}}
+
+`dysr COMMAND {REGISTER} MODULE` imports a module of yours first (may be repeated): its
+branches, data sets, layer backends and policies can then be named. `dysr COMMAND --help`
+lists the options of a command; `dysr --version` prints the version."""
+
+
 def usage() -> str:
     """The commands, one per line."""
     lines = [f"  dysr {name:<17} {(kind.__doc__ or '').splitlines()[0]}" for name, kind in COMMANDS.items()]
-    return "\n".join(
-        [
-            "usage: dysr COMMAND [OPTIONS]",
-            "",
-            "DySR in JAX: a searched super-resolution supernet.",
-            "",
-            *lines,
-            "",
-            f"`dysr COMMAND {REGISTER} MODULE` imports a module of yours first (may be repeated): its",
-            "branches, data sets, layer backends and policies can then be named. `dysr COMMAND --help`",
-            "lists the options of a command; `dysr --version` prints the version.",
-        ]
-    )
+    return _USAGE.format("\n".join(lines))
 
 
 def take_registered(args: Sequence[str]) -> list[str]:
-    """Import the modules that `--register` names; the other words.
-
-    Raises:
-        InputError: no module is named, or one cannot be imported.
-    """
+    """Import the modules that `--register` names, or raise an InputError; the other words."""
     words, names, rest = iter(args), [], []
     for word in words:
         option, equals, value = word.partition("=")
@@ -108,14 +103,13 @@ def _first_line(box: str) -> str:
 
 def _parse(kind: type[Any], name: str, args: Sequence[str], default: Any | None) -> Any:
     """Parse a command's options; an error becomes one line."""
-    start = tyro.MISSING_NONPROP if default is None else default
     parse = functools.partial(
         tyro.cli,
         kind,
         args=args,
         prog=f"dysr {name}",
         description=f"{inspect.getdoc(kind)}\n\n{REGISTER} MODULE imports a module of yours first.",
-        default=start,
+        default=tyro.MISSING_NONPROP if default is None else default,
         return_unknown_args=True,
     )
     try:
@@ -159,21 +153,11 @@ def _default(kind: type[Any], args: Sequence[str]) -> Any:
     return kind(**given, **({"out": tyro.MISSING} if "out" in fields else {}))
 
 
-def _find(args: Sequence[str]) -> tuple[str, Sequence[str]]:
-    for length in (2, 1):
-        name = " ".join(args[:length])
-        if name in COMMANDS:
-            return name, args[length:]
-    raise InputError(f"unknown command {' '.join(args[:2])!r}; must be one of {', '.join(COMMANDS)}")
-
-
 def command(args: Sequence[str]) -> Callable[[], None]:
-    """The command with its options, to be called.
-
-    Raises:
-        InputError: no such command or option, or a value that an option cannot have.
-        SystemExit: `--help` was printed.
-    """
-    name, rest = _find(take_registered(args))
-    kind = COMMANDS[name]
-    return _parse(kind, name, rest, _default(kind, rest))
+    """The command with its options, to be called; an InputError, or a SystemExit after `--help`."""
+    words = take_registered(args)
+    for length in (2, 1):
+        name, rest = " ".join(words[:length]), words[length:]
+        if kind := COMMANDS.get(name):
+            return _parse(kind, name, rest, _default(kind, rest))
+    raise InputError(f"unknown command {' '.join(words[:2])!r}; must be one of {', '.join(COMMANDS)}")

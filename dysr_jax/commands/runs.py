@@ -1,5 +1,6 @@
 """Commands on a run: search it, show it as a page; and the latency table that a search begins with."""
 
+import contextlib
 import dataclasses
 import pathlib
 from typing import Annotated
@@ -39,12 +40,9 @@ class Search(ConfigOptions):
     def __call__(self) -> None:
         """Run it."""
         place = (self.coordinator, self.processes, self.process_id)
-        if not self.distributed:
-            if place != (None, None, None):
-                raise InputError(f"{OPTIONS}: must come with --distributed")
-            run_search(self.run, self.out)
-            return
-        with job(*place):
+        if not self.distributed and place != (None, None, None):
+            raise InputError(f"{OPTIONS}: must come with --distributed")
+        with job(*place) if self.distributed else contextlib.nullcontext():
             run_search(self.run, self.out)
 
 
@@ -94,24 +92,9 @@ class Report:
 
     def __call__(self) -> None:
         """Run it."""
-        print(
-            write_report(
-                self.run,
-                self.out,
-                switch=self.switch,
-                steady=self.steady,
-                image=self.image,
-                overwrite=self.overwrite,
-            )
-        )
+        shown = {"switch": self.switch, "steady": self.steady, "image": self.image}
+        print(write_report(self.run, self.out, **shown, overwrite=self.overwrite))
         if self.figures is not None:
-            _draw(self, self.figures)
-
-
-def _draw(command: Report, folder: str) -> None:
-    """Write the figures, and say what the run has none for."""
-    drawn = write_figures(
-        command.run, folder, switch=command.switch, steady=command.steady, image=command.image
-    )
-    for line in [*drawn.paths, *(f"no figure of {line}" for line in drawn.missing)]:
-        print(line)
+            drawn = write_figures(self.run, self.figures, **shown)
+            for line in [*drawn.paths, *(f"no figure of {line}" for line in drawn.missing)]:
+                print(line)

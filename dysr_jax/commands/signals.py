@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, Final
 
 SOON_S: Final = 0.01
@@ -17,10 +17,7 @@ class TerminatedError(BaseException):
     """SIGTERM came, as batch systems, `timeout` and `kill` send it."""
 
 
-_RAISED: Final[dict[int, type[BaseException]]] = {
-    signal.SIGINT: KeyboardInterrupt,
-    signal.SIGTERM: TerminatedError,
-}
+_RAISED: Final = {int(signal.SIGINT): KeyboardInterrupt, int(signal.SIGTERM): TerminatedError}
 
 
 class Received:
@@ -31,20 +28,18 @@ class Received:
     told: bool = False
     """Whether the user was told or the work is done: the rest is not interrupted."""
 
+    def __init__(self) -> None:
+        self._process = os.getpid()
 
-def _handler(received: Received) -> Callable[[int, Any], None]:
-    process = os.getpid()
-
-    def handle(number: int, frame: Any) -> None:
-        if os.getpid() != process:  # in a fork
+    def handle(self, number: int, frame: Any) -> None:
+        """Note the signal, and interrupt the work."""
+        if os.getpid() != self._process:  # in a fork
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
             return
-        received.number = received.number or number
-        if not received.told:
+        self.number = self.number or number
+        if not self.told:
             raise _RAISED[number]
-
-    return handle
 
 
 @contextlib.contextmanager
@@ -58,9 +53,8 @@ def interruptible() -> Iterator[Received]:
     expected: dict[int, Any] = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
     here = threading.current_thread() is threading.main_thread()
     replaced = [n for n, usual in expected.items() if here and signal.getsignal(n) is usual]
-    handle = _handler(received)
     for number in replaced:
-        signal.signal(number, handle)
+        signal.signal(number, received.handle)
     try:
         with _none_lost(received):
             yield received

@@ -1,8 +1,8 @@
 """Standard output and error that never end a command's work, whatever happens to them.
 
-A reader that closes a pipe (`dysr upscale in out | head -n1`) wants no more lines: later ones are dropped,
-and the command runs to its end. Output refused for another reason, such as a full disk, is dropped too and
-reported when the work is done. Letters that the terminal's encoding lacks are escaped.
+A reader that closes a pipe (`dysr upscale in out | head -n1`) wants no more lines: later ones are dropped.
+Output refused for another reason, such as a full disk, is dropped too and reported when the work is done.
+Letters that the terminal's encoding lacks are escaped.
 """
 
 import contextlib

@@ -5,7 +5,6 @@ import dataclasses
 import pathlib
 import sys
 from collections.abc import Mapping
-from types import TracebackType
 from typing import Annotated
 
 import tyro
@@ -53,19 +52,15 @@ class Stream(BundleOptions, JsonOption):
         check_output(self.json_path)
         check_output(self.figure, "figure")
         policy = load_policy(self.policy)
-        options = VideoOptions(
-            fps=self.fps,
-            real_time=self.real_time,
-            members=self.members,
-            at_once=self.at_once,
-            budget=None if self.budget_mb is None else self._bytes(self.budget_mb),
-            overwrite=self.overwrite,
-        )
+        if self.budget_mb is not None and not 0.0 < self.budget_mb < 1e9:
+            raise InputError(f"budget-mb {self.budget_mb}: allowed is above 0")
+        budget = None if self.budget_mb is None else int(self.budget_mb * 1e6)
+        own = {name: getattr(self, name) for name in ("fps", "real_time", "members", "at_once", "overwrite")}
+        options = VideoOptions(**own, budget=budget)
         bundle = find_bundle(self.bundle, self.scale)
         with LiveLine({member.name: member.psnr_y for member in bundle.members}) as live:
-            trace = stream_video(
-                bundle, self.source, self.target, options, policy=policy, watch=live, log=live.say
-            )
+            ends = self.source, self.target
+            trace = stream_video(bundle, *ends, options, policy=policy, watch=live, log=live.say)
         print(stream_summary(trace), file=sys.stderr if self.target == "-" else sys.stdout)
         if self.json_path:
             write_json(self.json_path, trace.to_json())
@@ -74,24 +69,15 @@ class Stream(BundleOptions, JsonOption):
         if trace.interrupted:
             raise KeyboardInterrupt
 
-    @staticmethod
-    def _bytes(megabytes: float) -> int:
-        if not 0.0 < megabytes < 1e9:
-            raise InputError(f"budget-mb {megabytes}: allowed is above 0")
-        return int(megabytes * 1e6)
-
 
 WINDOW = 30
 """Frames over which the rate is taken."""
 
 
 class LiveLine:
-    """Rate, member, PSNR-Y estimate, late frames and queue on standard error, some times a second.
+    """Rate, member, PSNR-Y estimate (`psnr_y` by member, dB), late frames and queue on standard error.
 
     As a context manager it ends the line. Call it with every frame's record.
-
-    Args:
-        psnr_y: dB of each member, as the bundle has it.
     """
 
     def __init__(self, psnr_y: Mapping[str, float]) -> None:
@@ -103,9 +89,7 @@ class LiveLine:
     def __enter__(self) -> "LiveLine":
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._bar is not None:
             self._bar.close()
 
@@ -118,10 +102,8 @@ class LiveLine:
         seconds = self._done[-1] - self._done[0]
         rate = (len(self._done) - 1) / seconds if seconds else 0.0
         quality = f"~{self._psnr_y[record.member]:.2f} dB"
-        self._bar.set_postfix_str(
-            f"{rate:.1f} fps, {record.member} {quality}, {self._late} late, {record.queued} queued",
-            refresh=False,
-        )
+        told = f"{rate:.1f} fps, {record.member} {quality}, {self._late} late, {record.queued} queued"
+        self._bar.set_postfix_str(told, refresh=False)
         self._bar.update()
 
     def say(self, line: str) -> None:

@@ -1,11 +1,9 @@
 """From a bundle to frames. What makes frames is a `Server`, and its member is an argument of every frame.
 
-server          the seam: the `Server` protocol, and the one way to name a member
-bank            a server with one executable per member, ready ahead of time (executable_lru: within a budget)
-chain           a server with one executable per distinct stage, for any arch whose weights are there
-serving         both: chained until the own executable is compiled in the background (backoff: when again)
-stream, trace   frames at a rate that a policy holds (policy/), and what was done frame by frame
-switching, member_timings    what a switch costs, and what a frame of each member takes on this machine
+server: the seam, and the one way to name a member; bank: an executable per member, ready ahead of time
+(executable_lru: within a budget); chain: an executable per distinct stage, for any arch whose weights are
+there; serving: chained until the own executable is compiled; stream, trace: frames at a rate that a policy
+holds, and what was done; measuring: what a switch and a frame of each member cost on this machine.
 """
 
 from etils import epy

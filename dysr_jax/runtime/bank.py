@@ -7,21 +7,14 @@ nothing is compiled, copied or loaded.
 import concurrent.futures
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import chex
 import jax
 import numpy as np
 
-from dysr_jax.aot import (
-    DEFAULT_CACHE,
-    Compile,
-    Executable,
-    ExecutableCache,
-    Memory,
-    compile_now,
-    static_executable,
-    tree_bytes,
-)
+from dysr_jax import aot
+from dysr_jax.aot import DEFAULT_CACHE, Compile, Executable, ExecutableCache, Memory
 from dysr_jax.bundle import Bundle, check_bundle
 from dysr_jax.errors import InputError
 from dysr_jax.model import Output, Params, arch_params, check_output, frame_spec
@@ -29,25 +22,26 @@ from dysr_jax.runtime.executable_lru import ExecutableLRU, Program, check_batch,
 from dysr_jax.runtime.server import FrameShape, MemberLike, Members, Server, resolve_all, resolver
 from dysr_jax.threads import in_threads
 
+Job = concurrent.futures.Future[None]
+
 
 class Background:
     """One thread that compiles, a job at a time, while frames go on.
 
-    It has the priority of all others on purpose. A thread of lower priority is held up while it holds the
-    interpreter lock, and the frames with it: on a CPU that frames keep busy, the slowest took half as long
-    again beside a thread of the lowest priority. Handing over the lock more often changed nothing.
+    It has the priority of all others on purpose: one of lower priority is held up while it holds the
+    interpreter lock, and the frames with it (on a busy CPU the slowest took half as long again).
     """
 
     def __init__(self) -> None:
         self._jobs = concurrent.futures.ThreadPoolExecutor(1, "prepare")
         self._closed = threading.Event()
 
-    def submit(self, job: Callable[[], None]) -> concurrent.futures.Future[None]:
+    def submit(self, job: Callable[[], None]) -> Job:
         """Queue a job; after `close` its future is cancelled at once."""
         try:
             return self._jobs.submit(job)
         except RuntimeError:  # the pool takes no more
-            refused: concurrent.futures.Future[None] = concurrent.futures.Future()
+            refused = Job()
             refused.cancel()
             refused.set_running_or_notify_cancel()
             return refused
@@ -67,16 +61,11 @@ class Background:
 class Bank(Server):
     """Ready executables by member, frame shape and batch. Any thread may send frames while another prepares.
 
-    Args:
-        bundle: the members and their weights.
-        keep: how many executables are held; the least recently used go first. None: all.
-        budget: bytes of weights, executables and the largest workspace together (`memory`), likewise.
-            While executables are being compiled, those that they replace are still there.
-        cache: where executables are looked for and kept on disk; None: all are compiled.
-        output: where results lie; `host` is pinned host memory, where the device has it.
-
-    Raises:
-        InputError: the weights alone are more than the budget, `keep` is below 1, or `output` is another.
+    At most `keep` executables are held (None: all), and at most `budget` bytes of weights, executables and
+    the largest workspace together; the least recently used go first. While executables are being compiled,
+    those that they replace are still there. `cache` keeps executables on disk; None: all are compiled.
+    Results lie on the device, or with `output="host"` in pinned host memory, where the device has it. Weights
+    above the budget, `keep` below 1 and another `output` are an InputError.
     """
 
     def __init__(
@@ -95,7 +84,7 @@ class Bank(Server):
         self._params = jax.device_put(bundle.params)
         self._read: dict[str, Params] = {}  # by arch's name: the first argument of its executables
         self._resolve = resolver(bundle)
-        self._held = ExecutableLRU(weights=tree_bytes(self._params), keep=keep, budget=budget)
+        self._held = ExecutableLRU(weights=aot.tree_bytes(self._params), keep=keep, budget=budget)
         self._background = Background()
 
     def prepare(
@@ -103,8 +92,7 @@ class Bank(Server):
     ) -> None:
         """Compile members, or other archs whose weights are there, in threads; or load them from the cache.
 
-        With `batch`, for frames `[N, H, W, 3]`. Raises `InputError` if they exceed the budget; what was ready
-        before still is.
+        With `batch`, for frames `[N, H, W, 3]`. An InputError above the budget; what was ready still is.
         """
         programs = self._programs(shape, members, batch)
         missing = [program for program in programs if program not in self._held]
@@ -113,13 +101,10 @@ class Bank(Server):
         for program, executable in executables.items() if warm_up else ():
             self._warm_up(program, executable)
 
-    def prepare_soon(
-        self, shape: FrameShape, members: Members = None, *, batch: int | None = None
-    ) -> "concurrent.futures.Future[None]":
+    def prepare_soon(self, shape: FrameShape, members: Members = None, *, batch: int | None = None) -> Job:
         """Prepare in a thread, one member after the other; each is ready as soon as it is compiled.
 
-        Frames go on meanwhile. The future is done when all are ready; it holds what `prepare` would have
-        raised.
+        The future is done when all are ready; it holds what `prepare` would have raised.
         """
 
         def job() -> None:
@@ -150,9 +135,7 @@ class Bank(Server):
     def dispatch(self, frame: chex.Array, member: MemberLike) -> jax.Array:
         """Start to upscale `[H, W, 3]` or `[N, H, W, 3]` uint8, on the host or on the device.
 
-        Raises:
-            InputError: the frame is not a uint8 RGB image, there is no such member, or the bank was not
-                prepared for this member, frame shape and batch.
+        What is no uint8 RGB image, no member, or was not prepared for, is an InputError.
         """
         name = self._resolve(member).name
         check_frame(frame)
@@ -161,29 +144,21 @@ class Bank(Server):
         executable = self._held.get(program)
         if executable is None:
             ready = ", ".join(map(str, self._held.programs())) or "none"
-            raise InputError(
-                f"member {name!r} is not prepared for a frame of {program.size}; ready are {ready}"
-            )
+            asked = f"member {name!r} is not prepared for a frame of {program.size}"
+            raise InputError(f"{asked}; ready are {ready}")
         return executable(self._read[name], frame)
 
     def _programs(self, shape: FrameShape, members: Members, batch: int | None) -> list[Program]:
         shape, batch = check_shape(shape), check_batch(batch)
         return [Program(found.name, shape, batch) for found in resolve_all(self.bundle, members)]
 
-    def _executable(self, program: Program, compile_lowered: Compile = compile_now) -> Executable:
+    def _executable(self, program: Program, compile_lowered: Compile = aot.compile_now) -> Executable:
         """Compile or load a program; raises `InputError` if weights that it reads were not kept."""
         arch = self._resolve(program.member).arch
         self._read.setdefault(program.member, arch_params(self._params, self.bundle.space, arch))
-        return static_executable(
-            self.bundle.net,
-            arch,
-            self._params,
-            program.shape,
-            batch=program.batch,
-            output=self._output,
-            cache=self._cache,
-            compile_lowered=compile_lowered,
-        )
+        what = (self.bundle.net, arch, self._params, program.shape)
+        how: dict[str, Any] = {"batch": program.batch, "output": self._output, "cache": self._cache}
+        return aot.static_executable(*what, **how, compile_lowered=compile_lowered)
 
     def _warm_up(self, program: Program, executable: Executable) -> None:
         """Run an executable once, on a black frame: some backends finish their work at the first run."""

@@ -1,48 +1,25 @@
 """The chain: an arch as a sequence of small executables over the same resident weights.
 
-The bank compiles a program for each arch that it serves. Here each distinct stage is compiled once (the
-head, a branch over the shapes that its slot stores, an upsampler), and every arch whose weights are there
-can be run. A switch replaces the executables and kernels of the slots that changed and nothing else: the
-paper's incremental adaptation. A frame pays for it with a dispatch per slot, and with a trunk that goes
-through memory between slots.
+Each distinct stage is compiled once (the head, a branch over the shapes that its slot stores, an upsampler),
+and every arch whose weights are there can be run. A switch replaces the executables and kernels of the slots
+that changed: the paper's incremental adaptation. A frame pays for it with a dispatch per slot, and with a
+trunk that goes through memory between slots.
 """
 
 import functools
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import chex
 import jax
 import numpy as np
 
-from dysr_jax.aot import (
-    DEFAULT_CACHE,
-    Executable,
-    ExecutableCache,
-    Memory,
-    executables_memory,
-    stage_executable,
-    tree_bytes,
-)
+from dysr_jax import aot, model
+from dysr_jax.aot import DEFAULT_CACHE, Executable, ExecutableCache, Memory
 from dysr_jax.bundle import Bundle, check_bundle
 from dysr_jax.errors import InputError
-from dysr_jax.model import (
-    Arch,
-    Kernels,
-    Output,
-    Params,
-    Shape,
-    StageKey,
-    StageProgram,
-    branch_part,
-    check_output,
-    frame_spec,
-    head_part,
-    held_branches,
-    not_kept,
-    validate_arch,
-)
+from dysr_jax.model import Arch, Kernels, Output, Params, Shape, StageKey, StageProgram
 from dysr_jax.runtime.executable_lru import check_batch, check_frame, check_shape
 from dysr_jax.runtime.server import FrameShape, MemberLike, Members, Server, resolve_all, resolver
 from dysr_jax.threads import in_threads
@@ -107,19 +84,17 @@ class Plan:
         """Run every executable once on a frame."""
         last = len(self.arch) - 1
         x, lr = self.head.executable(self.head.kernels, frame)
-        body = [link for (slot, _), link in self._choices.items() if link and slot < last]
-        for link in {id(link.executable): link for link in body}.values():
+        links = [(slot, link) for (slot, _), link in self._choices.items() if link]
+        for link in {id(link.executable): link for slot, link in links if slot < last}.values():
             x = link.executable(link.kernels, x)
-        ends = [link for (slot, _), link in self._choices.items() if link and slot == last]
-        jax.block_until_ready([link.executable(link.kernels, x, lr) for link in ends])
+        jax.block_until_ready([link.executable(link.kernels, x, lr) for slot, link in links if slot == last])
 
 
 class Chain(Server):
-    """Serves any arch whose weights are there.
+    """Serves any arch whose weights are there; `cache` and `output` are as of `Bank`.
 
     With `params` of the whole supernet that is every arch of the space; with the bundle's own weights (None)
-    it is every arch made of the branches that their kernels hold, the members among them. `cache` and
-    `output` are as of `Bank`.
+    it is every arch made of the branches that their kernels hold, the members among them.
     """
 
     def __init__(
@@ -130,13 +105,13 @@ class Chain(Server):
         cache: ExecutableCache | None = DEFAULT_CACHE,
         output: Output = "device",
     ) -> None:
-        check_output(output)
+        model.check_output(output)
         check_bundle(bundle)
         self.bundle = bundle
         self._net, self._cache, self._output = bundle.net, cache, output
         self._params = jax.device_put(bundle.params if params is None else params)
         self._resolve = resolver(bundle)
-        self.branches = held_branches(bundle.space, self._params)
+        self.branches = model.held_branches(bundle.space, self._params)
         """Indices of the branches that can be run, for each slot."""
         self._executables: dict[StageKey, Executable] = {}  # slots that store the same shapes share them
         self._plans: dict[Shape, Plan] = {}
@@ -153,11 +128,11 @@ class Chain(Server):
 
     def memory(self) -> Memory:
         """Bytes of weights, executables and workspace that are held."""
-        return executables_memory(tree_bytes(self._params), self._executables.values())
+        return aot.executables_memory(aot.tree_bytes(self._params), self._executables.values())
 
     def changed(self, old: Arch, new: Arch) -> tuple[int, ...]:
         """The slots whose executable and kernels a switch between two archs of the space replaces."""
-        return changed_slots(*(validate_arch(self.bundle.space, arch) for arch in (old, new)))
+        return changed_slots(*(model.validate_arch(self.bundle.space, arch) for arch in (old, new)))
 
     def prepare(
         self, shape: FrameShape, members: Members = None, *, batch: int | None = None, warm_up: bool = True
@@ -167,7 +142,7 @@ class Chain(Server):
         With `batch`, for frames `[N, H, W, 3]`.
         """
         resolve_all(self.bundle, members)
-        frame = frame_spec(check_shape(shape), check_batch(batch)).shape
+        frame = model.frame_spec(check_shape(shape), check_batch(batch)).shape
         if frame in self._plans:
             return
         plan = self._plan(frame)
@@ -178,9 +153,8 @@ class Chain(Server):
     def dispatch(self, frame: chex.Array, member: MemberLike) -> jax.Array:
         """Start to upscale `[H, W, 3]` or `[N, H, W, 3]` uint8, by any arch whose weights are there.
 
-        Raises:
-            InputError: no uint8 RGB frame, a shape that was not prepared, no such member, or a branch whose
-                weights were not kept.
+        An InputError for no uint8 RGB frame, a shape that was not prepared, no such member, or a branch whose
+        weights were not kept.
         """
         check_frame(frame)
         plan = self._plans.get(frame.shape)
@@ -191,20 +165,21 @@ class Chain(Server):
         try:
             links = plan.switch(self._resolve(member).arch)
         except KeyError as error:
-            raise not_kept(self.bundle.space, *error.args[0]) from None
+            raise model.not_kept(self.bundle.space, *error.args[0]) from None
         return plan.run(frame, links)
 
     def _plan(self, frame: Shape) -> Plan:
         """The plan for frames of a shape; distinct stages that are not there yet are compiled or loaded."""
-        head = head_part(self._net, self._params, frame)
+        head = model.head_part(self._net, self._params, frame)
         parts = {
-            (slot, index): branch_part(self._net, self._params, slot, index, frame, output=self._output)
+            (slot, index): model.branch_part(self._net, self._params, slot, index, frame, output=self._output)
             for slot, indices in enumerate(self.branches)
             for index in indices
         }
         every = [head, *(part for part in parts.values() if part)]
         missing = {part.key: part for part in every if part.key not in self._executables}
-        compile_stage = functools.partial(stage_executable, self._net, output=self._output, cache=self._cache)
+        how: dict[str, Any] = {"output": self._output, "cache": self._cache}
+        compile_stage = functools.partial(aot.stage_executable, self._net, **how)
         executables = in_threads(compile_stage, list(missing.values()))
         self._executables.update(zip(missing, executables, strict=True))
         return Plan(self._link(head), {place: part and self._link(part) for place, part in parts.items()})

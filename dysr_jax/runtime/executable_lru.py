@@ -84,15 +84,14 @@ class ExecutableLRU:
         """What is ready, in the order of adding."""
         return list(self._entries)
 
-    def memory(self) -> Memory:
-        """Bytes of what is held."""
-        return self._memory(self._entries)
+    def memory(self, entries: Mapping[Program, Executable] | None = None) -> Memory:
+        """Bytes of what is held, or of other entries."""
+        return executables_memory(self._weights, (self._entries if entries is None else entries).values())
 
     def add(self, new: Mapping[Program, Executable], asked: Sequence[Program]) -> None:
         """Hold more; if that is too much, programs that are not `asked` for go.
 
-        Raises:
-            InputError: what was asked for is more than the budget; nothing was changed.
+        If what was asked for is more than the budget, that is an InputError, and nothing was changed.
         """
         with self._changing:
             every = {**self._entries, **new}
@@ -107,24 +106,19 @@ class ExecutableLRU:
                 self._used.pop(program, None)
             self._entries = every  # a reader has the old ones or the new ones
 
-    def _memory(self, entries: Mapping[Program, Executable]) -> Memory:
-        return executables_memory(self._weights, entries.values())
-
     def _fits(self, entries: Mapping[Program, Executable], asked: int) -> bool:
         few = self._keep is None or len(entries) <= max(self._keep, asked)
-        return few and (self._budget is None or self._memory(entries).total <= self._budget)
+        return few and (self._budget is None or self.memory(entries).total <= self._budget)
 
     def _check_budget(self, asked: Mapping[Program, Executable]) -> None:
-        needed = self._memory(asked)
+        needed = self.memory(asked)
         if self._budget is None or needed.total <= self._budget:
             return
         fitting: dict[Program, Executable] = {}
         for program, executable in asked.items():
-            if self._memory({**fitting, program: executable}).total <= self._budget:
+            if self.memory({**fitting, program: executable}).total <= self._budget:
                 fitting[program] = executable
-        names = ", ".join(map(str, fitting))
-        raise InputError(
-            f"budget {self._budget} bytes: {needed.total} are needed ({needed.weights} of weights, "
-            f"{needed.executables} of {len(asked)} executables, {needed.workspace} of workspace); what fits "
-            f"is {names or 'none of them'}"
-        )
+        code = f"{needed.weights} of weights, {needed.executables} of {len(asked)} executables"
+        told = f"{needed.total} are needed ({code}, {needed.workspace} of workspace)"
+        fits = ", ".join(map(str, fitting)) or "none of them"
+        raise InputError(f"budget {self._budget} bytes: {told}; what fits is {fits}")

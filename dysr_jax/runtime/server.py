@@ -26,8 +26,7 @@ Members = Sequence[MemberLike] | None
 class Server(Protocol):
     """Makes frames with any of its members. The member is an argument; none is "set active".
 
-    A runtime that derives from this class needs `prepare`, `dispatch` and `memory`. A member that it does not
-    have is refused with an `InputError` of one line.
+    A runtime that derives from it has `prepare`, `dispatch` and `memory`; unknown members are an InputError.
     """
 
     bundle: Bundle
@@ -39,12 +38,10 @@ class Server(Protocol):
 
         With `warm_up` each new executable runs once, so that its first frame is as fast as the next.
         """
-        ...
 
     @abc.abstractmethod
     def dispatch(self, frame: chex.Array, member: MemberLike) -> chex.Array:
         """Start to upscale `[H, W, 3]` uint8 to `[s H, s W, 3]` uint8: the array may not be ready yet."""
-        ...
 
     def __call__(self, frame: chex.Array, member: MemberLike) -> np.ndarray:
         """What `dispatch` makes of a frame, on the host: `[s H, s W, 3]` uint8."""
@@ -53,7 +50,6 @@ class Server(Protocol):
     @abc.abstractmethod
     def memory(self) -> Memory:
         """Bytes that are resident: weights, executables, and the workspace of one frame."""
-        ...
 
 
 class Subgraph(NamedTuple):
@@ -64,11 +60,7 @@ class Subgraph(NamedTuple):
 
 
 def resolve(bundle: Bundle, member: MemberLike, *, members_only: bool = False) -> Subgraph:
-    """The sub-graph of a member, or of any arch of the space.
-
-    Raises:
-        InputError: the space has no such arch, or with `members_only` the bundle has no such member.
-    """
+    """The sub-graph of a member, or (unless `members_only`) of any arch of the space; else an InputError."""
     arch = bundle.arch(member) if isinstance(member, str) else validate_arch(bundle.space, member)
     name = arch_name(bundle.space, arch)
     if members_only:

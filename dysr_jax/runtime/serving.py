@@ -5,7 +5,6 @@ frame on, while its own executable is compiled in the background. One that the b
 again when frames ask for it; a compilation that failed is tried again after a pause.
 """
 
-import concurrent.futures
 import contextlib
 import dataclasses
 import functools
@@ -22,7 +21,7 @@ from dysr_jax.aot import DEFAULT_CACHE, ExecutableCache, Memory
 from dysr_jax.bundle import Bundle, check_bundle
 from dysr_jax.errors import InputError
 from dysr_jax.model import Output
-from dysr_jax.runtime.bank import Bank
+from dysr_jax.runtime.bank import Bank, Job
 from dysr_jax.runtime.chain import Chain
 from dysr_jax.runtime.executable_lru import check_frame, check_shape
 from dysr_jax.runtime.server import FrameShape, MemberLike, Members, Server, resolve_all, resolver
@@ -32,8 +31,6 @@ FIRST_PAUSE_S: Final = 1.0
 
 LONGEST_PAUSE_S: Final = 64.0
 """No pause is longer. After twice this time a key starts anew."""
-
-Job = concurrent.futures.Future[None]
 
 
 @dataclasses.dataclass
@@ -50,6 +47,10 @@ class _Attempt:
             return math.inf
         return self.began_s + self.pause_s
 
+    def is_old(self, now: float) -> bool:
+        """Whether it was over long ago."""
+        return self.next_s() < now and self.began_s + 2 * LONGEST_PAUSE_S < now
+
 
 class Backoff:
     """Starts a job for a key, unless one runs, one just ran, or none can succeed. Any thread may ask."""
@@ -65,7 +66,7 @@ class Backoff:
             now, before = self._clock(), self._attempts.get(key)
             if before is not None and now < before.next_s():
                 return None
-            self._forget(now)
+            self._attempts = {k: one for k, one in self._attempts.items() if not one.is_old(now)}
             before = self._attempts.get(key)
             pause = FIRST_PAUSE_S if before is None else min(2 * before.pause_s, LONGEST_PAUSE_S)
             self._attempts[key] = _Attempt(start(), now, pause)
@@ -76,20 +77,12 @@ class Backoff:
         attempt = self._attempts.get(key)
         return None if attempt is None else attempt.job
 
-    def _forget(self, now: float) -> None:
-        """Drop the attempts that were over long ago."""
-        self._attempts = {
-            key: attempt
-            for key, attempt in self._attempts.items()
-            if attempt.next_s() >= now or attempt.began_s + 2 * LONGEST_PAUSE_S >= now
-        }
-
 
 class Serving(Server):
-    """Frames through any sub-graph whose weights are there.
+    """Frames through any sub-graph whose weights are there; options as of `Bank`.
 
-    Options are as of `Bank`; the budget does not count the chain's executables. `log` takes a line when a
-    sub-graph could not be compiled in the background, and so is chained.
+    The budget does not count the chain's executables. `log` is told what stays chained since it cannot be
+    compiled.
     """
 
     def __init__(
@@ -128,8 +121,7 @@ class Serving(Server):
     def dispatch(self, frame: chex.Array, member: MemberLike) -> jax.Array:
         """Start to upscale `[H, W, 3]` uint8, fused if that is ready, else chained (after `prepare_soon`).
 
-        Raises:
-            InputError: no such member, or a frame shape that nothing was prepared for.
+        No such member, or a frame shape that nothing was prepared for, is an InputError.
         """
         check_frame(frame)
         shape = (frame.shape[0], frame.shape[1])
@@ -144,11 +136,8 @@ class Serving(Server):
     def memory(self) -> Memory:
         """Bytes that bank and chain hold; they share the weights."""
         bank, chain = self.bank.memory(), self.chain.memory()
-        return Memory(
-            weights=bank.weights,
-            executables=bank.executables + chain.executables,
-            workspace=max(bank.workspace, chain.workspace),
-        )
+        code, workspace = bank.executables + chain.executables, max(bank.workspace, chain.workspace)
+        return Memory(bank.weights, code, workspace)
 
     def _compile_soon(self, name: str, shape: FrameShape) -> None:
         job = self._backoff.start((name, shape), lambda: self.bank.prepare_soon(shape, [name]))

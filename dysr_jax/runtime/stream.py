@@ -60,13 +60,10 @@ class _Clock:
     """Seconds since the stream began."""
 
     def __init__(self) -> None:
-        self.restart()
-
-    def restart(self) -> None:
-        self._start_s = time.perf_counter()
+        self.start_s = time.perf_counter()
 
     def __call__(self) -> float:
-        return time.perf_counter() - self._start_s
+        return time.perf_counter() - self.start_s
 
 
 class _Arrival(NamedTuple):
@@ -82,7 +79,7 @@ def _arrivals(frames: Iterable[TimedFrame], period_s: float | None, clock: _Cloc
     """Frames when they are due; where there is no period, as they are taken."""
     for number, (image, when) in enumerate(frames):
         if not number:
-            clock.restart()  # the first frame is there: now it begins
+            clock.start_s = time.perf_counter()  # the first frame is there: now it begins
         now = clock()
         due = now if period_s is None else number * period_s
         if due > now:
@@ -135,9 +132,8 @@ class Stream:
     def run(self, frames: Iterable[TimedFrame], emit: Emit) -> Trace:
         """Send frames `[H, W, 3]` of one shape through until the source ends; `emit` takes outputs in order.
 
-        Raises:
-            Exception: what the source or `emit` raised; what was finished before was emitted.
-            InputError: the policy names a member that has no timing.
+        What the source or `emit` raises is raised here, after what was finished before was emitted; a policy
+        that names a member without a timing is an InputError.
         """
         self.records = []
         state, member = self._policy.start(self._deadline_ms)
@@ -179,16 +175,8 @@ class Stream:
             late = done_s > arrived_s + (1 + SLACK_PERIODS) * self._options.period_s
         else:
             late = busy_ms > self._deadline_ms
-        record = FrameRecord(
-            number=number,
-            arrived_s=arrived_s,
-            begun_s=flight.begun_s,
-            done_s=done_s,
-            frame_ms=busy_ms,
-            member=flight.member,
-            late=late,
-            queued=flight.queued,
-        )
+        times = (arrived_s, flight.begun_s, done_s, busy_ms)
+        record = FrameRecord(number, *times, flight.member, late, flight.queued)
         self.records.append(record)
         emit(image, when)
         if self._watch:

@@ -86,16 +86,11 @@ class Trace:
         count = len(self.frames)
         shares = Counter(frame.member for frame in self.frames)
         return {
-            "fps": self.fps,
-            "real_time": self.real_time,
-            "interrupted": self.interrupted,
+            **{name: getattr(self, name) for name in ("fps", "real_time", "interrupted")},
             "frames": count,
             "seconds": self.seconds,
             "frames_per_second": count / self.seconds if self.seconds else 0.0,
-            "late": self.late,
-            "on_time": self.on_time,
-            "switches": self.switches,
-            "interruptions": self.interruptions,
+            **{name: getattr(self, name) for name in ("late", "on_time", "switches", "interruptions")},
             "longest_gap_ms": max(self.gaps_ms, default=0.0),
             "mean_psnr_y": self.mean_psnr_y,
             "members": {name: shares[name] / count for name in self.psnr_y if shares[name]},
@@ -104,12 +99,10 @@ class Trace:
     def to_json(self) -> dict[str, Any]:
         """The summary, and every frame: by name of the record's fields, their values to six decimals."""
         names = [field.name for field in dataclasses.fields(FrameRecord)]
-        columns = {name: [_rounded(getattr(f, name)) for f in self.frames] for name in names}
-        return {**self.summary(), "psnr_y": dict(self.psnr_y), "trace": columns}
-
-
-def _rounded(value: Any) -> Any:
-    return round(value, 6) if isinstance(value, float) else value
+        rows = [[getattr(frame, name) for frame in self.frames] for name in names]
+        values = [[round(v, 6) if isinstance(v, float) else v for v in row] for row in rows]
+        trace = dict(zip(names, values, strict=True))
+        return {**self.summary(), "psnr_y": dict(self.psnr_y), "trace": trace}
 
 
 def trace_from_json(fields: Mapping[str, Any]) -> Trace:

@@ -2,17 +2,8 @@
 
 A policy is pure: `(state, observation) -> (state, member)`. It reads no clock, draws no random number and
 touches no device, so a recorded stream can be replayed through it (`dysr_jax.runtime.policy.simulation`), and
-state and trace tell why each member was chosen. Yours has the two methods of `Policy`:
-
-    class Cautious:
-        def start(self, timings, deadline_ms):
-            return timings, timings[0].name                 # any state, the first frame's member
-
-        def __call__(self, timings, seen):
-            better = seen.frame_ms < 0.5 * seen.deadline_ms
-            return timings, timings[1 if better else 0].name
-
-    policy = Cautious()      # dysr stream ... --policy cautious:policy, if this is cautious.py
+state and trace tell why each member was chosen. Yours has the two methods of `Policy`: see
+docs/howto/policy.md.
 """
 
 import dataclasses
@@ -77,11 +68,9 @@ class Policy(Protocol[S]):
 
     def start(self, timings: Sequence[MemberTiming], deadline_ms: float, /) -> tuple[S, str]:
         """The state before the first frame, and that frame's member; `timings` come fastest first."""
-        ...
 
     def __call__(self, state: S, observation: Observation, /) -> tuple[S, str]:
         """The state after a frame, and the member of the next frame to begin."""
-        ...
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,15 +14,10 @@ ALLOWED: Final = (
 
 
 def load_policy(text: str) -> Policy[Any]:
-    """The policy that a user names on the command line.
+    """The policy that a user names on the command line, else an InputError.
 
-    Args:
-        text: `adaptive`, `fixed:MEMBER` or `MODULE:ATTRIBUTE`: a policy, or a class of policies that needs
-            no arguments. Modules are looked for where Python does, then in the current folder, which
-            stays on `sys.path`. Their code runs: name only what you trust.
-
-    Raises:
-        InputError: none of these, a module that cannot be imported, or an attribute that is no policy.
+    `text` is `adaptive`, `fixed:MEMBER` or `MODULE:ATTRIBUTE`: a policy, or a class of policies that needs no
+    arguments. `import_user_module` imports it: its code runs.
     """
     kind, _, name = text.partition(":")
     if text == "adaptive":
@@ -42,8 +37,6 @@ def _user_policy(text: str, module: str, name: str) -> Policy[Any]:
         why = f"the class needs arguments ({error}); name an instance of it"
         raise InputError(f"policy {text!r}: {why}") from error
     if not (callable(found) and callable(getattr(found, "start", None))):
-        raise InputError(
-            f"policy {text!r} is {found!r}: a policy has start(timings, deadline_ms) and is called with "
-            f"(state, observation)"
-        )
+        has = "a policy has start(timings, deadline_ms) and is called with (state, observation)"
+        raise InputError(f"policy {text!r} is {found!r}: {has}")
     return found

@@ -1,9 +1,4 @@
-"""A stream without a device: loads, written down or recorded, replayed through a policy.
-
-deadline = 1000 / 30
-for policy in (AdaptivePolicy(), FixedPolicy("best")):
-    print(score(simulate(policy, timings, deadline, [1.0] * 300 + [2.5] * 300)))
-"""
+"""A stream without a device: loads, written down or recorded, replayed through a policy, and its score."""
 
 import dataclasses
 import itertools
@@ -45,8 +40,7 @@ def simulate(
 ) -> list[Decision]:
     """Play a live stream: a frame comes every `deadline_ms`, none is dropped, one is made at a time.
 
-    `timings` come in any order; `loads` say for each frame how many times longer than at rest it takes. Bad
-    values, and a policy that names another member, are refused.
+    `timings` come in any order; `loads` are each frame's times over those at rest. Bad values are refused.
     """
     for load in loads:
         require(0.0 < load < math.inf, "loads", load, "finite and above 0")
