@@ -17,10 +17,7 @@ Layer = tuple[Array, Array]
 
 
 class LayerBackend(Protocol):
-    """Layers on activations `[N, H, W, C]` of one dtype: stride 1, zero padding, odd kernel sides `k`.
-
-    They are called while a program is traced, and differentiated where a supernet is trained.
-    """
+    """Layers on `[N, H, W, C]` of one dtype, traced and differentiated: stride 1, zero padding, odd sides."""
 
     def conv2d(self, x: Array, kernel: Array) -> Array:
         """`[N, H, W, I]` and `[k, k, I, O]` to `[N, H, W, O]`."""

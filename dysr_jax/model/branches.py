@@ -36,10 +36,7 @@ class Branch(abc.ABC):
 
     @abc.abstractmethod
     def __call__(self, kernels: Kernels, x: Array, layers: LayerBackend) -> Array:
-        """`[N, H, W, C]` to `[N, H, W, C]`, with `kernels` cut to the shapes that `reads` names.
-
-        `layers` computes the convolutions, so that another backend can be put in.
-        """
+        """`[N, H, W, C]` to the same, by convolutions of `layers`; `kernels` are cut to what is read."""
 
     @classmethod
     def blend(
@@ -48,9 +45,9 @@ class Branch(abc.ABC):
         """Branches of this class, of which each image `[N, H, W, C]` takes its own or none (then zeros).
 
         `chosen` `[N, branches]`, of the dtype of `x`, is 1 for the branch that an image takes, else 0;
-        `stored` are the kernels of the slot. All branches are computed and added up. A class whose branches
-        are parts of one another overrides this, so that the largest is computed once and masked; a subclass
-        that computes something else does not inherit such an override.
+        `stored` are the slot's kernels. All branches are computed and added up. A class whose branches are
+        parts of one another overrides this, to compute the largest once and mask it, and no subclass that
+        computes something else inherits that.
         """
         outputs = (b(cut_kernels(stored, b.reads(x.shape[-1], scale)), x, layers) for b in branches)
         columns = jnp.moveaxis(chosen, 1, 0)[..., None, None, None]

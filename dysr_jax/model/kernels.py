@@ -71,9 +71,8 @@ def _defect(spec: KernelSpec) -> str:
 def check_kernels(reads: Mapping[str, Mapping[str, KernelSpec]], where: str) -> None:
     """Refuse kernels that cannot be, and branches that name the same kernel and mean another one.
 
-    One array is stored for both, so it has one rank and one initial gain, and is applied in one way. That
-    counts across slots: a population's kernels are stacked over them. `reads` is by the branches' names.
-    Raises `InputError`: names `where` (body or upsamplers), the branches and the kernel.
+    One array is stored for both, so it has one rank, gain and use; across slots too, because a population
+    stacks them. `reads` is by branch. Raises `InputError`: names `where`, the branches, the kernel.
     """
     first: dict[str, tuple[str, KernelSpec]] = {}
     for branch, specs in reads.items():

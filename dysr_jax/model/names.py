@@ -31,10 +31,7 @@ def arch_names(space: SearchSpace, genes: Array) -> list[str]:
 
 
 def canonical_name(name: str) -> str:
-    """An arch name as `arch_name` spells it: `id-id-u1` and `1id-id-u1` become `2id-u1`.
-
-    Whatever is spelled like no arch name is returned as it is.
-    """
+    """An arch name as `arch_name` spells it (`1id-id-u1` is `2id-u1`); what is none is returned as it is."""
     try:
         return _joined(_branch_names(name))
     except InputError:

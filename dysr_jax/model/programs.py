@@ -85,10 +85,8 @@ _COMMAND_BUFFERS = "FUSION,CUBLAS,CUBLASLT,CUSTOM_CALL,CUDNN,CONVOLUTION"
 def compiler_options() -> Options:
     """What XLA is told beyond its defaults for a static program on the default device.
 
-    On the CPU: `dysr_jax.compiling.exact_options`. On NVIDIA GPUs of compute capability 9 and later: a frame
-    is one CUDA graph. On an H200 the host then needs about a third of the time to send one
-    (`experiments/frame_variants.py`), and it has videos to decode. Others were not tried and keep the
-    defaults.
+    On the CPU: `dysr_jax.compiling.exact_options`. On NVIDIA GPUs of compute capability 9 and later a frame
+    is one CUDA graph, which an H200's host sends in a third of the time (`experiments/frame_variants.py`).
     """
     capability = str(getattr(default_device(), "compute_capability", "0"))
     if capability.split(".")[0].isdigit() and float(capability) >= 9.0:

@@ -68,10 +68,7 @@ def _inside(parts: dict[str, KernelSpec], wholes: dict[str, KernelSpec]) -> bool
 
 
 def compact_params(params: Params, space: SearchSpace, archs: Sequence[Arch]) -> Params:
-    """The union of what `archs` read, cut out of the whole supernet's `params`.
-
-    Apply it with `Supernet(space, kept=kept_branches(space, archs))`.
-    """
+    """The union of what `archs` read, cut out of `params`: of a `Supernet` with `kept=kept_branches(...)`."""
     kept, small = kept_branches(space, archs), {"head": dict(params["head"])}
     for slot in range(len(space.slots)):
         name, specs = slot_name(space, slot), stored_kernels(space, slot, kept)

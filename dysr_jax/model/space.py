@@ -200,8 +200,7 @@ def sample_plain_archs(key: PRNGKey, space: SearchSpace, count: int) -> Array:
 
     They lie all along the range of costs, where archs drawn uniformly all cost about as much, and nearer to a
     front. Half of them take the branch in the first slots, as nested training prefers, the others anywhere.
-    The branch goes by its index, or is the last of a slot with fewer; the upsampler is drawn uniformly.
-    Traceable.
+    The branch goes by its index, at most a slot's last; the upsampler is drawn uniformly. Traceable.
     """
     key_branch, key_share, key_place, key_first, key_last = jax.random.split(key, 5)
     limits = jnp.asarray(branch_counts(space), jnp.int32)
@@ -216,10 +215,7 @@ def sample_plain_archs(key: PRNGKey, space: SearchSpace, count: int) -> Array:
 
 
 def mutate(key: PRNGKey, space: SearchSpace, genes: Array, rate: float | Array) -> Array:
-    """Each gene of int32 `[..., slots]` becomes, with probability `rate`, another branch of its slot.
-
-    A gene whose slot has one branch stays. Traceable.
-    """
+    """Each gene of int32 `[..., slots]` becomes, with probability `rate`, another branch, if there is one."""
     key_which, key_step = jax.random.split(key)
     limits = jnp.asarray(branch_counts(space), jnp.int32)
     step = jax.random.randint(key_step, genes.shape, 1, jnp.maximum(limits, 2), jnp.int32)

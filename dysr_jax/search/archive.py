@@ -29,8 +29,7 @@ class Archive:
 
     A line that a kill cut short is dropped when the file is opened again. Of several lines of one arch the
     first counts. Object storage (`gs://...`) cannot append, so there the whole file is replaced each time.
-    Processes that only read and remember set `write` to False. Raises `InputError`: a line that is whole and
-    no record.
+    Processes that only read set `write` to False. Raises `InputError`: a line that is whole and no record.
     """
 
     def __init__(self, path: epath.PathLike, *, write: bool = True) -> None:

@@ -129,10 +129,7 @@ def objectives(space: SearchSpace, records: Sequence[Record], config: SearchConf
 
 
 def excesses(records: Sequence[Record], config: SearchConfig) -> dict[str, np.ndarray]:
-    """By how much each constraint is violated, in parts of its bound: float64 `[N]`, 0 where it holds.
-
-    The keys name the field and its value: `search.max_latency_ms 12.5`.
-    """
+    """Violation of each constraint (`search.max_latency_ms 12.5`), in parts of its bound: float64 `[N]`."""
     found = {}
     for field, name, sign in (("max_latency_ms", "latency_ms", 1), ("min_psnr_y", "psnr_y", -1)):
         bound = getattr(config, field)

@@ -80,10 +80,7 @@ class Evaluator:
         return parallel.split(jax.tree.map(lambda *leaves: np.stack(leaves), *each), self._mesh)
 
     def __call__(self, params: Params, genes: Array) -> np.ndarray:
-        """Evaluate int32 `[N, slots]`; more candidates than any prepared number compile.
-
-        `params` are on every device of the mesh (`parallel.replicate`).
-        """
+        """Evaluate int32 `[N, slots]`, by `params` on every device; more than any prepared number compile."""
         genes, devices = np.asarray(genes), self._mesh.devices.size
         fitting = [plan for plan in self._executables if devices * plan.population >= len(genes)]
         plan = min(fitting, key=lambda plan: plan.population, default=self.plan(len(genes)))

@@ -108,9 +108,9 @@ def save_table(path: str | os.PathLike[str], table: LatencyTable) -> None:
 
 
 def load_table(path: str | os.PathLike[str], key: dict[str, Any] | None = None) -> LatencyTable:
-    """Read a table and hold it against a `table_key`; None takes that of any device and program. Raises
-    `InputError`: the file is no table, of another format version, for another device or program, or lacks a
-    branch's time.
+    """Read a table and hold it against a `table_key`; None takes that of any device and program.
+
+    Raises `InputError`: no table, one of another version, device or program, or without a branch's time.
     """
     name = f"latency table {os.fspath(path)!r}"
     try:

@@ -104,9 +104,8 @@ def search(
 
     The candidates depend on the arguments only: quality is measured on `patches` with the trained `params`,
     latency by this device's `table`, all draws come from `key`. The state is saved after each generation, and
-    a search that was killed goes on with the next one; nothing in the archive is evaluated twice. All
-    processes of a job search the same, and all but one with `write` False. Raises `InputError`: see
-    `SearchConfig.check_space`; or an archive that is damaged.
+    a killed search goes on with the next one; nothing is evaluated twice. All processes of a job search the
+    same, all but one with `write` False. Raises `InputError`: the space is too small, the archive damaged.
     """
     space, run = net.space, epath.Path(run)
     config.check_space(space)

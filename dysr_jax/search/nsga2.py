@@ -157,8 +157,7 @@ def _tournament(key: PRNGKey, state: State, count: int) -> Array:
 def ask(state: State, operators: Operators) -> tuple[Array, State]:
     """Children to evaluate, int32 `[P, slots]`, and the state to `tell`.
 
-    Children that repeat each other or the population come last, and only where the space has too few others
-    near.
+    Children that repeat each other or the population come last: where the space has too few others near.
     """
     key, key_first, key_second, key_both, key_cross, key_mutate = jax.random.split(state.key, 6)
     population, slots = state.genes.shape

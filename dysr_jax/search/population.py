@@ -39,8 +39,7 @@ class Patches:
 def grid_patches(pairs: Sequence[Pair], count: int, side: int) -> Patches:
     """`count` patches of `side` LR pixels on an even grid over the validation images, the same at each call.
 
-    Every image gives as many as the others, one at least. Raises `InputError`: an image is smaller than a
-    patch.
+    Every image gives as many as the others, at least one. Raises `InputError`: one is smaller than a patch.
     """
     scale = pairs[0].hr.shape[0] // pairs[0].lr.shape[0]
     lr: list[np.ndarray] = []

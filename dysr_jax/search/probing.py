@@ -52,10 +52,7 @@ def drawn_archs(key: PRNGKey, space: SearchSpace, count: int) -> list[Arch]:
 def measure_archs(
     net: Supernet, params: Params, archs: Sequence[Arch], frame: Frame, rounds: int
 ) -> dict[str, float]:
-    """Milliseconds per frame of static programs, by arch name; compiled in threads, timed in turn.
-
-    `params` are on the device that is measured; their values do not matter.
-    """
+    """Milliseconds per frame of static programs, by arch name; the values of `params` do not matter."""
     executables = in_threads(lambda arch: model.compile_static(net, arch, params, frame), archs)
     space, pixels = net.space, jnp.zeros((*frame, 3), jnp.uint8)
     calls = {

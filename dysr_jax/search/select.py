@@ -86,8 +86,7 @@ def choose_ladder(
     """Indices of the members, at most so many, chosen of a front that is given fastest first.
 
     `latency_ms` `[n]` and `psnr_y` `[n]` (dB) increase; the weight is of the steps' costs against the area.
-    Raises `InputError`: no arch, one that the space does not have, fewer than 2 members, or a negative
-    weight.
+    Raises `InputError`: no arch, one that the space does not have, fewer than 2 members, a negative weight.
     """
     _check(members, [switch_cost_weight])
     gains = _areas(latency_ms, psnr_y) - switch_cost_weight * model.step_costs(space, archs)

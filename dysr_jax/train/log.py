@@ -22,10 +22,9 @@ from dysr_jax.train.step import Metrics
 class Log:
     """The progress bar and TensorBoard's scalars; metrics are fetched one dispatch late.
 
-    Scalars are on disk at every checkpoint and at the end; a kill loses those since then, which the restart
-    tells again. Those of a remote directory are written to a temporary folder and copied then. The thread
-    that trains writes them: tensorboardX's `SummaryWriter` has a thread of its own, which a full disk ends,
-    and whoever trains would wait for it for ever.
+    Scalars are on disk at every checkpoint and at the end (of a remote directory copied then); a kill loses
+    those since, which the restart tells again. The thread that trains writes them: tensorboardX's
+    `SummaryWriter` has a thread of its own, which a full disk ends, and training would wait for it for ever.
     """
 
     def __init__(self, directory: epath.Path, config: TrainConfig, start: int, *, write: bool = True) -> None:

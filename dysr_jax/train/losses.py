@@ -38,8 +38,7 @@ def group_loss(
 ) -> Losses:
     """Loss of the archs of a step on patches `[B, P, P, 3]` and `[B, s P, s P, 3]` in [0, 1].
 
-    The random archs are int32 `[R, slots]`, through which all patches pass, or `[R, B, slots]`, an arch for
-    each passage of a patch.
+    Random archs are int32 `[R, slots]`, which all patches pass, or `[R, B, slots]`, one for each passage.
     """
 
     def output(lr: Array, arch: Array | Arch) -> Array:

@@ -24,8 +24,7 @@ from dysr_jax.train.config import TrainConfig
 class TrainState:
     """All that a checkpoint holds. Randomness is a function of the seed and `step`.
 
-    Inside a dispatch of many updates `params` and `ema` are one vector each (`to_vectors`): an update of
-    hundreds of small arrays would be hundreds of launches.
+    In a dispatch `params` and `ema` are one vector each (`to_vectors`), or updates were hundreds of launches.
     """
 
     step: Array  # int32, updates done
@@ -78,10 +77,7 @@ def apply_gradients(state: TrainState, grads: Array, config: TrainConfig) -> Tra
 
 
 class Checkpoints(contextlib.AbstractContextManager):
-    """The checkpoints of one run, numbered by step; the two newest are kept.
-
-    With several processes, all of them save and restore, into a directory that all of them see.
-    """
+    """The checkpoints of a run by step, the two newest; several processes all save, into one directory."""
 
     def __init__(self, directory: epath.PathLike) -> None:
         options = ocp.CheckpointManagerOptions(max_to_keep=2, create=True)
@@ -101,8 +97,7 @@ class Checkpoints(contextlib.AbstractContextManager):
     def restore(self, like: Any, data: Any | None = None) -> Any | None:
         """The newest whole checkpoint in the structure and placement of the pytree `like`, None without one.
 
-        `data`, an iterator of Grain, is set to the position that was saved. Raises `InputError`: another
-        number of processes saved `data`.
+        `data`, an iterator of Grain, is set to its position; `InputError`: other processes saved that.
         """
         step = self._manager.latest_step()
         if step is None:

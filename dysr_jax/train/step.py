@@ -78,8 +78,8 @@ def draw_archs(
 
     A step ends when its slowest device does. So of `STRATA` times as many archs as are needed, sorted by
     their `costs` (`[slots, branches]`, such as `dysr_jax.search.branch_ms`), a random run of neighbours is
-    taken: over many steps the groups together see every arch equally often, and at each step they see archs
-    that take about as long. Without costs, or for a single group, each arch is drawn on its own.
+    taken: at each step the groups see archs that take about as long, over many steps every arch as often.
+    Without costs, or for a single group, each arch is drawn on its own.
     """
     if groups == 1 or costs is None:
         return sample_training_archs(key, space, groups * count, how).reshape(groups, count, -1)
