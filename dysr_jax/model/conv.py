@@ -77,11 +77,13 @@ def depthwise_conv2d(x: Array, kernel: Array) -> Array:
 
 
 def _depthwise_bwd(residuals: tuple[Array, Array], grad: Array) -> tuple[Array, Array]:
+    def total(view: Array) -> Array:
+        return jnp.sum(view * grad, (0, 1, 2), dtype=jnp.float32)
+
     x, kernel = residuals
     input_grad = _depthwise_forward(grad, jnp.flip(kernel, (0, 1)))
-    rows = _shifts(x, kernel.shape[0])
-    sums = [[jnp.sum(view * grad, (0, 1, 2), dtype=jnp.float32) for view in row] for row in rows]
-    return input_grad, jnp.stack([jnp.stack(row) for row in sums]).astype(kernel.dtype)
+    kernel_grad = jnp.stack([jnp.stack(list(map(total, row))) for row in _shifts(x, kernel.shape[0])])
+    return input_grad, kernel_grad.astype(kernel.dtype)
 
 
 depthwise_conv2d.defvjp(lambda x, kernel: (_depthwise_forward(x, kernel), (x, kernel)), _depthwise_bwd)

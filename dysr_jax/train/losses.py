@@ -97,7 +97,7 @@ def _patch_loss(
     errors = lax.stop_gradient(jnp.mean(jnp.abs(out - hr), (2, 3, 4)))
     if not config.sandwich:
         return l1_loss(out, hr), {"random": errors.mean()}
-    kinds = {"largest": errors[0], "smallest": errors[1:][given], "random": errors[1:][~given]}
-    metrics = {name: values.mean() for name, values in kinds.items()}
+    metrics = {"largest": errors[0].mean(), "smallest": errors[1:][given].mean()}
+    metrics["random"] = errors[1:][~given].mean()
     taught = _student_loss(config.distill, out[1:], hr, lax.stop_gradient(out[0]))
     return (l1_loss(out[0], hr) + (passages - 1) * taught) / passages, metrics

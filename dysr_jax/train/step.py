@@ -44,6 +44,7 @@ def sample_training_archs(key: PRNGKey, space: SearchSpace, count: int, how: Sam
         nested = jax.random.bernoulli(keys[1], 0.5, (count, 1))
         order = jnp.where(nested, jnp.arange(body), order)
     number = jax.random.randint(keys[2], (count, 1), 0, body + 1)
+    active = order < number
     alike = jax.random.bernoulli(keys[3], 0.5, (count, 1))
     own = jax.random.uniform(keys[4], (count, body))
     share = jnp.where(alike, own[:, :1], own)
@@ -51,11 +52,11 @@ def sample_training_archs(key: PRNGKey, space: SearchSpace, count: int, how: Sam
     limits = jnp.asarray(model.branch_counts(space)[:-1], jnp.int32)
     cheapest = jnp.asarray(model.smallest_arch(space)[:-1], jnp.int32)
     step = 1 + jnp.floor(share * (limits - 1)).astype(jnp.int32)
-    genes = jnp.where(order < number, (cheapest + step) % limits, cheapest)
+    genes = jnp.where(active, (cheapest + step) % limits, cheapest)
     # The larger the share of active slots, the likelier a costly upsampler.
+    chance = number / body + jax.random.uniform(keys[5], (count, 1))
     by_cost = jnp.argsort(jnp.asarray(model.branch_mult_adds(space, body)))
-    chance = jax.random.uniform(keys[5], (count, 1))
-    place = jnp.floor((number / body + chance) / 2 * len(by_cost)).astype(jnp.int32)
+    place = jnp.floor(chance / 2 * len(by_cost)).astype(jnp.int32)
     last = by_cost[jnp.minimum(place, len(by_cost) - 1)].astype(jnp.int32)
     return jnp.concatenate([genes, last], 1)
 
