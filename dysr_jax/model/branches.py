@@ -22,6 +22,7 @@ from dysr_jax.errors import InputError
 from dysr_jax.model.backend import Layer, LayerBackend
 from dysr_jax.model.kernels import Kernels, KernelSpec, cut_kernels
 
+Specs = dict[str, KernelSpec]
 RESIDUAL_GAIN: Final = 0.1
 """Variance gain of a kernel that writes into the residual stream: deep stacks start near identity."""
 
@@ -30,15 +31,12 @@ class Branch(abc.ABC):
     """One candidate operation of a slot. Instances hold static options only."""
 
     @abc.abstractmethod
-    def reads(self, width: int, scale: int) -> dict[str, KernelSpec]:
+    def reads(self, width: int, scale: int) -> Specs:
         """What the branch reads, by kernel name, for a trunk of `width` channels."""
 
     @abc.abstractmethod
     def __call__(self, kernels: Kernels, x: Array, layers: LayerBackend) -> Array:
-        """`[N, H, W, C]` to `[N, H, W, C]`, with `kernels` cut to the shapes that `reads` names.
-
-        `layers` computes the convolutions, so that another backend can be put in.
-        """
+        """`[N, H, W, C]` to the same, by convolutions of `layers`; `kernels` are cut to what is read."""
 
     @classmethod
     def blend(
@@ -47,13 +45,11 @@ class Branch(abc.ABC):
         """Branches of this class, of which each image `[N, H, W, C]` takes its own or none (then zeros).
 
         `chosen` `[N, branches]`, of the dtype of `x`, is 1 for the branch that an image takes, else 0;
-        `stored` are the kernels of the slot. All branches are computed and added up. A class whose branches
-        are parts of one another overrides this, so that the largest is computed once and masked; a subclass
-        that computes something else does not inherit such an override.
+        `stored` are the slot's kernels. All branches are computed and added up. A class whose branches are
+        parts of one another overrides this, to compute the largest once and mask it, and no subclass that
+        computes something else inherits that.
         """
-        outputs = (
-            branch(cut_kernels(stored, branch.reads(x.shape[-1], scale)), x, layers) for branch in branches
-        )
+        outputs = (b(cut_kernels(stored, b.reads(x.shape[-1], scale)), x, layers) for b in branches)
         columns = jnp.moveaxis(chosen, 1, 0)[..., None, None, None]
         return sum(column * out for column, out in zip(columns, outputs, strict=True))
 
@@ -70,9 +66,7 @@ class Branch(abc.ABC):
         return sum(spec.shape[0] // 2 for spec in specs if len(spec.shape) > 2)
 
 
-def layer_specs(
-    name: str, shape: tuple[int, ...], gain: float, *, per_pixel: bool = True
-) -> dict[str, KernelSpec]:
+def layer_specs(name: str, shape: tuple[int, ...], gain: float, *, per_pixel: bool = True) -> Specs:
     """A kernel of this name, and its bias `{name}_bias`, which starts at 0."""
     return {name: KernelSpec(shape, gain, per_pixel), f"{name}_bias": KernelSpec(shape[-1:], 0.0)}
 
@@ -90,7 +84,7 @@ def hidden_width(expand: float, width: int) -> int:
 class Identity(Branch):
     """Passes its input on: with it, depth is searched too."""
 
-    def reads(self, width: int, scale: int) -> dict[str, KernelSpec]:
+    def reads(self, width: int, scale: int) -> Specs:
         """Nothing."""
         return {}
 
@@ -105,7 +99,7 @@ class Separable(Branch):
     def __init__(self, size: int) -> None:
         self.size = size
 
-    def reads(self, width: int, scale: int) -> dict[str, KernelSpec]:
+    def reads(self, width: int, scale: int) -> Specs:
         """A depthwise kernel, a pointwise kernel and its bias."""
         depthwise = {"depthwise": KernelSpec((self.size, self.size, width))}
         return depthwise | layer_specs("pointwise", (width, width), RESIDUAL_GAIN)
@@ -122,7 +116,7 @@ class Conv(Branch):
     def __init__(self, size: int) -> None:
         self.size = size
 
-    def reads(self, width: int, scale: int) -> dict[str, KernelSpec]:
+    def reads(self, width: int, scale: int) -> Specs:
         """A dense kernel and its bias."""
         return layer_specs("conv", (self.size, self.size, width, width), RESIDUAL_GAIN)
 
@@ -147,7 +141,7 @@ class ResidualPair(Branch):
         """Channels inside the gate, for a trunk of `width`; 0 without a gate."""
         return max(1, width // self.reduction) if self.attention else 0
 
-    def reads(self, width: int, scale: int) -> dict[str, KernelSpec]:
+    def reads(self, width: int, scale: int) -> Specs:
         """Two dense kernels with biases, and the gate's two matrices with biases."""
         hidden, squeezed = hidden_width(self.expand, width), self.squeezed_width(width)
         specs = layer_specs("pair_in", (3, 3, width, hidden), 2.0)
@@ -193,7 +187,7 @@ class Bottleneck(Branch):
     def __init__(self, expand: float) -> None:
         self.expand = expand
 
-    def reads(self, width: int, scale: int) -> dict[str, KernelSpec]:
+    def reads(self, width: int, scale: int) -> Specs:
         """A pointwise kernel, a dense one, a pointwise one, with biases."""
         hidden = hidden_width(self.expand, width)
         specs = layer_specs("shrink", (width, hidden), 2.0)
@@ -235,10 +229,10 @@ def blend_branches(
     """Each image of `[N, H, W, C]` through the branch of its index (int `[N]`) among those of a slot."""
     chosen = jax.nn.one_hot(index, len(branches), dtype=x.dtype)
     out = 0
-    for kind in dict.fromkeys(type(branch) for branch in branches):
+    for kind in dict.fromkeys(map(type, branches)):
         own = [i for i, branch in enumerate(branches) if type(branch) is kind]
-        alike = [branches[i] for i in own]
-        out = out + _blend_of(kind)(alike, stored, x, chosen[:, np.array(own)], scale, layers)
+        alike, columns = [branches[i] for i in own], chosen[:, np.array(own)]
+        out = out + _blend_of(kind)(alike, stored, x, columns, scale, layers)
     return out
 
 

@@ -7,108 +7,94 @@ convolution is a sum of shifted products, because XLA's grouped convolution is 2
 """
 
 import functools
+from typing import Any
 
-import chex
 import jax
 import jax.numpy as jnp
+from chex import Array
 from jax import lax
 
-_DIMENSIONS = ("NHWC", "HWIO", "NHWC")
+
+def _forward(x: Array, kernel: Array, groups: int = 1, padding: Any = "SAME") -> Array:
+    options: Any = {"dimension_numbers": ("NHWC", "HWIO", "NHWC"), "feature_group_count": groups}
+    return lax.conv_general_dilated(x, kernel, (1, 1), padding, **options)
 
 
-def _forward(x: chex.Array, kernel: chex.Array, groups: int = 1) -> chex.Array:
-    return lax.conv_general_dilated(
-        x, kernel, (1, 1), "SAME", dimension_numbers=_DIMENSIONS, feature_group_count=groups
-    )
-
-
-def _kernel_gradient_nhwc(size: int, x: chex.Array, grad: chex.Array) -> chex.Array:
+def _kernel_gradient_nhwc(size: int, x: Array, grad: Array) -> Array:
     """As one NHWC/HWIO convolution: input channels as batch, the batch as channels, `grad` as the kernel."""
-    pad = size // 2
-    out = lax.conv_general_dilated(
-        x.transpose(3, 1, 2, 0),
-        grad.transpose(1, 2, 0, 3),
-        (1, 1),
-        ((pad, pad), (pad, pad)),
-        dimension_numbers=_DIMENSIONS,
-    )
+    around = [(size // 2, size // 2)] * 2
+    out = _forward(x.transpose(3, 1, 2, 0), grad.transpose(1, 2, 0, 3), padding=around)
     return out.transpose(1, 2, 0, 3)
 
 
-def _kernel_gradient_autodiff(size: int, x: chex.Array, grad: chex.Array) -> chex.Array:
+def _kernel_gradient_autodiff(size: int, x: Array, grad: Array) -> Array:
     """As XLA derives it: the form that cuDNN and the TPU recognise."""
     zeros = jnp.zeros((size, size, x.shape[-1], grad.shape[-1]), x.dtype)
     return jax.linear_transpose(lambda kernel: _forward(x, kernel), zeros)(grad)[0]
 
 
 @jax.custom_vjp
-def conv2d(x: chex.Array, kernel: chex.Array) -> chex.Array:
+def conv2d(x: Array, kernel: Array) -> Array:
     """`[N, H, W, I]` and `[k, k, I, O]`, of odd `k` and the same dtype, to `[N, H, W, O]`."""
     return _forward(x, kernel)
 
 
-def _conv2d_bwd(residuals: tuple[chex.Array, chex.Array], grad: chex.Array) -> tuple[chex.Array, chex.Array]:
+def _conv2d_bwd(residuals: tuple[Array, Array], grad: Array) -> tuple[Array, Array]:
     x, kernel = residuals
-    kernel_grad = lax.platform_dependent(
-        x,
-        grad,
-        cpu=functools.partial(_kernel_gradient_nhwc, kernel.shape[0]),
-        default=functools.partial(_kernel_gradient_autodiff, kernel.shape[0]),
-    )
+    forms = _kernel_gradient_nhwc, _kernel_gradient_autodiff
+    cpu, default = (functools.partial(form, kernel.shape[0]) for form in forms)
+    kernel_grad = lax.platform_dependent(x, grad, cpu=cpu, default=default)
     return _forward(grad, jnp.flip(kernel, (0, 1)).swapaxes(2, 3)), kernel_grad
 
 
 conv2d.defvjp(lambda x, kernel: (_forward(x, kernel), (x, kernel)), _conv2d_bwd)
 
 
-def _shifts(x: chex.Array, size: int) -> list[list[chex.Array]]:
+def _shifts(x: Array, size: int) -> list[list[Array]]:
     """The `size * size` views of `x` `[N, H, W, C]` that a kernel of that size sees, zero padded."""
-    pad = size // 2
-    height, width = x.shape[1:3]
+    (_, height, width, _), pad = x.shape, size // 2
     padded = jnp.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
     return [[padded[:, i : i + height, j : j + width] for j in range(size)] for i in range(size)]
 
 
-def _depthwise_shifted(x: chex.Array, kernel: chex.Array) -> chex.Array:
+def _depthwise_shifted(x: Array, kernel: Array) -> Array:
     rows = _shifts(x, kernel.shape[0])
     return sum(view * kernel[i, j] for i, row in enumerate(rows) for j, view in enumerate(row))
 
 
-def _depthwise_grouped(x: chex.Array, kernel: chex.Array) -> chex.Array:
+def _depthwise_grouped(x: Array, kernel: Array) -> Array:
     return _forward(x, kernel[:, :, None, :], groups=x.shape[-1])
 
 
-def _depthwise_forward(x: chex.Array, kernel: chex.Array) -> chex.Array:
+def _depthwise_forward(x: Array, kernel: Array) -> Array:
     return lax.platform_dependent(x, kernel, cpu=_depthwise_shifted, default=_depthwise_grouped)
 
 
 @jax.custom_vjp
-def depthwise_conv2d(x: chex.Array, kernel: chex.Array) -> chex.Array:
+def depthwise_conv2d(x: Array, kernel: Array) -> Array:
     """`[N, H, W, C]` and `[k, k, C]`, of odd `k` and the same dtype, to `[N, H, W, C]`."""
     return _depthwise_forward(x, kernel)
 
 
-def _depthwise_bwd(
-    residuals: tuple[chex.Array, chex.Array], grad: chex.Array
-) -> tuple[chex.Array, chex.Array]:
+def _depthwise_bwd(residuals: tuple[Array, Array], grad: Array) -> tuple[Array, Array]:
+    def total(view: Array) -> Array:
+        return jnp.sum(view * grad, (0, 1, 2), dtype=jnp.float32)
+
     x, kernel = residuals
     input_grad = _depthwise_forward(grad, jnp.flip(kernel, (0, 1)))
-    rows = _shifts(x, kernel.shape[0])
-    kernel_grad = jnp.stack(
-        [jnp.stack([jnp.sum(view * grad, (0, 1, 2), dtype=jnp.float32) for view in row]) for row in rows]
-    )
+    kernel_grad = jnp.stack([jnp.stack(list(map(total, row))) for row in _shifts(x, kernel.shape[0])])
     return input_grad, kernel_grad.astype(kernel.dtype)
 
 
 depthwise_conv2d.defvjp(lambda x, kernel: (_depthwise_forward(x, kernel), (x, kernel)), _depthwise_bwd)
 
 
-def pointwise(x: chex.Array, kernel: chex.Array) -> chex.Array:
+def pointwise(x: Array, kernel: Array) -> Array:
     """`[N, H, W, I]` and `[I, O]` to `[N, H, W, O]`: a 1x1 convolution as a matrix product."""
     return jnp.einsum("nhwi,io->nhwo", x, kernel)
 
 
-def patches3x3(x: chex.Array) -> chex.Array:
+def patches3x3(x: Array) -> Array:
     """im2col: `[N, H, W, C]` to `[N, H, W, 9 C]`, neighbours in row order, zero padded.
 
     With three input channels, a matrix product over these is about twice as fast on a GPU as the convolution.

@@ -4,24 +4,21 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import chex
 import jax.numpy as jnp
 import numpy as np
+from chex import Array
 
 from dysr_jax.errors import InputError
 
-Kernels = dict[str, chex.Array]
+Kernels = dict[str, Array]
 
 
 class KernelSpec(NamedTuple):
     """The part of a shared kernel that a branch reads."""
 
-    shape: tuple[int, ...]
-    """`[k, k, I, O]` dense, `[k, k, C]` depthwise, `[I, O]` pointwise, `[O]` bias."""
-    gain: float = 1.0
-    """Variance gain of the initialiser, over fan-in (He et al. 2015 use 2). 0 means zeros."""
-    per_pixel: bool = True
-    """Applied at every LR pixel (counts as mult-adds), or once per image."""
+    shape: tuple[int, ...]  # `[k, k, I, O]` dense, `[k, k, C]` depthwise, `[I, O]` pointwise, `[O]` bias
+    gain: float = 1.0  # variance gain of the initialiser, over fan-in (He et al. 2015 use 2); 0 means zeros
+    per_pixel: bool = True  # applied at every LR pixel (counts as mult-adds), or once per image
 
 
 def weight_count(specs: Mapping[str, KernelSpec]) -> int:
@@ -37,11 +34,8 @@ def pixel_mult_adds(specs: Mapping[str, KernelSpec]) -> int:
 def union_specs(reads: Iterable[Mapping[str, KernelSpec]]) -> dict[str, KernelSpec]:
     """The smallest kernels that hold what each branch reads: by name, the largest of every dimension.
 
-    The shapes that this package's branches read of one kernel are nested, so nothing is stored that no
-    branch reads.
-
-    Raises:
-        InputError: two specs cannot share a kernel (see `check_kernels`).
+    The shapes that this package's branches read of one kernel are nested, so nothing is stored that no branch
+    reads. Raises `InputError`: two specs cannot share a kernel (see `check_kernels`).
     """
     stored: dict[str, KernelSpec] = {}
     for specs in reads:
@@ -49,8 +43,7 @@ def union_specs(reads: Iterable[Mapping[str, KernelSpec]]) -> dict[str, KernelSp
             first = stored.get(name, spec)
             if problem := _difference(first, spec):
                 raise InputError(f"kernel {name!r}: {problem}")
-            shape = tuple(max(a, b) for a, b in zip(first.shape, spec.shape, strict=True))
-            stored[name] = first._replace(shape=shape)
+            stored[name] = first._replace(shape=tuple(map(max, first.shape, spec.shape)))
     return stored
 
 
@@ -78,11 +71,8 @@ def _defect(spec: KernelSpec) -> str:
 def check_kernels(reads: Mapping[str, Mapping[str, KernelSpec]], where: str) -> None:
     """Refuse kernels that cannot be, and branches that name the same kernel and mean another one.
 
-    One array is stored for both, so it has one rank and one initial gain, and is applied in one way. That
-    counts across slots: a population's kernels are stacked over them. `reads` is by the branches' names.
-
-    Raises:
-        InputError: names `where` (body or upsamplers), the branches and the kernel.
+    One array is stored for both, so it has one rank, gain and use; across slots too, because a population
+    stacks them. `reads` is by branch. Raises `InputError`: names `where`, the branches, the kernel.
     """
     first: dict[str, tuple[str, KernelSpec]] = {}
     for branch, specs in reads.items():
@@ -91,10 +81,8 @@ def check_kernels(reads: Mapping[str, Mapping[str, KernelSpec]], where: str) -> 
                 raise InputError(f"{where}: branch {branch!r}, kernel {kernel!r}: {problem}")
             other, shared = first.setdefault(kernel, (branch, spec))
             if problem := _difference(shared, spec):
-                raise InputError(
-                    f"{where}: branches {other!r} and {branch!r} share kernel {kernel!r}, but {problem}; "
-                    f"give one of them another name"
-                )
+                both = f"branches {other!r} and {branch!r} share kernel {kernel!r}"
+                raise InputError(f"{where}: {both}, but {problem}; give one of them another name")
 
 
 def _starts(full: tuple[int, ...], part: tuple[int, ...]) -> list[int]:
@@ -104,7 +92,7 @@ def _starts(full: tuple[int, ...], part: tuple[int, ...]) -> list[int]:
     return [(whole - cut) // 2 if axis < spatial else 0 for axis, (whole, cut) in lengths]
 
 
-def cut_kernel(kernel: chex.Array, shape: tuple[int, ...]) -> chex.Array:
+def cut_kernel(kernel: Array, shape: tuple[int, ...]) -> Array:
     """The part of a shared kernel that a branch reads: the spatial centre, the leading channels."""
     starts = _starts(kernel.shape, shape)
     return kernel[tuple(slice(s, s + n) for s, n in zip(starts, shape, strict=True))]
@@ -115,20 +103,16 @@ def cut_kernels(stored: Kernels, specs: Mapping[str, KernelSpec]) -> Kernels:
     return {name: cut_kernel(stored[name], spec.shape) for name, spec in specs.items()}
 
 
-def paste_kernel(kernel: chex.Array, shape: tuple[int, ...]) -> chex.Array:
-    """The inverse of `cut_kernel`: a kernel of this shape, zero around the given one."""
-    lengths = zip(_starts(shape, kernel.shape), kernel.shape, shape, strict=True)
-    return jnp.pad(kernel, [(start, full - start - part) for start, part, full in lengths])
-
-
 def stack_kernels(slots: Sequence[Kernels], specs: Mapping[str, KernelSpec]) -> Kernels:
     """The kernels of several slots, `[slots, *shape]` each; zero where a slot stores none or less."""
 
-    def stacked(name: str, shape: tuple[int, ...]) -> chex.Array:
-        each = (paste_kernel(k[name], shape) if name in k else jnp.zeros(shape) for k in slots)
-        return jnp.stack(list(each))
+    def pasted(kernel: Array | None, shape: tuple[int, ...]) -> Array:
+        if kernel is None:
+            return jnp.zeros(shape)
+        lengths = zip(_starts(shape, kernel.shape), kernel.shape, shape, strict=True)
+        return jnp.pad(kernel, [(start, full - start - part) for start, part, full in lengths])
 
-    return {name: stacked(name, spec.shape) for name, spec in specs.items()}
+    return {n: jnp.stack([pasted(k.get(n), spec.shape) for k in slots]) for n, spec in specs.items()}
 
 
 def cast_kernels(kernels: Kernels, dtype: Any) -> Kernels:

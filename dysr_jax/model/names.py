@@ -4,7 +4,7 @@ import itertools
 import re
 from collections.abc import Iterable
 
-import chex
+from chex import Array
 
 from dysr_jax.errors import InputError
 from dysr_jax.model.space import Arch, SearchSpace, to_archs, validate_arch
@@ -24,17 +24,14 @@ def arch_name(space: SearchSpace, arch: Arch) -> str:
     return _spell(space.slots, validate_arch(space, arch))
 
 
-def arch_names(space: SearchSpace, genes: chex.Array) -> list[str]:
+def arch_names(space: SearchSpace, genes: Array) -> list[str]:
     """The name of each row of an integer array `[N, slots]`; the rows are validated together."""
     slots = space.slots
     return [_spell(slots, arch) for arch in to_archs(space, genes)]
 
 
 def canonical_name(name: str) -> str:
-    """An arch name as `arch_name` spells it: `id-id-u1` and `1id-id-u1` become `2id-u1`.
-
-    Whatever is spelled like no arch name is returned as it is.
-    """
+    """An arch name as `arch_name` spells it (`1id-id-u1` is `2id-u1`); what is none is returned as it is."""
     try:
         return _joined(_branch_names(name))
     except InputError:
@@ -60,12 +57,11 @@ def parse_arch(space: SearchSpace, name: str) -> Arch:
     Raises:
         InputError: no arch of this space has that name.
     """
-    names = _branch_names(name)
-    if len(names) != len(space.slots):
-        raise InputError(f"arch name {name!r} names {len(names)} of {len(space.slots)} slots")
-    for slot, (branch, offered) in enumerate(zip(names, space.slots, strict=True)):
+    names, slots = _branch_names(name), space.slots
+    if len(names) != len(slots):
+        raise InputError(f"arch name {name!r} names {len(names)} of {len(slots)} slots")
+    for slot, (branch, offered) in enumerate(zip(names, slots, strict=True)):
         if branch not in offered:
-            raise InputError(
-                f"arch name {name!r}: slot {slot} has no {branch!r}; must be one of {', '.join(offered)}"
-            )
-    return tuple(offered.index(branch) for branch, offered in zip(names, space.slots, strict=True))
+            needed = f"must be one of {', '.join(offered)}"
+            raise InputError(f"arch name {name!r}: slot {slot} has no {branch!r}; {needed}")
+    return tuple(offered.index(branch) for branch, offered in zip(names, slots, strict=True))

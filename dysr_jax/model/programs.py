@@ -9,28 +9,20 @@ so slots of the same shapes share an executable. The trunk stays on the device f
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple, get_args
 
-import chex
 import jax
 import jax.numpy as jnp
+from chex import Array
 
 from dysr_jax.compiling import Jitted, Options, exact_options, jit
 from dysr_jax.device import default_device, host_memory
 from dysr_jax.errors import InputError
 from dysr_jax.metrics import to_pixels, to_uint8
+from dysr_jax.model import supernet
 from dysr_jax.model.backend import XLA, layer_backend
 from dysr_jax.model.branches import Branch, Identity
 from dysr_jax.model.kernels import Kernels, cast_kernels
 from dysr_jax.model.space import Arch, SearchSpace, validate_arch
-from dysr_jax.model.supernet import (
-    Kept,
-    Params,
-    Supernet,
-    arch_params,
-    run_branch,
-    run_head,
-    slot_name,
-    to_image,
-)
+from dysr_jax.model.supernet import Kept, Params, Supernet
 
 Output = Literal["device", "host"]
 """The memory where a result lies; `host` is pinned host memory, where the backend has it."""
@@ -44,10 +36,8 @@ def check_output(output: str) -> None:
 
 
 def compute_dtype(name: str) -> str:
-    """`float32` or `bfloat16`; `auto` is bfloat16 on accelerators and float32 on the CPU.
-
-    Raises:
-        InputError: another name.
+    """`float32` or `bfloat16`; `auto` is bfloat16 on accelerators and float32 on the CPU. Raises
+    `InputError`: another name.
     """
     if name == "auto":
         return "float32" if jax.default_backend() == "cpu" else "bfloat16"
@@ -58,9 +48,7 @@ def compute_dtype(name: str) -> str:
 
 def served_dtype(name: str) -> str:
     """`compute_dtype` of what frames are served in: on a CPU float32 alone, because CPUs lack bfloat16.
-
-    Raises:
-        InputError: another name, or bfloat16 on a CPU.
+    Raises `InputError`: another name, or bfloat16 on a CPU.
     """
     dtype = compute_dtype(name)
     if dtype == "bfloat16" and jax.default_backend() == "cpu":
@@ -69,19 +57,17 @@ def served_dtype(name: str) -> str:
 
 
 def make_supernet(space: SearchSpace, dtype: str, kept: Kept | None = None, *, layers: str = XLA) -> Supernet:
-    """The supernet that computes in the dtype, and by the layer backend, of these names.
-
-    Raises:
-        InputError: no such dtype or backend.
+    """The supernet that computes in the dtype, and by the layer backend, of these names. Raises `InputError`:
+    no such dtype or backend.
     """
     layer_backend(layers)
     return Supernet(space, dtype=DTYPES[compute_dtype(dtype)], kept=kept, layers=layers)
 
 
-def frame_program(net: Supernet) -> Callable[[Params, chex.Array, Arch | chex.Array], chex.Array]:
+def frame_program(net: Supernet) -> Callable[[Params, Array, Arch | Array], Array]:
     """`(params, frames, arch) -> frames`: `[N, H, W, 3]` uint8 to `[N, s H, s W, 3]` uint8."""
 
-    def upscale_frames(params: Params, frames: chex.Array, arch: Arch | chex.Array) -> chex.Array:
+    def upscale_frames(params: Params, frames: Array, arch: Arch | Array) -> Array:
         return to_uint8(net.apply({"params": params}, to_pixels(frames), arch))
 
     return upscale_frames
@@ -89,7 +75,7 @@ def frame_program(net: Supernet) -> Callable[[Params, chex.Array, Arch | chex.Ar
 
 def frame_spec(shape: tuple[int, int], batch: int | None = None) -> jax.ShapeDtypeStruct:
     """Of a uint8 frame of these rows and columns, or of `batch` of them."""
-    return jax.ShapeDtypeStruct((*(() if batch is None else (batch,)), *shape, 3), jnp.uint8)
+    return jax.ShapeDtypeStruct((*shape, 3) if batch is None else (batch, *shape, 3), jnp.uint8)
 
 
 _COMMAND_BUFFERS = "FUSION,CUBLAS,CUBLASLT,CUSTOM_CALL,CUDNN,CONVOLUTION"
@@ -99,10 +85,8 @@ _COMMAND_BUFFERS = "FUSION,CUBLAS,CUBLASLT,CUSTOM_CALL,CUDNN,CONVOLUTION"
 def compiler_options() -> Options:
     """What XLA is told beyond its defaults for a static program on the default device.
 
-    On the CPU: `dysr_jax.compiling.exact_options`. On NVIDIA GPUs of compute capability 9 and later: a frame
-    is one CUDA graph. On an H200 the host then needs about a third of the time to send one
-    (`experiments/frame_variants.py`), and it has videos to decode. Others were not tried and keep the
-    defaults.
+    On the CPU: `dysr_jax.compiling.exact_options`. On NVIDIA GPUs of compute capability 9 and later a frame
+    is one CUDA graph, which an H200's host sends in a third of the time (`experiments/frame_variants.py`).
     """
     capability = str(getattr(default_device(), "compute_capability", "0"))
     if capability.split(".")[0].isdigit() and float(capability) >= 9.0:
@@ -127,12 +111,12 @@ def lower_static(
     """
     program = frame_program(net)
 
-    def upscale_frame(params: Params, frame: chex.Array) -> chex.Array:
+    def upscale_frame(params: Params, frame: Array) -> Array:
         if batch is None:
             return program(params, frame[None], arch)[0]
         return program(params, frame, arch)
 
-    read = arch_params(params, net.space, validate_arch(net.space, arch))
+    read = supernet.arch_params(params, net.space, validate_arch(net.space, arch))
     memory = host_memory() if output == "host" else None
     jitted = jax.jit(upscale_frame, out_shardings=memory, compiler_options=compiler_options() or None)
     return jitted.lower(read, frame_spec(shape, batch))
@@ -148,7 +132,7 @@ def compile_static(
 Shape = tuple[int, ...]
 
 
-def _batch(frames: chex.Array) -> chex.Array:
+def _batch(frames: Array) -> Array:
     """`[H, W, 3]` or `[N, H, W, 3]` to `[N, H, W, 3]`."""
     return frames.reshape(-1, *frames.shape[-3:])
 
@@ -156,27 +140,21 @@ def _batch(frames: chex.Array) -> chex.Array:
 class StageKey(NamedTuple):
     """What tells one executable of a supernet from another; slots that store the same shapes share theirs."""
 
-    stage: str
-    """`head`, or the registered name of a body branch or an upsampler."""
-    kernels: tuple[tuple[str, Shape], ...]
-    """Names and stored shapes of what it reads."""
-    input: Shape
-    """Of the trunk; for the head and the upsamplers, of the frames."""
-    layers: str
-    """The layer backend."""
+    stage: str  # `head`, or the registered name of a body branch or an upsampler
+    kernels: tuple[tuple[str, Shape], ...]  # names and stored shapes of what it reads
+    input: Shape  # of the trunk; for the head and the upsamplers, of the frames
+    layers: str  # the layer backend
 
 
 class StageProgram(NamedTuple):
     """A stage over the weights of one slot, not yet compiled."""
 
     key: StageKey
-    branch: Branch | None
-    """None: the head."""
+    branch: Branch | None  # None: the head
     program: Jitted
     arguments: tuple[Any, ...]
     """The kernels, whole as the slot stores them and not copied, and the shapes of what follows them."""
-    result: Any = 0
-    """A pytree of the structure of what the program returns."""
+    result: Any = 0  # a pytree of the structure of what the program returns
 
     @property
     def kernels(self) -> Kernels:
@@ -194,12 +172,12 @@ def head_part(net: Supernet, params: Params, frame: Shape) -> StageProgram:
     The frames come back on the device for the upsampler's stage, so that they cross from the host once.
     """
 
-    def run(kernels: Kernels, frames: chex.Array) -> tuple[chex.Array, chex.Array]:
-        return run_head(cast_kernels(kernels, net.dtype), to_pixels(_batch(frames)), net.dtype), frames
+    def run(kernels: Kernels, frames: Array) -> tuple[Array, Array]:
+        kernels = cast_kernels(kernels, net.dtype)
+        return supernet.run_head(kernels, to_pixels(_batch(frames)), net.dtype), frames
 
-    kernels = params["head"]
-    arguments = (kernels, jax.ShapeDtypeStruct(frame, jnp.uint8))
-    return StageProgram(_key(net, "head", kernels, frame), None, jit(run), arguments, result=(0, 0))
+    arguments = (params["head"], jax.ShapeDtypeStruct(frame, jnp.uint8))
+    return StageProgram(_key(net, "head", params["head"], frame), None, jit(run), arguments, result=(0, 0))
 
 
 def branch_part(
@@ -216,24 +194,22 @@ def branch_part(
     if type(branch) is Identity:  # one derived from it may run something
         return None
 
-    def run(kernels: Kernels, x: chex.Array) -> chex.Array:
-        return run_branch(net, branch, cast_kernels(kernels, net.dtype), x)
+    def run(kernels: Kernels, x: Array) -> Array:
+        return supernet.run_branch(net, branch, cast_kernels(kernels, net.dtype), x)
 
-    def run_last(kernels: Kernels, x: chex.Array, frames: chex.Array) -> chex.Array:
-        out = to_uint8(to_image(run(kernels, x), to_pixels(_batch(frames)), space.scale))
+    def run_last(kernels: Kernels, x: Array, frames: Array) -> Array:
+        out = to_uint8(supernet.to_image(run(kernels, x), to_pixels(_batch(frames)), space.scale))
         return out.reshape(*frames.shape[:-3], *out.shape[1:])
 
-    stored = params.get(slot_name(space, slot), {})
-    kernels = {kernel: stored[kernel] for kernel in branch.reads(space.width, space.scale)}
+    stored = params.get(supernet.slot_name(space, slot), {})
+    kernels = {kernel: stored[kernel] for kernel in space.reads(slot)[index]}
     shape = (*((1,) if len(frame) == 3 else frame[:1]), *frame[-3:-1], space.width)
-    trunk = jax.ShapeDtypeStruct(shape, net.dtype)
+    arguments: tuple[Any, ...] = (kernels, jax.ShapeDtypeStruct(shape, net.dtype))
     if slot < len(space.body):
         # The output takes the place of the trunk, which is donated to it.
-        program = jit(run, donate_argnums=1)
-        return StageProgram(_key(net, name, kernels, shape), branch, program, (kernels, trunk))
-    memory = host_memory() if output == "host" else None
-    arguments = (kernels, trunk, jax.ShapeDtypeStruct(frame, jnp.uint8))
-    program = jit(run_last, out_shardings=memory)
+        return StageProgram(_key(net, name, kernels, shape), branch, jit(run, donate_argnums=1), arguments)
+    program = jit(run_last, out_shardings=host_memory() if output == "host" else None)
+    arguments += (jax.ShapeDtypeStruct(frame, jnp.uint8),)
     return StageProgram(_key(net, name, kernels, frame), branch, program, arguments)
 
 

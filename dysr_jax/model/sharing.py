@@ -5,6 +5,7 @@ Every function raises `InputError` for no arch, or for one that the space does n
 """
 
 import math
+import operator
 from collections.abc import Iterable, Mapping, Sequence
 
 import jax.numpy as jnp
@@ -15,8 +16,7 @@ from dysr_jax.model.kernels import Kernels, KernelSpec, cut_kernels, weight_coun
 from dysr_jax.model.space import HEAD_INPUTS, Arch, SearchSpace, arch_parameters, validate_arch
 from dysr_jax.model.supernet import Kept, Params, head_kernels, slot_name, stored_kernels
 
-BYTES_PER_WEIGHT = 4
-"""Weights are stored in float32."""
+BYTES_PER_WEIGHT = 4  # weights are stored in float32
 
 
 def _genes(space: SearchSpace, archs: Iterable[Arch]) -> np.ndarray:
@@ -36,10 +36,7 @@ def held_branches(space: SearchSpace, params: Params) -> Kept:
     """The branches whose weights are in `params`, a tuple of indices for each slot.
 
     Compacted weights hold more than the branches they were kept for: a narrow pair's are in those of a wide
-    one, and identity reads none.
-
-    Raises:
-        InputError: they are not of this space, or of no branch of a slot.
+    one, and identity reads none. Raises `InputError`: they are not of this space, or of no branch of a slot.
     """
     shapes = {name: jnp.shape(kernel) for name, kernel in params.get("head", {}).items()}
     if shapes != {name: spec.shape for name, spec in head_kernels(space).items()}:
@@ -56,8 +53,7 @@ def _held(space: SearchSpace, slot: int, stored: Kernels) -> tuple[int, ...]:
     shapes = {name: KernelSpec(jnp.shape(kernel)) for name, kernel in stored.items()}
     if not _inside(shapes, stored_kernels(space, slot)):
         raise InputError(f"params: the weights of slot {slot} are not those of this space")
-    reads = [branch.reads(space.width, space.scale) for branch in space.branches(slot)]
-    held = tuple(index for index, specs in enumerate(reads) if _inside(specs, shapes))
+    held = tuple(index for index, specs in enumerate(space.reads(slot)) if _inside(specs, shapes))
     if not held:
         raise InputError(f"params: slot {slot} has the weights of none of its branches")
     return held
@@ -65,21 +61,15 @@ def _held(space: SearchSpace, slot: int, stored: Kernels) -> tuple[int, ...]:
 
 def _inside(parts: dict[str, KernelSpec], wholes: dict[str, KernelSpec]) -> bool:
     """Whether each of `parts` can be cut out of the whole of its name."""
-    return all(
-        name in wholes
-        and len(part.shape) == len(wholes[name].shape)
-        and all(a <= b for a, b in zip(part.shape, wholes[name].shape, strict=True))
-        for name, part in parts.items()
-    )
+    if not parts.keys() <= wholes.keys():
+        return False
+    pairs = [(part.shape, wholes[name].shape) for name, part in parts.items()]
+    return all(len(part) == len(whole) and all(map(operator.le, part, whole)) for part, whole in pairs)
 
 
 def compact_params(params: Params, space: SearchSpace, archs: Sequence[Arch]) -> Params:
-    """The union of what `archs` read, cut out of the whole supernet's `params`.
-
-    Apply it with `Supernet(space, kept=kept_branches(space, archs))`.
-    """
-    kept = kept_branches(space, archs)
-    small = {"head": dict(params["head"])}
+    """The union of what `archs` read, cut out of `params`: of a `Supernet` with `kept=kept_branches(...)`."""
+    kept, small = kept_branches(space, archs), {"head": dict(params["head"])}
     for slot in range(len(space.slots)):
         name, specs = slot_name(space, slot), stored_kernels(space, slot, kept)
         if specs:
@@ -99,20 +89,18 @@ def ensemble_weight_bytes(space: SearchSpace, archs: Sequence[Arch]) -> int:
     return BYTES_PER_WEIGHT * sum(arch_parameters(space, arch) for arch in archs)
 
 
-def _overlap(first: Mapping[str, KernelSpec], second: Mapping[str, KernelSpec]) -> int:
-    """Weights that two branches of a slot both read: cuts are concentric, so the smaller of each side."""
-    return sum(
-        math.prod(map(min, first[name].shape, second[name].shape)) for name in first.keys() & second.keys()
-    )
-
-
 def shared_weight_bytes(space: SearchSpace, archs: Sequence[Arch]) -> np.ndarray:
     """`[n, n]` int: bytes of the weights that both of two archs read; its diagonal, an arch's own."""
+
+    def overlap(a: Mapping[str, KernelSpec], b: Mapping[str, KernelSpec]) -> int:
+        """Cuts are concentric, so the smaller of each side."""
+        return sum(math.prod(map(min, a[name].shape, b[name].shape)) for name in a.keys() & b.keys())
+
     genes = _genes(space, archs)
     shared = np.full((len(archs), len(archs)), (HEAD_INPUTS + 1) * space.width)
     for slot, column in enumerate(genes.T):
-        reads = [branch.reads(space.width, space.scale) for branch in space.branches(slot)]
-        overlaps = np.array([[_overlap(first, second) for second in reads] for first in reads])
+        reads = space.reads(slot)
+        overlaps = np.array([[overlap(first, second) for second in reads] for first in reads])
         shared += overlaps[np.ix_(column, column)]
     return BYTES_PER_WEIGHT * shared
 
@@ -135,7 +123,6 @@ def step_costs(space: SearchSpace, archs: Sequence[Arch]) -> np.ndarray:
     The mean of two shares: of the slots, those whose branch differs; of the weights that either arch reads,
     those that only one of them does (the Jaccard distance of the two sets of weights).
     """
-    shared = shared_weight_bytes(space, archs)
+    shared, slots = shared_weight_bytes(space, archs), changed_slots(space, archs) / len(space.slots)
     unshared = unshared_weight_bytes(shared)
-    slots = changed_slots(space, archs) / len(space.slots)
     return (slots + unshared / (shared + unshared)) / 2

@@ -5,25 +5,26 @@ archs together are an int32 array `[N, slots]` ("genes").
 """
 
 import dataclasses
+import itertools
 import math
 import operator
+from collections.abc import Callable
 
-import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
+from chex import Array, PRNGKey
 
 from dysr_jax.errors import InputError
 from dysr_jax.fields import as_integer, as_names, as_tuple
 from dysr_jax.model.branches import BODY, Branch
-from dysr_jax.model.kernels import check_kernels, pixel_mult_adds, weight_count
+from dysr_jax.model.kernels import KernelSpec, check_kernels, pixel_mult_adds, weight_count
 from dysr_jax.model.upsamplers import UPSAMPLERS
 
 Arch = tuple[int, ...]
 
 SCALES = (2, 3, 4)
-HEAD_INPUTS = 27
-"""Inputs of the head's 3x3 convolution: nine RGB pixels."""
+HEAD_INPUTS = 27  # inputs of the head's 3x3 convolution: nine RGB pixels
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,33 +62,35 @@ class SearchSpace:
         checked = {"body": body, "upsamplers": upsamplers, "width": width, "scale": scale}
         for name, value in checked.items():
             object.__setattr__(self, name, value)
-        offered: dict[str, dict[str, Branch]] = {"body": {}, "upsamplers": {}}
-        for index, names in enumerate(self.slots):
-            branches = _slot_branches(index, names, UPSAMPLERS if index == len(body) else BODY)
-            offered["upsamplers" if index == len(body) else "body"] |= branches
-        for where, branches in offered.items():
-            check_kernels({name: branch.reads(width, scale) for name, branch in branches.items()}, where)
+        for slot, names in enumerate(self.slots):
+            registry = self._registry(slot)
+            if not names:
+                raise InputError(f"slot {slot} has no branch; a slot needs at least one")
+            if len(set(names)) != len(names):
+                raise InputError(f"slot {slot} names a branch twice: {', '.join(names)}")
+            for name in names:
+                if name not in registry:
+                    raise InputError(f"branch {name!r} of slot {slot}: known are {', '.join(registry)}")
+        offered = {"body": range(len(body)), "upsamplers": [len(body)]}
+        for where, each in offered.items():
+            reads = (zip(self.slots[slot], self.reads(slot), strict=True) for slot in each)
+            check_kernels(dict(itertools.chain(*reads)), where)
 
     @property
     def slots(self) -> tuple[tuple[str, ...], ...]:
         """Branch names of every slot, the upsampler's last."""
         return (*self.body, self.upsamplers)
 
+    def _registry(self, slot: int) -> dict[str, Branch]:
+        return UPSAMPLERS if slot == len(self.body) else BODY
+
     def branches(self, slot: int) -> tuple[Branch, ...]:
         """The branches of a slot, in the order of their indices."""
-        registry = UPSAMPLERS if slot == len(self.body) else BODY
-        return tuple(registry[name] for name in self.slots[slot])
+        return tuple(self._registry(slot)[name] for name in self.slots[slot])
 
-
-def _slot_branches(index: int, names: tuple[str, ...], registry: dict[str, Branch]) -> dict[str, Branch]:
-    if not names:
-        raise InputError(f"slot {index} has no branch; a slot needs at least one")
-    if len(set(names)) != len(names):
-        raise InputError(f"slot {index} names a branch twice: {', '.join(names)}")
-    for name in names:
-        if name not in registry:
-            raise InputError(f"branch {name!r} of slot {index}: known are {', '.join(registry)}")
-    return {name: registry[name] for name in names}
+    def reads(self, slot: int) -> list[dict[str, KernelSpec]]:
+        """What each branch of a slot reads, by kernel name."""
+        return [branch.reads(self.width, self.scale) for branch in self.branches(slot)]
 
 
 def uniform_space(
@@ -120,10 +123,8 @@ def space_size(space: SearchSpace) -> int:
 
 
 def validate_arch(space: SearchSpace, arch: Arch) -> Arch:
-    """The arch as a tuple of Python ints.
-
-    Raises:
-        InputError: it does not have one index per slot, each in its slot's range.
+    """The arch as a tuple of Python ints. Raises `InputError`: it does not have one index per slot, each in
+    its slot's range.
     """
     limits = branch_counts(space)
     try:
@@ -138,7 +139,7 @@ def validate_arch(space: SearchSpace, arch: Arch) -> Arch:
     return arch
 
 
-def to_archs(space: SearchSpace, genes: chex.Array) -> list[Arch]:
+def to_archs(space: SearchSpace, genes: Array) -> list[Arch]:
     """Rows of an integer array `[N, slots]` as validated archs."""
     rows, limits = np.asarray(genes), branch_counts(space)
     archs = [tuple(row) for row in rows.tolist()]
@@ -150,8 +151,7 @@ def to_archs(space: SearchSpace, genes: chex.Array) -> list[Arch]:
 
 def _costs(space: SearchSpace, slot: int) -> list[tuple[int, int]]:
     """Mult-adds per pixel and weights of each branch of a slot."""
-    reads = [branch.reads(space.width, space.scale) for branch in space.branches(slot)]
-    return [(pixel_mult_adds(specs), weight_count(specs)) for specs in reads]
+    return [(pixel_mult_adds(specs), weight_count(specs)) for specs in space.reads(slot)]
 
 
 def _arch_costs(space: SearchSpace, arch: Arch) -> list[tuple[int, int]]:
@@ -176,29 +176,31 @@ def arch_mult_adds(space: SearchSpace, arch: Arch, output: tuple[int, int] = (72
 
 def smallest_arch(space: SearchSpace) -> Arch:
     """The arch with the fewest mult-adds, then the fewest weights, in every slot."""
-    slots = (_costs(space, slot) for slot in range(len(space.slots)))
-    return tuple(costs.index(min(costs)) for costs in slots)
+    return _extreme(space, min)
 
 
 def largest_arch(space: SearchSpace) -> Arch:
     """The arch with the most mult-adds, then the most weights, in every slot."""
+    return _extreme(space, max)
+
+
+def _extreme(space: SearchSpace, pick: Callable[[list[tuple[int, int]]], tuple[int, int]]) -> Arch:
     slots = (_costs(space, slot) for slot in range(len(space.slots)))
-    return tuple(costs.index(max(costs)) for costs in slots)
+    return tuple(costs.index(pick(costs)) for costs in slots)
 
 
-def sample_archs(key: chex.PRNGKey, space: SearchSpace, shape: tuple[int, ...] = ()) -> chex.Array:
+def sample_archs(key: PRNGKey, space: SearchSpace, shape: tuple[int, ...] = ()) -> Array:
     """Archs drawn uniformly: int32 `[*shape, slots]`. Traceable."""
     limits = jnp.asarray(branch_counts(space), jnp.int32)
     return jax.random.randint(key, (*shape, len(limits)), 0, limits, jnp.int32)
 
 
-def sample_plain_archs(key: chex.PRNGKey, space: SearchSpace, count: int) -> chex.Array:
+def sample_plain_archs(key: PRNGKey, space: SearchSpace, count: int) -> Array:
     """Archs, int32 `[count, slots]`, of one branch each in a random share of the slots, else the cheapest.
 
     They lie all along the range of costs, where archs drawn uniformly all cost about as much, and nearer to a
     front. Half of them take the branch in the first slots, as nested training prefers, the others anywhere.
-    The branch goes by its index, or is the last of a slot with fewer; the upsampler is drawn uniformly.
-    Traceable.
+    The branch goes by its index, at most a slot's last; the upsampler is drawn uniformly. Traceable.
     """
     key_branch, key_share, key_place, key_first, key_last = jax.random.split(key, 5)
     limits = jnp.asarray(branch_counts(space), jnp.int32)
@@ -209,15 +211,11 @@ def sample_plain_archs(key: chex.PRNGKey, space: SearchSpace, count: int) -> che
     place = jnp.where(first, jnp.linspace(0.0, 1.0, len(limits)), place)
     cheapest = jnp.asarray(smallest_arch(space), jnp.int32)
     genes = jnp.where(place < share, jnp.minimum(branch, limits - 1), cheapest)
-    last = jax.random.randint(key_last, (count,), 0, limits[-1], jnp.int32)
-    return genes.at[:, -1].set(last)
+    return genes.at[:, -1].set(jax.random.randint(key_last, (count,), 0, limits[-1], jnp.int32))
 
 
-def mutate(key: chex.PRNGKey, space: SearchSpace, genes: chex.Array, rate: float | chex.Array) -> chex.Array:
-    """Each gene of int32 `[..., slots]` becomes, with probability `rate`, another branch of its slot.
-
-    A gene whose slot has one branch stays. Traceable.
-    """
+def mutate(key: PRNGKey, space: SearchSpace, genes: Array, rate: float | Array) -> Array:
+    """Each gene of int32 `[..., slots]` becomes, with probability `rate`, another branch, if there is one."""
     key_which, key_step = jax.random.split(key)
     limits = jnp.asarray(branch_counts(space), jnp.int32)
     step = jax.random.randint(key_step, genes.shape, 1, jnp.maximum(limits, 2), jnp.int32)
@@ -225,6 +223,6 @@ def mutate(key: chex.PRNGKey, space: SearchSpace, genes: chex.Array, rate: float
     return jnp.where(hit, (genes + step) % limits, genes)
 
 
-def crossover(key: chex.PRNGKey, first: chex.Array, second: chex.Array) -> chex.Array:
+def crossover(key: PRNGKey, first: Array, second: Array) -> Array:
     """Uniform crossover: each gene of int32 `[..., slots]` from either parent with probability 1/2."""
     return jnp.where(jax.random.bernoulli(key, 0.5, first.shape), first, second)

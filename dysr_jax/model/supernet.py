@@ -15,6 +15,7 @@ import chex
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from chex import Array, PRNGKey
 from jax import lax
 
 from dysr_jax.compiling import jit
@@ -30,8 +31,7 @@ TRUNCATED_STD: Final = 0.87962566103423978
 """Standard deviation of a standard normal cut at two: what a truncated draw is divided by."""
 
 Params = dict[str, Kernels]
-Kept = tuple[tuple[int, ...], ...]
-"""Branch indices whose weights are stored, a tuple for each slot."""
+Kept = tuple[tuple[int, ...], ...]  # branch indices whose weights are stored, a tuple for each slot
 
 
 def slot_name(space: SearchSpace, slot: int) -> str:
@@ -41,9 +41,8 @@ def slot_name(space: SearchSpace, slot: int) -> str:
 
 def stored_kernels(space: SearchSpace, slot: int, kept: Kept | None = None) -> dict[str, KernelSpec]:
     """The shared kernels of a slot: the union of what its (kept) branches read."""
-    branches = space.branches(slot)
-    indices = range(len(branches)) if kept is None else kept[slot]
-    return union_specs(branches[index].reads(space.width, space.scale) for index in indices)
+    reads = space.reads(slot)
+    return union_specs(reads if kept is None else [reads[index] for index in kept[slot]])
 
 
 def head_kernels(space: SearchSpace) -> dict[str, KernelSpec]:
@@ -51,17 +50,17 @@ def head_kernels(space: SearchSpace) -> dict[str, KernelSpec]:
     return {"kernel": KernelSpec((HEAD_INPUTS, space.width), 1.0), "bias": KernelSpec((space.width,), 0.0)}
 
 
-def run_head(kernels: Kernels, lr: chex.Array, dtype: Any) -> chex.Array:
+def run_head(kernels: Kernels, lr: Array, dtype: Any) -> Array:
     """The first convolution: `[N, H, W, 3]` in [0, 1] to the trunk, `[N, H, W, C]` in `dtype`."""
     return patches3x3((lr - 0.5).astype(dtype)) @ kernels["kernel"] + kernels["bias"]
 
 
-def add_skip(x: chex.Array, lr: chex.Array, scale: int) -> chex.Array:
+def add_skip(x: Array, lr: Array, scale: int) -> Array:
     """Sub-pixels `[N, H, W, s s 3]` float32: the upsampler's output plus the LR pixel they belong to."""
     return x.astype(jnp.float32) + jnp.tile(lr, (1, 1, 1, scale**2))
 
 
-def to_image(x: chex.Array, lr: chex.Array, scale: int) -> chex.Array:
+def to_image(x: Array, lr: Array, scale: int) -> Array:
     """What follows the upsampler: `[N, H, W, s s 3]` and the LR pixels to `[N, s H, s W, 3]` float32."""
     return pixel_shuffle(add_skip(x, lr, scale), scale)
 
@@ -71,22 +70,15 @@ def not_kept(space: SearchSpace, slot: int, index: int) -> InputError:
     return InputError(f"slot {slot}: the weights of branch {space.slots[slot][index]!r} were not kept")
 
 
-def _read_names(space: SearchSpace, slot: int, arch: Arch) -> list[str]:
-    """The kernels of a slot that an arch reads."""
-    return list(space.branches(slot)[arch[slot]].reads(space.width, space.scale))
-
-
 def arch_params(params: Params, space: SearchSpace, arch: Arch) -> Params:
-    """The arrays that the static program of an arch reads, whole and not copied.
-
-    Raises:
-        InputError: `params` is compacted and lacks one of them.
+    """The arrays that the static program of an arch reads, whole and not copied. Raises `InputError`:
+    `params` is compacted and lacks one of them.
     """
     read = {"head": params["head"]}
     for slot in range(len(space.slots)):
-        name, names = slot_name(space, slot), _read_names(space, slot, arch)
+        name, names = slot_name(space, slot), space.reads(slot)[arch[slot]]
         stored = params.get(name, {})
-        if not stored.keys() >= set(names):
+        if not stored.keys() >= names.keys():
             raise not_kept(space, slot, arch[slot])
         if names:
             read[name] = {kernel: stored[kernel] for kernel in names}
@@ -97,21 +89,18 @@ class Supernet(nn.Module):
     """All archs of a space over one set of shared kernels."""
 
     space: SearchSpace
-    dtype: Any = jnp.float32
-    """Compute dtype; parameters are float32 and the output is float32."""
+    dtype: Any = jnp.float32  # compute dtype; parameters are float32 and the output is float32
     kept: Kept | None = None
     """Set for compacted parameters (`dysr_jax.model.sharing`): only these branches can be named."""
     layers: str = XLA
     """The backend that computes the branches' convolutions, by name (`dysr_jax.model.backend`)."""
 
     @nn.compact
-    def __call__(self, lr: chex.Array, arch: Arch | chex.Array) -> chex.Array:
+    def __call__(self, lr: Array, arch: Arch | Array) -> Array:
         """Super-resolve a batch `[N, H, W, 3]` in [0, 1] to `[N, s H, s W, 3]` float32, not clipped.
 
-        `arch` is a tuple of ints, or a traced int array `[slots]` or `[N, slots]` (see the module).
-
-        Raises:
-            InputError: a static arch that the space does not have or whose weights were not kept.
+        `arch` is a tuple of ints, or a traced int array `[slots]` or `[N, slots]` (see the module). Raises
+        `InputError`: a static arch that the space does not have or whose weights were not kept.
         """
         chex.assert_shape(lr, (None, None, None, 3))
         space = self.space
@@ -121,23 +110,22 @@ class Supernet(nn.Module):
             arch = validate_arch(space, arch)
         x = run_head(self._kernels("head", head_kernels(space)), lr, self.dtype)
         for slot in range(len(space.slots)):
-            kernels = self._kernels(slot_name(space, slot), self._specs(slot, arch))
             index = arch[..., slot] if isinstance(arch, jax.Array) else arch[slot]
+            kernels = self._kernels(slot_name(space, slot), self._specs(slot, index))
             x = self._slot(slot, kernels, x, index)
         return to_image(x, lr, space.scale)
 
     def _kernels(self, name: str, specs: dict[str, KernelSpec]) -> Kernels:
-        kernels = _SharedKernels(specs=tuple(specs.items()), name=name)()
-        return cast_kernels(kernels, self.dtype)
+        return cast_kernels(_SharedKernels(specs=tuple(specs.items()), name=name)(), self.dtype)
 
-    def _specs(self, slot: int, arch: Arch | chex.Array) -> dict[str, KernelSpec]:
+    def _specs(self, slot: int, index: int | Array) -> dict[str, KernelSpec]:
         """Those that a static arch reads, because a call costs by its number of arrays; else all stored."""
         stored = stored_kernels(self.space, slot, self.kept)
-        if self.is_initializing() or isinstance(arch, jax.Array):
+        if self.is_initializing() or not isinstance(index, int):
             return stored
-        return {name: stored[name] for name in _read_names(self.space, slot, arch) if name in stored}
+        return {name: stored[name] for name in self.space.reads(slot)[index] if name in stored}
 
-    def _slot(self, slot: int, kernels: Kernels, x: chex.Array, index: int | chex.Array) -> chex.Array:
+    def _slot(self, slot: int, kernels: Kernels, x: Array, index: int | Array) -> Array:
         branches = self.space.branches(slot)
         if isinstance(index, int):
             if self.kept is not None and index not in self.kept[slot]:
@@ -151,7 +139,7 @@ class Supernet(nn.Module):
         return runs[0](x) if len(runs) == 1 else lax.switch(index, runs, x)
 
 
-def run_branch(net: Supernet, branch: Branch, stored: Kernels, x: chex.Array) -> chex.Array:
+def run_branch(net: Supernet, branch: Branch, stored: Kernels, x: Array) -> Array:
     """A branch on `[N, H, W, C]`, with what it reads cut out of the kernels that its slot stores."""
     kernels = cut_kernels(stored, branch.reads(net.space.width, net.space.scale))
     return branch(kernels, x, layer_backend(net.layers))
@@ -175,13 +163,13 @@ class _SharedKernels(nn.Module):
         return kernels
 
 
-def _scaled(spec: KernelSpec, noise: chex.Array, start: int, key: chex.PRNGKey) -> chex.Array:
+def _scaled(spec: KernelSpec, noise: Array, start: int, key: PRNGKey) -> Array:
     """Variance scaling over fan-in (He et al. 2015) of this kernel's stretch of the slot's noise."""
     std = math.sqrt(spec.gain / math.prod(spec.shape[:-1])) / TRUNCATED_STD
     return std * noise[start : start + math.prod(spec.shape)].reshape(spec.shape)
 
 
-def init_params(key: chex.PRNGKey, space: SearchSpace) -> Params:
+def init_params(key: PRNGKey, space: SearchSpace) -> Params:
     """Fresh float32 parameters of the whole supernet: `{"head", "slot00", ..., "upsampler"}`."""
     first, frame = (0,) * len(space.slots), jnp.zeros((1, 4, 4, 3))
     return jit(Supernet(space).init, static_argnums=2)(key, frame, first)["params"]

@@ -8,30 +8,24 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 from etils import epath
+from flax.traverse_util import flatten_dict
 
 from dysr_jax.errors import InputError
 from dysr_jax.model.space import SearchSpace
 from dysr_jax.model.supernet import Params, init_params
 
-SUPERNET_FILE: Final = "supernet.safetensors"
-"""The file in which a run leaves the weights of all archs."""
+SUPERNET_FILE: Final = "supernet.safetensors"  # the file in which a run leaves the weights of all archs
 
 
 def params_to_bytes(params: Params, dtype: str = "float32") -> bytes:
     """A safetensors file of `slot/kernel` arrays in this dtype."""
-    kernels = {
-        f"{slot}/{name}": np.ascontiguousarray(kernel, dtype)
-        for slot, kernels in params.items()
-        for name, kernel in kernels.items()
-    }
-    return safetensors.numpy.save(kernels)
+    kernels = flatten_dict(params, sep="/")
+    return safetensors.numpy.save({key: np.ascontiguousarray(k, dtype) for key, k in kernels.items()})
 
 
 def params_from_bytes(content: bytes) -> Params:
-    """The inverse of `params_to_bytes`, in float32 whatever the file holds.
-
-    Raises:
-        InputError: it is no safetensors file.
+    """The inverse of `params_to_bytes`, in float32 whatever the file holds. Raises `InputError`: it is no
+    safetensors file.
     """
     try:
         kernels = safetensors.numpy.load(content)
@@ -49,18 +43,13 @@ def same_params(first: Params, second: Params) -> bool:
     if first is second:
         return True
     names = [{slot: sorted(kernels) for slot, kernels in p.items()} for p in (first, second)]
-    return names[0] == names[1] and all(
-        np.array_equal(kernel, second[slot][name], equal_nan=True)
-        for slot, kernels in first.items()
-        for name, kernel in kernels.items()
-    )
+    pairs = zip(jax.tree.leaves(first), jax.tree.leaves(second), strict=False)
+    return names[0] == names[1] and all(np.array_equal(a, b, equal_nan=True) for a, b in pairs)
 
 
 def load_supernet(path: epath.PathLike, space: SearchSpace) -> Params:
-    """The weights of all archs of a space, as a run leaves them in `SUPERNET_FILE`.
-
-    Raises:
-        InputError: no such file, none of safetensors, or weights of another space.
+    """The weights of all archs of a space, as a run leaves them in `SUPERNET_FILE`. Raises `InputError`: no
+    such file, none of safetensors, or weights of another space.
     """
     try:
         params = params_from_bytes(epath.Path(path).read_bytes())

@@ -18,13 +18,10 @@ class Record(NamedTuple):
 
     name: str
     arch: Arch
-    psnr_y: float
-    """dB, on the validation patches."""
-    latency_ms: float
-    """As the latency table predicts it."""
+    psnr_y: float  # dB, on the validation patches
+    latency_ms: float  # as the latency table predicts it
     generation: int
-    seconds: float
-    """Its share of the dispatch that evaluated it."""
+    seconds: float  # its share of the dispatch that evaluated it
 
 
 class Archive:
@@ -32,15 +29,11 @@ class Archive:
 
     A line that a kill cut short is dropped when the file is opened again. Of several lines of one arch the
     first counts. Object storage (`gs://...`) cannot append, so there the whole file is replaced each time.
-    Processes that only read and remember set `write` to False.
-
-    Raises:
-        InputError: a line that is whole and no record.
+    Processes that only read set `write` to False. Raises `InputError`: a line that is whole and no record.
     """
 
     def __init__(self, path: epath.PathLike, *, write: bool = True) -> None:
-        self._path = epath.Path(path)
-        self._write = write
+        self._path, self._write = epath.Path(path), write
         self._local = not is_remote(self._path)
         content = self._path.read_bytes() if self._path.exists() else b""
         whole = content.rfind(b"\n") + 1
@@ -49,21 +42,11 @@ class Archive:
         self._content = b"" if self._local else content[:whole]
         self.records: dict[Arch, Record] = {}
         for number, line in enumerate(content[:whole].splitlines(), 1):
-            record = self._parse(number, line)
+            try:
+                record = _parse(line)
+            except (ValueError, TypeError, KeyError, RecursionError, OverflowError):
+                raise InputError(f"archive {os.fspath(self._path)!r}: line {number} is damaged") from None
             self.records.setdefault(record.arch, record)
-
-    def _parse(self, number: int, line: bytes) -> Record:
-        try:
-            fields = json.loads(line)
-            arch = tuple(int(index) for index in fields["arch"])
-            numbers = {k: float(fields[k]) for k in ("psnr_y", "latency_ms", "seconds")}
-            generation = operator.index(fields["generation"])
-            if any(map(math.isnan, numbers.values())) or not 0 <= generation < 2**31:
-                raise ValueError
-            return Record(**{**fields, **numbers, "arch": arch, "generation": generation})
-        except (ValueError, TypeError, KeyError, RecursionError, OverflowError):
-            path = os.fspath(self._path)
-            raise InputError(f"archive {path!r}: line {number} is damaged") from None
 
     def append(self, records: list[Record]) -> None:
         """Write records to the end of the file and wait until they are on disk."""
@@ -78,3 +61,13 @@ class Archive:
             with replacing(self._path) as partial:
                 partial.write_bytes(self._content)
         self.records |= {record.arch: record for record in records}
+
+
+def _parse(line: bytes) -> Record:
+    fields = json.loads(line)
+    arch = tuple(int(index) for index in fields["arch"])
+    numbers = {k: float(fields[k]) for k in ("psnr_y", "latency_ms", "seconds")}
+    generation = operator.index(fields["generation"])
+    if any(map(math.isnan, numbers.values())) or not 0 <= generation < 2**31:
+        raise ValueError
+    return Record(**{**fields, **numbers, "arch": arch, "generation": generation})

@@ -15,11 +15,9 @@ from dysr_jax.fields import check_each, normalise
 from dysr_jax.model import Arch, SearchSpace, arch_mult_adds, arch_parameters, smallest_arch, space_size
 from dysr_jax.search.archive import Record
 
-MAX_POPULATION = 16_384
-"""Domination is a matrix of `(2 population)^2`."""
+MAX_POPULATION = 16_384  # domination is a matrix of `(2 population)^2`
 
-MIN_PATCH = 3
-"""LR pixels: the metric cuts one off each side."""
+MIN_PATCH = 3  # LR pixels: the metric cuts one off each side
 
 Objective = Literal["psnr_y", "latency_ms", "params", "mult_adds"]
 """What can be optimised: PSNR-Y in dB upwards, milliseconds, weights and mult-adds downwards."""
@@ -74,6 +72,8 @@ class SearchConfig:
     def __post_init__(self) -> None:
         normalise(self, "search.")
         known = set(self.objectives) <= set(OBJECTIVES) and set(FRONT) <= set(self.objectives)
+        once = known and len(set(self.objectives)) == len(self.objectives)
+        both = "psnr_y and latency_ms, with or without params and mult_adds, each once"
         for names, allowed, needed in (
             ("generations patches rounds", lambda value: value >= 1, "at least 1"),
             ("population members", lambda value: value >= 2, "at least 2"),
@@ -84,36 +84,25 @@ class SearchConfig:
             ("switch_cost_weight", lambda value: 0 <= value < math.inf, "finite and at least 0"),
             ("mutation crossover", lambda value: 0 <= value <= 1, "in [0, 1]"),
             ("max_latency_ms min_psnr_y", lambda value: 0 < value < math.inf, "finite and above 0"),
-            (
-                "objectives",
-                lambda value: known and len(set(value)) == len(value),
-                "psnr_y and latency_ms, with or without params and mult_adds, each once",
-            ),
+            ("objectives", lambda _: once, both),
         ):
             check_each(self, "search.", names, allowed, needed)
 
     def check_space(self, space: SearchSpace) -> None:
-        """Refuse a space that cannot be searched.
-
-        Raises:
-            InputError: it has one arch, or fewer than `population`.
-        """
-        if space_size(space) < 2:
-            raise InputError("the space has one arch: nothing to search")
+        """Raise `InputError` for a space that has one arch, or fewer than `population`."""
         most = space_size(space)
+        if most < 2:
+            raise InputError("the space has one arch: nothing to search")
         if self.population > most:
-            raise InputError(
-                f"search.population must be at most {most}, the space's size, got {self.population}"
-            )
-
-
-_COSTS = {"params": arch_parameters, "mult_adds": arch_mult_adds}
+            needed = f"at most {most}, the space's size"
+            raise InputError(f"search.population must be {needed}, got {self.population}")
 
 
 @functools.cache
 def _cost_table(space: SearchSpace, name: str) -> tuple[int, np.ndarray]:
     """Cost of the smallest arch and, `[slots, branches]`, what another branch of a slot adds to it."""
-    cost, base = _COSTS[name], smallest_arch(space)
+    cost = {"params": arch_parameters, "mult_adds": arch_mult_adds}[name]
+    base = smallest_arch(space)
     least = cost(space, base)
     added = np.zeros((len(space.slots), max(map(len, space.slots))), np.int64)
     for slot, names in enumerate(space.slots):
@@ -130,25 +119,19 @@ def arch_costs(space: SearchSpace, archs: Sequence[Arch], name: str) -> np.ndarr
 
 def objectives(space: SearchSpace, records: Sequence[Record], config: SearchConfig) -> np.ndarray:
     """float32 `[N, M]`, minimised, a column for each of `config.objectives`."""
-    columns = []
-    for name in config.objectives:
-        if name == "psnr_y":
-            columns.append(np.array([-record.psnr_y for record in records]))
-        elif name == "latency_ms":
-            columns.append(np.array([record.latency_ms for record in records]))
-        else:
-            columns.append(arch_costs(space, [record.arch for record in records], name))
-    return np.stack(columns, 1).astype(np.float32)
+
+    def column(name: Objective) -> np.ndarray:
+        if name in FRONT:
+            return np.array([getattr(record, name) for record in records]) * (-1 if name == "psnr_y" else 1)
+        return arch_costs(space, [record.arch for record in records], name)
+
+    return np.stack([column(name) for name in config.objectives], 1).astype(np.float32)
 
 
 def excesses(records: Sequence[Record], config: SearchConfig) -> dict[str, np.ndarray]:
-    """By how much each constraint is violated, in parts of its bound: float64 `[N]`, 0 where it holds.
-
-    The keys name the field and its value: `search.max_latency_ms 12.5`.
-    """
+    """Violation of each constraint (`search.max_latency_ms 12.5`), in parts of its bound: float64 `[N]`."""
     found = {}
-    for name, sign in (("latency_ms", 1), ("psnr_y", -1)):
-        field = f"max_{name}" if sign > 0 else f"min_{name}"
+    for field, name, sign in (("max_latency_ms", "latency_ms", 1), ("min_psnr_y", "psnr_y", -1)):
         bound = getattr(config, field)
         if bound is not None:
             values = np.array([getattr(record, name) for record in records])
@@ -158,28 +141,21 @@ def excesses(records: Sequence[Record], config: SearchConfig) -> dict[str, np.nd
 
 def violation(records: Sequence[Record], config: SearchConfig) -> np.ndarray:
     """The sum of `excesses`: float32 `[N]`, 0 where all constraints hold."""
-    total = sum(excesses(records, config).values(), np.zeros(len(records)))
-    return total.astype(np.float32)
+    return sum(excesses(records, config).values(), np.zeros(len(records))).astype(np.float32)
 
 
-def judge(
-    space: SearchSpace, records: Sequence[Record], config: SearchConfig
-) -> tuple[np.ndarray, np.ndarray]:
+def judge(space: SearchSpace, records: Sequence[Record], config: SearchConfig) -> tuple[np.ndarray, ...]:
     """`objectives` and `violation` of records, as NSGA-II's `tell` takes them."""
     return objectives(space, records, config), violation(records, config)
 
 
 def feasible_records(records: Sequence[Record], config: SearchConfig) -> list[Record]:
-    """The records that satisfy every constraint, in their order.
-
-    Raises:
-        InputError: none does; says how many each constraint excludes.
+    """The records that satisfy every constraint, in their order. Raises `InputError`: none does; says how
+    many each constraint excludes.
     """
     outside = {constraint: excess > 0 for constraint, excess in excesses(records, config).items()}
     excluded = np.any([np.zeros(len(records), bool), *outside.values()], 0)
     if records and excluded.all():
-        counts = ", ".join(
-            f"{constraint} excludes {np.sum(rows)} of {len(records)}" for constraint, rows in outside.items()
-        )
-        raise InputError(f"no evaluated arch satisfies the constraints: {counts}")
+        counts = [f"{bound} excludes {np.sum(rows)} of {len(records)}" for bound, rows in outside.items()]
+        raise InputError(f"no evaluated arch satisfies the constraints: {', '.join(counts)}")
     return list(itertools.compress(records, ~excluded))

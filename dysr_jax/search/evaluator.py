@@ -1,11 +1,11 @@
-# ruff: noqa: N803, N806 (axes stand in names)
+# ruff: noqa: N806 (axes stand in names)
 """A population's quality, in a dispatch or a few, spread over the devices."""
 
 from typing import Any
 
-import chex
 import jax
 import numpy as np
+from chex import Array
 from jax.sharding import Mesh
 
 from dysr_jax import parallel
@@ -16,8 +16,7 @@ from dysr_jax.model import Params, Supernet
 from dysr_jax.search.population import Patches, best_tile, population_program, row_bytes
 from dysr_jax.search.schedule import Plan, Schedule, make_schedule, mult_add_costs, partition
 
-MEMORY_SHARE = 0.25
-"""Part of a device's memory that activations of candidates may take."""
+MEMORY_SHARE = 0.25  # part of a device's memory that activations of candidates may take
 
 
 class Evaluator:
@@ -44,11 +43,9 @@ class Evaluator:
         `[slots, branches]` a branch's time, by which work is partitioned (None: multiply-adds). Neither
         changes a result.
         """
-        self._net = net
-        self._mesh = mesh
+        self._net, self._mesh, self._tile = net, mesh, tile
         self._patches = parallel.replicate(patches, mesh)
         self._images = np.asarray(patches.image)
-        self._tile = tile
         self._costs = mult_add_costs(net.space) if costs is None else costs
         # Processes whose devices hold different amounts still have to run the same program.
         self._memory = int(MEMORY_SHARE * min(parallel.gather(memory_bytes())))
@@ -56,15 +53,14 @@ class Evaluator:
 
     def plan(self, population: int) -> Plan:
         """Shapes of the work on one device for this many candidates, as memory allows."""
-        devices = self._mesh.devices.size
+        devices, space = self._mesh.devices.size, self._net.space
         share = -(-population // devices)
         slack = share if devices == 1 else share + share // 8 + 1
         most = max(1, self._memory // (2 * row_bytes(self._net, self._patches)))
         size = min(slack, population, most)
-        tile = self._tile or best_tile(self._net.space, size, self._patches)
-        return Plan(self._net.space, size, min(tile, size))
+        return Plan(space, size, min(self._tile or best_tile(space, size, self._patches), size))
 
-    def prepare(self, params: Params, genes: chex.Array) -> None:
+    def prepare(self, params: Params, genes: Array) -> None:
         """Compile for as many candidates as `genes` has, once; nothing is evaluated."""
         self._executable(params, self.plan(len(genes)))
 
@@ -83,28 +79,21 @@ class Evaluator:
         each = [make_schedule(plan, genes) for genes in shards]
         return parallel.split(jax.tree.map(lambda *leaves: np.stack(leaves), *each), self._mesh)
 
-    def __call__(self, params: Params, genes: chex.Array) -> np.ndarray:
-        """Evaluate int32 `[N, slots]`; more candidates than any prepared number compile.
-
-        `params` are on every device of the mesh (`parallel.replicate`).
-        """
-        genes = np.asarray(genes)
-        devices = self._mesh.devices.size
+    def __call__(self, params: Params, genes: Array) -> np.ndarray:
+        """Evaluate int32 `[N, slots]`, by `params` on every device; more than any prepared number compile."""
+        genes, devices = np.asarray(genes), self._mesh.devices.size
         fitting = [plan for plan in self._executables if devices * plan.population >= len(genes)]
         plan = min(fitting, key=lambda plan: plan.population, default=self.plan(len(genes)))
         executable = self._executable(params, plan)
         order = np.lexsort(genes.T[::-1])
         errors_NxP = np.empty((len(genes), len(self._images)), np.float32)
         for block in np.array_split(order, -(-len(genes) // (devices * plan.population))):
-            shards = partition(self._costs, genes[block], devices, plan.population)
-            schedules = self._schedules(plan, [genes[block][shard] for shard in shards])
+            shards = [block[s] for s in partition(self._costs, genes[block], devices, plan.population)]
+            schedules = self._schedules(plan, [genes[shard] for shard in shards])
             found = parallel.fetch(executable(params, schedules, self._patches))
             for shard, values in zip(shards, found, strict=True):
-                errors_NxP[block[shard]] = values[: len(shard)]
-        return self._psnr_y(errors_NxP)
-
-    def _psnr_y(self, errors_NxP: np.ndarray) -> np.ndarray:
-        """From the mean squared error of each patch to dB, `[N]`."""
+                errors_NxP[shard] = values[: len(shard)]
+        # From the mean squared error of each patch to dB.
         photographs = [errors_NxP[:, self._images == i].mean(1) for i in np.unique(self._images)]
         with np.errstate(divide="ignore"):
             each = 10.0 * np.log10(PEAK**2 / np.stack(photographs))

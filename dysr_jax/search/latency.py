@@ -12,10 +12,10 @@ import math
 import os
 from typing import Any
 
-import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
+from chex import Array
 from etils import epath
 
 from dysr_jax.atomic import write_json
@@ -35,21 +35,17 @@ class LatencyTable:
     intercept_ms: float
     body_ms: dict[str, float] = dataclasses.field(hash=False)
     """What one slot with this branch adds, by branch name."""
-    upsampler_ms: dict[str, float] = dataclasses.field(hash=False)
-    """What this upsampler adds, by name."""
+    upsampler_ms: dict[str, float] = dataclasses.field(hash=False)  # what this upsampler adds, by name
     measured_ms: dict[str, float] = dataclasses.field(hash=False)
     """The executables that the terms were fitted to, by arch name."""
-    measured_at: str
-    """UTC, ISO 8601."""
+    measured_at: str  # UTC, ISO 8601
 
 
 def table_key(space: SearchSpace, dtype: str, frame: tuple[int, int], *, layers: str = XLA) -> dict[str, Any]:
     """What a table must match to be used; the default layer backend is not written out."""
     program = {"dtype": dtype, "frame": list(frame), "width": space.width, "scale": space.scale}
-    program |= {"body": [list(names) for names in space.slots]} | (
-        {} if layers == XLA else {"layers": layers}
-    )
-    return {**device_key(), **program}
+    body = {"body": [list(names) for names in space.slots]}
+    return {**device_key(), **program, **body, **({} if layers == XLA else {"layers": layers})}
 
 
 def _terms(space: SearchSpace) -> tuple[list[str], list[str]]:
@@ -66,9 +62,8 @@ def _features(space: SearchSpace, archs: list[Arch]) -> np.ndarray:
     body, upsamplers = _terms(space)
     rows = []
     for arch in archs:
-        names = [space.slots[slot][index] for slot, index in enumerate(arch)]
-        counts = [names[:-1].count(name) for name in body]
-        rows.append([1, *counts, *(names[-1] == name for name in upsamplers)])
+        *names, last = (offered[index] for offered, index in zip(space.slots, arch, strict=True))
+        rows.append([1, *map(names.count, body), *(last == name for name in upsamplers)])
     return np.asarray(rows, float)
 
 
@@ -76,19 +71,14 @@ def fit_table(space: SearchSpace, measured: dict[str, float], key: dict[str, Any
     """The non-negative least-squares terms of measured archs (by name)."""
     from scipy.optimize import nnls  # takes as long to import as the rest of the package
 
-    archs = [parse_arch(space, name) for name in measured]
-    values = np.array(list(measured.values()))
-    relative = _features(space, archs) / values[:, None]
-    terms = nnls(relative, np.ones(len(values)))[0].tolist()
+    features = _features(space, [parse_arch(space, name) for name in measured])
+    relative = features / np.array(list(measured.values()))[:, None]
+    intercept, *terms = nnls(relative, np.ones(len(measured)))[0].tolist()
     body, upsamplers = _terms(space)
-    return LatencyTable(
-        key=key,
-        intercept_ms=terms[0],
-        body_ms=dict(zip(body, terms[1:], strict=False)),
-        upsampler_ms=dict(zip(upsamplers, terms[1 + len(body) :], strict=True)),
-        measured_ms=measured,
-        measured_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-    )
+    body_ms = dict(zip(body, terms, strict=False))
+    upsampler_ms = dict(zip(upsamplers, terms[len(body) :], strict=True))
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    return LatencyTable(key, intercept, body_ms, upsampler_ms, measured, now)
 
 
 def branch_ms(table: LatencyTable, space: SearchSpace) -> np.ndarray:
@@ -100,7 +90,7 @@ def branch_ms(table: LatencyTable, space: SearchSpace) -> np.ndarray:
     return costs
 
 
-def predict(table: LatencyTable, space: SearchSpace, genes: chex.Array) -> chex.Array:
+def predict(table: LatencyTable, space: SearchSpace, genes: Array) -> Array:
     """Milliseconds of archs: int32 `[N, slots]` to float32 `[N]`. Traceable in `genes`."""
     costs = branch_ms(table, space)
     each = (jnp.asarray(costs) if isinstance(genes, jax.Array) else costs)[np.arange(len(space.slots)), genes]
@@ -120,9 +110,7 @@ def save_table(path: str | os.PathLike[str], table: LatencyTable) -> None:
 def load_table(path: str | os.PathLike[str], key: dict[str, Any] | None = None) -> LatencyTable:
     """Read a table and hold it against a `table_key`; None takes that of any device and program.
 
-    Raises:
-        InputError: the file is no table, of another format version, for another device or program, or
-            lacks a branch's time.
+    Raises `InputError`: no table, one of another version, device or program, or without a branch's time.
     """
     name = f"latency table {os.fspath(path)!r}"
     try:

@@ -8,12 +8,12 @@ import dataclasses
 import hashlib
 import time
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
+from chex import PRNGKey
 from etils import epath
 from flax.serialization import msgpack_restore, msgpack_serialize
 from jax.sharding import Mesh
@@ -21,8 +21,7 @@ from tqdm import tqdm
 
 from dysr_jax import parallel
 from dysr_jax.atomic import replacing
-from dysr_jax.model import Arch, Params, SearchSpace, Supernet, arch_names, to_archs
-from dysr_jax.search import loop as resume
+from dysr_jax.model import Params, SearchSpace, Supernet, arch_names, to_archs
 from dysr_jax.search import nsga2
 from dysr_jax.search.archive import Archive, Record
 from dysr_jax.search.config import SearchConfig, judge
@@ -38,10 +37,8 @@ class Saved(NamedTuple):
     """A search between two generations."""
 
     state: State
-    generations: int
-    """How many the state was told."""
-    evaluated: int
-    """Records in the archive by then."""
+    generations: int  # how many the state was told
+    evaluated: int  # records in the archive by then
 
 
 def save(run: epath.PathLike, saved: Saved) -> None:
@@ -55,7 +52,15 @@ def save(run: epath.PathLike, saved: Saved) -> None:
 def load(run: epath.PathLike, fresh: State) -> Saved | None:
     """What `save` wrote, or None where that is missing, damaged or of another shape than a `fresh` state."""
     path = epath.Path(run) / FILE
-    content = _verified(path.read_bytes()) if path.exists() else None
+    if not path.exists():
+        return None
+    written = path.read_bytes()
+    try:
+        outer = msgpack_restore(written)
+        whole = hashlib.sha256(outer["body"]).digest() == outer["sha256"]
+    except Exception:  # whatever msgpack makes of damaged bytes
+        return None
+    content = msgpack_restore(outer["body"]) if whole else None
     if content is None or _shapes(content["state"]) != _shapes(_arrays(fresh)):
         return None
     fields = {name: jnp.asarray(values) for name, values in content["state"].items()}
@@ -76,26 +81,15 @@ def belongs(saved: Saved, space: SearchSpace, archive: Archive, config: SearchCo
 
 def _arrays(state: State) -> dict[str, np.ndarray]:
     """The state's fields on the host, the key as its data."""
-    raw = dataclasses.replace(state, key=jax.random.key_data(state.key))
-    return jax.device_get({f.name: getattr(raw, f.name) for f in dataclasses.fields(raw)})
+    return jax.device_get(vars(dataclasses.replace(state, key=jax.random.key_data(state.key))))
 
 
 def _shapes(fields: dict[str, np.ndarray]) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
     return {name: (values.shape, values.dtype) for name, values in fields.items()}
 
 
-def _verified(content: bytes) -> dict[str, Any] | None:
-    """What was written, or None if these are not the bytes that were."""
-    try:
-        outer = msgpack_restore(content)
-        whole = hashlib.sha256(outer["body"]).digest() == outer["sha256"]
-    except Exception:  # whatever msgpack makes of damaged bytes
-        return None
-    return msgpack_restore(outer["body"]) if whole else None
-
-
 def search(
-    key: chex.PRNGKey,
+    key: PRNGKey,
     net: Supernet,
     params: Params,
     patches: Patches,
@@ -108,15 +102,10 @@ def search(
 ) -> Archive:
     """Evolve archs and keep every evaluated one in `archive.jsonl` of the directory `run`.
 
-    The candidates depend on the arguments only. After each generation the state is saved, and a search that
-    was killed goes on with the next one. What it evaluated stands in the archive, which may be ahead of the
-    state, so nothing is evaluated twice.
-
-    Quality is measured on `patches` with the trained `params`, latency by this device's `table`; all draws
-    come from `key`. All processes of a job search the same, and all but one with `write` False.
-
-    Raises:
-        InputError: see `SearchConfig.check_space`; or an archive that is damaged.
+    The candidates depend on the arguments only: quality is measured on `patches` with the trained `params`,
+    latency by this device's `table`, all draws come from `key`. The state is saved after each generation, and
+    a killed search goes on with the next one; nothing is evaluated twice. All processes of a job search the
+    same, all but one with `write` False. Raises `InputError`: the space is too small, the archive damaged.
     """
     space, run = net.space, epath.Path(run)
     config.check_space(space)
@@ -125,9 +114,9 @@ def search(
     evaluate = Evaluator(net, patches, mesh, costs=branch_ms(table, space))
     operators = nsga2.Operators(space, config.mutation, config.crossover)
     fresh = nsga2.init(key, operators, config.population, len(config.objectives))
-    saved = resume.load(run, fresh)
-    if saved is None or not resume.belongs(saved, space, archive, config):
-        saved = resume.Saved(fresh, 0, 0)
+    saved = load(run, fresh)
+    if saved is None or not belongs(saved, space, archive, config):
+        saved = Saved(fresh, 0, 0)
     state, start, _ = saved
     # Nobody writes before everybody has read the same.
     read = [start, _digest(list(archive.records.values())), _digest(np.asarray(state.genes).tolist())]
@@ -141,38 +130,26 @@ def search(
             new = [arch for arch in dict.fromkeys(archs) if arch not in archive.records]
             if new:
                 evaluate.prepare(params, genes)  # the archive's seconds hold no compilation
-                begin = time.perf_counter()
-                quality = evaluate(params, np.asarray(new, np.int32))
-                seconds = time.perf_counter() - begin
-                archive.append(_records(space, table, new, quality, generation, seconds))
+                rows, begin = np.asarray(new, np.int32), time.perf_counter()
+                quality = evaluate(params, rows).tolist()
+                seconds = (time.perf_counter() - begin) / len(new)
+                names, latency = arch_names(space, rows), predict(table, space, rows).tolist()
+                each = zip(names, new, quality, latency, strict=True)
+                archive.append([Record(*figures, generation, seconds) for figures in each])
             found = [archive.records[arch] for arch in archs]
             state, metrics = nsga2.tell(state, genes, *judge(space, found, config))
             if write:
-                resume.save(run, resume.Saved(state, generation + 1, len(archive.records)))
+                save(run, Saved(state, generation + 1, len(archive.records)))
             bar.set_postfix(_shown(metrics, config, len(archive.records)), refresh=False)
             bar.update()
     return archive
 
 
-def _records(
-    space: SearchSpace,
-    table: LatencyTable,
-    archs: list[Arch],
-    quality: np.ndarray,
-    generation: int,
-    seconds: float,
-) -> list[Record]:
-    """Of archs that were evaluated together, in so many seconds."""
-    genes, share = np.asarray(archs, np.int32), seconds / len(archs)
-    figures = arch_names(space, genes), archs, quality.tolist(), predict(table, space, genes).tolist()
-    return [Record(*each, generation, share) for each in zip(*figures, strict=True)]
-
-
 def _shown(metrics: nsga2.Metrics, config: SearchConfig, evaluated: int) -> dict[str, str | int]:
     """What the progress bar shows: how much was evaluated, the front, its ends."""
-    front, best = int(metrics.front), dict(zip(config.objectives, metrics.best.tolist(), strict=True))
-    ends = {"best": f"{-best['psnr_y']:.2f} dB", "fastest": f"{best['latency_ms']:.3g} ms"}
-    return {"evaluated": evaluated, "front": front, **(ends if front else {})}
+    best = dict(zip(config.objectives, metrics.best.tolist(), strict=True))
+    ends = {"best": f"{best['psnr_y']:.2f} dB", "fastest": f"{best['latency_ms']:.3g} ms"}
+    return {"evaluated": evaluated, "front": int(metrics.front), **(ends if metrics.front else {})}
 
 
 def _digest(value: object) -> str:

@@ -8,88 +8,70 @@ slots]`; a generation's children are distinct from each other and from the popul
 import dataclasses
 import functools
 
-import chex
 import flax.struct
 import jax
 import jax.numpy as jnp
+from chex import Array, PRNGKey
 from jax import lax
 
+from dysr_jax import model
 from dysr_jax.compiling import jit
-from dysr_jax.model import (
-    SearchSpace,
-    crossover,
-    largest_arch,
-    mutate,
-    sample_archs,
-    sample_plain_archs,
-    smallest_arch,
-)
 
-OVERSAMPLE = 4
-"""Children drawn for each one wanted, so that duplicates can be dropped."""
+OVERSAMPLE = 4  # children drawn for each one wanted, so that duplicates can be dropped
 
 
 @flax.struct.dataclass(eq=False)
 class State:
     """The population and what selection needs of it."""
 
-    key: chex.PRNGKey
-    genes: chex.Array
-    """int32 `[P, slots]`."""
-    objectives: chex.Array
-    """float32 `[P, M]`, minimised; infinite until told."""
-    violation: chex.Array
+    key: PRNGKey
+    genes: Array  # int32 `[P, slots]`
+    objectives: Array  # float32 `[P, M]`, minimised; infinite until told
+    violation: Array
     """float32 `[P]`, by how much the constraints are violated in all; 0 is feasible, infinite until told."""
-    rank: chex.Array
-    """int32 `[P]`, 0 is the non-dominated front."""
-    crowding: chex.Array
-    """float32 `[P]`."""
+    rank: Array  # int32 `[P]`, 0 is the non-dominated front
+    crowding: Array  # float32 `[P]`
 
 
 @flax.struct.dataclass(eq=False)
 class Metrics:
     """What a generation reached."""
 
-    front: chex.Array
-    """int32: feasible archs of the population that none dominates."""
-    best: chex.Array
-    """float32 `[M]`: the least of each objective on that front; infinite where it is empty."""
+    front: Array  # int32: feasible archs of the population that none dominates
+    best: Array  # float32 `[M]`: the least of each objective on that front; infinite where it is empty
 
 
-@flax.struct.dataclass
+@dataclasses.dataclass(frozen=True)
 class Operators:
     """Constants of the variation."""
 
-    space: SearchSpace = flax.struct.field(pytree_node=False)
-    mutation: float | None = flax.struct.field(pytree_node=False, default=None)
-    """Probability that a gene changes; None means 1 / (2 slots)."""
-    crossover: float = flax.struct.field(pytree_node=False, default=1.0)
-    """Probability that a child has two parents."""
+    space: model.SearchSpace
+    mutation: float | None = None  # probability that a gene changes; None means 1 / (2 slots)
+    crossover: float = 1.0  # probability that a child has two parents
 
 
-def dominates(objectives: chex.Array) -> chex.Array:
+def dominates(objectives: Array) -> Array:
     """Whether, bool `[N, N]`, row i is nowhere worse than row j and somewhere better."""
     first, second = objectives[:, None], objectives[None]
     return jnp.all(first <= second, -1) & jnp.any(first < second, -1)
 
 
-def _feasible_rank(matrix: chex.Array, feasible: chex.Array) -> chex.Array:
+def _feasible_rank(matrix: Array, feasible: Array) -> Array:
     """Front numbers of the feasible rows, peeled off one front after the other; -1 for the others."""
 
-    def left(rank: chex.Array) -> chex.Array:
+    def left(rank: Array) -> Array:
         return (rank < 0) & feasible
 
-    def peel(carry: tuple[chex.Array, chex.Array]) -> tuple[chex.Array, chex.Array]:
+    def peel(carry: tuple[Array, Array]) -> tuple[Array, Array]:
         rank, front = carry
         dominated = jnp.any(matrix & left(rank)[:, None], 0)
         return jnp.where(left(rank) & ~dominated, front, rank), front + 1
 
     start = (jnp.full(len(matrix), -1, jnp.int32), jnp.int32(0))
-    rank, _ = lax.while_loop(lambda carry: jnp.any(left(carry[0])), peel, start)
-    return rank
+    return lax.while_loop(lambda carry: jnp.any(left(carry[0])), peel, start)[0]
 
 
-def nondominated_rank(objectives: chex.Array, violation: chex.Array | None = None) -> chex.Array:
+def nondominated_rank(objectives: Array, violation: Array | None = None) -> Array:
     """Front number of each row, int32 `[N]`: front 0 is dominated by none. Nothing may be NaN.
 
     Rows with a `violation` (float `[N]`; None: all are feasible) come after all feasible ones, a front for
@@ -106,7 +88,7 @@ def nondominated_rank(objectives: chex.Array, violation: chex.Array | None = Non
     return jnp.where(feasible, rank, infeasible)
 
 
-def _one_objective_crowding(values: chex.Array, rank: chex.Array) -> chex.Array:
+def _one_objective_crowding(values: Array, rank: Array) -> Array:
     """Distance between the two neighbours in the same front, over the front's range; ends infinite."""
     finite = jnp.isfinite(values)
     low = jax.ops.segment_min(jnp.where(finite, values, jnp.inf), rank, len(values))[rank]
@@ -124,7 +106,7 @@ def _one_objective_crowding(values: chex.Array, rank: chex.Array) -> chex.Array:
     return jnp.zeros_like(values).at[order].set(distance)
 
 
-def crowding_distance(objectives: chex.Array, rank: chex.Array) -> chex.Array:
+def crowding_distance(objectives: Array, rank: Array) -> Array:
     """Crowding distance within each front of int32 `rank` `[N]`: float `[N]`, never NaN.
 
     The mean over objectives, as pymoo has it; a front of one or two is infinite; an objective that is equal
@@ -136,7 +118,7 @@ def crowding_distance(objectives: chex.Array, rank: chex.Array) -> chex.Array:
     return jnp.where(members <= 2, jnp.inf, jnp.mean(each, 1))
 
 
-def is_duplicate(genes: chex.Array, population: chex.Array) -> chex.Array:
+def is_duplicate(genes: Array, population: Array) -> Array:
     """Whether a row of `[N, slots]` stands in `population` `[P, slots]` or earlier in `genes`: bool `[N]`."""
     rows = jnp.concatenate([population, genes])
     order = jnp.lexsort(rows.T)  # stable: equal rows stay in the order that decides which one counts
@@ -146,30 +128,24 @@ def is_duplicate(genes: chex.Array, population: chex.Array) -> chex.Array:
 
 
 @functools.partial(jit, static_argnames=("operators", "population", "objectives"))
-def init(key: chex.PRNGKey, operators: Operators, population: int, objectives: int = 2) -> State:
+def init(key: PRNGKey, operators: Operators, population: int, objectives: int = 2) -> State:
     """A state whose `genes` are the first generation: `population` archs, at least 2, for M `objectives`.
 
     They are the extremes of the space and archs from all along its costs (`sample_plain_archs`), filled up
     with uniform ones where those repeat each other. All draws of the search come from `key`.
     """
     key, key_plain, key_sample = jax.random.split(key, 3)
-    space = operators.space
-    ends = jnp.asarray([smallest_arch(space), largest_arch(space)], jnp.int32)
-    plain = sample_plain_archs(key_plain, space, OVERSAMPLE * population)
-    drawn = sample_archs(key_sample, space, (OVERSAMPLE * population,))
-    genes = jnp.concatenate([ends, plain, drawn])
-    order = jnp.argsort(is_duplicate(genes, genes[:0]), stable=True)
-    return State(
-        key=key,
-        genes=genes[order][:population],
-        objectives=jnp.full((population, objectives), jnp.inf, jnp.float32),
-        violation=jnp.full(population, jnp.inf, jnp.float32),
-        rank=jnp.zeros(population, jnp.int32),
-        crowding=jnp.zeros(population, jnp.float32),
-    )
+    space, count = operators.space, OVERSAMPLE * population
+    ends = jnp.asarray([model.smallest_arch(space), model.largest_arch(space)], jnp.int32)
+    plain = model.sample_plain_archs(key_plain, space, count)
+    genes = jnp.concatenate([ends, plain, model.sample_archs(key_sample, space, (count,))])
+    genes = genes[jnp.argsort(is_duplicate(genes, genes[:0]), stable=True)][:population]
+    untold = jnp.full((population, objectives), jnp.inf, jnp.float32)
+    rank, crowding = jnp.zeros(population, jnp.int32), jnp.zeros(population, jnp.float32)
+    return State(key, genes, untold, untold[:, 0], rank, crowding)
 
 
-def _tournament(key: chex.PRNGKey, state: State, count: int) -> chex.Array:
+def _tournament(key: PRNGKey, state: State, count: int) -> Array:
     """Winners of `count` binary tournaments: lower rank, then larger crowding distance."""
     pair = jax.random.randint(key, (2, count), 0, len(state.genes))
     rank, crowding = state.rank[pair], state.crowding[pair]
@@ -178,27 +154,25 @@ def _tournament(key: chex.PRNGKey, state: State, count: int) -> chex.Array:
 
 
 @functools.partial(jit, static_argnames="operators")
-def ask(state: State, operators: Operators) -> tuple[chex.Array, State]:
+def ask(state: State, operators: Operators) -> tuple[Array, State]:
     """Children to evaluate, int32 `[P, slots]`, and the state to `tell`.
 
-    Children that repeat each other or the population come last, and only where the space has too few others
-    near.
+    Children that repeat each other or the population come last: where the space has too few others near.
     """
     key, key_first, key_second, key_both, key_cross, key_mutate = jax.random.split(state.key, 6)
-    count = OVERSAMPLE * len(state.genes)
-    first = _tournament(key_first, state, count)
-    second = _tournament(key_second, state, count)
-    crossed = crossover(key_cross, first, second)
-    both = jax.random.bernoulli(key_both, operators.crossover, (count, 1))
-    rate = 0.5 / state.genes.shape[1] if operators.mutation is None else operators.mutation
-    children = mutate(key_mutate, operators.space, jnp.where(both, crossed, first), rate)
+    population, slots = state.genes.shape
+    first, second = (_tournament(k, state, OVERSAMPLE * population) for k in (key_first, key_second))
+    crossed = model.crossover(key_cross, first, second)
+    both = jax.random.bernoulli(key_both, operators.crossover, (len(first), 1))
+    rate = 0.5 / slots if operators.mutation is None else operators.mutation
+    children = model.mutate(key_mutate, operators.space, jnp.where(both, crossed, first), rate)
     order = jnp.argsort(is_duplicate(children, state.genes), stable=True)
-    return children[order][: len(state.genes)], dataclasses.replace(state, key=key)
+    return children[order][:population], dataclasses.replace(state, key=key)
 
 
 @jit
 def tell(
-    state: State, genes: chex.Array, objectives: chex.Array, violation: chex.Array | None = None
+    state: State, genes: Array, objectives: Array, violation: Array | None = None
 ) -> tuple[State, Metrics]:
     """Elitist selection among the population and evaluated `genes`, int32 `[N, slots]`.
 
@@ -220,5 +194,5 @@ def tell(
     return told, Metrics(jnp.sum(front), least)
 
 
-def _without_nan(values: chex.Array) -> chex.Array:
+def _without_nan(values: Array) -> Array:
     return jnp.where(jnp.isnan(values), jnp.inf, values)

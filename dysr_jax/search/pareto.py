@@ -41,9 +41,7 @@ def _volume(points: np.ndarray, corner: np.ndarray) -> float:
     points = points[nondominated(points)]
     points = points[np.argsort(points[:, -1])]
     thickness = np.diff(points[:, -1], append=corner[-1])
-    slabs = (
-        depth * _volume(points[: i + 1, :-1], corner[:-1]) for i, depth in enumerate(thickness) if depth > 0
-    )
+    slabs = (d * _volume(points[: i + 1, :-1], corner[:-1]) for i, d in enumerate(thickness) if d > 0)
     return float(sum(slabs))
 
 

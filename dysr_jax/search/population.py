@@ -1,3 +1,4 @@
+# ruff: noqa: N803, N806 (axes stand in names)
 """The search program of a population: a schedule of tiles, one executable for the whole space; and PSNR-Y of
 images.
 
@@ -10,32 +11,19 @@ import functools
 import math
 from collections.abc import Callable, Sequence
 
-import chex
 import flax.struct
 import jax
 import jax.numpy as jnp
 import numpy as np
+from chex import Array
 from jax import lax
 
+from dysr_jax import model
 from dysr_jax.compiling import jit
 from dysr_jax.data import Pair, bicubic_upscale
 from dysr_jax.errors import InputError
 from dysr_jax.metrics import PSNR_CAP_DB, luma, psnr_y, to_pixels, to_uint8
-from dysr_jax.model import (
-    BODY,
-    Arch,
-    Kernels,
-    Params,
-    SearchSpace,
-    Supernet,
-    add_skip,
-    frame_program,
-    run_branch,
-    run_head,
-    slot_name,
-    stack_kernels,
-    union_specs,
-)
+from dysr_jax.model import Arch, Params, SearchSpace, Supernet, run_branch
 from dysr_jax.search.schedule import Plan, Schedule, Tiles, body_branches
 
 
@@ -43,25 +31,22 @@ from dysr_jax.search.schedule import Plan, Schedule, Tiles, body_branches
 class Patches:
     """Validation patches; `image` says which photograph each is from."""
 
-    lr: chex.Array
-    """`[P, p, p, 3]` uint8."""
-    hr: chex.Array
-    """`[P, s p, s p, 3]` uint8."""
-    image: chex.Array
-    """int32 `[P]`."""
+    lr: Array  # `[P, p, p, 3]` uint8
+    hr: Array  # `[P, s p, s p, 3]` uint8
+    image: Array  # int32 `[P]`
 
 
 def grid_patches(pairs: Sequence[Pair], count: int, side: int) -> Patches:
     """`count` patches of `side` LR pixels on an even grid over the validation images, the same at each call.
 
-    Every image gives as many as the others, one at least.
-
-    Raises:
-        InputError: an image is smaller than a patch.
+    Every image gives as many as the others, at least one. Raises `InputError`: one is smaller than a patch.
     """
     scale = pairs[0].hr.shape[0] // pairs[0].lr.shape[0]
-    lr, hr, image = [], [], []
+    lr: list[np.ndarray] = []
+    hr: list[np.ndarray] = []
+    image = []
     each = max(1, count // len(pairs))
+    rows = int(np.ceil(np.sqrt(each)))
     for number, pair in enumerate(pairs):
         free = [length - side for length in pair.lr.shape[:2]]
         if min(free) < 0:
@@ -69,13 +54,11 @@ def grid_patches(pairs: Sequence[Pair], count: int, side: int) -> Patches:
                 f"validation image {pair.name!r}: LR {pair.lr.shape[:2]} is smaller than a patch; "
                 f"search.patch must be at most {min(pair.lr.shape[:2])}, got {side}"
             )
-        rows = int(np.ceil(np.sqrt(each)))
         for i in range(each):
-            row = round(free[0] * (i // rows) / max(1, (each - 1) // rows))
-            column = round(free[1] * (i % rows) / max(1, rows - 1))
-            lr.append(pair.lr[row : row + side, column : column + side])
-            top, left, size = row * scale, column * scale, side * scale
-            hr.append(pair.hr[top : top + size, left : left + size])
+            top = round(free[0] * (i // rows) / max(1, (each - 1) // rows))
+            left = round(free[1] * (i % rows) / max(1, rows - 1))
+            for cut, whole, s in ((lr, pair.lr, 1), (hr, pair.hr, scale)):
+                cut.append(whole[top * s : (top + side) * s, left * s : (left + side) * s])
             image.append(number)
     return Patches(jnp.asarray(np.stack(lr)), jnp.asarray(np.stack(hr)), jnp.asarray(image, jnp.int32))
 
@@ -87,11 +70,8 @@ def bicubic_psnr_y(pairs: Sequence[Pair], scale: int) -> float:
 
 
 def archs_psnr_y(net: Supernet, params: Params, archs: Sequence[Arch], pairs: Sequence[Pair]) -> list[float]:
-    """Mean PSNR-Y in dB of each arch over whole images.
-
-    By the search program, so an image shape compiles once and not once per arch.
-    """
-    program, scale = frame_program(net), net.space.scale
+    """Mean PSNR-Y in dB of each arch over whole images, by the search program: it compiles once per shape."""
+    program, scale = model.frame_program(net), net.space.scale
 
     @jit
     def quality(params: Params, arch: jax.Array, lr: jax.Array, hr: jax.Array) -> jax.Array:
@@ -103,15 +83,11 @@ def archs_psnr_y(net: Supernet, params: Params, archs: Sequence[Arch], pairs: Se
     return [float(np.mean(jax.device_get(values))) for values in each]
 
 
-# ruff: noqa: N803, N806 (axes stand in names)
-
-
 OVERHEAD_PIXELS = 83_000
 """What beginning a tile costs (launches, the conditional's index), in LR pixels of a mean branch's work:
 about 60 us against 0.72 ns per pixel, on an H200 at width 64."""
 
-Compute = Callable[[chex.Array, chex.Array, chex.Array], chex.Array]
-"""`(branch, slot, [K, ...]) -> [K, ...]`."""
+Compute = Callable[[Array, Array, Array], Array]  # `(branch, slot, [K, ...]) -> [K, ...]`
 
 
 def best_tile(space: SearchSpace, population: int, patches: Patches) -> int:
@@ -122,10 +98,8 @@ def best_tile(space: SearchSpace, population: int, patches: Patches) -> int:
     """
     if jax.default_backend() == "cpu":
         return 1
-    branches = max(1, len(body_branches(space)))
-    pixels = patches.lr.size // 3
-    best = math.sqrt(2 * population * OVERHEAD_PIXELS / (branches * pixels))
-    return min(population, max(1, round(best)))
+    work = max(1, len(body_branches(space))) * (patches.lr.size // 3)
+    return min(population, max(1, round(math.sqrt(2 * population * OVERHEAD_PIXELS / work))))
 
 
 def row_bytes(net: Supernet, patches: Patches) -> int:
@@ -133,13 +107,13 @@ def row_bytes(net: Supernet, patches: Patches) -> int:
     return patches.lr.size // 3 * net.space.width * jnp.dtype(net.dtype).itemsize
 
 
-def population_program(net: Supernet, plan: Plan) -> Callable[[Params, Schedule, Patches], chex.Array]:
+def population_program(net: Supernet, plan: Plan) -> Callable[[Params, Schedule, Patches], Array]:
     """`(params, schedule, patches) -> [N, P]`: the luma MSE of each candidate's patches."""
 
-    def evaluate(params: Params, schedule: Schedule, patches: Patches) -> chex.Array:
+    def evaluate(params: Params, schedule: Schedule, patches: Patches) -> Array:
         params = jax.tree.map(lambda leaf: leaf.astype(net.dtype), params)
         lr_PxHxWx3 = to_pixels(patches.lr)
-        trunk_PxHxWxC = run_head(params["head"], lr_PxHxWx3, net.dtype)
+        trunk_PxHxWxC = model.run_head(params["head"], lr_PxHxWx3, net.dtype)
         store = jnp.zeros((plan.rows, *trunk_PxHxWxC.shape), net.dtype).at[0].set(trunk_PxHxWxC)
         store = _run(schedule.body, store, store, _body(net, params))
         errors_NxP = jnp.zeros((plan.population, len(lr_PxHxWx3)), jnp.float32)
@@ -148,11 +122,11 @@ def population_program(net: Supernet, plan: Plan) -> Callable[[Params, Schedule,
     return evaluate
 
 
-def _run(tiles: Tiles, source: chex.Array, target: chex.Array, compute: Compute) -> chex.Array:
+def _run(tiles: Tiles, source: Array, target: Array, compute: Compute) -> Array:
     """Tiles in order, from rows of `source` to rows of `target`; these may be the same array."""
     inside = source is target
 
-    def step(index: chex.Array, rows: chex.Array) -> chex.Array:
+    def step(index: Array, rows: Array) -> Array:
         x = (rows if inside else source)[tiles.source[index]]
         y = compute(tiles.branch[index], tiles.slot[index], x)
         return rows.at[tiles.target[index]].set(y, mode="drop", unique_indices=True)
@@ -162,21 +136,18 @@ def _run(tiles: Tiles, source: chex.Array, target: chex.Array, compute: Compute)
 
 def _body(net: Supernet, params: Params) -> Compute:
     """The branches of all body slots, on `[K, P, H, W, C]`."""
-    space = net.space
-    names = body_branches(space)
-    reads = {name: BODY[name].reads(space.width, space.scale) for name in names}
-    slots = [params.get(slot_name(space, slot), {}) for slot in range(len(space.body))]
-    stacked = stack_kernels(slots, union_specs(reads.values()))
+    space, branches = net.space, {name: model.BODY[name] for name in body_branches(net.space)}
+    reads = {name: branch.reads(space.width, space.scale) for name, branch in branches.items()}
+    slots = [params.get(model.slot_name(space, slot), {}) for slot in range(len(space.body))]
+    stacked = model.stack_kernels(slots, model.union_specs(reads.values()))
 
-    def run(name: str, slot: chex.Array, x: chex.Array) -> chex.Array:
-        kernels: Kernels = {
-            kernel: lax.dynamic_index_in_dim(stacked[kernel], slot, keepdims=False) for kernel in reads[name]
-        }
-        return run_branch(net, BODY[name], kernels, x)
+    def run(name: str, slot: Array, x: Array) -> Array:
+        kernels = {k: lax.dynamic_index_in_dim(stacked[k], slot, 0, False) for k in reads[name]}
+        return run_branch(net, branches[name], kernels, x)
 
-    runs = [functools.partial(run, name) for name in names]
+    runs = [functools.partial(run, name) for name in branches]
 
-    def compute(branch: chex.Array, slot: chex.Array, x_KxPxHxWxC: chex.Array) -> chex.Array:
+    def compute(branch: Array, slot: Array, x_KxPxHxWxC: Array) -> Array:
         if not runs:  # identities only: there are no tiles
             return x_KxPxHxWxC
         flat = x_KxPxHxWxC.reshape(-1, *x_KxPxHxWxC.shape[2:])
@@ -185,27 +156,25 @@ def _body(net: Supernet, params: Params) -> Compute:
     return compute
 
 
-def _tail(net: Supernet, params: Params, lr_PxHxWx3: chex.Array, hr: chex.Array) -> Compute:
+def _tail(net: Supernet, params: Params, lr_PxHxWx3: Array, hr: Array) -> Compute:
     """The upsamplers, from activations `[K, P, H, W, C]` to the luma MSE `[K, P]`."""
-    space = net.space
-    last = len(space.body)
-    kernels = params[slot_name(space, last)]
-    truth_PxHxWxS = _subpixel_luma(hr, space.scale)
+    space, last = net.space, len(net.space.body)
+    kernels, truth_PxHxWxS = params[model.slot_name(space, last)], _subpixel_luma(hr, space.scale)
 
-    def run(number: int, x_KxPxHxWxC: chex.Array) -> chex.Array:
-        branch = space.branches(last)[number]
+    def run(branch: model.Branch, x_KxPxHxWxC: Array) -> Array:
         flat = run_branch(net, branch, kernels, x_KxPxHxWxC.reshape(-1, *x_KxPxHxWxC.shape[2:]))
-        pixels = to_uint8(add_skip(flat, jnp.tile(lr_PxHxWx3, (len(x_KxPxHxWxC), 1, 1, 1)), space.scale))
+        lr = jnp.tile(lr_PxHxWx3, (len(x_KxPxHxWxC), 1, 1, 1))
+        pixels = to_uint8(model.add_skip(flat, lr, space.scale))
         shown = luma(pixels.reshape(*pixels.shape[:-1], -1, 3)).reshape(*x_KxPxHxWxC.shape[:4], -1)
         # One LR pixel off each side is `scale` HR pixels: the metric's border.
         error_KxPxHxWxS = (shown - truth_PxHxWxS)[:, :, 1:-1, 1:-1]
         return jnp.mean(jnp.square(error_KxPxHxWxS), (2, 3, 4))
 
-    runs = [functools.partial(run, number) for number in range(len(space.upsamplers))]
+    runs = [functools.partial(run, branch) for branch in space.branches(last)]
     return lambda branch, slot, x: lax.switch(branch, runs, x)
 
 
-def _subpixel_luma(hr: chex.Array, scale: int) -> chex.Array:
+def _subpixel_luma(hr: Array, scale: int) -> Array:
     """Luma of HR patches in the layout of the upsampler: `[P, s H, s W, 3]` to `[P, H, W, S]`."""
     count, rows, columns, _ = hr.shape
     split = luma(hr).reshape(count, rows // scale, scale, columns // scale, scale)

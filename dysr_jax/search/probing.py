@@ -7,85 +7,67 @@ import json
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
+from chex import PRNGKey
 
+from dysr_jax import model
 from dysr_jax.aot import branches_digest, lowered_digest
 from dysr_jax.device import cache_directory
 from dysr_jax.errors import InputError
-from dysr_jax.model import (
-    Arch,
-    Params,
-    SearchSpace,
-    Supernet,
-    arch_name,
-    arch_params,
-    compile_static,
-    init_params,
-    layer_backend,
-    lower_static,
-    parse_arch,
-    sample_archs,
-    smallest_arch,
-    to_archs,
-)
+from dysr_jax.model import Arch, Params, SearchSpace, Supernet, arch_name, smallest_arch
 from dysr_jax.search.latency import LatencyTable, fit_table, load_table, predict, save_table, table_key
 from dysr_jax.threads import in_threads
 from dysr_jax.timing import undisturbed_ms
 
+Frame = tuple[int, int]  # LR rows and columns
+
 
 def probes(space: SearchSpace) -> list[Arch]:
     """The cheapest arch and, for each other branch, it with that branch wherever it is offered."""
-    base = smallest_arch(space)
-    found = {base: None}
-    last = len(space.body)
+    *base, last = smallest_arch(space)
+    found: dict[Arch, None] = {(*base, last): None}
     for name in dict.fromkeys(name for names in space.body for name in names):
-        slots = enumerate(space.body)
-        body = [names.index(name) if name in names else base[slot] for slot, names in slots]
-        found[(*body, base[last])] = None
-    for index in range(len(space.upsamplers)):
-        found[(*base[:last], index)] = None
+        slots = zip(space.body, base, strict=True)
+        found[(*(names.index(name) if name in names else least for names, least in slots), last)] = None
+    found |= dict.fromkeys((*base, index) for index in range(len(space.upsamplers)))
     return list(found)
 
 
-def drawn_archs(key: chex.PRNGKey, space: SearchSpace, count: int) -> list[Arch]:
+def drawn_archs(key: PRNGKey, space: SearchSpace, count: int) -> list[Arch]:
     """Distinct random archs from all over the range of latencies, fewer where the space is too small.
 
     Archs drawn uniformly all take about as long, being sums over many slots. So each of these has a share of
     its own, uniform in [0, 1], of slots that take their cheapest branch.
     """
     key_genes, key_share, key_cheap = jax.random.split(key, 3)
-    genes = sample_archs(key_genes, space, (4 * count,))
+    genes = model.sample_archs(key_genes, space, (4 * count,))
     share = jax.random.uniform(key_share, (4 * count, 1))
     cheap = jax.random.uniform(key_cheap, genes.shape) < share
     mixed = jnp.where(cheap, jnp.asarray(smallest_arch(space)), genes)
-    return list(dict.fromkeys(to_archs(space, mixed)))[:count]
+    return list(dict.fromkeys(model.to_archs(space, mixed)))[:count]
 
 
 def measure_archs(
-    net: Supernet, params: Params, archs: Sequence[Arch], frame: tuple[int, int], rounds: int
+    net: Supernet, params: Params, archs: Sequence[Arch], frame: Frame, rounds: int
 ) -> dict[str, float]:
-    """Milliseconds per frame of static programs, by arch name; compiled in threads, timed in turn.
-
-    `params` are on the device that is measured; their values do not matter. `frame` is LR rows and columns.
-    """
-    executables = in_threads(lambda arch: compile_static(net, arch, params, frame), archs)
-    pixels = jnp.zeros((*frame, 3), jnp.uint8)
+    """Milliseconds per frame of static programs, by arch name; the values of `params` do not matter."""
+    executables = in_threads(lambda arch: model.compile_static(net, arch, params, frame), archs)
+    space, pixels = net.space, jnp.zeros((*frame, 3), jnp.uint8)
     calls = {
-        arch_name(net.space, arch): functools.partial(run, arch_params(params, net.space, arch), pixels)
+        arch_name(space, arch): functools.partial(run, model.arch_params(params, space, arch), pixels)
         for arch, run in zip(archs, executables, strict=True)
     }
     return undisturbed_ms(calls, rounds)
 
 
-def _key(net: Supernet, frame: tuple[int, int]) -> dict[str, object]:
+def _key(net: Supernet, frame: Frame) -> dict[str, object]:
     return table_key(net.space, jnp.dtype(net.dtype).name, frame, layers=net.layers)
 
 
 def measure_table(
-    net: Supernet, params: Params, frame: tuple[int, int], rounds: int, *, drawn: int = 0
+    net: Supernet, params: Params, frame: Frame, rounds: int, *, drawn: int = 0
 ) -> LatencyTable:
     """Fit a table to the probes and to `drawn` random archs, on this device; see `measure_archs`."""
     archs = [*probes(net.space), *drawn_archs(jax.random.key(0), net.space, drawn)]
@@ -99,61 +81,46 @@ class Fidelity(NamedTuple):
     archs: list[str]
     predicted_ms: list[float]
     measured_ms: list[float]
-    kendall_tau: float
-    """Rank correlation (tau-b) of the two, 1 where the order is the same."""
-    mean_error: float
-    """Mean of |predicted - measured| / measured."""
+    kendall_tau: float  # rank correlation (tau-b) of the two, 1 where the order is the same
+    mean_error: float  # mean of |predicted - measured| / measured
 
 
 def leave_one_out(table: LatencyTable, space: SearchSpace) -> Fidelity:
-    """Predict each random arch of a table from a fit to all its other executables.
-
-    Raises:
-        InputError: the table holds fewer than two archs beside the probes.
+    """Predict each random arch of a table from a fit to all its other executables. Raises `InputError`: the
+    table holds fewer than two archs beside the probes.
     """
     from scipy.stats import kendalltau  # slow to import
 
     known = {arch_name(space, arch) for arch in probes(space)}
-    drawn = [name for name in table.measured_ms if name not in known]
+    drawn = {name: ms for name, ms in table.measured_ms.items() if name not in known}
     if len(drawn) < 2:
         raise InputError(f"latency table: random archs must be at least 2 to be checked, got {len(drawn)}")
     predicted = []
     for name in drawn:
         others = {key: ms for key, ms in table.measured_ms.items() if key != name}
-        fitted = fit_table(space, others, table.key)
-        predicted.append(float(predict(fitted, space, np.array([parse_arch(space, name)]))[0]))
-    measured = np.array([table.measured_ms[name] for name in drawn])
-    return Fidelity(
-        archs=drawn,
-        predicted_ms=predicted,
-        measured_ms=measured.tolist(),
-        kendall_tau=float(kendalltau(predicted, measured).statistic),
-        mean_error=float(np.mean(np.abs(predicted - measured) / measured)),
-    )
+        arch = np.array([model.parse_arch(space, name)])
+        predicted.append(float(predict(fit_table(space, others, table.key), space, arch)[0]))
+    measured = np.array(list(drawn.values()))
+    tau, error = kendalltau(predicted, measured).statistic, np.abs(predicted - measured) / measured
+    return Fidelity(list(drawn), predicted, measured.tolist(), float(tau), float(np.mean(error)))
 
 
-def _code(net: Supernet, frame: tuple[int, int]) -> list[str]:
+def _code(net: Supernet, frame: Frame) -> list[str]:
     """What tells apart the programs that a table is measured of: a cache must not outlive their code.
 
     The package's own code is told by its sources, without a trace; that of others by the probes' programs.
     """
     space = net.space
     branches = [branch for slot in range(len(space.slots)) for branch in space.branches(slot)]
-    code = branches_digest([*branches, layer_backend(net.layers)])
+    code = branches_digest([*branches, model.layer_backend(net.layers)])
     if code is not None:
         return [code]
-    params = jax.eval_shape(lambda: init_params(jax.random.key(0), space))
-    return [lowered_digest(lower_static(net, arch, params, frame)) for arch in probes(space)]
+    params = jax.eval_shape(lambda: model.init_params(jax.random.key(0), space))
+    return [lowered_digest(model.lower_static(net, arch, params, frame)) for arch in probes(space)]
 
 
 def device_table(
-    net: Supernet,
-    params: Params,
-    frame: tuple[int, int],
-    rounds: int,
-    *,
-    drawn: int = 0,
-    remeasure: bool = False,
+    net: Supernet, params: Params, frame: Frame, rounds: int, *, drawn: int = 0, remeasure: bool = False
 ) -> tuple[LatencyTable, bool]:
     """This device's table, and whether it was measured now or by an earlier run (`cache_directory`).
 
@@ -161,8 +128,7 @@ def device_table(
     """
     key = _key(net, frame)
     content = json.dumps([key, drawn, rounds, _code(net, frame)], sort_keys=True)
-    digest = hashlib.sha256(content.encode()).hexdigest()[:16]
-    path = cache_directory() / "latency" / f"{digest}.json"
+    path = cache_directory() / "latency" / f"{hashlib.sha256(content.encode()).hexdigest()[:16]}.json"
     if path.exists() and not remeasure:
         with contextlib.suppress(InputError):  # damaged: measured again and replaced
             return load_table(path, key), False

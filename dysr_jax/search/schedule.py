@@ -22,26 +22,20 @@ from dysr_jax.model import BODY, Identity, SearchSpace, branch_counts, branch_mu
 class Tiles:
     """Work items of one kind, all int32; those from `count` on are padding of the arrays."""
 
-    slot: np.ndarray
-    """`[T]`."""
+    slot: np.ndarray  # `[T]`
     branch: np.ndarray
     """`[T]`: place of the branch's name in `body_branches`, or of the upsampler in its slot."""
-    source: np.ndarray
-    """`[T, K]`: rows that are read; a padded entry is 0."""
-    target: np.ndarray
-    """`[T, K]`: rows that are written; a padded entry is out of range."""
-    count: np.ndarray
-    """`[]`: tiles that are work."""
+    source: np.ndarray  # `[T, K]`: rows that are read; a padded entry is 0
+    target: np.ndarray  # `[T, K]`: rows that are written; a padded entry is out of range
+    count: np.ndarray  # `[]`: tiles that are work
 
 
 @flax.struct.dataclass(eq=False)
 class Schedule:
     """The work of one population on one device. Row 0 holds the head's output at the start."""
 
-    body: Tiles
-    """From rows to rows."""
-    tail: Tiles
-    """The upsampler: from rows to candidates."""
+    body: Tiles  # from rows to rows
+    tail: Tiles  # the upsampler: from rows to candidates
 
 
 class Plan(NamedTuple):
@@ -63,68 +57,56 @@ class Plan(NamedTuple):
 
 def body_branches(space: SearchSpace) -> tuple[str, ...]:
     """The distinct names of all body slots' branches, identities apart."""
-    names = dict.fromkeys(name for slot in space.body for name in slot)
+    names = dict.fromkeys(itertools.chain(*space.body))
     return tuple(name for name in names if not isinstance(BODY[name], Identity))
 
 
-class _Builder:
-    """Tiles in the making."""
+def _no_tiles(capacity: int, tile: int, dropped: int) -> Tiles:
+    slot, branch = np.zeros((2, capacity), np.int32)
+    source = np.zeros((capacity, tile), np.int32)
+    return Tiles(slot, branch, source, np.full_like(source, dropped), np.zeros((), np.int32))
 
-    def __init__(self, capacity: int, tile: int, dropped: int) -> None:
-        self._tile = tile
-        self._count = 0
-        self._slot_T = np.zeros(capacity, np.int32)
-        self._branch_T = np.zeros(capacity, np.int32)
-        self._source_TxK = np.zeros((capacity, tile), np.int32)
-        self._target_TxK = np.full((capacity, tile), dropped, np.int32)
 
-    def add(self, slot: int, branch_n: np.ndarray, source_n: np.ndarray, target_n: np.ndarray) -> None:
-        """Work of a slot, sorted by branch: each branch begins a tile."""
-        first = np.flatnonzero(np.diff(branch_n, prepend=-1))
-        sizes = np.diff(first, append=len(branch_n))
-        tiles = -(-sizes // self._tile)
-        begin = self._count + np.cumsum(tiles) - tiles
-        place_n = np.arange(len(branch_n)) - np.repeat(first, sizes)
-        tile_n = np.repeat(begin, sizes) + place_n // self._tile
-        self._source_TxK[tile_n, place_n % self._tile] = source_n
-        self._target_TxK[tile_n, place_n % self._tile] = target_n
-        self._branch_T[tile_n] = branch_n
-        end = self._count + int(tiles.sum())
-        self._slot_T[self._count : end] = slot
-        self._count = end
-
-    def build(self) -> Tiles:
-        count = np.array(self._count, np.int32)
-        return Tiles(self._slot_T, self._branch_T, self._source_TxK, self._target_TxK, count)
+def _add(tiles: Tiles, slot: int, branch_n: np.ndarray, source_n: np.ndarray, target_n: np.ndarray) -> None:
+    """Work of a slot, sorted by branch: each branch begins a tile."""
+    count, tile = int(tiles.count), tiles.source.shape[1]
+    first = np.flatnonzero(np.diff(branch_n, prepend=-1))
+    sizes = np.diff(first, append=len(branch_n))
+    begun = -(-sizes // tile)
+    end = count + int(begun.sum())
+    place_n = np.arange(len(branch_n)) - np.repeat(first, sizes)
+    tile_n = np.repeat(count + np.cumsum(begun) - begun, sizes) + place_n // tile
+    tiles.source[tile_n, place_n % tile] = source_n
+    tiles.target[tile_n, place_n % tile] = target_n
+    tiles.branch[tile_n] = branch_n
+    tiles.slot[count:end] = slot
+    tiles.count[...] = end
 
 
 def make_schedule(plan: Plan, genes_NxL: np.ndarray) -> Schedule:
     """The tiles of a population, int32 `[N, L]` with `N` at most the plan's population."""
-    space = plan.space
-    names = body_branches(space)
-    body = _Builder(sum(plan.capacity(len(offered)) for offered in space.body), plan.tile, plan.rows)
+    space, names = plan.space, body_branches(plan.space)
+    body = _no_tiles(sum(plan.capacity(len(offered)) for offered in space.body), plan.tile, plan.rows)
     row_N = np.zeros(len(genes_NxL), np.int64)
     for slot, offered in enumerate(space.body):
         number_B = np.array([names.index(name) if name in names else -1 for name in offered])
         branch_N = number_B[genes_NxL[:, slot]]
         works_N = branch_N >= 0
         keys, node = np.unique(branch_N[works_N] * plan.rows + row_N[works_N], return_inverse=True)
-        taken = np.zeros(plan.rows, bool)
-        taken[row_N] = True
-        free = np.flatnonzero(~taken)[: len(keys)]
-        body.add(slot, keys // plan.rows, keys % plan.rows, free)
+        free = np.setdiff1d(np.arange(plan.rows), row_N)[: len(keys)]
+        _add(body, slot, keys // plan.rows, keys % plan.rows, free)
         row_N[works_N] = free[node]
-    tail = _Builder(plan.capacity(len(space.upsamplers)), plan.tile, plan.population)
+    tail = _no_tiles(plan.capacity(len(space.upsamplers)), plan.tile, plan.population)
     order_N = np.lexsort((row_N, genes_NxL[:, -1]))
-    tail.add(len(space.body), genes_NxL[order_N, -1], row_N[order_N], order_N)
-    return Schedule(body.build(), tail.build())
+    _add(tail, len(space.body), genes_NxL[order_N, -1], row_N[order_N], order_N)
+    return Schedule(body, tail)
 
 
 def computed_share(space: SearchSpace, genes: np.ndarray) -> float:
     """Part of a population's branches, identities apart, that its schedule computes; the rest is shared."""
-    names = body_branches(space)
-    works = [np.array([name in names for name in offered]) for offered in space.body]
-    unshared = sum(int(works_B[genes[:, slot]].sum()) for slot, works_B in enumerate(works))
+    names, unshared = body_branches(space), 0
+    for slot, offered in enumerate(space.body):
+        unshared += int(np.array([name in names for name in offered])[genes[:, slot]].sum())
     schedule = make_schedule(Plan(space, len(genes), 1), genes)
     return int(schedule.body.count) / unshared if unshared else 1.0
 
@@ -144,19 +126,15 @@ def partition(costs: np.ndarray, genes: np.ndarray, shards: int, largest: int) -
     `largest` archs, where `shards * largest >= N`.
     """
     order = np.lexsort(genes.T[::-1])
-    work = np.cumsum(_added_work(costs, genes[order]))
+    genes_NxL = genes[order]
+    cost_NxL = costs[np.arange(genes_NxL.shape[1]), genes_NxL]
+    changed_NxL = np.ones(genes_NxL.shape, bool)  # what the arch before has not computed already
+    changed_NxL[1:] = np.maximum.accumulate(genes_NxL[1:] != genes_NxL[:-1], 1)
+    changed_NxL[:, -1] = True  # the upsampler and the metric are each candidate's own
+    work = np.cumsum(np.sum(cost_NxL * changed_NxL, 1))
     ends = np.searchsorted(work, work[-1] * np.arange(1, shards) / shards, side="right")
     bounds = [0]
     for left, end in zip(range(shards - 1, 0, -1), ends.tolist(), strict=True):
         lowest = max(bounds[-1], len(genes) - left * largest)
         bounds.append(min(max(end, lowest), bounds[-1] + largest))
     return [order[i:j] for i, j in itertools.pairwise([*bounds, len(genes)])]
-
-
-def _added_work(costs: np.ndarray, genes_NxL: np.ndarray) -> np.ndarray:
-    """What each of the sorted archs costs that the one before it has not computed already: `[N]`."""
-    cost_NxL = costs[np.arange(genes_NxL.shape[1]), genes_NxL]
-    changed_NxL = np.ones(genes_NxL.shape, bool)
-    changed_NxL[1:] = np.maximum.accumulate(genes_NxL[1:] != genes_NxL[:-1], 1)
-    changed_NxL[:, -1] = True  # the upsampler and the metric are each candidate's own
-    return np.sum(cost_NxL * changed_NxL, 1)

@@ -7,8 +7,8 @@ a given size that keep its two ends, `choose_ladder` finds the one with the larg
     hypervolume / area of the front's box  -  switch_cost_weight * sum of the steps' costs,
 
 exactly, by dynamic programming over neighbours. The box reaches from the fastest to the best point; a step's
-cost is in [0, 1] (`dysr_jax.model.step_costs`). A larger weight gives a ladder of no higher cost and of no
-larger hypervolume; 0 gives the subset of largest hypervolume.
+cost is in [0, 1] (`dysr_jax.model.step_costs`). A larger weight gives no higher cost and no larger
+hypervolume.
 """
 
 import math
@@ -17,23 +17,14 @@ from typing import Final, TypedDict
 
 import numpy as np
 
+from dysr_jax import model
 from dysr_jax.bundle import Bundle, make_bundle, make_member
 from dysr_jax.data import Pair
 from dysr_jax.errors import InputError
-from dysr_jax.model import (
-    Arch,
-    Params,
-    SearchSpace,
-    Supernet,
-    changed_slots,
-    ensemble_weight_bytes,
-    step_costs,
-    union_weight_bytes,
-)
+from dysr_jax.model import Arch, Params, SearchSpace, Supernet
 from dysr_jax.search import pareto
 from dysr_jax.search.archive import Record
 from dysr_jax.search.config import SearchConfig, feasible_records
-from dysr_jax.search.pareto import hypervolume
 from dysr_jax.search.population import archs_psnr_y, bicubic_psnr_y
 from dysr_jax.search.probing import measure_archs
 
@@ -45,16 +36,11 @@ class SharingPoint(TypedDict):
     """The ladder that one switch cost weight chooses."""
 
     weight: float
-    hypervolume_share: float
-    """Of the whole front's hypervolume, in [0, 1]."""
-    resident_bytes: int
-    """Weights of the union of the chosen members."""
-    ensemble_bytes: int
-    """Weights of the chosen members as separate models."""
-    changed_slots: int
-    """Sum over the steps between neighbours."""
-    step_cost: float
-    """Sum over the steps of the cost, each in [0, 1]."""
+    hypervolume_share: float  # of the whole front's hypervolume, in [0, 1]
+    resident_bytes: int  # weights of the union of the chosen members
+    ensemble_bytes: int  # weights of the chosen members as separate models
+    changed_slots: int  # sum over the steps between neighbours
+    step_cost: float  # sum over the steps of the cost, each in [0, 1]
 
 
 def _areas(latency_ms: np.ndarray, psnr_y: np.ndarray) -> np.ndarray:
@@ -69,15 +55,14 @@ def _best_path(gains: np.ndarray, members: int) -> list[int]:
     count = len(gains)
     if count <= members:
         return list(range(count))
-    value = np.full((members, count), -np.inf)
-    previous = np.zeros((members, count), int)
-    value[0, 0] = 0.0
-    for step in range(1, members):
-        through = value[step - 1][:, None] + gains
-        previous[step], value[step] = through.argmax(0), through.max(0)
+    value, previous = np.where(np.arange(count) == 0, 0.0, -np.inf), []
+    for _ in range(1, members):
+        through = value[:, None] + gains
+        previous.append(through.argmax(0))
+        value = through.max(0)
     chosen = [count - 1]
-    for step in range(members - 1, 0, -1):
-        chosen.append(int(previous[step, chosen[-1]]))
+    for step in reversed(previous):
+        chosen.append(int(step[chosen[-1]]))
     return chosen[::-1]
 
 
@@ -100,15 +85,18 @@ def choose_ladder(
 ) -> list[int]:
     """Indices of the members, at most so many, chosen of a front that is given fastest first.
 
-    `latency_ms` `[n]` and `psnr_y` `[n]` (dB) increase. `switch_cost_weight` weighs the steps' costs against
-    the area.
-
-    Raises:
-        InputError: no arch, one that the space does not have, fewer than 2 members, or a negative weight.
+    `latency_ms` `[n]` and `psnr_y` `[n]` (dB) increase; the weight is of the steps' costs against the area.
+    Raises `InputError`: no arch, one that the space does not have, fewer than 2 members, a negative weight.
     """
     _check(members, [switch_cost_weight])
-    gains = _areas(latency_ms, psnr_y) - switch_cost_weight * step_costs(space, archs)
+    gains = _areas(latency_ms, psnr_y) - switch_cost_weight * model.step_costs(space, archs)
     return _best_path(gains, members)
+
+
+def _columns(records: Sequence[Record]) -> tuple[list[Arch], np.ndarray, np.ndarray]:
+    """Archs, milliseconds and dB of records."""
+    latency_ms, psnr_y = (np.array([getattr(r, name) for r in records]) for name in ("latency_ms", "psnr_y"))
+    return [record.arch for record in records], latency_ms, psnr_y
 
 
 def sharing_curve(
@@ -121,62 +109,45 @@ def sharing_curve(
     """What sharing costs in hypervolume and saves in weights, one point per weight, in their order.
 
     `front` is non-dominated and fastest first (`front_records`). Hypervolumes are up to its slowest latency
-    and lowest PSNR-Y, as the search saw them.
-
-    Raises:
-        InputError: as of `choose_ladder`.
+    and lowest PSNR-Y, as the search saw them. Raises `InputError`: as of `choose_ladder`.
     """
     weights = list(weights)
     _check(members, weights)
-    archs = [record.arch for record in front]
-    costs, changed = step_costs(space, archs), changed_slots(space, archs)
-    latency_ms = np.array([record.latency_ms for record in front])
-    psnr_y = np.array([record.psnr_y for record in front])
-    points = np.stack([latency_ms, -psnr_y], 1)
-    areas, corner = _areas(latency_ms, psnr_y), points.max(0)
-    whole = hypervolume(points, corner)
+    archs, latency_ms, psnr_y = _columns(front)
+    costs, changed = model.step_costs(space, archs), model.changed_slots(space, archs)
+    points, areas = np.stack([latency_ms, -psnr_y], 1), _areas(latency_ms, psnr_y)
+    corner = points.max(0)
+    whole = pareto.hypervolume(points, corner)
     curve: list[SharingPoint] = []
     for weight in weights:
         chosen = _best_path(areas - weight * costs, members)
-        part = hypervolume(points[chosen], corner)
         kept, steps = [archs[i] for i in chosen], (chosen[:-1], chosen[1:])
-        curve.append(
-            {
-                "weight": weight,
-                "hypervolume_share": part / whole if whole else 1.0,
-                "resident_bytes": union_weight_bytes(space, kept),
-                "ensemble_bytes": ensemble_weight_bytes(space, kept),
-                "changed_slots": int(changed[steps].sum()),
-                "step_cost": float(costs[steps].sum()),
-            }
-        )
+        point: SharingPoint = {
+            "weight": weight,
+            "hypervolume_share": pareto.hypervolume(points[chosen], corner) / whole if whole else 1.0,
+            "resident_bytes": model.union_weight_bytes(space, kept),
+            "ensemble_bytes": model.ensemble_weight_bytes(space, kept),
+            "changed_slots": int(changed[steps].sum()),
+            "step_cost": float(costs[steps].sum()),
+        }
+        curve.append(point)
     return curve
 
 
 def front_records(records: Iterable[Record]) -> list[Record]:
     """The non-dominated records, fastest first."""
     points = list(records)
-    latency = np.array([record.latency_ms for record in points])
-    quality = np.array([record.psnr_y for record in points])
-    return [points[i] for i in pareto.front(latency, quality)]
+    return [points[i] for i in pareto.front(*_columns(points)[1:])]
 
 
 def choose_members(space: SearchSpace, records: Iterable[Record], config: SearchConfig) -> list[Arch]:
     """The archs that are worth compiling, fastest first: a ladder of the feasible front (`choose_ladder`).
-
-    Raises:
-        InputError: no record satisfies the constraints; says how many each one excludes.
+    Raises `InputError`: no record satisfies the constraints; says how many each one excludes.
     """
-    points = front_records(feasible_records(list(records), config))
-    chosen = choose_ladder(
-        space,
-        [record.arch for record in points],
-        np.array([record.latency_ms for record in points]),
-        np.array([record.psnr_y for record in points]),
-        members=config.members,
-        switch_cost_weight=config.switch_cost_weight,
-    )
-    return [points[i].arch for i in chosen]
+    columns = _columns(front_records(feasible_records(list(records), config)))
+    members, weight = config.members, config.switch_cost_weight
+    chosen = choose_ladder(space, *columns, members=members, switch_cost_weight=weight)
+    return [columns[0][i] for i in chosen]
 
 
 def sample_frame(shape: tuple[int, int], pair: Pair) -> np.ndarray:
@@ -197,13 +168,12 @@ def measure_members(
     """Compile archs as static programs, measure them, and bundle the front of those figures.
 
     Quality is the mean PSNR-Y over the whole `validation` images; `config` gives the frame and the rounds of
-    the latencies. With `keep_all`, what is not on that front is bundled too: archs that were chosen by
-    another cost.
+    the latencies. With `keep_all` (archs chosen by another cost) what is not on that front is bundled too.
     """
-    space, scale = net.space, net.space.scale
+    space = net.space
+    bicubic = bicubic_psnr_y(validation, space.scale)
     quality = archs_psnr_y(net, params, archs, validation)
     members = [make_member(space, a, q, 1.0) for a, q in zip(archs, quality, strict=True)]
-    bicubic = bicubic_psnr_y(validation, scale)
     bundle = make_bundle(params, members, net=net, frame=config.frame, bicubic_psnr_y=bicubic)
     latency = measure_archs(bundle.net, bundle.params, archs, config.frame, config.rounds)
     timed = [make_member(space, m.arch, m.psnr_y, latency[m.name]) for m in members]

@@ -61,11 +61,8 @@ class TrainConfig:
     def __post_init__(self) -> None:
         normalise(self, "train.")
         for names, allowed, needed in (
-            (
-                "steps batch groups random_archs chunk checkpoint_chunks",
-                lambda value: value >= 1,
-                "at least 1",
-            ),
+            ("steps batch groups random_archs", lambda value: value >= 1, "at least 1"),
+            ("chunk checkpoint_chunks", lambda value: value >= 1, "at least 1"),
             ("warmup", lambda value: value >= 0, "at least 0"),
             ("weight_decay noise", lambda value: 0 <= value < math.inf, "finite and at least 0"),
             ("learning_rate clip", lambda value: 0 < value < math.inf, "finite and above 0"),

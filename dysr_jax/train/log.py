@@ -6,7 +6,7 @@ import re
 import struct
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -22,27 +22,23 @@ from dysr_jax.train.step import Metrics
 class Log:
     """The progress bar and TensorBoard's scalars; metrics are fetched one dispatch late.
 
-    Scalars are on disk at every checkpoint and at the end; a kill loses those since then, which the restart
-    tells again. Those of a remote directory are written to a temporary folder and copied then. The thread
-    that trains writes them: tensorboardX's `SummaryWriter` has a thread of its own, which a full disk ends,
-    and whoever trains would wait for it for ever.
+    Scalars are on disk at every checkpoint and at the end (of a remote directory copied then); a kill loses
+    those since, which the restart tells again. The thread that trains writes them: tensorboardX's
+    `SummaryWriter` has a thread of its own, which a full disk ends, and training would wait for it for ever.
     """
 
     def __init__(self, directory: epath.Path, config: TrainConfig, start: int, *, write: bool = True) -> None:
-        self._directory = directory
-        self._config = config
+        self._directory, self._config = directory, config
         self._pending: tuple[int, Metrics] | None = None
         self._bar = tqdm(total=config.steps, initial=start, desc="train", unit="step", disable=not write)
         self._files = contextlib.ExitStack()
-        self._folder = pathlib.Path(directory) if write else None
+        self._folder = pathlib.Path(directory)
         if write and is_remote(directory):
             self._folder = pathlib.Path(self._files.enter_context(tempfile.TemporaryDirectory()))
-        self._writer = self._open(start)
+        self._writer = self._open(start) if write else None
 
     def _open(self, start: int) -> Any:
-        """TensorboardX's writer of events; None in a process that writes none."""
-        if self._folder is None:
-            return None
+        """TensorboardX's writer of events."""
         from tensorboardX.event_file_writer import EventsWriter
         from tensorboardX.proto.event_pb2 import Event, SessionLog
 
@@ -60,16 +56,10 @@ class Log:
         self._pending = (step, metrics)
 
     def flush(self) -> None:
-        """Tell all metrics.
-
-        Raises:
-            InputError: the loss became infinite or no number.
-        """
+        """Tell all metrics. Raises `InputError`: the loss became infinite or no number."""
         self._tell()
         if self._writer is not None:
-            with naming(self._folder):
-                self._writer.flush()
-        self._copy()
+            self._bring(self._writer.flush)
 
     def close(self) -> None:
         """Tell what is left and let go of the files."""
@@ -79,17 +69,16 @@ class Log:
             finally:
                 self._bar.close()
                 if self._writer is not None:
-                    with naming(self._folder):
-                        self._writer.close()
-                self._copy()
+                    self._bring(self._writer.close)
 
-    def _copy(self) -> None:
-        """Bring the events that are on disk to a remote directory."""
-        if self._folder is None or not is_remote(self._directory):
-            return
-        self._directory.mkdir(parents=True, exist_ok=True)
-        for file in self._folder.iterdir():
-            epath.Path(file).copy(self._directory / file.name, overwrite=True)
+    def _bring(self, finish: Callable[[], object]) -> None:
+        """Bring events to the disk, and from there to a remote directory."""
+        with naming(self._folder):
+            finish()
+        if is_remote(self._directory):
+            self._directory.mkdir(parents=True, exist_ok=True)
+            for file in self._folder.iterdir():
+                epath.Path(file).copy(self._directory / file.name, overwrite=True)
 
     def _tell(self) -> None:
         if self._pending is None:
@@ -102,18 +91,15 @@ class Log:
                 f"under {self._config.learning_rate}, or train.clip smaller"
             )
         if self._writer is not None:
-            self._write(step, means)
+            from tensorboardX.proto.event_pb2 import Event
+            from tensorboardX.summary import scalar
+
+            for name, value in means.items():
+                event = Event(step=step, summary=scalar(f"train/{name}", value), wall_time=time.time())
+                with naming(self._folder):
+                    self._writer.write_event(event)
         self._bar.set_postfix(loss=f"{means['loss']:.4f}", refresh=False)
         self._bar.update(self._config.chunk)
-
-    def _write(self, step: int, values: dict[str, float]) -> None:
-        from tensorboardX.proto.event_pb2 import Event
-        from tensorboardX.summary import scalar
-
-        for name, value in values.items():
-            event = Event(step=step, summary=scalar(f"train/{name}", value), wall_time=time.time())
-            with naming(self._folder):
-                self._writer.write_event(event)
 
 
 _EVENT_FILE: Final = re.compile(r"events\.out\.tfevents\.(\d+)\..*\.from(\d+)")
@@ -124,10 +110,8 @@ _HEADER: Final = struct.Struct("<QI")
 class Curve(NamedTuple):
     """One scalar over the training."""
 
-    step: np.ndarray
-    """int64 `[N]`, increasing."""
-    value: np.ndarray
-    """float64 `[N]`, the mean over the steps of a dispatch."""
+    step: np.ndarray  # int64 `[N]`, increasing
+    value: np.ndarray  # float64 `[N]`, the mean over the steps of a dispatch
 
 
 def _scalars(file: epath.Path) -> Iterator[tuple[str, int, float]]:
@@ -155,24 +139,16 @@ def read_curves(directory: epath.PathLike) -> dict[str, Curve]:
 
     A training that was killed goes on from a checkpoint in another file, whose name says the step: what older
     files tell of later steps is dropped, as TensorBoard does. The directory may be in a bucket, or missing.
-
-    Raises:
-        InputError: a file of that name that holds something else.
+    Raises `InputError`: a file of that name that holds something else.
     """
     folder = epath.Path(directory)
     files = folder.iterdir() if folder.is_dir() else ()
     found = [(match, file) for file in files if (match := _EVENT_FILE.fullmatch(file.name))]
     points: dict[str, dict[int, float]] = {}
     for match, file in sorted(found, key=lambda entry: [int(part) for part in entry[0].groups()]):
-        start = int(match[2])
-        points = {
-            tag: {step: v for step, v in curve.items() if step <= start} for tag, curve in points.items()
-        }
+        for tag, curve in points.items():
+            points[tag] = {step: value for step, value in curve.items() if step <= int(match[2])}
         for tag, step, value in _scalars(file):
             points.setdefault(tag.removeprefix("train/"), {})[step] = value
-    return {tag: Curve(*_columns(curve)) for tag, curve in points.items() if curve}
-
-
-def _columns(points: dict[int, float]) -> tuple[np.ndarray, np.ndarray]:
-    steps = sorted(points)
-    return np.array(steps, np.int64), np.array([points[step] for step in steps])
+    columns = {tag: zip(*sorted(curve.items()), strict=True) for tag, curve in points.items() if curve}
+    return {tag: Curve(np.array(step, np.int64), np.array(value)) for tag, (step, value) in columns.items()}

@@ -3,9 +3,9 @@
 import contextlib
 import itertools
 
-import chex
 import jax
 import numpy as np
+from chex import PRNGKey
 from etils import epath
 from jax.sharding import Mesh
 
@@ -19,7 +19,7 @@ from dysr_jax.train.step import make_train_chunk
 
 
 def train(
-    key: chex.PRNGKey,
+    key: PRNGKey,
     net: Supernet,
     data: CropPool | GrainStream,
     config: TrainConfig,
@@ -33,12 +33,9 @@ def train(
     The result depends on the arguments only: a run that was killed ends with the same bits (on the CPU) as
     one that was not. Over more processes or devices sums have another order, and last bits differ.
 
-    The images of `data` are on the device or streamed to it. `costs` `[slots, branches]`, what a branch costs
-    on this device, lets archs of like cost be trained at the same time (`draw_archs`). `run` gets
-    `checkpoints/` and `tensorboard/`.
-
-    Raises:
-        InputError: see `TrainConfig.check_devices`; or the loss became infinite or no number.
+    `costs` `[slots, branches]`, what a branch costs on this device, lets archs of like cost be trained at the
+    same time (`draw_archs`). `run` gets `checkpoints/` and `tensorboard/`. Raises `InputError`: see
+    `TrainConfig.check_devices`; or the loss became infinite or no number.
     """
     config.check_devices(mesh.devices.size)
     key_init, key_steps = jax.random.split(key)
@@ -47,12 +44,10 @@ def train(
         state = parallel.replicate(init_state(key_init, net.space, config), mesh)
         stream = None
         if isinstance(data, GrainStream):
-            shape = {
-                "chunk": config.chunk,
-                "groups": config.groups or mesh.devices.size,
-                "batch": config.batch,
-            }
-            stream = data.chunks(_host_seed(key_steps), mesh, **shape)
+            # No step folds this number into the key; the seed is one for the host, under 2**32.
+            seed = int(jax.random.bits(jax.random.fold_in(key_steps, 2**32 - 1)))
+            groups = config.groups or mesh.devices.size
+            stream = data.chunks(seed, mesh, chunk=config.chunk, groups=groups, batch=config.batch)
             opened.callback(stream.close)
         state = checkpoints.restore(state, stream) or state
         done = int(state.step)
@@ -69,8 +64,3 @@ def train(
                 log.flush()  # so that no diverged state is kept
                 checkpoints.save(step, state, stream)
     return state
-
-
-def _host_seed(key: chex.PRNGKey) -> int:
-    """A seed under 2**32 for what is drawn on the host; no step folds this number into the key."""
-    return int(jax.random.bits(jax.random.fold_in(key, 2**32 - 1)))

@@ -4,25 +4,29 @@ Both are those of Yu & Huang 2019 (Universally Slimmable Networks); OFA and Atte
 largest arch of a step learns from the HR image, the others from it and from the largest's output.
 """
 
-import chex
+from collections.abc import Callable
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+from chex import Array
 from jax import lax
 
 from dysr_jax.model import Arch, Params, SearchSpace, Supernet, largest_arch, smallest_arch
 from dysr_jax.train.config import TrainConfig
 
-Losses = tuple[chex.Array, dict[str, chex.Array]]
+Output = Callable[[Array, Any], Array]  # `(lr, arch) -> output` of the supernet
+Losses = tuple[Array, dict[str, Array]]
 """What is minimised, and L1 to the HR image of each kind of arch that is trained, by name."""
 
 
-def l1_loss(output: chex.Array, target: chex.Array) -> chex.Array:
+def l1_loss(output: Array, target: Array) -> Array:
     """Mean absolute error, a scalar."""
     return jnp.mean(jnp.abs(output - target))
 
 
-def _student_loss(distill: float, out: chex.Array, hr: chex.Array, teacher: chex.Array) -> chex.Array:
+def _student_loss(distill: float, out: Array, hr: Array, teacher: Array) -> Array:
     """Of an arch that learns from the HR image and, with weight `distill`, from the largest's output."""
     if not distill:
         return l1_loss(out, hr)
@@ -30,33 +34,32 @@ def _student_loss(distill: float, out: chex.Array, hr: chex.Array, teacher: chex
 
 
 def group_loss(
-    params: Params, net: Supernet, lr: chex.Array, hr: chex.Array, archs: chex.Array, config: TrainConfig
+    params: Params, net: Supernet, lr: Array, hr: Array, archs: Array, config: TrainConfig
 ) -> Losses:
     """Loss of the archs of a step on patches `[B, P, P, 3]` and `[B, s P, s P, 3]` in [0, 1].
 
-    The random archs are int32 `[R, slots]`, through which all patches pass, or `[R, B, slots]`, an arch for
-    each passage of a patch.
+    Random archs are int32 `[R, slots]`, which all patches pass, or `[R, B, slots]`, one for each passage.
     """
+
+    def output(lr: Array, arch: Array | Arch) -> Array:
+        return net.apply({"params": params}, lr, arch)
+
     loss = _patch_loss if archs.ndim == 3 else _shared_loss
-    return loss(params, net, lr, hr, archs, config)
+    return loss(output, net.space, lr, hr, archs, config)
 
 
 def _shared_loss(
-    params: Params, net: Supernet, lr: chex.Array, hr: chex.Array, archs: chex.Array, config: TrainConfig
+    output: Output, space: SearchSpace, lr: Array, hr: Array, archs: Array, config: TrainConfig
 ) -> Losses:
     """One random arch after the other, through `lax.switch`; the others as static programs."""
-
-    def output(arch: chex.Array | Arch) -> chex.Array:
-        return net.apply({"params": params}, lr, arch)
-
     if not config.sandwich:
-        losses = lax.map(lambda arch: l1_loss(output(arch), hr), archs)
+        losses = lax.map(lambda arch: l1_loss(output(lr, arch), hr), archs)
         return jnp.mean(losses), {"random": lax.stop_gradient(jnp.mean(losses))}
-    first, last = output(largest_arch(net.space)), output(smallest_arch(net.space))
+    first, last = output(lr, largest_arch(space)), output(lr, smallest_arch(space))
     teacher = lax.stop_gradient(first)
 
-    def student(arch: chex.Array) -> tuple[chex.Array, chex.Array]:
-        out = output(arch)
+    def student(arch: Array) -> tuple[Array, Array]:
+        out = output(lr, arch)
         return _student_loss(config.distill, out, hr, teacher), l1_loss(out, hr)
 
     losses, errors = lax.map(student, archs)
@@ -65,7 +68,7 @@ def _shared_loss(
     return total / (archs.shape[0] + 2), jax.tree.map(lax.stop_gradient, metrics)
 
 
-def _students(space: SearchSpace, archs: chex.Array) -> tuple[chex.Array, np.ndarray]:
+def _students(space: SearchSpace, archs: Array) -> tuple[Array, np.ndarray]:
     """The passages `[R, B, slots]` beside the largest arch's, and whether each is the smallest's, bool.
 
     One patch in eight passes the smallest arch instead of its first random one: a whole passage would cost as
@@ -81,25 +84,20 @@ def _students(space: SearchSpace, archs: chex.Array) -> tuple[chex.Array, np.nda
 
 
 def _patch_loss(
-    params: Params, net: Supernet, lr: chex.Array, hr: chex.Array, archs: chex.Array, config: TrainConfig
+    output: Output, space: SearchSpace, lr: Array, hr: Array, archs: Array, config: TrainConfig
 ) -> Losses:
     """All passages of all patches as one batch of the blended program."""
     if config.sandwich:
-        students, given = _students(net.space, archs)
-        first = jnp.asarray(largest_arch(net.space), jnp.int32)
+        students, given = _students(space, archs)
+        first = jnp.asarray(largest_arch(space), jnp.int32)
         archs = jnp.concatenate([jnp.broadcast_to(first, students[:1].shape), students])
     passages = archs.shape[0]
-    flat: chex.Array = net.apply(
-        {"params": params}, jnp.tile(lr, (passages, 1, 1, 1)), archs.reshape(-1, archs.shape[-1])
-    )
+    flat = output(jnp.tile(lr, (passages, 1, 1, 1)), archs.reshape(-1, archs.shape[-1]))
     out = flat.reshape(passages, *hr.shape)
     errors = lax.stop_gradient(jnp.mean(jnp.abs(out - hr), (2, 3, 4)))
     if not config.sandwich:
         return l1_loss(out, hr), {"random": errors.mean()}
-    metrics = {
-        "largest": errors[0].mean(),
-        "smallest": errors[1:][given].mean(),
-        "random": errors[1:][~given].mean(),
-    }
+    metrics = {"largest": errors[0].mean(), "smallest": errors[1:][given].mean()}
+    metrics["random"] = errors[1:][~given].mean()
     taught = _student_loss(config.distill, out[1:], hr, lax.stop_gradient(out[0]))
     return (l1_loss(out[0], hr) + (passages - 1) * taught) / passages, metrics

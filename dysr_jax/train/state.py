@@ -1,15 +1,15 @@
 """The state that training carries from step to step, its optimizer, and its checkpoints through Orbax."""
 
-import types
+import contextlib
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any
 
-import chex
 import flax.struct
 import jax
 import jax.numpy as jnp
 import optax
 import orbax.checkpoint as ocp
+from chex import Array, PRNGKey
 from etils import epath
 from jax.flatten_util import ravel_pytree
 
@@ -24,18 +24,13 @@ from dysr_jax.train.config import TrainConfig
 class TrainState:
     """All that a checkpoint holds. Randomness is a function of the seed and `step`.
 
-    Inside a dispatch of many updates `params` and `ema` are one vector each (`to_vectors`): an update of
-    hundreds of small arrays would be hundreds of launches.
+    In a dispatch `params` and `ema` are one vector each (`to_vectors`), or updates were hundreds of launches.
     """
 
-    step: chex.Array
-    """int32, updates done."""
-    params: Any
-    """The supernet's, float32."""
-    ema: Any
-    """Moving average of `params`."""
-    opt_state: Any
-    """Of Adam, over the vector of all parameters."""
+    step: Array  # int32, updates done
+    params: Any  # the supernet's, float32
+    ema: Any  # moving average of `params`
+    opt_state: Any  # of Adam, over the vector of all parameters
 
 
 def make_schedule(config: TrainConfig) -> optax.Schedule:
@@ -51,39 +46,38 @@ def make_optimizer(config: TrainConfig) -> optax.GradientTransformation:
     return optax.chain(optax.clip_by_global_norm(config.clip), adam)
 
 
-def init_state(key: chex.PRNGKey, space: SearchSpace, config: TrainConfig) -> TrainState:
+def init_state(key: PRNGKey, space: SearchSpace, config: TrainConfig) -> TrainState:
     """Fresh parameters and optimizer state."""
     params = init_params(key, space)
     opt_state = make_optimizer(config).init(ravel_pytree(params)[0])
     return TrainState(jnp.zeros((), jnp.int32), params, jax.tree.map(jnp.copy, params), opt_state)
 
 
-def to_vectors(state: TrainState) -> tuple[TrainState, Callable[[chex.Array], Params]]:
+Unravel = Callable[[Array], Params]  # the pytree of a vector of all parameters
+
+
+def to_vectors(state: TrainState) -> tuple[TrainState, Unravel]:
     """The state with its parameters and their average as vectors, and what makes a pytree of one again."""
     params, unravel = ravel_pytree(state.params)
-    ema, _ = ravel_pytree(state.ema)
-    return TrainState(state.step, params, ema, state.opt_state), unravel
+    return TrainState(state.step, params, ravel_pytree(state.ema)[0], state.opt_state), unravel
 
 
-def to_pytrees(state: TrainState, unravel: Callable[[chex.Array], Params]) -> TrainState:
+def to_pytrees(state: TrainState, unravel: Unravel) -> TrainState:
     """The inverse of `to_vectors`."""
     return TrainState(state.step, unravel(state.params), unravel(state.ema), state.opt_state)
 
 
-def apply_gradients(state: TrainState, grads: chex.Array, config: TrainConfig) -> TrainState:
+def apply_gradients(state: TrainState, grads: Array, config: TrainConfig) -> TrainState:
     """Adam's update, and the moving average of the weights (with a warm-up of the decay), on vectors."""
     updates, opt_state = make_optimizer(config).update(grads, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
     decay = jnp.minimum(config.ema, (1.0 + state.step) / (10.0 + state.step))
     ema = optax.incremental_update(params, state.ema, 1.0 - decay)
-    return TrainState(step=state.step + 1, params=params, ema=ema, opt_state=opt_state)
+    return TrainState(state.step + 1, params, ema, opt_state)
 
 
-class Checkpoints:
-    """The checkpoints of one run, numbered by step; the two newest are kept.
-
-    With several processes, all of them save and restore, into a directory that all of them see.
-    """
+class Checkpoints(contextlib.AbstractContextManager):
+    """The checkpoints of a run by step, the two newest; several processes all save, into one directory."""
 
     def __init__(self, directory: epath.PathLike) -> None:
         options = ocp.CheckpointManagerOptions(max_to_keep=2, create=True)
@@ -103,10 +97,7 @@ class Checkpoints:
     def restore(self, like: Any, data: Any | None = None) -> Any | None:
         """The newest whole checkpoint in the structure and placement of the pytree `like`, None without one.
 
-        `data`, an iterator of Grain, is set to the position that was saved.
-
-        Raises:
-            InputError: another number of processes saved `data`.
+        `data`, an iterator of Grain, is set to its position; `InputError`: other processes saved that.
         """
         step = self._manager.latest_step()
         if step is None:
@@ -132,11 +123,6 @@ class Checkpoints:
         self._manager.wait_until_finished()
         self._manager.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: types.TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if not is_lost(error):  # a process that is gone would be waited for in vain
             self.close()

@@ -4,36 +4,29 @@ Axes: G groups, B patches of a group, R random archs, P the side of an LR patch,
 """
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
-import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from chex import Array, PRNGKey
 from jax import lax
 from jax.flatten_util import ravel_pytree
 from jax.sharding import Mesh
 
-from dysr_jax import parallel
+from dysr_jax import model, parallel
 from dysr_jax.compiling import jit
 from dysr_jax.data import CropPool, draw_batch, prepare, vary_batch
-from dysr_jax.model import (
-    Params,
-    SearchSpace,
-    Supernet,
-    branch_counts,
-    branch_mult_adds,
-    sample_archs,
-    smallest_arch,
-)
+from dysr_jax.model import SearchSpace, Supernet
 from dysr_jax.train.config import Sampling, TrainConfig
 from dysr_jax.train.losses import group_loss
-from dysr_jax.train.state import TrainState, apply_gradients, to_pytrees, to_vectors
+from dysr_jax.train.state import TrainState, Unravel, apply_gradients, to_pytrees, to_vectors
 
 
-def sample_training_archs(key: chex.PRNGKey, space: SearchSpace, count: int, how: Sampling) -> chex.Array:
+def sample_training_archs(key: PRNGKey, space: SearchSpace, count: int, how: Sampling) -> Array:
     """Archs for a training step, int32 `[count, slots]`. Traceable.
 
     `uniform` draws every branch on its own. The others draw how many body slots are active, from none to all;
@@ -43,7 +36,7 @@ def sample_training_archs(key: chex.PRNGKey, space: SearchSpace, count: int, how
     active, the likelier is a costly upsampler.
     """
     if how == "uniform":
-        return sample_archs(key, space, (count,))
+        return model.sample_archs(key, space, (count,))
     keys = jax.random.split(key, 6)
     body = len(space.body)
     order = jnp.argsort(jax.random.uniform(keys[0], (count, body)), 1)
@@ -54,49 +47,40 @@ def sample_training_archs(key: chex.PRNGKey, space: SearchSpace, count: int, how
     active = order < number
     alike = jax.random.bernoulli(keys[3], 0.5, (count, 1))
     own = jax.random.uniform(keys[4], (count, body))
-    branch = _active_branch(space, jnp.where(alike, own[:, :1], own))
-    genes = jnp.where(active, branch, jnp.asarray(smallest_arch(space)[:-1], jnp.int32))
-    last = _upsampler(space, number / body, jax.random.uniform(keys[5], (count, 1)))
+    share = jnp.where(alike, own[:, :1], own)
+    # An active slot takes a branch other than its cheapest, if it has another.
+    limits = jnp.asarray(model.branch_counts(space)[:-1], jnp.int32)
+    cheapest = jnp.asarray(model.smallest_arch(space)[:-1], jnp.int32)
+    step = 1 + jnp.floor(share * (limits - 1)).astype(jnp.int32)
+    genes = jnp.where(active, (cheapest + step) % limits, cheapest)
+    # The larger the share of active slots, the likelier a costly upsampler.
+    chance = number / body + jax.random.uniform(keys[5], (count, 1))
+    by_cost = jnp.argsort(jnp.asarray(model.branch_mult_adds(space, body)))
+    place = jnp.floor(chance / 2 * len(by_cost)).astype(jnp.int32)
+    last = by_cost[jnp.minimum(place, len(by_cost) - 1)].astype(jnp.int32)
     return jnp.concatenate([genes, last], 1)
 
 
-def _upsampler(space: SearchSpace, share: chex.Array, chance: chex.Array) -> chex.Array:
-    """Upsamplers `[count, 1]`: the larger the share of active slots, the likelier a costly one."""
-    by_cost = jnp.argsort(jnp.asarray(branch_mult_adds(space, len(space.body))))
-    place = jnp.floor((share + chance) / 2 * len(by_cost)).astype(jnp.int32)
-    return by_cost[jnp.minimum(place, len(by_cost) - 1)].astype(jnp.int32)
+STRATA = 8  # runs of like cost from which the archs of a step are drawn
 
-
-def _active_branch(space: SearchSpace, share: chex.Array) -> chex.Array:
-    """Shares in [0, 1) `[..., body slots]` as branches other than the slot's cheapest, if it has another."""
-    limits = jnp.asarray(branch_counts(space)[:-1], jnp.int32)
-    cheapest = jnp.asarray(smallest_arch(space)[:-1], jnp.int32)
-    step = 1 + jnp.floor(share * (limits - 1)).astype(jnp.int32)
-    return (cheapest + step) % limits
-
-
-STRATA = 8
-"""Runs of like cost from which the archs of a step are drawn."""
-
-Metrics = dict[str, chex.Array]
-Batch = tuple[chex.Array, chex.Array]
-"""LR `[G, B, P, P, 3]` and HR `[G, B, s P, s P, 3]`."""
+Metrics = dict[str, Array]
+Batch = tuple[Array, Array]  # LR `[G, B, P, P, 3]` and HR `[G, B, s P, s P, 3]`
 
 
 def draw_archs(
-    key: chex.PRNGKey,
+    key: PRNGKey,
     space: SearchSpace,
     groups: int,
     count: int,
     costs: np.ndarray | None,
     how: Sampling = "uniform",
-) -> chex.Array:
+) -> Array:
     """The random archs of all groups of a step, int32 `[G, count, slots]`, of like cost across groups.
 
     A step ends when its slowest device does. So of `STRATA` times as many archs as are needed, sorted by
     their `costs` (`[slots, branches]`, such as `dysr_jax.search.branch_ms`), a random run of neighbours is
-    taken: over many steps the groups together see every arch equally often, and at each step they see archs
-    that take about as long. Without costs, or for a single group, each arch is drawn on its own.
+    taken: at each step the groups see archs that take about as long, over many steps every arch as often.
+    Without costs, or for a single group, each arch is drawn on its own.
     """
     if groups == 1 or costs is None:
         return sample_training_archs(key, space, groups * count, how).reshape(groups, count, -1)
@@ -111,15 +95,15 @@ def draw_archs(
 
 
 def draw_groups(
-    key: chex.PRNGKey,
+    key: PRNGKey,
     data: CropPool | Batch,
     net: Supernet,
     config: TrainConfig,
-    numbers: chex.Array,
+    numbers: Array,
     *,
     groups: int,
     costs: np.ndarray | None = None,
-) -> tuple[Batch, chex.Array]:
+) -> tuple[Batch, Array]:
     """The batch of the groups with these numbers (int32 `[G]`, of `groups` in all), and their archs.
 
     Archs are int32 `[G, R, slots]`, or `[G, R, B, slots]` where each patch has its own. A group's draw
@@ -127,35 +111,24 @@ def draw_groups(
     from, or the groups' crops themselves, uint8.
     """
     key_data, key_archs, key_vary = jax.random.split(key, 3)
-    if config.archs == "patch":  # all cost the same
-        count = config.random_archs * config.batch
-        archs = draw_archs(key_archs, net.space, groups, count, None, config.sampling)
-        archs = archs.reshape(groups, config.random_archs, config.batch, -1)
-    else:
-        archs = draw_archs(key_archs, net.space, groups, config.random_archs, costs, config.sampling)
+    shape: tuple[int, ...] = (config.random_archs,)
+    if config.archs == "patch":
+        shape, costs = (config.random_archs, config.batch), None  # all cost the same
+    archs = draw_archs(key_archs, net.space, groups, math.prod(shape), costs, config.sampling)
+    archs = archs.reshape(groups, *shape, -1)
     fold = jax.vmap(jax.random.fold_in, (None, 0))
     keys = fold(key_data, numbers)
     if isinstance(data, CropPool):
         batch = jax.vmap(lambda key: draw_batch(key, data, config.batch))(keys)
     else:
         batch = jax.vmap(prepare)(keys, *data)
-    vary = functools.partial(
-        vary_batch,
-        channel_shuffle=config.channel_shuffle,
-        color_jitter=config.color_jitter,
-        noise=config.noise,
-    )
-    return jax.vmap(vary)(fold(key_vary, numbers), *batch), archs[numbers]
+    options: Any = {name: getattr(config, name) for name in ("channel_shuffle", "color_jitter", "noise")}
+    vary = jax.vmap(lambda key, lr, hr: vary_batch(key, lr, hr, **options))
+    return vary(fold(key_vary, numbers), *batch), archs[numbers]
 
 
 def train_step(
-    state: TrainState,
-    batch: Batch,
-    archs: chex.Array,
-    *,
-    net: Supernet,
-    config: TrainConfig,
-    unravel: Callable[[chex.Array], Params],
+    state: TrainState, batch: Batch, archs: Array, *, net: Supernet, config: TrainConfig, unravel: Unravel
 ) -> tuple[TrainState, Metrics]:
     """One pure update, inside a per-device function: gradients are averaged over groups and devices.
 
@@ -165,16 +138,12 @@ def train_step(
     """
     params = unravel(state.params)
 
-    def group(inputs: tuple[Batch, chex.Array]) -> Any:
+    def group(inputs: tuple[Batch, Array]) -> Any:
         (lr, hr), own = inputs
         out, grads = jax.value_and_grad(group_loss, has_aux=True)(params, net, lr, hr, own, config)
         return out, ravel_pytree(grads)[0]
 
-    if batch[0].shape[0] == 1:
-        out = group(jax.tree.map(lambda leaf: leaf[0], (batch, archs)))
-    else:
-        out = _mean_over_groups(group, (batch, archs))
-    (loss, metrics), grads = parallel.mean(out)
+    (loss, metrics), grads = parallel.mean(_mean_over_groups(group, (batch, archs)))
     metrics = {"loss": loss, **metrics, "gradient_norm": optax.tree.norm(grads)}
     return apply_gradients(state, grads, config), metrics
 
@@ -183,6 +152,8 @@ def _mean_over_groups(fn: Callable[[Any], Any], inputs: Any) -> Any:
     """The mean of `fn` over the leading axis, one after the other: memory of one group."""
     count = jax.tree.leaves(inputs)[0].shape[0]
     first = jax.tree.map(lambda leaf: leaf[0], inputs)
+    if count == 1:
+        return fn(first)
     zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), jax.eval_shape(fn, first))
 
     def add(total: Any, group: Any) -> tuple[Any, None]:
@@ -194,7 +165,7 @@ def _mean_over_groups(fn: Callable[[Any], Any], inputs: Any) -> Any:
 
 def make_train_chunk(
     net: Supernet, config: TrainConfig, mesh: Mesh, costs: np.ndarray | None = None, *, streamed: bool = False
-) -> Callable[[TrainState, Any, chex.PRNGKey], tuple[TrainState, Metrics]]:
+) -> Callable[[TrainState, Any, PRNGKey], tuple[TrainState, Metrics]]:
     """`chunk` updates as one jitted dispatch over the devices of the mesh; the state is donated.
 
     `costs` makes the archs of all groups of a step alike in cost (see `draw_archs`). The returned function
@@ -203,22 +174,19 @@ def make_train_chunk(
     """
     groups = config.groups or mesh.devices.size
     each = groups // mesh.devices.size
+    draw = functools.partial(draw_groups, groups=groups, costs=costs)
 
-    def chunk(state: TrainState, data: Any, key: chex.PRNGKey) -> tuple[TrainState, Metrics]:
+    def chunk(state: TrainState, data: Any, key: PRNGKey) -> tuple[TrainState, Metrics]:
         numbers = parallel.index() * each + jnp.arange(each)
 
         def body(state: TrainState, crops: Batch | None) -> tuple[TrainState, Metrics]:
             step_key = jax.random.fold_in(key, state.step)
-            batch, archs = draw_groups(
-                step_key, crops or data, net, config, numbers, groups=groups, costs=costs
-            )
+            batch, archs = draw(step_key, crops or data, net, config, numbers)
             return train_step(state, batch, archs, net=net, config=config, unravel=unravel)
 
         vectors, unravel = to_vectors(state)
-        crops = data if streamed else None
-        vectors, metrics = lax.scan(body, vectors, crops, length=config.chunk)
+        vectors, metrics = lax.scan(body, vectors, data if streamed else None, length=config.chunk)
         return to_pytrees(vectors, unravel), metrics
 
     in_axes = (None, 0 if streamed else None, None)
-    mapped = parallel.per_device(chunk, mesh, in_axes=in_axes, out_axes=None)
-    return jit(mapped, donate_argnums=0)
+    return jit(parallel.per_device(chunk, mesh, in_axes=in_axes, out_axes=None), donate_argnums=0)
