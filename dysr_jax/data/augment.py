@@ -7,12 +7,10 @@ import jax.numpy as jnp
 from dysr_jax.metrics import to_pixels
 
 
-def symmetry(
-    image: chex.Array, flip_rows: chex.Array, flip_columns: chex.Array, transpose: chex.Array
-) -> chex.Array:
-    """One of the eight symmetries of the square, of `[P, P, 3]`; the flags are traced booleans."""
-    image = jnp.where(flip_rows, jnp.flip(image, 0), image)
-    image = jnp.where(flip_columns, jnp.flip(image, 1), image)
+def symmetry(image: chex.Array, rows: chex.Array, columns: chex.Array, transpose: chex.Array) -> chex.Array:
+    """One of the eight symmetries of the square, of `[P, P, 3]`; the flags are traced."""
+    image = jnp.where(rows, jnp.flip(image, 0), image)
+    image = jnp.where(columns, jnp.flip(image, 1), image)
     return jnp.where(transpose, image.swapaxes(0, 1), image)
 
 
@@ -23,18 +21,14 @@ def augment(key: chex.PRNGKey, lr: chex.Array, hr: chex.Array) -> tuple[chex.Arr
 
 
 def prepare(key: chex.PRNGKey, lr: chex.Array, hr: chex.Array) -> tuple[chex.Array, chex.Array]:
-    """A batch of crops as a training step sees it: pixels, each pair augmented on its own. Traceable.
-
-    Crops are `[B, P, P, 3]` and `[B, s P, s P, 3]` uint8.
-    """
+    """Crops, `[B, P, P, 3]` and `[B, s P, s P, 3]` uint8, as pixels, each pair augmented alone. Traceable."""
     keys = jax.random.split(key, lr.shape[0])
     return jax.vmap(augment)(keys, to_pixels(lr), to_pixels(hr))
 
 
 def shuffle_channels(key: chex.PRNGKey, *batches: chex.Array) -> list[chex.Array]:
     """The same random order of the channels for patch i of every batch `[B, H, W, 3]`."""
-    count = batches[0].shape[0]
-    order = jnp.argsort(jax.random.uniform(key, (count, 3)), 1)
+    order = jnp.argsort(jax.random.uniform(key, (len(batches[0]), 3)), 1)
     permutation = jax.nn.one_hot(order, 3, dtype=batches[0].dtype)
     return [jnp.einsum("nhwi,noi->nhwo", x, permutation, precision="highest") for x in batches]
 
@@ -43,8 +37,8 @@ def jitter_colors(key: chex.PRNGKey, share: float, *batches: chex.Array) -> list
     """A share of the patches `[B, H, W, 3]` with other saturation, contrast, brightness and sign.
 
     Saturation falls to between all and nothing, contrast to between all and half, brightness is anything that
-    then fits into [0, 1], half of the patches become negatives. All of it is affine, so an LR patch stays the
-    degradation of its HR patch, but for rounding; a network cannot tell photographs apart by their colours.
+    then fits into [0, 1], half become negatives. All is affine: LR stays the degradation of HR, but for
+    rounding; a network cannot tell photographs apart by their colours.
     """
     keys = jax.random.split(key, 5)
     size = (batches[0].shape[0], 1, 1, 1)
@@ -65,8 +59,7 @@ def jitter_colors(key: chex.PRNGKey, share: float, *batches: chex.Array) -> list
 def add_noise(key: chex.PRNGKey, levels: float, image: chex.Array) -> chex.Array:
     """A batch with Gaussian noise of a standard deviation of so many levels of 255.
 
-    Under one level it is no more than the rounding of the LR image, and keeps a network from recognising
-    training patches by their last bits.
+    Under one level it is no more than rounding, and hides the last bits by which patches can be recognised.
     """
     return image + levels / 255.0 * jax.random.normal(key, image.shape, image.dtype)
 

@@ -17,23 +17,19 @@ R = TypeVar("R")
 
 
 class Example(NamedTuple):
-    """An HR image, with its LR image where the source has one."""
+    """An HR image `[H, W, 3]` uint8; LR `[H / s, W / s, 3]` as given, None where it must be made."""
 
     name: str
     hr: np.ndarray
-    """`[H, W, 3]` uint8; `[s h, s w, 3]` where `lr` is given."""
     lr: np.ndarray | None
-    """`[h, w, 3]` uint8 as it was given; None where it must be made."""
 
 
 class Pair(NamedTuple):
-    """An HR image and its LR image."""
+    """An LR image `[H, W, 3]` and its HR image `[s H, s W, 3]`, uint8."""
 
     name: str
     lr: np.ndarray
-    """`[H, W, 3]` uint8."""
     hr: np.ndarray
-    """`[s H, s W, 3]` uint8."""
 
 
 class ImageSource(Protocol):
@@ -63,8 +59,7 @@ class Subset:
     @property
     def names(self) -> Sequence[str]:
         """Their names."""
-        names = self.source.names
-        return [names[index] for index in self.indices]
+        return [*map(self.source.names.__getitem__, self.indices)]
 
     @property
     def sizes(self) -> np.ndarray | None:
@@ -125,8 +120,7 @@ def map_images(
 
     with ThreadPool(os.cpu_count()) as pool:
         done = pool.imap(attempt, images, chunksize=4)
-        bar = tqdm(done, desc=progress, total=len(names), unit="image", disable=progress is None)
-        results = list(bar)
+        results = list(tqdm(done, desc=progress, total=len(names), unit="image", disable=progress is None))
     errors = [(name, error) for name, (_, error) in zip(names, results, strict=True) if error]
     if errors:
         raise unusable_images_error(errors, len(names))

@@ -1,8 +1,7 @@
 """Image files in folders as the user gives them, alone or as pairs of HR and LR files.
 
 A pair of folders keeps to one convention of names: `0001.png` and `0001.png`, or `0001x4.png`, or
-`img_001_SRF_4_HR.png` and `img_001_SRF_4_LR.png`. Under at most one of them do all names match, so nothing is
-guessed file by file.
+`a_HR.png` and `a_LR.png`. Under at most one of them do all names match: nothing is guessed file by file.
 """
 
 import dataclasses
@@ -18,12 +17,9 @@ from dysr_jax.data.images import read_image
 from dysr_jax.data.listing import Duplicates, distinct_files, image_shapes, list_images
 from dysr_jax.errors import InputError
 
-Convention = Callable[[str], str]
-"""The stem of an HR file to the stem of its LR file; empty for a stem that the convention does not know."""
 
-
-def conventions(scale: int) -> tuple[Convention, ...]:
-    """All that are known; each gives different HR stems different LR stems."""
+def conventions(scale: int) -> tuple[Callable[[str], str], ...]:
+    """From the stem of an HR file to that of its LR file, empty where it is not known; all are injective."""
     return (
         lambda stem: stem,
         lambda stem: f"{stem}x{scale}",
@@ -40,12 +36,9 @@ def pair_files(
     low, high = _by_stem(lr), _by_stem(hr)
     found = [{s: to_lr(s) for s in high if to_lr(s) in low} for to_lr in conventions(scale)]
     partner = max(found, key=len)
-    taken = set(partner.values())
-    alone = [file.name for stem, file in high.items() if stem not in partner]
-    left = [file.name for stem, file in low.items() if stem not in taken]
-    if alone or left:
-        said = ((alone, "HR without LR"), (left, "LR without HR"))
-        counted = "; ".join(f"{len(names)} {kind}: {quote_first(names)}" for names, kind in said if names)
+    said = ((high, partner, "HR without LR"), (low, set(partner.values()), "LR without HR"))
+    lone = [([file.name for s, file in files.items() if s not in known], kind) for files, known, kind in said]
+    if counted := "; ".join(f"{len(names)} {kind}: {quote_first(names)}" for names, kind in lone if names):
         raise InputError(
             f"HR in {str(hr[0].parent)!r} and LR in {str(lr[0].parent)!r} do not pair by name: {counted} "
             f"(an LR file is named as its HR file is, or 0001x{scale} for 0001, or _LR for _HR)"
@@ -70,10 +63,9 @@ class FolderImages:
 
     hr: tuple[pathlib.Path, ...]
     lr: tuple[pathlib.Path, ...] | None
+    # int64 `[N, 2]`: rows and columns of HR (cropped to LR where that is given), from the files' headers
     sizes: np.ndarray
-    """int64 `[N, 2]`: rows and columns of HR (cropped to LR where that is given), from the files' headers."""
-    scale: int = 1
-    """Side of HR over side of LR."""
+    scale: int = 1  # side of HR over side of LR
 
     @property
     def names(self) -> Sequence[str]:
@@ -88,8 +80,8 @@ class FolderImages:
         if self.lr is None:
             return Example(file.name, read_image(file), None)
         lr = self.lr[index]
-        example = fit_example(str(lr), read_image(file), read_image(lr), self.scale)
-        return example._replace(name=file.name)
+        fitted = fit_example(str(lr), read_image(file), read_image(lr), self.scale)
+        return fitted._replace(name=file.name)
 
 
 def _images(folder: str) -> list[pathlib.Path]:

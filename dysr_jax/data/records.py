@@ -19,17 +19,14 @@ from dysr_jax.errors import InputError
 class RecordImages:
     """The images of a split, in the order in which they were stored; sets of our own are sorted by name."""
 
-    path: pathlib.Path
-    """Of the prepared data set: its folder of one version."""
+    path: pathlib.Path  # of the prepared data set: its folder of one version
     split: str
     scale: int
     names: Sequence[str]
-    hr: str
-    """The feature that holds the HR image."""
-    lr: str | None
-    """The feature that holds the LR image."""
+    hr: str  # the feature that holds the HR image
+    lr: str | None  # the feature that holds the LR image
+    # int64 `[N, 2]`: rows and columns of the HR images, where they are stored beside the records
     sizes: np.ndarray | None = None
-    """int64 `[N, 2]`: rows and columns of the HR images, where they are stored beside the records."""
 
     def __len__(self) -> int:
         return len(self.names)
@@ -70,8 +67,7 @@ def open_records(spec: str, scale: int, directory: str | os.PathLike[str] | None
     only one that there is. Images are the features `hr` and `lr`, or else the only image that a record has.
 
     Raises:
-        InputError: no such data set or split, or one that is not prepared, or whose LR images are of another
-            scale.
+        InputError: no such data set or split, one that is not prepared, or LR images of another scale.
     """
     from dysr_jax.data.builders import find_prepared
 
@@ -97,14 +93,12 @@ def _image_features(features: Mapping[str, Any], name: str) -> tuple[str, str | 
     import tensorflow_datasets as tfds
 
     images = [key for key, feature in features.items() if isinstance(feature, tfds.features.Image)]
-    if "hr" in images:
-        return "hr", "lr" if "lr" in images else None
-    if len(images) == 1:
-        return images[0], None
-    raise InputError(
-        f"data source 'tfds:{name}' has the features {sorted(features)}; must be a data set with an "
-        f"image hr (and lr), or with one image"
-    )
+    if "hr" not in images and len(images) != 1:
+        raise InputError(
+            f"data source 'tfds:{name}' has the features {sorted(features)}; must be a data set with an "
+            f"image hr (and lr), or with one image"
+        )
+    return ("hr", "lr" if "lr" in images else None) if "hr" in images else (images[0], None)
 
 
 def _names_and_sizes(builder: Any, split: str, name: str) -> tuple[Sequence[str], np.ndarray | None]:
@@ -130,13 +124,11 @@ def _names_and_sizes(builder: Any, split: str, name: str) -> tuple[Sequence[str]
 
 
 class Clip(NamedTuple):
-    """Frames that follow each other."""
+    """Frames that follow each other, `[T, H, W, 3]` uint8; LR as it was given, None where it must be made."""
 
     name: str
     hr: np.ndarray
-    """`[T, H, W, 3]` uint8."""
     lr: np.ndarray | None
-    """`[T, h, w, 3]` uint8 as it was given; None where it must be made."""
 
 
 class Clips:
@@ -159,11 +151,7 @@ class Clips:
         return len(self.names)
 
     def __getitem__(self, index: int) -> Clip:
-        """Decode all frames of a clip.
-
-        Raises:
-            InputError: a frame cannot be read, or is of another size than the others.
-        """
+        """All frames of a clip; an `InputError` if one cannot be read, or they differ in size."""
         name = self.names[index]
         examples = [self._source[frame] for frame in self._frames[name]]
         sizes = {example.hr.shape[:2] for example in examples}

@@ -1,10 +1,8 @@
 """Sources of images by name, and their split into training and validation.
 
-A source is `embedded` (colour photographs that scikit-image ships, for demonstration), `folder:PATH` with HR
-images, `paired:HR,LR` with HR and LR images, or `tfds:NAME[/CONFIG][:SPLIT]`, a data set that
-`dysr data prepare` prepared. A data set of one's own is a folder, or is registered in `builders.datasets`.
-Training images may be used in rescaled copies too, as VDSR (Kim et al. 2016) does: a shrunk photograph has
-more detail per pixel.
+`DataConfig.source` says which there are; `embedded` are colour photographs that scikit-image ships. A data
+set of one's own is a folder, or is registered in `builders.datasets`. Training images may be used in rescaled
+copies too, as VDSR (Kim et al. 2016) does: a shrunk photograph has more detail per pixel.
 """
 
 import dataclasses
@@ -29,11 +27,9 @@ class RescaledImages:
     """Images of a source, then copies of them that MATLAB's bicubic shrank. A copy has no given LR image."""
 
     source: ImageSource
-    copies: tuple[tuple[int, float], ...]
-    """Index in the source and factor of each copy."""
+    copies: tuple[tuple[int, float], ...]  # index in the source and factor of each copy
     boundary: Boundary
-    source_sizes: np.ndarray
-    """int64 `[N, 2]`: HR rows and columns of the source's images."""
+    source_sizes: np.ndarray  # int64 `[N, 2]`: HR rows and columns of the source's images
 
     @property
     def names(self) -> Sequence[str]:
@@ -85,6 +81,7 @@ def add_rescaled(source: ImageSource, config: DataConfig, scale: int) -> ImageSo
     return RescaledImages(source, tuple(copies), config.boundary, sizes)
 
 
+# Rows and columns of the embedded photographs; the last is held out for validation
 EMBEDDED: Final = {
     "chelsea": (300, 451),
     "coffee": (400, 600),
@@ -92,7 +89,6 @@ EMBEDDED: Final = {
     "rocket": (427, 640),
     "astronaut": (512, 512),
 }
-"""Rows and columns of the embedded photographs; the last is held out for validation."""
 
 
 class EmbeddedImages:
@@ -119,13 +115,11 @@ def open_source(
     duplicates: Duplicates = "error",
     directory: str | os.PathLike[str] | None = None,
 ) -> ImageSource:
-    """The images of a source by index, without decoding them.
-
-    Given LR images must be of the `scale`. `directory` is the folder of prepared data sets (default: TFDS's).
+    """The images of a source by index, not decoded; `directory` is of prepared data sets (default: TFDS's).
 
     Raises:
-        InputError: an unknown source; a missing or empty folder; files that cannot be read, are the same, or
-            do not pair; a data set that is not prepared.
+        InputError: an unknown source, a missing or empty folder, files that cannot be read, are the same or
+            do not pair, a data set that is not prepared or of another `scale`.
     """
     kind, _, place = source.partition(":")
     if source == "embedded":

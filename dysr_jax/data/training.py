@@ -37,11 +37,11 @@ def find_large_enough(config: DataConfig, scale: int, names: Sequence[str], size
     fits = sizes.min(1) >= config.patch
     if config.small == "error" and not fits.all():
         first = int(np.argmin(fits))
-        rows, columns = (int(side) * scale for side in sizes[first])
+        (rows, columns), least = (int(side) * scale for side in sizes[first]), config.patch * scale
         raise InputError(
             f"image {names[first]!r} of {rows}x{columns} is smaller than a training patch: must be "
-            f"{config.patch * scale}x{config.patch * scale} or larger (data.patch {config.patch} "
-            f"at scale {scale}); --data.small skip leaves such images out"
+            f"{least}x{least} or larger (data.patch {config.patch} at scale {scale}); "
+            f"--data.small skip leaves such images out"
         )
     if not fits.any():
         raise InputError(f"data.patch {config.patch}: no image of {config.source!r} is large enough")

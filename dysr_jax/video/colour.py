@@ -100,9 +100,8 @@ def from_rgb(
     )
 
 
+# `(a, b, c, d)`: a pixel at column x and row y is shown at column `a x + c y`, row `b x + d y`
 DisplayMatrix = tuple[float, float, float, float]
-"""`(a, b, c, d)`: a pixel at column x and row y is shown at column `a x + c y`, row `b x + d y`."""
-
 UPRIGHT: DisplayMatrix = (1, 0, 0, 1)
 
 

@@ -17,16 +17,13 @@ from dysr_jax.errors import InputError
 class Item(NamedTuple):
     """An image of a data set."""
 
-    name: str
-    """File name; of a frame, after the clip's name and a slash."""
+    name: str  # file name; of a frame, after the clip's name and a slash
     hr: pathlib.Path
     lr: pathlib.Path | None
-    size: tuple[int, int] = (0, 0)
-    """Rows and columns of HR, once it was read."""
+    size: tuple[int, int] = (0, 0)  # rows and columns of HR, once it was read
 
 
-Tree = dict[str, list[Item]]
-"""The images per split, in their order."""
+Tree = dict[str, list[Item]]  # the images per split, in their order
 
 
 def find_images(groups: Sequence[Group], scale: int) -> Tree:

@@ -31,8 +31,8 @@ class Group(NamedTuple):
     """How many there must be."""
 
 
+# The groups below a folder at a scale; scale 0 is without LR images
 Layout = Callable[[pathlib.Path, int], Iterator[Group]]
-"""The groups below a folder at a scale; scale 0 is without LR images."""
 
 
 @dataclasses.dataclass(frozen=True)

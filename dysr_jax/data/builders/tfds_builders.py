@@ -21,10 +21,8 @@ class _FolderBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  
 
     VERSION: ClassVar[Any] = tfds.core.Version("1.0.0")
     MANUAL_DOWNLOAD_INSTRUCTIONS: ClassVar[str] = "The folder as its publisher ships it, unpacked."
-    tree: Tree | None = None
-    """The images, where they were checked before."""
-    terminal: TextIO | None = None
-    """Where progress is shown; None for stderr."""
+    tree: Tree | None = None  # the images, where they were checked before
+    terminal: TextIO | None = None  # where progress is shown; None for stderr
 
     def _info(self) -> Any:
         known = DATASETS[self.name]

@@ -17,9 +17,9 @@ MAX_PIXELS: Final = 500_000_000
 HEIC_SUFFIXES: Final = (".heic", ".heif", ".hif")
 """Suffixes that need the package pillow-heif."""
 
+# Formats of Pillow that are drawings, measurements or films, or that it only writes
 _NO_PIXELS: Final = frozenset(("BUFR", "EPS", "FITS", "GRIB", "HDF5", "IPTC", "MPEG", "PDF", "PALM", "WMF"))
-"""Formats of Pillow that are drawings, measurements or films, or that it only writes."""
-
+# Formats that hold an upscaled image, by suffix
 _WRITTEN: Final = {
     ".png": "PNG",
     **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "JPEG"),
@@ -31,7 +31,6 @@ _WRITTEN: Final = {
     **dict.fromkeys((".ppm", ".pgm"), "PPM"),
     ".tga": "TGA",
 }
-"""Formats that hold an upscaled image, by suffix."""
 
 
 def has_heic() -> bool:
@@ -61,13 +60,16 @@ def writable_suffixes() -> dict[str, str]:
 def open_image(file: IO[bytes], suffix: str = "") -> ImageFile.ImageFile:
     """A Pillow image that is not decoded yet; it keeps reading from the binary `file`.
 
-    A format whose files have no mark is tried only where `suffix` names it. Of a damaged file, plugins raise
-    any exception.
+    A format whose files have no mark is tried only where `suffix` names it. Damage may raise any exception.
     """
     named = readable_suffixes().get(suffix.lower())
     file.seek(0)
     prefix = file.read(16).ljust(16, b"\0")  # some plugins look further than a short file goes
-    reason = _unknown(prefix)
+    reason = "it is no image of a known format"
+    if not any(prefix):
+        reason = "it is empty or begins with zeros"
+    elif prefix[4:8] == b"ftyp" and prefix[8:11] in (b"hei", b"hev", b"mif") and not has_heic():
+        reason = "it is HEIC, which needs the package pillow-heif (pip install 'dysr_jax[heic]')"
     for form in Image.ID:
         opener, accept = Image.OPEN[form]
         accepted = form == named if accept is None else accept(prefix)
@@ -79,14 +81,6 @@ def open_image(file: IO[bytes], suffix: str = "") -> ImageFile.ImageFile:
         except (SyntaxError, IndexError, TypeError, struct.error) as error:
             reason = f"damaged {form} ({error})"
     raise UnidentifiedImageError(reason)
-
-
-def _unknown(prefix: bytes) -> str:
-    if not any(prefix):
-        return "it is empty or begins with zeros"
-    if prefix[4:8] == b"ftyp" and prefix[8:11] in (b"hei", b"hev", b"mif") and not has_heic():
-        return "it is HEIC, which needs the package pillow-heif (pip install 'dysr_jax[heic]')"
-    return "it is no image of a known format"
 
 
 def check_pixel_count(size: tuple[int, int], max_pixels: int = MAX_PIXELS) -> None:

@@ -3,7 +3,7 @@
 import dataclasses
 import os
 import pathlib
-from typing import IO, Any, Final
+from typing import IO, Final
 
 import numpy as np
 from PIL import Image
@@ -16,23 +16,19 @@ from dysr_jax.data.images.profiles import check_dynamic_range, cmyk_to_srgb, con
 from dysr_jax.data.images.tiff import BITS_TAG, grey_range, is_tiff, read_odd_tiff
 from dysr_jax.errors import InputError
 
-_HEAD: Final = 2**16
-"""Bytes at the start of a file in which it declares its bits."""
+_HEAD: Final = 2**16  # bytes at the start of a file in which it declares its bits
+# A mark (the first of ISO 15444-1, the name of a box), and how far behind it the byte with the bits lies
 _BITS_AT: Final = {"JPEG2000": (b"\xff\x4f\xff\x51", 38), "AVIF": (b"av1C", 2)}
-"""A mark (the first of ISO 15444-1, the name of a box), and how far behind it the byte with the bits lies."""
 _ZEROS: Final = 64
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Picture:
-    """What an image file shows."""
+    """What an image file shows: `[H, W, C]` uint8, upright, C as in `pixels`; notes on what is left out."""
 
     pixels: np.ndarray
-    """`[H, W, C]` uint8, turned as the EXIF orientation says; C as in `pixels`."""
     metadata: Metadata = Metadata()
-    """What the file holds beside the pixels."""
     notes: tuple[str, ...] = ()
-    """What of the file is left out."""
 
 
 def read_picture(path: str | os.PathLike[str] | IO[bytes], *, max_pixels: int = MAX_PIXELS) -> Picture:
@@ -138,13 +134,9 @@ def _depth_note(bits: int) -> tuple[str, ...]:
 
 
 def bits_per_channel(image: Image.Image, file: IO[bytes]) -> int:
-    """Bits per channel of the file that `image` was opened from; 8 where that is not known.
-
-    Pillow gives 8 of them for most formats and does not say so.
-    """
+    """Bits per channel of the file that `image` was opened from, of which Pillow may give 8; 8 if unknown."""
     if image.format == "TIFF":
-        tags: Any = getattr(image, "tag_v2", {})
-        return max(tags.get(BITS_TAG, (8,)))
+        return max(getattr(image, "tag_v2", {}).get(BITS_TAG, (8,)))
     if image.format == "HEIF":
         return int(image.info.get("bit_depth", 8))
     if image.format in _BITS_AT:
@@ -159,7 +151,6 @@ def bits_per_channel(image: Image.Image, file: IO[bytes]) -> int:
     if image.mode.startswith("I"):
         return 16
     if image.format == "PPM":
-        tiles = getattr(image, "tile", None) or [(None, None, None, None)]
-        args = tiles[0][3]
+        args = (getattr(image, "tile", None) or [(None,) * 4])[0][3]
         return 16 if isinstance(args, tuple) and isinstance(args[-1], int) and args[-1] > 255 else 8
     return 8

@@ -1,5 +1,6 @@
 """TIFF files that Pillow opens wrongly or not at all: tifffile reads their samples as they are."""
 
+import contextlib
 from typing import IO, Any, Final
 
 import numpy as np
@@ -14,8 +15,8 @@ _PHOTOMETRIC, _ORIENTATION, _SAMPLES, _PLANAR, _EXTRA, _FORMAT = 262, 274, 277, 
 _INFO: Final = {"icc_profile": 34675, "xmp": XMP_TAG, "iptc": IPTC_TAG}
 
 _WHITE_IS_ZERO, _CMYK = 0, 5
+# Colour channels per photometric interpretation that can be read here
 _BANDS: Final = {_WHITE_IS_ZERO: 1, 1: 1, 2: 3, _CMYK: 4}
-"""Colour channels per photometric interpretation that can be read here."""
 _UNSIGNED, _SIGNED, _FLOATS = 1, 2, 3
 _ASSOCIATED, _ALPHA = 1, 2
 
@@ -38,11 +39,10 @@ def read_odd_tiff(file: IO[bytes], max_pixels: int) -> tuple[Image.Image, int] |
 
     The image is upright, has 8 bits per channel, and is of mode L, LA, RGB, RGBA or CMYK.
     """
-    try:
-        image = open_image(file)
-    except UnidentifiedImageError:
-        return _read(file, max_pixels)
-    return _read(file, max_pixels) if _is_odd(image) else None
+    with contextlib.suppress(UnidentifiedImageError):
+        if not _is_odd(open_image(file)):
+            return None
+    return _read(file, max_pixels)
 
 
 def _is_odd(image: Image.Image) -> bool:
@@ -132,8 +132,8 @@ def _samples(page: Any) -> np.ndarray:
     try:
         return page.asarray()
     except (ImportError, ValueError) as error:
-        if isinstance(error, ImportError) or "imagecodecs" in str(error):
-            name = getattr(page.compression, "name", page.compression)
-            needed = "the package imagecodecs (pip install imagecodecs)"
-            raise ValueError(f"its compression {name} needs {needed} at this depth") from None
-        raise
+        if isinstance(error, ValueError) and "imagecodecs" not in str(error):
+            raise
+        name = getattr(page.compression, "name", page.compression)
+        needed = "the package imagecodecs (pip install imagecodecs)"
+        raise ValueError(f"its compression {name} needs {needed} at this depth") from None

@@ -1,6 +1,7 @@
 """Pixels and metadata to image files, whole or not at all, with notes on what a format does not hold."""
 
 import dataclasses
+import math
 import os
 import pathlib
 from typing import Any, Final
@@ -23,15 +24,11 @@ from dysr_jax.data.images.profiles import is_srgb
 from dysr_jax.data.images.read import error_reason
 from dysr_jax.errors import InputError
 
-_OPAQUE: Final = frozenset(("JPEG", "BMP", "PPM"))
-"""Formats that hold no transparency."""
-
+_OPAQUE: Final = frozenset(("JPEG", "BMP", "PPM"))  # formats that hold no transparency
+# Pixels per side that a format holds, where images come near it
 _LONGEST_SIDE: Final = {"JPEG": 65_500, "WEBP": 16_383, "AVIF": 16_384, "TGA": 65_535}
-"""Pixels per side that a format holds, where images come near it."""
-
-_LARGEST_FILE: Final = {"BMP": 2**32 - 2**16}
-"""Bytes of pixels, likewise."""
-
+_LARGEST_FILE: Final = {"BMP": 2**32 - 2**16}  # bytes of pixels, likewise
+# Fields of the metadata: what a note calls them, and the formats that hold them
 _PARTS: Final = {
     "profile": ("colour profile", ("PNG", "JPEG", "TIFF", "WEBP", "AVIF")),
     "exif": ("EXIF data", ("PNG", "JPEG", "TIFF", "WEBP", "AVIF")),
@@ -42,11 +39,7 @@ _PARTS: Final = {
     "texts": ("text chunks", ("PNG",)),
     "colours": ("declared colours", ("PNG",)),
 }
-"""Fields of the metadata: what a note calls them, and the formats that hold them."""
-
-_SEGMENT: Final = 65_533
-"""Bytes that a segment of a JPEG file holds."""
-
+_SEGMENT: Final = 65_533  # bytes that a segment of a JPEG file holds
 _XMP_HEAD: Final = 29
 _IPTC_HEAD: Final = b"Photoshop 3.0\0" + b"8BIM\x04\x04\0\0"
 
@@ -66,11 +59,9 @@ def check_image_suffix(path: str | os.PathLike[str]) -> str:
 def check_image_size(path: str | os.PathLike[str], shape: tuple[int, ...]) -> None:
     """Refuse a shape `(H, W, C)` that the format of a file's suffix does not hold."""
     form, (rows, columns) = check_image_suffix(path), shape[:2]
-    longest, largest = _LONGEST_SIDE.get(form), _LARGEST_FILE.get(form)
-    limit = ""
-    if longest is not None and max(rows, columns) > longest:
-        limit = f"{longest:,} pixels per side"
-    if largest is not None and int(np.prod(shape, dtype=np.int64)) > largest:
+    longest = _LONGEST_SIDE.get(form)
+    limit = f"{longest:,} pixels per side" if longest and max(rows, columns) > longest else ""
+    if form in _LARGEST_FILE and math.prod(shape) > _LARGEST_FILE[form]:
         limit = "4 GB"
     if limit:
         raise InputError(
@@ -87,8 +78,7 @@ def write_image(
     Transparency is laid on white where the format holds none.
 
     Raises:
-        InputError: a suffix that cannot be written, an image that is too large for its format, or a place
-            that cannot be written to.
+        InputError: a suffix or a place that cannot be written, or an image too large for its format.
     """
     form, suffix = check_image_suffix(path), pathlib.Path(path).suffix.lower()
     check_image_size(path, image.shape)
@@ -130,16 +120,11 @@ def _fit_metadata(metadata: Metadata, form: str, size: tuple[int, int]) -> tuple
 
 def _fit_segments(metadata: Metadata) -> Metadata:
     """Without what is too long for a segment of a JPEG file."""
-    exif, xmp, comment, iptc = metadata.exif, metadata.xmp, metadata.comment, metadata.iptc
-    if len(exif) > _SEGMENT:
-        exif = remove_maker_note(exif)
-    return dataclasses.replace(
-        metadata,
-        exif=exif if len(exif) <= _SEGMENT else b"",
-        xmp=xmp if len(xmp) + _XMP_HEAD <= _SEGMENT else b"",
-        comment=comment if len(comment) <= _SEGMENT else b"",
-        iptc=iptc if len(iptc) + len(_IPTC_HEAD) + 8 <= _SEGMENT else b"",
-    )
+    if len(metadata.exif) > _SEGMENT:
+        metadata = dataclasses.replace(metadata, exif=remove_maker_note(metadata.exif))
+    heads = {"exif": 0, "xmp": _XMP_HEAD, "comment": 0, "iptc": len(_IPTC_HEAD) + 8}
+    long: Any = {name: b"" for name, head in heads.items() if len(getattr(metadata, name)) + head > _SEGMENT}
+    return dataclasses.replace(metadata, **long)
 
 
 def save_options(metadata: Metadata, form: str, nbytes: int) -> dict[str, Any]:
