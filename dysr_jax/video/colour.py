@@ -44,10 +44,8 @@ def check_colours(frame: "av.VideoFrame") -> None:
     """Raise an InputError if a frame's transfer or matrix cannot be converted to 8-bit RGB."""
     transfer, matrix = HDR.get(int(frame.color_trc)), matrix_of(frame)
     if transfer:
-        raise InputError(
-            f"it is HDR ({transfer} transfer); it must be SDR: tone-map it first, with ffmpeg's zscale and "
-            f"tonemap"
-        )
+        way = "tone-map it first, with ffmpeg's zscale and tonemap"
+        raise InputError(f"it is HDR ({transfer} transfer); it must be SDR: {way}")
     if is_yuv(frame) and matrix not in MATRICES:
         told = OTHER_MATRICES.get(matrix, f"number {matrix}")
         raise InputError(f"its colour matrix is {told}; it must be BT.601, BT.709 or BT.2020")

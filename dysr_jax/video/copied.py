@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 
 from dysr_jax.errors import InputError
-from dysr_jax.video.packets import Packets
+from dysr_jax.video.packets import Packets, shift_stamps
 from dysr_jax.video.reader import Reader
 from dysr_jax.video.source import av, fraction, is_cover, is_pipe, open_av, open_container
 from dysr_jax.video.tags import is_in_tags, stream_tags
@@ -18,11 +18,7 @@ PREROLL = Fraction(1, 2)  # seconds before the first picture that may be needed 
 
 
 class Copied:
-    """The streams of a source that an output takes too.
-
-    Made before the output's header is written. The source's file is opened again; `muxer` is FFmpeg's name of
-    the output's container.
-    """
+    """The streams that an output of FFmpeg's `muxer` takes from a source; made before its header."""
 
     def __init__(self, like: Reader, output: "av.container.OutputContainer", muxer: str) -> None:
         self.notes: list[str] = []
@@ -152,9 +148,7 @@ class Copied:
 
     def _filtered(self, packet: "av.Packet") -> list["av.Packet"]:
         """With the times of the output, and in the form that it takes."""
-        shift = round(self._like.start / packet.time_base)
-        packet.dts = None if packet.dts is None else packet.dts - shift
-        packet.pts = None if packet.pts is None else packet.pts - shift
+        shift_stamps(packet, -round(self._like.start / packet.time_base))
         filtering = self._filters.get(packet.stream.index)
         return [packet] if filtering is None else filtering.filter(packet)
 
@@ -181,7 +175,7 @@ def _takes(muxer: str, stream: "av.stream.Stream", packet: "av.Packet | None" = 
             trial.start_encoding()
             if packet is not None:
                 copy: av.Packet = av.Packet(bytes(packet))
-                copy.stream, copy.time_base, copy.duration = (added, packet.time_base, packet.duration)
+                copy.stream, copy.time_base, copy.duration = added, packet.time_base, packet.duration
                 copy.pts = copy.dts = 0
                 trial.mux_one(copy)
     except (av.error.FFmpegError, ValueError):
@@ -190,10 +184,7 @@ def _takes(muxer: str, stream: "av.stream.Stream", packet: "av.Packet | None" = 
 
 
 def _is_copied(stream: "av.stream.Stream", muxer: str) -> bool:
-    """Whether it is audio or subtitles of a known codec, or files or data that can stay as they are.
-
-    FFmpeg writes WebM without attached files and says nothing.
-    """
+    """Whether it is audio or subtitles of a known codec, data, or files (FFmpeg drops WebM's)."""
     if stream.type in ("audio", "subtitle"):
         return stream.codec_context is not None
     return stream.type == "data" or (stream.type == "attachment" and muxer == "matroska")

@@ -45,8 +45,7 @@ class Pacer:
 def _fine_tick(tick: Fraction, encoder: Encoder) -> Fraction:
     """A unit that divides `tick`, of at most 1/10000 s if the encoder allows it."""
     fine = tick / math.ceil(tick * 10_000)
-    longest = encoder.max_denominator
-    return fine if fine.denominator <= longest else Fraction(1, longest)
+    return fine if fine.denominator <= encoder.max_denominator else Fraction(1, encoder.max_denominator)
 
 
 class Encoding:
@@ -116,10 +115,8 @@ class Encoding:
             self.notes += self._copied.notes
         self._container.close()
         if self._pacer is not None and (self._pacer.repeated or self._pacer.dropped):
-            self.notes.append(
-                f"Y4M has a constant rate: {self._pacer.repeated} frames are repeated and "
-                f"{self._pacer.dropped} left out"
-            )
+            counted = f"{self._pacer.repeated} frames are repeated and {self._pacer.dropped} left out"
+            self.notes.append(f"Y4M has a constant rate: {counted}")
 
     def _add_stream(self, size: tuple[int, int], crf: int | None) -> "av.video.stream.VideoStream":
         options = dict(self._encoder.options)
@@ -130,15 +127,15 @@ class Encoding:
         stream.width, stream.height = (side + pad for side, pad in zip(size, self._pad, strict=True))
         stream.pix_fmt = "yuv420p"
         context, like = stream.codec_context, self._like
-        # A raw frame's time stamp is its number.
-        context.time_base = self._tick if self._form.tagged else 1 / self._rate
+        context.time_base = self._tick if self._form.tagged else 1 / self._rate  # of a raw frame, its number
         context.color_range = colour.LIMITED
         if like is not None and like.pixel_aspect != 1:
             context.sample_aspect_ratio = like.pixel_aspect
         if self._form.tagged:
             context.colorspace = self._matrix
-            context.color_primaries = _or_bt709(like.primaries if like else colour.UNTAGGED)
-            context.color_trc = _or_bt709(like.transfer if like else colour.UNTAGGED)
+            told = (like.primaries, like.transfer) if like else (colour.BT709, colour.BT709)
+            known = (colour.BT709 if number in colour.UNKNOWN else number for number in told)
+            context.color_primaries, context.color_trc = known
         return stream
 
     def _copy_others(self, like: Reader, options: dict[str, str], sink: Sink) -> None:
@@ -155,8 +152,7 @@ class Encoding:
         copied = self._copied = Copied(like, self._container, self._form.muxer)
         if left := [*copied.left, *lost]:
             verb, them = ("is", "it") if len(left) == 1 else ("are", "them")
-            named = ", ".join(left)
-            self.notes.append(f"{named} {verb} left out: {self._form.muxer} does not take {them}")
+            self.notes.append(f"{', '.join(left)} {verb} left out: {self._form.muxer} does not take {them}")
         created = None
         if "use_metadata_tags" in options.get("movflags", ""):
             created = headers.mp4_seconds(self._container.metadata.pop("creation_time", ""))
@@ -228,7 +224,3 @@ class Encoding:
             duration = None if packet.pts is None else self._durations.pop(packet.pts, None)
             packet.duration = packet.duration if duration is None else duration
             self._container.mux_one(packet)
-
-
-def _or_bt709(number: int) -> int:
-    return colour.BT709 if number in colour.UNKNOWN else number

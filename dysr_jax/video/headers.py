@@ -41,9 +41,9 @@ def y4m_header(header: bytes, aspect: Fraction) -> bytes | None:
 
 
 def matroska_header(header: bytes, shown: tuple[int, int]) -> bytes | None:
-    """The first bytes of a file, with a display size in the track whose name ends with `PLACEHOLDER`.
+    """The first bytes of a file, as many, with a display size in the track named `...PLACEHOLDER`.
 
-    Its length stays, since it holds offsets. None if the list of tracks is incomplete.
+    None if the list of tracks is incomplete.
     """
     start = header.rfind(TRACKS, 0, max(header.find(PLACEHOLDER.encode()), 0))
     if start < 0:
@@ -73,10 +73,8 @@ def _with_shape(element: bytes, shown: tuple[int, int]) -> bytes:
             inner += _encode(NAME, title) if title else b""
         elif name == VIDEO:
             kept = [payload[a:c] for name, a, _, c in _children(payload, 0, len(payload)) if name != UNIT]
-            sizes = zip((WIDTH, HEIGHT), shown, strict=True)
-            inner += _encode(
-                VIDEO, b"".join(kept + [_encode(name, side.to_bytes(4)) for name, side in sizes])
-            )
+            sizes = [_encode(n, side.to_bytes(4)) for n, side in zip((WIDTH, HEIGHT), shown, strict=True)]
+            inner += _encode(VIDEO, b"".join(kept + sizes))
         else:
             inner += element[a:c]
     # An empty element fills what is left; its size takes 8 bytes.
@@ -123,10 +121,9 @@ def mp4_seconds(creation_time: str) -> int | None:
 
 
 def patch_mp4(descriptor: int, *, covers: tuple[int, ...] = (), created: int | None = None) -> None:
-    """Take out the empty tracks that stand for covers, by number, and set the creation time.
+    """Take out the empty tracks that stand for covers, by number, and set the time as from `mp4_seconds`.
 
-    FFmpeg writes a track per cover into a file that was written in fragments, and, if tags have their full
-    names, a second creation time. `created` is as from `mp4_seconds`.
+    FFmpeg writes a track per cover into a file of fragments, and a second time if tags have full names.
     """
     with open(descriptor, "r+b", buffering=0, closefd=False) as file:
         for name, _, first, last in _boxes(file, 0, file.seek(0, os.SEEK_END)):
@@ -145,12 +142,10 @@ def _boxes(file: BinaryIO, start: int, end: int) -> list[tuple[bytes, int, int, 
     """The kind of each box between two offsets, and where it and its content begin and it ends."""
     found: list[tuple[bytes, int, int, int]] = []
     while start + 8 <= end:
-        size, kind = struct.unpack(">I4s", _read(file, start, 8))
-        header = 8
+        (size, kind), header = struct.unpack(">I4s", _read(file, start, 8)), 8
         if size == 1:
             size, header = struct.unpack(">Q", _read(file, start + 8, 8))[0], 16
-        if size == 0:
-            size = end - start
+        size = size or end - start
         if size < header:
             break
         found.append((kind, start, start + header, min(start + size, end)))

@@ -22,21 +22,18 @@ PathLike = str | os.PathLike[str]
 
 
 class PreparedDataset(NamedTuple):
-    """A data set and config that is prepared."""
+    """A data set and config that is prepared, with its number of images per split and its bytes."""
 
     name: str
     examples: dict[str, int]
-    """Number of images per split."""
     size: int
-    """Bytes."""
     path: pathlib.Path
 
 
 def prepared_root(directory: PathLike | None = None) -> pathlib.Path:
     """The folder of prepared data sets: the given one, TFDS_DATA_DIR, or ~/tensorflow_datasets.
 
-    Raises:
-        InputError: a place such as `gs://`, where array_record reads nothing.
+    An `InputError` refuses a place such as `gs://`, where array_record reads nothing.
     """
     place = os.fspath(directory or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets")
     if is_remote(place):
@@ -79,11 +76,7 @@ def _needs_tensorflow() -> str:
 
 
 def find_prepared(name: str, directory: PathLike | None = None) -> Any:
-    """TFDS's builder of a data set that is prepared, from its files alone.
-
-    Raises:
-        InputError: it is not prepared, or not as array_record.
-    """
+    """TFDS's builder of a prepared data set; an `InputError` if it is none, or is not in array_record."""
     import tensorflow_datasets as tfds
 
     builder = _make_builder(name, directory)
@@ -126,7 +119,7 @@ def prepare_dataset(
     duplicates: Duplicates = "error",
     log: Callable[[str], None] = print,
 ) -> pathlib.Path:
-    """Prepare a data set, where that has not been done; afterwards `tfds:NAME` is a source.
+    """Prepare a data set, where that has not been done; afterwards `tfds:NAME` is a source. Gives its folder.
 
     A build that was killed leaves nothing that counts: the same call starts again.
 
@@ -134,17 +127,12 @@ def prepare_dataset(
         name: `NAME[/CONFIG]` of `dysr data list`, or of TFDS's catalogue (downloads, needs TensorFlow).
         source: the folder as its publisher ships it, unpacked; None for the catalogue.
         directory: of prepared data sets (default: TFDS_DATA_DIR, or ~/tensorflow_datasets).
-        duplicates: what to do with an image that is there twice; `skip` leaves later copies out, those of
-            training first.
+        duplicates: `skip` leaves out later copies of an image, those of training first.
         log: called with each line.
-
-    Returns:
-        The folder of the prepared data set.
 
     Raises:
         InputError: no such data set or folder; folders that miss or do not pair; images that cannot be read,
-            do not fit or are there twice (the first few are named, all are counted); a place that cannot be
-            written to, or that another command writes to.
+            do not fit or are there twice; a place that cannot be written to, or that another command holds.
     """
     builder = _make_builder(name, directory)
     path = pathlib.Path(builder.data_dir)
@@ -179,16 +167,14 @@ def _checked_tree(name: str, builder: Any, source: PathLike | None, duplicates: 
 
 
 def _build(builder: Any, path: pathlib.Path) -> None:
-    builder.terminal = sys.stderr
+    builder.terminal, quiet = (
+        sys.stderr,
+        io.StringIO(),
+    )  # for the lines and bars of TFDS, which tell of shards
+    hush = contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)  # the lock lies in it
-        quiet = io.StringIO()  # for the lines and bars of TFDS, which tell of shards
-        with (
-            exclusive(path),
-            tempfile.TemporaryDirectory() as downloads,
-            contextlib.redirect_stdout(quiet),
-            contextlib.redirect_stderr(quiet),
-        ):
+        with exclusive(path), tempfile.TemporaryDirectory() as downloads, hush[0], hush[1]:
             for leftover in path.parent.glob(f"incomplete.*_{path.name}"):  # of builds that were killed
                 shutil.rmtree(leftover)
             builder.download_and_prepare(download_dir=downloads, file_format="array_record")

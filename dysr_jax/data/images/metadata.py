@@ -6,7 +6,7 @@ Images are read upright and written at another size: orientation, thumbnails and
 import dataclasses
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from PIL import ExifTags, Image, ImageOps
@@ -114,31 +114,16 @@ def resize_metadata(metadata: Metadata, size: tuple[int, int]) -> Metadata:
 
 
 def _resized_exif(exif: bytes, size: tuple[int, int]) -> bytes:
-    if not exif:
-        return b""
-    data = _loaded(exif)
-    directory = data.get_ifd(ExifTags.IFD.Exif) if ExifTags.IFD.Exif in data else {}
-    for tag, side in zip(_SIZE, size, strict=True):
-        if tag in directory:
-            directory[tag] = side
-    return data.tobytes()
+    def resize(data: Image.Exif) -> None:
+        directory = data.get_ifd(ExifTags.IFD.Exif) if ExifTags.IFD.Exif in data else {}
+        directory.update({tag: side for tag, side in zip(_SIZE, size, strict=True) if tag in directory})
+
+    return change_exif(exif, resize) if exif else b""
 
 
-def _loaded(exif: bytes) -> Image.Exif:
+def change_exif(exif: bytes, change: Callable[[Image.Exif], object]) -> bytes:
+    """EXIF data, changed in place by a function."""
     data = Image.Exif()
     data.load(exif)
-    return data
-
-
-def add_exif_tags(exif: bytes, tags: Mapping[int, Any]) -> bytes:
-    """EXIF data with more tags in their first directory."""
-    data = _loaded(exif)
-    data.update(tags)
-    return data.tobytes()
-
-
-def remove_maker_note(exif: bytes) -> bytes:
-    """EXIF data without what the camera's maker adds, which may be most of them."""
-    data = _loaded(exif)
-    data.get_ifd(ExifTags.IFD.Exif).pop(ExifTags.Base.MakerNote, None)
+    change(data)
     return data.tobytes()

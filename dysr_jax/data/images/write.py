@@ -11,14 +11,7 @@ from PIL import ExifTags, Image, PngImagePlugin
 
 from dysr_jax.atomic import replacing
 from dysr_jax.data.images.formats import writable_suffixes
-from dysr_jax.data.images.metadata import (
-    IPTC_TAG,
-    XMP_TAG,
-    Metadata,
-    add_exif_tags,
-    remove_maker_note,
-    resize_metadata,
-)
+from dysr_jax.data.images.metadata import IPTC_TAG, XMP_TAG, Metadata, change_exif, resize_metadata
 from dysr_jax.data.images.pixels import blend_on_white
 from dysr_jax.data.images.profiles import is_srgb
 from dysr_jax.data.images.read import error_reason
@@ -120,8 +113,10 @@ def _fit_metadata(metadata: Metadata, form: str, size: tuple[int, int]) -> tuple
 
 def _fit_segments(metadata: Metadata) -> Metadata:
     """Without what is too long for a segment of a JPEG file."""
+    note = ExifTags.Base.MakerNote  # what the camera's maker adds may be most of the EXIF data
     if len(metadata.exif) > _SEGMENT:
-        metadata = dataclasses.replace(metadata, exif=remove_maker_note(metadata.exif))
+        plain = change_exif(metadata.exif, lambda data: data.get_ifd(ExifTags.IFD.Exif).pop(note, None))
+        metadata = dataclasses.replace(metadata, exif=plain)
     heads = {"exif": 0, "xmp": _XMP_HEAD, "comment": 0, "iptc": len(_IPTC_HEAD) + 8}
     long: Any = {name: b"" for name, head in heads.items() if len(getattr(metadata, name)) + head > _SEGMENT}
     return dataclasses.replace(metadata, **long)
@@ -132,10 +127,11 @@ def save_options(metadata: Metadata, form: str, nbytes: int) -> dict[str, Any]:
     exif = metadata.exif
     if metadata.dpi and form in ("WEBP", "AVIF"):
         (across, down), base = metadata.dpi, ExifTags.Base  # EXIF is their only place for it
-        exif = add_exif_tags(exif, {base.XResolution: across, base.YResolution: down, base.ResolutionUnit: 2})
-    tags = {XMP_TAG: metadata.xmp, IPTC_TAG: metadata.iptc}
-    if form == "TIFF" and any(tags.values()):
-        exif = add_exif_tags(exif, {tag: value for tag, value in tags.items() if value})
+        tags: dict[int, Any] = {base.XResolution: across, base.YResolution: down, base.ResolutionUnit: 2}
+        exif = change_exif(exif, lambda data: data.update(tags))
+    elif form == "TIFF" and (metadata.xmp or metadata.iptc):
+        found = {tag: value for tag, value in ((XMP_TAG, metadata.xmp), (IPTC_TAG, metadata.iptc)) if value}
+        exif = change_exif(exif, lambda data: data.update(found))
     options = {
         "icc_profile": metadata.profile,
         "exif": exif,
