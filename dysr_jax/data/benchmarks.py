@@ -18,6 +18,7 @@ _LR_LAYOUTS: Final = ("LR_bicubic_x{}", "LR_bicubic/X{}")  # folders beside `HR`
 _SSIM_WINDOW: Final = 11
 
 
+PathLike = str | os.PathLike[str]
 Files = Iterable[tuple[pathlib.Path, pathlib.Path | None]]
 
 
@@ -46,15 +47,11 @@ class BenchmarkSet(NamedTuple):
         return "generated" if self.images[0].lr is None else "given"
 
 
-def find_benchmark_set(
-    folder: str | os.PathLike[str], scale: int, lr: str | os.PathLike[str] | None = None
-) -> BenchmarkSet:
+def find_benchmark_set(folder: PathLike, scale: int, lr: PathLike | None = None) -> BenchmarkSet:
     """Find the images of a set at a scale, and read their sizes.
 
     `folder` holds HR images, or is one as benchmark sets ship; `lr` is a folder of LR images elsewhere.
-
-    Raises:
-        InputError: a folder missing or empty, no readable image, images too small or without a partner.
+    Raises `InputError`: a folder missing or empty, no readable image, images too small or without a partner.
     """
     place = pathlib.Path(folder)
     inside = is_folder(place / "HR")
@@ -70,18 +67,16 @@ def find_benchmark_set(
 
 
 def find_benchmark_sets(
-    folders: Sequence[str | os.PathLike[str]], scale: int, lr: str | os.PathLike[str] | None = None
+    folders: Sequence[PathLike], scale: int, lr: PathLike | None = None
 ) -> list[BenchmarkSet]:
     """`find_benchmark_set` of each folder (one with `lr`); sets of one name are told apart by their paths."""
     if lr is not None and len(folders) != 1:
         raise InputError(f"lr {os.fspath(lr)!r} for {len(folders)} folders: there must be one folder")
     paths = list(dict.fromkeys(folders))
     sets = [find_benchmark_set(folder, scale, lr) for folder in paths]
-    names = [one.name for one in sets]
-    return [
-        one._replace(name=os.fspath(path)) if names.count(one.name) > 1 else one
-        for path, one in zip(paths, sets, strict=True)
-    ]
+    names, found = [one.name for one in sets], zip(paths, sets, strict=True)
+    own = [os.fspath(path) if names.count(one.name) > 1 else one.name for path, one in found]
+    return [one._replace(name=name) for one, name in zip(sets, own, strict=True)]
 
 
 def _readable(files: Files, scale: int) -> tuple[tuple[BenchmarkImage, ...], tuple[FailedImage, ...]]:

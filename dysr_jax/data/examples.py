@@ -78,10 +78,8 @@ def check_lr_size(name: str, hr: tuple[int, ...], lr: tuple[int, ...], scale: in
     """Refuse an LR image that is not of the rows and columns of HR divided by the scale, rounded down."""
     rows, columns = hr[0] // scale, hr[1] // scale
     if lr[:2] != (rows, columns) or not rows * columns:
-        raise InputError(
-            f"image {name!r}: LR of {lr[0]}x{lr[1]} does not fit HR of {hr[0]}x{hr[1]}; at scale "
-            f"{scale} it must be {rows}x{columns}"
-        )
+        what = f"LR of {lr[0]}x{lr[1]} does not fit HR of {hr[0]}x{hr[1]}"
+        raise InputError(f"image {name!r}: {what}; at scale {scale} it must be {rows}x{columns}")
 
 
 def fit_example(name: str, hr: np.ndarray, lr: np.ndarray, scale: int) -> Example:

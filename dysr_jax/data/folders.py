@@ -5,9 +5,9 @@ A pair of folders keeps to one convention of names: `0001.png` and `0001.png`, o
 """
 
 import dataclasses
-import pathlib
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -20,18 +20,11 @@ from dysr_jax.errors import InputError
 
 def conventions(scale: int) -> tuple[Callable[[str], str], ...]:
     """From the stem of an HR file to that of its LR file, empty where it is not known; all are injective."""
-    return (
-        lambda stem: stem,
-        lambda stem: f"{stem}x{scale}",
-        lambda stem: f"{stem}_x{scale}",
-        lambda stem: f"{stem}_LR",
-        lambda stem: f"{stem[:-2]}LR" if stem.endswith("HR") else "",
-    )
+    added = [lambda stem, end=end: f"{stem}{end}" for end in ("", f"x{scale}", f"_x{scale}", "_LR")]
+    return (*added, lambda stem: f"{stem[:-2]}LR" if stem.endswith("HR") else "")
 
 
-def pair_files(
-    hr: Sequence[pathlib.Path], lr: Sequence[pathlib.Path], scale: int
-) -> list[tuple[pathlib.Path, pathlib.Path]]:
+def pair_files(hr: Sequence[Path], lr: Sequence[Path], scale: int) -> list[tuple[Path, Path]]:
     """HR files with their LR files, in the order of `hr`; an `InputError` names files without a partner."""
     low, high = _by_stem(lr), _by_stem(hr)
     found = [{s: to_lr(s) for s in high if to_lr(s) in low} for to_lr in conventions(scale)]
@@ -46,14 +39,12 @@ def pair_files(
     return [(file, low[partner[stem]]) for stem, file in high.items()]
 
 
-def _by_stem(files: Sequence[pathlib.Path]) -> dict[str, pathlib.Path]:
+def _by_stem(files: Sequence[Path]) -> dict[str, Path]:
     stems = {file.stem: file for file in files}
     if len(stems) < len(files):
         twice = [file.name for file in files if stems[file.stem] != file]
-        raise InputError(
-            f"folder {str(files[0].parent)!r}: {len(twice)} files have the name of another but for "
-            f"the suffix: {quote_first(twice)}; there must be one file per name"
-        )
+        many = f"{len(twice)} files have the name of another but for the suffix: {quote_first(twice)}"
+        raise InputError(f"folder {str(files[0].parent)!r}: {many}; there must be one file per name")
     return stems
 
 
@@ -61,8 +52,8 @@ def _by_stem(files: Sequence[pathlib.Path]) -> dict[str, pathlib.Path]:
 class FolderImages:
     """HR images of a folder, sorted by name, and their LR images of another folder."""
 
-    hr: tuple[pathlib.Path, ...]
-    lr: tuple[pathlib.Path, ...] | None
+    hr: tuple[Path, ...]
+    lr: tuple[Path, ...] | None
     # int64 `[N, 2]`: rows and columns of HR (cropped to LR where that is given), from the files' headers
     sizes: np.ndarray
     scale: int = 1  # side of HR over side of LR
@@ -84,7 +75,7 @@ class FolderImages:
         return fitted._replace(name=file.name)
 
 
-def _images(folder: str) -> list[pathlib.Path]:
+def _images(folder: str) -> list[Path]:
     """The images of a folder; one process says on stderr what else it holds."""
     listing = list_images(folder)
     if listing.note and parallel.is_main():

@@ -48,8 +48,7 @@ class CropDrawer:
     def __call__(self, stratum: int, rng: np.random.Generator) -> Crops:
         """K = `data.crops_per_image` crops of one image: LR `[K, P, P, 3]` and HR `[K, s P, s P, 3]`.
 
-        Raises:
-            InputError: a damaged file, or an image smaller than a patch (where `data.small` is `error`).
+        Raises `InputError`: a damaged file, or an image smaller than a patch (where `data.small` is `error`).
         """
         return self._cut(self._large_example(self.draw_image(stratum, rng), rng), rng)
 
@@ -84,9 +83,8 @@ class CropDrawer:
             lrs = [crop(row, column) for row, column in places]
         else:
             lrs = [lr[row : row + patch, column : column + patch] for row, column in places]
-        hrs = [
-            hr[row * scale :, column * scale :][: patch * scale, : patch * scale] for row, column in places
-        ]
+        side = patch * scale
+        hrs = [hr[row * scale :, column * scale :][:side, :side] for row, column in places]
         return {"lr": np.stack(lrs), "hr": np.stack(hrs)}
 
 
@@ -103,10 +101,8 @@ def require_grain() -> Any:
     try:
         import grain
     except ImportError:
-        raise InputError(
-            "data.pipeline grain needs the package grain (pip install grain); without it data.pipeline must "
-            "be pool"
-        ) from None
+        needed = "the package grain (pip install grain); without it data.pipeline must be pool"
+        raise InputError(f"data.pipeline grain needs {needed}") from None
     return grain
 
 
@@ -124,9 +120,7 @@ class GrainStream:
         An element is LR `[devices, chunk, G, B, P, P, 3]` and HR `[devices, chunk, G, B, s P, s P, 3]`,
         uint8: `chunk` steps of G groups per device (`groups` over all devices) of B = `batch` patches, which
         `seed`, under 2**32, and `groups` determine. The iterator's state is a position, for a checkpoint.
-
-        Raises:
-            InputError: `grain` is not installed; when an element is asked for, see `CropDrawer`.
+        Raises `InputError`: `grain` is not installed; when an element is asked for, see `CropDrawer`.
         """
         grain = require_grain()
         if not flags.FLAGS.is_parsed():

@@ -82,10 +82,8 @@ def list_images(folder: str | os.PathLike[str]) -> Listing:
     """What a folder holds; an `InputError` where it is missing, cannot be read, or holds no image."""
     found = list_folder(folder)
     if not found.images:
-        raise InputError(
-            f"folder {os.fspath(folder)!r} holds no .png, .jpg, .tif or other image file"
-            f"{f' ({found.note})' if found.note else ''}"
-        )
+        what = "holds no .png, .jpg, .tif or other image file" + (f" ({found.note})" if found.note else "")
+        raise InputError(f"folder {os.fspath(folder)!r} {what}")
     return found
 
 

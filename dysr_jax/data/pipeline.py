@@ -52,10 +52,8 @@ def describe_pipeline(config: DataConfig, need: PoolNeed, memory: int) -> str:
     size = f"{'' if need.exact else 'about '}{need.nbytes / 1e6:,.1f} MB"
     if config.pipeline == "pool":
         return f"in the pool, {size} on each device (data.pipeline pool; auto allows {limit})"
-    return (
-        f"read by Grain as they are needed (data.pipeline grain; the pool would take {size} of each "
-        f"device, auto allows {limit})"
-    )
+    pool = f"the pool would take {size} of each device, auto allows {limit}"
+    return f"read by Grain as they are needed (data.pipeline grain; {pool})"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -76,9 +74,7 @@ def load_run_images(config: DataConfig, scale: int, *, memory: int, train: bool)
 
     `memory` is that of a device in bytes, the same in all processes of a job, none of which
     waits for others. Of a run that does not `train`, nothing but the validation pairs is decoded.
-
-    Raises:
-        InputError: see `open_training_images` and `TrainingImages.load`; or Grain is chosen and missing.
+    Raises `InputError`: see `open_training_images` and `TrainingImages.load`; or Grain is chosen and missing.
     """
     images, validation = open_training_images(config, scale)
     need = pool_need(images)

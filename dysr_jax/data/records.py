@@ -6,7 +6,7 @@ import io
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -65,9 +65,7 @@ def open_records(spec: str, scale: int, directory: str | os.PathLike[str] | None
 
     A split is what TFDS takes, such as `train[:10%]` or `train+validation`; without one it is `train`, or the
     only one that there is. Images are the features `hr` and `lr`, or else the only image that a record has.
-
-    Raises:
-        InputError: no such data set or split, one that is not prepared, or LR images of another scale.
+    Raises `InputError`: no such data set or split, one that is not prepared, or LR images of another scale.
     """
     from dysr_jax.data.builders import find_prepared
 
@@ -75,10 +73,9 @@ def open_records(spec: str, scale: int, directory: str | os.PathLike[str] | None
     builder = find_prepared(name, directory)
     stored = (builder.info.metadata or {}).get("scale")
     if stored and stored != scale:
-        raise InputError(
-            f"data source 'tfds:{name}': its LR images are of scale {stored}, the space's is {scale}; "
-            f"must be a config such as {name.partition('/')[0]}/bicubic_x{scale}"
-        )
+        what = f"its LR images are of scale {stored}, the space's is {scale}"
+        such = f"{name.partition('/')[0]}/bicubic_x{scale}"
+        raise InputError(f"data source 'tfds:{name}': {what}; must be a config such as {such}")
     splits = list(builder.info.splits)
     if not split:
         if "train" not in splits and len(splits) != 1:
@@ -94,10 +91,8 @@ def _image_features(features: Mapping[str, Any], name: str) -> tuple[str, str | 
 
     images = [key for key, feature in features.items() if isinstance(feature, tfds.features.Image)]
     if "hr" not in images and len(images) != 1:
-        raise InputError(
-            f"data source 'tfds:{name}' has the features {sorted(features)}; must be a data set with an "
-            f"image hr (and lr), or with one image"
-        )
+        needed = "a data set with an image hr (and lr), or with one image"
+        raise InputError(f"data source 'tfds:{name}' has the features {sorted(features)}; must be {needed}")
     return ("hr", "lr" if "lr" in images else None) if "hr" in images else (images[0], None)
 
 
@@ -109,10 +104,9 @@ def _names_and_sizes(builder: Any, split: str, name: str) -> tuple[Sequence[str]
     try:
         parts = tfds.core.ReadInstruction.from_spec(split).to_absolute(splits)
     except (ValueError, AssertionError, KeyError):
-        raise InputError(
-            f"data source 'tfds:{name}:{split}': must be one of the splits {list(splits)} or a slice of "
-            f"them as TFDS writes it, such as {next(iter(splits))}[:10%]"
-        ) from None
+        part = f"a slice of them as TFDS writes it, such as {next(iter(splits))}[:10%]"
+        must = f"must be one of the splits {list(splits)} or {part}"
+        raise InputError(f"data source 'tfds:{name}:{split}': {must}") from None
     names: list[str] = []
     sizes: list[Sequence[int]] = []
     for part in parts:
@@ -121,14 +115,6 @@ def _names_and_sizes(builder: Any, split: str, name: str) -> tuple[Sequence[str]
         names += metadata.get("names", {}).get(part.splitname, [])[taken] or numbered
         sizes += metadata.get("sizes", {}).get(part.splitname, [])[taken]
     return tuple(names), np.array(sizes) if sizes else None
-
-
-class Clip(NamedTuple):
-    """Frames that follow each other, `[T, H, W, 3]` uint8; LR as it was given, None where it must be made."""
-
-    name: str
-    hr: np.ndarray
-    lr: np.ndarray | None
 
 
 class Clips:
@@ -150,8 +136,10 @@ class Clips:
     def __len__(self) -> int:
         return len(self.names)
 
-    def __getitem__(self, index: int) -> Clip:
-        """All frames of a clip; an `InputError` if one cannot be read, or they differ in size."""
+    def __getitem__(self, index: int) -> Example:
+        """All frames of a clip, `[T, H, W, 3]`; an `InputError` if one cannot be read, or they differ in
+        size.
+        """
         name = self.names[index]
         examples = [self._source[frame] for frame in self._frames[name]]
         sizes = {example.hr.shape[:2] for example in examples}
@@ -159,4 +147,4 @@ class Clips:
             raise InputError(f"clip {name!r} has frames of {sorted(sizes)}; all must be of one size")
         lr = [example.lr for example in examples if example.lr is not None]
         hr = np.stack([example.hr for example in examples])
-        return Clip(name, hr, np.stack(lr) if len(lr) == len(examples) else None)
+        return Example(name, hr, np.stack(lr) if len(lr) == len(examples) else None)

@@ -6,10 +6,10 @@ copies too, as VDSR (Kim et al. 2016) does: a shrunk photograph has more detail 
 """
 
 import dataclasses
-import functools
+import itertools
 import os
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -67,17 +67,11 @@ def add_rescaled(source: ImageSource, config: DataConfig, scale: int) -> ImageSo
         return source
     sizes = source.sizes
     if sizes is None:
-        raise InputError(
-            f"data.rescale {config.rescale}: {config.source!r} does not tell the sizes of its images; "
-            f"it must be empty"
-        )
+        what = f"{config.source!r} does not tell the sizes of its images"
+        raise InputError(f"data.rescale {config.rescale}: {what}; it must be empty")
     least = config.patch * scale
-    copies = [
-        (index, factor)
-        for factor in config.rescale
-        for index, size in enumerate(sizes)
-        if min(rescaled_shape(size, factor)) >= least
-    ]
+    wanted = itertools.product(config.rescale, enumerate(sizes))
+    copies = [(i, factor) for factor, (i, size) in wanted if min(rescaled_shape(size, factor)) >= least]
     return RescaledImages(source, tuple(copies), config.boundary, sizes)
 
 
@@ -117,9 +111,8 @@ def open_source(
 ) -> ImageSource:
     """The images of a source by index, not decoded; `directory` is of prepared data sets (default: TFDS's).
 
-    Raises:
-        InputError: an unknown source, a missing or empty folder, files that cannot be read, are the same or
-            do not pair, a data set that is not prepared or of another `scale`.
+    Raises `InputError`: an unknown source, a missing or empty folder, files that cannot be read, are the same
+    or do not pair, a data set that is not prepared or of another `scale`.
     """
     kind, _, place = source.partition(":")
     if source == "embedded":
@@ -130,9 +123,8 @@ def open_source(
         return open_paired(place, scale, duplicates)
     if place and kind == "tfds":
         return open_records(place, scale, directory)
-    raise InputError(
-        f"data source {source!r}: must be embedded, folder:PATH, paired:HR,LR or tfds:NAME[/CONFIG][:SPLIT]"
-    )
+    known = "embedded, folder:PATH, paired:HR,LR or tfds:NAME[/CONFIG][:SPLIT]"
+    raise InputError(f"data source {source!r}: must be {known}")
 
 
 def load_source(source: str, scale: int) -> list[Example]:
@@ -148,21 +140,17 @@ def _split(config: DataConfig, count: int) -> tuple[list[int], list[int]]:
     elif 1 <= config.holdout < count:
         held = {(2 * i + 1) * count // (2 * config.holdout) for i in range(config.holdout)}
     else:
-        raise InputError(
-            f"data.holdout {config.holdout}: {config.source!r} has {count} images; must be "
-            f"1 to {count - 1} (or name a source in data.validation)"
-        )
+        must = f"must be 1 to {count - 1} (or name a source in data.validation)"
+        raise InputError(f"data.holdout {config.holdout}: {config.source!r} has {count} images; {must}")
     return [i for i in range(count) if i not in held], sorted(held)
 
 
 def split_source(config: DataConfig, scale: int) -> tuple[ImageSource, ImageSource]:
     """Training images, with rescaled copies, and validation images: a source of its own, or held-out ones."""
-    opened = functools.partial(
-        open_source, scale=scale, duplicates=config.duplicates, directory=config.directory
-    )
-    images = opened(config.source)
+    options: Any = {"duplicates": config.duplicates, "directory": config.directory}
+    images = open_source(config.source, scale, **options)
     if config.validation:
-        validation = opened(config.validation)
+        validation = open_source(config.validation, scale, **options)
         if config.validation == "embedded":
             validation = Subset(validation, (len(validation) - 1,))
         return add_rescaled(images, config, scale), validation

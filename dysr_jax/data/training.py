@@ -51,8 +51,8 @@ def find_large_enough(config: DataConfig, scale: int, names: Sequence[str], size
 def open_training_images(config: DataConfig, scale: int) -> tuple[TrainingImages, list[Pair]]:
     """The training images, none of them decoded, and the validation pairs.
 
-    Raises:
-        InputError: see `split_source`; or an image smaller than a patch whose size is known without decoding.
+    Raises `InputError`: see `split_source`; or an image smaller than a patch whose size is known without
+    decoding.
     """
     source, held = split_source(config, scale)
     sizes = source.sizes

@@ -70,32 +70,20 @@ def to_rgb(frame: "av.VideoFrame", reformatter: "av.video.reformatter.VideoRefor
     exact = flags.BILINEAR | flags.ACCURATE_RND | flags.FULL_CHR_H_INT | flags.FULL_CHR_H_INP
     matrix = MATRICES.get(matrix_of(frame), 5) if is_yuv(frame) else None
     full = frame.color_range == FULL or not is_yuv(frame) or frame.format.name.startswith("yuvj")
-    shown = reformatter.reformat(
-        frame,
-        format="rgb24",
-        src_colorspace=matrix,
-        dst_colorspace=matrix,
-        src_color_range=FULL if full else LIMITED,
-        dst_color_range=FULL,
-        interpolation=exact,
-    )
-    return shown.to_ndarray()
+    same: Any = {"src_colorspace": matrix, "dst_colorspace": matrix, "interpolation": exact}
+    ranges = {"src_color_range": FULL if full else LIMITED, "dst_color_range": FULL}
+    return reformatter.reformat(frame, format="rgb24", **same, **ranges).to_ndarray()
 
 
 def from_rgb(
     image: np.ndarray, reformatter: "av.video.reformatter.VideoReformatter", form: str, matrix: int
 ) -> "av.VideoFrame":
     """`[H, W, 3]` uint8 RGB as a frame in limited range of a matrix, in a pixel format such as `yuv420p`."""
-    flags = av.video.reformatter.Interpolation
-    return reformatter.reformat(
-        av.VideoFrame.from_ndarray(image, format="rgb24"),
-        format=form,
-        src_colorspace=MATRICES[matrix],
-        dst_colorspace=MATRICES[matrix],
-        src_color_range=FULL,
-        dst_color_range=LIMITED,
-        interpolation=flags.BILINEAR | flags.ACCURATE_RND,
-    )
+    flags, frame = av.video.reformatter.Interpolation, av.VideoFrame.from_ndarray(image, format="rgb24")
+    same: Any = {"src_colorspace": MATRICES[matrix], "dst_colorspace": MATRICES[matrix]}
+    ranges: Any = {"src_color_range": FULL, "dst_color_range": LIMITED}
+    exact = flags.BILINEAR | flags.ACCURATE_RND
+    return reformatter.reformat(frame, format=form, interpolation=exact, **same, **ranges)
 
 
 # `(a, b, c, d)`: a pixel at column x and row y is shown at column `a x + c y`, row `b x + d y`

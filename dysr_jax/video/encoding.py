@@ -15,6 +15,8 @@ from dysr_jax.video.sink import Encoder, Format, Sink, choose_encoder, muxer_opt
 from dysr_jax.video.source import av, open_av, reason_of
 from dysr_jax.video.tags import fit_tags
 
+Size = tuple[int, int]  # columns and rows
+
 
 class Pacer:
     """How often each frame is written at `rate` frames per second, so that times are kept."""
@@ -56,13 +58,7 @@ class Encoding:
     """
 
     def __init__(
-        self,
-        sink: Sink,
-        form: Format,
-        size: tuple[int, int],
-        rate: Fraction,
-        like: Reader | None,
-        crf: int | None,
+        self, sink: Sink, form: Format, size: Size, rate: Fraction, like: Reader | None, crf: int | None
     ) -> None:
         self.notes: list[str] = []
         self._form, self._rate, self._like = form, rate, like
@@ -173,10 +169,9 @@ class Encoding:
         try:
             self._container.start_encoding()
         except (av.error.FFmpegError, ValueError) as error:
-            raise InputError(
-                f"{size[0]}x{size[1]} at {self._rate} frames per second cannot be encoded with "
-                f"{self._encoder.name}: {reason_of(error)}"
-            ) from None
+            what = f"{size[0]}x{size[1]} at {self._rate} frames per second"
+            why = f"with {self._encoder.name}: {reason_of(error)}"
+            raise InputError(f"{what} cannot be encoded {why}") from None
         if self._copied is not None:
             self._copied.begin()
         if self._encoder is not self._form.encoders[0]:

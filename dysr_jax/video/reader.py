@@ -200,9 +200,7 @@ def open_video(path: str | os.PathLike[str]) -> Reader:
     Its frames are turned as the file says, and are RGB of 8 bits: deeper ones are rounded. If the file does
     not say them, the matrix is BT.709 from 1280 columns or 577 rows on, else BT.601, and the range limited.
     Frames of an interlaced video are given as they are woven.
-
-    Raises:
-        InputError: no such file, no video, none of its frames can be decoded, or HDR (PQ or HLG).
+    Raises `InputError`: no such file, no video, none of its frames can be decoded, or HDR (PQ or HLG).
     """
     name = as_path(path, "video")
     container = open_container(name)

@@ -131,10 +131,8 @@ def _check_file(name: str, like: Reader | None, *, overwrite: bool) -> None:
     if not path.parent.is_dir():
         raise InputError(f"video {name!r} cannot be written: {str(path.parent)!r} is no folder")
     if partial.exists() and not overwrite:
-        raise InputError(
-            f"output {name!r}: {str(partial)!r} is there, left by a stream that did not finish; rename it to "
-            f"keep it, or give --overwrite"
-        )
+        what = f"{str(partial)!r} is there, left by a stream that did not finish"
+        raise InputError(f"output {name!r}: {what}; rename it to keep it, or give --overwrite")
 
 
 def open_output(name: str) -> int:

@@ -149,11 +149,9 @@ def open_writer(
     The suffix of `path` (`sink.FORMATS`) is the format; `-` is Y4M on standard output. `rate` is in frames
     per second, on average. Of the source `like`, audio, subtitles, tags, chapters, covers, attachments and
     pixel aspect ratio are kept. `overwrite` replaces a file that exists, or what is left of one. `crf`, 0 to
-    51, is the constant rate factor of H.264 (by default 18) or VP9 (20); smaller is better.
-
-    Raises:
-        InputError: an unknown suffix, a file that exists, is the source or is being written by another
-            command, a place that cannot be written to, or a size that cannot be encoded.
+    51, is the constant rate factor of H.264 (by default 18) or VP9 (20); smaller is better. Raises
+    `InputError`: an unknown suffix, a file that exists, is the source or is being written by another command,
+    a place that cannot be written to, or a size that cannot be encoded.
     """
     name = as_path(path, "video")
     form = format_of(name)

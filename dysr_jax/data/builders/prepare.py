@@ -63,10 +63,8 @@ def _make_builder(name: str, directory: PathLike | None) -> Any:
     try:
         return tfds.builder(name, data_dir=root)
     except (ValueError, KeyError, AttributeError, ImportError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise InputError(
-            f"data set {name!r} is none of {', '.join(DATASETS)}, and TFDS does not give it: {reason}"
-        ) from None
+        what, reason = f"is none of {', '.join(DATASETS)}", str(error).strip().splitlines()[0]
+        raise InputError(f"data set {name!r} {what}, and TFDS does not give it: {reason}") from None
 
 
 def _needs_tensorflow() -> str:
@@ -82,16 +80,12 @@ def find_prepared(name: str, directory: PathLike | None = None) -> Any:
     builder = _make_builder(name, directory)
     if not builder.data_path.exists():
         more = " --from FOLDER`" if builder.name in DATASETS else f"`{_needs_tensorflow()}"
-        raise InputError(
-            f"data set {name!r} is not prepared in {str(prepared_root(directory))!r}; first run "
-            f"`dysr data prepare {name}{more}"
-        )
+        where, command = str(prepared_root(directory)), f"`dysr data prepare {name}{more}"
+        raise InputError(f"data set {name!r} is not prepared in {where!r}; first run {command}")
     found = tfds.builder_from_directory(builder.data_dir)
     if found.info.file_format is not tfds.core.FileFormat.ARRAY_RECORD:
-        raise InputError(
-            f"data set {name!r} in {str(builder.data_dir)!r} is stored as {found.info.file_format.value}; "
-            f"must be array_record, in another folder"
-        )
+        what = f"data set {name!r} in {str(builder.data_dir)!r} is stored as {found.info.file_format.value}"
+        raise InputError(f"{what}; must be array_record, in another folder")
     return found
 
 
@@ -153,9 +147,8 @@ def prepare_dataset(
 def _checked_tree(name: str, builder: Any, source: PathLike | None, duplicates: Duplicates) -> Tree:
     known = DATASETS[builder.name]
     if source is None:
-        raise InputError(
-            f"data set {name!r} needs --from FOLDER, which holds {known.expects} (from {known.homepage})"
-        )
+        content = f"{known.expects} (from {known.homepage})"
+        raise InputError(f"data set {name!r} needs --from FOLDER, which holds {content}")
     root = pathlib.Path(source)
     if not root.is_dir():
         raise InputError(f"--from {str(root)!r}: must be a folder that exists")
@@ -167,10 +160,7 @@ def _checked_tree(name: str, builder: Any, source: PathLike | None, duplicates: 
 
 
 def _build(builder: Any, path: pathlib.Path) -> None:
-    builder.terminal, quiet = (
-        sys.stderr,
-        io.StringIO(),
-    )  # for the lines and bars of TFDS, which tell of shards
+    builder.terminal, quiet = sys.stderr, io.StringIO()  # the lines and bars of TFDS tell of shards
     hush = contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)  # the lock lies in it
@@ -186,10 +176,8 @@ def _prepare_catalogue(name: str, builder: Any, source: PathLike | None) -> None
     if source is not None:
         raise InputError(f"--from {os.fspath(source)!r}: {name!r} is of TFDS's catalogue, which downloads")
     if lacking := _needs_tensorflow():
-        raise InputError(
-            f"data set {name!r} is of TFDS's catalogue{lacking}; without it must be one of "
-            f"{', '.join(DATASETS)}"
-        )
+        must = f"must be one of {', '.join(DATASETS)}"
+        raise InputError(f"data set {name!r} is of TFDS's catalogue{lacking}; without it {must}")
     try:
         builder.download_and_prepare(file_format="array_record")
     except Exception as error:  # what downloads and the catalogue's builders raise is of many kinds

@@ -29,14 +29,9 @@ class _FolderBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  
         scale = known.configs[self.builder_config.name]
         image = tfds.features.Image()
         features = {"name": tfds.features.Text(), "hr": image, **({"lr": image} if scale else {})}
-        return tfds.core.DatasetInfo(
-            builder=self,
-            description=known.about,
-            homepage=known.homepage,
-            features=tfds.features.FeaturesDict(features),
-            metadata=tfds.core.MetadataDict(scale=scale),
-            disable_shuffling=True,
-        )
+        told = {"description": known.about, "homepage": known.homepage, "disable_shuffling": True}
+        stored, metadata = tfds.features.FeaturesDict(features), tfds.core.MetadataDict(scale=scale)
+        return tfds.core.DatasetInfo(builder=self, features=stored, metadata=metadata, **told)
 
     def _split_generators(self, dl_manager: Any) -> dict[str, Iterator[tuple[int, dict[str, Any]]]]:
         tree, known = self.tree, DATASETS[self.name]

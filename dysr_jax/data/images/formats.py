@@ -19,18 +19,11 @@ HEIC_SUFFIXES: Final = (".heic", ".heif", ".hif")
 
 # Formats of Pillow that are drawings, measurements or films, or that it only writes
 _NO_PIXELS: Final = frozenset(("BUFR", "EPS", "FITS", "GRIB", "HDF5", "IPTC", "MPEG", "PDF", "PALM", "WMF"))
-# Formats that hold an upscaled image, by suffix
-_WRITTEN: Final = {
-    ".png": "PNG",
-    **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "JPEG"),
-    ".webp": "WEBP",
-    ".bmp": "BMP",
-    **dict.fromkeys((".tif", ".tiff"), "TIFF"),
-    ".avif": "AVIF",
-    **dict.fromkeys((".jp2", ".j2k"), "JPEG2000"),
-    **dict.fromkeys((".ppm", ".pgm"), "PPM"),
-    ".tga": "TGA",
-}
+# Formats that hold an upscaled image, with their suffixes
+_WRITTEN: Final = (
+    "PNG .png, JPEG .jpg .jpeg .jpe .jfif, WEBP .webp, BMP .bmp, TIFF .tif .tiff, AVIF .avif, "
+    "JPEG2000 .jp2 .j2k, PPM .ppm .pgm, TGA .tga"
+)
 
 
 def has_heic() -> bool:
@@ -54,7 +47,8 @@ def readable_suffixes() -> dict[str, str]:
 def writable_suffixes() -> dict[str, str]:
     """The suffixes of images that can be written here, and their formats."""
     Image.init()
-    return {suffix: form for suffix, form in _WRITTEN.items() if form in Image.SAVE}
+    known = (entry.split() for entry in _WRITTEN.split(", "))
+    return {suffix: form for form, *suffixes in known if form in Image.SAVE for suffix in suffixes}
 
 
 def open_image(file: IO[bytes], suffix: str = "") -> ImageFile.ImageFile:
@@ -89,7 +83,5 @@ def check_pixel_count(size: tuple[int, int], max_pixels: int = MAX_PIXELS) -> No
     if columns < 1 or rows < 1:
         raise ValueError(f"it has {columns}x{rows} pixels")
     if columns * rows > max_pixels:
-        raise ValueError(
-            f"it has {columns}x{rows} pixels, more than the {max_pixels:,} that are allowed; "
-            f"max_pixels (dysr upscale --max-pixels) sets another limit"
-        )
+        way = "that are allowed; max_pixels (dysr upscale --max-pixels) sets another limit"
+        raise ValueError(f"it has {columns}x{rows} pixels, more than the {max_pixels:,} {way}")

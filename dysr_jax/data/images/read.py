@@ -34,11 +34,9 @@ class Picture:
 def read_picture(path: str | os.PathLike[str] | IO[bytes], *, max_pixels: int = MAX_PIXELS) -> Picture:
     """An image file, by its path or opened, as 8-bit pixels with transparency and metadata.
 
-    16-bit channels are rounded to 8 bits; palettes and CMYK become RGB.
-
-    Raises:
-        InputError: no such file, no image, a damaged one, one of more than `max_pixels`, of several frames or
-            in HDR, or one whose pixels are floats, signed or 32-bit integers.
+    16-bit channels are rounded to 8 bits; palettes and CMYK become RGB. Raises `InputError`: no such file, no
+    image, a damaged one, one of more than `max_pixels`, of several frames or in HDR, or one whose pixels are
+    floats, signed or 32-bit integers.
     """
     name = repr(os.fspath(path)) if isinstance(path, (str, os.PathLike)) else "in a record"
     try:

@@ -96,9 +96,8 @@ def _check(page: Any, file: IO[bytes]) -> None:
         kind = "floats" if page.sampleformat == _FLOATS else f"{page.bitspersample}-bit integers"
         raise ValueError(f"its pixels are {kind}; they must be unsigned integers of at most 16 bits")
     if photometric not in _BANDS or page.samplesperpixel < _BANDS[photometric]:
-        raise ValueError(
-            f"its {page.samplesperpixel} channels are {page.photometric!s}; they must be grey, RGB or CMYK"
-        )
+        kind = f"{page.samplesperpixel} channels are {page.photometric!s}"
+        raise ValueError(f"its {kind}; they must be grey, RGB or CMYK")
     if page.imagedepth != 1 or not page.dataoffsets:
         raise ValueError("it is no image of rows and columns")
     end = file.seek(0, 2)

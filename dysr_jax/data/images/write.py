@@ -43,9 +43,8 @@ def check_image_suffix(path: str | os.PathLike[str]) -> str:
     """Pillow's name of the format of a file's suffix, which must be one that can be written."""
     form = writable_suffixes().get(pathlib.Path(path).suffix.lower())
     if form is None:
-        raise InputError(
-            f"image {os.fspath(path)!r}: its suffix must be one of {', '.join(writable_suffixes())}"
-        )
+        known = ", ".join(writable_suffixes())
+        raise InputError(f"image {os.fspath(path)!r}: its suffix must be one of {known}")
     return form
 
 
@@ -57,10 +56,8 @@ def check_image_size(path: str | os.PathLike[str], shape: tuple[int, ...]) -> No
     if form in _LARGEST_FILE and math.prod(shape) > _LARGEST_FILE[form]:
         limit = "4 GB"
     if limit:
-        raise InputError(
-            f"image {os.fspath(path)!r} cannot be written: {columns}x{rows} is more than the {limit} "
-            f"of its format; .png and .tif hold larger ones"
-        )
+        reason = f"{columns}x{rows} is more than the {limit} of its format; .png and .tif hold larger ones"
+        raise InputError(f"image {os.fspath(path)!r} cannot be written: {reason}")
 
 
 def write_image(
@@ -69,9 +66,7 @@ def write_image(
     """Write `[H, W, C]` uint8 in the format of the file's suffix; give back what the format does not hold.
 
     Transparency is laid on white where the format holds none.
-
-    Raises:
-        InputError: a suffix or a place that cannot be written, or an image too large for its format.
+    Raises `InputError`: a suffix or a place that cannot be written, or an image too large for its format.
     """
     form, suffix = check_image_suffix(path), pathlib.Path(path).suffix.lower()
     check_image_size(path, image.shape)
