@@ -32,10 +32,9 @@ def pair_files(hr: Sequence[Path], lr: Sequence[Path], scale: int) -> list[tuple
     said = ((high, partner, "HR without LR"), (low, set(partner.values()), "LR without HR"))
     lone = [([file.name for s, file in files.items() if s not in known], kind) for files, known, kind in said]
     if counted := "; ".join(f"{len(names)} {kind}: {quote_first(names)}" for names, kind in lone if names):
-        raise InputError(
-            f"HR in {str(hr[0].parent)!r} and LR in {str(lr[0].parent)!r} do not pair by name: {counted} "
-            f"(an LR file is named as its HR file is, or 0001x{scale} for 0001, or _LR for _HR)"
-        )
+        where = f"HR in {str(hr[0].parent)!r} and LR in {str(lr[0].parent)!r}"
+        how = f"an LR file is named as its HR file is, or 0001x{scale} for 0001, or _LR for _HR"
+        raise InputError(f"{where} do not pair by name: {counted} ({how})")
     return [(file, low[partner[stem]]) for stem, file in high.items()]
 
 

@@ -117,10 +117,9 @@ def find_duplicates(
     copies = {name: first[digest] for name, digest in digests if first.setdefault(digest, name) != name}
     if copies and duplicates == "error":
         named = quote_first([f"{name} = {original}" for name, original in copies.items()])
-        raise InputError(
-            f"{where} holds duplicates, {len(copies)} in all: {named}; the same image may come to lie in "
-            f"training and in validation ({option} skip leaves later copies out)"
-        )
+        why = "the same image may come to lie in training and in validation"
+        hint = f"({option} skip leaves later copies out)"
+        raise InputError(f"{where} holds duplicates, {len(copies)} in all: {named}; {why} {hint}")
     return set(copies)
 
 

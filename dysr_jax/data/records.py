@@ -14,6 +14,8 @@ from dysr_jax.data.examples import Example, ImageSource, fit_example
 from dysr_jax.data.images import read_image
 from dysr_jax.errors import InputError
 
+PathLike = str | os.PathLike[str]
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class RecordImages:
@@ -60,7 +62,7 @@ def _decoded(encoded: bytes, name: str) -> np.ndarray:
         raise InputError(f"image {name!r} cannot be read from its record: {error}") from None
 
 
-def open_records(spec: str, scale: int, directory: str | os.PathLike[str] | None = None) -> RecordImages:
+def open_records(spec: str, scale: int, directory: PathLike | None = None) -> RecordImages:
     """The images of a prepared data set, `NAME[/CONFIG][:SPLIT]`.
 
     A split is what TFDS takes, such as `train[:10%]` or `train+validation`; without one it is `train`, or the

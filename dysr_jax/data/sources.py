@@ -7,7 +7,6 @@ copies too, as VDSR (Kim et al. 2016) does: a shrunk photograph has more detail 
 
 import dataclasses
 import itertools
-import os
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -18,7 +17,7 @@ from dysr_jax.data.degradation import Boundary, resize
 from dysr_jax.data.examples import Example, ImageSource, Subset, map_images
 from dysr_jax.data.folders import open_folder, open_paired
 from dysr_jax.data.listing import Duplicates
-from dysr_jax.data.records import open_records
+from dysr_jax.data.records import PathLike, open_records
 from dysr_jax.errors import InputError
 
 
@@ -103,11 +102,7 @@ class EmbeddedImages:
 
 
 def open_source(
-    source: str,
-    scale: int,
-    *,
-    duplicates: Duplicates = "error",
-    directory: str | os.PathLike[str] | None = None,
+    source: str, scale: int, *, duplicates: Duplicates = "error", directory: PathLike | None = None
 ) -> ImageSource:
     """The images of a source by index, not decoded; `directory` is of prepared data sets (default: TFDS's).
 
@@ -155,9 +150,8 @@ def split_source(config: DataConfig, scale: int) -> tuple[ImageSource, ImageSour
             validation = Subset(validation, (len(validation) - 1,))
         return add_rescaled(images, config, scale), validation
     if any("/" in name for name in images.names):
-        raise InputError(
-            f"data.validation: {config.source!r} holds frames of clips, and held-out frames would have "
-            f"neighbours in training; must be a source of other clips, such as another split"
-        )
+        what = "holds frames of clips, and held-out frames would have neighbours in training"
+        must = "must be a source of other clips, such as another split"
+        raise InputError(f"data.validation: {config.source!r} {what}; {must}")
     train, held = _split(config, len(images))
     return add_rescaled(Subset(images, tuple(train)), config, scale), Subset(images, tuple(held))

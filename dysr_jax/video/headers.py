@@ -131,20 +131,20 @@ def patch_mp4(descriptor: int, *, covers: tuple[int, ...] = (), created: int | N
             for kind, _, content, _ in boxes:
                 if kind == b"mvhd" and created is not None:
                     # Creation and modification time; version 1 has 64 bits for each.
-                    form = ">QQ" if _read(file, content, 1) == b"\1" else ">II"
-                    _write(file, content + 4, struct.pack(form, created, created))
+                    form = ">QQ" if _at(file, content).read(1) == b"\1" else ">II"
+                    _at(file, content + 4).write(struct.pack(form, created, created))
             tracks = [start for kind, start, _, _ in boxes if kind == b"trak"]
             for start in (start for number, start in enumerate(tracks) if number in covers):
-                _write(file, start + 4, b"free")
+                _at(file, start + 4).write(b"free")
 
 
 def _boxes(file: BinaryIO, start: int, end: int) -> list[tuple[bytes, int, int, int]]:
     """The kind of each box between two offsets, and where it and its content begin and it ends."""
     found: list[tuple[bytes, int, int, int]] = []
     while start + 8 <= end:
-        (size, kind), header = struct.unpack(">I4s", _read(file, start, 8)), 8
+        (size, kind), header = struct.unpack(">I4s", _at(file, start).read(8)), 8
         if size == 1:
-            size, header = struct.unpack(">Q", _read(file, start + 8, 8))[0], 16
+            size, header = struct.unpack(">Q", _at(file, start + 8).read(8))[0], 16
         size = size or end - start
         if size < header:
             break
@@ -153,11 +153,6 @@ def _boxes(file: BinaryIO, start: int, end: int) -> list[tuple[bytes, int, int, 
     return found
 
 
-def _read(file: BinaryIO, at: int, size: int) -> bytes:
-    file.seek(at)
-    return file.read(size)
-
-
-def _write(file: BinaryIO, at: int, data: bytes) -> None:
-    file.seek(at)
-    file.write(data)
+def _at(file: BinaryIO, offset: int) -> BinaryIO:
+    file.seek(offset)
+    return file

@@ -24,17 +24,13 @@ MAX_REORDERING = 60  # between decoding and showing a picture
 
 
 @dataclasses.dataclass
-class _Part:
-    """One of the files that were joined, and the seconds from its time stamps to those of the whole."""
-
+class _Part:  # one of the files that were joined, and the seconds from its time stamps to those of the whole
     number: int
     shift: Fraction
 
 
 @dataclasses.dataclass
-class _Progress:
-    """Where a stream is, in seconds of its part."""
-
+class _Progress:  # where a stream is, in seconds of its part
     part: _Part
     last: Fraction
     expected: Fraction

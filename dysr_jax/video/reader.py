@@ -4,6 +4,7 @@ import itertools
 import os
 from collections.abc import Generator, Iterable, Iterator
 from fractions import Fraction
+from operator import attrgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -72,25 +73,10 @@ class Reader:
         self._frames = self._read(itertools.chain([first], decoded))
         self._ahead: Prefetched[VideoFrame] | None = None
 
-    @property
-    def variable(self) -> bool:
-        """Whether the intervals of the frames so far differ."""
-        return self._clock.variable
-
-    @property
-    def ended(self) -> bool:
-        """Whether all frames were given."""
-        return self._decoder.ended
-
-    @property
-    def end(self) -> Fraction:
-        """When the last frame so far ends, in seconds."""
-        return self._clock.end
-
-    @property
-    def skipped(self) -> int:
-        """Packets so far that could not be decoded."""
-        return self._decoder.skipped
+    variable = property(attrgetter("_clock.variable"), doc="Whether intervals of frames so far differ.")
+    ended = property(attrgetter("_decoder.ended"), doc="Whether all frames were given.")
+    end = property(attrgetter("_clock.end"), doc="When the last frame so far ends, in seconds.")
+    skipped = property(attrgetter("_decoder.skipped"), doc="Packets so far that could not be decoded.")
 
     @property
     def damaged(self) -> str | None:

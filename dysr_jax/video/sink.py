@@ -112,27 +112,23 @@ def check_output(name: str, like: Reader | None, *, overwrite: bool) -> None:
             raise InputError(f"output '-' is {state}; it must be a pipe or a file")
         return
     try:
-        _check_file(name, like, overwrite=overwrite)
+        path, partial = pathlib.Path(name), partial_path(name)
+        source = None if like is None or like.path == STANDARD else like.path
+        if source and any(mine.exists() and mine.samefile(source) for mine in (path, partial)):
+            raise InputError(f"output {name!r} is the input, or written over it; it must be another file")
+        if path.exists() and not path.is_file():
+            raise InputError(f"output {name!r} is no file; it must be a file, or - for standard output")
+        if path.exists() and not overwrite:
+            raise InputError(f"output {name!r} exists; allowed with --overwrite")
+        if not path.parent.is_dir():
+            raise InputError(f"video {name!r} cannot be written: {str(path.parent)!r} is no folder")
+        if partial.exists() and not overwrite:
+            what = f"{str(partial)!r} is there, left by a stream that did not finish"
+            raise InputError(f"output {name!r}: {what}; rename it to keep it, or give --overwrite")
     except InputError:
         raise
     except (OSError, ValueError) as error:  # such as a name that is too long, or has a null in it
         raise InputError(f"video {name!r} cannot be written: {reason_of(error)}") from None
-
-
-def _check_file(name: str, like: Reader | None, *, overwrite: bool) -> None:
-    path, partial = pathlib.Path(name), partial_path(name)
-    source = None if like is None or like.path == STANDARD else like.path
-    if source and any(mine.exists() and mine.samefile(source) for mine in (path, partial)):
-        raise InputError(f"output {name!r} is the input, or written over it; it must be another file")
-    if path.exists() and not path.is_file():
-        raise InputError(f"output {name!r} is no file; it must be a file, or - for standard output")
-    if path.exists() and not overwrite:
-        raise InputError(f"output {name!r} exists; allowed with --overwrite")
-    if not path.parent.is_dir():
-        raise InputError(f"video {name!r} cannot be written: {str(path.parent)!r} is no folder")
-    if partial.exists() and not overwrite:
-        what = f"{str(partial)!r} is there, left by a stream that did not finish"
-        raise InputError(f"output {name!r}: {what}; rename it to keep it, or give --overwrite")
 
 
 def open_output(name: str) -> int:

@@ -52,11 +52,8 @@ class Writer:
     def write(self, image: np.ndarray, time: Fraction) -> None:
         """Append a frame, `[H, W, 3]` uint8 RGB, shown from `time` s on; waits while `MAX_WAITING` wait.
 
-        The array must not change afterwards, and times must increase.
-
-        Raises:
-            InputError: another size than that of the video, or a full disk.
-            BrokenPipeError: the program that reads standard output has ended.
+        The array must not change afterwards, and times must increase. Raises `InputError`: another size than
+        that of the video, or a full disk; `BrokenPipeError`: the reader of standard output has ended.
         """
         shape = (*reversed(self._size), 3)
         if image.shape != shape or image.dtype != np.uint8:
@@ -89,10 +86,7 @@ class Writer:
         return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
-        if error is None:
-            self.close()
-        else:
-            self.abandon()
+        (self.close if error is None else self.abandon)()
 
     def _add(self, item: tuple[np.ndarray, Fraction]) -> None:
         self._encoding.add(*item)

@@ -31,10 +31,7 @@ class PreparedDataset(NamedTuple):
 
 
 def prepared_root(directory: PathLike | None = None) -> pathlib.Path:
-    """The folder of prepared data sets: the given one, TFDS_DATA_DIR, or ~/tensorflow_datasets.
-
-    An `InputError` refuses a place such as `gs://`, where array_record reads nothing.
-    """
+    """The local folder of prepared data sets: the given one, TFDS_DATA_DIR, or ~/tensorflow_datasets."""
     place = os.fspath(directory or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets")
     if is_remote(place):
         raise InputError(f"folder of prepared data sets {place!r}: must be a folder of this machine")
@@ -93,8 +90,7 @@ def list_prepared(directory: PathLike | None = None) -> list[PreparedDataset]:
     """All that is prepared in a folder, by name: `NAME[/CONFIG]/VERSION`; TFDS builds in `incomplete.*`."""
     import tensorflow_datasets as tfds
 
-    found: list[PreparedDataset] = []
-    root = prepared_root(directory)
+    found, root = [], prepared_root(directory)
     for file in (*root.glob("*/*/features.json"), *root.glob("*/*/*/features.json")):
         if file.parent.name.startswith("incomplete."):
             continue

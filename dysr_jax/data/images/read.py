@@ -20,6 +20,7 @@ _HEAD: Final = 2**16  # bytes at the start of a file in which it declares its bi
 # A mark (the first of ISO 15444-1, the name of a box), and how far behind it the byte with the bits lies
 _BITS_AT: Final = {"JPEG2000": (b"\xff\x4f\xff\x51", 38), "AVIF": (b"av1C", 2)}
 _ZEROS: Final = 64
+Notes = tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -77,7 +78,10 @@ def _decode(file: IO[bytes], suffix: str, max_pixels: int) -> Picture:
     check_dynamic_range(parts.colours)
     image = open_image(parts.pixels, suffix)
     check_pixel_count(image.size, max_pixels)
-    _check_frames(image)
+    # A second picture in a JPEG (MPO) is a preview or a gain map; those of a PSD are layers.
+    if getattr(image, "is_animated", False) and image.format not in ("MPO", "PSD"):
+        frames = getattr(image, "n_frames", "several")
+        raise ValueError(f"it has {frames} frames or pages; it must have one")
     _check_end(file, image.format)
     note = _depth_note(bits_per_channel(image, file))
     pixels = decode_16_bit_colour(image, lambda: open_image(parts.pixels, suffix))
@@ -91,13 +95,6 @@ def _decode(file: IO[bytes], suffix: str, max_pixels: int) -> Picture:
     metadata = dataclasses.replace(picture.metadata, texts=parts.texts, colours=parts.colours)
     second = ("its second picture, a preview or a gain map, is left out",) if image.format == "MPO" else ()
     return Picture(picture.pixels, metadata, (*picture.notes, *second, *parts.notes))
-
-
-def _check_frames(image: Image.Image) -> None:
-    """A second picture in a JPEG (MPO) is a preview or a gain map; those of a PSD are layers."""
-    if getattr(image, "is_animated", False) and image.format not in ("MPO", "PSD"):
-        frames = getattr(image, "n_frames", "several")
-        raise ValueError(f"it has {frames} frames or pages; it must have one")
 
 
 def _check_end(file: IO[bytes], form: str | None) -> None:
@@ -119,9 +116,7 @@ def picture_from_pil(image: Image.Image, notes: tuple[str, ...] = ()) -> Picture
     return _with_metadata(image, pixels, None if image.mode == "LAB" else profile, notes)
 
 
-def _with_metadata(
-    image: Image.Image, pixels: np.ndarray, profile: bytes | None, notes: tuple[str, ...]
-) -> Picture:
+def _with_metadata(image: Image.Image, pixels: np.ndarray, profile: bytes | None, notes: Notes) -> Picture:
     profile, unfit = usable_profile(profile, "L" if pixels.shape[2] < 3 else "RGB")
     metadata, unread = read_metadata(image)
     return Picture(pixels, dataclasses.replace(metadata, profile=profile), (*notes, *unfit, *unread))
