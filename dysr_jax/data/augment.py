@@ -56,18 +56,14 @@ def jitter_colors(key: PRNGKey, share: float, *batches: Array) -> list[Array]:
     return [change(x) for x in batches]
 
 
-def add_noise(key: PRNGKey, levels: float, image: Array) -> Array:
-    """A batch with Gaussian noise of a standard deviation of so many levels of 255.
-
-    Under one level it is no more than rounding, and hides the last bits by which patches can be recognised.
-    """
-    return image + levels / 255.0 * jax.random.normal(key, image.shape, image.dtype)
-
-
 def vary_batch(
     key: PRNGKey, lr: Array, hr: Array, *, channel_shuffle: bool, color_jitter: float, noise: float
 ) -> tuple[Array, Array]:
-    """A prepared batch: channels shuffled, the colours of a share of it changed, noise on the LR patches."""
+    """A prepared batch: channels shuffled, the colours of a share of it changed, noise on the LR patches.
+
+    `noise` is a standard deviation in levels of 255: under one it is no more than rounding, and hides the
+    last bits by which patches can be recognised.
+    """
     keys = jax.random.split(key, 4)  # the third was another augmentation's: trained weights keep their draws
     batch = [lr, hr]
     if channel_shuffle:
@@ -75,5 +71,5 @@ def vary_batch(
     if color_jitter:
         batch = jitter_colors(keys[1], color_jitter, *batch)
     if noise:
-        batch[0] = add_noise(keys[3], noise, batch[0])
+        batch[0] = batch[0] + noise / 255.0 * jax.random.normal(keys[3], lr.shape, lr.dtype)
     return batch[0], batch[1]

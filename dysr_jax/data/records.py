@@ -5,7 +5,7 @@ import functools
 import io
 import os
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -69,6 +69,8 @@ def open_records(spec: str, scale: int, directory: PathLike | None = None) -> Re
     only one that there is. Images are the features `hr` and `lr`, or else the only image that a record has.
     Raises `InputError`: no such data set or split, one that is not prepared, or LR images of another scale.
     """
+    import tensorflow_datasets as tfds
+
     from dysr_jax.data.builders import find_prepared
 
     name, _, split = spec.partition(":")
@@ -83,19 +85,14 @@ def open_records(spec: str, scale: int, directory: PathLike | None = None) -> Re
         if "train" not in splits and len(splits) != 1:
             raise InputError(f"data source 'tfds:{name}': must be tfds:{name}:SPLIT with {splits}")
         split = "train" if "train" in splits else splits[0]
-    hr, lr = _image_features(builder.info.features, name)
-    names, sizes = _names_and_sizes(builder, split, name)
-    return RecordImages(pathlib.Path(builder.data_dir), split, scale, names, hr, lr, sizes)
-
-
-def _image_features(features: Mapping[str, Any], name: str) -> tuple[str, str | None]:
-    import tensorflow_datasets as tfds
-
+    features = builder.info.features
     images = [key for key, feature in features.items() if isinstance(feature, tfds.features.Image)]
     if "hr" not in images and len(images) != 1:
         needed = "a data set with an image hr (and lr), or with one image"
         raise InputError(f"data source 'tfds:{name}' has the features {sorted(features)}; must be {needed}")
-    return ("hr", "lr" if "lr" in images else None) if "hr" in images else (images[0], None)
+    hr, lr = ("hr", "lr" if "lr" in images else None) if "hr" in images else (images[0], None)
+    names, sizes = _names_and_sizes(builder, split, name)
+    return RecordImages(pathlib.Path(builder.data_dir), split, scale, names, hr, lr, sizes)
 
 
 def _names_and_sizes(builder: Any, split: str, name: str) -> tuple[Sequence[str], np.ndarray | None]:

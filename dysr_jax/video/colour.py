@@ -51,20 +51,15 @@ def check_colours(frame: "av.VideoFrame") -> None:
         raise InputError(f"its colour matrix is {told}; it must be BT.601, BT.709 or BT.2020")
 
 
-def _grey_to_rgb(frame: "av.VideoFrame") -> np.ndarray:
-    """`[H, W, 3]` of a grey frame, which swscale always takes for full range."""
-    levels = frame.reformat(format="gray").to_ndarray()
-    if frame.color_range == LIMITED:
-        wide = (levels.astype(np.float32) - 16) * (255 / 219)
-        levels = np.clip(np.rint(wide), 0, 255).astype(np.uint8)
-    return np.repeat(levels[:, :, None], 3, 2)
-
-
 def to_rgb(frame: "av.VideoFrame", reformatter: "av.video.reformatter.VideoReformatter") -> np.ndarray:
     """`[H, W, 3]` uint8 of a frame, as `check_colours` allows it; deeper channels are rounded to 8 bits."""
     check_colours(frame)
-    if frame.format.name.startswith("gray"):
-        return _grey_to_rgb(frame)
+    if frame.format.name.startswith("gray"):  # swscale always takes it for full range
+        levels = frame.reformat(format="gray").to_ndarray()
+        if frame.color_range == LIMITED:
+            wide = (levels.astype(np.float32) - 16) * (255 / 219)
+            levels = np.clip(np.rint(wide), 0, 255).astype(np.uint8)
+        return np.repeat(levels[:, :, None], 3, 2)
     # Without these, chroma is repeated instead of interpolated, and sums are rounded coarsely.
     flags = av.video.reformatter.Interpolation
     exact = flags.BILINEAR | flags.ACCURATE_RND | flags.FULL_CHR_H_INT | flags.FULL_CHR_H_INP

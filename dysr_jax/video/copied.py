@@ -126,11 +126,15 @@ class Copied:
             self.notes.append(f"audio and subtitles end early: {error.strerror}")
 
     def _mux(self, packet: "av.Packet") -> None:
-        source = packet.stream
-        if source.index not in self._streams or _is_before(packet, self._like.start):
+        source, end = packet.stream, (packet.dts or 0) + (packet.duration or 0)
+        # An edit list may cut a packet off that decoders do not need for the next ones.
+        early = packet.is_discard and end * packet.time_base - self._like.start < -PREROLL
+        if early or source.index not in self._streams:
             return
         try:
-            for ready in self._filtered(packet):
+            shift_stamps(packet, -round(self._like.start / packet.time_base))
+            filtering = self._filters.get(source.index)
+            for ready in [packet] if filtering is None else filtering.filter(packet):
                 if self._is_writable(source, ready):
                     self._output.mux_one(self._ordered(ready, source.index))
         except av.error.FFmpegError as error:
@@ -145,12 +149,6 @@ class Copied:
         del self._streams[index]
         self.notes.append(f"{_described(source)} is left out: its first packet cannot be written")
         return False
-
-    def _filtered(self, packet: "av.Packet") -> list["av.Packet"]:
-        """With the times of the output, and in the form that it takes."""
-        shift_stamps(packet, -round(self._like.start / packet.time_base))
-        filtering = self._filters.get(packet.stream.index)
-        return [packet] if filtering is None else filtering.filter(packet)
 
     def _ordered(self, packet: "av.Packet", index: int) -> "av.Packet":
         """With times of decoding that increase, in the output's units: containers take no others."""
@@ -188,12 +186,6 @@ def _is_copied(stream: "av.stream.Stream", muxer: str) -> bool:
     if stream.type in ("audio", "subtitle"):
         return stream.codec_context is not None
     return stream.type == "data" or (stream.type == "attachment" and muxer == "matroska")
-
-
-def _is_before(packet: "av.Packet", start: Fraction) -> bool:
-    """Whether an edit list cuts a packet off, and decoders do not need it for the next ones."""
-    end = (packet.dts or 0) + (packet.duration or 0)
-    return packet.is_discard and end * packet.time_base - start < -PREROLL
 
 
 def _described(stream: "av.stream.Stream") -> str:

@@ -11,7 +11,7 @@ from dysr_jax.errors import InputError
 from dysr_jax.video import colour, headers
 from dysr_jax.video.copied import Copied
 from dysr_jax.video.reader import Reader
-from dysr_jax.video.sink import Encoder, Format, Sink, choose_encoder, muxer_options
+from dysr_jax.video.sink import Format, Sink, choose_encoder, muxer_options
 from dysr_jax.video.source import av, open_av, reason_of
 from dysr_jax.video.tags import fit_tags
 
@@ -44,12 +44,6 @@ class Pacer:
         return gap
 
 
-def _fine_tick(tick: Fraction, encoder: Encoder) -> Fraction:
-    """A unit that divides `tick`, of at most 1/10000 s if the encoder allows it."""
-    fine = tick / math.ceil(tick * 10_000)
-    return fine if fine.denominator <= encoder.max_denominator else Fraction(1, encoder.max_denominator)
-
-
 class Encoding:
     """A container that is being written into a sink, of frames of `size` columns and rows.
 
@@ -64,7 +58,9 @@ class Encoding:
         self._form, self._rate, self._like = form, rate, like
         self._encoder = choose_encoder(form)
         self._matrix = colour.BT709 if form.tagged else colour.assumed_matrix(size[1], size[0])
-        self._tick = _fine_tick(like.tick if like and form.tagged else 1 / rate, self._encoder)
+        tick, largest = like.tick if like and form.tagged else 1 / rate, self._encoder.max_denominator
+        fine = tick / math.ceil(tick * 10_000)  # at most 1/10000 s, if the encoder allows it
+        self._tick = fine if fine.denominator <= largest else Fraction(1, largest)
         self._pad = tuple(side % 2 if self._encoder.even else 0 for side in size)
         self._pacer = None if form.tagged else Pacer(rate)
         self._reformatter = av.video.reformatter.VideoReformatter()

@@ -73,7 +73,13 @@ class Timeline:
     def _part_of(self, packet: "av.Packet", tick: Fraction) -> _Part:
         stream, own = packet.stream, self._streams.get(packet.stream.index)
         if packet.dts is None or stream.type not in ("audio", "video"):
-            return own.part if own else self._nearest(packet, tick)
+            if own:
+                return own.part
+            # A subtitle belongs to the pictures and the audio near its time.
+            stamp = packet.pts if packet.dts is None else packet.dts
+            if stamp is None or not self._streams:
+                return self._parts[-1]
+            return min(self._streams.values(), key=lambda other: abs(other.expected - stamp * tick)).part
         time = packet.dts * tick
         if own is None:
             part = self._first_part(time)
@@ -120,13 +126,6 @@ class Timeline:
     def _begin(self, shift: Fraction) -> _Part:
         self._parts.append(_Part(len(self._parts), shift))
         return self._parts[-1]
-
-    def _nearest(self, packet: "av.Packet", tick: Fraction) -> _Part:
-        """The part of a subtitle: that of the pictures and the audio near its time."""
-        stamp = packet.pts if packet.dts is None else packet.dts
-        if stamp is None or not self._streams:
-            return self._parts[-1]
-        return min(self._streams.values(), key=lambda other: abs(other.expected - stamp * tick)).part
 
 
 class Packets:

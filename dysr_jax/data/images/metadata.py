@@ -43,7 +43,8 @@ def read_metadata(image: Image.Image) -> tuple[Metadata, tuple[str, ...]]:
         _resized_exif(exif, image.size)  # it must be writable too
     except Exception:  # of damaged data Pillow raises anything
         exif, notes = b"", ("its EXIF data are damaged and are left out",)
-    xmp, comment = (_as_bytes(image.info.get(name) or b"") for name in ("xmp", "comment"))
+    texts = (image.info.get(name) or b"" for name in ("xmp", "comment"))
+    xmp, comment = (x if isinstance(x, bytes) else str(x).encode(errors="replace") for x in texts)
     xmp = _replace_number(xmp, "tiff:Orientation", 1)
     return Metadata(None, exif, xmp, _iptc(image), _dpi(image.info), comment), notes
 
@@ -71,10 +72,6 @@ def plain_exif(exif: Image.Exif) -> bytes:
     if ifd.Exif in kept and ifd.Interop in kept[ifd.Exif]:
         kept[ifd.Exif][ifd.Interop] = exif.get_ifd(ifd.Interop)
     return kept.tobytes() if len(kept) else b""
-
-
-def _as_bytes(text: Any) -> bytes:
-    return text if isinstance(text, bytes) else str(text).encode(errors="replace")
 
 
 def _replace_number(xmp: bytes, name: str, value: int) -> bytes:

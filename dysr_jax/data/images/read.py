@@ -82,7 +82,11 @@ def _decode(file: IO[bytes], suffix: str, max_pixels: int) -> Picture:
     if getattr(image, "is_animated", False) and image.format not in ("MPO", "PSD"):
         frames = getattr(image, "n_frames", "several")
         raise ValueError(f"it has {frames} frames or pages; it must have one")
-    _check_end(file, image.format)
+    # Compressed data do not end in many zeros: such a file was given its length and never its content.
+    if image.format in ("WEBP", "AVIF", "HEIF"):
+        file.seek(max(0, file.seek(0, os.SEEK_END) - _ZEROS))
+        if file.read() == bytes(_ZEROS):
+            raise ValueError("its end is missing (there are only zeros)")
     note = _depth_note(bits_per_channel(image, file))
     pixels = decode_16_bit_colour(image, lambda: open_image(parts.pixels, suffix))
     if parts.profile:
@@ -95,14 +99,6 @@ def _decode(file: IO[bytes], suffix: str, max_pixels: int) -> Picture:
     metadata = dataclasses.replace(picture.metadata, texts=parts.texts, colours=parts.colours)
     second = ("its second picture, a preview or a gain map, is left out",) if image.format == "MPO" else ()
     return Picture(picture.pixels, metadata, (*picture.notes, *second, *parts.notes))
-
-
-def _check_end(file: IO[bytes], form: str | None) -> None:
-    """Compressed data do not end in many zeros: such a file was given its length and never its content."""
-    if form in ("WEBP", "AVIF", "HEIF"):
-        file.seek(max(0, file.seek(0, os.SEEK_END) - _ZEROS))
-        if file.read() == bytes(_ZEROS):
-            raise ValueError("its end is missing (there are only zeros)")
 
 
 def picture_from_pil(image: Image.Image, notes: tuple[str, ...] = ()) -> Picture:
