@@ -80,7 +80,6 @@ def find_benchmark_sets(
 
 
 def _readable(files: Files, scale: int) -> tuple[tuple[BenchmarkImage, ...], tuple[FailedImage, ...]]:
-    """The scenes whose files can be read, and the files that cannot."""
     images: list[BenchmarkImage] = []
     errors: list[tuple[pathlib.Path, InputError]] = []
     for hr, lr in files:

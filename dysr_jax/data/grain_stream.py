@@ -132,7 +132,10 @@ class GrainStream:
         shards = [make_shard(drawer, drawer.strata, group, groups, seed) for group in local]
         count = -(-chunk * batch // config.crops_per_image)
         drawn = grain.experimental.ZipMapDataset(shards).map(_stack)
-        read = drawn.to_iter_dataset(grain.ReadOptions(*_threads_and_buffer(config.workers, count)))
+        # A worker with threads of its own does not end before Grain's 25 s are over.
+        threads = 0 if config.workers else min(_MAX_THREADS, os.cpu_count() or 1)
+        ahead = max(threads, min(count, 4 * threads))  # at most the images of a chunk
+        read = drawn.to_iter_dataset(grain.ReadOptions(threads, ahead))
         options = grain.MultiprocessingOptions(config.workers, per_worker_buffer_size=4)
         arrange = functools.partial(arrange_chunk, chunk=chunk, batch=batch, each=each)
         host = read.mp_prefetch(options, _end_with_parent).batch(count).map(arrange)
@@ -160,14 +163,6 @@ def make_shard(
     own = int(np.random.SeedSequence([seed, group]).generate_state(1)[0])
     numbers = grain.MapDataset.range(strata)[group::groups]
     return numbers.seed(own).shuffle().repeat().random_map(draw)
-
-
-def _threads_and_buffer(workers: int, count: int) -> tuple[int, int]:
-    """Threads, and images that they read ahead: at most those of a chunk."""
-    if workers:
-        return 0, 0  # a worker with threads of its own does not end before Grain's 25 s are over
-    threads = min(_MAX_THREADS, os.cpu_count() or 1)
-    return threads, max(threads, min(count, 4 * threads))
 
 
 def _stack(groups: tuple[Crops, ...]) -> Crops:

@@ -105,7 +105,6 @@ def _encode(name: bytes, content: bytes) -> bytes:
 
 
 def _encode_size(length: int) -> bytes:
-    """The size of an element, in 8 bytes."""
     return (1 << 56 | length).to_bytes(8)
 
 

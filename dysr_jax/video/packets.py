@@ -99,7 +99,6 @@ class Timeline:
         return time + back < own.last or time > min(beyond, own.last + MAX_GAP)
 
     def _first_part(self, time: Fraction) -> _Part:
-        """The part of a stream's first packet."""
         newest = self._parts[-1]
         others = [other for other in self._streams.values() if other.part is newest]
         if not others and time < self._start - JUMP:  # before the start: it is damaged
@@ -161,7 +160,6 @@ class Packets:
         return packet
 
     def _is_repeated(self, packet: "av.Packet") -> bool:
-        """Whether it is the packet before it, once more."""
         if packet.dts is None:
             return False
         last, content = self._last.get(packet.stream.index), (packet.dts, packet.pts, zlib.crc32(packet))

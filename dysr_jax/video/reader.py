@@ -167,7 +167,6 @@ def _declared_end(stream: "av.video.stream.VideoStream", start: Fraction) -> Fra
 
 
 def _notes_on(frame: "av.VideoFrame") -> list[str]:
-    """What the first frame says about all frames."""
     notes = []
     if colour.is_yuv(frame) and int(frame.colorspace) in colour.UNKNOWN:
         name = MATRIX_NAMES[colour.matrix_of(frame)]

@@ -4,12 +4,12 @@ A muxer goes back at the end to write sizes and an index into the header: such p
 written. So at any moment, even after a kill, the file is the start of a stream, which plays.
 """
 
-import dataclasses
 import hashlib
 import os
 import pathlib
 import sys
 from collections.abc import Callable
+from typing import NamedTuple
 
 from dysr_jax.errors import InputError
 from dysr_jax.video.reader import Reader
@@ -143,8 +143,7 @@ def open_output(name: str) -> int:
         raise InputError(f"video {name!r} cannot be written: {error.strerror}") from None
 
 
-@dataclasses.dataclass(frozen=True)
-class Encoder:
+class Encoder(NamedTuple):
     """An encoder of FFmpeg and its options."""
 
     name: str
@@ -153,8 +152,7 @@ class Encoder:
     max_denominator: int = 1 << 30  # of the unit of its time stamps
 
 
-@dataclasses.dataclass(frozen=True)
-class Format:
+class Format(NamedTuple):
     """A container of FFmpeg, its options, and the encoders that are tried in turn."""
 
     muxer: str
@@ -181,7 +179,7 @@ Y4M = Format("yuv4mpegpipe", (Encoder("rawvideo"),), (("flush_packets", "1"),), 
 FORMATS = {
     ".mp4": MP4,
     ".m4v": MP4,
-    ".mov": dataclasses.replace(MP4, muxer="mov"),
+    ".mov": MP4._replace(muxer="mov"),
     ".mkv": Format("matroska", (X264, MPEG4), CLUSTERS),
     ".webm": Format("webm", (VP9,), CLUSTERS),
     ".y4m": Y4M,

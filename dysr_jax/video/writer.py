@@ -115,7 +115,6 @@ class Writer:
                 pathlib.Path(self.partial).unlink(missing_ok=True)
 
     def _check(self) -> None:
-        """Raise what went wrong in the thread."""
         error = self._sink.error or self._worker.error
         if error is None:
             return

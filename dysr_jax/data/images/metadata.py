@@ -81,7 +81,6 @@ def _replace_number(xmp: bytes, name: str, value: int) -> bytes:
 
 
 def _iptc(image: Image.Image) -> bytes:
-    """IPTC data of a JPEG or a TIFF file."""
     resources, found = image.info.get("photoshop"), image.info.get("iptc")
     if isinstance(resources, dict):
         found = resources.get(0x0404)

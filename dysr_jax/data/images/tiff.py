@@ -73,20 +73,14 @@ def _read(file: IO[bytes], max_pixels: int) -> tuple[Image.Image, int]:
             image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
         image.info |= {name: page.tags.valueof(tag) for name, tag in _INFO.items()}
         bits, orientation = page.bitspersample, page.tags.valueof(_ORIENTATION, 1)
-    image.info["exif"] = _exif(file)
+    exif, image.info["exif"] = Image.Exif(), b""
+    file.seek(0)
+    with contextlib.suppress(Exception):  # the pixels are read: no reason to refuse the file
+        exif.load_from_fp(file)
+        image.info["exif"] = plain_exif(exif)
     image.getexif()[ExifTags.Base.Orientation] = orientation
     turn_upright(image)
     return image, bits
-
-
-def _exif(file: IO[bytes]) -> bytes:
-    exif = Image.Exif()
-    file.seek(0)
-    try:
-        exif.load_from_fp(file)
-        return plain_exif(exif)
-    except Exception:  # the pixels are read: no reason to refuse the file
-        return b""
 
 
 def _check(page: Any, file: IO[bytes]) -> None:

@@ -89,10 +89,14 @@ def write_image(
 
 def _fit_metadata(metadata: Metadata, form: str, size: tuple[int, int]) -> tuple[Metadata, tuple[str, ...]]:
     """What of the metadata a file of a format and of these columns and rows holds; a note on the rest."""
-    kept, none = resize_metadata(metadata, size), Metadata()
-    if form == "JPEG":
-        kept = _fit_segments(kept)
+    kept, none, note = resize_metadata(metadata, size), Metadata(), ExifTags.Base.MakerNote
     out = {field: getattr(none, field) for field, (_, forms) in _PARTS.items() if form not in forms}
+    if form == "JPEG":
+        if len(kept.exif) > _SEGMENT:  # what the camera's maker adds may be most of it
+            plain = change_exif(kept.exif, lambda data: data.get_ifd(ExifTags.IFD.Exif).pop(note, None))
+            kept = dataclasses.replace(kept, exif=plain)
+        heads = {"exif": 0, "xmp": _XMP_HEAD, "comment": 0, "iptc": len(_IPTC_HEAD) + 8}
+        out |= {name: b"" for name, head in heads.items() if len(getattr(kept, name)) + head > _SEGMENT}
     kept = dataclasses.replace(kept, **out)
     gone = [field for field in _PARTS if getattr(metadata, field) and not getattr(kept, field)]
     if "colours" in gone and (kept.profile or is_srgb(metadata.colours)):
@@ -104,17 +108,6 @@ def _fit_metadata(metadata: Metadata, form: str, size: tuple[int, int]) -> tuple
     names = [_PARTS[field][0] for field in gone]
     listed = " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)
     return kept, (f"its {listed} cannot be kept in {form.replace('JPEG2000', 'JPEG 2000')}",)
-
-
-def _fit_segments(metadata: Metadata) -> Metadata:
-    """Without what is too long for a segment of a JPEG file."""
-    note = ExifTags.Base.MakerNote  # what the camera's maker adds may be most of the EXIF data
-    if len(metadata.exif) > _SEGMENT:
-        plain = change_exif(metadata.exif, lambda data: data.get_ifd(ExifTags.IFD.Exif).pop(note, None))
-        metadata = dataclasses.replace(metadata, exif=plain)
-    heads = {"exif": 0, "xmp": _XMP_HEAD, "comment": 0, "iptc": len(_IPTC_HEAD) + 8}
-    long: Any = {name: b"" for name, head in heads.items() if len(getattr(metadata, name)) + head > _SEGMENT}
-    return dataclasses.replace(metadata, **long)
 
 
 def save_options(metadata: Metadata, form: str, nbytes: int) -> dict[str, Any]:
