@@ -69,12 +69,12 @@ def open_records(spec: str, scale: int, directory: PathLike | None = None) -> Re
     only one that there is. Images are the features `hr` and `lr`, or else the only image that a record has.
     Raises `InputError`: no such data set or split, one that is not prepared, or LR images of another scale.
     """
-    import tensorflow_datasets as tfds
-
     from dysr_jax.data.builders import find_prepared
 
     name, _, split = spec.partition(":")
-    builder = find_prepared(name, directory)
+    builder = find_prepared(name, directory)  # says what is missing, before the slow import
+    import tensorflow_datasets as tfds
+
     stored = (builder.info.metadata or {}).get("scale")
     if stored and stored != scale:
         what = f"its LR images are of scale {stored}, the space's is {scale}"
