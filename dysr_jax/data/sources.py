@@ -128,6 +128,18 @@ def load_source(source: str, scale: int) -> list[Example]:
     return map_images(images.__getitem__, images.names, range(len(images)))
 
 
+def _split(config: DataConfig, count: int) -> tuple[list[int], list[int]]:
+    """Which of so many images are trained on, and which are held out."""
+    if config.source == "embedded":
+        held = {count - 1}
+    elif 1 <= config.holdout < count:
+        held = {(2 * i + 1) * count // (2 * config.holdout) for i in range(config.holdout)}
+    else:
+        must = f"must be 1 to {count - 1} (or name a source in data.validation)"
+        raise InputError(f"data.holdout {config.holdout}: {config.source!r} has {count} images; {must}")
+    return [i for i in range(count) if i not in held], sorted(held)
+
+
 def split_source(config: DataConfig, scale: int) -> tuple[ImageSource, ImageSource]:
     """Training images, with rescaled copies, and validation images: a source of its own, or held-out ones."""
     options: Any = {"duplicates": config.duplicates, "directory": config.directory}
@@ -141,13 +153,5 @@ def split_source(config: DataConfig, scale: int) -> tuple[ImageSource, ImageSour
         what = "holds frames of clips, and held-out frames would have neighbours in training"
         must = "must be a source of other clips, such as another split"
         raise InputError(f"data.validation: {config.source!r} {what}; {must}")
-    count, holdout = len(images), config.holdout
-    if config.source == "embedded":
-        held = {count - 1}
-    elif 1 <= holdout < count:
-        held = {(2 * i + 1) * count // (2 * holdout) for i in range(holdout)}
-    else:
-        must = f"must be 1 to {count - 1} (or name a source in data.validation)"
-        raise InputError(f"data.holdout {holdout}: {config.source!r} has {count} images; {must}")
-    train = Subset(images, tuple(i for i in range(count) if i not in held))
-    return add_rescaled(train, config, scale), Subset(images, tuple(sorted(held)))
+    train, held = _split(config, len(images))
+    return add_rescaled(Subset(images, tuple(train)), config, scale), Subset(images, tuple(held))
