@@ -2,10 +2,9 @@
 
 - Pixels: `images/` reads and writes files; `degradation` is MATLAB's bicubic.
 - A source gives `examples` by index. `sources` opens one by name: `folders` (as `listing` finds their files)
-  or `records` of prepared data sets, with `rescaled` copies. `builders/` prepares data sets from what their
-  publishers ship; a new one is added in `builders/datasets.py`.
+  or `records` of prepared data sets, which `builders/` makes; a new one is added in `builders/datasets.py`.
 - Training: `training` knows the images before they are decoded, `pipeline` chooses between the `pool` on the
-  device and the `grain_stream` of `crops`; `augment` varies batches; `config` holds the options.
+  device and the `grain_stream`; `augment` varies batches; `config` holds the options.
 - `benchmarks`: sets to measure on.
 """
 

@@ -1,50 +1,44 @@
 """What is done to a pair of patches on the device before a training step sees it. Pixels are in [0, 1]."""
 
-import chex
 import jax
 import jax.numpy as jnp
+from chex import Array, PRNGKey
 
 from dysr_jax.metrics import to_pixels
 
 
-def symmetry(
-    image: chex.Array, flip_rows: chex.Array, flip_columns: chex.Array, transpose: chex.Array
-) -> chex.Array:
-    """One of the eight symmetries of the square, of `[P, P, 3]`; the flags are traced booleans."""
-    image = jnp.where(flip_rows, jnp.flip(image, 0), image)
-    image = jnp.where(flip_columns, jnp.flip(image, 1), image)
+def symmetry(image: Array, rows: Array, columns: Array, transpose: Array) -> Array:
+    """One of the eight symmetries of the square, of `[P, P, 3]`; the flags are traced."""
+    image = jnp.where(rows, jnp.flip(image, 0), image)
+    image = jnp.where(columns, jnp.flip(image, 1), image)
     return jnp.where(transpose, image.swapaxes(0, 1), image)
 
 
-def augment(key: chex.PRNGKey, lr: chex.Array, hr: chex.Array) -> tuple[chex.Array, chex.Array]:
+def augment(key: PRNGKey, lr: Array, hr: Array) -> tuple[Array, Array]:
     """A pair of patches, `[P, P, 3]` and `[s P, s P, 3]`, turned by one random symmetry of the square."""
     flags = jax.random.bernoulli(key, 0.5, (3,))
     return symmetry(lr, *flags), symmetry(hr, *flags)
 
 
-def prepare(key: chex.PRNGKey, lr: chex.Array, hr: chex.Array) -> tuple[chex.Array, chex.Array]:
-    """A batch of crops as a training step sees it: pixels, each pair augmented on its own. Traceable.
-
-    Crops are `[B, P, P, 3]` and `[B, s P, s P, 3]` uint8.
-    """
+def prepare(key: PRNGKey, lr: Array, hr: Array) -> tuple[Array, Array]:
+    """Crops, `[B, P, P, 3]` and `[B, s P, s P, 3]` uint8, as pixels, each pair augmented alone. Traceable."""
     keys = jax.random.split(key, lr.shape[0])
     return jax.vmap(augment)(keys, to_pixels(lr), to_pixels(hr))
 
 
-def shuffle_channels(key: chex.PRNGKey, *batches: chex.Array) -> list[chex.Array]:
+def shuffle_channels(key: PRNGKey, *batches: Array) -> list[Array]:
     """The same random order of the channels for patch i of every batch `[B, H, W, 3]`."""
-    count = batches[0].shape[0]
-    order = jnp.argsort(jax.random.uniform(key, (count, 3)), 1)
+    order = jnp.argsort(jax.random.uniform(key, (len(batches[0]), 3)), 1)
     permutation = jax.nn.one_hot(order, 3, dtype=batches[0].dtype)
     return [jnp.einsum("nhwi,noi->nhwo", x, permutation, precision="highest") for x in batches]
 
 
-def jitter_colors(key: chex.PRNGKey, share: float, *batches: chex.Array) -> list[chex.Array]:
+def jitter_colors(key: PRNGKey, share: float, *batches: Array) -> list[Array]:
     """A share of the patches `[B, H, W, 3]` with other saturation, contrast, brightness and sign.
 
     Saturation falls to between all and nothing, contrast to between all and half, brightness is anything that
-    then fits into [0, 1], half of the patches become negatives. All of it is affine, so an LR patch stays the
-    degradation of its HR patch, but for rounding; a network cannot tell photographs apart by their colours.
+    then fits into [0, 1], half become negatives. All is affine: LR stays the degradation of HR, but for
+    rounding; a network cannot tell photographs apart by their colours.
     """
     keys = jax.random.split(key, 5)
     size = (batches[0].shape[0], 1, 1, 1)
@@ -54,7 +48,7 @@ def jitter_colors(key: chex.PRNGKey, share: float, *batches: chex.Array) -> list
     brightness = jax.random.uniform(keys[3], size) * (1.0 - contrast)
     negative = jax.random.bernoulli(keys[4], 0.5, size)
 
-    def change(x: chex.Array) -> chex.Array:
+    def change(x: Array) -> Array:
         grey = jnp.mean(x, -1, keepdims=True)
         y = contrast * (grey + saturation * (x - grey)) + brightness
         return jnp.where(which, jnp.where(negative, 1.0 - y, y), x)
@@ -62,25 +56,14 @@ def jitter_colors(key: chex.PRNGKey, share: float, *batches: chex.Array) -> list
     return [change(x) for x in batches]
 
 
-def add_noise(key: chex.PRNGKey, levels: float, image: chex.Array) -> chex.Array:
-    """A batch with Gaussian noise of a standard deviation of so many levels of 255.
-
-    Under one level it is no more than the rounding of the LR image, and keeps a network from recognising
-    training patches by their last bits.
-    """
-    return image + levels / 255.0 * jax.random.normal(key, image.shape, image.dtype)
-
-
 def vary_batch(
-    key: chex.PRNGKey,
-    lr: chex.Array,
-    hr: chex.Array,
-    *,
-    channel_shuffle: bool,
-    color_jitter: float,
-    noise: float,
-) -> tuple[chex.Array, chex.Array]:
-    """A prepared batch: channels shuffled, the colours of a share of it changed, noise on the LR patches."""
+    key: PRNGKey, lr: Array, hr: Array, *, channel_shuffle: bool, color_jitter: float, noise: float
+) -> tuple[Array, Array]:
+    """A prepared batch: channels shuffled, the colours of a share of it changed, noise on the LR patches.
+
+    `noise` is a standard deviation in levels of 255: under one it is no more than rounding, and hides the
+    last bits by which patches can be recognised.
+    """
     keys = jax.random.split(key, 4)  # the third was another augmentation's: trained weights keep their draws
     batch = [lr, hr]
     if channel_shuffle:
@@ -88,5 +71,5 @@ def vary_batch(
     if color_jitter:
         batch = jitter_colors(keys[1], color_jitter, *batch)
     if noise:
-        batch[0] = add_noise(keys[3], noise, batch[0])
+        batch[0] = batch[0] + noise / 255.0 * jax.random.normal(keys[3], lr.shape, lr.dtype)
     return batch[0], batch[1]

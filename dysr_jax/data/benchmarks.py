@@ -14,32 +14,32 @@ from dysr_jax.data.folders import pair_files
 from dysr_jax.data.listing import FailedImage, image_shape, is_folder, list_images
 from dysr_jax.errors import InputError
 
-_HR: Final = "HR"
-_LR_LAYOUTS: Final = ("LR_bicubic_x{}", "LR_bicubic/X{}")
-"""Folders beside `HR` with the LR images of a scale."""
-
+_LR_LAYOUTS: Final = ("LR_bicubic_x{}", "LR_bicubic/X{}")  # folders beside `HR` with the LR images of a scale
 _SSIM_WINDOW: Final = 11
 
 
+PathLike = str | os.PathLike[str]
+Files = Iterable[tuple[pathlib.Path, pathlib.Path | None]]
+
+
 class BenchmarkImage(NamedTuple):
-    """The files of one scene."""
+    """The files of one scene, and rows and columns of LR; `lr` is None where it is generated from HR."""
 
     hr: pathlib.Path
     lr: pathlib.Path | None
-    """None where it is generated from the HR image."""
     lr_shape: tuple[int, int]
-    """Rows and columns."""
 
 
 class BenchmarkSet(NamedTuple):
-    """A set, looked through: every LR image has its HR image, of the right size."""
+    """A set, looked through: every LR image has its HR image, of the right size.
+
+    `failed` cannot be read; `note` says what the folder of HR images holds that is no image.
+    """
 
     name: str
     images: tuple[BenchmarkImage, ...]
     failed: tuple[FailedImage, ...] = ()
-    """Images that cannot be read."""
     note: str = ""
-    """What the folder of HR images holds that is no image; empty where there is nothing."""
 
     @property
     def lr(self) -> Literal["given", "generated"]:
@@ -47,50 +47,39 @@ class BenchmarkSet(NamedTuple):
         return "generated" if self.images[0].lr is None else "given"
 
 
-def find_benchmark_set(
-    folder: str | os.PathLike[str], scale: int, lr: str | os.PathLike[str] | None = None
-) -> BenchmarkSet:
+def find_benchmark_set(folder: PathLike, scale: int, lr: PathLike | None = None) -> BenchmarkSet:
     """Find the images of a set at a scale, and read their sizes.
 
     `folder` holds HR images, or is one as benchmark sets ship; `lr` is a folder of LR images elsewhere.
-
-    Raises:
-        InputError: a missing or empty folder, no image that can be read, images that are too small, LR and
-            HR files that do not pair by name or size.
+    Raises `InputError`: a folder missing or empty, no readable image, images too small or without a partner.
     """
     place = pathlib.Path(folder)
-    inside = is_folder(place / _HR)
-    listing = list_images(place / _HR if inside else place)
+    inside = is_folder(place / "HR")
+    listing = list_images(place / "HR" if inside else place)
     known = [place / layout.format(scale) for layout in _LR_LAYOUTS] if inside else []
     small = pathlib.Path(lr) if lr else next((path for path in known if is_folder(path)), None)
-    files: Iterable[tuple[pathlib.Path, pathlib.Path | None]] = ((path, None) for path in listing.images)
+    files: Files = ((path, None) for path in listing.images)
     if small:
         files = pair_files(listing.images, list_images(small).images, scale)
     whole = place.resolve()
-    name = (whole.parent if whole.name == _HR else whole).name or str(place)
-    images, failed = _readable(files, scale)
-    return BenchmarkSet(name, images, failed, listing.note)
+    name = (whole.parent if whole.name == "HR" else whole).name or str(place)
+    return BenchmarkSet(name, *_readable(files, scale), listing.note)
 
 
 def find_benchmark_sets(
-    folders: Sequence[str | os.PathLike[str]], scale: int, lr: str | os.PathLike[str] | None = None
+    folders: Sequence[PathLike], scale: int, lr: PathLike | None = None
 ) -> list[BenchmarkSet]:
     """`find_benchmark_set` of each folder (one with `lr`); sets of one name are told apart by their paths."""
     if lr is not None and len(folders) != 1:
         raise InputError(f"lr {os.fspath(lr)!r} for {len(folders)} folders: there must be one folder")
     paths = list(dict.fromkeys(folders))
     sets = [find_benchmark_set(folder, scale, lr) for folder in paths]
-    names = [one.name for one in sets]
-    return [
-        one._replace(name=os.fspath(path)) if names.count(one.name) > 1 else one
-        for path, one in zip(paths, sets, strict=True)
-    ]
+    names, found = [one.name for one in sets], zip(paths, sets, strict=True)
+    own = [os.fspath(path) if names.count(one.name) > 1 else one.name for path, one in found]
+    return [one._replace(name=name) for one, name in zip(sets, own, strict=True)]
 
 
-def _readable(
-    files: Iterable[tuple[pathlib.Path, pathlib.Path | None]], scale: int
-) -> tuple[tuple[BenchmarkImage, ...], tuple[FailedImage, ...]]:
-    """The scenes whose files can be read, and the files that cannot."""
+def _readable(files: Files, scale: int) -> tuple[tuple[BenchmarkImage, ...], tuple[FailedImage, ...]]:
     images: list[BenchmarkImage] = []
     errors: list[tuple[pathlib.Path, InputError]] = []
     for hr, lr in files:

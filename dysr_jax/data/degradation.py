@@ -11,9 +11,7 @@ from typing import Literal
 import numpy as np
 
 Boundary = Literal["replicate", "symmetric"]
-
-_SUPPORT = 4.0
-"""Width of the cubic kernel, in pixels of the coarser image."""
+_SUPPORT = 4.0  # width of the cubic kernel, in pixels of the coarser image
 
 
 def _cubic(x: np.ndarray) -> np.ndarray:
@@ -67,11 +65,7 @@ def _check_multiple(image: np.ndarray, scale: int) -> None:
 
 
 def bicubic_downscale(image: np.ndarray, scale: int, boundary: Boundary = "replicate") -> np.ndarray:
-    """The LR image: `[s H, s W, C]` to `[H, W, C]`.
-
-    Raises:
-        ValueError: a side is no multiple of `scale` (`crop_to_scale` makes it one).
-    """
+    """The LR image: `[s H, s W, C]` to `[H, W, C]`; a `ValueError` for other sides (see `crop_to_scale`)."""
     _check_multiple(image, scale)
     return resize(image, (image.shape[0] // scale, image.shape[1] // scale), boundary)
 
@@ -79,13 +73,10 @@ def bicubic_downscale(image: np.ndarray, scale: int, boundary: Boundary = "repli
 def bicubic_downscale_crop(
     image: np.ndarray, scale: int, row: int, column: int, patch: int, boundary: Boundary = "replicate"
 ) -> np.ndarray:
-    """The crop `[row : row + patch, column : column + patch]` of the LR image, bit for bit.
+    """The crop `[row : row + patch, column : column + patch]` of `bicubic_downscale`, bit for bit.
 
     Only pixels that the crop depends on are read: at most two LR pixels beyond it. Indices and weights are
     those of the whole image, so its border is padded, and the crop's is not.
-
-    Raises:
-        ValueError: a side of the image is no multiple of `scale`.
     """
     _check_multiple(image, scale)
     (top, down), (left, across) = (

@@ -17,23 +17,19 @@ R = TypeVar("R")
 
 
 class Example(NamedTuple):
-    """An HR image, with its LR image where the source has one."""
+    """An HR image `[H, W, 3]` uint8; LR `[H / s, W / s, 3]` as given, None where it must be made."""
 
     name: str
     hr: np.ndarray
-    """`[H, W, 3]` uint8; `[s h, s w, 3]` where `lr` is given."""
     lr: np.ndarray | None
-    """`[h, w, 3]` uint8 as it was given; None where it must be made."""
 
 
 class Pair(NamedTuple):
-    """An HR image and its LR image."""
+    """An LR image `[H, W, 3]` and its HR image `[s H, s W, 3]`, uint8."""
 
     name: str
     lr: np.ndarray
-    """`[H, W, 3]` uint8."""
     hr: np.ndarray
-    """`[s H, s W, 3]` uint8."""
 
 
 class ImageSource(Protocol):
@@ -63,8 +59,7 @@ class Subset:
     @property
     def names(self) -> Sequence[str]:
         """Their names."""
-        names = self.source.names
-        return [names[index] for index in self.indices]
+        return [*map(self.source.names.__getitem__, self.indices)]
 
     @property
     def sizes(self) -> np.ndarray | None:
@@ -83,10 +78,8 @@ def check_lr_size(name: str, hr: tuple[int, ...], lr: tuple[int, ...], scale: in
     """Refuse an LR image that is not of the rows and columns of HR divided by the scale, rounded down."""
     rows, columns = hr[0] // scale, hr[1] // scale
     if lr[:2] != (rows, columns) or not rows * columns:
-        raise InputError(
-            f"image {name!r}: LR of {lr[0]}x{lr[1]} does not fit HR of {hr[0]}x{hr[1]}; at scale "
-            f"{scale} it must be {rows}x{columns}"
-        )
+        what = f"LR of {lr[0]}x{lr[1]} does not fit HR of {hr[0]}x{hr[1]}"
+        raise InputError(f"image {name!r}: {what}; at scale {scale} it must be {rows}x{columns}")
 
 
 def fit_example(name: str, hr: np.ndarray, lr: np.ndarray, scale: int) -> Example:
@@ -125,8 +118,7 @@ def map_images(
 
     with ThreadPool(os.cpu_count()) as pool:
         done = pool.imap(attempt, images, chunksize=4)
-        bar = tqdm(done, desc=progress, total=len(names), unit="image", disable=progress is None)
-        results = list(bar)
+        results = list(tqdm(done, desc=progress, total=len(names), unit="image", disable=progress is None))
     errors = [(name, error) for name, (_, error) in zip(names, results, strict=True) if error]
     if errors:
         raise unusable_images_error(errors, len(names))

@@ -1,14 +1,13 @@
 """Image files in folders as the user gives them, alone or as pairs of HR and LR files.
 
 A pair of folders keeps to one convention of names: `0001.png` and `0001.png`, or `0001x4.png`, or
-`img_001_SRF_4_HR.png` and `img_001_SRF_4_LR.png`. Under at most one of them do all names match, so nothing is
-guessed file by file.
+`a_HR.png` and `a_LR.png`. Under at most one of them do all names match: nothing is guessed file by file.
 """
 
 import dataclasses
-import pathlib
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -18,49 +17,33 @@ from dysr_jax.data.images import read_image
 from dysr_jax.data.listing import Duplicates, distinct_files, image_shapes, list_images
 from dysr_jax.errors import InputError
 
-Convention = Callable[[str], str]
-"""The stem of an HR file to the stem of its LR file; empty for a stem that the convention does not know."""
+
+def conventions(scale: int) -> tuple[Callable[[str], str], ...]:
+    """From the stem of an HR file to that of its LR file, empty where it is not known; all are injective."""
+    added = [lambda stem, end=end: f"{stem}{end}" for end in ("", f"x{scale}", f"_x{scale}", "_LR")]
+    return (*added, lambda stem: f"{stem[:-2]}LR" if stem.endswith("HR") else "")
 
 
-def conventions(scale: int) -> tuple[Convention, ...]:
-    """All that are known; each gives different HR stems different LR stems."""
-    return (
-        lambda stem: stem,
-        lambda stem: f"{stem}x{scale}",
-        lambda stem: f"{stem}_x{scale}",
-        lambda stem: f"{stem}_LR",
-        lambda stem: f"{stem[:-2]}LR" if stem.endswith("HR") else "",
-    )
-
-
-def pair_files(
-    hr: Sequence[pathlib.Path], lr: Sequence[pathlib.Path], scale: int
-) -> list[tuple[pathlib.Path, pathlib.Path]]:
+def pair_files(hr: Sequence[Path], lr: Sequence[Path], scale: int) -> list[tuple[Path, Path]]:
     """HR files with their LR files, in the order of `hr`; an `InputError` names files without a partner."""
     low, high = _by_stem(lr), _by_stem(hr)
     found = [{s: to_lr(s) for s in high if to_lr(s) in low} for to_lr in conventions(scale)]
     partner = max(found, key=len)
-    taken = set(partner.values())
-    alone = [file.name for stem, file in high.items() if stem not in partner]
-    left = [file.name for stem, file in low.items() if stem not in taken]
-    if alone or left:
-        said = ((alone, "HR without LR"), (left, "LR without HR"))
-        counted = "; ".join(f"{len(names)} {kind}: {quote_first(names)}" for names, kind in said if names)
-        raise InputError(
-            f"HR in {str(hr[0].parent)!r} and LR in {str(lr[0].parent)!r} do not pair by name: {counted} "
-            f"(an LR file is named as its HR file is, or 0001x{scale} for 0001, or _LR for _HR)"
-        )
+    said = ((high, partner, "HR without LR"), (low, set(partner.values()), "LR without HR"))
+    lone = [([file.name for s, file in files.items() if s not in known], kind) for files, known, kind in said]
+    if counted := "; ".join(f"{len(names)} {kind}: {quote_first(names)}" for names, kind in lone if names):
+        where = f"HR in {str(hr[0].parent)!r} and LR in {str(lr[0].parent)!r}"
+        how = f"an LR file is named as its HR file is, or 0001x{scale} for 0001, or _LR for _HR"
+        raise InputError(f"{where} do not pair by name: {counted} ({how})")
     return [(file, low[partner[stem]]) for stem, file in high.items()]
 
 
-def _by_stem(files: Sequence[pathlib.Path]) -> dict[str, pathlib.Path]:
+def _by_stem(files: Sequence[Path]) -> dict[str, Path]:
     stems = {file.stem: file for file in files}
     if len(stems) < len(files):
         twice = [file.name for file in files if stems[file.stem] != file]
-        raise InputError(
-            f"folder {str(files[0].parent)!r}: {len(twice)} files have the name of another but for "
-            f"the suffix: {quote_first(twice)}; there must be one file per name"
-        )
+        many = f"{len(twice)} files have the name of another but for the suffix: {quote_first(twice)}"
+        raise InputError(f"folder {str(files[0].parent)!r}: {many}; there must be one file per name")
     return stems
 
 
@@ -68,12 +51,11 @@ def _by_stem(files: Sequence[pathlib.Path]) -> dict[str, pathlib.Path]:
 class FolderImages:
     """HR images of a folder, sorted by name, and their LR images of another folder."""
 
-    hr: tuple[pathlib.Path, ...]
-    lr: tuple[pathlib.Path, ...] | None
+    hr: tuple[Path, ...]
+    lr: tuple[Path, ...] | None
+    # int64 `[N, 2]`: rows and columns of HR (cropped to LR where that is given), from the files' headers
     sizes: np.ndarray
-    """int64 `[N, 2]`: rows and columns of HR (cropped to LR where that is given), from the files' headers."""
-    scale: int = 1
-    """Side of HR over side of LR."""
+    scale: int = 1  # side of HR over side of LR
 
     @property
     def names(self) -> Sequence[str]:
@@ -88,11 +70,11 @@ class FolderImages:
         if self.lr is None:
             return Example(file.name, read_image(file), None)
         lr = self.lr[index]
-        example = fit_example(str(lr), read_image(file), read_image(lr), self.scale)
-        return example._replace(name=file.name)
+        fitted = fit_example(str(lr), read_image(file), read_image(lr), self.scale)
+        return fitted._replace(name=file.name)
 
 
-def _images(folder: str) -> list[pathlib.Path]:
+def _images(folder: str) -> list[Path]:
     """The images of a folder; one process says on stderr what else it holds."""
     listing = list_images(folder)
     if listing.note and parallel.is_main():

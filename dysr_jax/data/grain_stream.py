@@ -1,8 +1,7 @@
 """Training patches from Grain, for sets that do not fit on the device: chunks for the training loop.
 
 Each group of a training step has a shard of its own, shuffled anew each epoch, so patches depend on the seed
-and the number of groups alone, not on devices, processes or workers. A process decodes for its own devices
-only.
+and the number of groups alone. A process decodes for its own devices only.
 
 All crops of all images are numbered, and the numbers are cut into strata of one length, about one per image.
 A stratum draws a number, which names an image, and cuts some crops from it. So an image comes as often as it
@@ -31,14 +30,10 @@ if TYPE_CHECKING:
     import grain
 
 
-_TRIES: Final = 1000
-"""Images that are decoded in search of one that a patch fits into."""
-
-_REACH: Final = 2
-"""LR pixels that the degradation reads beyond a crop."""
-
-Crops = dict[str, np.ndarray]
-"""`lr` and `hr` of some crops, uint8."""
+_MAX_THREADS: Final = 16  # threads that decode in this process
+_TRIES: Final = 1000  # images that are decoded in search of one that a patch fits into
+_REACH: Final = 2  # LR pixels that the degradation reads beyond a crop
+Crops = dict[str, np.ndarray]  # `lr` and `hr` of some crops, uint8
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -46,15 +41,14 @@ class CropDrawer:
     """Draws the crops of a stratum: a transformation for Grain's `random_map`."""
 
     images: TrainingImages
+    # int64 `[N]`: number of crops in this image and all before it; images count 1 without sizes
     last: np.ndarray
-    """int64 `[N]`: number of crops in this image and all before it; images count 1 without sizes."""
     strata: int
 
     def __call__(self, stratum: int, rng: np.random.Generator) -> Crops:
-        """`data.crops_per_image` crops of one image: LR `[K, P, P, 3]` and HR `[K, s P, s P, 3]` uint8.
+        """K = `data.crops_per_image` crops of one image: LR `[K, P, P, 3]` and HR `[K, s P, s P, 3]`.
 
-        Raises:
-            InputError: a damaged file, or an image smaller than a patch (where `data.small` is `error`).
+        Raises `InputError`: a damaged file, or an image smaller than a patch (where `data.small` is `error`).
         """
         return self._cut(self._large_example(self.draw_image(stratum, rng), rng), rng)
 
@@ -82,45 +76,33 @@ class CropDrawer:
         lr = example.lr
         if lr is None and count * (patch + 2 * _REACH) ** 2 >= rows * columns:
             lr = bicubic_downscale(hr, scale, config.boundary)  # less work than crop by crop
-        tops = rng.integers(0, rows - patch + 1, count).tolist()
-        lefts = rng.integers(0, columns - patch + 1, count).tolist()
-        lrs, hrs, side = [], [], patch * scale
-        for row, column in zip(tops, lefts, strict=True):
-            if lr is None:
-                lrs.append(bicubic_downscale_crop(hr, scale, row, column, patch, config.boundary))
-            else:
-                lrs.append(lr[row : row + patch, column : column + patch])
-            top, left = row * scale, column * scale
-            hrs.append(hr[top : top + side, left : left + side])
+        tops, lefts = (rng.integers(0, side - patch + 1, count).tolist() for side in (rows, columns))
+        places = list(zip(tops, lefts, strict=True))
+        if lr is None:
+            crop = functools.partial(bicubic_downscale_crop, hr, scale, patch=patch, boundary=config.boundary)
+            lrs = [crop(row, column) for row, column in places]
+        else:
+            lrs = [lr[row : row + patch, column : column + patch] for row, column in places]
+        side = patch * scale
+        hrs = [hr[row * scale :, column * scale :][:side, :side] for row, column in places]
         return {"lr": np.stack(lrs), "hr": np.stack(hrs)}
 
 
 def make_drawer(images: TrainingImages, shards: int) -> CropDrawer:
     """The drawer of some images; as many strata as images or a few more, a multiple of `shards`."""
-    if images.sizes is None:
-        positions = np.ones(len(images), np.int64)
-    else:
+    positions = np.ones(len(images), np.int64)
+    if images.sizes is not None:
         positions = (images.sizes - images.config.patch + 1).astype(np.int64).prod(1)
     return CropDrawer(images, np.cumsum(positions), -(-len(images) // shards) * shards)
 
 
-_MAX_THREADS: Final = 16
-"""Threads that decode in this process."""
-
-
 def require_grain() -> Any:
-    """The package `grain`.
-
-    Raises:
-        InputError: it is not installed.
-    """
+    """The package `grain`, or an `InputError` that it is not installed."""
     try:
         import grain
     except ImportError:
-        raise InputError(
-            "data.pipeline grain needs the package grain (pip install grain); without it data.pipeline must "
-            "be pool"
-        ) from None
+        needed = "the package grain (pip install grain); without it data.pipeline must be pool"
+        raise InputError(f"data.pipeline grain needs {needed}") from None
     return grain
 
 
@@ -136,12 +118,9 @@ class GrainStream:
         """Endless patches of one dispatch each, on the devices; the next one is made meanwhile.
 
         An element is LR `[devices, chunk, G, B, P, P, 3]` and HR `[devices, chunk, G, B, s P, s P, 3]`,
-        uint8: `chunk` steps of G groups per device (`groups` over all devices) of B = `batch` patches. The
-        seed, under 2**32, and `groups` determine all patches. The iterator's state is a position, for a
-        checkpoint.
-
-        Raises:
-            InputError: `grain` is not installed; when an element is asked for, see `CropDrawer`.
+        uint8: `chunk` steps of G groups per device (`groups` over all devices) of B = `batch` patches, which
+        `seed`, under 2**32, and `groups` determine. The iterator's state is a position, for a checkpoint.
+        Raises `InputError`: `grain` is not installed; when an element is asked for, see `CropDrawer`.
         """
         grain = require_grain()
         if not flags.FLAGS.is_parsed():
@@ -153,7 +132,10 @@ class GrainStream:
         shards = [make_shard(drawer, drawer.strata, group, groups, seed) for group in local]
         count = -(-chunk * batch // config.crops_per_image)
         drawn = grain.experimental.ZipMapDataset(shards).map(_stack)
-        read = drawn.to_iter_dataset(grain.ReadOptions(*_threads_and_buffer(config.workers, count)))
+        # A worker with threads of its own does not end before Grain's 25 s are over.
+        threads = 0 if config.workers else min(_MAX_THREADS, os.cpu_count() or 1)
+        ahead = max(threads, min(count, 4 * threads))  # at most the images of a chunk
+        read = drawn.to_iter_dataset(grain.ReadOptions(threads, ahead))
         options = grain.MultiprocessingOptions(config.workers, per_worker_buffer_size=4)
         arrange = functools.partial(arrange_chunk, chunk=chunk, batch=batch, each=each)
         host = read.mp_prefetch(options, _end_with_parent).batch(count).map(arrange)
@@ -183,14 +165,6 @@ def make_shard(
     return numbers.seed(own).shuffle().repeat().random_map(draw)
 
 
-def _threads_and_buffer(workers: int, count: int) -> tuple[int, int]:
-    """Threads, and images that they read ahead: at most those of a chunk."""
-    if workers:
-        return 0, 0  # a worker with threads of its own does not end before Grain's 25 s are over
-    threads = min(_MAX_THREADS, os.cpu_count() or 1)
-    return threads, max(threads, min(count, 4 * threads))
-
-
 def _stack(groups: tuple[Crops, ...]) -> Crops:
     """The crops of one image per group, `[groups, K, ...]`."""
     return {name: np.stack([crops[name] for crops in groups]) for name in groups[0]}
@@ -204,10 +178,9 @@ def arrange_chunk(images: Crops, *, chunk: int, batch: int, each: int) -> tuple[
     """
 
     def arrange(crops: np.ndarray) -> np.ndarray:
-        place = (crops.shape[1] // each, each, -1, *crops.shape[3:])
-        flat = crops.transpose(1, 2, 0, *range(3, crops.ndim)).reshape(place)
-        flat = flat[:, :, : chunk * batch]
-        steps = (*place[:2], chunk, batch, *crops.shape[3:])
-        return np.ascontiguousarray(flat.reshape(steps).swapaxes(1, 2))
+        devices, pixels = crops.shape[1] // each, crops.shape[3:]
+        flat = crops.transpose(1, 2, 0, *range(3, crops.ndim)).reshape(devices, each, -1, *pixels)
+        steps = flat[:, :, : chunk * batch].reshape(devices, each, chunk, batch, *pixels)
+        return np.ascontiguousarray(steps.swapaxes(1, 2))
 
     return arrange(images["lr"]), arrange(images["hr"])

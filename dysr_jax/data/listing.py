@@ -15,42 +15,34 @@ from dysr_jax.errors import InputError
 Duplicates = Literal["error", "skip"]
 """What to do with an image that repeats an earlier one."""
 
-_SHOWN: Final = 6
-"""Suffixes that a note names."""
-
+_SHOWN: Final = 6  # suffixes that a note names
 _ORIENTATION: Final = 0x0112
-_LYING: Final = 5
-"""EXIF orientations from this one on swap rows and columns."""
+_LYING: Final = 5  # EXIF orientations from this one on swap rows and columns
 
 
 class FailedImage(NamedTuple):
-    """An image that was left out of the work."""
+    """An image that was left out of the work, and why, in one line that names the file."""
 
     path: pathlib.Path
     error: str
-    """Why, in one line that names the file."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Listing:
     """What a folder holds; folders below it are not looked into, and hidden files do not count."""
 
-    images: tuple[pathlib.Path, ...]
-    """Sorted by name."""
-    left: Counter[str]
-    """Number of files that are no images here, by suffix."""
+    images: tuple[pathlib.Path, ...]  # sorted by name
+    left: Counter[str]  # number of files that are no images here, by suffix
 
     @property
     def note(self) -> str:
         """A line on what is left out; empty where nothing is."""
         if not self.left:
             return ""
-        kinds = [
-            f"{count} {kind}{'s' if count > 1 and not kind.startswith('.') else ''}"
-            for kind, count in self.left.most_common()
-        ]
+        counted = self.left.most_common()
+        kinds = [f"{n} {kind}{'s' if n > 1 and not kind.startswith('.') else ''}" for kind, n in counted]
         more = [f"{len(kinds) - _SHOWN} other kinds"] if len(kinds) > _SHOWN else []
-        heic = any(suffix in HEIC_SUFFIXES for suffix in self.left)
+        heic = not self.left.keys().isdisjoint(HEIC_SUFFIXES)
         hint = " (HEIC needs pillow-heif: pip install 'dysr_jax[heic]')" if heic else ""
         return f"left out: {', '.join(kinds[:_SHOWN] + more)}{hint}"
 
@@ -87,17 +79,11 @@ def list_folder(folder: str | os.PathLike[str]) -> Listing:
 
 
 def list_images(folder: str | os.PathLike[str]) -> Listing:
-    """What a folder holds, which must be images among others.
-
-    Raises:
-        InputError: no such folder, one that cannot be read, or one without images.
-    """
+    """What a folder holds; an `InputError` where it is missing, cannot be read, or holds no image."""
     found = list_folder(folder)
     if not found.images:
-        raise InputError(
-            f"folder {os.fspath(folder)!r} holds no .png, .jpg, .tif or other image file"
-            f"{f' ({found.note})' if found.note else ''}"
-        )
+        what = "holds no .png, .jpg, .tif or other image file" + (f" ({found.note})" if found.note else "")
+        raise InputError(f"folder {os.fspath(folder)!r} {what}")
     return found
 
 
@@ -107,8 +93,7 @@ def image_shape(path: pathlib.Path) -> tuple[int, int]:
         with path.open("rb") as file:
             image = open_image(file, path.suffix)
             check_pixel_count(image.size)
-            # Of a PNG, `getexif` would decode all to look for EXIF data behind the pixels; the size of a TIFF
-            # is turned already.
+            # Of a PNG, `getexif` would decode all to look for EXIF; the size of a TIFF is turned already.
             said = image.info.keys() & {"exif", "xmp", "Raw profile type exif"}
             plain = image.format == "TIFF" or (image.format == "PNG" and not said)
             columns, rows = image.size
@@ -132,10 +117,9 @@ def find_duplicates(
     copies = {name: first[digest] for name, digest in digests if first.setdefault(digest, name) != name}
     if copies and duplicates == "error":
         named = quote_first([f"{name} = {original}" for name, original in copies.items()])
-        raise InputError(
-            f"{where} holds duplicates, {len(copies)} in all: {named}; the same image may come to lie in "
-            f"training and in validation ({option} skip leaves later copies out)"
-        )
+        why = "the same image may come to lie in training and in validation"
+        hint = f"({option} skip leaves later copies out)"
+        raise InputError(f"{where} holds duplicates, {len(copies)} in all: {named}; {why} {hint}")
     return set(copies)
 
 
@@ -145,6 +129,5 @@ def distinct_files(paths: Sequence[pathlib.Path], duplicates: Duplicates) -> lis
     shared = {size for size, count in Counter(sizes).items() if count > 1}
     suspects = [path for path, size in zip(paths, sizes, strict=True) if size in shared]
     digests = [(path.name, hashlib.sha256(path.read_bytes()).hexdigest()) for path in suspects]
-    where = f"folder {str(paths[0].parent)!r}"
-    copies = find_duplicates(digests, duplicates, where, "data.duplicates")
+    copies = find_duplicates(digests, duplicates, f"folder {str(paths[0].parent)!r}", "data.duplicates")
     return [path for path in paths if path.name not in copies]

@@ -13,21 +13,16 @@ from dysr_jax.data.grain_stream import require_grain
 from dysr_jax.data.pool import MAX_CROPS
 from dysr_jax.data.training import TrainingImages, open_training_images
 
-_SAMPLE = 16
-"""Images that are decoded to estimate the bytes of a source that does not tell sizes."""
-
+_SAMPLE = 16  # images that are decoded to estimate the bytes of a source that does not tell sizes
 Pipeline = Literal["pool", "grain"]
 
 
 class PoolNeed(NamedTuple):
-    """What a pool of some images takes."""
+    """What a pool takes: bytes of padded pixels per device, crop positions; from all sizes or a sample."""
 
     nbytes: int
-    """Of the pixels on each device, padded to one shape."""
     crops: int
-    """Crop positions in all images."""
     exact: bool
-    """Whether it follows from all sizes, not from a sample."""
 
 
 def pool_need(images: TrainingImages) -> PoolNeed:
@@ -57,10 +52,8 @@ def describe_pipeline(config: DataConfig, need: PoolNeed, memory: int) -> str:
     size = f"{'' if need.exact else 'about '}{need.nbytes / 1e6:,.1f} MB"
     if config.pipeline == "pool":
         return f"in the pool, {size} on each device (data.pipeline pool; auto allows {limit})"
-    return (
-        f"read by Grain as they are needed (data.pipeline grain; the pool would take {size} of each "
-        f"device, auto allows {limit})"
-    )
+    pool = f"the pool would take {size} of each device, auto allows {limit}"
+    return f"read by Grain as they are needed (data.pipeline grain; {pool})"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -77,18 +70,11 @@ class RunImages:
 
 
 def load_run_images(config: DataConfig, scale: int, *, memory: int, train: bool) -> RunImages:
-    """Find the images of a run, choose their pipeline, and decode what the pool takes; no process waits for
-    others.
+    """Find the images of a run, choose their pipeline, and decode what the pool takes.
 
-    Args:
-        config: of the data.
-        scale: of the space.
-        memory: bytes of a device, the same in all processes of a job.
-        train: whether the run trains; else nothing but the validation pairs is decoded.
-
-    Raises:
-        InputError: see `open_training_images` and `TrainingImages.load`; or Grain is chosen and not
-            installed.
+    `memory` is that of a device in bytes, the same in all processes of a job, none of which
+    waits for others. Of a run that does not `train`, nothing but the validation pairs is decoded.
+    Raises `InputError`: see `open_training_images` and `TrainingImages.load`; or Grain is chosen and missing.
     """
     images, validation = open_training_images(config, scale)
     need = pool_need(images)

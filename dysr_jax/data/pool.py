@@ -19,18 +19,17 @@ MAX_CROPS: Final = 2**31 - 1
 
 @flax.struct.dataclass(eq=False)
 class CropPool:
-    """LR/HR images padded to one shape; all crops of all images are equally likely."""
+    """LR `[N, H, W, 3]` and HR `[N, s H, s W, 3]` uint8, padded; all crops of all images are equally likely.
+
+    Images lie in the upper left corners. int32 `[N]`: `columns` counts crop positions in a row of each image,
+    `last` those in the image and all before it. `patch` is the side of a crop in LR pixels.
+    """
 
     lr: chex.Array
-    """`[N, H, W, 3]` uint8, each image in the upper left corner."""
     hr: chex.Array
-    """`[N, s H, s W, 3]` uint8."""
     columns: chex.Array
-    """int32 `[N]`: crop positions in a row of each image."""
     last: chex.Array
-    """int32 `[N]`: number of crops in this image and all before it."""
     patch: int = flax.struct.field(pytree_node=False)
-    """Side of a crop, in LR pixels."""
 
     @property
     def scale(self) -> int:
@@ -52,11 +51,7 @@ def _stack(images: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def build_pool(pairs: Sequence[Pair], patch: int) -> CropPool:
-    """Put pairs on the default device; crops have a side of `patch` LR pixels.
-
-    Raises:
-        InputError: an image smaller than a patch, or more than 2^31 - 1 crops.
-    """
+    """Put pairs on the default device; an `InputError` if one is under `patch` or crops are too many."""
     for pair in pairs:
         if min(pair.lr.shape[:2]) < patch:
             raise InputError(f"image {pair.name!r}: LR {pair.lr.shape[:2]} is under patch {patch}")
@@ -64,13 +59,9 @@ def build_pool(pairs: Sequence[Pair], patch: int) -> CropPool:
     last = np.cumsum(positions.prod(1))
     if last[-1] > MAX_CROPS:
         raise InputError(f"the images have {last[-1]} crops; the device pool holds {MAX_CROPS}")
-    return CropPool(
-        lr=jnp.asarray(_stack([pair.lr for pair in pairs])),
-        hr=jnp.asarray(_stack([pair.hr for pair in pairs])),
-        columns=jnp.asarray(positions[:, 1], jnp.int32),
-        last=jnp.asarray(last, jnp.int32),
-        patch=patch,
-    )
+    lr, hr = (jnp.asarray(_stack([getattr(pair, name) for pair in pairs])) for name in ("lr", "hr"))
+    columns, ends = (jnp.asarray(numbers, jnp.int32) for numbers in (positions[:, 1], last))
+    return CropPool(lr, hr, columns, ends, patch)
 
 
 def _crop_one(key: chex.PRNGKey, pool: CropPool) -> tuple[chex.Array, chex.Array]:
@@ -88,11 +79,7 @@ def _crop_one(key: chex.PRNGKey, pool: CropPool) -> tuple[chex.Array, chex.Array
 
 
 def draw_batch(key: chex.PRNGKey, pool: CropPool, batch: int) -> tuple[chex.Array, chex.Array]:
-    """A batch of random crops, each augmented at random (`augment`); traceable.
-
-    Returns:
-        LR `[B, P, P, 3]` and HR `[B, s P, s P, 3]`, float32 in [0, 1].
-    """
+    """Random crops, augmented: LR `[B, P, P, 3]`, HR `[B, s P, s P, 3]`, float32 in [0, 1]. Traceable."""
     key_crops, key_augment = jax.random.split(key)
     lr, hr = jax.vmap(_crop_one, (0, None))(jax.random.split(key_crops, batch), pool)
     return prepare(key_augment, lr, hr)

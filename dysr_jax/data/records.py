@@ -5,8 +5,8 @@ import functools
 import io
 import os
 import pathlib
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -14,22 +14,21 @@ from dysr_jax.data.examples import Example, ImageSource, fit_example
 from dysr_jax.data.images import read_image
 from dysr_jax.errors import InputError
 
+PathLike = str | os.PathLike[str]
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class RecordImages:
     """The images of a split, in the order in which they were stored; sets of our own are sorted by name."""
 
-    path: pathlib.Path
-    """Of the prepared data set: its folder of one version."""
+    path: pathlib.Path  # of the prepared data set: its folder of one version
     split: str
     scale: int
     names: Sequence[str]
-    hr: str
-    """The feature that holds the HR image."""
-    lr: str | None
-    """The feature that holds the LR image."""
+    hr: str  # the feature that holds the HR image
+    lr: str | None  # the feature that holds the LR image
+    # int64 `[N, 2]`: rows and columns of the HR images, where they are stored beside the records
     sizes: np.ndarray | None = None
-    """int64 `[N, 2]`: rows and columns of the HR images, where they are stored beside the records."""
 
     def __len__(self) -> int:
         return len(self.names)
@@ -63,48 +62,37 @@ def _decoded(encoded: bytes, name: str) -> np.ndarray:
         raise InputError(f"image {name!r} cannot be read from its record: {error}") from None
 
 
-def open_records(spec: str, scale: int, directory: str | os.PathLike[str] | None = None) -> RecordImages:
+def open_records(spec: str, scale: int, directory: PathLike | None = None) -> RecordImages:
     """The images of a prepared data set, `NAME[/CONFIG][:SPLIT]`.
 
     A split is what TFDS takes, such as `train[:10%]` or `train+validation`; without one it is `train`, or the
     only one that there is. Images are the features `hr` and `lr`, or else the only image that a record has.
-
-    Raises:
-        InputError: no such data set or split, or one that is not prepared, or whose LR images are of another
-            scale.
+    Raises `InputError`: no such data set or split, one that is not prepared, or LR images of another scale.
     """
     from dysr_jax.data.builders import find_prepared
 
     name, _, split = spec.partition(":")
-    builder = find_prepared(name, directory)
+    builder = find_prepared(name, directory)  # says what is missing, before the slow import
+    import tensorflow_datasets as tfds
+
     stored = (builder.info.metadata or {}).get("scale")
     if stored and stored != scale:
-        raise InputError(
-            f"data source 'tfds:{name}': its LR images are of scale {stored}, the space's is {scale}; "
-            f"must be a config such as {name.partition('/')[0]}/bicubic_x{scale}"
-        )
+        what = f"its LR images are of scale {stored}, the space's is {scale}"
+        such = f"{name.partition('/')[0]}/bicubic_x{scale}"
+        raise InputError(f"data source 'tfds:{name}': {what}; must be a config such as {such}")
     splits = list(builder.info.splits)
     if not split:
         if "train" not in splits and len(splits) != 1:
             raise InputError(f"data source 'tfds:{name}': must be tfds:{name}:SPLIT with {splits}")
         split = "train" if "train" in splits else splits[0]
-    hr, lr = _image_features(builder.info.features, name)
+    features = builder.info.features
+    images = [key for key, feature in features.items() if isinstance(feature, tfds.features.Image)]
+    if "hr" not in images and len(images) != 1:
+        needed = "a data set with an image hr (and lr), or with one image"
+        raise InputError(f"data source 'tfds:{name}' has the features {sorted(features)}; must be {needed}")
+    hr, lr = ("hr", "lr" if "lr" in images else None) if "hr" in images else (images[0], None)
     names, sizes = _names_and_sizes(builder, split, name)
     return RecordImages(pathlib.Path(builder.data_dir), split, scale, names, hr, lr, sizes)
-
-
-def _image_features(features: Mapping[str, Any], name: str) -> tuple[str, str | None]:
-    import tensorflow_datasets as tfds
-
-    images = [key for key, feature in features.items() if isinstance(feature, tfds.features.Image)]
-    if "hr" in images:
-        return "hr", "lr" if "lr" in images else None
-    if len(images) == 1:
-        return images[0], None
-    raise InputError(
-        f"data source 'tfds:{name}' has the features {sorted(features)}; must be a data set with an "
-        f"image hr (and lr), or with one image"
-    )
 
 
 def _names_and_sizes(builder: Any, split: str, name: str) -> tuple[Sequence[str], np.ndarray | None]:
@@ -115,10 +103,9 @@ def _names_and_sizes(builder: Any, split: str, name: str) -> tuple[Sequence[str]
     try:
         parts = tfds.core.ReadInstruction.from_spec(split).to_absolute(splits)
     except (ValueError, AssertionError, KeyError):
-        raise InputError(
-            f"data source 'tfds:{name}:{split}': must be one of the splits {list(splits)} or a slice of "
-            f"them as TFDS writes it, such as {next(iter(splits))}[:10%]"
-        ) from None
+        part = f"a slice of them as TFDS writes it, such as {next(iter(splits))}[:10%]"
+        must = f"must be one of the splits {list(splits)} or {part}"
+        raise InputError(f"data source 'tfds:{name}:{split}': {must}") from None
     names: list[str] = []
     sizes: list[Sequence[int]] = []
     for part in parts:
@@ -127,16 +114,6 @@ def _names_and_sizes(builder: Any, split: str, name: str) -> tuple[Sequence[str]
         names += metadata.get("names", {}).get(part.splitname, [])[taken] or numbered
         sizes += metadata.get("sizes", {}).get(part.splitname, [])[taken]
     return tuple(names), np.array(sizes) if sizes else None
-
-
-class Clip(NamedTuple):
-    """Frames that follow each other."""
-
-    name: str
-    hr: np.ndarray
-    """`[T, H, W, 3]` uint8."""
-    lr: np.ndarray | None
-    """`[T, h, w, 3]` uint8 as it was given; None where it must be made."""
 
 
 class Clips:
@@ -158,11 +135,9 @@ class Clips:
     def __len__(self) -> int:
         return len(self.names)
 
-    def __getitem__(self, index: int) -> Clip:
-        """Decode all frames of a clip.
-
-        Raises:
-            InputError: a frame cannot be read, or is of another size than the others.
+    def __getitem__(self, index: int) -> Example:
+        """All frames of a clip, `[T, H, W, 3]`; an `InputError` if one cannot be read, or they differ in
+        size.
         """
         name = self.names[index]
         examples = [self._source[frame] for frame in self._frames[name]]
@@ -171,4 +146,4 @@ class Clips:
             raise InputError(f"clip {name!r} has frames of {sorted(sizes)}; all must be of one size")
         lr = [example.lr for example in examples if example.lr is not None]
         hr = np.stack([example.hr for example in examples])
-        return Clip(name, hr, np.stack(lr) if len(lr) == len(examples) else None)
+        return Example(name, hr, np.stack(lr) if len(lr) == len(examples) else None)

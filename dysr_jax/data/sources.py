@@ -1,17 +1,14 @@
 """Sources of images by name, and their split into training and validation.
 
-A source is `embedded` (colour photographs that scikit-image ships, for demonstration), `folder:PATH` with HR
-images, `paired:HR,LR` with HR and LR images, or `tfds:NAME[/CONFIG][:SPLIT]`, a data set that
-`dysr data prepare` prepared. A data set of one's own is a folder, or is registered in `builders.datasets`.
-Training images may be used in rescaled copies too, as VDSR (Kim et al. 2016) does: a shrunk photograph has
-more detail per pixel.
+`DataConfig.source` says which there are; `embedded` are colour photographs that scikit-image ships. A data
+set of one's own is a folder, or is registered in `builders.datasets`. Training images may be used in rescaled
+copies too, as VDSR (Kim et al. 2016) does: a shrunk photograph has more detail per pixel.
 """
 
 import dataclasses
-import functools
-import os
+import itertools
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -20,7 +17,7 @@ from dysr_jax.data.degradation import Boundary, resize
 from dysr_jax.data.examples import Example, ImageSource, Subset, map_images
 from dysr_jax.data.folders import open_folder, open_paired
 from dysr_jax.data.listing import Duplicates
-from dysr_jax.data.records import open_records
+from dysr_jax.data.records import PathLike, open_records
 from dysr_jax.errors import InputError
 
 
@@ -29,11 +26,9 @@ class RescaledImages:
     """Images of a source, then copies of them that MATLAB's bicubic shrank. A copy has no given LR image."""
 
     source: ImageSource
-    copies: tuple[tuple[int, float], ...]
-    """Index in the source and factor of each copy."""
+    copies: tuple[tuple[int, float], ...]  # index in the source and factor of each copy
     boundary: Boundary
-    source_sizes: np.ndarray
-    """int64 `[N, 2]`: HR rows and columns of the source's images."""
+    source_sizes: np.ndarray  # int64 `[N, 2]`: HR rows and columns of the source's images
 
     @property
     def names(self) -> Sequence[str]:
@@ -71,20 +66,15 @@ def add_rescaled(source: ImageSource, config: DataConfig, scale: int) -> ImageSo
         return source
     sizes = source.sizes
     if sizes is None:
-        raise InputError(
-            f"data.rescale {config.rescale}: {config.source!r} does not tell the sizes of its images; "
-            f"it must be empty"
-        )
+        what = f"{config.source!r} does not tell the sizes of its images"
+        raise InputError(f"data.rescale {config.rescale}: {what}; it must be empty")
     least = config.patch * scale
-    copies = [
-        (index, factor)
-        for factor in config.rescale
-        for index, size in enumerate(sizes)
-        if min(rescaled_shape(size, factor)) >= least
-    ]
+    wanted = itertools.product(config.rescale, enumerate(sizes))
+    copies = [(i, factor) for factor, (i, size) in wanted if min(rescaled_shape(size, factor)) >= least]
     return RescaledImages(source, tuple(copies), config.boundary, sizes)
 
 
+# Rows and columns of the embedded photographs; the last is held out for validation
 EMBEDDED: Final = {
     "chelsea": (300, 451),
     "coffee": (400, 600),
@@ -92,7 +82,6 @@ EMBEDDED: Final = {
     "rocket": (427, 640),
     "astronaut": (512, 512),
 }
-"""Rows and columns of the embedded photographs; the last is held out for validation."""
 
 
 class EmbeddedImages:
@@ -113,19 +102,12 @@ class EmbeddedImages:
 
 
 def open_source(
-    source: str,
-    scale: int,
-    *,
-    duplicates: Duplicates = "error",
-    directory: str | os.PathLike[str] | None = None,
+    source: str, scale: int, *, duplicates: Duplicates = "error", directory: PathLike | None = None
 ) -> ImageSource:
-    """The images of a source by index, without decoding them.
+    """The images of a source by index, not decoded; `directory` is of prepared data sets (default: TFDS's).
 
-    Given LR images must be of the `scale`. `directory` is the folder of prepared data sets (default: TFDS's).
-
-    Raises:
-        InputError: an unknown source; a missing or empty folder; files that cannot be read, are the same, or
-            do not pair; a data set that is not prepared.
+    Raises `InputError`: an unknown source, a missing or empty folder, files that cannot be read, are the same
+    or do not pair, a data set that is not prepared or of another `scale`.
     """
     kind, _, place = source.partition(":")
     if source == "embedded":
@@ -136,9 +118,8 @@ def open_source(
         return open_paired(place, scale, duplicates)
     if place and kind == "tfds":
         return open_records(place, scale, directory)
-    raise InputError(
-        f"data source {source!r}: must be embedded, folder:PATH, paired:HR,LR or tfds:NAME[/CONFIG][:SPLIT]"
-    )
+    known = "embedded, folder:PATH, paired:HR,LR or tfds:NAME[/CONFIG][:SPLIT]"
+    raise InputError(f"data source {source!r}: must be {known}")
 
 
 def load_source(source: str, scale: int) -> list[Example]:
@@ -154,28 +135,23 @@ def _split(config: DataConfig, count: int) -> tuple[list[int], list[int]]:
     elif 1 <= config.holdout < count:
         held = {(2 * i + 1) * count // (2 * config.holdout) for i in range(config.holdout)}
     else:
-        raise InputError(
-            f"data.holdout {config.holdout}: {config.source!r} has {count} images; must be "
-            f"1 to {count - 1} (or name a source in data.validation)"
-        )
+        must = f"must be 1 to {count - 1} (or name a source in data.validation)"
+        raise InputError(f"data.holdout {config.holdout}: {config.source!r} has {count} images; {must}")
     return [i for i in range(count) if i not in held], sorted(held)
 
 
 def split_source(config: DataConfig, scale: int) -> tuple[ImageSource, ImageSource]:
     """Training images, with rescaled copies, and validation images: a source of its own, or held-out ones."""
-    opened = functools.partial(
-        open_source, scale=scale, duplicates=config.duplicates, directory=config.directory
-    )
-    images = opened(config.source)
+    options: Any = {"duplicates": config.duplicates, "directory": config.directory}
+    images = open_source(config.source, scale, **options)
     if config.validation:
-        validation = opened(config.validation)
+        validation = open_source(config.validation, scale, **options)
         if config.validation == "embedded":
             validation = Subset(validation, (len(validation) - 1,))
         return add_rescaled(images, config, scale), validation
     if any("/" in name for name in images.names):
-        raise InputError(
-            f"data.validation: {config.source!r} holds frames of clips, and held-out frames would have "
-            f"neighbours in training; must be a source of other clips, such as another split"
-        )
+        what = "holds frames of clips, and held-out frames would have neighbours in training"
+        must = "must be a source of other clips, such as another split"
+        raise InputError(f"data.validation: {config.source!r} {what}; {must}")
     train, held = _split(config, len(images))
     return add_rescaled(Subset(images, tuple(train)), config, scale), Subset(images, tuple(held))

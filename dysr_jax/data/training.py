@@ -37,12 +37,10 @@ def find_large_enough(config: DataConfig, scale: int, names: Sequence[str], size
     fits = sizes.min(1) >= config.patch
     if config.small == "error" and not fits.all():
         first = int(np.argmin(fits))
-        rows, columns = (int(side) * scale for side in sizes[first])
-        raise InputError(
-            f"image {names[first]!r} of {rows}x{columns} is smaller than a training patch: must be "
-            f"{config.patch * scale}x{config.patch * scale} or larger (data.patch {config.patch} "
-            f"at scale {scale}); --data.small skip leaves such images out"
-        )
+        (rows, columns), least = (int(side) * scale for side in sizes[first]), config.patch * scale
+        what = f"image {names[first]!r} of {rows}x{columns} is smaller than a training patch"
+        must = f"must be {least}x{least} or larger (data.patch {config.patch} at scale {scale})"
+        raise InputError(f"{what}: {must}; --data.small skip leaves such images out")
     if not fits.any():
         raise InputError(f"data.patch {config.patch}: no image of {config.source!r} is large enough")
     return np.flatnonzero(fits)
@@ -51,8 +49,7 @@ def find_large_enough(config: DataConfig, scale: int, names: Sequence[str], size
 def open_training_images(config: DataConfig, scale: int) -> tuple[TrainingImages, list[Pair]]:
     """The training images, none of them decoded, and the validation pairs.
 
-    Raises:
-        InputError: see `split_source`; or an image smaller than a patch whose size is known without decoding.
+    Raises `InputError`: see `split_source`; or an image that is known to be smaller than a patch.
     """
     source, held = split_source(config, scale)
     sizes = source.sizes

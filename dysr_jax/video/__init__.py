@@ -1,9 +1,9 @@
 """Videos in and out through PyAV: frames as RGB `[H, W, 3]` uint8 with their times.
 
 Reading: `source` opens a file, `packets` puts its packets on one timeline, `decode` gives frames and their
-times, `colour` makes RGB images of them, and `reader` gives them and says what was lost. Writing:
-`formats` knows containers and encoders, `sink` takes the bytes, `headers` patches what FFmpeg gets wrong,
-`tags` and `copied` keep what is beside the frames, `encoding` joins them, and `writer` runs it in a thread.
+times, `colour` makes RGB images of them, and `reader` gives them and says what was lost. Writing: `sink`
+knows containers and encoders and takes the bytes, `headers` patches what FFmpeg gets wrong, `tags` and
+`copied` keep what is beside the frames, `encoding` joins them, and `writer` runs it in a thread.
 """
 
 from etils import epy

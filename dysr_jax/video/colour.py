@@ -44,65 +44,45 @@ def check_colours(frame: "av.VideoFrame") -> None:
     """Raise an InputError if a frame's transfer or matrix cannot be converted to 8-bit RGB."""
     transfer, matrix = HDR.get(int(frame.color_trc)), matrix_of(frame)
     if transfer:
-        raise InputError(
-            f"it is HDR ({transfer} transfer); it must be SDR: tone-map it first, with ffmpeg's zscale and "
-            f"tonemap"
-        )
+        way = "tone-map it first, with ffmpeg's zscale and tonemap"
+        raise InputError(f"it is HDR ({transfer} transfer); it must be SDR: {way}")
     if is_yuv(frame) and matrix not in MATRICES:
         told = OTHER_MATRICES.get(matrix, f"number {matrix}")
         raise InputError(f"its colour matrix is {told}; it must be BT.601, BT.709 or BT.2020")
 
 
-def _grey_to_rgb(frame: "av.VideoFrame") -> np.ndarray:
-    """`[H, W, 3]` of a grey frame, which swscale always takes for full range."""
-    levels = frame.reformat(format="gray").to_ndarray()
-    if frame.color_range == LIMITED:
-        wide = (levels.astype(np.float32) - 16) * (255 / 219)
-        levels = np.clip(np.rint(wide), 0, 255).astype(np.uint8)
-    return np.repeat(levels[:, :, None], 3, 2)
-
-
 def to_rgb(frame: "av.VideoFrame", reformatter: "av.video.reformatter.VideoReformatter") -> np.ndarray:
     """`[H, W, 3]` uint8 of a frame, as `check_colours` allows it; deeper channels are rounded to 8 bits."""
     check_colours(frame)
-    if frame.format.name.startswith("gray"):
-        return _grey_to_rgb(frame)
+    if frame.format.name.startswith("gray"):  # swscale always takes it for full range
+        levels = frame.reformat(format="gray").to_ndarray()
+        if frame.color_range == LIMITED:
+            wide = (levels.astype(np.float32) - 16) * (255 / 219)
+            levels = np.clip(np.rint(wide), 0, 255).astype(np.uint8)
+        return np.repeat(levels[:, :, None], 3, 2)
     # Without these, chroma is repeated instead of interpolated, and sums are rounded coarsely.
     flags = av.video.reformatter.Interpolation
     exact = flags.BILINEAR | flags.ACCURATE_RND | flags.FULL_CHR_H_INT | flags.FULL_CHR_H_INP
     matrix = MATRICES.get(matrix_of(frame), 5) if is_yuv(frame) else None
     full = frame.color_range == FULL or not is_yuv(frame) or frame.format.name.startswith("yuvj")
-    shown = reformatter.reformat(
-        frame,
-        format="rgb24",
-        src_colorspace=matrix,
-        dst_colorspace=matrix,
-        src_color_range=FULL if full else LIMITED,
-        dst_color_range=FULL,
-        interpolation=exact,
-    )
-    return shown.to_ndarray()
+    same: Any = {"src_colorspace": matrix, "dst_colorspace": matrix, "interpolation": exact}
+    ranges = {"src_color_range": FULL if full else LIMITED, "dst_color_range": FULL}
+    return reformatter.reformat(frame, format="rgb24", **same, **ranges).to_ndarray()
 
 
 def from_rgb(
     image: np.ndarray, reformatter: "av.video.reformatter.VideoReformatter", form: str, matrix: int
 ) -> "av.VideoFrame":
     """`[H, W, 3]` uint8 RGB as a frame in limited range of a matrix, in a pixel format such as `yuv420p`."""
-    flags = av.video.reformatter.Interpolation
-    return reformatter.reformat(
-        av.VideoFrame.from_ndarray(image, format="rgb24"),
-        format=form,
-        src_colorspace=MATRICES[matrix],
-        dst_colorspace=MATRICES[matrix],
-        src_color_range=FULL,
-        dst_color_range=LIMITED,
-        interpolation=flags.BILINEAR | flags.ACCURATE_RND,
-    )
+    flags, frame = av.video.reformatter.Interpolation, av.VideoFrame.from_ndarray(image, format="rgb24")
+    same: Any = {"src_colorspace": MATRICES[matrix], "dst_colorspace": MATRICES[matrix]}
+    ranges: Any = {"src_color_range": FULL, "dst_color_range": LIMITED}
+    exact = flags.BILINEAR | flags.ACCURATE_RND
+    return reformatter.reformat(frame, format=form, interpolation=exact, **same, **ranges)
 
 
+# `(a, b, c, d)`: a pixel at column x and row y is shown at column `a x + c y`, row `b x + d y`
 DisplayMatrix = tuple[float, float, float, float]
-"""`(a, b, c, d)`: a pixel at column x and row y is shown at column `a x + c y`, row `b x + d y`."""
-
 UPRIGHT: DisplayMatrix = (1, 0, 0, 1)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 
 from dysr_jax.errors import InputError
-from dysr_jax.video.packets import Packets
+from dysr_jax.video.packets import Packets, shift_stamps
 from dysr_jax.video.reader import Reader
 from dysr_jax.video.source import av, fraction, is_cover, is_pipe, open_av, open_container
 from dysr_jax.video.tags import is_in_tags, stream_tags
@@ -18,11 +18,7 @@ PREROLL = Fraction(1, 2)  # seconds before the first picture that may be needed 
 
 
 class Copied:
-    """The streams of a source that an output takes too.
-
-    Made before the output's header is written. The source's file is opened again; `muxer` is FFmpeg's name of
-    the output's container.
-    """
+    """The streams that an output of FFmpeg's `muxer` takes from a source; made before its header."""
 
     def __init__(self, like: Reader, output: "av.container.OutputContainer", muxer: str) -> None:
         self.notes: list[str] = []
@@ -130,11 +126,15 @@ class Copied:
             self.notes.append(f"audio and subtitles end early: {error.strerror}")
 
     def _mux(self, packet: "av.Packet") -> None:
-        source = packet.stream
-        if source.index not in self._streams or _is_before(packet, self._like.start):
+        source, end = packet.stream, (packet.dts or 0) + (packet.duration or 0)
+        # An edit list may cut a packet off that decoders do not need for the next ones.
+        early = packet.is_discard and end * packet.time_base - self._like.start < -PREROLL
+        if early or source.index not in self._streams:
             return
         try:
-            for ready in self._filtered(packet):
+            shift_stamps(packet, -round(self._like.start / packet.time_base))
+            filtering = self._filters.get(source.index)
+            for ready in [packet] if filtering is None else filtering.filter(packet):
                 if self._is_writable(source, ready):
                     self._output.mux_one(self._ordered(ready, source.index))
         except av.error.FFmpegError as error:
@@ -149,14 +149,6 @@ class Copied:
         del self._streams[index]
         self.notes.append(f"{_described(source)} is left out: its first packet cannot be written")
         return False
-
-    def _filtered(self, packet: "av.Packet") -> list["av.Packet"]:
-        """With the times of the output, and in the form that it takes."""
-        shift = round(self._like.start / packet.time_base)
-        packet.dts = None if packet.dts is None else packet.dts - shift
-        packet.pts = None if packet.pts is None else packet.pts - shift
-        filtering = self._filters.get(packet.stream.index)
-        return [packet] if filtering is None else filtering.filter(packet)
 
     def _ordered(self, packet: "av.Packet", index: int) -> "av.Packet":
         """With times of decoding that increase, in the output's units: containers take no others."""
@@ -181,7 +173,7 @@ def _takes(muxer: str, stream: "av.stream.Stream", packet: "av.Packet | None" = 
             trial.start_encoding()
             if packet is not None:
                 copy: av.Packet = av.Packet(bytes(packet))
-                copy.stream, copy.time_base, copy.duration = (added, packet.time_base, packet.duration)
+                copy.stream, copy.time_base, copy.duration = added, packet.time_base, packet.duration
                 copy.pts = copy.dts = 0
                 trial.mux_one(copy)
     except (av.error.FFmpegError, ValueError):
@@ -190,19 +182,10 @@ def _takes(muxer: str, stream: "av.stream.Stream", packet: "av.Packet | None" = 
 
 
 def _is_copied(stream: "av.stream.Stream", muxer: str) -> bool:
-    """Whether it is audio or subtitles of a known codec, or files or data that can stay as they are.
-
-    FFmpeg writes WebM without attached files and says nothing.
-    """
+    """Whether it is audio or subtitles of a known codec, data, or files (FFmpeg drops WebM's)."""
     if stream.type in ("audio", "subtitle"):
         return stream.codec_context is not None
     return stream.type == "data" or (stream.type == "attachment" and muxer == "matroska")
-
-
-def _is_before(packet: "av.Packet", start: Fraction) -> bool:
-    """Whether an edit list cuts a packet off, and decoders do not need it for the next ones."""
-    end = (packet.dts or 0) + (packet.duration or 0)
-    return packet.is_discard and end * packet.time_base - start < -PREROLL
 
 
 def _described(stream: "av.stream.Stream") -> str:

@@ -13,11 +13,8 @@ UNEVEN = Fraction(1, 500)  # seconds by which intervals of a variable rate diffe
 class Decoder:
     """The frames of a stream. Packets that cannot be decoded are left out and counted."""
 
-    def __init__(
-        self, container: "av.container.InputContainer", stream: "av.video.stream.VideoStream"
-    ) -> None:
-        self.stream = stream
-        self.packets = Packets(container)
+    def __init__(self, container: "av.container.InputContainer", stream: "av.VideoStream") -> None:
+        self.stream, self.packets = stream, Packets(container)
         self.skipped = 0  # packets that could not be decoded
         self.concealed = 0  # damaged frames that the decoder filled in
         self.cut = False  # whether the last packet was incomplete
@@ -56,19 +53,16 @@ class Decoder:
     def _decode(self, packet: "av.Packet") -> list["av.VideoFrame"]:
         try:
             return self.stream.decode(packet if packet.size else None)
-        except av.error.EOFError:
-            return []
-        except (av.error.FFmpegError, ValueError):  # PyAV's own: the codec changed to an unknown one
-            self.skipped += 1
+        except (av.error.FFmpegError, ValueError) as error:  # PyAV's own: the codec changed to an unknown one
+            self.skipped += not isinstance(error, av.error.EOFError)
             return []
 
 
 class Stamps:
     """Chooses between a frame's presentation time stamp and the one that follows from the decoding order.
 
-    Decoders give frames in the order in which they are shown. If presentation times are missing, or go back
-    more often than decoding times, the latter count, less the delay between decoding and showing (as in
-    FFmpeg's `guess_correct_pts`).
+    If presentation times are missing, or go back more often than decoding times, the latter count, less the
+    delay between decoding and showing (as in FFmpeg's `guess_correct_pts`).
     """
 
     def __init__(self) -> None:
@@ -103,18 +97,15 @@ def drop_early_stamps(frames: "Iterable[av.VideoFrame]", gap: int) -> "Iterator[
             held = None
         if frame.pts is not None and last is not None and frame.pts - last > gap:
             held = frame
-            continue
-        last = last if frame.pts is None else frame.pts
-        yield frame
+        else:
+            last = last if frame.pts is None else frame.pts
+            yield frame
     if held is not None:
         yield held
 
 
 class Clock:
-    """From time stamps in `tick` seconds to times from `start` on: strictly increasing seconds.
-
-    Frames without a time stamp follow at `rate` frames per second.
-    """
+    """From stamps in `tick` seconds, or none at `rate`, to strictly increasing seconds from `start` on."""
 
     def __init__(self, rate: Fraction, tick: Fraction, start: Fraction) -> None:
         self.rate, self.tick, self.start = rate, tick, start
@@ -130,10 +121,9 @@ class Clock:
 
     def __call__(self, frame: "av.VideoFrame") -> Fraction:
         """The time of the next frame, in seconds."""
+        time = Fraction(0) if self.last is None else self.last + 1 / self.rate
         if frame.pts is not None:
             time = frame.pts * self.tick - self.start
-        else:
-            time = Fraction(0) if self.last is None else self.last + 1 / self.rate
         if self.last is not None:
             if time <= self.last:  # moved as little as possible, so that later times stay
                 self.repaired += 1

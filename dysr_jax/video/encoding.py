@@ -11,9 +11,11 @@ from dysr_jax.errors import InputError
 from dysr_jax.video import colour, headers
 from dysr_jax.video.copied import Copied
 from dysr_jax.video.reader import Reader
-from dysr_jax.video.sink import Encoder, Format, Sink, choose_encoder, muxer_options
+from dysr_jax.video.sink import Format, Sink, choose_encoder, muxer_options
 from dysr_jax.video.source import av, open_av, reason_of
 from dysr_jax.video.tags import fit_tags
+
+Size = tuple[int, int]  # columns and rows
 
 
 class Pacer:
@@ -42,13 +44,6 @@ class Pacer:
         return gap
 
 
-def _fine_tick(tick: Fraction, encoder: Encoder) -> Fraction:
-    """A unit that divides `tick`, of at most 1/10000 s if the encoder allows it."""
-    fine = tick / math.ceil(tick * 10_000)
-    longest = encoder.max_denominator
-    return fine if fine.denominator <= longest else Fraction(1, longest)
-
-
 class Encoding:
     """A container that is being written into a sink, of frames of `size` columns and rows.
 
@@ -57,19 +52,15 @@ class Encoding:
     """
 
     def __init__(
-        self,
-        sink: Sink,
-        form: Format,
-        size: tuple[int, int],
-        rate: Fraction,
-        like: Reader | None,
-        crf: int | None,
+        self, sink: Sink, form: Format, size: Size, rate: Fraction, like: Reader | None, crf: int | None
     ) -> None:
         self.notes: list[str] = []
         self._form, self._rate, self._like = form, rate, like
         self._encoder = choose_encoder(form)
         self._matrix = colour.BT709 if form.tagged else colour.assumed_matrix(size[1], size[0])
-        self._tick = _fine_tick(like.tick if like and form.tagged else 1 / rate, self._encoder)
+        tick, largest = like.tick if like and form.tagged else 1 / rate, self._encoder.max_denominator
+        fine = tick / math.ceil(tick * 10_000)  # at most 1/10000 s, if the encoder allows it
+        self._tick = fine if fine.denominator <= largest else Fraction(1, largest)
         self._pad = tuple(side % 2 if self._encoder.even else 0 for side in size)
         self._pacer = None if form.tagged else Pacer(rate)
         self._reformatter = av.video.reformatter.VideoReformatter()
@@ -116,10 +107,8 @@ class Encoding:
             self.notes += self._copied.notes
         self._container.close()
         if self._pacer is not None and (self._pacer.repeated or self._pacer.dropped):
-            self.notes.append(
-                f"Y4M has a constant rate: {self._pacer.repeated} frames are repeated and "
-                f"{self._pacer.dropped} left out"
-            )
+            counted = f"{self._pacer.repeated} frames are repeated and {self._pacer.dropped} left out"
+            self.notes.append(f"Y4M has a constant rate: {counted}")
 
     def _add_stream(self, size: tuple[int, int], crf: int | None) -> "av.video.stream.VideoStream":
         options = dict(self._encoder.options)
@@ -130,15 +119,15 @@ class Encoding:
         stream.width, stream.height = (side + pad for side, pad in zip(size, self._pad, strict=True))
         stream.pix_fmt = "yuv420p"
         context, like = stream.codec_context, self._like
-        # A raw frame's time stamp is its number.
-        context.time_base = self._tick if self._form.tagged else 1 / self._rate
+        context.time_base = self._tick if self._form.tagged else 1 / self._rate  # of a raw frame, its number
         context.color_range = colour.LIMITED
         if like is not None and like.pixel_aspect != 1:
             context.sample_aspect_ratio = like.pixel_aspect
         if self._form.tagged:
             context.colorspace = self._matrix
-            context.color_primaries = _or_bt709(like.primaries if like else colour.UNTAGGED)
-            context.color_trc = _or_bt709(like.transfer if like else colour.UNTAGGED)
+            told = (like.primaries, like.transfer) if like else (colour.BT709, colour.BT709)
+            known = (colour.BT709 if number in colour.UNKNOWN else number for number in told)
+            context.color_primaries, context.color_trc = known
         return stream
 
     def _copy_others(self, like: Reader, options: dict[str, str], sink: Sink) -> None:
@@ -155,8 +144,7 @@ class Encoding:
         copied = self._copied = Copied(like, self._container, self._form.muxer)
         if left := [*copied.left, *lost]:
             verb, them = ("is", "it") if len(left) == 1 else ("are", "them")
-            named = ", ".join(left)
-            self.notes.append(f"{named} {verb} left out: {self._form.muxer} does not take {them}")
+            self.notes.append(f"{', '.join(left)} {verb} left out: {self._form.muxer} does not take {them}")
         created = None
         if "use_metadata_tags" in options.get("movflags", ""):
             created = headers.mp4_seconds(self._container.metadata.pop("creation_time", ""))
@@ -177,10 +165,9 @@ class Encoding:
         try:
             self._container.start_encoding()
         except (av.error.FFmpegError, ValueError) as error:
-            raise InputError(
-                f"{size[0]}x{size[1]} at {self._rate} frames per second cannot be encoded with "
-                f"{self._encoder.name}: {reason_of(error)}"
-            ) from None
+            what = f"{size[0]}x{size[1]} at {self._rate} frames per second"
+            why = f"with {self._encoder.name}: {reason_of(error)}"
+            raise InputError(f"{what} cannot be encoded {why}") from None
         if self._copied is not None:
             self._copied.begin()
         if self._encoder is not self._form.encoders[0]:
@@ -228,7 +215,3 @@ class Encoding:
             duration = None if packet.pts is None else self._durations.pop(packet.pts, None)
             packet.duration = packet.duration if duration is None else duration
             self._container.mux_one(packet)
-
-
-def _or_bt709(number: int) -> int:
-    return colour.BT709 if number in colour.UNKNOWN else number

@@ -41,9 +41,9 @@ def y4m_header(header: bytes, aspect: Fraction) -> bytes | None:
 
 
 def matroska_header(header: bytes, shown: tuple[int, int]) -> bytes | None:
-    """The first bytes of a file, with a display size in the track whose name ends with `PLACEHOLDER`.
+    """The first bytes of a file, as many, with a display size in the track named `...PLACEHOLDER`.
 
-    Its length stays, since it holds offsets. None if the list of tracks is incomplete.
+    None if the list of tracks is incomplete.
     """
     start = header.rfind(TRACKS, 0, max(header.find(PLACEHOLDER.encode()), 0))
     if start < 0:
@@ -73,10 +73,8 @@ def _with_shape(element: bytes, shown: tuple[int, int]) -> bytes:
             inner += _encode(NAME, title) if title else b""
         elif name == VIDEO:
             kept = [payload[a:c] for name, a, _, c in _children(payload, 0, len(payload)) if name != UNIT]
-            sizes = zip((WIDTH, HEIGHT), shown, strict=True)
-            inner += _encode(
-                VIDEO, b"".join(kept + [_encode(name, side.to_bytes(4)) for name, side in sizes])
-            )
+            sizes = [_encode(n, side.to_bytes(4)) for n, side in zip((WIDTH, HEIGHT), shown, strict=True)]
+            inner += _encode(VIDEO, b"".join(kept + sizes))
         else:
             inner += element[a:c]
     # An empty element fills what is left; its size takes 8 bytes.
@@ -107,7 +105,6 @@ def _encode(name: bytes, content: bytes) -> bytes:
 
 
 def _encode_size(length: int) -> bytes:
-    """The size of an element, in 8 bytes."""
     return (1 << 56 | length).to_bytes(8)
 
 
@@ -123,10 +120,9 @@ def mp4_seconds(creation_time: str) -> int | None:
 
 
 def patch_mp4(descriptor: int, *, covers: tuple[int, ...] = (), created: int | None = None) -> None:
-    """Take out the empty tracks that stand for covers, by number, and set the creation time.
+    """Take out the empty tracks that stand for covers, by number, and set the time as from `mp4_seconds`.
 
-    FFmpeg writes a track per cover into a file that was written in fragments, and, if tags have their full
-    names, a second creation time. `created` is as from `mp4_seconds`.
+    FFmpeg writes a track per cover into a file of fragments, and a second time if tags have full names.
     """
     with open(descriptor, "r+b", buffering=0, closefd=False) as file:
         for name, _, first, last in _boxes(file, 0, file.seek(0, os.SEEK_END)):
@@ -134,23 +130,21 @@ def patch_mp4(descriptor: int, *, covers: tuple[int, ...] = (), created: int | N
             for kind, _, content, _ in boxes:
                 if kind == b"mvhd" and created is not None:
                     # Creation and modification time; version 1 has 64 bits for each.
-                    form = ">QQ" if _read(file, content, 1) == b"\1" else ">II"
-                    _write(file, content + 4, struct.pack(form, created, created))
+                    form = ">QQ" if _at(file, content).read(1) == b"\1" else ">II"
+                    _at(file, content + 4).write(struct.pack(form, created, created))
             tracks = [start for kind, start, _, _ in boxes if kind == b"trak"]
             for start in (start for number, start in enumerate(tracks) if number in covers):
-                _write(file, start + 4, b"free")
+                _at(file, start + 4).write(b"free")
 
 
 def _boxes(file: BinaryIO, start: int, end: int) -> list[tuple[bytes, int, int, int]]:
     """The kind of each box between two offsets, and where it and its content begin and it ends."""
     found: list[tuple[bytes, int, int, int]] = []
     while start + 8 <= end:
-        size, kind = struct.unpack(">I4s", _read(file, start, 8))
-        header = 8
+        (size, kind), header = struct.unpack(">I4s", _at(file, start).read(8)), 8
         if size == 1:
-            size, header = struct.unpack(">Q", _read(file, start + 8, 8))[0], 16
-        if size == 0:
-            size = end - start
+            size, header = struct.unpack(">Q", _at(file, start + 8).read(8))[0], 16
+        size = size or end - start
         if size < header:
             break
         found.append((kind, start, start + header, min(start + size, end)))
@@ -158,11 +152,6 @@ def _boxes(file: BinaryIO, start: int, end: int) -> list[tuple[bytes, int, int, 
     return found
 
 
-def _read(file: BinaryIO, at: int, size: int) -> bytes:
-    file.seek(at)
-    return file.read(size)
-
-
-def _write(file: BinaryIO, at: int, data: bytes) -> None:
-    file.seek(at)
-    file.write(data)
+def _at(file: BinaryIO, offset: int) -> BinaryIO:
+    file.seek(offset)
+    return file

@@ -24,20 +24,22 @@ MAX_REORDERING = 60  # between decoding and showing a picture
 
 
 @dataclasses.dataclass
-class _Part:
-    """One of the files that were joined, and the seconds from its time stamps to those of the whole."""
-
+class _Part:  # one of the files that were joined, and the seconds from its time stamps to those of the whole
     number: int
     shift: Fraction
 
 
 @dataclasses.dataclass
-class _Progress:
-    """Where a stream is, in seconds of its part."""
-
+class _Progress:  # where a stream is, in seconds of its part
     part: _Part
     last: Fraction
     expected: Fraction
+
+
+def shift_stamps(packet: "av.Packet", shift: int) -> None:
+    """Move the time stamps that a packet has by so many ticks."""
+    packet.dts = None if packet.dts is None else packet.dts + shift
+    packet.pts = None if packet.pts is None else packet.pts + shift
 
 
 class Timeline:
@@ -65,24 +67,24 @@ class Timeline:
 
     def __call__(self, packet: "av.Packet") -> None:
         """Correct the time stamps of the next packet."""
-        tick = fraction(packet.time_base)
-        if tick is None:
-            return
-        shift = round(self._part_of(packet, tick).shift / tick)
-        packet.dts = None if packet.dts is None else packet.dts + shift
-        packet.pts = None if packet.pts is None else packet.pts + shift
+        if tick := fraction(packet.time_base):
+            shift_stamps(packet, round(self._part_of(packet, tick).shift / tick))
 
     def _part_of(self, packet: "av.Packet", tick: Fraction) -> _Part:
         stream, own = packet.stream, self._streams.get(packet.stream.index)
         if packet.dts is None or stream.type not in ("audio", "video"):
-            return own.part if own else self._nearest(packet, tick)
+            if own:
+                return own.part
+            # A subtitle belongs to the pictures and the audio near its time.
+            stamp = packet.pts if packet.dts is None else packet.dts
+            if stamp is None or not self._streams:
+                return self._parts[-1]
+            return min(self._streams.values(), key=lambda other: abs(other.expected - stamp * tick)).part
         time = packet.dts * tick
         if own is None:
             part = self._first_part(time)
-        elif self._jumped(own, time):
-            part = self._next_part(own, time)
         else:
-            part = own.part
+            part = self._next_part(own, time) if self._jumped(own, time) else own.part
         duration = max(packet.duration or 0, 0) * tick or DEFAULT_DURATION
         self._streams[stream.index] = _Progress(part, time, time + duration)
         return part
@@ -97,7 +99,6 @@ class Timeline:
         return time + back < own.last or time > min(beyond, own.last + MAX_GAP)
 
     def _first_part(self, time: Fraction) -> _Part:
-        """The part of a stream's first packet."""
         newest = self._parts[-1]
         others = [other for other in self._streams.values() if other.part is newest]
         if not others and time < self._start - JUMP:  # before the start: it is damaged
@@ -108,14 +109,10 @@ class Timeline:
 
     def _next_part(self, own: _Progress, time: Fraction) -> _Part:
         """The part after a jump: that of the streams that are there already, or a new one."""
-        expected = own.expected + own.part.shift
-        forward = time > own.expected
-        near = [
-            other.part
-            for other in self._streams.values()
-            if other is not own and abs(other.expected - time) <= JUMP
-            if other.part.number > own.part.number or (forward and other.part is own.part)
-        ]
+        expected, forward = own.expected + own.part.shift, time > own.expected
+        others = [s for s in self._streams.values() if s is not own and abs(s.expected - time) <= JUMP]
+        parts = [other.part for other in others]
+        near = [p for p in parts if p.number > own.part.number or (forward and p is own.part)]
         if not near and not self.jumps:  # a second file begins where all of the first has ended
             expected = max(s.expected + s.part.shift for s in self._streams.values())
         if not near:
@@ -129,19 +126,11 @@ class Timeline:
         self._parts.append(_Part(len(self._parts), shift))
         return self._parts[-1]
 
-    def _nearest(self, packet: "av.Packet", tick: Fraction) -> _Part:
-        """The part of a subtitle: that of the pictures and the audio near its time."""
-        stamp = packet.pts if packet.dts is None else packet.dts
-        if stamp is None or not self._streams:
-            return self._parts[-1]
-        return min(self._streams.values(), key=lambda other: abs(other.expected - stamp * tick)).part
-
 
 class Packets:
     """An iterator over the packets of all video, audio and subtitle streams, and of `further` streams.
 
-    The times of a stream depend on the others, so a reader of one stream reads all of them. Raises
-    `av.error.FFmpegError` where the file cannot be read on.
+    Times depend on the other streams, so all are read. Raises `FFmpegError` where the file cannot be read on.
     """
 
     def __init__(
@@ -159,9 +148,8 @@ class Packets:
         return self
 
     def __next__(self) -> "av.Packet":
-        packet = next(self._packets)
-        while not packet.size or self._is_repeated(packet):
-            packet = next(self._packets)
+        while not (packet := next(self._packets)).size or self._is_repeated(packet):
+            pass
         video = packet.stream.type == "video"
         if (video and self._unstamped) or self._is_far_apart(packet):
             packet.pts = None if video else packet.dts
@@ -172,11 +160,9 @@ class Packets:
         return packet
 
     def _is_repeated(self, packet: "av.Packet") -> bool:
-        """Whether it is the packet before it, once more."""
         if packet.dts is None:
             return False
-        content = packet.dts, packet.pts, zlib.crc32(packet)
-        last = self._last.get(packet.stream.index)
+        last, content = self._last.get(packet.stream.index), (packet.dts, packet.pts, zlib.crc32(packet))
         self._last[packet.stream.index] = content
         return content == last
 

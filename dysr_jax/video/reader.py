@@ -4,6 +4,7 @@ import itertools
 import os
 from collections.abc import Generator, Iterable, Iterator
 from fractions import Fraction
+from operator import attrgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -42,9 +43,8 @@ class Reader:
             refuse(name, "no frame of it can be decoded")
         self._check_colours(first)
         self._matrix = colour.display_matrix(first)
-        turned = colour.swaps_sides(self._matrix)
-        rows, columns = first.height, first.width
-        self.image_shape = (columns, rows) if turned else (rows, columns)
+        turned, size = colour.swaps_sides(self._matrix), (first.width, first.height)
+        self.image_shape = self.height, self.width = size if turned else size[::-1]
         """Rows and columns of the first frame, as it is shown."""
         aspect = fraction(stream.sample_aspect_ratio) or Fraction(1)
         self.pixel_aspect = 1 / aspect if turned else aspect
@@ -54,8 +54,7 @@ class Reader:
         rates = (stream.average_rate, stream.guessed_rate, stream.base_rate)
         self.rate = next((rate for rate in map(fraction, rates) if rate and rate > 0), Fraction(25))
         """Frames per second, on average."""
-        # Frames per second where they are densest, as far as FFmpeg can tell: more than the average if the
-        # rate is variable, or the last frame is shown long.
+        # Where frames are densest: more than the average if the rate varies, or the last frame is shown long.
         guessed = fraction(stream.guessed_rate)
         self.densest = max(self.rate, guessed) if guessed and guessed <= MAX_GUESSED_RATE else self.rate
         self.start = _start(container, stream)  # the time of the file, in seconds, that is time 0 here
@@ -67,42 +66,17 @@ class Reader:
         self.tags, self.disposition = stream_tags(stream.metadata), stream.disposition
         self.accompanied = len(container.streams) > 1  # whether there is more in the file than these frames
         self._clock = Clock(self.rate, self.tick, self.start)
-        self._size = first.width, first.height
+        self._size = size
         self._first_notes = tuple(_notes_on(first))
         self._interlaced = 0
         self._resized: list[str] = []
         self._frames = self._read(itertools.chain([first], decoded))
         self._ahead: Prefetched[VideoFrame] | None = None
 
-    @property
-    def width(self) -> int:
-        """Columns of the first frame, as it is shown."""
-        return self.image_shape[1]
-
-    @property
-    def height(self) -> int:
-        """Rows of the first frame, as it is shown."""
-        return self.image_shape[0]
-
-    @property
-    def variable(self) -> bool:
-        """Whether the intervals of the frames so far differ."""
-        return self._clock.variable
-
-    @property
-    def ended(self) -> bool:
-        """Whether all frames were given."""
-        return self._decoder.ended
-
-    @property
-    def end(self) -> Fraction:
-        """When the last frame so far ends, in seconds."""
-        return self._clock.end
-
-    @property
-    def skipped(self) -> int:
-        """Packets so far that could not be decoded."""
-        return self._decoder.skipped
+    variable = property(attrgetter("_clock.variable"), doc="Whether intervals of frames so far differ.")
+    ended = property(attrgetter("_decoder.ended"), doc="Whether all frames were given.")
+    end = property(attrgetter("_clock.end"), doc="When the last frame so far ends, in seconds.")
+    skipped = property(attrgetter("_decoder.skipped"), doc="Packets so far that could not be decoded.")
 
     @property
     def damaged(self) -> str | None:
@@ -126,15 +100,14 @@ class Reader:
             (self._clock.repaired, "times that do not increase, moved"),
             (self._interlaced, "interlaced frames, used as they are woven"),
         )
-        variable = ("its frame rate is variable",) if self._clock.variable else ()
-        counts = tuple(f"{what}: {count}" for count, what in counted if count)
+        variable = ["its frame rate is variable"] if self._clock.variable else []
+        counts = [f"{what}: {count}" for count, what in counted if count]
         return (*self._first_notes, *variable, *counts, *self._resized)
 
     def frames(self, *, ahead: int = 0) -> Iterator[VideoFrame]:
-        """The frames that were not given yet; one whose size differs from the first has that size.
+        """The frames that were not given yet, each of its own size; up to `ahead` are decoded in advance.
 
-        Up to `ahead` frames are decoded in advance by a thread; 0 decodes when asked. Colours that change to
-        what cannot be converted are an InputError.
+        Colours that change to what cannot be converted are an InputError.
         """
         if ahead and self._ahead is None:
             self._ahead = Prefetched(self._frames, ahead)
@@ -157,12 +130,12 @@ class Reader:
 
     def _read(self, decoded: "Iterable[av.VideoFrame]") -> Generator[VideoFrame, None, None]:
         for frame in decoded:
-            time = self._clock(frame)
+            time, size = self._clock(frame), (frame.width, frame.height)
             self._check_colours(frame)
             image = colour.oriented(colour.to_rgb(frame, self._reformatter), self._matrix)
             self._interlaced += frame.interlaced_frame
-            if (frame.width, frame.height) != self._size:
-                self._size = frame.width, frame.height
+            if size != self._size:
+                self._size = size
                 self._resized.append(f"from {float(time):.2f} s on it is {frame.width}x{frame.height}")
             yield VideoFrame(image, time)
 
@@ -174,10 +147,7 @@ class Reader:
 
 
 def _start(container: "av.container.InputContainer", stream: "av.video.stream.VideoStream") -> Fraction:
-    """The least time stamp of all streams, in seconds.
-
-    What lies before 0 is the preroll of an audio decoder, unless pictures lie there too.
-    """
+    """The least time stamp in seconds; what lies before 0 is an audio preroll, unless pictures lie there."""
     own = (stream.start_time or 0) * (fraction(stream.time_base) or Fraction(0))
     start = Fraction(container.start_time or 0, 1_000_000)
     start = start if own < 0 else max(start, Fraction(0))
@@ -197,7 +167,6 @@ def _declared_end(stream: "av.video.stream.VideoStream", start: Fraction) -> Fra
 
 
 def _notes_on(frame: "av.VideoFrame") -> list[str]:
-    """What the first frame says about all frames."""
     notes = []
     if colour.is_yuv(frame) and int(frame.colorspace) in colour.UNKNOWN:
         name = MATRIX_NAMES[colour.matrix_of(frame)]
@@ -216,9 +185,7 @@ def open_video(path: str | os.PathLike[str]) -> Reader:
     Its frames are turned as the file says, and are RGB of 8 bits: deeper ones are rounded. If the file does
     not say them, the matrix is BT.709 from 1280 columns or 577 rows on, else BT.601, and the range limited.
     Frames of an interlaced video are given as they are woven.
-
-    Raises:
-        InputError: no such file, no video, none of its frames can be decoded, or HDR (PQ or HLG).
+    Raises `InputError`: no such file, no video, none of its frames can be decoded, or HDR (PQ or HLG).
     """
     name = as_path(path, "video")
     container = open_container(name)

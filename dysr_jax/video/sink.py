@@ -1,16 +1,15 @@
 """Where the bytes of a video go, and in which container and codec.
 
-A file has a partial name until it is whole. A muxer goes back at the end to write sizes and an index into the
-header: such patches wait until all else is written. So at any moment, even after a kill, the file is the
-start of a stream, which plays.
+A muxer goes back at the end to write sizes and an index into the header: such patches wait until all else is
+written. So at any moment, even after a kill, the file is the start of a stream, which plays.
 """
 
-import dataclasses
 import hashlib
 import os
 import pathlib
 import sys
 from collections.abc import Callable
+from typing import NamedTuple
 
 from dysr_jax.errors import InputError
 from dysr_jax.video.reader import Reader
@@ -21,10 +20,7 @@ MAX_NAME = 255  # bytes of a name that file systems take
 
 
 class Sink:
-    """A file object for PyAV over an open descriptor, which it closes at the end.
-
-    It keeps the first error, and drops what is written after it.
-    """
+    """A file object for PyAV over a descriptor, which it closes; after its first error it drops all."""
 
     def __init__(self, descriptor: int, *, seekable: bool) -> None:
         self._descriptor, self._seekable = descriptor, seekable
@@ -43,8 +39,7 @@ class Sink:
     def write(self, data: bytes) -> int:
         """Append, or keep for later what lies before the end."""
         if self._position < self._end:
-            edited = None if self.edit is None else self.edit(data)
-            self._patches.append((self._position, edited or data))
+            self._patches.append((self._position, (self.edit and self.edit(data)) or data))
         else:
             self._append(data)
             self._end += len(data)
@@ -98,10 +93,7 @@ class Sink:
 
 
 def partial_path(name: str) -> pathlib.Path:
-    """`film.partial.mp4` for `film.mp4`: a visible name with a suffix that players know.
-
-    If it is too long, a digest stands for the end of the name.
-    """
+    """`film.partial.mp4` for `film.mp4`, which players know; a digest ends a name that is too long."""
     path = pathlib.Path(name)
     ending = f".partial{path.suffix}"
     if len(os.fsencode(path.stem + ending)) <= MAX_NAME:
@@ -113,41 +105,30 @@ def partial_path(name: str) -> pathlib.Path:
 
 
 def check_output(name: str, like: Reader | None, *, overwrite: bool) -> None:
-    """Raise an InputError if an output may not be written.
-
-    Standard output must not be a terminal. A file must not exist, nor what is left of one that was not
-    finished, unless `overwrite`; it must not be the source, and must be in a folder.
-    """
+    """Refuse a terminal, the source, a place in no folder, and without `overwrite` what is there already."""
     if name == STANDARD:
-        if sys.stdout is None:
-            raise InputError("output '-' is closed; it must be a pipe or a file")
-        if os.isatty(1):
-            raise InputError("output '-' is a terminal; it must be a pipe or a file")
+        if sys.stdout is None or os.isatty(1):
+            state = "closed" if sys.stdout is None else "a terminal"
+            raise InputError(f"output '-' is {state}; it must be a pipe or a file")
         return
     try:
-        _check_file(name, like, overwrite=overwrite)
+        path, partial = pathlib.Path(name), partial_path(name)
+        source = None if like is None or like.path == STANDARD else like.path
+        if source and any(mine.exists() and mine.samefile(source) for mine in (path, partial)):
+            raise InputError(f"output {name!r} is the input, or written over it; it must be another file")
+        if path.exists() and not path.is_file():
+            raise InputError(f"output {name!r} is no file; it must be a file, or - for standard output")
+        if path.exists() and not overwrite:
+            raise InputError(f"output {name!r} exists; allowed with --overwrite")
+        if not path.parent.is_dir():
+            raise InputError(f"video {name!r} cannot be written: {str(path.parent)!r} is no folder")
+        if partial.exists() and not overwrite:
+            what = f"{str(partial)!r} is there, left by a stream that did not finish"
+            raise InputError(f"output {name!r}: {what}; rename it to keep it, or give --overwrite")
     except InputError:
         raise
     except (OSError, ValueError) as error:  # such as a name that is too long, or has a null in it
         raise InputError(f"video {name!r} cannot be written: {reason_of(error)}") from None
-
-
-def _check_file(name: str, like: Reader | None, *, overwrite: bool) -> None:
-    path, partial = pathlib.Path(name), partial_path(name)
-    source = None if like is None or like.path == STANDARD else like.path
-    if source and any(mine.exists() and mine.samefile(source) for mine in (path, partial)):
-        raise InputError(f"output {name!r} is the input, or written over it; it must be another file")
-    if path.exists() and not path.is_file():
-        raise InputError(f"output {name!r} is no file; it must be a file, or - for standard output")
-    if path.exists() and not overwrite:
-        raise InputError(f"output {name!r} exists; allowed with --overwrite")
-    if not path.parent.is_dir():
-        raise InputError(f"video {name!r} cannot be written: {str(path.parent)!r} is no folder")
-    if partial.exists() and not overwrite:
-        raise InputError(
-            f"output {name!r}: {str(partial)!r} is there, left by a stream that did not finish; rename it to "
-            f"keep it, or give --overwrite"
-        )
 
 
 def open_output(name: str) -> int:
@@ -162,8 +143,7 @@ def open_output(name: str) -> int:
         raise InputError(f"video {name!r} cannot be written: {error.strerror}") from None
 
 
-@dataclasses.dataclass(frozen=True)
-class Encoder:
+class Encoder(NamedTuple):
     """An encoder of FFmpeg and its options."""
 
     name: str
@@ -172,8 +152,7 @@ class Encoder:
     max_denominator: int = 1 << 30  # of the unit of its time stamps
 
 
-@dataclasses.dataclass(frozen=True)
-class Format:
+class Format(NamedTuple):
     """A container of FFmpeg, its options, and the encoders that are tried in turn."""
 
     muxer: str
@@ -184,9 +163,8 @@ class Format:
 
 X264 = Encoder("libx264", (("crf", "18"), ("preset", "veryfast")), even=True)
 MPEG4 = Encoder("mpeg4", (("flags", "+qscale"), ("global_quality", "236")), max_denominator=60_000)
-VP9 = Encoder(
-    "libvpx-vp9", (("crf", "20"), ("b", "0"), ("deadline", "realtime"), ("cpu-used", "7"), ("row-mt", "1"))
-)
+VP9_OPTIONS = {"crf": "20", "b": "0", "deadline": "realtime", "cpu-used": "7", "row-mt": "1"}
+VP9 = Encoder("libvpx-vp9", tuple(VP9_OPTIONS.items()))
 
 # Fragments of a second, so that a part plays; at the end they become a file like any other.
 FRAGMENTS = (("movflags", "hybrid_fragmented+delay_moov"), ("frag_duration", "1000000"))
@@ -201,7 +179,7 @@ Y4M = Format("yuv4mpegpipe", (Encoder("rawvideo"),), (("flush_packets", "1"),), 
 FORMATS = {
     ".mp4": MP4,
     ".m4v": MP4,
-    ".mov": dataclasses.replace(MP4, muxer="mov"),
+    ".mov": MP4._replace(muxer="mov"),
     ".mkv": Format("matroska", (X264, MPEG4), CLUSTERS),
     ".webm": Format("webm", (VP9,), CLUSTERS),
     ".y4m": Y4M,
@@ -229,8 +207,8 @@ def muxer_options(form: Format, *, full_names: bool = False) -> dict[str, str]:
 
 def choose_encoder(form: Format) -> Encoder:
     """The first encoder of a format that this build of FFmpeg has; an InputError if it has none."""
-    for encoder in form.encoders:
-        if encoder.name in av.codecs_available:
-            return encoder
-    names = ", ".join(encoder.name for encoder in form.encoders)
-    raise InputError(f"format {form.muxer!r} cannot be written: this FFmpeg has no {names}")
+    found = next((encoder for encoder in form.encoders if encoder.name in av.codecs_available), None)
+    if found is None:
+        names = ", ".join(encoder.name for encoder in form.encoders)
+        raise InputError(f"format {form.muxer!r} cannot be written: this FFmpeg has no {names}")
+    return found

@@ -54,10 +54,9 @@ def refuse(name: str, reason: object) -> NoReturn:
 
 def _check_path(name: str) -> None:
     if name == STANDARD:
-        if sys.stdin is None:
-            refuse(name, "standard input is closed; it must be a pipe or a file")
-        if sys.stdin.isatty():
-            refuse(name, "standard input is a terminal; it must be a pipe or a file")
+        if sys.stdin is None or sys.stdin.isatty():
+            state = "closed" if sys.stdin is None else "a terminal"
+            refuse(name, f"standard input is {state}; it must be a pipe or a file")
         return
     path = pathlib.Path(name)
     try:
@@ -79,14 +78,13 @@ def open_container(name: str) -> "av.container.InputContainer":
         # The default size of reads is for seeking in files; raw frames in a pipe are larger.
         place, size = ("pipe:0", 1 << 20) if name == STANDARD else (f"file:{name}", 1 << 15)
         options = {"max_pixels": str(MAX_FRAME_PIXELS)}  # also for the probing of the file
-        container: av.container.InputContainer = open_av(place, "r", buffer_size=size, options=options)
+        return open_av(place, "r", buffer_size=size, options=options)
     except av.error.InvalidDataError:
         refuse(name, "it is no video, or it is cut off before its index")
     except av.error.EOFError:
         refuse(name, "it ends before its first frame")
     except (av.error.FFmpegError, OSError, ValueError) as error:
         refuse(name, reason_of(error))
-    return container
 
 
 def video_stream(name: str, container: "av.container.InputContainer") -> "av.video.stream.VideoStream":

@@ -44,8 +44,7 @@ def _as_text(value: str) -> str:
 def stream_tags(metadata: Mapping[str, str]) -> dict[str, str]:
     """The tags of a stream that belong to the film; MP4 calls its title its name."""
     tags = film_tags(metadata)
-    name = tags.pop("name", None)
-    return tags if name is None else {"title": name, **tags}
+    return {"title": tags.pop("name"), **tags} if "name" in tags else tags
 
 
 def read_tags(container: "av.container.InputContainer", start: Fraction) -> FilmTags:
@@ -87,17 +86,12 @@ def is_in_tags(stream: "av.stream.Stream", film: FilmTags) -> bool:
 def fit_tags(
     film: FilmTags, muxer: str, options: Mapping[str, str], encoder: str, rate: Fraction
 ) -> tuple[FilmTags, list[str]]:
-    """The part of a film's tags that a container takes, and in words what it does not take.
-
-    Found by writing a short video and reading it: it is documented nowhere.
-    """
+    """The part of a film's tags that a container takes, and what not in words, as a short video shows."""
     bare = {key: value for key, value in film.tags.items() if key.lower() != "timecode"}
-    tried, keys, chapters = FilmTags(), set[str](), 0
-    for tried in (film, FilmTags(bare, film.chapters), FilmTags(film.tags), FilmTags(bare), FilmTags()):
-        found = _read_back(tried, muxer, options, encoder, rate)
-        if found is not None:
-            keys, chapters = found
-            break
+    tries = (film, FilmTags(bare, film.chapters), FilmTags(film.tags), FilmTags(bare), FilmTags())
+    results = ((tried, _read_back(tried, muxer, options, encoder, rate)) for tried in tries)
+    fallback = (FilmTags(), (set[str](), 0))
+    tried, (keys, chapters) = next(((t, found) for t, found in results if found), fallback)
     lost = [f"tag {key!r}" for key in film.tags if key.lower() not in keys]
     if chapters < len(film.chapters):
         lost.append("chapters")

@@ -1,8 +1,7 @@
 """Write a video: `open_writer` gives a `Writer`, which takes RGB images with their times.
 
-A file is written beside its place, as `NAME.partial.EXT`, and renamed when it is closed. Its beginning plays
-at any moment: after a kill, or on a full disk, `NAME.partial.EXT` is what was encoded until then, and only
-`overwrite` replaces it. Two commands never write to one place.
+A file is written as `NAME.partial.EXT`, and renamed when it is closed. Its beginning plays at any moment,
+also after a kill or on a full disk, and only `overwrite` replaces it. Two commands never write to one place.
 """
 
 import concurrent.futures
@@ -26,10 +25,9 @@ MAX_WAITING = 4  # frames that wait for the encoder
 
 
 class Writer:
-    """A video that is being written, by a thread of its own. Made by `open_writer`.
+    """A video that a thread of its own writes, made by `open_writer`.
 
-    As a context manager it is closed at the end. After an exception it is ended too, but what was written
-    keeps its partial name.
+    As a context manager it is closed at the end; after an exception, it keeps its partial name.
     """
 
     def __init__(
@@ -52,13 +50,10 @@ class Writer:
         return tuple(self._encoding.notes)
 
     def write(self, image: np.ndarray, time: Fraction) -> None:
-        """Append a frame: `[H, W, 3]` uint8 RGB, not to be changed afterwards, shown from `time` s on.
+        """Append a frame, `[H, W, 3]` uint8 RGB, shown from `time` s on; waits while `MAX_WAITING` wait.
 
-        Times must increase. Waits while `MAX_WAITING` frames are not encoded yet.
-
-        Raises:
-            InputError: another size than that of the video, or a full disk.
-            BrokenPipeError: the program that reads standard output has ended.
+        The array must not change afterwards, and times must increase. Raises `InputError`: another size than
+        that of the video, or a full disk; `BrokenPipeError`: the reader of standard output has ended.
         """
         shape = (*reversed(self._size), 3)
         if image.shape != shape or image.dtype != np.uint8:
@@ -68,12 +63,7 @@ class Writer:
         self.frames += 1
 
     def close(self) -> None:
-        """Encode what waits, end the file, and give it its name.
-
-        Raises:
-            InputError: no frame came, or the disk is full; what was written plays, under its partial name.
-            BrokenPipeError: the program that reads standard output has ended.
-        """
+        """Encode what waits, end the file, and give it its name; raises as `write`, or for no frame."""
         if self._closed:
             return
         with self._held:
@@ -96,10 +86,7 @@ class Writer:
         return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
-        if error is None:
-            self.close()
-        else:
-            self.abandon()
+        (self.close if error is None else self.abandon)()
 
     def _add(self, item: tuple[np.ndarray, Fraction]) -> None:
         self._encoding.add(*item)
@@ -113,8 +100,7 @@ class Writer:
             try:
                 closing.submit(self._finish).result()
             except KeyboardInterrupt:
-                closing.shutdown()
-                return True
+                return True  # when the thread is done
         return False
 
     def _finish(self) -> None:
@@ -129,7 +115,6 @@ class Writer:
                 pathlib.Path(self.partial).unlink(missing_ok=True)
 
     def _check(self) -> None:
-        """Raise what went wrong in the thread."""
         error = self._sink.error or self._worker.error
         if error is None:
             return
@@ -151,19 +136,15 @@ def open_writer(
 ) -> Writer:
     """Begin a video: H.264 in MP4, MOV and Matroska, VP9 in WebM, raw frames in Y4M.
 
-    Colours are BT.709 in limited range, and say so. Y4M cannot say its matrix, so it is the one that players
-    and `open_video` assume: BT.709 from 1280 columns or 577 rows on, else BT.601. Its rate is constant, so
-    frames are repeated or left out if the times need it.
+    Colours are BT.709 in limited range; Y4M cannot say its matrix, so it has the one that `open_video`
+    assumes. Its rate is constant, so frames are repeated or left out if the times need it.
 
-    The suffix of `path` (`formats.FORMATS`) is the format; `-` is Y4M on standard output. `rate` is in frames
-    per second, on average; times say when each is shown. Of the source `like`, audio, subtitles, tags,
-    chapters, covers, attachments and pixel aspect ratio are kept. `overwrite` replaces a file that exists,
-    or what is left of one. `crf`, 0 to 51, is the constant rate factor of H.264 (by default 18) or VP9 (20);
-    smaller is better.
-
-    Raises:
-        InputError: an unknown suffix, a file that exists, is the source or is being written by another
-            command, a place that cannot be written to, or a size that cannot be encoded.
+    The suffix of `path` (`sink.FORMATS`) is the format; `-` is Y4M on standard output. `rate` is in frames
+    per second, on average. Of the source `like`, audio, subtitles, tags, chapters, covers, attachments and
+    pixel aspect ratio are kept. `overwrite` replaces a file that exists, or what is left of one. `crf`, 0 to
+    51, is the constant rate factor of H.264 (by default 18) or VP9 (20); smaller is better. Raises
+    `InputError`: an unknown suffix, a file that exists, is the source or is being written by another command,
+    a place that cannot be written to, or a size that cannot be encoded.
     """
     name = as_path(path, "video")
     form = format_of(name)

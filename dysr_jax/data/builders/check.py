@@ -17,16 +17,13 @@ from dysr_jax.errors import InputError
 class Item(NamedTuple):
     """An image of a data set."""
 
-    name: str
-    """File name; of a frame, after the clip's name and a slash."""
+    name: str  # file name; of a frame, after the clip's name and a slash
     hr: pathlib.Path
     lr: pathlib.Path | None
-    size: tuple[int, int] = (0, 0)
-    """Rows and columns of HR, once it was read."""
+    size: tuple[int, int] = (0, 0)  # rows and columns of HR, once it was read
 
 
-Tree = dict[str, list[Item]]
-"""The images per split, in their order."""
+Tree = dict[str, list[Item]]  # the images per split, in their order
 
 
 def find_images(groups: Sequence[Group], scale: int) -> Tree:
@@ -38,10 +35,8 @@ def find_images(groups: Sequence[Group], scale: int) -> Tree:
     tree: Tree = {}
     odd: list[str] = []
     for group in groups:
-        hr = _files(group.hr)
-        lr = _files(group.lr) if group.lr else None
-        prefix = f"{group.clip}/" if group.clip else ""
-        pairs = pair_files(hr, lr, scale) if lr else [(file, None) for file in hr]
+        hr, prefix = _files(group.hr), f"{group.clip}/" if group.clip else ""
+        pairs = pair_files(hr, _files(group.lr), scale) if group.lr else [(file, None) for file in hr]
         items = [Item(prefix + high.name, high, low) for high, low in pairs]
         tree.setdefault(group.split, []).extend(items)
         if group.frames and len(items) != group.frames:
@@ -67,12 +62,9 @@ def natural_key(name: str) -> list[tuple[int, str]]:
 def check_images(tree: Tree, scale: int, duplicates: Duplicates = "error") -> Tree:
     """The tree without duplicates and with sizes, after every image was read; scale 0 is without LR.
 
-    Two images are duplicates if their pixels are the same. The first of them is kept, and what is for
-    evaluation comes first. Frames of clips may be the same.
-
-    Raises:
-        InputError: images that cannot be read, LR images that do not fit, clips of several sizes, or
-            duplicates: the first few are named, all are counted, in one line.
+    Two images are duplicates if their pixels are the same, but frames of clips may be. The first is kept, and
+    what is for evaluation comes first. An `InputError` names images that cannot be read, do not fit or are
+    duplicates, and clips of several sizes.
     """
 
     def read(task: tuple[str, Item]) -> tuple[str, Item, str]:
@@ -81,28 +73,21 @@ def check_images(tree: Tree, scale: int, duplicates: Duplicates = "error") -> Tr
         if item.lr:
             check_lr_size(str(item.lr), hr.shape, read_image(item.lr).shape, scale)
         digest = "" if "/" in item.name else f"{hr.shape}{hashlib.sha256(hr.tobytes()).hexdigest()}"
-        return split, item._replace(size=(hr.shape[0], hr.shape[1])), digest
+        return split, item._replace(size=hr.shape[:2]), digest
 
     tasks = [(split, item) for split, items in tree.items() for item in items]
     found = map_images(read, [item.name for _, item in tasks], tasks, progress="check")
-    _check_clips([(split, item) for split, item, _ in found])
-    stills = [(split, f"{split}/{item.name}", digest) for split, item, digest in found if digest]
-    stills.sort(key=lambda still: still[0] == "train")  # stable
-    copies = find_duplicates((still[1:] for still in stills), duplicates, "it", "--duplicates")
+    sizes: dict[str, set[tuple[int, int]]] = {}
+    for split, item, digest in found:
+        if not digest:
+            sizes.setdefault(f"{split} {item.name.rpartition('/')[0]}", set()).add(item.size)
+    if uneven := [clip for clip, seen in sizes.items() if len(seen) > 1]:
+        raise InputError(f"{len(uneven)} clips have frames of several sizes: {quote_first(uneven)}")
+    ordered = sorted(found, key=lambda each: each[0] == "train")  # stable
+    stills = ((f"{split}/{item.name}", digest) for split, item, digest in ordered if digest)
+    copies = find_duplicates(stills, duplicates, "it", "--duplicates")
     kept: Tree = {split: [] for split in tree}
     for split, item, _ in found:
         if f"{split}/{item.name}" not in copies:
             kept[split].append(item)
     return kept
-
-
-def _check_clips(items: Sequence[tuple[str, Item]]) -> None:
-    """Refuse clips whose frames are not all of one size."""
-    sizes: dict[str, set[tuple[int, int]]] = {}
-    for split, item in items:
-        clip, slash, _ = item.name.rpartition("/")
-        if slash:
-            sizes.setdefault(f"{split} {clip}", set()).add(item.size)
-    uneven = [clip for clip, seen in sizes.items() if len(seen) > 1]
-    if uneven:
-        raise InputError(f"{len(uneven)} clips have frames of several sizes: {quote_first(uneven)}")

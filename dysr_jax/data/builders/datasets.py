@@ -21,33 +21,33 @@ class Place(NamedTuple):
 
 
 class Group(NamedTuple):
-    """The images of a split, or the frames of one of its clips."""
+    """The images of a split, or the frames of one of its clips: all, or as many as there must be."""
 
     split: str
     hr: Place
     lr: Place | None
     clip: str | None = None
     frames: int | None = None
-    """How many there must be."""
 
 
+# The groups below a folder at a scale; scale 0 is without LR images
 Layout = Callable[[pathlib.Path, int], Iterator[Group]]
-"""The groups below a folder at a scale; scale 0 is without LR images."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """A data set as its publisher ships it."""
+    """A data set as its publisher ships it.
+
+    `expects` says what the user's folder must hold, `scales` which LR images are published, the usual ones
+    first, and `plain` whether there is a config `hr` without them.
+    """
 
     about: str
     expects: str
-    """What the folder given by the user must hold."""
     homepage: str
     layout: Layout
     scales: tuple[int, ...]
-    """Scales of the LR images that are published, the usual one first."""
     plain: bool = True
-    """Whether there is a config `hr` without LR images."""
 
     @property
     def configs(self) -> dict[str, int]:
@@ -73,10 +73,6 @@ def _bicubic_layout(name: str, **parts: str) -> Layout:
     return layout
 
 
-_CLIP: Final = re.compile(r"\d+/\d+")
-_SEPTUPLET: Final = 7
-
-
 def _vimeo90k(root: pathlib.Path, scale: int) -> Iterator[Group]:
     root = _below(root, "vimeo_septuplet")
     for split in ("train", "test"):
@@ -85,11 +81,11 @@ def _vimeo90k(root: pathlib.Path, scale: int) -> Iterator[Group]:
             clips = path.read_text().split()
         except (OSError, UnicodeDecodeError):
             raise InputError(f"list of clips {str(path)!r} cannot be read") from None
-        odd = [clip for clip in clips if not _CLIP.fullmatch(clip)]
+        odd = [clip for clip in clips if not re.fullmatch(r"\d+/\d+", clip)]
         if odd or not clips:
             raise InputError(f"list of clips {str(path)!r}: {odd[:1] or 'empty'}; must be such as 00001/0001")
         for clip in sorted(clips):
-            yield Group(split, Place(root / "sequences" / clip), None, clip, _SEPTUPLET)
+            yield Group(split, Place(root / "sequences" / clip), None, clip, frames=7)
 
 
 def _vid4(root: pathlib.Path, scale: int) -> Iterator[Group]:
@@ -107,10 +103,8 @@ def _benchmark_set(name: str, *others: str) -> Dataset:
     def layout(root: pathlib.Path, scale: int) -> Iterator[Group]:
         root = _below(root, name, *others)
         mixed = root / f"image_SRF_{scale}"
-        if mixed.is_dir():
-            yield Group("test", Place(mixed, "_HR"), Place(mixed, "_LR"))
-        else:
-            yield Group("test", Place(root / "HR"), Place(root / "LR_bicubic" / f"X{scale}"))
+        apart = Place(root / "HR"), Place(root / "LR_bicubic" / f"X{scale}")
+        yield Group("test", *((Place(mixed, "_HR"), Place(mixed, "_LR")) if mixed.is_dir() else apart))
 
     expects = f"{name}/HR and {name}/LR_bicubic/X4, or {name}/image_SRF_4"
     homepage = "https://github.com/jbhuang0604/SelfExSR"

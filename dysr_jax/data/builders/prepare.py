@@ -22,22 +22,16 @@ PathLike = str | os.PathLike[str]
 
 
 class PreparedDataset(NamedTuple):
-    """A data set and config that is prepared."""
+    """A data set and config that is prepared, with its number of images per split and its bytes."""
 
     name: str
     examples: dict[str, int]
-    """Number of images per split."""
     size: int
-    """Bytes."""
     path: pathlib.Path
 
 
 def prepared_root(directory: PathLike | None = None) -> pathlib.Path:
-    """The folder of prepared data sets: the given one, TFDS_DATA_DIR, or ~/tensorflow_datasets.
-
-    Raises:
-        InputError: a place such as `gs://`, where array_record reads nothing.
-    """
+    """The local folder of prepared data sets: the given one, TFDS_DATA_DIR, or ~/tensorflow_datasets."""
     place = os.fspath(directory or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets")
     if is_remote(place):
         raise InputError(f"folder of prepared data sets {place!r}: must be a folder of this machine")
@@ -66,10 +60,8 @@ def _make_builder(name: str, directory: PathLike | None) -> Any:
     try:
         return tfds.builder(name, data_dir=root)
     except (ValueError, KeyError, AttributeError, ImportError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise InputError(
-            f"data set {name!r} is none of {', '.join(DATASETS)}, and TFDS does not give it: {reason}"
-        ) from None
+        what, reason = f"is none of {', '.join(DATASETS)}", str(error).strip().splitlines()[0]
+        raise InputError(f"data set {name!r} {what}, and TFDS does not give it: {reason}") from None
 
 
 def _needs_tensorflow() -> str:
@@ -79,26 +71,18 @@ def _needs_tensorflow() -> str:
 
 
 def find_prepared(name: str, directory: PathLike | None = None) -> Any:
-    """TFDS's builder of a data set that is prepared, from its files alone.
-
-    Raises:
-        InputError: it is not prepared, or not as array_record.
-    """
+    """TFDS's builder of a prepared data set; an `InputError` if it is none, or is not in array_record."""
     import tensorflow_datasets as tfds
 
     builder = _make_builder(name, directory)
     if not builder.data_path.exists():
         more = " --from FOLDER`" if builder.name in DATASETS else f"`{_needs_tensorflow()}"
-        raise InputError(
-            f"data set {name!r} is not prepared in {str(prepared_root(directory))!r}; first run "
-            f"`dysr data prepare {name}{more}"
-        )
+        where, command = str(prepared_root(directory)), f"`dysr data prepare {name}{more}"
+        raise InputError(f"data set {name!r} is not prepared in {where!r}; first run {command}")
     found = tfds.builder_from_directory(builder.data_dir)
     if found.info.file_format is not tfds.core.FileFormat.ARRAY_RECORD:
-        raise InputError(
-            f"data set {name!r} in {str(builder.data_dir)!r} is stored as {found.info.file_format.value}; "
-            f"must be array_record, in another folder"
-        )
+        what = f"data set {name!r} in {str(builder.data_dir)!r} is stored as {found.info.file_format.value}"
+        raise InputError(f"{what}; must be array_record, in another folder")
     return found
 
 
@@ -106,8 +90,7 @@ def list_prepared(directory: PathLike | None = None) -> list[PreparedDataset]:
     """All that is prepared in a folder, by name: `NAME[/CONFIG]/VERSION`; TFDS builds in `incomplete.*`."""
     import tensorflow_datasets as tfds
 
-    found: list[PreparedDataset] = []
-    root = prepared_root(directory)
+    found, root = [], prepared_root(directory)
     for file in (*root.glob("*/*/features.json"), *root.glob("*/*/*/features.json")):
         if file.parent.name.startswith("incomplete."):
             continue
@@ -126,7 +109,7 @@ def prepare_dataset(
     duplicates: Duplicates = "error",
     log: Callable[[str], None] = print,
 ) -> pathlib.Path:
-    """Prepare a data set, where that has not been done; afterwards `tfds:NAME` is a source.
+    """Prepare a data set, where that has not been done; afterwards `tfds:NAME` is a source. Gives its folder.
 
     A build that was killed leaves nothing that counts: the same call starts again.
 
@@ -134,17 +117,12 @@ def prepare_dataset(
         name: `NAME[/CONFIG]` of `dysr data list`, or of TFDS's catalogue (downloads, needs TensorFlow).
         source: the folder as its publisher ships it, unpacked; None for the catalogue.
         directory: of prepared data sets (default: TFDS_DATA_DIR, or ~/tensorflow_datasets).
-        duplicates: what to do with an image that is there twice; `skip` leaves later copies out, those of
-            training first.
+        duplicates: `skip` leaves out later copies of an image, those of training first.
         log: called with each line.
-
-    Returns:
-        The folder of the prepared data set.
 
     Raises:
         InputError: no such data set or folder; folders that miss or do not pair; images that cannot be read,
-            do not fit or are there twice (the first few are named, all are counted); a place that cannot be
-            written to, or that another command writes to.
+            do not fit or are there twice; a place that cannot be written to, or that another command holds.
     """
     builder = _make_builder(name, directory)
     path = pathlib.Path(builder.data_dir)
@@ -165,9 +143,8 @@ def prepare_dataset(
 def _checked_tree(name: str, builder: Any, source: PathLike | None, duplicates: Duplicates) -> Tree:
     known = DATASETS[builder.name]
     if source is None:
-        raise InputError(
-            f"data set {name!r} needs --from FOLDER, which holds {known.expects} (from {known.homepage})"
-        )
+        content = f"{known.expects} (from {known.homepage})"
+        raise InputError(f"data set {name!r} needs --from FOLDER, which holds {content}")
     root = pathlib.Path(source)
     if not root.is_dir():
         raise InputError(f"--from {str(root)!r}: must be a folder that exists")
@@ -179,16 +156,11 @@ def _checked_tree(name: str, builder: Any, source: PathLike | None, duplicates: 
 
 
 def _build(builder: Any, path: pathlib.Path) -> None:
-    builder.terminal = sys.stderr
+    builder.terminal, quiet = sys.stderr, io.StringIO()  # the lines and bars of TFDS tell of shards
+    hush = contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)  # the lock lies in it
-        quiet = io.StringIO()  # for the lines and bars of TFDS, which tell of shards
-        with (
-            exclusive(path),
-            tempfile.TemporaryDirectory() as downloads,
-            contextlib.redirect_stdout(quiet),
-            contextlib.redirect_stderr(quiet),
-        ):
+        with exclusive(path), tempfile.TemporaryDirectory() as downloads, hush[0], hush[1]:
             for leftover in path.parent.glob(f"incomplete.*_{path.name}"):  # of builds that were killed
                 shutil.rmtree(leftover)
             builder.download_and_prepare(download_dir=downloads, file_format="array_record")
@@ -200,10 +172,8 @@ def _prepare_catalogue(name: str, builder: Any, source: PathLike | None) -> None
     if source is not None:
         raise InputError(f"--from {os.fspath(source)!r}: {name!r} is of TFDS's catalogue, which downloads")
     if lacking := _needs_tensorflow():
-        raise InputError(
-            f"data set {name!r} is of TFDS's catalogue{lacking}; without it must be one of "
-            f"{', '.join(DATASETS)}"
-        )
+        must = f"must be one of {', '.join(DATASETS)}"
+        raise InputError(f"data set {name!r} is of TFDS's catalogue{lacking}; without it {must}")
     try:
         builder.download_and_prepare(file_format="array_record")
     except Exception as error:  # what downloads and the catalogue's builders raise is of many kinds

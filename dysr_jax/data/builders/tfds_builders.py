@@ -21,34 +21,26 @@ class _FolderBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  
 
     VERSION: ClassVar[Any] = tfds.core.Version("1.0.0")
     MANUAL_DOWNLOAD_INSTRUCTIONS: ClassVar[str] = "The folder as its publisher ships it, unpacked."
-    tree: Tree | None = None
-    """The images, where they were checked before."""
-    terminal: TextIO | None = None
-    """Where progress is shown; None for stderr."""
+    tree: Tree | None = None  # the images, where they were checked before
+    terminal: TextIO | None = None  # where progress is shown; None for stderr
 
     def _info(self) -> Any:
         known = DATASETS[self.name]
         scale = known.configs[self.builder_config.name]
         image = tfds.features.Image()
         features = {"name": tfds.features.Text(), "hr": image, **({"lr": image} if scale else {})}
-        return tfds.core.DatasetInfo(
-            builder=self,
-            description=known.about,
-            homepage=known.homepage,
-            features=tfds.features.FeaturesDict(features),
-            metadata=tfds.core.MetadataDict(scale=scale),
-            disable_shuffling=True,
-        )
+        told = {"description": known.about, "homepage": known.homepage, "disable_shuffling": True}
+        stored, metadata = tfds.features.FeaturesDict(features), tfds.core.MetadataDict(scale=scale)
+        return tfds.core.DatasetInfo(builder=self, features=stored, metadata=metadata, **told)
 
     def _split_generators(self, dl_manager: Any) -> dict[str, Iterator[tuple[int, dict[str, Any]]]]:
-        tree = self.tree or self._checked(pathlib.Path(dl_manager.manual_dir))
+        tree, known = self.tree, DATASETS[self.name]
+        if tree is None:
+            scale, root = known.configs[self.builder_config.name], pathlib.Path(dl_manager.manual_dir)
+            tree = check_images(find_images([*known.layout(root, scale)], scale), scale)
         self.info.metadata["names"] = {s: [item.name for item in tree[s]] for s in tree}
         self.info.metadata["sizes"] = {s: [item.size for item in tree[s]] for s in tree}
         return {split: self._generate_examples(items) for split, items in tree.items()}
-
-    def _checked(self, root: pathlib.Path) -> Tree:
-        scale = DATASETS[self.name].configs[self.builder_config.name]
-        return check_images(find_images([*DATASETS[self.name].layout(root, scale)], scale), scale)
 
     def _generate_examples(self, items: list[Item]) -> Iterator[tuple[int, dict[str, Any]]]:
         shown = tqdm(items, desc="write", unit="image", file=self.terminal, position=0)
@@ -63,11 +55,8 @@ BUILDERS: Final[dict[str, Any]] = {}
 def builder_class(name: str) -> Any:
     """The class of a name in `DATASETS`; TFDS knows it from here on, by its name's snake case."""
     if name not in BUILDERS:
-        fields = {
-            "__doc__": DATASETS[name].about,
-            "__module__": __name__,
-            "BUILDER_CONFIGS": [tfds.core.BuilderConfig(name=c) for c in DATASETS[name].configs],
-        }
+        configs = [tfds.core.BuilderConfig(name=config) for config in DATASETS[name].configs]
+        fields = {"__doc__": DATASETS[name].about, "__module__": __name__, "BUILDER_CONFIGS": configs}
         BUILDERS[name] = type("".join(map(str.capitalize, name.split("_"))), (_FolderBuilder,), fields)
     return BUILDERS[name]
 

@@ -17,21 +17,13 @@ MAX_PIXELS: Final = 500_000_000
 HEIC_SUFFIXES: Final = (".heic", ".heif", ".hif")
 """Suffixes that need the package pillow-heif."""
 
+# Formats of Pillow that are drawings, measurements or films, or that it only writes
 _NO_PIXELS: Final = frozenset(("BUFR", "EPS", "FITS", "GRIB", "HDF5", "IPTC", "MPEG", "PDF", "PALM", "WMF"))
-"""Formats of Pillow that are drawings, measurements or films, or that it only writes."""
-
-_WRITTEN: Final = {
-    ".png": "PNG",
-    **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "JPEG"),
-    ".webp": "WEBP",
-    ".bmp": "BMP",
-    **dict.fromkeys((".tif", ".tiff"), "TIFF"),
-    ".avif": "AVIF",
-    **dict.fromkeys((".jp2", ".j2k"), "JPEG2000"),
-    **dict.fromkeys((".ppm", ".pgm"), "PPM"),
-    ".tga": "TGA",
-}
-"""Formats that hold an upscaled image, by suffix."""
+# Formats that hold an upscaled image, with their suffixes
+_WRITTEN: Final = (
+    "PNG .png, JPEG .jpg .jpeg .jpe .jfif, WEBP .webp, BMP .bmp, TIFF .tif .tiff, AVIF .avif, "
+    "JPEG2000 .jp2 .j2k, PPM .ppm .pgm, TGA .tga"
+)
 
 
 def has_heic() -> bool:
@@ -55,19 +47,23 @@ def readable_suffixes() -> dict[str, str]:
 def writable_suffixes() -> dict[str, str]:
     """The suffixes of images that can be written here, and their formats."""
     Image.init()
-    return {suffix: form for suffix, form in _WRITTEN.items() if form in Image.SAVE}
+    known = (entry.split() for entry in _WRITTEN.split(", "))
+    return {suffix: form for form, *suffixes in known if form in Image.SAVE for suffix in suffixes}
 
 
 def open_image(file: IO[bytes], suffix: str = "") -> ImageFile.ImageFile:
     """A Pillow image that is not decoded yet; it keeps reading from the binary `file`.
 
-    A format whose files have no mark is tried only where `suffix` names it. Of a damaged file, plugins raise
-    any exception.
+    A format whose files have no mark is tried only where `suffix` names it. Damage may raise any exception.
     """
     named = readable_suffixes().get(suffix.lower())
     file.seek(0)
     prefix = file.read(16).ljust(16, b"\0")  # some plugins look further than a short file goes
-    reason = _unknown(prefix)
+    reason = "it is no image of a known format"
+    if not any(prefix):
+        reason = "it is empty or begins with zeros"
+    elif prefix[4:8] == b"ftyp" and prefix[8:11] in (b"hei", b"hev", b"mif") and not has_heic():
+        reason = "it is HEIC, which needs the package pillow-heif (pip install 'dysr_jax[heic]')"
     for form in Image.ID:
         opener, accept = Image.OPEN[form]
         accepted = form == named if accept is None else accept(prefix)
@@ -81,21 +77,11 @@ def open_image(file: IO[bytes], suffix: str = "") -> ImageFile.ImageFile:
     raise UnidentifiedImageError(reason)
 
 
-def _unknown(prefix: bytes) -> str:
-    if not any(prefix):
-        return "it is empty or begins with zeros"
-    if prefix[4:8] == b"ftyp" and prefix[8:11] in (b"hei", b"hev", b"mif") and not has_heic():
-        return "it is HEIC, which needs the package pillow-heif (pip install 'dysr_jax[heic]')"
-    return "it is no image of a known format"
-
-
 def check_pixel_count(size: tuple[int, int], max_pixels: int = MAX_PIXELS) -> None:
     """Refuse (`ValueError`) an image of no columns or rows, or of more pixels than the limit."""
     columns, rows = size
     if columns < 1 or rows < 1:
         raise ValueError(f"it has {columns}x{rows} pixels")
     if columns * rows > max_pixels:
-        raise ValueError(
-            f"it has {columns}x{rows} pixels, more than the {max_pixels:,} that are allowed; "
-            f"max_pixels (dysr upscale --max-pixels) sets another limit"
-        )
+        way = "that are allowed; max_pixels (dysr upscale --max-pixels) sets another limit"
+        raise ValueError(f"it has {columns}x{rows} pixels, more than the {max_pixels:,} {way}")

@@ -6,26 +6,17 @@ Images are read upright and written at another size: orientation, thumbnails and
 import dataclasses
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from PIL import ExifTags, Image, ImageOps
 
 IPTC_TAG: Final = 33723
 XMP_TAG: Final = 700
-_IPTC_RESOURCE: Final = 0x0404
-
-_KEPT: Final = frozenset(
-    (
-        *(270, 271, 272, 282, 283, 296, 305, 306, 315, 316, 33432),
-        *(18246, 18249, 40091, 40092, 40093, 40094, 40095),
-    )
-)
-"""Tags of an image's first directory that describe the picture, not how the file stores it."""
-
-_LAYOUTS: Final = ('{"shape"', "ImageJ=")
-"""Descriptions by which programs find their own arrays again."""
-
+# Tags of an image's first directory that describe the picture, not how the file stores it
+_KEPT: Final = {270, 271, 272, 282, 283, 296, 305, 306, 315, 316, 33432, 18246, 18249, *range(40091, 40096)}
+_LAYOUTS: Final = ('{"shape"', "ImageJ=")  # descriptions by which programs find their own arrays again
+_XMP_SIZE: Final = ("tiff:ImageWidth", "tiff:ImageLength", "exif:PixelXDimension", "exif:PixelYDimension")
 _SIZE: Final = (ExifTags.Base.ExifImageWidth, ExifTags.Base.ExifImageHeight)
 
 
@@ -33,19 +24,15 @@ _SIZE: Final = (ExifTags.Base.ExifImageWidth, ExifTags.Base.ExifImageHeight)
 class Metadata:
     """What goes from one image file into the next."""
 
-    profile: bytes | None = None
-    """ICC profile of the pixels' colours."""
-    exif: bytes = b""
-    """A TIFF structure without orientation and thumbnails, after `Exif\\0\\0`."""
+    profile: bytes | None = None  # ICC profile of the pixels' colours
+    exif: bytes = b""  # a TIFF structure without orientation and thumbnails, after `Exif\0\0`
     xmp: bytes = b""
     iptc: bytes = b""
-    dpi: tuple[float, float] | None = None
-    """Pixels per inch, horizontal and vertical."""
+    dpi: tuple[float, float] | None = None  # pixels per inch, horizontal and vertical
     comment: bytes = b""
-    texts: tuple[tuple[bytes, bytes], ...] = ()
-    """PNG's text chunks, as they are: kind and content."""
+    texts: tuple[tuple[bytes, bytes], ...] = ()  # PNG's text chunks, as they are: kind and content
+    # PNG's chunks that declare colours: `cHRM`, `gAMA`, `sRGB`, `cICP`
     colours: Mapping[bytes, bytes] = dataclasses.field(default_factory=dict)
-    """PNG's chunks that declare colours: `cHRM`, `gAMA`, `sRGB`, `cICP`."""
 
 
 def read_metadata(image: Image.Image) -> tuple[Metadata, tuple[str, ...]]:
@@ -56,14 +43,10 @@ def read_metadata(image: Image.Image) -> tuple[Metadata, tuple[str, ...]]:
         _resized_exif(exif, image.size)  # it must be writable too
     except Exception:  # of damaged data Pillow raises anything
         exif, notes = b"", ("its EXIF data are damaged and are left out",)
-    found = Metadata(
-        exif=exif,
-        xmp=_replace_number(_as_bytes(image.info.get("xmp") or b""), "tiff:Orientation", 1),
-        iptc=_iptc(image),
-        dpi=_dpi(image.info),
-        comment=_as_bytes(image.info.get("comment") or b""),
-    )
-    return found, notes
+    texts = (image.info.get(name) or b"" for name in ("xmp", "comment"))
+    xmp, comment = (x if isinstance(x, bytes) else str(x).encode(errors="replace") for x in texts)
+    xmp = _replace_number(xmp, "tiff:Orientation", 1)
+    return Metadata(None, exif, xmp, _iptc(image), _dpi(image.info), comment), notes
 
 
 def turn_upright(image: Image.Image) -> None:
@@ -79,20 +62,16 @@ def turn_upright(image: Image.Image) -> None:
 
 def plain_exif(exif: Image.Exif) -> bytes:
     """EXIF data as bytes, without orientation, thumbnails and the layout of the file's own pixels."""
-    kept = Image.Exif()
+    kept, ifd = Image.Exif(), ExifTags.IFD
     for tag in _KEPT & set(exif):
         if not str(exif[tag]).startswith(_LAYOUTS):
             kept[tag] = exif[tag]
-    for directory in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
+    for directory in (ifd.Exif, ifd.GPSInfo):
         if found := exif.get_ifd(directory):
             kept[directory] = dict(found)
-    if ExifTags.IFD.Exif in kept and ExifTags.IFD.Interop in kept[ExifTags.IFD.Exif]:
-        kept[ExifTags.IFD.Exif][ExifTags.IFD.Interop] = exif.get_ifd(ExifTags.IFD.Interop)
+    if ifd.Exif in kept and ifd.Interop in kept[ifd.Exif]:
+        kept[ifd.Exif][ifd.Interop] = exif.get_ifd(ifd.Interop)
     return kept.tobytes() if len(kept) else b""
-
-
-def _as_bytes(text: Any) -> bytes:
-    return text if isinstance(text, bytes) else str(text).encode(errors="replace")
 
 
 def _replace_number(xmp: bytes, name: str, value: int) -> bytes:
@@ -102,10 +81,9 @@ def _replace_number(xmp: bytes, name: str, value: int) -> bytes:
 
 
 def _iptc(image: Image.Image) -> bytes:
-    """IPTC data of a JPEG or a TIFF file."""
     resources, found = image.info.get("photoshop"), image.info.get("iptc")
     if isinstance(resources, dict):
-        found = resources.get(_IPTC_RESOURCE)
+        found = resources.get(0x0404)
     if found is None:
         found = getattr(image, "tag_v2", {}).get(IPTC_TAG)
     return found if isinstance(found, bytes) else b""
@@ -126,39 +104,22 @@ def _dpi(info: Mapping[Any, Any]) -> tuple[float, float] | None:
 def resize_metadata(metadata: Metadata, size: tuple[int, int]) -> Metadata:
     """The metadata of an image that is written with these columns and rows."""
     xmp = metadata.xmp
-    for names in (("tiff:ImageWidth", "tiff:ImageLength"), ("exif:PixelXDimension", "exif:PixelYDimension")):
-        for name, side in zip(names, size, strict=True):
-            xmp = _replace_number(xmp, name, side)
+    for name, side in zip(_XMP_SIZE, size * 2, strict=True):
+        xmp = _replace_number(xmp, name, side)
     return dataclasses.replace(metadata, exif=_resized_exif(metadata.exif, size), xmp=xmp)
 
 
 def _resized_exif(exif: bytes, size: tuple[int, int]) -> bytes:
-    if not exif:
-        return b""
-    data = _loaded(exif)
-    directory = data.get_ifd(ExifTags.IFD.Exif) if ExifTags.IFD.Exif in data else {}
-    for tag, side in zip(_SIZE, size, strict=True):
-        if tag in directory:
-            directory[tag] = side
-    return data.tobytes()
+    def resize(data: Image.Exif) -> None:
+        directory = data.get_ifd(ExifTags.IFD.Exif) if ExifTags.IFD.Exif in data else {}
+        directory.update({tag: side for tag, side in zip(_SIZE, size, strict=True) if tag in directory})
+
+    return change_exif(exif, resize) if exif else b""
 
 
-def _loaded(exif: bytes) -> Image.Exif:
+def change_exif(exif: bytes, change: Callable[[Image.Exif], object]) -> bytes:
+    """EXIF data, changed in place by a function."""
     data = Image.Exif()
     data.load(exif)
-    return data
-
-
-def add_exif_tags(exif: bytes, tags: Mapping[int, Any]) -> bytes:
-    """EXIF data with more tags in their first directory."""
-    data = _loaded(exif)
-    for tag, value in tags.items():
-        data[tag] = value
-    return data.tobytes()
-
-
-def remove_maker_note(exif: bytes) -> bytes:
-    """EXIF data without what the camera's maker adds, which may be most of them."""
-    data = _loaded(exif)
-    data.get_ifd(ExifTags.IFD.Exif).pop(ExifTags.Base.MakerNote, None)
+    change(data)
     return data.tobytes()

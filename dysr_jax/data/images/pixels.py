@@ -14,14 +14,10 @@ from PIL import Image, ImageFile
 
 from dysr_jax.data.images.metadata import turn_upright
 
-_STEP: Final = 257
-"""16-bit levels per 8-bit level: 65535 / 255."""
-
+_STEP: Final = 257  # 16-bit levels per 8-bit level: 65535 / 255
+# Formats whose 16 bits of grey Pillow may give in its mode of 32
 _SIXTEEN_AS_I: Final = ("PNG", "PPM", "JPEG2000")
-"""Formats whose 16 bits of grey Pillow may give in its mode of 32."""
-
-_BAND: Final = 256
-"""Rows that are rounded at once."""
+_BAND: Final = 256  # rows that are rounded at once
 
 
 def round_levels(levels: np.ndarray, transparent: Any = None) -> np.ndarray:
@@ -71,10 +67,7 @@ def blend_on_white(pixels: np.ndarray) -> np.ndarray:
 
 
 def fill_transparent(pixels: np.ndarray) -> np.ndarray:
-    """The colours of `[H, W, 2 or 4]`; an invisible pixel takes those of the nearest visible one.
-
-    What an invisible pixel holds is arbitrary, and it would bleed into its neighbours.
-    """
+    """The colours of `[H, W, 2 or 4]`; invisible pixels, which would bleed, take the nearest visible ones."""
     from scipy.ndimage import distance_transform_edt
 
     colour, invisible = pixels[:, :, :-1], pixels[:, :, -1] == 0
@@ -94,18 +87,16 @@ def grey_to_rgb(image: np.ndarray) -> np.ndarray:
     return np.repeat(image, 3, 2) if image.shape[2] == 1 else image
 
 
+# Pillow's raw modes that keep the upper byte, and those that keep the lower byte of the same samples
 _SWAPPED: Final = {
     f"{bands};16{order}": f"{bands};16{other}"
     for bands in ("RGB", "RGBA", "RGBX")
     for order, other in (("B", "L"), ("L", "B"), ("N", "B" if sys.byteorder == "little" else "L"))
 }
-"""Pillow's raw modes that keep the upper byte, and those that keep the lower byte of the same samples."""
-
+# PNG's 16 bits of grey and alpha; its four bytes per pixel are read as those of RGBA
 _GREY_ALPHA: Final = "LA;16B"
-"""PNG's 16 bits of grey and alpha; its four bytes per pixel are read as those of RGBA."""
-
+# Decoders that unpack by the raw mode; others may swap the samples themselves
 _CODECS: Final = frozenset(("zip", "raw", "libtiff"))
-"""Decoders that unpack by the raw mode; others may swap the samples themselves."""
 
 
 def raw_modes(image: Image.Image) -> set[str]:
@@ -118,7 +109,7 @@ def raw_modes(image: Image.Image) -> set[str]:
 def decode_16_bit_colour(
     image: ImageFile.ImageFile, reopen: Callable[[], ImageFile.ImageFile]
 ) -> np.ndarray | None:
-    """The pixels of an opened file of 16 bits per colour channel, upright; None for other files.
+    """The pixels of an opened file of 16 bits per colour channel, upright; None for others.
 
     `reopen` opens it once more. A `ValueError` says that its lower bits cannot be read.
     """
@@ -140,8 +131,8 @@ def decode_16_bit_colour(
 def _upright(image: ImageFile.ImageFile, modes: dict[str, str]) -> np.ndarray:
     """The samples, decoded by the raw modes that `modes` has in place of the file's, if any."""
     for number, tile in enumerate(image.tile if modes else ()):
-        codec, extents, offset, args = tile
+        args = tile[3]
         given = (modes[args[0]], *args[1:]) if isinstance(args, tuple) else modes[str(args)]
-        image.tile[number] = type(tile)(codec, extents, offset, given)
+        image.tile[number] = tile._replace(args=given)
     turn_upright(image)
     return np.asarray(image, np.uint16)

@@ -14,38 +14,29 @@ _TEXTS: Final = (b"tEXt", b"zTXt", b"iTXt")
 _COLOURS: Final = (b"cHRM", b"gAMA", b"sRGB", b"cICP")
 _LENGTHS: Final = {b"cHRM": 32, b"gAMA": 4, b"sRGB": 1, b"cICP": 4, b"pHYs": 9}
 _PIXELS: Final = (b"IHDR", b"PLTE", b"IDAT", b"fdAT", b"IEND")
+# Beginnings of the texts in which Pillow finds an orientation
 _ORIENTATIONS: Final = (b"XML:com.adobe.xmp\0", b"Raw profile type exif\0")
-"""Beginnings of the texts in which Pillow finds an orientation."""
-
-_LARGEST: Final = 64 * 2**20
-"""Bytes that a text or a profile may have."""
-
-_BLOCK: Final = 2**20
-"""Bytes of pixels that are summed at once; also what a text may have for Pillow."""
+_LARGEST: Final = 64 * 2**20  # bytes that a text or a profile may have
+_BLOCK: Final = 2**20  # bytes of pixels that are summed at once; also what a text may have for Pillow
 
 
 class _Chunk(NamedTuple):
     kind: bytes
     start: int
     stop: int
-    data: bytes
-    """Empty for pixels, which stay in the file."""
-    sound: bool
-    """Whether its checksum is right, and its length that of its kind."""
+    data: bytes  # empty for pixels, which stay in the file
+    sound: bool  # whether its checksum is right, and its length that of its kind
 
     @property
-    def oriented(self) -> bool:
-        """Whether it is a text that may hold an orientation."""
+    def oriented(self) -> bool:  # whether it is a text that may hold an orientation
         return self.kind in _TEXTS and self.data.startswith(_ORIENTATIONS)
 
 
 class FileParts(NamedTuple):
     """An image file, and what Pillow is not shown of it."""
 
-    pixels: IO[bytes]
-    """The file without the rest, for Pillow."""
-    colours: dict[bytes, bytes]
-    """Chunks that declare the colours, as in `Metadata`."""
+    pixels: IO[bytes]  # the file without the rest, for Pillow
+    colours: dict[bytes, bytes]  # chunks that declare the colours, as in `Metadata`
     texts: tuple[tuple[bytes, bytes], ...] = ()
     profile: bytes | None = None
     notes: tuple[str, ...] = ()
@@ -58,10 +49,7 @@ def is_png(file: IO[bytes]) -> bool:
 
 
 def split_png(file: IO[bytes]) -> FileParts:
-    """Take a PNG file apart; what is damaged beside the pixels is left out, with a note.
-
-    A wrong checksum of the pixels is a `ValueError`: Pillow would show what it makes of them.
-    """
+    """Take a PNG file apart; damage beside the pixels is left out with a note, in them a `ValueError`."""
     found = list(_chunks(file))
     if any(not chunk.sound for chunk in found if chunk.kind in _PIXELS):
         raise ValueError("its pixels are damaged (a checksum is wrong)")
@@ -103,10 +91,7 @@ def _chunks(file: IO[bytes]) -> Iterator[_Chunk]:
 
 
 def _is_left_out(chunk: _Chunk) -> bool:
-    """Texts but those that Pillow needs for the orientation, profiles, and what is damaged.
-
-    A chunk whose name begins with a capital is needed for the pixels: a damaged one makes the file so.
-    """
+    """Texts that Pillow does not need for the orientation, profiles, and what is damaged but not critical."""
     if chunk.kind in _TEXTS:
         return not (chunk.oriented and chunk.sound and _is_short_text(chunk))
     return chunk.kind == b"iCCP" or (not chunk.sound and chunk.kind[:1].islower())

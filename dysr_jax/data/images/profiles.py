@@ -1,6 +1,7 @@
 """Colours: whether an ICC profile fits its pixels, and what a file declares of its colours without one."""
 
 import io
+import struct
 from collections.abc import Mapping
 from typing import IO, Final
 
@@ -10,16 +11,10 @@ HDR: Final = {16: "PQ", 18: "HLG"}
 """Transfer functions of ITU-T H.273 that 8 bits and the networks' training images do not cover."""
 
 _KINDS: Final = {b"GRAY": "grey", b"RGB ": "RGB", b"CMYK": "CMYK", b"Lab ": "Lab"}
-_HEAD: Final = 2**16
-"""Bytes at the start of a file in which it declares its colours."""
-
-_SRGB: Final = (1, 13)
-"""Primaries and transfer function of sRGB."""
-
-_BT709: Final = b"".join(
-    level.to_bytes(4, "big") for level in (31_270, 32_900, 64_000, 33_000, 30_000, 60_000, 15_000, 6_000)
-)
-"""PNG's cHRM of sRGB."""
+_HEAD: Final = 2**16  # bytes at the start of a file in which it declares its colours
+_SRGB: Final = (1, 13)  # primaries and transfer function of sRGB
+# PNG's cHRM of sRGB
+_BT709: Final = struct.pack(">8I", 31_270, 32_900, 64_000, 33_000, 30_000, 60_000, 15_000, 6_000)
 
 
 def usable_profile(profile: bytes | None, mode: str) -> tuple[bytes | None, tuple[str, ...]]:

@@ -3,7 +3,7 @@
 import dataclasses
 import os
 import pathlib
-from typing import IO, Any, Final
+from typing import IO, Final
 
 import numpy as np
 from PIL import Image
@@ -16,33 +16,28 @@ from dysr_jax.data.images.profiles import check_dynamic_range, cmyk_to_srgb, con
 from dysr_jax.data.images.tiff import BITS_TAG, grey_range, is_tiff, read_odd_tiff
 from dysr_jax.errors import InputError
 
-_HEAD: Final = 2**16
-"""Bytes at the start of a file in which it declares its bits."""
+_HEAD: Final = 2**16  # bytes at the start of a file in which it declares its bits
+# A mark (the first of ISO 15444-1, the name of a box), and how far behind it the byte with the bits lies
 _BITS_AT: Final = {"JPEG2000": (b"\xff\x4f\xff\x51", 38), "AVIF": (b"av1C", 2)}
-"""A mark (the first of ISO 15444-1, the name of a box), and how far behind it the byte with the bits lies."""
 _ZEROS: Final = 64
+Notes = tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Picture:
-    """What an image file shows."""
+    """What an image file shows: `[H, W, C]` uint8, upright, C as in `pixels`; notes on what is left out."""
 
     pixels: np.ndarray
-    """`[H, W, C]` uint8, turned as the EXIF orientation says; C as in `pixels`."""
     metadata: Metadata = Metadata()
-    """What the file holds beside the pixels."""
     notes: tuple[str, ...] = ()
-    """What of the file is left out."""
 
 
 def read_picture(path: str | os.PathLike[str] | IO[bytes], *, max_pixels: int = MAX_PIXELS) -> Picture:
     """An image file, by its path or opened, as 8-bit pixels with transparency and metadata.
 
-    16-bit channels are rounded to 8 bits; palettes and CMYK become RGB.
-
-    Raises:
-        InputError: no such file, no image, a damaged one, one of more than `max_pixels`, of several frames or
-            in HDR, or one whose pixels are floats, signed or 32-bit integers.
+    16-bit channels are rounded to 8 bits; palettes and CMYK become RGB. Raises `InputError`: no such file, no
+    image, a damaged one, one of more than `max_pixels`, of several frames or in HDR, or one whose pixels are
+    floats, signed or 32-bit integers.
     """
     name = repr(os.fspath(path)) if isinstance(path, (str, os.PathLike)) else "in a record"
     try:
@@ -83,8 +78,15 @@ def _decode(file: IO[bytes], suffix: str, max_pixels: int) -> Picture:
     check_dynamic_range(parts.colours)
     image = open_image(parts.pixels, suffix)
     check_pixel_count(image.size, max_pixels)
-    _check_frames(image)
-    _check_end(file, image.format)
+    # A second picture in a JPEG (MPO) is a preview or a gain map; those of a PSD are layers.
+    if getattr(image, "is_animated", False) and image.format not in ("MPO", "PSD"):
+        frames = getattr(image, "n_frames", "several")
+        raise ValueError(f"it has {frames} frames or pages; it must have one")
+    # Compressed data do not end in many zeros: such a file was given its length and never its content.
+    if image.format in ("WEBP", "AVIF", "HEIF"):
+        file.seek(max(0, file.seek(0, os.SEEK_END) - _ZEROS))
+        if file.read() == bytes(_ZEROS):
+            raise ValueError("its end is missing (there are only zeros)")
     note = _depth_note(bits_per_channel(image, file))
     pixels = decode_16_bit_colour(image, lambda: open_image(parts.pixels, suffix))
     if parts.profile:
@@ -99,21 +101,6 @@ def _decode(file: IO[bytes], suffix: str, max_pixels: int) -> Picture:
     return Picture(picture.pixels, metadata, (*picture.notes, *second, *parts.notes))
 
 
-def _check_frames(image: Image.Image) -> None:
-    """A second picture in a JPEG (MPO) is a preview or a gain map; those of a PSD are layers."""
-    if getattr(image, "is_animated", False) and image.format not in ("MPO", "PSD"):
-        frames = getattr(image, "n_frames", "several")
-        raise ValueError(f"it has {frames} frames or pages; it must have one")
-
-
-def _check_end(file: IO[bytes], form: str | None) -> None:
-    """Compressed data do not end in many zeros: such a file was given its length and never its content."""
-    if form in ("WEBP", "AVIF", "HEIF"):
-        file.seek(max(0, file.seek(0, os.SEEK_END) - _ZEROS))
-        if file.read() == bytes(_ZEROS):
-            raise ValueError("its end is missing (there are only zeros)")
-
-
 def picture_from_pil(image: Image.Image, notes: tuple[str, ...] = ()) -> Picture:
     """What an upright Pillow image shows, of any mode that has levels; `notes` are on what it was made of."""
     profile = image.info.get("icc_profile")
@@ -125,9 +112,7 @@ def picture_from_pil(image: Image.Image, notes: tuple[str, ...] = ()) -> Picture
     return _with_metadata(image, pixels, None if image.mode == "LAB" else profile, notes)
 
 
-def _with_metadata(
-    image: Image.Image, pixels: np.ndarray, profile: bytes | None, notes: tuple[str, ...]
-) -> Picture:
+def _with_metadata(image: Image.Image, pixels: np.ndarray, profile: bytes | None, notes: Notes) -> Picture:
     profile, unfit = usable_profile(profile, "L" if pixels.shape[2] < 3 else "RGB")
     metadata, unread = read_metadata(image)
     return Picture(pixels, dataclasses.replace(metadata, profile=profile), (*notes, *unfit, *unread))
@@ -138,13 +123,9 @@ def _depth_note(bits: int) -> tuple[str, ...]:
 
 
 def bits_per_channel(image: Image.Image, file: IO[bytes]) -> int:
-    """Bits per channel of the file that `image` was opened from; 8 where that is not known.
-
-    Pillow gives 8 of them for most formats and does not say so.
-    """
+    """Bits per channel of the file that `image` was opened from, of which Pillow may give 8; 8 if unknown."""
     if image.format == "TIFF":
-        tags: Any = getattr(image, "tag_v2", {})
-        return max(tags.get(BITS_TAG, (8,)))
+        return max(getattr(image, "tag_v2", {}).get(BITS_TAG, (8,)))
     if image.format == "HEIF":
         return int(image.info.get("bit_depth", 8))
     if image.format in _BITS_AT:
@@ -159,7 +140,6 @@ def bits_per_channel(image: Image.Image, file: IO[bytes]) -> int:
     if image.mode.startswith("I"):
         return 16
     if image.format == "PPM":
-        tiles = getattr(image, "tile", None) or [(None, None, None, None)]
-        args = tiles[0][3]
+        args = (getattr(image, "tile", None) or [(None,) * 4])[0][3]
         return 16 if isinstance(args, tuple) and isinstance(args[-1], int) and args[-1] > 255 else 8
     return 8

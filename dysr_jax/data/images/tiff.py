@@ -1,5 +1,6 @@
 """TIFF files that Pillow opens wrongly or not at all: tifffile reads their samples as they are."""
 
+import contextlib
 from typing import IO, Any, Final
 
 import numpy as np
@@ -14,8 +15,8 @@ _PHOTOMETRIC, _ORIENTATION, _SAMPLES, _PLANAR, _EXTRA, _FORMAT = 262, 274, 277, 
 _INFO: Final = {"icc_profile": 34675, "xmp": XMP_TAG, "iptc": IPTC_TAG}
 
 _WHITE_IS_ZERO, _CMYK = 0, 5
+# Colour channels per photometric interpretation that can be read here
 _BANDS: Final = {_WHITE_IS_ZERO: 1, 1: 1, 2: 3, _CMYK: 4}
-"""Colour channels per photometric interpretation that can be read here."""
 _UNSIGNED, _SIGNED, _FLOATS = 1, 2, 3
 _ASSOCIATED, _ALPHA = 1, 2
 
@@ -38,11 +39,10 @@ def read_odd_tiff(file: IO[bytes], max_pixels: int) -> tuple[Image.Image, int] |
 
     The image is upright, has 8 bits per channel, and is of mode L, LA, RGB, RGBA or CMYK.
     """
-    try:
-        image = open_image(file)
-    except UnidentifiedImageError:
-        return _read(file, max_pixels)
-    return _read(file, max_pixels) if _is_odd(image) else None
+    with contextlib.suppress(UnidentifiedImageError):
+        if not _is_odd(open_image(file)):
+            return None
+    return _read(file, max_pixels)
 
 
 def _is_odd(image: Image.Image) -> bool:
@@ -73,20 +73,14 @@ def _read(file: IO[bytes], max_pixels: int) -> tuple[Image.Image, int]:
             image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
         image.info |= {name: page.tags.valueof(tag) for name, tag in _INFO.items()}
         bits, orientation = page.bitspersample, page.tags.valueof(_ORIENTATION, 1)
-    image.info["exif"] = _exif(file)
+    exif, image.info["exif"] = Image.Exif(), b""
+    file.seek(0)
+    with contextlib.suppress(Exception):  # the pixels are read: no reason to refuse the file
+        exif.load_from_fp(file)
+        image.info["exif"] = plain_exif(exif)
     image.getexif()[ExifTags.Base.Orientation] = orientation
     turn_upright(image)
     return image, bits
-
-
-def _exif(file: IO[bytes]) -> bytes:
-    exif = Image.Exif()
-    file.seek(0)
-    try:
-        exif.load_from_fp(file)
-        return plain_exif(exif)
-    except Exception:  # the pixels are read: no reason to refuse the file
-        return b""
 
 
 def _check(page: Any, file: IO[bytes]) -> None:
@@ -96,9 +90,8 @@ def _check(page: Any, file: IO[bytes]) -> None:
         kind = "floats" if page.sampleformat == _FLOATS else f"{page.bitspersample}-bit integers"
         raise ValueError(f"its pixels are {kind}; they must be unsigned integers of at most 16 bits")
     if photometric not in _BANDS or page.samplesperpixel < _BANDS[photometric]:
-        raise ValueError(
-            f"its {page.samplesperpixel} channels are {page.photometric!s}; they must be grey, RGB or CMYK"
-        )
+        kind = f"{page.samplesperpixel} channels are {page.photometric!s}"
+        raise ValueError(f"its {kind}; they must be grey, RGB or CMYK")
     if page.imagedepth != 1 or not page.dataoffsets:
         raise ValueError("it is no image of rows and columns")
     end = file.seek(0, 2)
@@ -132,8 +125,8 @@ def _samples(page: Any) -> np.ndarray:
     try:
         return page.asarray()
     except (ImportError, ValueError) as error:
-        if isinstance(error, ImportError) or "imagecodecs" in str(error):
-            name = getattr(page.compression, "name", page.compression)
-            needed = "the package imagecodecs (pip install imagecodecs)"
-            raise ValueError(f"its compression {name} needs {needed} at this depth") from None
-        raise
+        if isinstance(error, ValueError) and "imagecodecs" not in str(error):
+            raise
+        name = getattr(page.compression, "name", page.compression)
+        needed = "the package imagecodecs (pip install imagecodecs)"
+        raise ValueError(f"its compression {name} needs {needed} at this depth") from None

@@ -1,6 +1,7 @@
 """Pixels and metadata to image files, whole or not at all, with notes on what a format does not hold."""
 
 import dataclasses
+import math
 import os
 import pathlib
 from typing import Any, Final
@@ -10,28 +11,17 @@ from PIL import ExifTags, Image, PngImagePlugin
 
 from dysr_jax.atomic import replacing
 from dysr_jax.data.images.formats import writable_suffixes
-from dysr_jax.data.images.metadata import (
-    IPTC_TAG,
-    XMP_TAG,
-    Metadata,
-    add_exif_tags,
-    remove_maker_note,
-    resize_metadata,
-)
+from dysr_jax.data.images.metadata import IPTC_TAG, XMP_TAG, Metadata, change_exif, resize_metadata
 from dysr_jax.data.images.pixels import blend_on_white
 from dysr_jax.data.images.profiles import is_srgb
 from dysr_jax.data.images.read import error_reason
 from dysr_jax.errors import InputError
 
-_OPAQUE: Final = frozenset(("JPEG", "BMP", "PPM"))
-"""Formats that hold no transparency."""
-
+_OPAQUE: Final = frozenset(("JPEG", "BMP", "PPM"))  # formats that hold no transparency
+# Pixels per side that a format holds, where images come near it
 _LONGEST_SIDE: Final = {"JPEG": 65_500, "WEBP": 16_383, "AVIF": 16_384, "TGA": 65_535}
-"""Pixels per side that a format holds, where images come near it."""
-
-_LARGEST_FILE: Final = {"BMP": 2**32 - 2**16}
-"""Bytes of pixels, likewise."""
-
+_LARGEST_FILE: Final = {"BMP": 2**32 - 2**16}  # bytes of pixels, likewise
+# Fields of the metadata: what a note calls them, and the formats that hold them
 _PARTS: Final = {
     "profile": ("colour profile", ("PNG", "JPEG", "TIFF", "WEBP", "AVIF")),
     "exif": ("EXIF data", ("PNG", "JPEG", "TIFF", "WEBP", "AVIF")),
@@ -42,11 +32,7 @@ _PARTS: Final = {
     "texts": ("text chunks", ("PNG",)),
     "colours": ("declared colours", ("PNG",)),
 }
-"""Fields of the metadata: what a note calls them, and the formats that hold them."""
-
-_SEGMENT: Final = 65_533
-"""Bytes that a segment of a JPEG file holds."""
-
+_SEGMENT: Final = 65_533  # bytes that a segment of a JPEG file holds
 _XMP_HEAD: Final = 29
 _IPTC_HEAD: Final = b"Photoshop 3.0\0" + b"8BIM\x04\x04\0\0"
 
@@ -57,26 +43,21 @@ def check_image_suffix(path: str | os.PathLike[str]) -> str:
     """Pillow's name of the format of a file's suffix, which must be one that can be written."""
     form = writable_suffixes().get(pathlib.Path(path).suffix.lower())
     if form is None:
-        raise InputError(
-            f"image {os.fspath(path)!r}: its suffix must be one of {', '.join(writable_suffixes())}"
-        )
+        known = ", ".join(writable_suffixes())
+        raise InputError(f"image {os.fspath(path)!r}: its suffix must be one of {known}")
     return form
 
 
 def check_image_size(path: str | os.PathLike[str], shape: tuple[int, ...]) -> None:
     """Refuse a shape `(H, W, C)` that the format of a file's suffix does not hold."""
     form, (rows, columns) = check_image_suffix(path), shape[:2]
-    longest, largest = _LONGEST_SIDE.get(form), _LARGEST_FILE.get(form)
-    limit = ""
-    if longest is not None and max(rows, columns) > longest:
-        limit = f"{longest:,} pixels per side"
-    if largest is not None and int(np.prod(shape, dtype=np.int64)) > largest:
+    longest = _LONGEST_SIDE.get(form)
+    limit = f"{longest:,} pixels per side" if longest and max(rows, columns) > longest else ""
+    if form in _LARGEST_FILE and math.prod(shape) > _LARGEST_FILE[form]:
         limit = "4 GB"
     if limit:
-        raise InputError(
-            f"image {os.fspath(path)!r} cannot be written: {columns}x{rows} is more than the {limit} "
-            f"of its format; .png and .tif hold larger ones"
-        )
+        reason = f"{columns}x{rows} is more than the {limit} of its format; .png and .tif hold larger ones"
+        raise InputError(f"image {os.fspath(path)!r} cannot be written: {reason}")
 
 
 def write_image(
@@ -85,10 +66,7 @@ def write_image(
     """Write `[H, W, C]` uint8 in the format of the file's suffix; give back what the format does not hold.
 
     Transparency is laid on white where the format holds none.
-
-    Raises:
-        InputError: a suffix that cannot be written, an image that is too large for its format, or a place
-            that cannot be written to.
+    Raises `InputError`: a suffix or a place that cannot be written, or an image too large for its format.
     """
     form, suffix = check_image_suffix(path), pathlib.Path(path).suffix.lower()
     check_image_size(path, image.shape)
@@ -111,10 +89,14 @@ def write_image(
 
 def _fit_metadata(metadata: Metadata, form: str, size: tuple[int, int]) -> tuple[Metadata, tuple[str, ...]]:
     """What of the metadata a file of a format and of these columns and rows holds; a note on the rest."""
-    kept, none = resize_metadata(metadata, size), Metadata()
-    if form == "JPEG":
-        kept = _fit_segments(kept)
+    kept, none, note = resize_metadata(metadata, size), Metadata(), ExifTags.Base.MakerNote
     out = {field: getattr(none, field) for field, (_, forms) in _PARTS.items() if form not in forms}
+    if form == "JPEG":
+        if len(kept.exif) > _SEGMENT:  # what the camera's maker adds may be most of it
+            plain = change_exif(kept.exif, lambda data: data.get_ifd(ExifTags.IFD.Exif).pop(note, None))
+            kept = dataclasses.replace(kept, exif=plain)
+        heads = {"exif": 0, "xmp": _XMP_HEAD, "comment": 0, "iptc": len(_IPTC_HEAD) + 8}
+        out |= {name: b"" for name, head in heads.items() if len(getattr(kept, name)) + head > _SEGMENT}
     kept = dataclasses.replace(kept, **out)
     gone = [field for field in _PARTS if getattr(metadata, field) and not getattr(kept, field)]
     if "colours" in gone and (kept.profile or is_srgb(metadata.colours)):
@@ -128,29 +110,16 @@ def _fit_metadata(metadata: Metadata, form: str, size: tuple[int, int]) -> tuple
     return kept, (f"its {listed} cannot be kept in {form.replace('JPEG2000', 'JPEG 2000')}",)
 
 
-def _fit_segments(metadata: Metadata) -> Metadata:
-    """Without what is too long for a segment of a JPEG file."""
-    exif, xmp, comment, iptc = metadata.exif, metadata.xmp, metadata.comment, metadata.iptc
-    if len(exif) > _SEGMENT:
-        exif = remove_maker_note(exif)
-    return dataclasses.replace(
-        metadata,
-        exif=exif if len(exif) <= _SEGMENT else b"",
-        xmp=xmp if len(xmp) + _XMP_HEAD <= _SEGMENT else b"",
-        comment=comment if len(comment) <= _SEGMENT else b"",
-        iptc=iptc if len(iptc) + len(_IPTC_HEAD) + 8 <= _SEGMENT else b"",
-    )
-
-
 def save_options(metadata: Metadata, form: str, nbytes: int) -> dict[str, Any]:
     """Options of Pillow's `save` for metadata that the format holds and pixels of so many bytes."""
     exif = metadata.exif
     if metadata.dpi and form in ("WEBP", "AVIF"):
         (across, down), base = metadata.dpi, ExifTags.Base  # EXIF is their only place for it
-        exif = add_exif_tags(exif, {base.XResolution: across, base.YResolution: down, base.ResolutionUnit: 2})
-    tags = {XMP_TAG: metadata.xmp, IPTC_TAG: metadata.iptc}
-    if form == "TIFF" and any(tags.values()):
-        exif = add_exif_tags(exif, {tag: value for tag, value in tags.items() if value})
+        tags: dict[int, Any] = {base.XResolution: across, base.YResolution: down, base.ResolutionUnit: 2}
+        exif = change_exif(exif, lambda data: data.update(tags))
+    elif form == "TIFF" and (metadata.xmp or metadata.iptc):
+        found = {tag: value for tag, value in ((XMP_TAG, metadata.xmp), (IPTC_TAG, metadata.iptc)) if value}
+        exif = change_exif(exif, lambda data: data.update(found))
     options = {
         "icc_profile": metadata.profile,
         "exif": exif,
