@@ -17,8 +17,7 @@ from etils import epath
 
 from dysr_jax.errors import InputError
 
-_LONGEST: Final = 200
-"""Bytes of a file name that leave room for a suffix; file systems take 255."""
+_LONGEST: Final = 200  # bytes of a file name that leave room for a suffix; file systems take 255
 
 
 def is_remote(path: epath.PathLike) -> bool:

@@ -17,8 +17,7 @@ from dysr_jax.device import default_device
 Options = dict[str, Any]
 """XLA's options by name."""
 
-WITHOUT_YNN: Final[Options] = {"xla_cpu_experimental_ynn_fusion_type": ""}
-"""No operation starts a fusion."""
+WITHOUT_YNN: Final[Options] = {"xla_cpu_experimental_ynn_fusion_type": ""}  # no operation starts a fusion
 
 
 def exact_options() -> Options:

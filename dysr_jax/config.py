@@ -15,8 +15,7 @@ from dysr_jax.model import XLA, SearchSpace, layer_backend, uniform_space
 from dysr_jax.search import SearchConfig
 from dysr_jax.train import TrainConfig
 
-MAX_COUNT: Final = 9999
-"""Of slots and of channels: names of archs count slots in four digits."""
+MAX_COUNT: Final = 9999  # of slots and of channels: names of archs count slots in four digits
 
 MAX_SEED: Final = 2**32 - 1
 

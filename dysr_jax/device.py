@@ -42,8 +42,7 @@ def host_memory() -> jax.sharding.Sharding | None:
     return jax.sharding.SingleDeviceSharding(device, memory_kind="pinned_host")
 
 
-CPU_MEMORY = 8 * 2**30
-"""Memory assumed for a CPU, whose machine shares it with other programs."""
+CPU_MEMORY = 8 * 2**30  # memory assumed for a CPU, whose machine shares it with other programs
 
 
 def memory_bytes() -> int:

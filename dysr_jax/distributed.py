@@ -19,11 +19,9 @@ import orbax.checkpoint as ocp
 
 from dysr_jax.errors import InputError, LostProcessError, first_line
 
-BEAT_S: Final = 5
-"""Seconds between two meetings of the processes."""
+BEAT_S: Final = 5  # seconds between two meetings of the processes
 
-PATIENCE_S = 30
-"""Seconds that the others wait for a process, at a meeting or at the end."""
+PATIENCE_S = 30  # seconds that the others wait for a process, at a meeting or at the end
 
 OPTIONS: Final = "--coordinator HOST:PORT --processes N --process-id I"
 

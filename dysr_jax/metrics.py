@@ -8,8 +8,7 @@ import chex
 import jax.numpy as jnp
 
 PEAK = 255.0
-PSNR_CAP_DB = 100.0
-"""PSNR assigned to an exact reproduction, in dB."""
+PSNR_CAP_DB = 100.0  # PSNR assigned to an exact reproduction, in dB
 
 
 def to_pixels(image: chex.Array) -> chex.Array:

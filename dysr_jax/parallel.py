@@ -18,8 +18,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from dysr_jax.errors import InputError
 
-AXIS: Final = "devices"
-"""Name of the mesh's one axis, for collectives."""
+AXIS: Final = "devices"  # name of the mesh's one axis, for collectives
 
 T = TypeVar("T")
 
@@ -139,7 +138,6 @@ def gather(value: Any) -> list[Any]:
 
 
 def _tried(make: Callable[[], T]) -> tuple[T | None, str | None]:
-    """What `make` returns, or what its InputError says."""
     try:
         return make(), None
     except InputError as error:

@@ -154,7 +154,6 @@ def _train_and_search(job: _Job) -> None:
 
 
 def _tell(job: _Job, bundle: Bundle) -> None:
-    """What was found, on the terminal and as a page."""
     summarise(job.run, bundle, job.images.validation[0], job.log)
     try:
         job.log(f"  {write_report(job.run)}")
@@ -186,13 +185,12 @@ def run_search(config: RunConfig, out: epath.PathLike, *, log: Log = print) -> B
             all processes see.
         log: called with each line for the user, on process 0.
 
-    Raises:
-        InputError: anything in the config or the folder that cannot be, nothing is written then; another
-            search that runs there now; no evaluated arch within the constraints. All processes raise it.
+    Raises InputError: anything in the config or the folder that cannot be, nothing is written then; another
+    search that runs there now; no evaluated arch within the constraints. All processes raise it.
     """
     job = _begin(config, out, log if parallel.is_main() else lambda _: None)
     with _alone(job.run):
-        if parallel.from_main((job.run / "pareto.json").exists):
+        if parallel.from_main((job.run / RESULTS_FILE).exists):
             job.log(f"{job.run} is finished")
         else:
             _train_and_search(job)

@@ -24,8 +24,7 @@ from dysr_jax.aot.fingerprint import Parts, environment, shapes
 from dysr_jax.aot.private_files import read_private, trim, write_private
 from dysr_jax.device import cache_directory, default_device
 
-LIMIT_BYTES: Final = 2**30
-"""The largest size of the cache on disk; the least recently used files go first."""
+LIMIT_BYTES: Final = 2**30  # the largest size of the cache on disk; the least recently used files go first
 
 SUFFIX: Final = ".executable"
 

@@ -57,7 +57,6 @@ def environment(device: jax.Device) -> Parts:
 
 @functools.cache
 def _versions(names: tuple[str, ...]) -> dict[str, str]:
-    """The versions of the packages that are installed."""
     versions = {}
     for name in names:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):

@@ -15,8 +15,7 @@ from typing import Final
 
 from dysr_jax.atomic import replacing
 
-_STALE_SECONDS: Final = 3600
-"""A partial file of this age was left by a process that was killed."""
+_STALE_SECONDS: Final = 3600  # A partial file of this age was left by a process that was killed
 
 _writing = threading.Lock()
 """A process writes one file at a time: partial files have its number in their names, not the thread's."""

@@ -91,7 +91,6 @@ def frames_in_flight() -> int:
 def _measure(
     serving: Serving, shape: tuple[int, int], members: list[Member], fps: float, log: Callable[[str], None]
 ) -> tuple[MemberTiming, ...]:
-    """How long each member takes per frame."""
     frame, interval_ms = np.zeros((*shape, 3), np.uint8), 1e3 / fps
     timings = measure_timings(serving, frame, members, deadline_ms=interval_ms)
     if timings[0].frame_ms > interval_ms:

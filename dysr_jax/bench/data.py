@@ -77,7 +77,6 @@ def _draws(pool: CropPool, recipe: TrainConfig) -> Callable[[], Any]:
 def _grain_rates(
     images: TrainingImages, recipe: TrainConfig, mesh: Mesh, train: Callable[[Any], Any], seconds: float
 ) -> tuple[float, float]:
-    """Patches per second, alone and feeding training."""
     groups = recipe.groups or mesh.devices.size
     sizes = {"chunk": recipe.chunk, "groups": groups, "batch": recipe.batch}
     with contextlib.closing(GrainStream(images).chunks(0, mesh, **sizes)) as chunks:
@@ -111,8 +110,7 @@ def bench_data(
     `workers` are numbers of Grain's worker processes, `steps` training steps per dispatch, `rounds` those of
     what runs on the device alone (medians count), `seconds` the least that Grain is timed, twice per number.
 
-    Raises:
-        InputError: an argument out of range; see `check` and `open_images`.
+    Raises InputError: an argument out of range; see `check` and `open_images`.
     """
     require(steps >= 1, "steps", steps, "at least 1")
     require(rounds >= 1, "rounds", rounds, "at least 1")

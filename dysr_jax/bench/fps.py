@@ -105,8 +105,8 @@ def bench_fps(
     than `limit_s`, going by the size before, are left out. `dtype` is the compute dtype; `auto` is bfloat16
     on accelerators and float32 on the CPU, which takes no other.
 
-    Raises:
-        InputError: no such member or dtype, a size that the scale does not divide, or a number out of range.
+    Raises InputError: no such member or dtype, a size that the scale does not divide, or a number out of
+    range.
     """
     check_bundle(bundle)
     require(rounds >= 1, "rounds", rounds, "at least 1")

@@ -90,8 +90,7 @@ def _rows(records: Sequence[Record]) -> list[dict[str, Any]]:
 def bench_front(run: str | os.PathLike[str]) -> FrontResult:
     """Evaluate every arch of the space of a finished run (also in `gs://`), to see what its search missed.
 
-    Raises:
-        InputError: no finished run there, one with weights of its own that are gone, or a larger space.
+    Raises InputError: no finished run there, one with weights of its own that are gone, or a larger space.
     """
     place = epath.Path(run)
     if not (place / RESULTS_FILE).exists():

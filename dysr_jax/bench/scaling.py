@@ -49,7 +49,6 @@ class ScalingResult(BenchResult):
 def _training(
     setup: Setup, recipe: TrainConfig, pool: CropPool, devices: int, costs: np.ndarray
 ) -> Callable[[], object]:
-    """A call that trains one chunk, a group per device."""
     mesh = parallel.device_mesh(devices)
     train = chunk_trainer(setup.net, recipe, mesh, costs=costs)
     return functools.partial(train, parallel.replicate(pool, mesh))
@@ -62,7 +61,6 @@ def _population(setup: Setup, config: RunConfig, devices: int) -> np.ndarray:
 
 
 def _evaluation(setup: Setup, config: RunConfig, devices: int, costs: np.ndarray) -> Callable[[], object]:
-    """A call that evaluates a population."""
     search, mesh = config.search, parallel.device_mesh(devices)
     params = parallel.replicate(init_params(jax.random.key(0), setup.net.space), mesh)
     patches = grid_patches(setup.validation, search.patches, search.patch)
@@ -94,8 +92,7 @@ def bench_scaling(config: RunConfig, *, steps: int = 20, rounds: int = 5) -> Sca
     shares more, and what is shared does not count as work done. `config.devices` is the largest number,
     `steps` are training steps per dispatch.
 
-    Raises:
-        InputError: `steps` or `rounds` under 1, or fewer devices than `config.devices`.
+    Raises InputError: `steps` or `rounds` under 1, or fewer devices than `config.devices`.
     """
     require(steps >= 1, "steps", steps, "at least 1")
     available = parallel.device_mesh(config.devices).devices.size

@@ -188,8 +188,7 @@ def bench_search(
     (default: a quarter of the config's, and all); `rivals` are other ways to evaluate. Of `rounds` medians
     count. Weights are fresh: they do not change the time.
 
-    Raises:
-        InputError: no population, a count under 1, or a population over the space's size.
+    Raises InputError: no population, a count under 1, or a population over the space's size.
     """
     setup = make_setup(config, rounds)
     space, search = setup.net.space, config.search

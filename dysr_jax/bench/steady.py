@@ -187,8 +187,7 @@ def bench_steady(
     machine, with the smallest, and with the adaptive policy where a switch drops a member and loads the next
     one's weights and (cached) executable from disk. Nothing is encoded. `log` gets a line as each begins.
 
-    Raises:
-        InputError: no such bundle, or see `make_case`.
+    Raises InputError: no such bundle, or see `make_case`.
     """
     case, bank = make_case(find_bundle(bundle), options or SteadyOptions())
     smallest, largest = case.members[0].name, case.members[-1].name
@@ -214,7 +213,6 @@ def bench_steady(
 
 
 def _run(name: str, case: SteadyCase, server: Bank | Reload, policy: Policy[Any]) -> SteadyStream:
-    """One stream beside its load."""
     options = StreamOptions(case.options.fps, real_time=True)
     stream = Stream(server, policy, case.members, options)
     with Burners(case.schedule) as load:
@@ -224,7 +222,6 @@ def _run(name: str, case: SteadyCase, server: Bank | Reload, policy: Policy[Any]
 
 
 def _reloading(case: SteadyCase, folder: pathlib.Path) -> Reload:
-    """A server that holds one member at a time."""
     store = write_weights_store(folder, case.bundle, [member.name for member in case.members])
     server = Reload(store, ExecutableCache(folder / "executables"))
     server.prepare(case.options.frame)

@@ -46,7 +46,6 @@ class ConfigBench(ConfigOptions, Bench):
     """A bench of a config."""
 
     def __call__(self) -> None:
-        """Run it."""
         check_output(self.json_path)
         self._measure(self.run)
 
@@ -122,7 +121,6 @@ class BenchFront(JsonOption):
     """Draw both fronts to this PNG file."""
 
     def __call__(self) -> None:
-        """Run it."""
         check_output(self.json_path)
         check_output(self.figure, "figure")
         found = bench_front(self.run)
@@ -150,7 +148,6 @@ class BenchFps(BundleOptions, Bench):
     """Compute dtype; auto is bfloat16 on accelerators and float32 on a CPU."""
 
     def __call__(self) -> None:
-        """Run it."""
         check_output(self.json_path)
         self._measure(find_bundle(self.bundle, self.scale))
 
@@ -175,7 +172,6 @@ class BenchSwitch(BundleOptions, Bench):
     """Frames due per second."""
 
     def __call__(self) -> None:
-        """Run it."""
         check_output(self.json_path)
         self._measure(self.bundle, scale=self.scale, progress=True)
 
@@ -191,7 +187,6 @@ class BenchSteady(JsonOption):
     """Draw a timeline of each stream into this folder."""
 
     def __call__(self) -> None:
-        """Run it."""
         check_output(self.json_path)
         if self.figures is not None:
             common.make_folder(self.figures, "figures")

@@ -28,7 +28,6 @@ class DataPrepare:
     """What to do with an image that is there twice; skip keeps one of them."""
 
     def __call__(self) -> None:
-        """Run it."""
         prepare_dataset(self.name, self.source, directory=self.data_dir, duplicates=self.duplicates)
 
 
@@ -40,6 +39,5 @@ class DataList:
     """Folder of prepared data sets; empty is TFDS_DATA_DIR, or ~/tensorflow_datasets."""
 
     def __call__(self) -> None:
-        """Run it."""
         print(datasets_table(list_prepared(self.data_dir)))
         print(f"folder of prepared data sets: {prepared_root(self.data_dir)}")

@@ -61,7 +61,6 @@ def describe(error: BaseException, command: str = "") -> Failure | None:
 
 
 def _system(error: OSError) -> str:
-    """The file, and why the system refuses it."""
     names = [os.fsdecode(n) for n in (error.filename, error.filename2) if isinstance(n, (str, bytes))]
     reason = error.strerror or first_line(error)
     if not names and error.errno == errno.ENOENT:

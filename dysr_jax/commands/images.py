@@ -40,7 +40,6 @@ class Upscale(BundleOptions):
     """Larger inputs are refused."""
 
     def __call__(self) -> None:
-        """Run it."""
         _check_input(self.source)
         _quiet_pillow()
         bundle, shown = find_bundle(self.bundle, self.scale), lambda written: print(written.path, flush=True)
@@ -69,7 +68,6 @@ class Eval(BundleOptions, JsonOption):
     """LR images of the one FOLDER; without them, and none beside HR, MATLAB's bicubic makes them."""
 
     def __call__(self) -> None:
-        """Run it."""
         check_output(self.json_path)
         if not self.folders:
             raise InputError("Missing FOLDER (see dysr eval --help)")
@@ -93,7 +91,6 @@ class Eval(BundleOptions, JsonOption):
 
 
 def _check_input(path: pathlib.Path) -> None:
-    """Refuse a bundle in the place of images."""
     if path_exists(path / MANIFEST_FILE):
         raise InputError(f"{str(path)!r} is a bundle; must be images (--bundle names a bundle)")
 

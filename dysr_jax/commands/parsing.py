@@ -102,7 +102,6 @@ def _first_line(box: str) -> str:
 
 
 def _parse(kind: type[Any], name: str, args: Sequence[str], default: Any | None) -> Any:
-    """Parse a command's options; an error becomes one line."""
     parse = functools.partial(
         tyro.cli,
         kind,

@@ -38,7 +38,6 @@ class Search(ConfigOptions):
     """Number of this process, from 0."""
 
     def __call__(self) -> None:
-        """Run it."""
         place = (self.coordinator, self.processes, self.process_id)
         if not self.distributed and place != (None, None, None):
             raise InputError(f"{OPTIONS}: must come with --distributed")
@@ -59,7 +58,6 @@ class Profile(ConfigOptions):
     """Random archs that the table is fitted to and checked with, each by a fit to the others."""
 
     def __call__(self) -> None:
-        """Run it."""
         check_output(self.out, "out")
         if self.out.suffix != ".json":
             raise InputError(f"out {str(self.out)!r}: must be a .json file")
@@ -91,7 +89,6 @@ class Report:
     """Replace the file that --out names."""
 
     def __call__(self) -> None:
-        """Run it."""
         shown = {"switch": self.switch, "steady": self.steady, "image": self.image}
         print(write_report(self.run, self.out, **shown, overwrite=self.overwrite))
         if self.figures is not None:

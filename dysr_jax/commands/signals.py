@@ -9,8 +9,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any, Final
 
-SOON_S: Final = 0.01
-"""Seconds until an interruption that a destructor lost is raised again."""
+SOON_S: Final = 0.01  # seconds until an interruption that a destructor lost is raised again
 
 
 class TerminatedError(BaseException):

@@ -45,7 +45,6 @@ class Stream(BundleOptions, JsonOption):
     """Draw frame times and members over time to this PNG file."""
 
     def __call__(self) -> None:
-        """Run it."""
         from dysr_jax.apps import VideoOptions, stream_video
         from dysr_jax.report.plots import timeline_figure
 
@@ -70,8 +69,7 @@ class Stream(BundleOptions, JsonOption):
             raise KeyboardInterrupt
 
 
-WINDOW = 30
-"""Frames over which the rate is taken."""
+WINDOW = 30  # frames over which the rate is taken
 
 
 class LiveLine:

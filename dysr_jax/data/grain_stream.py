@@ -166,7 +166,6 @@ def make_shard(
 
 
 def _stack(groups: tuple[Crops, ...]) -> Crops:
-    """The crops of one image per group, `[groups, K, ...]`."""
     return {name: np.stack([crops[name] for crops in groups]) for name in groups[0]}
 
 

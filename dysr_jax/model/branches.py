@@ -267,8 +267,8 @@ BODY: dict[str, Branch] = {
 def register_branch(registry: dict[str, Branch], name: str, branch: Branch) -> None:
     """Name a branch. Arch names are made of these, so a name is a lower-case letter, then letters or digits.
 
-    Raises:
-        InputError: the name is taken or cannot stand in an arch name, or `branch` is no instance of `Branch`.
+    Raises InputError: the name is taken or cannot stand in an arch name, or `branch` is no instance of
+    `Branch`.
     """
     if not isinstance(branch, Branch):
         raise InputError(f"branch {branch!r}: must be an instance of a subclass of Branch")

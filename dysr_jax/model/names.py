@@ -39,7 +39,6 @@ def canonical_name(name: str) -> str:
 
 
 def _branch_names(name: str) -> list[str]:
-    """The branch of every slot that an arch name names."""
     if not isinstance(name, str):
         raise InputError(f"arch name {name!r}: must be text, such as 2c3-u1")
     names: list[str] = []
@@ -54,8 +53,7 @@ def _branch_names(name: str) -> list[str]:
 def parse_arch(space: SearchSpace, name: str) -> Arch:
     """The arch that a name means, however it is spelled: `2id-u1` and `id-id-u1` are the same.
 
-    Raises:
-        InputError: no arch of this space has that name.
+    Raises InputError: no arch of this space has that name.
     """
     names, slots = _branch_names(name), space.slots
     if len(names) != len(slots):

@@ -133,7 +133,6 @@ Shape = tuple[int, ...]
 
 
 def _batch(frames: Array) -> Array:
-    """`[H, W, 3]` or `[N, H, W, 3]` to `[N, H, W, 3]`."""
     return frames.reshape(-1, *frames.shape[-3:])
 
 

@@ -20,7 +20,6 @@ BYTES_PER_WEIGHT = 4  # weights are stored in float32
 
 
 def _genes(space: SearchSpace, archs: Iterable[Arch]) -> np.ndarray:
-    """`[n, slots]` int, checked."""
     genes = [validate_arch(space, arch) for arch in archs]
     if not genes:
         raise InputError("archs is empty: at least one arch is needed")

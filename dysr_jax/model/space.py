@@ -33,10 +33,9 @@ class SearchSpace:
 
     Lists of names become tuples, and NumPy's integers Python's.
 
-    Raises:
-        InputError: no slot, an empty one, a branch that is not registered or that its slot names twice,
-            branches that cannot share a kernel, a width that is no integer of at least 1, or a scale other
-            than 2, 3 or 4.
+    Raises InputError: no slot, an empty one, a branch that is not registered or that its slot names twice,
+    branches that cannot share a kernel, a width that is no integer of at least 1, or a scale other
+    than 2, 3 or 4.
     """
 
     body: tuple[tuple[str, ...], ...]

@@ -55,8 +55,7 @@ def write_figures(
     One column is 3.3 inches wide, two are 6.9; text has 8 points. The folder is made where it is missing;
     files of the same names are replaced. The other arguments are those of `dysr_jax.write_report`.
 
-    Raises:
-        InputError: `run`, `image`, `switch` or `steady` cannot be read, or `folder` cannot be written.
+    Raises InputError: `run`, `image`, `switch` or `steady` cannot be read, or `folder` cannot be written.
     """
     data = read_run(run, switch=switch, steady=steady)
     if image is not None:

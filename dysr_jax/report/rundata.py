@@ -59,9 +59,8 @@ def read_run(
     `switch` is a file of `dysr bench switch --json`, `steady` one of `dysr bench steady --json` or `dysr
     stream --json`; by default the run's own `switch.json` and `steady.json`, if there are any.
 
-    Raises:
-        InputError: a folder that is no run; a run, or a file in it, of a newer format; a branch that is
-            not registered here; or a given file that cannot be read.
+    Raises InputError: a folder that is no run; a run, or a file in it, of a newer format; a branch that is
+    not registered here; or a given file that cannot be read.
     """
     run, config = _open_run(path)
     _check_versions(run)
@@ -161,7 +160,6 @@ def writing(what: str, place: epath.PathLike) -> Iterator[None]:
 
 
 def _open_run(path: epath.PathLike) -> tuple[epath.Path, RunConfig]:
-    """The run's folder and its config."""
     name = os.fspath(path)
     try:
         run = epath.Path(path)
@@ -196,7 +194,6 @@ def _read_candidates(run: epath.Path, space: SearchSpace, config: RunConfig) -> 
 
 
 def _progress(config: RunConfig, training: dict[str, Curve], found: Candidates | None) -> str:
-    """How far an unfinished run came."""
     if found is not None:
         done = int(found.generation.max()) + 1
         return f"it came to generation {done} of {config.search.generations}"

@@ -48,7 +48,6 @@ def members_table(bundle: Bundle) -> str:
 
 
 def _changes(step: Step) -> str:
-    """`2: slot03 id->r1, upsampler u1->u2`."""
     listed = [f"{change.name} {change.old}->{change.new}" for change in step.slots[:LISTED_SLOTS]]
     if len(step.slots) > LISTED_SLOTS:
         listed.append(f"+{len(step.slots) - LISTED_SLOTS}")

@@ -59,8 +59,7 @@ TIMED_FRAMES = 5
 """Frames timed per member, in turn, so that a slow moment hits all alike. The quickest counts: the policy
 deals with what disturbed the others."""
 
-TOO_SLOW_DEADLINES = 4
-"""A member whose frame takes this many deadlines is timed once."""
+TOO_SLOW_DEADLINES = 4  # A member whose frame takes this many deadlines is timed once
 
 
 def measure_timings(

@@ -26,11 +26,9 @@ from dysr_jax.runtime.chain import Chain
 from dysr_jax.runtime.executable_lru import check_frame, check_shape
 from dysr_jax.runtime.server import FrameShape, MemberLike, Members, Server, resolve_all, resolver
 
-FIRST_PAUSE_S: Final = 1.0
-"""From the first attempt to the next one; each further pause is twice as long."""
+FIRST_PAUSE_S: Final = 1.0  # from the first attempt to the next one; each further pause is twice as long
 
-LONGEST_PAUSE_S: Final = 64.0
-"""No pause is longer. After twice this time a key starts anew."""
+LONGEST_PAUSE_S: Final = 64.0  # no pause is longer. After twice this time a key starts anew
 
 
 @dataclasses.dataclass

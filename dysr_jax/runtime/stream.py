@@ -21,8 +21,7 @@ from dysr_jax.runtime.server import Server
 from dysr_jax.runtime.trace import FrameRecord, Trace
 from dysr_jax.threads import Prefetched
 
-READ_AHEAD = 64
-"""Frames that are read ahead at most."""
+READ_AHEAD = 64  # frames that are read ahead at most
 
 SLACK_PERIODS = 1
 """Periods that a frame may wait before its own, what a player buffers: in real time a frame is due

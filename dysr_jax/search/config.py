@@ -31,8 +31,7 @@ FRONT: tuple[Objective, ...] = ("psnr_y", "latency_ms")
 class SearchConfig:
     """NSGA-II over the trained supernet, and the choice of the members.
 
-    Raises:
-        InputError: names the field, its value and what it must be.
+    Raises InputError: names the field, its value and what it must be.
     """
 
     population: int = 64

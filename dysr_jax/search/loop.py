@@ -80,7 +80,6 @@ def belongs(saved: Saved, space: SearchSpace, archive: Archive, config: SearchCo
 
 
 def _arrays(state: State) -> dict[str, np.ndarray]:
-    """The state's fields on the host, the key as its data."""
     return jax.device_get(vars(dataclasses.replace(state, key=jax.random.key_data(state.key))))
 
 
@@ -153,7 +152,6 @@ def _shown(metrics: nsga2.Metrics, config: SearchConfig, evaluated: int) -> dict
 
 
 def _digest(value: object) -> str:
-    """Of what has to be the same in every process."""
     return hashlib.sha256(repr(value).encode()).hexdigest()
 
 

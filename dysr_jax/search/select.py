@@ -94,7 +94,6 @@ def choose_ladder(
 
 
 def _columns(records: Sequence[Record]) -> tuple[list[Arch], np.ndarray, np.ndarray]:
-    """Archs, milliseconds and dB of records."""
     latency_ms, psnr_y = (np.array([getattr(r, name) for r in records]) for name in ("latency_ms", "psnr_y"))
     return [record.arch for record in records], latency_ms, psnr_y
 

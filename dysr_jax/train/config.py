@@ -14,8 +14,7 @@ Sampling = Literal["uniform", "spread", "nested"]
 class TrainConfig:
     """One-shot training of the supernet.
 
-    Raises:
-        InputError: names the field, its value and what it must be.
+    Raises InputError: names the field, its value and what it must be.
     """
 
     steps: int = 1000

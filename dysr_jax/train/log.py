@@ -38,7 +38,6 @@ class Log:
         self._writer = self._open(start) if write else None
 
     def _open(self, start: int) -> Any:
-        """TensorboardX's writer of events."""
         from tensorboardX.event_file_writer import EventsWriter
         from tensorboardX.proto.event_pb2 import Event, SessionLog
 

@@ -169,8 +169,8 @@ def make_train_chunk(
     """`chunk` updates as one jitted dispatch over the devices of the mesh; the state is donated.
 
     `costs` makes the archs of all groups of a step alike in cost (see `draw_archs`). The returned function
-    takes the state, the pool (or, if `streamed`, the crops of all its steps, as `dysr_jax.data.Stream` makes
-    them) and the key; it gives the new state and, for every metric, its `[chunk]` values.
+    takes the state, the pool (or, if `streamed`, the crops of all its steps, as `dysr_jax.data.GrainStream`
+    makes them) and the key; it gives the new state and, for every metric, its `[chunk]` values.
     """
     groups = config.groups or mesh.devices.size
     each = groups // mesh.devices.size

@@ -189,6 +189,5 @@ def _is_copied(stream: "av.stream.Stream", muxer: str) -> bool:
 
 
 def _described(stream: "av.stream.Stream") -> str:
-    """Such as `audio stream 1 (aac)`."""
     codec = f" ({stream.codec_context.name})" if stream.codec_context else ""
     return f"{stream.type} stream {stream.index}{codec}"

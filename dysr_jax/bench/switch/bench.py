@@ -47,9 +47,8 @@ def bench_switch(
     `STRATEGIES`, each of which makes so many `switches`, with `steady` frames after the first one before the
     next switch; `seed` is of the walk. `progress` draws a bar on stderr.
 
-    Raises:
-        InputError: no such bundle, member or strategy, an argument that cannot be, or fewer than two members
-            that fit.
+    Raises InputError: no such bundle, member or strategy, an argument that cannot be, or fewer than two
+    members that fit.
     """
     known = ", ".join(STRATEGIES)
     for name in strategies:

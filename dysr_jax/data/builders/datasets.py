@@ -62,7 +62,6 @@ def _below(root: pathlib.Path, *names: str) -> pathlib.Path:
 
 
 def _bicubic_layout(name: str, **parts: str) -> Layout:
-    """`PART_HR` and `PART_LR_bicubic/X4` per split."""
 
     def layout(root: pathlib.Path, scale: int) -> Iterator[Group]:
         root = _below(root, name)
@@ -150,8 +149,7 @@ DATASETS: Final[dict[str, Dataset]] = {
 def register_dataset(name: str, dataset: Dataset) -> None:
     """Add a data set, for `prepare_dataset` and the source `tfds:NAME` in this process.
 
-    Raises:
-        InputError: the name is taken, or is not lower-case words joined by underscores, as TFDS needs it.
+    Raises InputError: the name is taken, or is not lower-case words joined by underscores, as TFDS needs it.
     """
     if not re.fullmatch("[a-z][a-z0-9]*(_[a-z][a-z0-9]*)*", name):
         raise InputError(f"data set {name!r}: must be lower-case words joined by underscores")

@@ -120,9 +120,8 @@ def prepare_dataset(
         duplicates: `skip` leaves out later copies of an image, those of training first.
         log: called with each line.
 
-    Raises:
-        InputError: no such data set or folder; folders that miss or do not pair; images that cannot be read,
-            do not fit or are there twice; a place that cannot be written to, or that another command holds.
+    Raises InputError: no such data set or folder; folders that miss or do not pair; images that cannot be
+    read, do not fit or are there twice; a place that cannot be written to, or that another command holds.
     """
     builder = _make_builder(name, directory)
     path = pathlib.Path(builder.data_dir)

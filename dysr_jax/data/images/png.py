@@ -107,7 +107,6 @@ def _is_short_text(chunk: _Chunk) -> bool:
 
 
 def _decompressed(data: bytes, largest: int) -> bytes | None:
-    """None for what is longer, damaged or cut off."""
     decoder = zlib.decompressobj()
     try:
         text = decoder.decompress(data, largest)

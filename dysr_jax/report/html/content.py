@@ -112,7 +112,6 @@ def _training_json(curves: dict[str, Curve], packer: Packer) -> list[dict[str, A
 
 
 def _growth_json(found: Candidates) -> dict[str, Any]:
-    """Hypervolume and candidates by generation."""
     grown = growth(found)
     reference = dict(zip(("latency_ms", "psnr_y"), grown.reference, strict=True))
     evaluated, volumes = grown.evaluated.tolist(), grown.hypervolume.tolist()
@@ -143,7 +142,6 @@ def stream_json(stream: SteadyStream, packer: Packer) -> dict[str, Any]:
 
 
 def _member_rows(found: Candidates | None, results: Results | None) -> list[int | None]:
-    """The candidate that became each member."""
     archs = [member.arch for member in results.members] if results else []
     if found is None:
         return [None] * len(archs)

@@ -29,7 +29,6 @@ def _asset(name: str) -> str:
 
 @functools.cache
 def _plotly() -> str:
-    """Plotly.js as it comes with the package, compressed."""
     from plotly.offline import get_plotlyjs
 
     return compress(get_plotlyjs().encode())
@@ -62,12 +61,13 @@ def write_report(
 ) -> epath.Path:
     """Write everything that there is of a run as one HTML file, and return its path.
 
-    `run`, `switch` and `steady` are those of `dysr_jax.read_run`; the report says what is missing. `out` is
-    the `.html` file; default: `report.html` of the run, where an older one is replaced. `overwrite` replaces
-    `out`. `image` is an HR image to compare members on; default: the validation image that the run kept.
+    `run`, `switch` and `steady` are those of `dysr_jax.report.read_run`; the report says what is missing.
+    `out` is the `.html` file; default: `report.html` of the run, where an older one is replaced. `overwrite`
+    replaces `out`. `image` is an HR image to compare members on; default: the validation image that the run
+    kept.
 
-    Raises:
-        InputError: see `dysr_jax.read_run`; `out` or `image` cannot be used, or the run has no members.
+    Raises InputError: see `dysr_jax.report.read_run`; `out` or `image` cannot be used, or the run has no
+    members.
     """
     data = read_run(run, switch=switch, steady=steady)
     target = _target(run, out, overwrite=overwrite)
@@ -80,7 +80,6 @@ def write_report(
 
 
 def _target(run: epath.PathLike, out: epath.PathLike | None, *, overwrite: bool) -> epath.Path:
-    """Where the report goes."""
     if out is None:
         return epath.Path(run) / REPORT_FILE
     name, target = os.fspath(out), epath.Path(out)

@@ -17,7 +17,6 @@ MARGIN: Final = 0.05  # share of the ranges that is left free at the axes' ends
 
 
 def _limits(records: Sequence[Record]) -> dict[str, tuple[float, float]]:
-    """Of both axes, the same for all generations."""
     values = quality_points(records)
     low, high = values.min(0), values.max(0)
     margin = MARGIN * np.where(high > low, high - low, 1.0)

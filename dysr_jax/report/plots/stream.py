@@ -40,7 +40,6 @@ def streamed_figure(stream: SteadyStream) -> Any:
 
 
 def _draw_timeline(figure: Any, trace: Trace, load: Sequence[Load]) -> Any:
-    """Draws all panels; returns the axes of the top one."""
     names, frames = list(trace.psnr_y), trace.frames
     seconds = np.array([frame.done_s for frame in frames])
     took = np.array([frame.frame_ms for frame in frames])

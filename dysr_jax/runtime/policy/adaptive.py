@@ -163,7 +163,6 @@ class AdaptivePolicy:
         return noted, noted.running.name
 
     def _note(self, state: AdaptiveState, observation: Observation) -> AdaptiveState:
-        """The state with the frame in it; the member stays."""
         ratio = float(observation.frame_ms / state.find(observation.member).frame_ms)
         own = observation.member == state.running.name
         # What was stepped down to was thought to be fast enough: its first frame is no accident.
@@ -183,7 +182,6 @@ class AdaptivePolicy:
         )
 
     def _cool_down(self, state: AdaptiveState, slowdown: float) -> AdaptiveState:
-        """The state after the running member failed its trial."""
         failures = state.cooldowns[state.index].failures + 1
         frames = min(self.wait * 2**failures, self.longest_wait)
         cooldowns = list(state.cooldowns)

@@ -15,8 +15,7 @@ from dysr_jax.errors import InputError
 from dysr_jax.fields import require
 from dysr_jax.model import canonical_name
 
-S = TypeVar("S")
-"""A policy's state. JSON of `dataclasses.asdict` goes into traces where it is a dataclass."""
+S = TypeVar("S")  # A policy's state. JSON of `dataclasses.asdict` goes into traces where it is a dataclass
 
 
 def _require_positive(what: str, value: float) -> None:

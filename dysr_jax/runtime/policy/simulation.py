@@ -10,8 +10,7 @@ from dysr_jax.errors import InputError
 from dysr_jax.fields import require
 from dysr_jax.runtime.policy.base import CheckedPolicy, MemberTiming, Observation, Policy
 
-_ROUNDING_FRAMES = 1e-9
-"""Times are sums of floats."""
+_ROUNDING_FRAMES = 1e-9  # times are sums of floats
 
 
 @dataclasses.dataclass(frozen=True)
