@@ -151,7 +151,7 @@ def test_a_policy(run, capsys):
     policy = policies.CheckedPolicy(names["Cautious"](), names["timings"])
     state, member = policy.start(40.0)
     assert member == "small"
-    assert policy(state, dysr_jax.Observation(8.0, "small", 40.0))[1] == "middle"
+    assert policy(state, dysr_jax.Observation(8.0, "small", 40.0))[1] == "large"
 
 
 def test_a_server(run, scale):

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from jax import lax
 
-from dysr_jax.aot import static
 from dysr_jax.aot.fingerprint import branches_digest
 from dysr_jax.aot.static import stage_executable, static_executable
 from dysr_jax.config import RunConfig, check
@@ -100,19 +99,18 @@ def test_static_programs_are_each_backend_s_own(params, patch_layers):
 
 
 def test_caches_do_not_mix_two_backends(params, patch_layers, cache, monkeypatch):
-    made = []
+    made, compile_lowered = [], jax.stages.Lowered.compile
 
-    def compile_now(lowered):
+    def counted(lowered, *args, **kwargs):
         made.append(lowered)
-        return lowered.compile()
+        return compile_lowered(lowered, *args, **kwargs)
 
-    monkeypatch.setattr(static, "compile_now", compile_now)
-
+    monkeypatch.setattr(jax.stages.Lowered, "compile", counted)
     for name in ("xla", "patches", "xla", "patches"):
         net = make_supernet(SPACE, "float32", layers=name)
         part = branch_part(net, params, 0, len(ARCHS) - 1, (*FRAME, 3))
         assert part.key.layers == name
-        static_executable(net, ARCHS[-1], params, FRAME, cache=cache, compile_lowered=compile_now)
+        static_executable(net, ARCHS[-1], params, FRAME, cache=cache)
         stage_executable(net, part, cache=cache)
     assert len(made) == 4
 

@@ -10,7 +10,7 @@ from dysr_jax.compiling import exact_options
 from dysr_jax.model import programs
 from dysr_jax.model.programs import compile_static, compiler_options, make_supernet
 from dysr_jax.model.space import uniform_space
-from dysr_jax.model.supernet import init_params
+from dysr_jax.model.supernet import arch_params, init_params
 
 
 @pytest.mark.parametrize(
@@ -40,5 +40,5 @@ def test_xla_knows_the_options_and_they_change_no_pixel(monkeypatch):
     hopper = types.SimpleNamespace(compute_capability="9.0")
     monkeypatch.setattr(programs, "default_device", lambda: hopper)
     told = compile_static(net, (1, 0), params, (6, 7))
-    read = programs.arch_params(params, net.space, (1, 0))
+    read = arch_params(params, net.space, (1, 0))
     assert (told(read, frame) == plain(read, frame)).all()
