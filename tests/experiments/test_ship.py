@@ -32,7 +32,7 @@ def shipped(request, tiny_run, tmp_path_factory):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(sys, "argv", ["ship.py", *map(str, options + more)])
             module.main()
-            patch.setattr(module, "measure", None)  # the card measures nothing again
+            patch.setattr(module, "measure_members", None)  # the card measures nothing again
     return request.param, out / "pretrained"
 
 

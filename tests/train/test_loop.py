@@ -49,7 +49,7 @@ def stream():
     rng = np.random.default_rng(0)
     source = LoadedImages([(str(i), rng.integers(0, 256, (40, 48, 3), np.uint8)) for i in range(3)])
     config = DataConfig(patch=8, crops_per_image=2)
-    return GrainStream(TrainingImages(source, np.arange(3), np.array([(20, 24)] * 3), config, 2))
+    return GrainStream(TrainingImages(source, np.array([(20, 24)] * 3), config, 2))
 
 
 def train(data, run, config=CONFIG, devices=1):
