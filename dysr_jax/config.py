@@ -69,12 +69,6 @@ class RunConfig:
         normalise(self)
 
 
-_LARGE_TRAINING = TrainConfig(learning_rate=1e-3, warmup=500, ema=0.999, chunk=100)
-_NESTED: Final[dict[str, Any]] = {
-    **{"steps": 30_000, "batch": 192, "checkpoint_chunks": 100, "weight_decay": 0.5, "clip": 0.1},
-    **{"archs": "patch", "random_archs": 1, "sampling": "nested", "distill": 0.0},
-    **{"channel_shuffle": True, "color_jitter": 0.5, "noise": 0.5},
-}
 _LARGE_SEARCH = SearchConfig(
     population=512, generations=50, patches=64, patch=32, frame=(270, 480), latency_archs=32, members=12
 )
@@ -86,14 +80,38 @@ PRESETS: dict[str, RunConfig] = {
     "base": RunConfig(
         space=SpaceConfig(slots=19, width=64, branches=("id", "bq", "rq", "rh", "r1")),
         data=DataConfig(patch=24, small="skip", rescale=_SIZES),
-        train=dataclasses.replace(_LARGE_TRAINING, **_NESTED),
+        train=TrainConfig(
+            steps=30_000,
+            batch=192,
+            archs="patch",
+            random_archs=1,
+            sampling="nested",
+            distill=0.0,
+            channel_shuffle=True,
+            color_jitter=0.5,
+            noise=0.5,
+            weight_decay=0.5,
+            learning_rate=1e-3,
+            warmup=500,
+            clip=0.1,
+            ema=0.999,
+            chunk=100,
+            checkpoint_chunks=100,
+        ),
         search=_LARGE_SEARCH,
     ),
     "full": RunConfig(
         space=SpaceConfig(slots=16, width=64),
         data=DataConfig(patch=32, small="skip"),
-        train=dataclasses.replace(
-            _LARGE_TRAINING, steps=12_000, batch=32, random_archs=2, checkpoint_chunks=20
+        train=TrainConfig(
+            steps=12_000,
+            batch=32,
+            random_archs=2,
+            learning_rate=1e-3,
+            warmup=500,
+            ema=0.999,
+            chunk=100,
+            checkpoint_chunks=20,
         ),
         search=_LARGE_SEARCH,
     ),
@@ -157,12 +175,16 @@ FORMAT_VERSION: Final = 2
 """Of config.json. Version 1 has no number in the file: 0 and "" mean "not given" in it."""
 
 _RENAMED: Final = {
-    **{"train.colours": "channel_shuffle", "train.tones": "color_jitter"},
+    "train.colours": "channel_shuffle",
+    "train.tones": "color_jitter",
     "search.sharing": "switch_cost_weight",
 }
 _GONE: Final[dict[str, Any]] = {
-    **{"train.loss": "l1", "train.schedule": "cosine"},
-    **{"train.frequency": 0.0, "train.mix": 0.0, "train.largest_steps": 0},
+    "train.loss": "l1",
+    "train.schedule": "cosine",
+    "train.frequency": 0.0,
+    "train.mix": 0.0,
+    "train.largest_steps": 0,
 }
 """Options that brought nothing, with the one value that is left of each."""
 

@@ -88,8 +88,10 @@ def _latency_table(job: _Job) -> LatencyTable:
     else:
         # Latencies do not depend on the values of the weights.
         params = model.init_params(jax.random.key(0), job.net.space)
-        given, drawn = (job.net, params, config.frame, config.rounds), config.latency_archs
-        table, measured = device_table(*given, drawn=drawn, remeasure=config.remeasure)
+        frame, rounds, drawn = config.frame, config.rounds, config.latency_archs
+        table, measured = device_table(
+            job.net, params, frame, rounds, drawn=drawn, remeasure=config.remeasure
+        )
         how = "measured now" if measured else f"as measured {table.measured_at}"
     job.log(f"latency table of {device_name()}: {how}")
     search.save_table(own, table)
@@ -145,8 +147,10 @@ def _train_and_search(job: _Job) -> None:
     table = LatencyTable(**parallel.from_main(lambda: dataclasses.asdict(_latency_table(job))))
     params = _weights(job, key_train, table)
     start = time.perf_counter()
-    given = (job.net, params, job.patches, table, config.search, job.mesh, job.run)
-    archive = search.search(key_search, *given, write=parallel.is_main())
+    main = parallel.is_main()
+    archive = search.search(
+        key_search, job.net, params, job.patches, table, config.search, job.mesh, job.run, write=main
+    )
     records = list(archive.records.values())
     took = f"{time.perf_counter() - start:.1f} s, compilation and NSGA-II included"
     job.log(f"searched {len(records):,} candidates in {took}")

@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import pkgutil
+import re
 import typing
 
 import pytest
@@ -60,6 +61,16 @@ def test_what_a_package_exports_is_there_and_documented(package):
     for name, value in callables(package):
         if own(value):
             assert (inspect.getdoc(value) or "").strip(), name
+
+
+@pytest.mark.parametrize("package", PACKAGES[1:])
+def test_a_package_says_what_each_of_its_files_holds(package):
+    module = importlib.import_module(package)
+    words = set(re.findall(r"\w+", inspect.getdoc(module)))
+    files = {one.name for one in pkgutil.iter_modules(module.__path__)}
+    assert not files - words
+    marked = set(re.findall(r"`(\w+)`", inspect.getdoc(module)))
+    assert not {word for word in marked if word.islower()} - files - set(dir(module))
 
 
 @pytest.mark.parametrize("value", PUBLIC)

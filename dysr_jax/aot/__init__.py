@@ -1,6 +1,6 @@
 """Executables made ahead of time. static: of static programs, whole or a stage; executables: kept on disk, in
-private_files, by what fingerprint tells of program, device and versions; memory: their bytes; compilations:
-how many were made.
+private_files, by what fingerprint tells of program, device and versions; accounting: their bytes, and how
+many were compiled.
 """
 
 from etils import epy

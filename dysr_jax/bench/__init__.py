@@ -1,4 +1,4 @@
-"""What `dysr bench` and `dysr profile` measure; each function returns a frozen dataclass with `to_json`.
+"""What `dysr bench` and `dysr profile` measure; each function returns a frozen dataclass with `to_json()`.
 
 `setup` is what they share. `step`: the search program against static programs. `search`: candidates per
 second. `scaling`: over devices. `data`: pipelines. `front`: a whole space. `latency`: `profile`. `fps` and

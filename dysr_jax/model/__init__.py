@@ -2,8 +2,8 @@
 
 `space` and `names` say what can be chosen; `branches`, `upsamplers` and their `kernels` what is
 computed, by the convolutions of a `backend` (`conv` is the default one); `supernet` is the Linen module;
-`programs` and `stages` are what gets compiled of it; `sharing` and `weights` are its parameters, in memory
-and on disk.
+`programs` are compiled, whole or in stages; `sharing` and `weights` are its parameters, in memory and on
+disk.
 """
 
 from etils import epy

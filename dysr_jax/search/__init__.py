@@ -1,9 +1,9 @@
 """The search.
 
-`loop` asks `nsga2` for archs, which `evaluator` judges: quality on `patches` by one program for a whole
-`population` in the order of its `schedule`, latency by the table of `latency` that `probing` measures, both
-as `objectives`. Every candidate stands in the `archive`, the state between generations in what `resume`
-saves. `pareto` and `select` choose from the front the `members` that are compiled.
+`loop` asks `nsga2` for archs, which `evaluator` judges: quality on patches by one program for a whole
+`population` in the order of its `schedule`, latency by the table of `latency` that `probing` measures, by the
+objectives and bounds of `config`. Every candidate stands in the `archive`; `loop` also saves the state
+between generations. `select` chooses from the front (`pareto`) the members, and measures them.
 """
 
 from etils import epy

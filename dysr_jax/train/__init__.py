@@ -1,7 +1,7 @@
 """One-shot training of the supernet.
 
-`loop` runs it: `step` draws patches and archs (`sampling`) and updates the `state` by the gradient of
-`losses`; `checkpoint` and `log` are what it leaves on disk.
+`loop` runs it by its `config`: `step` draws patches and archs and updates the `state` by the gradient of
+`losses`; checkpoints (in `state`) and `log` are what it leaves on disk.
 """
 
 from etils import epy

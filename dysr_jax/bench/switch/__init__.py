@@ -1,7 +1,7 @@
 """What a switch between members costs, side by side: one resident supernet against the ways of others.
 
 bench          the experiment: which members, in which order
-comparison     the strategies take turns, each a `process` that holds a server and a stopwatch (`worker`)
+comparison     the strategies take turns, each in a child process with a server and a stopwatch (worker)
 servers        the ways to serve members, by name; weights_store: what all start from
 result         what was measured, and its JSON
 """

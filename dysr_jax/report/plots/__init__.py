@@ -1,4 +1,4 @@
-"""Figures, one function each: those for screens and, in papers' style, those of `write_figures`.
+"""Figures, one function each: those for screens and, in papers' style, those of `write_figures()`.
 
 `style` is what all share. `front`: PSNR-Y against latency. `progress`: training and search over time.
 `members`: branches, bytes, images. `latency`: predictions, devices. `stream`: the run time.
