@@ -1,6 +1,7 @@
 """The configuration of a run: frozen dataclasses, presets, strict JSON."""
 
 import dataclasses
+import itertools
 import json
 import os
 from typing import Any, Final, Literal
@@ -26,8 +27,8 @@ class SpaceConfig:
 
     slots: int = 4
     """Body slots; the upsampler's slot comes on top."""
-    width: int = 16
-    """Channels of the trunk."""
+    widths: tuple[int, ...] = (16,)
+    """Channels that the trunk of an arch may have, increasing; of several, each arch has its own."""
     scale: int = 4
     """Side of the output over side of the input: 2, 3 or 4."""
     branches: tuple[str, ...] = ("id", "s3", "s5", "c3", "c5", "r1", "r2", "a1", "a2")
@@ -40,9 +41,11 @@ class SpaceConfig:
 
     def build(self) -> SearchSpace:
         """The space; an InputError names the field, its value and what it must be."""
-        for name, value in (("slots", self.slots), ("width", self.width)):
-            if not 1 <= value <= MAX_COUNT:
-                raise InputError(f"space.{name} {value}: must be in [1, {MAX_COUNT}]")
+        if not 1 <= self.slots <= MAX_COUNT:
+            raise InputError(f"space.slots {self.slots}: must be in [1, {MAX_COUNT}]")
+        widths = self.widths
+        if not widths or not all(a < b for a, b in itertools.pairwise((0, *widths, MAX_COUNT + 1))):
+            raise InputError(f"space.widths {widths}: must be increasing integers in [1, {MAX_COUNT}]")
         return uniform_space(**vars(self))
 
 
@@ -78,7 +81,7 @@ _SIZES = (0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.55, 0.5)
 PRESETS: dict[str, RunConfig] = {
     "quickstart": RunConfig(train=TrainConfig(steps=800, learning_rate=3e-3)),
     "base": RunConfig(
-        space=SpaceConfig(slots=19, width=64, branches=("id", "bq", "rq", "rh", "r1")),
+        space=SpaceConfig(slots=19, widths=(64,), branches=("id", "bq", "rq", "rh", "r1")),
         data=DataConfig(patch=24, small="skip", rescale=_SIZES),
         train=TrainConfig(
             steps=30_000,
@@ -101,7 +104,7 @@ PRESETS: dict[str, RunConfig] = {
         search=_LARGE_SEARCH,
     ),
     "full": RunConfig(
-        space=SpaceConfig(slots=16, width=64),
+        space=SpaceConfig(slots=16, widths=(64,)),
         data=DataConfig(patch=32, small="skip"),
         train=TrainConfig(
             steps=12_000,
@@ -171,8 +174,9 @@ def _read(path: str) -> str:
         raise InputError(f"config {path!r}: the file cannot be read") from None
 
 
-FORMAT_VERSION: Final = 2
-"""Of config.json. Version 1 has no number in the file: 0 and "" mean "not given" in it."""
+FORMAT_VERSION: Final = 3
+"""Of config.json. Version 1 has no number in the file: 0 and "" mean "not given" in it. Versions 1 and 2 have
+one `space.width`."""
 
 _RENAMED: Final = {
     "train.colours": "channel_shuffle",
@@ -204,15 +208,19 @@ def config_from_json(fields: Any, where: str, *, trained: bool = False) -> RunCo
     if isinstance(fields, dict):
         fields = dict(fields)
         version = fields.pop("format_version", 1)
-        if version not in (1, FORMAT_VERSION):
-            raise InputError(f"{where}: format_version {version!r}: must be 1 or {FORMAT_VERSION}")
+        if version not in range(1, FORMAT_VERSION + 1):
+            raise InputError(f"{where}: format_version {version!r}: must be in [1, {FORMAT_VERSION}]")
         if version == 1:
             fields = _updated(fields, where, trained)
+        space = fields.get("space")
+        if version < 3 and isinstance(space, dict) and "width" in space:
+            rest = {name: value for name, value in space.items() if name != "width"}
+            fields["space"] = {**rest, "widths": [space["width"]]}
     return from_dict(RunConfig, fields, where)
 
 
 def _updated(fields: dict[str, Any], where: str, trained: bool, prefix: str = "") -> dict[str, Any]:
-    """The fields of version 1 as version 2 names and means them."""
+    """The fields of version 1 as later ones name and mean them."""
     found: dict[str, Any] = {}
     for key, value in fields.items():
         name = f"{prefix}{key}"

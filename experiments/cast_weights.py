@@ -61,7 +61,7 @@ class CastWeights:
 
     def _specs(self, arch: Arch) -> Iterable[tuple[str, dict[str, KernelSpec]]]:
         space, kept = self._net.space, kept_branches(self._net.space, [arch])
-        yield "head", head_kernels(space)
+        yield "head", head_kernels(space.width)
         for slot in range(len(space.slots)):
             yield slot_name(space, slot), stored_kernels(space, slot, kept)
 

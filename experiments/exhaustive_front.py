@@ -25,7 +25,7 @@ from dysr_jax.bench import evaluate_space
 from dysr_jax.config import PRESETS, SpaceConfig, check
 from dysr_jax.data import build_pool, load_pairs
 from dysr_jax.device import device_name
-from dysr_jax.model import SearchSpace, branch_counts, make_supernet, space_size
+from dysr_jax.model import SearchSpace, gene_counts, make_supernet, space_size
 from dysr_jax.report import format_table
 from dysr_jax.report.plots import BLUE, GREY, ORANGE, save_figure
 from dysr_jax.search import device_table, grid_patches, nsga2, pareto
@@ -65,7 +65,7 @@ class Truth(NamedTuple):
 
     def rows(self, genes: np.ndarray) -> np.ndarray:
         """Where these archs stand."""
-        return np.ravel_multi_index(tuple(genes.T), branch_counts(self.space))
+        return np.ravel_multi_index(tuple(genes.T), gene_counts(self.space))
 
 
 Search = Callable[[Truth, int, int], Iterator[np.ndarray]]
@@ -119,7 +119,7 @@ def pymoos(truth: Truth, population: int, seed: int) -> Iterator[np.ndarray]:
     from pymoo.operators.repair.rounding import RoundingRepair
     from pymoo.operators.sampling.rnd import IntegerRandomSampling
 
-    limits = np.array(branch_counts(truth.space))
+    limits = np.array(gene_counts(truth.space))
     problem = Problem(n_var=len(limits), n_obj=2, xl=0, xu=limits - 1, vtype=int)
     algorithm = NSGA2(
         pop_size=population,

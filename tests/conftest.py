@@ -55,7 +55,7 @@ hypothesis.settings.register_profile("repeatable", deadline=None, derandomize=Tr
 hypothesis.settings.load_profile("repeatable")
 
 TINY = RunConfig(
-    space=SpaceConfig(slots=2, width=4, scale=2, branches=("id", "s3", "c3", "r1")),
+    space=SpaceConfig(slots=2, widths=(4,), scale=2, branches=("id", "s3", "c3", "r1")),
     data=DataConfig(patch=12),
     train=TrainConfig(steps=20, batch=2, chunk=5, checkpoint_chunks=1, warmup=2),
     search=SearchConfig(
@@ -152,8 +152,8 @@ def _times_by_mult_adds(calls, rounds):
 def tiny_run(tmp_path_factory, worker_id) -> Run:
     """TINY, run once for the tests of all workers; tests must not change its files.
 
-    What it left in the cache, the latency table above all, is then in that of each worker. Its programs run, but
-    their times are made up of their mult-adds: the front must not hang on the machine's load.
+    What it left in the cache, the latency table above all, is then in that of each worker. Its programs run,
+    but their times are made up of their mult-adds: the front must not hang on the machine's load.
     """
     base = tmp_path_factory.getbasetemp()
     shared = (base if worker_id == "master" else base.parent) / "tiny"
@@ -174,7 +174,7 @@ def tiny_run(tmp_path_factory, worker_id) -> Run:
 @pytest.fixture(scope="session")
 def three_members() -> Bundle:
     """A small bundle that nobody trained; with noise on all weights its members differ by many levels."""
-    space = uniform_space(slots=2, width=4, scale=2, branches=("id", "s3", "c3", "r1"))
+    space = uniform_space(slots=2, widths=4, scale=2, branches=("id", "s3", "c3", "r1"))
 
     @jax.jit  # one program, not one for each shape
     def noisy(params):
@@ -190,7 +190,7 @@ def three_members() -> Bundle:
 @pytest.fixture(scope="session")
 def full_space() -> SearchSpace:
     """Every registered branch in every slot."""
-    return uniform_space(slots=2, width=4, scale=2)
+    return uniform_space(slots=2, widths=4, scale=2)
 
 
 @pytest.fixture(scope="session")

@@ -71,7 +71,7 @@ def test_bicubic_row_is_the_published_one(benchmark):
 @pytest.fixture(scope="module")
 def fresh():
     """A bundle that has learnt nothing yet: what is said of bicubic does not depend on it."""
-    space = uniform_space(slots=1, width=4, scale=SCALE, branches=("id",), upsamplers=("u1",))
+    space = uniform_space(slots=1, widths=4, scale=SCALE, branches=("id",), upsamplers=("u1",))
     return make_bundle(
         init_params(jax.random.key(0), space),
         [make_member(space, (0, 0), 20.0, 1.0)],

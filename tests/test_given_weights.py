@@ -65,7 +65,7 @@ def test_files_that_are_no_weights(tmp_path, tiny, content, words):
 
 def test_weights_of_another_space(tiny_run):
     with pytest.raises(InputError, match="must be those of this space"):
-        load_supernet(tiny_run.path / SUPERNET_FILE, uniform_space(slots=1, width=4, scale=2))
+        load_supernet(tiny_run.path / SUPERNET_FILE, uniform_space(slots=1, widths=4, scale=2))
 
 
 def test_the_command_line_says_it_before_a_folder_is_made(tmp_path, capsys):

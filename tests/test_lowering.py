@@ -19,7 +19,7 @@ from dysr_jax.train.config import TrainConfig
 from dysr_jax.train.state import init_state
 from dysr_jax.train.step import make_train_chunk
 
-SPACE = uniform_space(slots=2, width=8, scale=2)
+SPACE = uniform_space(slots=2, widths=8, scale=2)
 NET = make_supernet(SPACE, "bfloat16")
 PLATFORMS = ("tpu", "cuda", "cpu")
 each_platform = pytest.mark.parametrize("platform", PLATFORMS)

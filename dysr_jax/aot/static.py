@@ -42,7 +42,7 @@ def static_executable(
     space = net.space
     of = {"space": dataclasses.asdict(space), "kept": net.kept, "arch": list(arch), "batch": batch}
     key: Parts = {"program": "static", **of, "output": output, "options": model.compiler_options()}
-    branches = [space.branches(slot)[index] for slot, index in enumerate(arch)]
+    branches = [space.branches(slot)[arch[slot]] for slot in range(len(space.slots))]
     arguments = (model.arch_params(params, space, arch), frame_spec(shape, batch))
     lower = functools.partial(model.lower_static, net, arch, params, shape, batch=batch, output=output)
     return _executable(net, lower, key, branches, arguments, cache, compile_lowered)
@@ -52,7 +52,7 @@ def stage_executable(
     net: Supernet, part: StageProgram, *, output: Output = "device", cache: ExecutableCache | None = None
 ) -> Executable:
     """The executable of a stage of `net`; the other arguments as of `static_executable`."""
-    of = {"stage": part.key.stage, "width": net.space.width, "scale": net.space.scale}
+    of = {"stage": part.key.stage, "width": part.key.width, "scale": net.space.scale}
     key: Parts = {"program": "stage", **of, "output": output, "options": exact_options()}
     branches = [] if part.branch is None else [part.branch]
     return _executable(net, part.lower, key, branches, part.arguments, cache, result=part.result)

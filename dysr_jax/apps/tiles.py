@@ -13,7 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from dysr_jax.data.images import grey_to_rgb, rgb_to_grey
-from dysr_jax.model import Arch, SearchSpace
+from dysr_jax.model import Arch, SearchSpace, arch_width
 from dysr_jax.runtime import Server
 
 # All in LR pixels.
@@ -46,8 +46,9 @@ class Tiling(NamedTuple):
 
 def receptive_radius(space: SearchSpace, arch: Arch) -> int | None:
     """LR pixels to the farthest input that an output pixel depends on; None: it depends on all."""
-    branches = [space.branches(slot)[index] for slot, index in enumerate(arch)]
-    radii = [branch.radius(space.width, space.scale) for branch in branches]
+    width = arch_width(space, arch)
+    branches = [space.branches(slot)[arch[slot]] for slot in range(len(space.slots))]
+    radii = [branch.radius(width, space.scale) for branch in branches]
     known = [radius for radius in radii if radius is not None]
     return HEAD_RADIUS + sum(known) if len(known) == len(radii) else None
 

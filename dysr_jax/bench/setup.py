@@ -86,5 +86,7 @@ def compile_evaluation(net: Supernet, params: Params, patches: Patches, arch: Ar
 def describe(net: Supernet) -> dict[str, str]:
     """The device, the space and the compute dtype, by the names that results have for them."""
     space, size = net.space, model.space_size(net.space)
-    line = f"{len(space.body)} slots, width {space.width}, x{space.scale}, {size:.3g} archs"
+    line = (
+        f"{len(space.body)} slots, width {'/'.join(map(str, space.widths))}, x{space.scale}, {size:.3g} archs"
+    )
     return {"device": device_name(), "space": line, "dtype": jnp.dtype(net.dtype).name}

@@ -161,7 +161,8 @@ def load_bundle(path: epath.PathLike) -> Bundle:
 def _assemble(manifest: dict[str, Any], weights: bytes) -> Bundle:
     fields = manifest["space"]
     body = tuple(tuple(names) for names in fields["body"])
-    space = SearchSpace(body, tuple(fields["upsamplers"]), fields["width"], fields["scale"])
+    widths = tuple(fields["widths"]) if "widths" in fields else (fields["width"],)
+    space = SearchSpace(body, tuple(fields["upsamplers"]), widths, fields["scale"])
     members = []
     for member in map(Member.from_json, manifest["members"]):
         arch = model.parse_arch(space, member.name)  # branches may be registered in another order here

@@ -10,7 +10,8 @@ from etils import epath
 from dysr_jax.atomic import write_json
 from dysr_jax.errors import InputError
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
+"""Version 1 has one width, `space.width`, in place of `space.widths`."""
 MANIFEST_FILE: Final = "manifest.json"
 
 
@@ -42,8 +43,9 @@ def read_manifest(folder: epath.Path) -> dict[str, Any]:
         raise InputError(f"{named}: {MANIFEST_FILE} is missing") from None
     except (ValueError, KeyError, TypeError):
         raise InputError(f"{named}: {MANIFEST_FILE} is damaged") from None
-    if version != FORMAT_VERSION:
-        raise InputError(f"{named} has format {version}; this version of dysr_jax reads {FORMAT_VERSION}")
+    if version not in range(1, FORMAT_VERSION + 1):
+        known = f"this version of dysr_jax reads 1 to {FORMAT_VERSION}"
+        raise InputError(f"{named} has format {version}; {known}")
     if manifest.get("digest") != _manifest_digest(manifest):
         raise InputError(f"{named}: {MANIFEST_FILE} was altered (digest)")
     return manifest

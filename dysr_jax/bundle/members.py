@@ -68,15 +68,15 @@ def make_member(space: SearchSpace, arch: Arch, psnr_y: float, latency_ms: float
 
 @dataclasses.dataclass(frozen=True)
 class SlotChange:
-    """A slot whose branch differs between two neighbours."""
+    """A slot whose branch differs between two neighbours, or the width, if that does."""
 
     slot: int
     """Its index in the arch."""
     name: str
-    """Its key in the parameter pytree: `slot03`, `upsampler`."""
+    """Its key in the parameter pytree, `slot03` or `upsampler`; or `width`."""
     old: str
     new: str
-    """Registered names of the source's and the target's branch."""
+    """Registered names of the source's and the target's branch; or their widths, `w16`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,8 +105,13 @@ class Step:
 
 def _slot_changes(space: SearchSpace, source: Arch, target: Arch) -> tuple[SlotChange, ...]:
     return tuple(
-        SlotChange(slot, model.slot_name(space, slot), space.slots[slot][old], space.slots[slot][new])
-        for slot, (old, new) in enumerate(zip(source, target, strict=True))
+        SlotChange(
+            gene,
+            "width" if gene == len(space.slots) else model.slot_name(space, gene),
+            names[old],
+            names[new],
+        )
+        for gene, (names, old, new) in enumerate(zip(space.genes, source, target, strict=True))
         if old != new
     )
 

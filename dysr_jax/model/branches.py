@@ -9,18 +9,15 @@ To add one: write a subclass of `Branch`, and register an instance under a short
 """
 
 import abc
-import functools
-from collections.abc import Callable, Sequence
-from typing import Final, Self
+from typing import Final
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from chex import Array
 
 from dysr_jax.errors import InputError
 from dysr_jax.model.backend import Layer, LayerBackend
-from dysr_jax.model.kernels import Kernels, KernelSpec, cut_kernels
+from dysr_jax.model.kernels import Kernels, KernelSpec
 
 Specs = dict[str, KernelSpec]
 RESIDUAL_GAIN: Final = 0.1
@@ -37,21 +34,6 @@ class Branch(abc.ABC):
     @abc.abstractmethod
     def __call__(self, kernels: Kernels, x: Array, layers: LayerBackend) -> Array:
         """`[N, H, W, C]` to the same, by convolutions of `layers`; `kernels` are cut to what is read."""
-
-    @classmethod
-    def blend(
-        cls, branches: list[Self], stored: Kernels, x: Array, chosen: Array, scale: int, layers: LayerBackend
-    ) -> Array:
-        """Branches of this class, of which each image `[N, H, W, C]` takes its own or none (then zeros).
-
-        `chosen` `[N, branches]`, of the dtype of `x`, is 1 for the branch that an image takes, else 0;
-        `stored` are the slot's kernels. All branches are computed and added up. A class whose branches are
-        parts of one another overrides this, to compute the largest once and mask it, and no subclass that
-        computes something else inherits that.
-        """
-        outputs = (b(cut_kernels(stored, b.reads(x.shape[-1], scale)), x, layers) for b in branches)
-        columns = jnp.moveaxis(chosen, 1, 0)[..., None, None, None]
-        return sum(column * out for column, out in zip(columns, outputs, strict=True))
 
     def radius(self, width: int, scale: int) -> int | None:
         """How many pixels away an input pixel still counts for an output pixel; None: all of them do.
@@ -160,22 +142,6 @@ class ResidualPair(Branch):
         y = layers.conv2d(y, last[0]) + last[1]
         return x + y * _gate(kernels, y, layers)
 
-    @classmethod
-    def blend(
-        cls, branches: list[Self], stored: Kernels, x: Array, chosen: Array, scale: int, layers: LayerBackend
-    ) -> Array:
-        """The widest pair, its hidden channels masked per image: a narrow pair is its leading channels."""
-        mask = _channel_mask([hidden_width(branch.expand, x.shape[-1]) for branch in branches], chosen)
-        y = jax.nn.relu(layers.conv2d(x, stored["pair_in"]) + stored["pair_in_bias"]) * mask
-        taken = jnp.sum(chosen, 1)[:, None, None, None]
-        # Where the family is not taken, all that is inside is masked: only the bias is left to mask.
-        y = layers.conv2d(y, stored["pair_out"]) + taken * stored["pair_out_bias"]
-        if any(branch.attention for branch in branches):
-            gated = chosen @ np.array([[branch.attention] for branch in branches], x.dtype)
-            mask = _channel_mask([branch.squeezed_width(x.shape[-1]) for branch in branches], chosen)
-            y = y * (1 + gated[:, :, None, None] * (_gate(stored, y, layers, mask) - 1))
-        return taken * x + y
-
 
 class Bottleneck(Branch):
     """`x + pointwise(relu(conv(relu(pointwise(x)))))` with a share of the trunk's width inside.
@@ -198,52 +164,12 @@ class Bottleneck(Branch):
         """See the class."""
         return layers.bottleneck(x, *(layer_of(kernels, name) for name in ("shrink", "map", "expand")))
 
-    @classmethod
-    def blend(
-        cls, branches: list[Self], stored: Kernels, x: Array, chosen: Array, scale: int, layers: LayerBackend
-    ) -> Array:
-        """The widest, its hidden channels masked per image: a narrow one is its leading channels."""
-        mask = _channel_mask([hidden_width(branch.expand, x.shape[-1]) for branch in branches], chosen)
-        y = jax.nn.relu(layers.pointwise(x, stored["shrink"]) + stored["shrink_bias"]) * mask
-        y = jax.nn.relu(layers.conv2d(y, stored["map"]) + stored["map_bias"]) * mask
-        taken = jnp.sum(chosen, 1)[:, None, None, None]
-        return taken * x + layers.pointwise(y, stored["expand"]) + taken * stored["expand_bias"]
 
-
-def _channel_mask(widths: Sequence[int], chosen: Array) -> Array:
-    """`[N, 1, 1, widest]`: 1 for the leading channels that the chosen branch `[N, branches]` has."""
-    inside = np.arange(max(widths)) < np.array(widths)[:, None]
-    return (chosen @ inside.astype(chosen.dtype))[:, None, None, :]
-
-
-def _gate(kernels: Kernels, y: Array, layers: LayerBackend, mask: float | Array = 1.0) -> Array:
-    """Channel attention `[N, 1, 1, C]` of `[N, H, W, C]`; `mask` is of the channels inside the gate."""
+def _gate(kernels: Kernels, y: Array, layers: LayerBackend) -> Array:
+    """Channel attention `[N, 1, 1, C]` of `[N, H, W, C]`."""
     mean = jnp.mean(y, (1, 2), keepdims=True)
     hidden = jax.nn.relu(layers.pointwise(mean, kernels["gate_in"]) + kernels["gate_in_bias"])
-    return jax.nn.sigmoid(layers.pointwise(mask * hidden, kernels["gate_out"]) + kernels["gate_out_bias"])
-
-
-def blend_branches(
-    branches: Sequence[Branch], stored: Kernels, x: Array, index: Array, scale: int, layers: LayerBackend
-) -> Array:
-    """Each image of `[N, H, W, C]` through the branch of its index (int `[N]`) among those of a slot."""
-    chosen = jax.nn.one_hot(index, len(branches), dtype=x.dtype)
-    out = 0
-    for kind in dict.fromkeys(map(type, branches)):
-        own = [i for i, branch in enumerate(branches) if type(branch) is kind]
-        alike, columns = [branches[i] for i in own], chosen[:, np.array(own)]
-        out = out + _blend_of(kind)(alike, stored, x, columns, scale, layers)
-    return out
-
-
-def _blend_of(kind: type[Branch]) -> Callable[..., Array]:
-    """The `blend` of a class, unless it inherits one that says nothing of its own `__call__` or `reads`."""
-    for base in kind.__mro__:
-        if "blend" in vars(base):
-            break
-        if {"__call__", "reads"} & vars(base).keys():
-            return functools.partial(Branch.blend.__func__, kind)  # type: ignore[attr-defined]
-    return kind.blend
+    return jax.nn.sigmoid(layers.pointwise(hidden, kernels["gate_out"]) + kernels["gate_out_bias"])
 
 
 BODY: dict[str, Branch] = {

@@ -1,4 +1,7 @@
-"""Arch names: the branch of every slot, joined by `-`, runs counted: `2c3-r1-id-u1`."""
+"""Arch names: the branch of every slot, joined by `-`, runs counted: `2c3-r1-id-u1`.
+
+In a space of several widths the arch's own comes first: `w32-2c3-r1-id-u1`.
+"""
 
 import itertools
 import re
@@ -15,19 +18,20 @@ def _joined(names: Iterable[str]) -> str:
     return "-".join([f"{length}{name}" if length > 1 else name for name, length in runs])
 
 
-def _spell(slots: tuple[tuple[str, ...], ...], arch: Arch) -> str:
-    return _joined(branches[index] for branches, index in zip(slots, arch, strict=True))
+def _spell(genes: tuple[tuple[str, ...], ...], slots: int, arch: Arch) -> str:
+    names = [offered[index] for offered, index in zip(genes, arch, strict=True)]
+    return "-".join([*names[slots:], _joined(names[:slots])])
 
 
 def arch_name(space: SearchSpace, arch: Arch) -> str:
     """The name of an arch."""
-    return _spell(space.slots, validate_arch(space, arch))
+    return _spell(space.genes, len(space.slots), validate_arch(space, arch))
 
 
 def arch_names(space: SearchSpace, genes: Array) -> list[str]:
-    """The name of each row of an integer array `[N, slots]`; the rows are validated together."""
-    slots = space.slots
-    return [_spell(slots, arch) for arch in to_archs(space, genes)]
+    """The name of each row of an integer array `[N, genes]`; the rows are validated together."""
+    offered, slots = space.genes, len(space.slots)
+    return [_spell(offered, slots, arch) for arch in to_archs(space, genes)]
 
 
 def canonical_name(name: str) -> str:
@@ -56,10 +60,16 @@ def parse_arch(space: SearchSpace, name: str) -> Arch:
     Raises InputError: no arch of this space has that name.
     """
     names, slots = _branch_names(name), space.slots
+    width: list[int] = []
+    if len(space.widths) > 1:
+        if names[0] not in space.genes[-1]:
+            known = ", ".join(space.genes[-1])
+            raise InputError(f"arch name {name!r}: must begin with a width of this space, one of {known}")
+        width = [space.genes[-1].index(names.pop(0))]
     if len(names) != len(slots):
         raise InputError(f"arch name {name!r} names {len(names)} of {len(slots)} slots")
     for slot, (branch, offered) in enumerate(zip(names, slots, strict=True)):
         if branch not in offered:
             needed = f"must be one of {', '.join(offered)}"
             raise InputError(f"arch name {name!r}: slot {slot} has no {branch!r}; {needed}")
-    return tuple(offered.index(branch) for branch, offered in zip(names, slots, strict=True))
+    return (*(offered.index(branch) for branch, offered in zip(names, slots, strict=True)), *width)

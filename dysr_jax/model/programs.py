@@ -140,6 +140,7 @@ class StageKey(NamedTuple):
     """What tells one executable of a supernet from another; slots that store the same shapes share theirs."""
 
     stage: str  # `head`, or the registered name of a body branch or an upsampler
+    width: int  # channels of the trunk
     kernels: tuple[tuple[str, Shape], ...]  # names and stored shapes of what it reads
     input: Shape  # of the trunk; for the head and the upsamplers, of the frames
     layers: str  # the layer backend
@@ -165,24 +166,33 @@ class StageProgram(NamedTuple):
         return self.program.lower(*self.arguments)
 
 
-def head_part(net: Supernet, params: Params, frame: Shape) -> StageProgram:
-    """`(kernels, frames) -> (trunk, frames)`: uint8 `(H, W, 3)` or `(N, H, W, 3)` to `[N, H, W, C]`.
+def head_part(net: Supernet, params: Params, frame: Shape, width: int) -> StageProgram:
+    """`(kernels, frames) -> (trunk, frames)`: uint8 `(H, W, 3)` or `(N, H, W, 3)` to `[N, H, W, width]`.
 
     The frames come back on the device for the upsampler's stage, so that they cross from the host once.
     """
 
     def run(kernels: Kernels, frames: Array) -> tuple[Array, Array]:
         kernels = cast_kernels(kernels, net.dtype)
-        return supernet.run_head(kernels, to_pixels(_batch(frames)), net.dtype), frames
+        return supernet.run_head(kernels, to_pixels(_batch(frames)), net.dtype, width), frames
 
     arguments = (params["head"], jax.ShapeDtypeStruct(frame, jnp.uint8))
-    return StageProgram(_key(net, "head", params["head"], frame), None, jit(run), arguments, result=(0, 0))
+    key = _key(net, "head", width, params["head"], frame)
+    return StageProgram(key, None, jit(run), arguments, result=(0, 0))
 
 
 def branch_part(
-    net: Supernet, params: Params, slot: int, index: int, frame: Shape, *, output: Output = "device"
+    net: Supernet,
+    params: Params,
+    slot: int,
+    index: int,
+    width: int,
+    frame: Shape,
+    *,
+    output: Output = "device",
 ) -> StageProgram | None:
-    """The branch of this index in a slot (the upsampler's is last); None for identity, which runs nothing.
+    """The branch of this index in a slot (the upsampler's is last), on a trunk of `width` channels; None for
+    identity, which runs nothing.
 
     A body branch is `(kernels, trunk) -> trunk`, `[N, H, W, C]` in the compute dtype; an upsampler is
     `(kernels, trunk, frames) -> frames`, with the result in the memory that `output` says. `params` hold what
@@ -201,17 +211,18 @@ def branch_part(
         return out.reshape(*frames.shape[:-3], *out.shape[1:])
 
     stored = params.get(supernet.slot_name(space, slot), {})
-    kernels = {kernel: stored[kernel] for kernel in space.reads(slot)[index]}
-    shape = (*((1,) if len(frame) == 3 else frame[:1]), *frame[-3:-1], space.width)
+    kernels = {kernel: stored[kernel] for kernel in space.reads(slot, width)[index]}
+    shape = (*((1,) if len(frame) == 3 else frame[:1]), *frame[-3:-1], width)
     arguments: tuple[Any, ...] = (kernels, jax.ShapeDtypeStruct(shape, net.dtype))
     if slot < len(space.body):
         # The output takes the place of the trunk, which is donated to it.
-        return StageProgram(_key(net, name, kernels, shape), branch, jit(run, donate_argnums=1), arguments)
+        key = _key(net, name, width, kernels, shape)
+        return StageProgram(key, branch, jit(run, donate_argnums=1), arguments)
     program = jit(run_last, out_shardings=host_memory() if output == "host" else None)
     arguments += (jax.ShapeDtypeStruct(frame, jnp.uint8),)
-    return StageProgram(_key(net, name, kernels, frame), branch, program, arguments)
+    return StageProgram(_key(net, name, width, kernels, frame), branch, program, arguments)
 
 
-def _key(net: Supernet, stage: str, kernels: Kernels, source: Shape) -> StageKey:
+def _key(net: Supernet, stage: str, width: int, kernels: Kernels, source: Shape) -> StageKey:
     shapes = tuple((name, jnp.shape(kernel)) for name, kernel in kernels.items())
-    return StageKey(stage, shapes, source, net.layers)
+    return StageKey(stage, width, shapes, source, net.layers)

@@ -13,7 +13,7 @@ import numpy as np
 
 from dysr_jax.errors import InputError
 from dysr_jax.model.kernels import Kernels, KernelSpec, cut_kernels, weight_count
-from dysr_jax.model.space import HEAD_INPUTS, Arch, SearchSpace, arch_parameters, validate_arch
+from dysr_jax.model.space import HEAD_INPUTS, Arch, SearchSpace, arch_parameters, arch_width, validate_arch
 from dysr_jax.model.supernet import Kept, Params, head_kernels, slot_name, stored_kernels
 
 BYTES_PER_WEIGHT = 4  # weights are stored in float32
@@ -27,35 +27,45 @@ def _genes(space: SearchSpace, archs: Iterable[Arch]) -> np.ndarray:
 
 
 def kept_branches(space: SearchSpace, archs: Iterable[Arch]) -> Kept:
-    """The branches that occur in `archs`, sorted, for each slot."""
-    return tuple(tuple(sorted({*column})) for column in _genes(space, archs).T.tolist())
+    """The branches that occur in `archs`, sorted, for each slot, and the widest trunk that each is on."""
+    archs = [tuple(row) for row in _genes(space, archs).tolist()]
+    widths = [arch_width(space, arch) for arch in archs]
+    slots: list[dict[int, int]] = [{} for _ in space.slots]
+    for arch, width in zip(archs, widths, strict=True):
+        for kept, index in zip(slots, arch, strict=False):
+            kept[index] = max(width, kept.get(index, 0))
+    return tuple(tuple(sorted(kept.items())) for kept in slots)
 
 
 def held_branches(space: SearchSpace, params: Params) -> Kept:
-    """The branches whose weights are in `params`, a tuple of indices for each slot.
+    """The branches whose weights are in `params`, for each slot, and the widest trunk that each can take.
 
     Compacted weights hold more than the branches they were kept for: a narrow pair's are in those of a wide
     one, and identity reads none. Raises `InputError`: they are not of this space, or of no branch of a slot.
     """
     shapes = {name: jnp.shape(kernel) for name, kernel in params.get("head", {}).items()}
-    if shapes != {name: spec.shape for name, spec in head_kernels(space).items()}:
+    heads = {w: {name: spec.shape for name, spec in head_kernels(w).items()} for w in space.widths}
+    widest = [width for width, head in heads.items() if head == shapes]
+    if not widest:
         raise InputError("params: the head's weights are not those of this space")
     names = [slot_name(space, slot) for slot in range(len(space.slots))]
     foreign = ", ".join(sorted(params.keys() - {"head", *names}))
     if foreign:
         raise InputError(f"params: {foreign}: this space has no such slot")
-    return tuple(_held(space, slot, params.get(name, {})) for slot, name in enumerate(names))
+    return tuple(_held(space, slot, params.get(name, {}), *widest) for slot, name in enumerate(names))
 
 
-def _held(space: SearchSpace, slot: int, stored: Kernels) -> tuple[int, ...]:
-    """Indices of a slot's branches that can be run with what it stores."""
+def _held(space: SearchSpace, slot: int, stored: Kernels, widest: int) -> tuple[tuple[int, int], ...]:
+    """The branches of a slot that can be run with what it stores, and up to which width."""
     shapes = {name: KernelSpec(jnp.shape(kernel)) for name, kernel in stored.items()}
     if not _inside(shapes, stored_kernels(space, slot)):
         raise InputError(f"params: the weights of slot {slot} are not those of this space")
-    held = tuple(index for index, specs in enumerate(space.reads(slot)) if _inside(specs, shapes))
+    held: dict[int, int] = {}
+    for width in space.widths[: space.widths.index(widest) + 1]:
+        held |= {i: width for i, specs in enumerate(space.reads(slot, width)) if _inside(specs, shapes)}
     if not held:
         raise InputError(f"params: slot {slot} has the weights of none of its branches")
-    return held
+    return tuple(sorted(held.items()))
 
 
 def _inside(parts: dict[str, KernelSpec], wholes: dict[str, KernelSpec]) -> bool:
@@ -68,7 +78,8 @@ def _inside(parts: dict[str, KernelSpec], wholes: dict[str, KernelSpec]) -> bool
 
 def compact_params(params: Params, space: SearchSpace, archs: Sequence[Arch]) -> Params:
     """The union of what `archs` read, cut out of `params`: of a `Supernet` with `kept=kept_branches(...)`."""
-    kept, small = kept_branches(space, archs), {"head": dict(params["head"])}
+    kept = kept_branches(space, archs)
+    small = {"head": cut_kernels(params["head"], head_kernels(_widest(space, archs)))}
     for slot in range(len(space.slots)):
         name, specs = slot_name(space, slot), stored_kernels(space, slot, kept)
         if specs:
@@ -76,11 +87,15 @@ def compact_params(params: Params, space: SearchSpace, archs: Sequence[Arch]) ->
     return small
 
 
+def _widest(space: SearchSpace, archs: Iterable[Arch]) -> int:
+    return max(arch_width(space, arch) for arch in archs)
+
+
 def union_weight_bytes(space: SearchSpace, archs: Sequence[Arch]) -> int:
     """Bytes of `compact_params(params, space, archs)`."""
     kept = kept_branches(space, archs)
     slots = (weight_count(stored_kernels(space, slot, kept)) for slot in range(len(space.slots)))
-    return BYTES_PER_WEIGHT * (sum(slots) + weight_count(head_kernels(space)))
+    return BYTES_PER_WEIGHT * (sum(slots) + weight_count(head_kernels(_widest(space, archs))))
 
 
 def ensemble_weight_bytes(space: SearchSpace, archs: Sequence[Arch]) -> int:
@@ -96,11 +111,16 @@ def shared_weight_bytes(space: SearchSpace, archs: Sequence[Arch]) -> np.ndarray
         return sum(math.prod(map(min, a[name].shape, b[name].shape)) for name in a.keys() & b.keys())
 
     genes = _genes(space, archs)
-    shared = np.full((len(archs), len(archs)), (HEAD_INPUTS + 1) * space.width)
-    for slot, column in enumerate(genes.T):
-        reads = space.reads(slot)
-        overlaps = np.array([[overlap(first, second) for second in reads] for first in reads])
-        shared += overlaps[np.ix_(column, column)]
+    widths = [arch_width(space, tuple(row)) for row in genes.tolist()]
+    shared = (HEAD_INPUTS + 1) * np.minimum.outer(widths, widths)
+    for slot, column in enumerate(genes.T[: len(space.slots)]):
+        reads = {width: space.reads(slot, width) for width in set(widths)}
+        chosen = list(zip(widths, column.tolist(), strict=True))
+        distinct = {choice: place for place, choice in enumerate(dict.fromkeys(chosen))}
+        specs = [reads[width][index] for width, index in distinct]
+        overlaps = np.array([[overlap(first, second) for second in specs] for first in specs])
+        places = [distinct[choice] for choice in chosen]
+        shared += overlaps[np.ix_(places, places)]
     return BYTES_PER_WEIGHT * shared
 
 
@@ -111,9 +131,12 @@ def unshared_weight_bytes(shared: np.ndarray) -> np.ndarray:
 
 
 def changed_slots(space: SearchSpace, archs: Sequence[Arch]) -> np.ndarray:
-    """`[n, n]` int: the number of slots in which two archs name different branches."""
-    columns = _genes(space, archs).T
-    return np.sum([column[:, None] != column[None, :] for column in columns], axis=0)
+    """`[n, n]` int: the number of slots in which two archs differ; all of them, if their widths do."""
+    genes, slots = _genes(space, archs), len(space.slots)
+    changed = np.sum([column[:, None] != column[None, :] for column in genes.T[:slots]], axis=0)
+    if len(space.widths) > 1:
+        changed[genes[:, None, slots] != genes[None, :, slots]] = slots
+    return changed
 
 
 def step_costs(space: SearchSpace, archs: Sequence[Arch]) -> np.ndarray:

@@ -1,9 +1,9 @@
 """The supernet as one Flax Linen module over one parameter pytree. Layout NHWC, pixels in [0, 1].
 
 `apply({"params": p}, lr, arch)` is the static program when `arch` is a tuple of ints (one executable per
-arch); the search program when it is a traced int32 array `[slots]` (`lax.switch` in every slot, one
-executable for the whole space); and the blended program when it is one of `[N, slots]` (an arch per image:
-everything is computed and masked, which trains many archs at once). They share the branches' code.
+arch), and the search program when it is a traced int32 array `[genes]` (`lax.switch` over the widths and in
+every slot, one executable for the whole space). They share the branches' code. From the head on, a branch
+takes its width from the trunk that it is given.
 """
 
 import functools
@@ -21,17 +21,18 @@ from jax import lax
 from dysr_jax.compiling import jit
 from dysr_jax.errors import InputError
 from dysr_jax.model.backend import XLA, layer_backend
-from dysr_jax.model.branches import Branch, blend_branches
+from dysr_jax.model.branches import Branch
 from dysr_jax.model.conv import patches3x3
 from dysr_jax.model.kernels import Kernels, KernelSpec, cast_kernels, cut_kernels, union_specs
-from dysr_jax.model.space import HEAD_INPUTS, Arch, SearchSpace, validate_arch
+from dysr_jax.model.space import HEAD_INPUTS, Arch, SearchSpace, arch_width, validate_arch
 from dysr_jax.model.upsamplers import pixel_shuffle
 
 TRUNCATED_STD: Final = 0.87962566103423978
 """Standard deviation of a standard normal cut at two: what a truncated draw is divided by."""
 
 Params = dict[str, Kernels]
-Kept = tuple[tuple[int, ...], ...]  # branch indices whose weights are stored, a tuple for each slot
+Kept = tuple[tuple[tuple[int, int], ...], ...]
+"""What is stored: for each slot, the branch indices and the channels up to which each is stored."""
 
 
 def slot_name(space: SearchSpace, slot: int) -> str:
@@ -41,17 +42,20 @@ def slot_name(space: SearchSpace, slot: int) -> str:
 
 def stored_kernels(space: SearchSpace, slot: int, kept: Kept | None = None) -> dict[str, KernelSpec]:
     """The shared kernels of a slot: the union of what its (kept) branches read."""
-    reads = space.reads(slot)
-    return union_specs(reads if kept is None else [reads[index] for index in kept[slot]])
+    indices = range(len(space.slots[slot]))
+    each = [(index, width) for index in indices for width in space.widths] if kept is None else kept[slot]
+    reads = {width: space.reads(slot, width) for _, width in each}
+    return union_specs(reads[width][index] for index, width in each)
 
 
-def head_kernels(space: SearchSpace) -> dict[str, KernelSpec]:
-    """What the first convolution reads."""
-    return {"kernel": KernelSpec((HEAD_INPUTS, space.width), 1.0), "bias": KernelSpec((space.width,), 0.0)}
+def head_kernels(width: int) -> dict[str, KernelSpec]:
+    """What the first convolution reads, to a trunk of `width` channels."""
+    return {"kernel": KernelSpec((HEAD_INPUTS, width), 1.0), "bias": KernelSpec((width,), 0.0)}
 
 
-def run_head(kernels: Kernels, lr: Array, dtype: Any) -> Array:
+def run_head(stored: Kernels, lr: Array, dtype: Any, width: int) -> Array:
     """The first convolution: `[N, H, W, 3]` in [0, 1] to the trunk, `[N, H, W, C]` in `dtype`."""
+    kernels = cut_kernels(stored, head_kernels(width))
     return patches3x3((lr - 0.5).astype(dtype)) @ kernels["kernel"] + kernels["bias"]
 
 
@@ -65,21 +69,29 @@ def to_image(x: Array, lr: Array, scale: int) -> Array:
     return pixel_shuffle(add_skip(x, lr, scale), scale)
 
 
-def not_kept(space: SearchSpace, slot: int, index: int) -> InputError:
-    """The error for a branch whose weights compaction dropped."""
-    return InputError(f"slot {slot}: the weights of branch {space.slots[slot][index]!r} were not kept")
+def not_kept(space: SearchSpace, slot: int, index: int, width: int) -> InputError:
+    """The error for a branch whose weights, at this width, compaction dropped."""
+    at = f" at {width} channels" if len(space.widths) > 1 else ""
+    return InputError(f"slot {slot}: the weights of branch {space.slots[slot][index]!r}{at} were not kept")
+
+
+def _check_kept(space: SearchSpace, kept: Kept, arch: Arch) -> None:
+    width = arch_width(space, arch)
+    for slot, stored in enumerate(kept):
+        if not any(index == arch[slot] and width <= most for index, most in stored):
+            raise not_kept(space, slot, arch[slot], width)
 
 
 def arch_params(params: Params, space: SearchSpace, arch: Arch) -> Params:
     """The arrays that the static program of an arch reads, whole and not copied. Raises `InputError`:
     `params` is compacted and lacks one of them.
     """
-    read = {"head": params["head"]}
+    read, width = {"head": params["head"]}, arch_width(space, arch)
     for slot in range(len(space.slots)):
-        name, names = slot_name(space, slot), space.reads(slot)[arch[slot]]
+        name, names = slot_name(space, slot), space.reads(slot, width)[arch[slot]]
         stored = params.get(name, {})
         if not stored.keys() >= names.keys():
-            raise not_kept(space, slot, arch[slot])
+            raise not_kept(space, slot, arch[slot], width)
         if names:
             read[name] = {kernel: stored[kernel] for kernel in names}
     return read
@@ -91,7 +103,8 @@ class Supernet(nn.Module):
     space: SearchSpace
     dtype: Any = jnp.float32  # compute dtype; parameters are float32 and the output is float32
     kept: Kept | None = None
-    """Set for compacted parameters (`dysr_jax.model.sharing`): only these branches can be named."""
+    """Set for compacted parameters (`dysr_jax.model.sharing`): only these branches can be named, and only up
+    to their widths."""
     layers: str = XLA
     """The backend that computes the branches' convolutions, by name (`dysr_jax.model.backend`)."""
 
@@ -99,49 +112,62 @@ class Supernet(nn.Module):
     def __call__(self, lr: Array, arch: Arch | Array) -> Array:
         """Super-resolve a batch `[N, H, W, 3]` in [0, 1] to `[N, s H, s W, 3]` float32, not clipped.
 
-        `arch` is a tuple of ints, or a traced int array `[slots]` or `[N, slots]` (see the module). Raises
-        `InputError`: a static arch that the space does not have or whose weights were not kept.
+        `arch` is a tuple of ints, or a traced int array `[genes]` (see the module). Raises `InputError`: a
+        static arch that the space does not have or whose weights were not kept.
         """
         chex.assert_shape(lr, (None, None, None, 3))
         space = self.space
         if isinstance(arch, jax.Array):
-            chex.assert_shape(arch, (*lr.shape[: arch.ndim - 1], len(space.slots)))
+            chex.assert_shape(arch, (len(space.genes),))
+            if self.kept is not None:
+                raise InputError("arch must be a tuple: compacted weights have no search program")
         else:
             arch = validate_arch(space, arch)
-        x = run_head(self._kernels("head", head_kernels(space)), lr, self.dtype)
-        for slot in range(len(space.slots)):
-            index = arch[..., slot] if isinstance(arch, jax.Array) else arch[slot]
-            kernels = self._kernels(slot_name(space, slot), self._specs(slot, index))
-            x = self._slot(slot, kernels, x, index)
-        return to_image(x, lr, space.scale)
+            if self.kept is not None:
+                _check_kept(space, self.kept, arch)
+        stored = [
+            self._kernels("head", head_kernels(space.width if self.kept is None else _widest(self.kept)))
+        ]
+        stored += [
+            self._kernels(slot_name(space, slot), self._specs(slot, arch)) for slot in range(len(space.slots))
+        ]
+        if not isinstance(arch, jax.Array):
+            return self._run(arch_width(space, arch), stored, lr, arch)
+        runs = [functools.partial(self._run, width, stored) for width in space.widths]
+        return runs[0](lr, arch) if len(runs) == 1 else lax.switch(arch[-1], runs, lr, arch)
 
     def _kernels(self, name: str, specs: dict[str, KernelSpec]) -> Kernels:
         return cast_kernels(_SharedKernels(specs=tuple(specs.items()), name=name)(), self.dtype)
 
-    def _specs(self, slot: int, index: int | Array) -> dict[str, KernelSpec]:
+    def _specs(self, slot: int, arch: Arch | Array) -> dict[str, KernelSpec]:
         """Those that a static arch reads, because a call costs by its number of arrays; else all stored."""
         stored = stored_kernels(self.space, slot, self.kept)
-        if self.is_initializing() or not isinstance(index, int):
+        if self.is_initializing() or isinstance(arch, jax.Array):
             return stored
-        return {name: stored[name] for name in self.space.reads(slot)[index] if name in stored}
+        reads = self.space.reads(slot, arch_width(self.space, arch))[arch[slot]]
+        return {name: stored[name] for name in reads if name in stored}
 
-    def _slot(self, slot: int, kernels: Kernels, x: Array, index: int | Array) -> Array:
-        branches = self.space.branches(slot)
-        if isinstance(index, int):
-            if self.kept is not None and index not in self.kept[slot]:
-                raise not_kept(self.space, slot, index)
-            return run_branch(self, branches[index], kernels, x)
-        if self.kept is not None:
-            raise InputError("arch must be a tuple: compacted weights have no search program")
-        if index.ndim:
-            return blend_branches(branches, kernels, x, index, self.space.scale, layer_backend(self.layers))
-        runs = [functools.partial(run_branch, self, branch, kernels) for branch in branches]
-        return runs[0](x) if len(runs) == 1 else lax.switch(index, runs, x)
+    def _run(self, width: int, stored: list[Kernels], lr: Array, arch: Arch | Array) -> Array:
+        head, *slots = stored
+        x = run_head(head, lr, self.dtype, width)
+        for slot, kernels in enumerate(slots):
+            branches = self.space.branches(slot)
+            if isinstance(arch, jax.Array):
+                runs = [functools.partial(run_branch, self, branch, kernels) for branch in branches]
+                x = runs[0](x) if len(runs) == 1 else lax.switch(arch[slot], runs, x)
+            else:
+                x = run_branch(self, branches[arch[slot]], kernels, x)
+        return to_image(x, lr, self.space.scale)
+
+
+def _widest(kept: Kept) -> int:
+    """Channels of the widest arch that is kept: all archs have an upsampler."""
+    return max(width for _, width in kept[-1])
 
 
 def run_branch(net: Supernet, branch: Branch, stored: Kernels, x: Array) -> Array:
     """A branch on `[N, H, W, C]`, with what it reads cut out of the kernels that its slot stores."""
-    kernels = cut_kernels(stored, branch.reads(net.space.width, net.space.scale))
+    kernels = cut_kernels(stored, branch.reads(x.shape[-1], net.space.scale))
     return branch(kernels, x, layer_backend(net.layers))
 
 
@@ -171,5 +197,5 @@ def _scaled(spec: KernelSpec, noise: Array, start: int, key: PRNGKey) -> Array:
 
 def init_params(key: PRNGKey, space: SearchSpace) -> Params:
     """Fresh float32 parameters of the whole supernet: `{"head", "slot00", ..., "upsampler"}`."""
-    first, frame = (0,) * len(space.slots), jnp.zeros((1, 4, 4, 3))
+    first, frame = (0,) * len(space.genes), jnp.zeros((1, 4, 4, 3))
     return jit(Supernet(space).init, static_argnums=2)(key, frame, first)["params"]

@@ -4,11 +4,7 @@ They return `[N, H, W, 3 s s]`. The supernet adds the LR pixel to each of its `s
 shuffles (`pixel_shuffle`), so the global skip costs nothing.
 """
 
-from typing import Self
-
 import jax
-import jax.numpy as jnp
-import numpy as np
 from chex import Array
 
 from dysr_jax.model.backend import LayerBackend
@@ -34,19 +30,6 @@ class SubPixel(Branch):
         for i in range(self.depth):
             x = jax.nn.relu(layers.conv2d(x, kernels[f"hidden{i}"]) + kernels[f"hidden{i}_bias"])
         return layers.conv2d(x, kernels["subpixel"]) + kernels["subpixel_bias"]
-
-    @classmethod
-    def blend(
-        cls, branches: list[Self], stored: Kernels, x: Array, chosen: Array, scale: int, layers: LayerBackend
-    ) -> Array:
-        """The deepest, where each image passes as many hidden layers as its own branch has."""
-        depths = np.array([[branch.depth] for branch in branches])
-        for i in range(int(depths.max())):
-            y = jax.nn.relu(layers.conv2d(x, stored[f"hidden{i}"]) + stored[f"hidden{i}_bias"])
-            passed = chosen @ (depths > i).astype(x.dtype)
-            x = x + passed[:, :, None, None] * (y - x)
-        taken = jnp.sum(chosen, 1)[:, None, None, None]
-        return taken * (layers.conv2d(x, stored["subpixel"]) + stored["subpixel_bias"])
 
 
 def pixel_shuffle(x: Array, scale: int) -> Array:

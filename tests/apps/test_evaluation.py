@@ -18,7 +18,7 @@ from dysr_jax.model.space import uniform_space
 from dysr_jax.report.tables import scores_json, scores_table
 
 SCALE = 3
-SPACE = uniform_space(slots=1, width=4, scale=SCALE, branches=("id", "c3"))
+SPACE = uniform_space(slots=1, widths=4, scale=SCALE, branches=("id", "c3"))
 NAMES = ["id-u1", "c3-u1"]
 SHAPES = {"a": (40, 47), "b": (47, 40), "c": (41, 46)}
 """Two LR shapes; no side is a multiple of the scale for all."""

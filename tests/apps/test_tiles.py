@@ -20,7 +20,7 @@ from dysr_jax.model.upsamplers import UPSAMPLERS
 from dysr_jax.runtime.bank import Bank
 
 SCALE = 2
-SPACE = uniform_space(slots=3, width=4, scale=SCALE)
+SPACE = uniform_space(slots=3, widths=4, scale=SCALE)
 RADII = {
     "3id-u1": 2,
     "c5-id-s3-u1": 5,

@@ -19,7 +19,7 @@ from dysr_jax.model.programs import make_supernet
 from dysr_jax.model.space import uniform_space
 
 SCALE, SHAPE = 3, (10, 14)
-SPACE = uniform_space(slots=1, width=4, scale=SCALE, branches=("id", "c3", "a1"))
+SPACE = uniform_space(slots=1, widths=4, scale=SCALE, branches=("id", "c3", "a1"))
 NAMES = ["id-u1", "c3-u1", "a1-u1"]
 
 

@@ -15,7 +15,7 @@ BATCH, STEPS = 2, 3
 @pytest.fixture(scope="module")
 def config(tiny):
     """Of two archs and the plainest recipe, because two training chunks are compiled."""
-    space = SpaceConfig(slots=1, width=4, scale=2, branches=("id", "c3"), upsamplers=("u1",))
+    space = SpaceConfig(slots=1, widths=(4,), scale=2, branches=("id", "c3"), upsamplers=("u1",))
     train = dataclasses.replace(tiny.train, batch=BATCH, distill=0.0)
     search = dataclasses.replace(tiny.search, population=2)
     return dataclasses.replace(tiny, space=space, train=train, search=search)

@@ -20,7 +20,7 @@ from dysr_jax.model.space import uniform_space
 from dysr_jax.model.supernet import arch_params, init_params
 from dysr_jax.report.bench_tables import bench_table
 
-SPACE = uniform_space(slots=2, width=4, scale=2, branches=("id", "s3", "c3", "r1", "a1", "bh"))
+SPACE = uniform_space(slots=2, widths=4, scale=2, branches=("id", "s3", "c3", "r1", "a1", "bh"))
 ARCHS = [(0, 5, 0), (4, 1, 1)]
 QUICK = {"outputs": (36, 18), "rounds": 2, "seconds": 0.05}
 

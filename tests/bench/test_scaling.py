@@ -21,7 +21,7 @@ POPULATION, STEPS = 2, 2
 @pytest.fixture(scope="module")
 def config(tiny):
     """Of two archs and the plainest recipe, because every count of devices compiles a training step."""
-    space = SpaceConfig(slots=1, width=4, scale=2, branches=("id", "c3"), upsamplers=("u1",))
+    space = SpaceConfig(slots=1, widths=(4,), scale=2, branches=("id", "c3"), upsamplers=("u1",))
     recipe = dataclasses.replace(tiny.search, population=POPULATION)
     train = dataclasses.replace(tiny.train, random_archs=1, distill=0.0)
     return dataclasses.replace(tiny, space=space, search=recipe, train=train)
@@ -113,7 +113,7 @@ def test_what_a_larger_population_shares_is_no_work_done(config, planted, monkey
 
 
 def test_one_group_waits_for_nobody_and_more_wait_longer():
-    space = uniform_space(slots=6, width=4, scale=2, branches=("id", "s3", "c3"), upsamplers=("u1",))
+    space = uniform_space(slots=6, widths=4, scale=2, branches=("id", "s3", "c3"), upsamplers=("u1",))
     setup = Setup(make_supernet(space, "float32"), [], [], [])
     costs = np.array([[0.0, 1.0, 4.0]] * 6 + [[1.0] * 3])
     waits = [scaling._arch_wait(setup, TrainConfig(), groups, costs) for groups in (1, 2, 8)]

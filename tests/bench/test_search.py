@@ -21,7 +21,7 @@ PATCHES = (1, 4)
 @pytest.fixture(scope="module")
 def config(tiny):
     """Of 6 archs, which compile fast."""
-    space = SpaceConfig(slots=1, width=4, scale=2, branches=("id", "c3", "s3"))
+    space = SpaceConfig(slots=1, widths=(4,), scale=2, branches=("id", "c3", "s3"))
     recipe = dataclasses.replace(tiny.search, population=4)
     return dataclasses.replace(tiny, space=space, search=recipe)
 

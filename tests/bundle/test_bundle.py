@@ -23,7 +23,7 @@ from dysr_jax.model.space import arch_mult_adds, arch_parameters, uniform_space
 from dysr_jax.model.supernet import init_params
 from dysr_jax.search.latency import LatencyTable, load_table, table_json
 
-SPACE = uniform_space(slots=2, width=4, scale=2, branches=("id", "s3", "c3", "r1"))
+SPACE = uniform_space(slots=2, widths=4, scale=2, branches=("id", "s3", "c3", "r1"))
 FIGURES = {(0, 2, 0): (30.1, 2 / 3), (0, 1, 0): (1 / 3, 0.25), (2, 2, 0): (31.25, 1.5)}
 KEY = {"device": "none", "body": [list(n) for n in SPACE.slots], "width": 4, "scale": 2}
 TERMS = {"s3": 0.125, "c3": 0.25, "r1": 0.5}
@@ -32,7 +32,7 @@ FILES = ["weights.safetensors", "latency.json", "manifest.json"]
 
 
 def planted_bundle(width=4, figures=FIGURES):
-    space = dataclasses.replace(SPACE, width=width)
+    space = dataclasses.replace(SPACE, widths=width)
     return make_bundle(
         init_params(jax.random.key(width), space),
         [make_member(space, arch, *figures[arch]) for arch in figures],

@@ -12,7 +12,7 @@ from dysr_jax.model.sharing import step_costs, union_weight_bytes
 from dysr_jax.model.space import arch_parameters, uniform_space
 from dysr_jax.model.supernet import init_params, slot_name
 
-SPACE = uniform_space(slots=3, width=4, scale=2)
+SPACE = uniform_space(slots=3, widths=4, scale=2)
 ARCHS = [parse_arch(SPACE, name) for name in ("3id-u1", "id-r1-id-u1", "id-r1-c3-u2")]
 
 

@@ -129,7 +129,7 @@ def test_the_line_is_the_same_on_every_terminal(capsys, monkeypatch, tmp_path, e
 
 BAD_VALUES = {
     "space.slots": [0],
-    "space.width": [0],
+    "space.widths": [0],
     "space.scale": [5],
     "space.branches": ["zz"],
     "space.upsamplers": ["zz"],

@@ -45,7 +45,7 @@ def mine(tmp_path, monkeypatch):
 
 def test_a_bundle_with_a_branch_of_ones_own_upscales(mine, capsys):
     register_modules(["my_branches"])
-    space = SearchSpace((("id", "half"),), ("u1",), width=4, scale=2)
+    space = SearchSpace((("id", "half"),), ("u1",), widths=4, scale=2)
     params = init_params(jax.random.key(0), space)
     member = make_member(space, (1, 0), 30.0, 1.0)
     bundle = make_bundle(

@@ -174,7 +174,7 @@ def test_grain_cuts_from_copies_too(config, workers):
 @pytest.mark.long
 def test_a_training_on_copies(config, tmp_path):
     """Both pipelines, to the end."""
-    space = uniform_space(slots=1, width=4, scale=SCALE, branches=("id", "c3"), upsamplers=("u1",))
+    space = uniform_space(slots=1, widths=4, scale=SCALE, branches=("id", "c3"), upsamplers=("u1",))
     recipe = TrainConfig(steps=2, chunk=2, batch=2, warmup=0, archs="patch")
     images, _ = open_training_images(config, SCALE)
     for data in (build_pool(images.load(), PATCH), GrainStream(images)):

@@ -22,7 +22,7 @@ def training_options(tiny, tmp_path_factory) -> list[str]:
             image = rng.integers(0, 256, (64, 72, 3), np.uint8)
             write_image(place / folder / f"{number}.png", image)
     recipe = dataclasses.replace(tiny.train, archs="patch", sampling="nested", steps=20, chunk=5)
-    space = SpaceConfig(slots=1, width=4, scale=2, branches=tiny.space.branches)  # compiles fast
+    space = SpaceConfig(slots=1, widths=(4,), scale=2, branches=tiny.space.branches)  # compiles fast
     config = dataclasses.replace(tiny, train=recipe, space=space)
     (place / "config.json").write_text(json.dumps(to_dict(config)))
     images = [f"--source=folder:{place / 'train'}", f"--validation=folder:{place / 'others'}"]

@@ -160,7 +160,7 @@ def test_variants_are_distributed_over_processes(module, run, tmp_path, monkeypa
 
 
 def test_the_best_within_each_budget(module):
-    space = uniform_space(slots=1, width=64, scale=4, branches=("id", "c3"), upsamplers=("u1",))
+    space = uniform_space(slots=1, widths=64, scale=4, branches=("id", "c3"), upsamplers=("u1",))
     ends = [smallest_arch(space), largest_arch(space)]
     costs = [arch_mult_adds(space, arch) / 1e9 for arch in ends]
     assert costs[0] < 2.0 < costs[1] < 4.6
@@ -172,7 +172,7 @@ def test_the_best_within_each_budget(module):
 
 
 def test_sampled_archs_hold_the_ends_and_each_once(module):
-    space = uniform_space(slots=3, width=4, scale=2, branches=("id", "c3", "r1"))
+    space = uniform_space(slots=3, widths=4, scale=2, branches=("id", "c3", "r1"))
     archs = module.sampled_archs(space, 60)
     assert len(np.unique(archs, axis=0)) == len(archs)
     assert {smallest_arch(space), largest_arch(space)} <= {*map(tuple, archs.tolist())}
@@ -180,7 +180,7 @@ def test_sampled_archs_hold_the_ends_and_each_once(module):
 
 def test_upsamplers_of_their_own_kernels(module):
     """Stored apart, and blended as the static program computes them."""
-    space = uniform_space(slots=1, width=4, scale=2, branches=("c3",), upsamplers=("u1", "o2"))
+    space = uniform_space(slots=1, widths=4, scale=2, branches=("c3",), upsamplers=("u1", "o2"))
     params = init_params(jax.random.key(0), space)
     assert {"subpixel", "own_subpixel", "own_hidden0"} <= params["upsampler"].keys()
     params = jax.tree.map(lambda x: x + 0.1, jax.device_get(params))

@@ -14,7 +14,7 @@ from dysr_jax.model.sharing import compact_params, kept_branches
 from dysr_jax.model.space import uniform_space
 from dysr_jax.model.supernet import arch_params, init_params
 
-SPACE = uniform_space(slots=2, width=4, scale=2)
+SPACE = uniform_space(slots=2, widths=4, scale=2)
 NAMES = ["rq-c3-u1", "a2-c5-u2", "id-s3-u1"]
 ARCHS = [parse_arch(SPACE, name) for name in NAMES]
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 from dysr_jax import parallel
 from dysr_jax.config import PRESETS
-from dysr_jax.model.space import branch_counts, largest_arch, smallest_arch, space_size, uniform_space
+from dysr_jax.model.space import gene_counts, largest_arch, smallest_arch, space_size, uniform_space
 
 PATH = pathlib.Path(__file__).parents[2] / "experiments" / "exhaustive_front.py"
 
@@ -29,12 +29,12 @@ def module():
 
 
 def truth_of(module, space, objectives):
-    genes = np.indices(branch_counts(space)).reshape(len(branch_counts(space)), -1).T.astype(np.int32)
+    genes = np.indices(gene_counts(space)).reshape(len(gene_counts(space)), -1).T.astype(np.int32)
     return module.Truth(space, genes, np.asarray(objectives, float), 0.5)
 
 
 def space_of(slots, *branches):
-    return uniform_space(slots=slots, width=4, scale=2, branches=branches, upsamplers=("u1",))
+    return uniform_space(slots=slots, widths=4, scale=2, branches=branches, upsamplers=("u1",))
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def many(module):
     space = space_of(4, "id", "c3", "r1")
     rng = np.random.default_rng(0)
     gain, cost = np.sort(rng.random((2, 4, 3)), 2)
-    body = np.indices(branch_counts(space)).reshape(5, -1).T[:, :4]
+    body = np.indices(gene_counts(space)).reshape(5, -1).T[:, :4]
     quality = np.sqrt(gain[np.arange(4), body].sum(1))
     return truth_of(module, space, np.stack([-quality, cost[np.arange(4), body].sum(1)], 1))
 

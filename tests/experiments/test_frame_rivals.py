@@ -14,7 +14,7 @@ from dysr_jax.model.programs import make_supernet
 from dysr_jax.model.space import uniform_space
 from dysr_jax.model.supernet import init_params
 
-SPACE = uniform_space(slots=2, width=4, scale=2, branches=("id", "s3", "c3", "r1", "a1", "bh"))
+SPACE = uniform_space(slots=2, widths=4, scale=2, branches=("id", "s3", "c3", "r1", "a1", "bh"))
 ARCHS = [(0, 5, 0), (4, 1, 1)]
 OURS = ("member", "output", "device_fps", "end_to_end_fps", "ratio", "p50_ms", "p99_ms")
 THEIRS = ("torch_fps", "over_torch", "max_levels", "mean_levels")

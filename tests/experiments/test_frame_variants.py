@@ -52,7 +52,7 @@ def test_counts_of_an_executable():
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
     """A bundle on disk, x4: a sub-pixel row is whole words."""
-    space = uniform_space(slots=2, width=4, scale=4, branches=("id", "c3", "r1", "a1"))
+    space = uniform_space(slots=2, widths=4, scale=4, branches=("id", "c3", "r1", "a1"))
     shapes = jax.eval_shape(lambda: init_params(jax.random.key(0), space))
     rng = np.random.default_rng(1)
     params = jax.tree.map(lambda leaf: 0.1 * rng.normal(size=leaf.shape).astype("f"), shapes)

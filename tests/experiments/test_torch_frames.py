@@ -107,7 +107,7 @@ class Halved(Branch):
 
 def test_a_branch_that_pytorch_does_not_know(monkeypatch):
     monkeypatch.setitem(BODY, "halved", Halved())
-    space = uniform_space(slots=1, width=4, scale=2, branches=("halved",), upsamplers=("u1",))
+    space = uniform_space(slots=1, widths=4, scale=2, branches=("halved",), upsamplers=("u1",))
     params = init_params(jax.random.key(0), space)
     with pytest.raises(TypeError, match=r"has no branch Halved$"):
         module_of(space, params, "halved-u1")

@@ -72,7 +72,7 @@ class Halved(Branch):
 
 def test_a_branch_that_it_does_not_know(monkeypatch, patches):
     monkeypatch.setitem(BODY, "halved", Halved())
-    space = uniform_space(slots=1, width=4, scale=2, branches=("id", "halved"), upsamplers=("u1",))
+    space = uniform_space(slots=1, widths=4, scale=2, branches=("id", "halved"), upsamplers=("u1",))
     params = init_params(jax.random.key(0), space)
     with pytest.raises(TypeError, match=r"^the PyTorch baseline has no branch Halved$"):
         module.TorchSupernet(space, params, patches, device="cpu", dtype="float32")

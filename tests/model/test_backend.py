@@ -17,7 +17,7 @@ from dysr_jax.model.space import largest_arch, uniform_space
 from dysr_jax.model.supernet import init_params
 from dysr_jax.search.latency import fit_table, load_table, save_table, table_key
 
-SPACE = uniform_space(slots=1, width=8, scale=2)
+SPACE = uniform_space(slots=1, widths=8, scale=2)
 ARCHS = [(index, 1) for index in range(len(SPACE.body[0]))]
 FRAME = (6, 7)
 
@@ -122,7 +122,7 @@ def test_code_from_elsewhere_is_told_by_its_programs(patch_layers):
 
 def test_a_latency_table_is_of_one_backend(tmp_path):
     measured = {"id-u1": 1.0, "c3-u1": 2.0, "id-u2": 1.5}
-    space = uniform_space(slots=1, width=8, scale=2, branches=("id", "c3"))
+    space = uniform_space(slots=1, widths=8, scale=2, branches=("id", "c3"))
     keys = {name: table_key(space, "float32", FRAME, layers=name) for name in ("xla", "patches")}
     for name, other in (("xla", "patches"), ("patches", "xla")):
         save_table(tmp_path / name, fit_table(space, measured, keys[name]))

@@ -105,7 +105,7 @@ def test_blended_branches_are_each_image_s_own(name):
 def test_a_registered_branch_of_one_s_own_is_trained_blended(monkeypatch):
     """From the space to the gradient, without a word of blending in the branch."""
     monkeypatch.setitem(BODY, "mine", Shifted(2.0))
-    space = uniform_space(slots=1, width=4, scale=2, branches=("id", "mine"), upsamplers=("u1",))
+    space = uniform_space(slots=1, widths=4, scale=2, branches=("id", "mine"), upsamplers=("u1",))
     params = init_params(jax.random.key(0), space)
     params["upsampler"]["subpixel"] = params["upsampler"]["subpixel"] + 0.1
     lr = np.random.default_rng(2).random((2, 4, 4, 3), np.float32)

@@ -31,7 +31,7 @@ def mix():
 
 
 def test_a_branch_is_added_by_one_class_and_one_line(mix):
-    space = SearchSpace((("id", mix), ("id", mix)), ("u1",), width=4, scale=2)
+    space = SearchSpace((("id", mix), ("id", mix)), ("u1",), widths=4, scale=2)
     params = init_params(jax.random.key(0), space)
     lr = np.random.default_rng(0).random((1, 5, 6, 3), np.float32)
     apply = jax.jit(Supernet(space).apply, static_argnums=2)

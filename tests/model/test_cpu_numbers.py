@@ -27,8 +27,8 @@ FAULTY = jaxlib.__version__ == "0.10.2"
 SIDE = 182
 """A square of it has more pixels than XLA's threads take at once (32,768): from there the fault shows."""
 PRODUCTS = 32_769
-SPACE = uniform_space(slots=2, width=4, scale=2)
-WIDE = uniform_space(slots=1, width=4, scale=2, branches=("id", "s3", "bq", "a1"))
+SPACE = uniform_space(slots=2, widths=4, scale=2)
+WIDE = uniform_space(slots=1, widths=4, scale=2, branches=("id", "s3", "bq", "a1"))
 
 
 # --- the fault itself ---------------------------------------------------------------------------------
@@ -160,7 +160,7 @@ def test_every_branch_in_a_large_image(name, upsampler, noisy_params):
 @pytest.mark.parametrize("archs", ["group", "patch"])
 def test_loss_and_gradient(archs, noisy_params):
     """The training step's, of the sandwich: static, search or blended programs, L1 and distillation."""
-    space = uniform_space(slots=1, width=4, scale=2, branches=("id", "a1"), upsamplers=("u1",))
+    space = uniform_space(slots=1, widths=4, scale=2, branches=("id", "a1"), upsamplers=("u1",))
     params, rng = noisy_params(space), np.random.default_rng(0)
     lr = rng.uniform(size=(4, 96, 96, 3)).astype(np.float32)
     hr = rng.uniform(size=(4, 192, 192, 3)).astype(np.float32)

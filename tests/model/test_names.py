@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from dysr_jax.config import PRESETS
 from dysr_jax.errors import InputError
 from dysr_jax.model.names import arch_name, arch_names, canonical_name, parse_arch
-from dysr_jax.model.space import SearchSpace, branch_counts, uniform_space
+from dysr_jax.model.space import SearchSpace, gene_counts, uniform_space
 
 # Neither the cheapest nor the dearest branch of a slot stands first or last, and slots differ.
 MIXED = SearchSpace(
     body=(("s3", "id", "r1", "a1"), ("c3",), ("s5", "c5", "c3"), ("a1", "r1")),
     upsamplers=("u2", "u1"),
-    width=4,
+    widths=4,
     scale=3,
 )
 
@@ -26,11 +26,11 @@ quick = settings(deadline=None, max_examples=25)
 
 
 def every_arch(space):
-    return list(itertools.product(*(range(n) for n in branch_counts(space))))
+    return list(itertools.product(*(range(n) for n in gene_counts(space))))
 
 
 def arch_of(space):
-    return st.tuples(*(st.integers(0, n - 1) for n in branch_counts(space)))
+    return st.tuples(*(st.integers(0, n - 1) for n in gene_counts(space)))
 
 
 def test_every_arch_has_a_name_of_its_own_that_parses_back():
@@ -57,7 +57,7 @@ def test_a_name_of_a_large_space_parses_back(arch):
 
 
 def test_names_count_runs():
-    space = uniform_space(slots=5, width=4, scale=2)
+    space = uniform_space(slots=5, widths=4, scale=2)
     c3, r1, identity = (space.body[0].index(name) for name in ("c3", "r1", "id"))
     arch = (c3, c3, r1, identity, identity, 0)
     assert arch_name(space, arch) == "2c3-r1-2id-u1"
@@ -88,7 +88,7 @@ def test_a_wrong_name_is_told(name, says):
 
 @given(st.data())
 def test_every_spelling_of_an_arch_is_the_same_name(data):
-    space = uniform_space(slots=6, width=4, scale=2, branches=("id", "c3", "r1"))
+    space = uniform_space(slots=6, widths=4, scale=2, branches=("id", "c3", "r1"))
     arch = tuple(data.draw(st.integers(0, len(names) - 1)) for names in space.slots)
     tokens, left = [], [space.slots[slot][index] for slot, index in enumerate(arch)]
     while left:  # a run in pieces, with or without their counts

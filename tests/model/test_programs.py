@@ -33,7 +33,7 @@ def test_a_frame_is_one_graph_where_that_was_found_to_help(device, graph, monkey
 
 def test_xla_knows_the_options_and_they_change_no_pixel(monkeypatch):
     """They are of debug options that every backend parses; the CPU's has no use for them."""
-    net = make_supernet(uniform_space(slots=1, width=8, scale=2, branches=("id", "c3")), "float32")
+    net = make_supernet(uniform_space(slots=1, widths=8, scale=2, branches=("id", "c3")), "float32")
     params = init_params(jax.random.key(0), net.space)
     frame = jax.random.randint(jax.random.key(1), (6, 7, 3), 0, 256).astype(jnp.uint8)
     plain = compile_static(net, (1, 0), params, (6, 7))

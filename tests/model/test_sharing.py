@@ -19,13 +19,11 @@ from dysr_jax.model.sharing import (
     union_weight_bytes,
     unshared_weight_bytes,
 )
-from dysr_jax.model.space import arch_parameters, branch_counts, uniform_space
+from dysr_jax.model.space import arch_parameters, gene_counts, uniform_space
 from dysr_jax.model.supernet import init_params
 
-SPACE = uniform_space(slots=3, width=4, scale=2)
-arch_lists = st.lists(
-    st.tuples(*(st.integers(0, n - 1) for n in branch_counts(SPACE))), min_size=1, max_size=5
-)
+SPACE = uniform_space(slots=3, widths=4, scale=2)
+arch_lists = st.lists(st.tuples(*(st.integers(0, n - 1) for n in gene_counts(SPACE))), min_size=1, max_size=5)
 
 
 def named(*names):
@@ -93,7 +91,7 @@ def test_branches_of_which_neither_reads_all_that_the_other_does():
     try:
         register_branch(BODY, "x1", Lopsided((1, 64)))
         register_branch(BODY, "x2", Lopsided((64, 1)))
-        space = uniform_space(slots=1, width=1, scale=2, branches=("x1", "x2"))
+        space = uniform_space(slots=1, widths=1, scale=2, branches=("x1", "x2"))
         archs = [(0, 0), (1, 0)]
         head_and_upsampler = arch_parameters(space, archs[0]) - 64
         shared = shared_weight_bytes(space, archs)

@@ -17,15 +17,13 @@ from dysr_jax.model.sharing import (
     kept_branches,
     union_weight_bytes,
 )
-from dysr_jax.model.space import branch_counts, uniform_space
+from dysr_jax.model.space import gene_counts, uniform_space
 from dysr_jax.model.supernet import Supernet, init_params, slot_name
 
 LR = np.random.default_rng(0).random((2, 6, 5, 3), np.float32)
-SPACE = uniform_space(slots=2, width=4, scale=2)
+SPACE = uniform_space(slots=2, widths=4, scale=2)
 
-arch_sets = st.lists(
-    st.tuples(*(st.integers(0, n - 1) for n in branch_counts(SPACE))), min_size=1, max_size=5
-)
+arch_sets = st.lists(st.tuples(*(st.integers(0, n - 1) for n in gene_counts(SPACE))), min_size=1, max_size=5)
 quick = settings(deadline=None, max_examples=50)
 
 
@@ -184,9 +182,9 @@ def test_wide_branches_hold_narrow_ones_and_not_the_reverse(params):
 @pytest.mark.parametrize(
     ("space", "says"),
     [
-        (uniform_space(slots=2, width=5, scale=2), "the head's weights are not those of this space"),
-        (uniform_space(slots=2, width=4, scale=3), "the weights of slot 2 are not those of this space"),
-        (uniform_space(slots=4, width=4, scale=2), "slot02, slot03: this space has no such slot"),
+        (uniform_space(slots=2, widths=5, scale=2), "the head's weights are not those of this space"),
+        (uniform_space(slots=2, widths=4, scale=3), "the weights of slot 2 are not those of this space"),
+        (uniform_space(slots=4, widths=4, scale=2), "slot02, slot03: this space has no such slot"),
     ],
 )
 def test_weights_of_another_space_hold_nothing(params, space, says):

@@ -19,8 +19,8 @@ from dysr_jax.model.space import (
     SearchSpace,
     arch_mult_adds,
     arch_parameters,
-    branch_counts,
     crossover,
+    gene_counts,
     largest_arch,
     mutate,
     sample_archs,
@@ -38,7 +38,7 @@ from dysr_jax.model.supernet import init_params
 MIXED = SearchSpace(
     body=(("s3", "id", "r1", "a1"), ("c3",), ("s5", "c5", "c3"), ("a1", "r1")),
     upsamplers=("u2", "u1"),
-    width=4,
+    widths=4,
     scale=3,
 )
 
@@ -51,7 +51,7 @@ quick = settings(deadline=None, max_examples=25)
 
 
 def every_arch(space):
-    return list(itertools.product(*(range(n) for n in branch_counts(space))))
+    return list(itertools.product(*(range(n) for n in gene_counts(space))))
 
 
 @functools.partial(jax.jit, static_argnums=1)
@@ -70,7 +70,7 @@ def cross(seed, first, second):
 
 
 def test_size_counts_the_archs():
-    assert branch_counts(MIXED) == (4, 1, 3, 2, 2)
+    assert gene_counts(MIXED) == (4, 1, 3, 2, 2)
     assert space_size(MIXED) == len(set(every_arch(MIXED))) == 48
 
 
@@ -150,7 +150,7 @@ def test_samples_are_archs(seed):
 
 def test_samples_are_uniform():
     genes = np.asarray(sample_archs(jax.random.key(0), MIXED, (6000,)))
-    for column, limit in zip(genes.T, branch_counts(MIXED), strict=True):
+    for column, limit in zip(genes.T, gene_counts(MIXED), strict=True):
         shares = np.bincount(column, minlength=limit) / len(genes)
         # The standard deviation of a share is at most 0.0065.
         np.testing.assert_allclose(shares, 1 / limit, atol=0.03)
@@ -169,7 +169,7 @@ def test_mutants_are_archs(seed, other_seed, rate):
 @given(seeds, seeds)
 def test_rate_one_changes_every_gene_and_rate_zero_none(seed, other_seed):
     genes = draw(other_seed, MIXED)
-    choice = np.array(branch_counts(MIXED)) > 1
+    choice = np.array(gene_counts(MIXED)) > 1
     assert not choice.all()
     changed = np.asarray(change(seed, MIXED, genes, 1.0) != genes)
     np.testing.assert_array_equal(changed, np.broadcast_to(choice, changed.shape))
@@ -177,7 +177,7 @@ def test_rate_one_changes_every_gene_and_rate_zero_none(seed, other_seed):
 
 
 def test_a_mutant_gene_is_any_other_branch_at_the_rate():
-    genes = jnp.zeros((6000, len(branch_counts(MIXED))), jnp.int32).at[:, 0].set(2)
+    genes = jnp.zeros((6000, len(gene_counts(MIXED))), jnp.int32).at[:, 0].set(2)
     mutants = np.asarray(change(0, MIXED, genes, 0.3))
     shares = np.bincount(mutants[:, 0], minlength=4) / len(mutants)
     np.testing.assert_allclose(shares, [0.1, 0.1, 0.7, 0.1], atol=0.03)
@@ -205,7 +205,7 @@ def test_children_take_half_of_each_parent():
 @pytest.mark.parametrize("scale", [2, 3, 4])
 @pytest.mark.parametrize("width", [1, 4, 6])
 def test_parameters_are_the_weights_of_the_compacted_arch(width, scale):
-    space = uniform_space(slots=2, width=width, scale=scale)
+    space = uniform_space(slots=2, widths=width, scale=scale)
     stored = jax.eval_shape(lambda key: init_params(key, space), jax.random.key(0))
     params = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), stored)
     archs = [smallest_arch(space), largest_arch(space), *every_arch(space)[::7]]
@@ -217,7 +217,7 @@ def test_parameters_are_the_weights_of_the_compacted_arch(width, scale):
 
 
 def test_costs_by_hand():
-    space = uniform_space(slots=5, width=64, scale=4)
+    space = uniform_space(slots=5, widths=64, scale=4)
     arch = parse_arch(space, "c3-s5-r2-a1-id-u2")
     head = 27 * 64
     c3 = 9 * 64 * 64
@@ -247,7 +247,7 @@ def test_presets_are_as_large_as_promised():
 @pytest.mark.parametrize(
     "space",
     [
-        uniform_space(slots=8, width=4, scale=2),
+        uniform_space(slots=8, widths=4, scale=2),
         SearchSpace((("c3", "id"), ("r1",), ("id", "c5", "s3"), ("id",)), ("u2", "u1"), 4, 2),
     ],
 )
@@ -256,21 +256,21 @@ def test_plain_archs_have_one_branch_beside_the_cheapest(space):
     archs = to_archs(space, genes)  # validates them
     cheapest = np.array(smallest_arch(space))[:-1]
     for arch in archs:
-        most = max(branch_counts(space)[:-1])
-        plain = [np.minimum(b, np.array(branch_counts(space)[:-1]) - 1) for b in range(most)]
+        most = max(gene_counts(space)[:-1])
+        plain = [np.minimum(b, np.array(gene_counts(space)[:-1]) - 1) for b in range(most)]
         body = np.array(arch[:-1])
         assert any(np.all((body == branch) | (body == cheapest)) for branch in plain)
-    assert {*genes[:, -1].tolist()} == set(range(branch_counts(space)[-1]))
+    assert {*genes[:, -1].tolist()} == set(range(gene_counts(space)[-1]))
 
 
 def test_plain_archs_lie_all_along_the_costs():
-    space = uniform_space(slots=16, width=4, scale=2)
+    space = uniform_space(slots=16, widths=4, scale=2)
     works = np.sum(np.asarray(sample_plain_archs(jax.random.key(0), space, 400))[:, :-1] != 0, 1)
     assert np.histogram(works, 4, (0, 16))[0].min() > 40
 
 
 def test_a_space_of_one_arch():
-    space = uniform_space(slots=2, width=8, scale=3, branches=("id", "s3", "c3"), upsamplers=("u1", "u2"))
+    space = uniform_space(slots=2, widths=8, scale=3, branches=("id", "s3", "c3"), upsamplers=("u1", "u2"))
     found = single_arch_space(space, (1, 2, 1))
     assert found.slots == (("s3",), ("c3",), ("u2",))
     assert (found.width, found.scale) == (space.width, space.scale)

@@ -12,7 +12,7 @@ from flax import linen as nn
 from dysr_jax.aot.accounting import count_compilations
 from dysr_jax.errors import InputError
 from dysr_jax.model.branches import BODY
-from dysr_jax.model.space import branch_counts, uniform_space
+from dysr_jax.model.space import gene_counts, uniform_space
 from dysr_jax.model.supernet import Supernet, init_params, slot_name
 from dysr_jax.model.upsamplers import UPSAMPLERS, pixel_shuffle
 
@@ -160,7 +160,7 @@ def test_each_image_takes_its_own_arch(static, blended, slot, name):
 
 def test_one_blended_executable_serves_all_archs(full_space, params):
     run = jax.jit(Supernet(full_space).apply)
-    archs = np.indices(branch_counts(full_space)).reshape(3, -1).T
+    archs = np.indices(gene_counts(full_space)).reshape(3, -1).T
     with count_compilations() as count:
         for pair in (archs[:2], archs[-2:], archs[[5, 100]]):
             run({"params": params}, LR, pair)
@@ -261,7 +261,7 @@ def test_an_arch_computes_what_its_branches_say(params, search, slot, name):
 
 def test_one_search_executable_serves_all_archs(full_space, params):
     search = jax.jit(Supernet(full_space).apply)
-    archs = list(itertools.product(*map(range, branch_counts(full_space))))
+    archs = list(itertools.product(*map(range, gene_counts(full_space))))
     with count_compilations() as count:
         outs = [np.asarray(search({"params": params}, LR, np.array(arch))) for arch in archs]
     assert count.value == 1
@@ -283,7 +283,7 @@ def test_n_archs_compile_n_static_programs(full_space, params):
 @pytest.mark.parametrize("scale", [2, 3, 4])
 @pytest.mark.parametrize("frames", [(1, 1, 1), (2, 5, 8), (3, 9, 2)])
 def test_output_shapes(scale, frames):
-    space = uniform_space(slots=2, width=4, scale=scale)
+    space = uniform_space(slots=2, widths=4, scale=scale)
     n, height, width = frames
     lr, params = np.ones((*frames, 3), np.float32), random_params(space)
     search = jax.eval_shape(Supernet(space).apply, {"params": params}, lr, np.array((0, 0, 0)))
@@ -346,7 +346,7 @@ def test_pixel_shuffle_by_loops(scale):
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_a_silent_upsampler_leaves_the_nearest_neighbour(scale):
-    space = uniform_space(slots=1, width=4, scale=scale, branches=("c3",))
+    space = uniform_space(slots=1, widths=4, scale=scale, branches=("c3",))
     params = random_params(space)
     silent = params | {"upsampler": jax.tree.map(np.zeros_like, params["upsampler"])}
     search = jax.jit(Supernet(space).apply)

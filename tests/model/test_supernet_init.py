@@ -51,7 +51,7 @@ def test_every_kernel_is_initialised_whatever_the_first_arch(full_space):
 
 def test_initial_weights_have_the_spread_of_variance_scaling():
     """He et al. 2015 by hand: variance times fan-in is the gain."""
-    space = SearchSpace((("s5", "c3", "r2", "a1", "bh"),), ("u2",), width=32, scale=2)
+    space = SearchSpace((("s5", "c3", "r2", "a1", "bh"),), ("u2",), widths=32, scale=2)
     params = init_params(jax.random.key(0), space)
     body, upsampler = params["slot00"], params["upsampler"]
     for kernel, fan_in, gain in [

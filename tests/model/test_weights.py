@@ -10,7 +10,7 @@ from dysr_jax.model.space import uniform_space
 from dysr_jax.model.supernet import init_params
 from dysr_jax.model.weights import SUPERNET_FILE, params_from_bytes, params_to_bytes
 
-SPACE = uniform_space(slots=2, width=4, scale=2)
+SPACE = uniform_space(slots=2, widths=4, scale=2)
 
 
 @pytest.fixture(scope="module")

@@ -76,7 +76,7 @@ def framed(axes):
 
 
 def test_strips_frame_the_slots_of_each_step():
-    space = uniform_space(slots=3, width=4, scale=2, branches=("id", "s3", "r1"))
+    space = uniform_space(slots=3, widths=4, scale=2, branches=("id", "s3", "r1"))
     archs = [(0, 0, 0, 0), (0, 2, 0, 0), (0, 2, 0, 0), (1, 0, 2, 1)]
     members = [make_member(space, arch, 30.0 + i, 1.0 + i) for i, arch in enumerate(archs)]
     (axes,) = strips_figure(space, members).axes
@@ -110,7 +110,7 @@ def test_memory_ends_with_what_the_run_says(drawn, data):
 
 
 def test_memory_of_large_models_is_in_megabytes():
-    space = uniform_space(slots=4, width=64, scale=4)
+    space = uniform_space(slots=4, widths=64, scale=4)
     archs = [(3, 3, 3, 3, 0), (8, 8, 8, 8, 1)]
     members = [make_member(space, arch, 30.0, 1.0) for arch in archs]
     (axes,) = memory_figure(space, members).axes

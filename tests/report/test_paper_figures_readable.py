@@ -76,7 +76,7 @@ def test_names_contrast_with_their_cells(colour):
 
 
 def test_strips_of_more_slots_than_names_have_room_for():
-    space = uniform_space(slots=60, width=4, scale=2)
+    space = uniform_space(slots=60, widths=4, scale=2)
     archs = [smallest_arch(space), largest_arch(space)]
     figure = strips_figure(space, [make_member(space, arch, 30.0, 1.0) for arch in archs])
     (axes,) = figure.axes

@@ -17,7 +17,7 @@ from dysr_jax.model.space import uniform_space
 from dysr_jax.runtime.bank import Bank
 from dysr_jax.runtime.measuring import measure_switching
 
-SPACE = uniform_space(slots=2, width=4, scale=2, branches=("id", "s3", "c3", "r1"))
+SPACE = uniform_space(slots=2, widths=4, scale=2, branches=("id", "s3", "c3", "r1"))
 NET = make_supernet(SPACE, "float32")
 ARCHS = [(0, 0, 0), (1, 2, 0), (3, 3, 1)]
 NAMES = ["2id-u1", "s3-c3-u1", "2r1-u2"]
@@ -204,7 +204,7 @@ class Shifted(branches.Conv):
 
 def test_a_user_s_branch_is_compiled_again_when_it_changes(params, frame, cache, monkeypatch):
     monkeypatch.setitem(branches.BODY, "mine", Shifted(3))
-    space = uniform_space(slots=1, width=4, scale=2, branches=("mine",))
+    space = uniform_space(slots=1, widths=4, scale=2, branches=("mine",))
     net = make_supernet(space, "float32")
     member = make_member(space, (0, 0), 30.0, 1.0)
     own = {"head": params["head"], "slot00": params["slot01"], "upsampler": params["upsampler"]}

@@ -16,19 +16,19 @@ from dysr_jax.bundle.bundle import make_bundle, make_member
 from dysr_jax.errors import InputError
 from dysr_jax.model.branches import BODY, Identity
 from dysr_jax.model.programs import branch_part, compile_static, frame_program, head_part, make_supernet
-from dysr_jax.model.space import branch_counts, space_size, uniform_space
+from dysr_jax.model.space import gene_counts, space_size, uniform_space
 from dysr_jax.model.supernet import arch_params, init_params
 from dysr_jax.model.upsamplers import UPSAMPLERS
 from dysr_jax.runtime.chain import Chain
 
-SPACE = uniform_space(slots=2, width=4, scale=2)  # every registered branch in both slots
+SPACE = uniform_space(slots=2, widths=4, scale=2)  # every registered branch in both slots
 NET = make_supernet(SPACE, "float32")
 SHAPE = (6, 8)
-ALL = tuple(tuple(range(number)) for number in branch_counts(SPACE))
+ALL = tuple(tuple(range(number)) for number in gene_counts(SPACE))
 STAGES = (len(BODY) - 1) + len(UPSAMPLERS) + 1
 """Distinct ones where both slots store the same shapes: identity has none, the head has one."""
 
-archs = st.tuples(*(st.integers(0, number - 1) for number in branch_counts(SPACE)))
+archs = st.tuples(*(st.integers(0, number - 1) for number in gene_counts(SPACE)))
 
 
 def arch(*names):
@@ -95,7 +95,7 @@ def test_any_arch_has_the_fused_program_s_pixels(chain, fused, frame, drawn):
 
 
 @pytest.mark.parametrize("slot", range(3))
-def test_every_branch_counts(chain, fused, frame, slot):
+def test_every_gene_counts(chain, fused, frame, slot):
     base = arch("c3", "s3", "u1")
     outputs = []
     for index in ALL[slot]:
@@ -217,7 +217,7 @@ def test_only_uint8_rgb_frames_are_taken(small, shape, dtype):
 
 
 def test_weights_of_another_space_are_refused(bundle):
-    wide = random_params(uniform_space(slots=2, width=5, scale=2))
+    wide = random_params(uniform_space(slots=2, widths=5, scale=2))
     with pytest.raises(InputError, match="params: the head's weights are not"):
         Chain(bundle, wide)
 
@@ -284,7 +284,7 @@ def test_a_branch_without_weights_runs_unless_it_is_identity(monkeypatch, frame)
             return -x
 
     monkeypatch.setitem(BODY, "flip", Flip())
-    space = uniform_space(slots=1, width=4, scale=2, branches=("id", "flip"), upsamplers=("u1",))
+    space = uniform_space(slots=1, widths=4, scale=2, branches=("id", "flip"), upsamplers=("u1",))
     params = random_params(space)
     net = make_supernet(space, "float32")
     bundle = make_bundle(

@@ -15,7 +15,7 @@ from dysr_jax.model.space import uniform_space
 from dysr_jax.model.supernet import init_params
 from dysr_jax.runtime.serving import Backoff, Serving
 
-SPACE = uniform_space(slots=2, width=4, scale=2, branches=("id", "c3", "s3"))
+SPACE = uniform_space(slots=2, widths=4, scale=2, branches=("id", "c3", "s3"))
 SHAPE = (6, 8)
 NAMES = ("2id-u1", "c3-s3-u1")
 OTHER = "id-s3-u1"

@@ -8,7 +8,7 @@ from dysr_jax.errors import InputError
 from dysr_jax.model.space import uniform_space
 from dysr_jax.search.config import SearchConfig
 
-SPACE = uniform_space(slots=2, width=4, scale=2, branches=("id", "s3", "c3", "r1"))
+SPACE = uniform_space(slots=2, widths=4, scale=2, branches=("id", "s3", "c3", "r1"))
 
 
 CONFIG = SearchConfig(population=6, generations=5, patches=2, patch=8, frame=(8, 8), rounds=1)

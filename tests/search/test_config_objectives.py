@@ -29,11 +29,11 @@ from dysr_jax.search.config import (
 )
 
 SPACES = {
-    "x2": uniform_space(slots=3, width=5, scale=2),
+    "x2": uniform_space(slots=3, widths=5, scale=2),
     "x3, slots of different lengths": SearchSpace(
-        (("c5", "id"), ("r2",), ("s3", "a1", "c3")), ("u2", "u1"), width=7, scale=3
+        (("c5", "id"), ("r2",), ("s3", "a1", "c3")), ("u2", "u1"), widths=7, scale=3
     ),
-    "x4": uniform_space(slots=2, width=8, scale=4, branches=("r1", "id")),
+    "x4": uniform_space(slots=2, widths=8, scale=4, branches=("r1", "id")),
 }
 CONFIG = SearchConfig(max_latency_ms=4.0, min_psnr_y=25.0)
 FIGURES = [(20.0, 3.0), (25.0, 4.0), (30.0, 5.0), (24.0, 6.0), (float("-inf"), 1.0)]

@@ -21,7 +21,7 @@ from dysr_jax.search import evaluator
 from dysr_jax.search.evaluator import MEMORY_SHARE, Evaluator
 from dysr_jax.search.population import Patches, grid_patches, row_bytes
 
-SPACE = uniform_space(slots=2, width=4, scale=2, branches=("id", "s3", "c3", "r1"))
+SPACE = uniform_space(slots=2, widths=4, scale=2, branches=("id", "s3", "c3", "r1"))
 NET = make_supernet(SPACE, "float32")
 
 # --- patches ----------------------------------------------------------------------------------------
@@ -188,7 +188,7 @@ def test_slots_that_offer_different_branches():
 
 
 def test_a_body_of_identities_only(params, patches, genes, evaluate):
-    space = uniform_space(slots=2, width=4, scale=2, branches=("id",))
+    space = uniform_space(slots=2, widths=4, scale=2, branches=("id",))
     found = Evaluator(make_supernet(space, "float32"), patches, parallel.device_mesh(1))(
         params, np.array([[0, 0, 0], [0, 0, 1]], np.int32)
     )

@@ -14,7 +14,7 @@ from dysr_jax.errors import InputError
 from dysr_jax.model.branches import BODY, Branch
 from dysr_jax.model.names import arch_name, parse_arch
 from dysr_jax.model.programs import make_supernet
-from dysr_jax.model.space import SearchSpace, branch_counts, smallest_arch, uniform_space, validate_arch
+from dysr_jax.model.space import SearchSpace, gene_counts, smallest_arch, uniform_space, validate_arch
 from dysr_jax.model.supernet import init_params
 from dysr_jax.search import probing
 from dysr_jax.search.latency import LatencyTable, fit_table, load_table, predict, save_table, table_key
@@ -25,10 +25,10 @@ PLANTED = {"id": 0.0, "s3": 0.25, "c3": 0.5, "r1": 1.0, "u1": 0.0, "u2": 0.125}
 
 
 def mixed(*body, upsamplers=("u1", "u2")):
-    return SearchSpace(body, upsamplers, width=4, scale=2)
+    return SearchSpace(body, upsamplers, widths=4, scale=2)
 
 
-SPACE = uniform_space(slots=3, width=4, scale=2, branches=("id", "s3", "c3", "r1"))
+SPACE = uniform_space(slots=3, widths=4, scale=2, branches=("id", "s3", "c3", "r1"))
 SPACES = {
     "the same everywhere": SPACE,
     "one upsampler": mixed(("id", "c3"), ("id", "c3"), upsamplers=("u2",)),
@@ -42,7 +42,7 @@ each_space = pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
 
 
 def archs_of(space):
-    return list(itertools.product(*map(range, branch_counts(space))))
+    return list(itertools.product(*map(range, gene_counts(space))))
 
 
 def cost(space, arch, intercept):
@@ -153,7 +153,7 @@ def test_a_table_for_something_else_is_refused(saved, name):
     [
         (SPACE, "bfloat16", FRAME),
         (SPACE, "float32", (8, 6)),
-        (dataclasses.replace(SPACE, width=8), "float32", FRAME),
+        (dataclasses.replace(SPACE, widths=8), "float32", FRAME),
         (dataclasses.replace(SPACE, scale=3), "float32", FRAME),
         (dataclasses.replace(SPACE, body=SPACE.body[:2]), "float32", FRAME),
         (dataclasses.replace(SPACE, upsamplers=("u1",)), "float32", FRAME),
@@ -187,7 +187,7 @@ def test_a_damaged_file_is_refused(saved, content):
 
 # --- this device's table ----------------------------------------------------------------------------
 
-SMALL = uniform_space(slots=1, width=4, scale=2, branches=("id", "c3"), upsamplers=("u1",))
+SMALL = uniform_space(slots=1, widths=4, scale=2, branches=("id", "c3"), upsamplers=("u1",))
 NET = make_supernet(SMALL, "float32")
 
 
@@ -254,7 +254,7 @@ def test_measure_table_times_the_probes():
 
 
 def test_drawn_archs_are_distinct_and_from_all_over_the_range():
-    space = uniform_space(slots=16, width=4, scale=2)
+    space = uniform_space(slots=16, widths=4, scale=2)
     archs = drawn_archs(jax.random.key(0), space, 40)
     assert len({*archs}) == 40
     works = np.sum(np.asarray(archs)[:, :-1] != smallest_arch(space)[0], 1)

@@ -22,7 +22,7 @@ from dysr_jax.search.latency import LatencyTable, predict
 from dysr_jax.search.loop import candidates_per_second, search
 from dysr_jax.search.population import Patches
 
-SPACE = uniform_space(slots=2, width=4, scale=2, branches=("id", "s3", "c3", "r1"))
+SPACE = uniform_space(slots=2, widths=4, scale=2, branches=("id", "s3", "c3", "r1"))
 NET = make_supernet(SPACE, "float32")
 TABLE = LatencyTable({}, 0.5, {"s3": 0.25, "c3": 0.5, "r1": 1.0}, {"u2": 0.125}, {}, "")
 CONFIG = SearchConfig(population=6, generations=5, patches=2, patch=8, frame=(8, 8), rounds=1)
@@ -142,7 +142,7 @@ def test_a_finished_search_evaluates_nothing(problem, finished, tmp_path, dispat
 
 
 def test_a_population_as_large_as_the_space(problem, tmp_path, monkeypatch):
-    small = SearchSpace((("id",), ("id", "s3", "c3")), ("u1", "u2"), width=4, scale=2)
+    small = SearchSpace((("id",), ("id", "s3", "c3")), ("u1", "u2"), widths=4, scale=2)
 
     class Sum:
         prepare = staticmethod(lambda _params, _genes: None)
@@ -185,7 +185,7 @@ class Formula:
         return (20 + rows.sum(1) + 0.1 * np.sin(rows @ [1.0, 2.0, 3.0, 5.0])).astype(np.float32)
 
 
-WIDER = uniform_space(slots=3, width=4, scale=2, branches=("id", "s3", "c3", "r1"))
+WIDER = uniform_space(slots=3, widths=4, scale=2, branches=("id", "s3", "c3", "r1"))
 WIDER_NET = make_supernet(WIDER, "float32")
 
 

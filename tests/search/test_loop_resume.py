@@ -13,7 +13,7 @@ from dysr_jax.search.archive import Archive, Record
 from dysr_jax.search.config import SearchConfig, judge
 from dysr_jax.search.loop import Saved
 
-SPACE = uniform_space(slots=2, width=4, scale=2, branches=("id", "s3", "c3", "r1"))
+SPACE = uniform_space(slots=2, widths=4, scale=2, branches=("id", "s3", "c3", "r1"))
 OPERATORS = nsga2.Operators(SPACE)
 CONFIG = SearchConfig(population=6, generations=5, max_latency_ms=4.0)
 

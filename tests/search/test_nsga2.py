@@ -16,14 +16,7 @@ from pymoo.operators.survival.rank_and_crowding.classes import RankAndCrowding
 from pymoo.operators.survival.rank_and_crowding.metrics import calc_crowding_distance
 from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
 
-from dysr_jax.model.space import (
-    branch_counts,
-    largest_arch,
-    smallest_arch,
-    space_size,
-    to_archs,
-    uniform_space,
-)
+from dysr_jax.model.space import gene_counts, largest_arch, smallest_arch, space_size, to_archs, uniform_space
 from dysr_jax.search import nsga2
 
 ROWS = 24
@@ -61,7 +54,7 @@ def test_is_duplicate_in_population_or_earlier(genes, population):
 # --- ask and tell -----------------------------------------------------------------------------------
 
 POPULATION = 16
-SPACE = uniform_space(slots=4, width=4, scale=2, branches=("id", "s3", "c3", "r1"))
+SPACE = uniform_space(slots=4, widths=4, scale=2, branches=("id", "s3", "c3", "r1"))
 OPERATORS = nsga2.Operators(SPACE)
 
 
@@ -175,7 +168,7 @@ def test_untold_rows_never_survive():
 
 # --- constraints ------------------------------------------------------------------------------------
 
-ALL = np.stack([axis.ravel() for axis in np.indices(branch_counts(SPACE))], 1).astype(np.int32)
+ALL = np.stack([axis.ravel() for axis in np.indices(gene_counts(SPACE))], 1).astype(np.int32)
 survive = jax.jit(
     lambda state, objectives, violation: nsga2.tell(state, ALL[:ROWS], objectives, violation)[0]
 )
@@ -261,8 +254,8 @@ def test_the_tournament_prefers_rank_then_crowding():
 
 # --- a problem whose front is known -----------------------------------------------------------------
 
-LARGE = uniform_space(slots=5, width=4, scale=2, branches=("id", "s3", "c3", "r1"))
-WEIGHT = np.random.default_rng(0).uniform(0.5, 1.5, (len(LARGE.slots), max(branch_counts(LARGE))))
+LARGE = uniform_space(slots=5, widths=4, scale=2, branches=("id", "s3", "c3", "r1"))
+WEIGHT = np.random.default_rng(0).uniform(0.5, 1.5, (len(LARGE.slots), max(gene_counts(LARGE))))
 REFERENCE = np.array([20.0, 1.0])
 GENERATIONS, EACH = 25, 40
 
@@ -284,7 +277,7 @@ def hypervolume(values):
 
 @functools.cache
 def all_archs():
-    return np.stack([axis.ravel() for axis in np.indices(branch_counts(LARGE))], 1)
+    return np.stack([axis.ravel() for axis in np.indices(gene_counts(LARGE))], 1)
 
 
 @functools.cache

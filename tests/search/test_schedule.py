@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dysr_jax.model.branches import BODY, Identity
-from dysr_jax.model.space import SearchSpace, branch_counts, uniform_space
+from dysr_jax.model.space import SearchSpace, gene_counts, uniform_space
 from dysr_jax.search.schedule import Plan, body_branches, make_schedule, mult_add_costs, partition
 
-UNIFORM = uniform_space(slots=4, width=4, scale=2, branches=("id", "s3", "c3"))
+UNIFORM = uniform_space(slots=4, widths=4, scale=2, branches=("id", "s3", "c3"))
 MIXED = SearchSpace((("c3", "id"), ("r1",), ("id", "c5", "s3"), ("id",)), ("u1", "u2"), 4, 2)
 checked = settings(max_examples=80)
 
@@ -19,7 +19,7 @@ def populations(draw, least=1):
     space = draw(st.sampled_from([UNIFORM, MIXED]))
     seed, size = draw(st.integers(0, 999)), draw(st.integers(least, 20))
     rng = np.random.default_rng(seed)
-    genes = rng.integers(0, branch_counts(space), (size, len(space.slots))).astype(np.int32)
+    genes = rng.integers(0, gene_counts(space), (size, len(space.slots))).astype(np.int32)
     if draw(st.booleans()):  # as converged populations are: many share a beginning
         genes[:, : rng.integers(0, 4)] = 0
     return space, genes
@@ -102,9 +102,9 @@ def test_everyone_is_in_one_shard(population, shards, room):
 
 @pytest.mark.parametrize("shards", [2, 4])
 def test_shards_have_like_work_where_the_archs_differ(shards):
-    space = uniform_space(slots=6, width=16, scale=2, branches=("id", "c3", "r2"), upsamplers=("u1",))
+    space = uniform_space(slots=6, widths=16, scale=2, branches=("id", "c3", "r2"), upsamplers=("u1",))
     rng = np.random.default_rng(0)
-    genes = rng.integers(0, branch_counts(space), (256, 7)).astype(np.int32)
+    genes = rng.integers(0, gene_counts(space), (256, 7)).astype(np.int32)
     genes[:128, 1:] = 0  # half of them do next to nothing
     cost = {"c3": 2304, "r2": 4 * 2304}  # multiply-adds a pixel, and 1728 for the upsampler
     work = []

@@ -15,7 +15,7 @@ from dysr_jax.model.space import uniform_space
 from dysr_jax.search.archive import Record
 from dysr_jax.search.select import SWITCH_COST_WEIGHTS, choose_ladder, sharing_curve
 
-SPACE = uniform_space(slots=2, width=4, scale=2, branches=("id", "s3", "c3", "c5", "r1"), upsamplers=("u1",))
+SPACE = uniform_space(slots=2, widths=4, scale=2, branches=("id", "s3", "c3", "c5", "r1"), upsamplers=("u1",))
 ARCHS = [(*body, 0) for body in itertools.product(range(5), repeat=2)]
 ID, C3, C5, R1 = (0, 0, 0), (2, 2, 0), (3, 3, 0), (4, 4, 0)
 

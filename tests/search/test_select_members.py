@@ -9,7 +9,7 @@ from dysr_jax.search.archive import Record
 from dysr_jax.search.config import SearchConfig
 from dysr_jax.search.select import choose_members, front_records
 
-SPACE = uniform_space(slots=1, width=4, scale=2, branches=("id", "s3", "c3", "c5", "r1"), upsamplers=("u1",))
+SPACE = uniform_space(slots=1, widths=4, scale=2, branches=("id", "s3", "c3", "c5", "r1"), upsamplers=("u1",))
 FIGURES = [(20.0, 1.0), (22.0, 2.0), (21.0, 3.0), (25.0, 4.0), (27.0, 5.0)]
 RECORDS = [Record("", (i, 0), *each, 0, 0.0) for i, each in enumerate(FIGURES)]
 

@@ -21,7 +21,7 @@ from dysr_jax.train.config import TrainConfig
 from dysr_jax.train.state import Checkpoints, init_state
 
 CONFIG = TrainConfig(steps=12, batch=2, chunk=3, warmup=1, checkpoint_chunks=1)
-SPACE = uniform_space(slots=1, width=4, scale=2, branches=("id", "c3"), upsamplers=("u1",))
+SPACE = uniform_space(slots=1, widths=4, scale=2, branches=("id", "c3"), upsamplers=("u1",))
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ DISTILLED = TrainConfig(distill=0.3)
 
 @pytest.fixture(scope="module")
 def space():
-    return uniform_space(slots=1, width=4, scale=2, branches=("id", "s3", "r1"), upsamplers=("u1",))
+    return uniform_space(slots=1, widths=4, scale=2, branches=("id", "s3", "r1"), upsamplers=("u1",))
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ CONFIG = TrainConfig(steps=8, chunk=1, warmup=2, clip=0.5, learning_rate=1e-2, w
 
 @pytest.fixture(scope="module")
 def state():
-    space = uniform_space(slots=2, width=4, scale=2, branches=("id", "c3", "bq"))
+    space = uniform_space(slots=2, widths=4, scale=2, branches=("id", "c3", "bq"))
     fresh = init_state(jax.random.key(0), space, CONFIG)
     return dataclasses.replace(fresh, ema=jax.tree.map(lambda x: x + 1.0, fresh.params))
 

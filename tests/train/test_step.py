@@ -22,7 +22,7 @@ CONFIG = TrainConfig(steps=6, batch=2, groups=4, chunk=3, warmup=1, learning_rat
 
 @pytest.fixture(scope="module")
 def space():
-    return uniform_space(slots=1, width=4, scale=2, branches=("id", "s3", "c3", "a1"))
+    return uniform_space(slots=1, widths=4, scale=2, branches=("id", "s3", "c3", "a1"))
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,7 @@ def one_device_by_patch(space, pool):
 @pytest.mark.parametrize(("config", "shape"), [(CONFIG, (1, 3)), (BY_PATCH, (1, 2, 3))])
 def test_groups_differ_in_archs_and_patches(space, pool, config, shape):
     """What makes the next test one: every device trains something else."""
-    space = uniform_space(slots=2, width=4, scale=2, branches=("id", "s3", "c3", "a1"))
+    space = uniform_space(slots=2, widths=4, scale=2, branches=("id", "s3", "c3", "a1"))
     (lr, _), archs = drawn(jax.random.key(1), pool, Supernet(space), config, jnp.arange(4))
     assert archs.shape == (4, *shape)
     assert len({arch.tobytes() for arch in np.asarray(archs)}) > 1
@@ -126,7 +126,7 @@ def test_training_lowers_the_loss(space, pool):
     assert loss[-5:].mean() < loss[:5].mean()
 
 
-SPREAD = uniform_space(slots=6, width=4, scale=2, branches=("id", "s3", "c3", "a1"), upsamplers=("u1",))
+SPREAD = uniform_space(slots=6, widths=4, scale=2, branches=("id", "s3", "c3", "a1"), upsamplers=("u1",))
 COSTS = np.array([[0.0, 1.0, 3.0, 10.0]] * 6 + [[0.0] * 4])
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from dysr_jax.model.branches import BODY
 from dysr_jax.model.space import (
     SearchSpace,
-    branch_counts,
+    gene_counts,
     sample_archs,
     smallest_arch,
     to_archs,
@@ -24,7 +24,7 @@ draw = jax.jit(sampling.sample_training_archs, static_argnums=(1, 2, 3))
 """One program for a space; examples of many spaces share those of the single operations."""
 
 SLOTS, COUNT = 8, 6000
-SPACE = uniform_space(slots=SLOTS, width=4, scale=2, branches=("r1", "id", "c3"), upsamplers=("u2", "u1"))
+SPACE = uniform_space(slots=SLOTS, widths=4, scale=2, branches=("r1", "id", "c3"), upsamplers=("u2", "u1"))
 """The cheapest branch is not the first, nor is the cheapest upsampler."""
 
 names = st.lists(st.sampled_from(sorted(BODY)), min_size=1, max_size=4, unique=True).map(tuple)
@@ -60,10 +60,10 @@ def test_archs_are_of_the_space(space, seed, how):
 @settings(deadline=None, derandomize=True, database=None, max_examples=10)
 @given(names=st.lists(names, min_size=2, max_size=3))
 def test_every_branch_is_drawn(names):
-    space = SearchSpace(tuple(names), ("u1", "u2"), width=4, scale=2)
+    space = SearchSpace(tuple(names), ("u1", "u2"), widths=4, scale=2)
     for how in ("spread", "nested"):
         genes = np.asarray(sampling.sample_training_archs(jax.random.key(0), space, 2000, how))
-        for slot, limit in enumerate(branch_counts(space)):
+        for slot, limit in enumerate(gene_counts(space)):
             assert {*genes[:, slot].tolist()} == {*range(limit)}
 
 

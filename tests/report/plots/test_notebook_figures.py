@@ -13,7 +13,7 @@ from dysr_jax.bench.front import bench_front
 from dysr_jax.bench.scaling import ScalingResult, ScalingRow
 from dysr_jax.bench.switch.result import FailedStrategy, StrategyResult, SwitchResult
 from dysr_jax.metrics import psnr_y
-from dysr_jax.model.space import branch_counts
+from dysr_jax.model.space import gene_counts
 from dysr_jax.report.comparison import cut_details
 from dysr_jax.report.plots.front import constraints_figure, truth_figure
 from dysr_jax.report.plots.latency import partition_figure, scaling_figure
@@ -183,7 +183,7 @@ def test_without_ipywidgets_there_is_no_slider(three_members, monkeypatch):
 
 def test_all_candidates_are_shared_out_and_shared_work_is_less(full_space):
     rng = np.random.default_rng(0)
-    genes = rng.integers(0, branch_counts(full_space), (40, len(branch_counts(full_space)))).astype(np.int32)
+    genes = rng.integers(0, gene_counts(full_space), (40, len(gene_counts(full_space)))).astype(np.int32)
     left, right = partition_figure(mult_add_costs(full_space), genes, 4).axes
     assert sum(bar.get_height() for bar in left.patches) == 40
     alone, shared = (np.array([bar.get_height() for bar in right.patches[i : i + 4]]) for i in (0, 4))
