@@ -31,7 +31,7 @@ def evaluate_space(
     space, size = net.space, space_size(net.space)
     if size > MOST_ARCHS:
         raise InputError(f"a space of {size:,} archs: must have at most {MOST_ARCHS:,}, to evaluate all")
-    limits = model.branch_counts(space)
+    limits = model.gene_counts(space)
     genes = np.indices(limits).reshape(len(limits), -1).T.astype(np.int32)
     evaluate = search.Evaluator(net, patches, mesh, costs=search.branch_ms(table, space))
     params = parallel.replicate(params, mesh)

@@ -24,6 +24,7 @@ with epy.lazy_api_imports(globals()):  # each is imported when it is first used
     from dysr_jax.model.kernels import (
         Kernels,
         KernelSpec,
+        cast_kernels,
         cut_kernel,
         cut_kernels,
         stack_kernels,
@@ -91,6 +92,7 @@ with epy.lazy_api_imports(globals()):  # each is imported when it is first used
         run_head,
         slot_name,
         stored_kernels,
+        to_image,
     )
     from dysr_jax.model.upsamplers import UPSAMPLERS, SubPixel, pixel_shuffle
     from dysr_jax.model.weights import (

@@ -113,7 +113,7 @@ def population_program(net: Supernet, plan: Plan) -> Callable[[Params, Schedule,
     def evaluate(params: Params, schedule: Schedule, patches: Patches) -> Array:
         params = jax.tree.map(lambda leaf: leaf.astype(net.dtype), params)
         lr_PxHxWx3 = to_pixels(patches.lr)
-        trunk_PxHxWxC = model.run_head(params["head"], lr_PxHxWx3, net.dtype)
+        trunk_PxHxWxC = model.run_head(params["head"], lr_PxHxWx3, net.dtype, net.space.width)
         store = jnp.zeros((plan.rows, *trunk_PxHxWxC.shape), net.dtype).at[0].set(trunk_PxHxWxC)
         store = _run(schedule.body, store, store, _body(net, params))
         errors_NxP = jnp.zeros((plan.population, len(lr_PxHxWx3)), jnp.float32)

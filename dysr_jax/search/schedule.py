@@ -15,7 +15,7 @@ from typing import NamedTuple
 import flax.struct
 import numpy as np
 
-from dysr_jax.model import BODY, Identity, SearchSpace, branch_counts, branch_mult_adds
+from dysr_jax.model import BODY, Identity, SearchSpace, branch_mult_adds, gene_counts
 
 
 @flax.struct.dataclass(eq=False)
@@ -113,8 +113,8 @@ def computed_share(space: SearchSpace, genes: np.ndarray) -> float:
 
 def mult_add_costs(space: SearchSpace) -> np.ndarray:
     """Multiply-adds per pixel of each slot's branches, one more for going through: `[L, B]`."""
-    costs = np.zeros((len(space.slots), max(branch_counts(space))))
-    for slot, limit in enumerate(branch_counts(space)):
+    costs = np.zeros((len(space.slots), max(gene_counts(space))))
+    for slot, limit in enumerate(gene_counts(space)):
         costs[slot, :limit] = 1.0 + np.array(branch_mult_adds(space, slot))
     return costs
 

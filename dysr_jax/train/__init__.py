@@ -1,7 +1,8 @@
 """One-shot training of the supernet.
 
 `loop` runs it by its `config`: `step` draws patches and archs and updates the `state` by the gradient of
-`losses`; checkpoints (in `state`) and `log` are what it leaves on disk.
+`losses`; `passages` runs an arch of its own for each patch; checkpoints (in `state`) and `log` are what it
+leaves on disk.
 """
 
 from etils import epy

@@ -1,22 +1,22 @@
-"""The one-shot loss: the sandwich rule with in-place distillation.
+"""The one-shot loss and its gradient: the sandwich rule with in-place distillation.
 
 Both are those of Yu & Huang 2019 (Universally Slimmable Networks); OFA and AttentiveNAS train likewise. The
 largest arch of a step learns from the HR image, the others from it and from the largest's output.
+
+Axes: B patches of a group, R random archs, P the side of an LR patch, s the scale.
 """
 
-from collections.abc import Callable
-from typing import Any
+import functools
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from chex import Array
 from jax import lax
 
 from dysr_jax.model import Arch, Params, SearchSpace, Supernet, largest_arch, smallest_arch
 from dysr_jax.train.config import TrainConfig
+from dysr_jax.train.passages import Design, make_design, run_passages
 
-Output = Callable[[Array, Any], Array]  # `(lr, arch) -> output` of the supernet
 Losses = tuple[Array, dict[str, Array]]
 """What is minimised, and L1 to the HR image of each kind of arch that is trained, by name."""
 
@@ -33,33 +33,27 @@ def _student_loss(distill: float, out: Array, hr: Array, teacher: Array) -> Arra
     return (1.0 - distill) * l1_loss(out, hr) + distill * l1_loss(out, teacher)
 
 
+def _run(net: Supernet, params: Params, lr: Array, arch: Arch | Array) -> Array:
+    return net.apply({"params": params}, lr, arch)
+
+
 def group_loss(
     params: Params, net: Supernet, lr: Array, hr: Array, archs: Array, config: TrainConfig
 ) -> Losses:
-    """Loss of the archs of a step on patches `[B, P, P, 3]` and `[B, s P, s P, 3]` in [0, 1].
+    """Loss of random archs, int32 `[R, genes]`, which all patches of a group pass, and of the sandwich's.
 
-    Random archs are int32 `[R, slots]`, which all patches pass, or `[R, B, slots]`, one for each passage.
+    Patches are `[B, P, P, 3]` and `[B, s P, s P, 3]` in [0, 1]. One random arch goes after the other, through
+    `lax.switch`; the others are static programs.
     """
-
-    def output(lr: Array, arch: Array | Arch) -> Array:
-        return net.apply({"params": params}, lr, arch)
-
-    loss = _patch_loss if archs.ndim == 3 else _shared_loss
-    return loss(output, net.space, lr, hr, archs, config)
-
-
-def _shared_loss(
-    output: Output, space: SearchSpace, lr: Array, hr: Array, archs: Array, config: TrainConfig
-) -> Losses:
-    """One random arch after the other, through `lax.switch`; the others as static programs."""
+    run = functools.partial(_run, net, params, lr)
     if not config.sandwich:
-        losses = lax.map(lambda arch: l1_loss(output(lr, arch), hr), archs)
+        losses = lax.map(lambda arch: l1_loss(run(arch), hr), archs)
         return jnp.mean(losses), {"random": lax.stop_gradient(jnp.mean(losses))}
-    first, last = output(lr, largest_arch(space)), output(lr, smallest_arch(space))
+    first, last = run(largest_arch(net.space)), run(smallest_arch(net.space))
     teacher = lax.stop_gradient(first)
 
     def student(arch: Array) -> tuple[Array, Array]:
-        out = output(lr, arch)
+        out = run(arch)
         return _student_loss(config.distill, out, hr, teacher), l1_loss(out, hr)
 
     losses, errors = lax.map(student, archs)
@@ -68,36 +62,70 @@ def _shared_loss(
     return total / (archs.shape[0] + 2), jax.tree.map(lax.stop_gradient, metrics)
 
 
-def _students(space: SearchSpace, archs: Array) -> tuple[Array, np.ndarray]:
-    """The passages `[R, B, slots]` beside the largest arch's, and whether each is the smallest's, bool.
-
-    One patch in eight passes the smallest arch instead of its first random one: a whole passage would cost as
-    much as that of the largest. A single patch has a passage for it, or else no random arch were left.
-    """
-    least = jnp.asarray(smallest_arch(space), jnp.int32)
-    batch = archs.shape[1]
-    if batch == 1:
-        archs = jnp.concatenate([least[None, None], archs])
-    given = np.zeros(archs.shape[:2], bool)
-    given[0, : max(1, batch // 8)] = True
-    return jnp.where(given[..., None], least, archs), given
+def passages_design(space: SearchSpace, config: TrainConfig) -> Design:
+    """The design of a group's random archs where each patch has its own (`train.archs` patch)."""
+    archs = config.random_archs * config.batch
+    return make_design(space, archs - _smalls(config) if config.batch > 1 else archs, config.sampling)
 
 
-def _patch_loss(
-    output: Output, space: SearchSpace, lr: Array, hr: Array, archs: Array, config: TrainConfig
-) -> Losses:
-    """All passages of all patches as one batch of the blended program."""
-    if config.sandwich:
-        students, given = _students(space, archs)
-        first = jnp.asarray(largest_arch(space), jnp.int32)
-        archs = jnp.concatenate([jnp.broadcast_to(first, students[:1].shape), students])
-    passages = archs.shape[0]
-    flat = output(jnp.tile(lr, (passages, 1, 1, 1)), archs.reshape(-1, archs.shape[-1]))
-    out = flat.reshape(passages, *hr.shape)
-    errors = lax.stop_gradient(jnp.mean(jnp.abs(out - hr), (2, 3, 4)))
+def _smalls(config: TrainConfig) -> int:
+    """Patches that pass the smallest arch in place of a random one."""
+    return max(1, config.batch // 8) if config.sandwich else 0
+
+
+def _shares(config: TrainConfig) -> tuple[float, float]:
+    """Parts of the loss that are the smallest arch's and the random ones'; the rest is the largest's."""
     if not config.sandwich:
-        return l1_loss(out, hr), {"random": errors.mean()}
-    metrics = {"largest": errors[0].mean(), "smallest": errors[1:][given].mean()}
-    metrics["random"] = errors[1:][~given].mean()
-    taught = _student_loss(config.distill, out[1:], hr, lax.stop_gradient(out[0]))
-    return (l1_loss(out[0], hr) + (passages - 1) * taught) / passages, metrics
+        return 0.0, 1.0
+    # A single patch passes the smallest arch once more, or else no random arch were left.
+    students = config.random_archs * config.batch + (config.batch == 1)
+    whole = students + config.batch
+    return _smalls(config) / whole, (students - _smalls(config)) / whole
+
+
+def sandwich_loss(
+    params: Params, net: Supernet, lr: Array, hr: Array, config: TrainConfig
+) -> tuple[Array, tuple[Array, dict[str, Array]]]:
+    """The part of the loss of the largest arch, on all patches, and of the smallest, on the first ones.
+
+    Beside it come the largest's output and the metrics.
+    """
+    space, count = net.space, _smalls(config)
+    small, random = _shares(config)
+    first = _run(net, params, lr, largest_arch(space))
+    teacher = lax.stop_gradient(first)
+    last = _run(net, params, lr[:count], smallest_arch(space))
+    loss = (1.0 - small - random) * l1_loss(first, hr)
+    loss += small * _student_loss(config.distill, last, hr[:count], teacher[:count])
+    metrics = {"largest": l1_loss(first, hr), "smallest": l1_loss(last, hr[:count])}
+    return loss, (teacher, jax.tree.map(lax.stop_gradient, metrics))
+
+
+def passages_gradient(
+    params: Params, net: Supernet, lr: Array, hr: Array, archs: Array, config: TrainConfig
+) -> tuple[Losses, Params]:
+    """Loss and gradient where each patch has random archs of its own, all of one width.
+
+    `archs` are a draw of `passages_design`, int32 `[archs, genes]`. They take the patches after those of the
+    smallest arch, round and round. Of several widths only the one that was drawn is computed.
+    """
+    space, design = net.space, passages_design(net.space, config)
+    loss, metrics, grads = jnp.zeros(()), {}, None
+    teacher = hr
+    if config.sandwich:
+        both = jax.value_and_grad(sandwich_loss, has_aux=True)(params, net, lr, hr, config)
+        (loss, (teacher, metrics)), grads = both
+    patches = (_smalls(config) + jnp.arange(design.archs)) % len(lr)
+    distill = config.distill if config.sandwich else 0.0
+
+    def random_loss(width: int, params: Params) -> Losses:
+        out = run_passages(net, params, lr[patches], archs[:, : len(space.slots)], width, design)
+        own = _student_loss(distill, out, hr[patches], teacher[patches])
+        return _shares(config)[1] * own, {"random": lax.stop_gradient(l1_loss(out, hr[patches]))}
+
+    # The gradient is taken inside of each branch: outside, every width's activations would be kept.
+    runs = [jax.value_and_grad(functools.partial(random_loss, w), has_aux=True) for w in space.widths]
+    several = len(runs) > 1
+    (own, more), random = lax.switch(archs[0, -1], runs, params) if several else runs[0](params)
+    total = random if grads is None else jax.tree.map(jnp.add, grads, random)
+    return (loss + own, {**metrics, **more}), total

@@ -4,7 +4,6 @@ Axes: G groups, B patches of a group, R random archs, P the side of an LR patch,
 """
 
 import functools
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -22,14 +21,15 @@ from dysr_jax.compiling import jit
 from dysr_jax.data import CropPool, draw_batch, prepare, vary_batch
 from dysr_jax.model import SearchSpace, Supernet
 from dysr_jax.train.config import Sampling, TrainConfig
-from dysr_jax.train.losses import group_loss
+from dysr_jax.train.losses import group_loss, passages_design, passages_gradient
+from dysr_jax.train.passages import draw_passages
 from dysr_jax.train.state import TrainState, Unravel, apply_gradients, to_pytrees, to_vectors
 
 
 def sample_training_archs(key: PRNGKey, space: SearchSpace, count: int, how: Sampling) -> Array:
-    """Archs for a training step, int32 `[count, slots]`. Traceable.
+    """Archs for a training step, int32 `[count, genes]`. Traceable.
 
-    `uniform` draws every branch on its own. The others draw how many body slots are active, from none to all;
+    Widths are drawn uniformly. `uniform` draws every branch on its own. The others draw how many body slots are active, from none to all;
     the rest takes its cheapest branch. In half of the archs all active slots take one branch, in the others
     each its own. `spread` activates any slots; `nested`, in half of the archs, the first ones, so that small
     archs are the beginnings of larger ones (as depth is in Once-for-All, Cai et al. 2020). The more slots are
@@ -49,8 +49,8 @@ def sample_training_archs(key: PRNGKey, space: SearchSpace, count: int, how: Sam
     own = jax.random.uniform(keys[4], (count, body))
     share = jnp.where(alike, own[:, :1], own)
     # An active slot takes a branch other than its cheapest, if it has another.
-    limits = jnp.asarray(model.branch_counts(space)[:-1], jnp.int32)
-    cheapest = jnp.asarray(model.smallest_arch(space)[:-1], jnp.int32)
+    limits = jnp.asarray(model.gene_counts(space)[:body], jnp.int32)
+    cheapest = jnp.asarray(model.smallest_arch(space)[:body], jnp.int32)
     step = 1 + jnp.floor(share * (limits - 1)).astype(jnp.int32)
     genes = jnp.where(active, (cheapest + step) % limits, cheapest)
     # The larger the share of active slots, the likelier a costly upsampler.
@@ -58,7 +58,16 @@ def sample_training_archs(key: PRNGKey, space: SearchSpace, count: int, how: Sam
     by_cost = jnp.argsort(jnp.asarray(model.branch_mult_adds(space, body)))
     place = jnp.floor(chance / 2 * len(by_cost)).astype(jnp.int32)
     last = by_cost[jnp.minimum(place, len(by_cost) - 1)].astype(jnp.int32)
-    return jnp.concatenate([genes, last], 1)
+    return _with_width(jax.random.fold_in(key, 1), space, jnp.concatenate([genes, last], 1))
+
+
+def _with_width(key: PRNGKey, space: SearchSpace, genes: Array, *, alike: bool = False) -> Array:
+    """Genes `[..., slots]` with a width drawn for each, or one for all, if the space has several."""
+    if len(space.widths) == 1:
+        return genes
+    shape = () if alike else (*genes.shape[:-1], 1)
+    width = jax.random.randint(key, shape, 0, len(space.widths), jnp.int32)
+    return jnp.concatenate([genes, jnp.broadcast_to(width, (*genes.shape[:-1], 1))], -1)
 
 
 STRATA = 8  # runs of like cost from which the archs of a step are drawn
@@ -75,11 +84,12 @@ def draw_archs(
     costs: np.ndarray | None,
     how: Sampling = "uniform",
 ) -> Array:
-    """The random archs of all groups of a step, int32 `[G, count, slots]`, of like cost across groups.
+    """The random archs of all groups of a step, int32 `[G, count, genes]`, of like cost across groups.
 
     A step ends when its slowest device does. So of `STRATA` times as many archs as are needed, sorted by
-    their `costs` (`[slots, branches]`, such as `dysr_jax.search.branch_ms`), a random run of neighbours is
-    taken: at each step the groups see archs that take about as long, over many steps every arch as often.
+    their `costs` (`[widths, slots, branches]`, such as `dysr_jax.search.branch_ms`), a random run of
+    neighbours is taken: at each step the groups see archs that take about as long, over many steps every arch
+    as often.
     Without costs, or for a single group, each arch is drawn on its own.
     """
     if groups == 1 or costs is None:
@@ -87,7 +97,9 @@ def draw_archs(
     key_archs, key_stratum = jax.random.split(key)
     drawn = sample_training_archs(key_archs, space, count * STRATA * groups, how)
     drawn = drawn.reshape(count, STRATA * groups, -1)
-    cost = jnp.asarray(costs)[jnp.arange(len(space.slots)), drawn].sum(-1)
+    slots = len(space.slots)
+    width = drawn[..., slots:] if len(space.widths) > 1 else 0
+    cost = jnp.asarray(costs)[width, jnp.arange(slots), drawn[..., :slots]].sum(-1)
     stratum = jax.random.randint(key_stratum, (count, 1), 0, STRATA)
     places = jnp.argsort(cost, 1).reshape(count, STRATA, groups)
     chosen = jnp.take_along_axis(places, stratum[:, :, None], 1)[:, 0]
@@ -106,17 +118,18 @@ def draw_groups(
 ) -> tuple[Batch, Array]:
     """The batch of the groups with these numbers (int32 `[G]`, of `groups` in all), and their archs.
 
-    Archs are int32 `[G, R, slots]`, or `[G, R, B, slots]` where each patch has its own. A group's draw
-    depends on its number and the key only, not on the device that trains it. `data` is what crops are cut
-    from, or the groups' crops themselves, uint8.
+    Archs are int32 `[G, R, genes]`, or, where each patch has its own, `[G, archs, genes]` of
+    `passages_design`, all of one width. A group's draw depends on its number and the key only, not on the
+    device that trains it. `data` is what crops are cut from, or the groups' crops themselves, uint8.
     """
     key_data, key_archs, key_vary = jax.random.split(key, 3)
-    shape: tuple[int, ...] = (config.random_archs,)
-    if config.archs == "patch":
-        shape, costs = (config.random_archs, config.batch), None  # all cost the same
-    archs = draw_archs(key_archs, net.space, groups, math.prod(shape), costs, config.sampling)
-    archs = archs.reshape(groups, *shape, -1)
     fold = jax.vmap(jax.random.fold_in, (None, 0))
+    if config.archs == "patch":
+        design = passages_design(net.space, config)
+        archs = jax.vmap(functools.partial(draw_passages, design=design))(fold(key_archs, numbers))
+        archs = _with_width(jax.random.fold_in(key_archs, groups), net.space, archs, alike=True)
+    else:
+        archs = draw_archs(key_archs, net.space, groups, config.random_archs, costs, config.sampling)[numbers]
     keys = fold(key_data, numbers)
     if isinstance(data, CropPool):
         batch = jax.vmap(lambda key: draw_batch(key, data, config.batch))(keys)
@@ -124,7 +137,7 @@ def draw_groups(
         batch = jax.vmap(prepare)(keys, *data)
     options: Any = {name: getattr(config, name) for name in ("channel_shuffle", "color_jitter", "noise")}
     vary = jax.vmap(lambda key, lr, hr: vary_batch(key, lr, hr, **options))
-    return vary(fold(key_vary, numbers), *batch), archs[numbers]
+    return vary(fold(key_vary, numbers), *batch), archs
 
 
 def train_step(
@@ -140,7 +153,10 @@ def train_step(
 
     def group(inputs: tuple[Batch, Array]) -> Any:
         (lr, hr), own = inputs
-        out, grads = jax.value_and_grad(group_loss, has_aux=True)(params, net, lr, hr, own, config)
+        if config.archs == "patch":
+            out, grads = passages_gradient(params, net, lr, hr, own, config)
+        else:
+            out, grads = jax.value_and_grad(group_loss, has_aux=True)(params, net, lr, hr, own, config)
         return out, ravel_pytree(grads)[0]
 
     (loss, metrics), grads = parallel.mean(_mean_over_groups(group, (batch, archs)))
