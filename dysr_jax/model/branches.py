@@ -9,7 +9,7 @@ To add one: write a subclass of `Branch`, and register an instance under a short
 """
 
 import abc
-from typing import Final
+from typing import ClassVar, Final
 
 import jax
 import jax.numpy as jnp
@@ -26,6 +26,10 @@ RESIDUAL_GAIN: Final = 0.1
 
 class Branch(abc.ABC):
     """One candidate operation of a slot. Instances hold static options only."""
+
+    nested: ClassVar[bool] = False
+    """Whether instances of the class that read kernels of the same names and spatial sides differ only in how
+    many channels they read, so that a narrow one can be computed as a masked wide one. Not inherited."""
 
     @abc.abstractmethod
     def reads(self, width: int, scale: int) -> Specs:
@@ -114,6 +118,8 @@ class ResidualPair(Branch):
     second convolution's output.
     """
 
+    nested = True
+
     def __init__(self, expand: float, *, attention: bool = False, reduction: int = 4) -> None:
         self.expand = expand
         self.attention = attention
@@ -149,6 +155,8 @@ class Bottleneck(Branch):
     The cheapest branch with a 3x3: the bottleneck of He et al. 2016 (ResNet), whose shrinking, mapping and
     expanding FSRCNN (Dong et al. 2016) does once.
     """
+
+    nested = True
 
     def __init__(self, expand: float) -> None:
         self.expand = expand

@@ -27,8 +27,8 @@ class TrainConfig:
     random_archs: int = 1
     """Random archs through which each patch passes, beside the largest and the smallest."""
     archs: Literal["group", "patch"] = "group"
-    """Whether the patches of a group share their random archs, one after the other, or each patch has its own:
-    many archs per step, drawn so that the patches of a branch go through it together (large batches)."""
+    """Whether the patches of a group share their random archs, one after the other, or each patch has its own
+    (many archs per step, drawn so that the patches of a branch go through it together: large batches)."""
     sampling: Sampling = "uniform"
     """How random archs are drawn (`dysr_jax.train.step.sample_training_archs`)."""
     sandwich: bool = True

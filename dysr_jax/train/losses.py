@@ -10,6 +10,7 @@ import functools
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from chex import Array
 from jax import lax
 
@@ -40,11 +41,18 @@ def _run(net: Supernet, params: Params, lr: Array, arch: Arch | Array) -> Array:
 def group_loss(
     params: Params, net: Supernet, lr: Array, hr: Array, archs: Array, config: TrainConfig
 ) -> Losses:
-    """Loss of random archs, int32 `[R, genes]`, which all patches of a group pass, and of the sandwich's.
+    """Loss of the archs of a step on patches `[B, P, P, 3]` and `[B, s P, s P, 3]` in [0, 1].
 
-    Patches are `[B, P, P, 3]` and `[B, s P, s P, 3]` in [0, 1]. One random arch goes after the other, through
-    `lax.switch`; the others are static programs.
+    Random archs are int32 `[R, genes]`, which all patches pass, or a draw of `passages_design`.
     """
+    loss = _patch_loss if config.archs == "patch" else _shared_loss
+    return loss(params, net, lr, hr, archs, config)
+
+
+def _shared_loss(
+    params: Params, net: Supernet, lr: Array, hr: Array, archs: Array, config: TrainConfig
+) -> Losses:
+    """One random arch after the other, through `lax.switch`; the others as static programs."""
     run = functools.partial(_run, net, params, lr)
     if not config.sandwich:
         losses = lax.map(lambda arch: l1_loss(run(arch), hr), archs)
@@ -83,49 +91,26 @@ def _shares(config: TrainConfig) -> tuple[float, float]:
     return _smalls(config) / whole, (students - _smalls(config)) / whole
 
 
-def sandwich_loss(
-    params: Params, net: Supernet, lr: Array, hr: Array, config: TrainConfig
-) -> tuple[Array, tuple[Array, dict[str, Array]]]:
-    """The part of the loss of the largest arch, on all patches, and of the smallest, on the first ones.
-
-    Beside it come the largest's output and the metrics.
+def _patch_loss(
+    params: Params, net: Supernet, lr: Array, hr: Array, archs: Array, config: TrainConfig
+) -> Losses:
+    """The largest arch on all patches, the smallest on the first ones, both as static programs; and a random
+    arch of its own for each of the patches after those, round and round.
     """
     space, count = net.space, _smalls(config)
-    small, random = _shares(config)
-    first = _run(net, params, lr, largest_arch(space))
+    design, (small, random) = passages_design(space, config), _shares(config)
+    patches = (count + np.arange(design.archs)) % len(lr)
+    out = run_passages(net, params, lr[patches], archs, design)
+    error = lax.stop_gradient(l1_loss(out, hr[patches]))
+    if not config.sandwich:
+        return l1_loss(out, hr[patches]), {"random": error}
+    first, last = (
+        _run(net, params, lr, largest_arch(space)),
+        _run(net, params, lr[:count], smallest_arch(space)),
+    )
     teacher = lax.stop_gradient(first)
-    last = _run(net, params, lr[:count], smallest_arch(space))
     loss = (1.0 - small - random) * l1_loss(first, hr)
     loss += small * _student_loss(config.distill, last, hr[:count], teacher[:count])
-    metrics = {"largest": l1_loss(first, hr), "smallest": l1_loss(last, hr[:count])}
-    return loss, (teacher, jax.tree.map(lax.stop_gradient, metrics))
-
-
-def passages_gradient(
-    params: Params, net: Supernet, lr: Array, hr: Array, archs: Array, config: TrainConfig
-) -> tuple[Losses, Params]:
-    """Loss and gradient where each patch has random archs of its own, all of one width.
-
-    `archs` are a draw of `passages_design`, int32 `[archs, genes]`. They take the patches after those of the
-    smallest arch, round and round. Of several widths only the one that was drawn is computed.
-    """
-    space, design = net.space, passages_design(net.space, config)
-    loss, metrics, grads = jnp.zeros(()), {}, None
-    teacher = hr
-    if config.sandwich:
-        both = jax.value_and_grad(sandwich_loss, has_aux=True)(params, net, lr, hr, config)
-        (loss, (teacher, metrics)), grads = both
-    patches = (_smalls(config) + jnp.arange(design.archs)) % len(lr)
-    distill = config.distill if config.sandwich else 0.0
-
-    def random_loss(width: int, params: Params) -> Losses:
-        out = run_passages(net, params, lr[patches], archs[:, : len(space.slots)], width, design)
-        own = _student_loss(distill, out, hr[patches], teacher[patches])
-        return _shares(config)[1] * own, {"random": lax.stop_gradient(l1_loss(out, hr[patches]))}
-
-    # The gradient is taken inside of each branch: outside, every width's activations would be kept.
-    runs = [jax.value_and_grad(functools.partial(random_loss, w), has_aux=True) for w in space.widths]
-    several = len(runs) > 1
-    (own, more), random = lax.switch(archs[0, -1], runs, params) if several else runs[0](params)
-    total = random if grads is None else jax.tree.map(jnp.add, grads, random)
-    return (loss + own, {**metrics, **more}), total
+    loss += random * _student_loss(config.distill, out, hr[patches], teacher[patches])
+    metrics = {"largest": l1_loss(first, hr), "smallest": l1_loss(last, hr[:count]), "random": error}
+    return loss, jax.tree.map(lax.stop_gradient, metrics)

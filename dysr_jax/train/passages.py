@@ -24,6 +24,9 @@ from dysr_jax import model
 from dysr_jax.model import Params, SearchSpace, Supernet
 from dysr_jax.train.config import Sampling
 
+LEVELS = 2
+"""Different numbers of rows that slots may have for a branch: each is a shape, to be compiled and tuned."""
+
 
 class Design(NamedTuple):
     """The shapes of a draw; hashable."""
@@ -67,7 +70,10 @@ def make_design(space: SearchSpace, archs: int, how: Sampling) -> Design:
     tables = _make_tables(len(space.body), len(space.upsamplers), how, block, blocks)
     active, upsamplers = _counts(tables, how, len(space.body))
     # Over all draws a slot has so many rows of each other branch, and of its cheapest one, at most.
-    others = [block * most // max(1, limit - 1) for most, limit in zip(active.max(0), limits, strict=False)]
+    blocks_most = active.max(0)
+    step = -(-(1 + np.ptp(blocks_most)) // LEVELS)
+    blocks_most = blocks_most.max() - (blocks_most.max() - blocks_most) // step * step
+    others = [block * most // max(1, limit - 1) for most, limit in zip(blocks_most, limits, strict=False)]
     cheapest = block * (blocks - active.min(0))
     needed = [n * (limit - 1) + most for n, limit, most in zip(others, limits, cheapest, strict=False)]
     rows = int(max(*needed, upsamplers.max(0).sum()))
@@ -179,26 +185,50 @@ _permute.defvjp(
 )
 
 
-def run_passages(net: Supernet, params: Params, lr: Array, genes: Array, width: int, design: Design) -> Array:
-    """Patches `[archs, H, W, 3]` in [0, 1], each by its own arch of a width, to `[archs, s H, s W, 3]`.
+def run_passages(net: Supernet, params: Params, lr: Array, archs: Array, design: Design) -> Array:
+    """Patches `[archs, H, W, 3]` in [0, 1], each by an arch of its own, to `[archs, s H, s W, 3]`.
 
-    `genes` int32 `[archs, slots]` are a draw of the design; of other archs the result is wrong.
+    `archs` int32 `[archs, genes]` are a draw of the design with any widths; of others the result is wrong.
     """
     space, count = net.space, len(lr)
-    order = jnp.argsort(_with_spare(design, genes), axis=0, stable=True).T
+    slots, spare = len(space.slots), design.rows - count
+    genes = _with_spare(design, archs[:, :slots])
+    width = archs[:, slots] if len(space.widths) > 1 else jnp.zeros(count, jnp.int32)
+    width = jnp.pad(width, (0, spare))
+    families = [
+        model.branch_families(space.branches(slot), space.width, space.scale) for slot in range(slots)
+    ]
+    kinds = [_inverted(family) for family in families]  # of each branch, its family and its place in that
+    kind, place = (
+        jnp.stack([jnp.asarray(each[part])[genes[:, slot]] for slot, each in enumerate(kinds)])
+        for part in (0, 1)
+    )
+    order = jnp.argsort(kind, axis=1, stable=True)
     inverse = jnp.argsort(order, axis=1)
     kernels = {name: model.cast_kernels(stored, net.dtype) for name, stored in params.items()}
-    pixels = jnp.pad(lr, ((0, design.rows - count), (0, 0), (0, 0), (0, 0)))
-    x = model.run_head(kernels["head"], pixels, net.dtype, width)
-    before = jnp.arange(design.rows), jnp.arange(design.rows)
-    for slot, places in enumerate(design.places):
-        # From the order that the slot before left to this slot's, at once.
-        x = _permute(x, before[1][order[slot]], inverse[slot][before[0]])
-        before = order[slot], inverse[slot]
-        stored = kernels.get(model.slot_name(space, slot), {})
-        parts = jnp.split(x, np.cumsum(places)[:-1])
-        pairs = zip(space.branches(slot), parts, strict=True)
-        out = [model.run_branch(net, branch, stored, part) for branch, part in pairs if len(part)]
-        x = jnp.concatenate(out)
-    x = _permute(x, before[1], before[0])[:count]
-    return model.to_image(x, lr, space.scale)
+    pixels = jnp.pad(lr, ((0, spare), (0, 0), (0, 0), (0, 0)))
+    x = model.run_head(kernels["head"], pixels, net.dtype, space.width)
+    x = (
+        x
+        * (jnp.arange(space.width) < jnp.asarray(space.widths)[width][:, None]).astype(x.dtype)[:, None, None]
+    )
+    old, back = jnp.arange(design.rows), jnp.arange(design.rows)
+    for slot in range(slots):
+        new, ahead = order[slot], inverse[slot]
+        x = _permute(x, back[new], ahead[old])  # from the last slot's order to this one's
+        out, start = [], 0
+        for family in families[slot]:
+            end = start + sum(design.places[slot][index] for index in family)
+            rows, branches = new[start:end], [space.branches(slot)[index] for index in family]
+            stored = kernels.get(model.slot_name(space, slot), {})
+            out.append(model.run_masked(net, branches, stored, x[start:end], place[slot][rows], width[rows]))
+            start = end
+        x, old, back = jnp.concatenate(out), new, ahead
+    return model.to_image(_permute(x, back, old)[:count], lr, space.scale)
+
+
+def _inverted(families: list[list[int]]) -> tuple[list[int], list[int]]:
+    """Of each branch the number of its family, and its place in the family."""
+    found = {i: (number, place) for number, family in enumerate(families) for place, i in enumerate(family)}
+    kinds, places = zip(*(found[index] for index in range(len(found))), strict=True)
+    return list(kinds), list(places)

@@ -21,7 +21,7 @@ from dysr_jax.compiling import jit
 from dysr_jax.data import CropPool, draw_batch, prepare, vary_batch
 from dysr_jax.model import SearchSpace, Supernet
 from dysr_jax.train.config import Sampling, TrainConfig
-from dysr_jax.train.losses import group_loss, passages_design, passages_gradient
+from dysr_jax.train.losses import group_loss, passages_design
 from dysr_jax.train.passages import draw_passages
 from dysr_jax.train.state import TrainState, Unravel, apply_gradients, to_pytrees, to_vectors
 
@@ -29,11 +29,11 @@ from dysr_jax.train.state import TrainState, Unravel, apply_gradients, to_pytree
 def sample_training_archs(key: PRNGKey, space: SearchSpace, count: int, how: Sampling) -> Array:
     """Archs for a training step, int32 `[count, genes]`. Traceable.
 
-    Widths are drawn uniformly. `uniform` draws every branch on its own. The others draw how many body slots are active, from none to all;
-    the rest takes its cheapest branch. In half of the archs all active slots take one branch, in the others
-    each its own. `spread` activates any slots; `nested`, in half of the archs, the first ones, so that small
-    archs are the beginnings of larger ones (as depth is in Once-for-All, Cai et al. 2020). The more slots are
-    active, the likelier is a costly upsampler.
+    Widths are drawn uniformly. `uniform` draws every branch on its own. The others draw how many body slots
+    are active, from none to all; the rest takes its cheapest branch. In half of the archs all active slots
+    take one branch, in the others each its own. `spread` activates any slots; `nested`, in half of the archs,
+    the first ones, so that small archs are the beginnings of larger ones (as depth is in Once-for-All, Cai et
+    al. 2020). The more slots are active, the likelier is a costly upsampler.
     """
     if how == "uniform":
         return model.sample_archs(key, space, (count,))
@@ -61,13 +61,12 @@ def sample_training_archs(key: PRNGKey, space: SearchSpace, count: int, how: Sam
     return _with_width(jax.random.fold_in(key, 1), space, jnp.concatenate([genes, last], 1))
 
 
-def _with_width(key: PRNGKey, space: SearchSpace, genes: Array, *, alike: bool = False) -> Array:
-    """Genes `[..., slots]` with a width drawn for each, or one for all, if the space has several."""
+def _with_width(key: PRNGKey, space: SearchSpace, genes: Array) -> Array:
+    """Genes `[..., slots]` with a width drawn for each, if the space has several."""
     if len(space.widths) == 1:
         return genes
-    shape = () if alike else (*genes.shape[:-1], 1)
-    width = jax.random.randint(key, shape, 0, len(space.widths), jnp.int32)
-    return jnp.concatenate([genes, jnp.broadcast_to(width, (*genes.shape[:-1], 1))], -1)
+    width = jax.random.randint(key, (*genes.shape[:-1], 1), 0, len(space.widths), jnp.int32)
+    return jnp.concatenate([genes, width], -1)
 
 
 STRATA = 8  # runs of like cost from which the archs of a step are drawn
@@ -127,7 +126,8 @@ def draw_groups(
     if config.archs == "patch":
         design = passages_design(net.space, config)
         archs = jax.vmap(functools.partial(draw_passages, design=design))(fold(key_archs, numbers))
-        archs = _with_width(jax.random.fold_in(key_archs, groups), net.space, archs, alike=True)
+        each = jax.vmap(lambda key, genes: _with_width(key, net.space, genes))
+        archs = each(fold(jax.random.fold_in(key_archs, groups), numbers), archs)
     else:
         archs = draw_archs(key_archs, net.space, groups, config.random_archs, costs, config.sampling)[numbers]
     keys = fold(key_data, numbers)
@@ -153,10 +153,7 @@ def train_step(
 
     def group(inputs: tuple[Batch, Array]) -> Any:
         (lr, hr), own = inputs
-        if config.archs == "patch":
-            out, grads = passages_gradient(params, net, lr, hr, own, config)
-        else:
-            out, grads = jax.value_and_grad(group_loss, has_aux=True)(params, net, lr, hr, own, config)
+        out, grads = jax.value_and_grad(group_loss, has_aux=True)(params, net, lr, hr, own, config)
         return out, ravel_pytree(grads)[0]
 
     (loss, metrics), grads = parallel.mean(_mean_over_groups(group, (batch, archs)))

@@ -7,18 +7,21 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dysr_jax.model.space import largest_arch, sample_archs, smallest_arch, uniform_space
+from dysr_jax.model.space import largest_arch, smallest_arch, uniform_space
 from dysr_jax.model.supernet import Supernet
 from dysr_jax.train.config import TrainConfig
-from dysr_jax.train.losses import _students, group_loss, l1_loss
+from dysr_jax.train.losses import group_loss, l1_loss, passages_design
+from dysr_jax.train.passages import draw_passages
 
 # One program each: operations that are called one by one are compiled one by one.
 loss_of_group = jax.jit(group_loss, static_argnames=("net", "config"))
 
-PATCHES, PASSAGES = 16, 2
+PATCHES = 16
 SMALLS = 2
 """Patches of 16 that pass the smallest arch."""
-DISTILLED = TrainConfig(distill=0.3)
+DISTILLED = TrainConfig(distill=0.3, batch=PATCHES)
+OWN = dataclasses.replace(DISTILLED, archs="patch")
+MODES = {"group": DISTILLED, "patch": OWN}
 
 
 @pytest.fixture(scope="module")
@@ -35,13 +38,10 @@ def case(space, noisy_params):
 
 @pytest.fixture(scope="module")
 def archs(space):
-    """Random ones: `[2, slots]` for a group, `[2, B, slots]` for its patches."""
-    found = {
-        "group": jnp.asarray([(1, 0), (2, 0)], jnp.int32),
-        "patch": sample_archs(jax.random.key(4), space, (PASSAGES, PATCHES)),
-    }
-    assert len(np.unique(found["patch"], axis=1)) > 1
-    return found
+    """Random ones: `[2, genes]` for a group, a draw for its patches."""
+    own = draw_passages(jax.random.key(4), passages_design(space, OWN))
+    assert len(np.unique(own, axis=0)) == 3
+    return {"group": jnp.asarray([(1, 0), (2, 0)], jnp.int32), "patch": own}
 
 
 @pytest.fixture(scope="module")
@@ -68,21 +68,25 @@ def test_l1_is_numpy_s():
 # --- the archs of a step ----------------------------------------------------------------------------
 
 
-def passages(space, archs):
-    """Branch indices `[passage, patch]` of the students of a step in either mode."""
-    small = smallest_arch(space)[0]
-    if archs.ndim == 2:
-        rows = [np.full(PATCHES, index) for index in (small, *np.asarray(archs)[:, 0])]
-        return np.stack(rows)
-    rows = np.array(archs[..., 0])
-    rows[0, :SMALLS] = small
-    return rows
+def passages(space, config, archs):
+    """Of every passage its branch, its patch and its weight, the largest arch's first."""
+    patches, small = np.arange(PATCHES), np.full(PATCHES, smallest_arch(space)[0])
+    largest = np.full(PATCHES, largest_arch(space)[0])
+    if config.archs == "group":
+        rows = [largest, small, *(np.full(PATCHES, index) for index in np.asarray(archs)[:, 0])]
+        count = len(rows)
+        return np.concatenate(rows), np.tile(patches, count), np.full(count * PATCHES, 1 / count / PATCHES)
+    random = np.asarray(archs)[:, 0]
+    after = (SMALLS + np.arange(len(random))) % PATCHES
+    parts = [(largest, patches, 1 / 2), (small[:SMALLS], patches[:SMALLS], 1 / 16), (random, after, 7 / 16)]
+    weights = [np.full(len(rows), weight / len(rows)) for rows, _, weight in parts]
+    return *(np.concatenate([part[i] for part in parts]) for i in (0, 1)), np.concatenate(weights)
 
 
 def by_hand(config, case, archs, outputs):
-    """The mean over the passages of all patches, from the static programs: `(params) -> loss`."""
+    """The weighted mean over the passages of all patches, from the static programs: `(params) -> loss`."""
     net, _, _, hr = case
-    students = passages(net.space, archs)
+    branch, patch, weight = passages(net.space, config, archs)
     each = jax.vmap(l1_loss)
 
     def mean(params):
@@ -90,24 +94,22 @@ def by_hand(config, case, archs, outputs):
         first = outs[largest_arch(net.space)[0]]
         teacher = jax.lax.stop_gradient(first)
         own = [(1 - config.distill) * each(o, hr) + config.distill * each(o, teacher) for o in outs]
-        losses = jnp.take_along_axis(jnp.stack(own), students, 0)
-        return jnp.mean(jnp.concatenate([each(first, hr)[None], losses]))
+        students = jnp.stack(own)[branch[PATCHES:], patch[PATCHES:]]
+        return jnp.sum(weight * jnp.concatenate([each(first, hr), students]))
 
     return mean
 
 
 @pytest.mark.parametrize(
-    ("mode", "config"),
-    [("group", DISTILLED), ("patch", DISTILLED), ("patch", TrainConfig(distill=0.0))],
-    ids=["group", "patch", "not distilled"],
+    "config", [DISTILLED, OWN, dataclasses.replace(OWN, distill=0.0)], ids=["group", "patch", "not distilled"]
 )
-def test_the_sandwich_is_the_mean_over_all_passages(mode, config, case, archs, outputs):
+def test_the_sandwich_is_the_mean_over_all_passages(config, case, archs, outputs):
     net, params, lr, hr = case
     outs = np.stack(outputs(params))
     assert min(np_l1(outs[i], outs[j]) for i in range(3) for j in range(i)) > 0.01
-    run = jax.value_and_grad(group_loss, has_aux=True)
-    (loss, _), grads = jax.jit(lambda p: run(p, net, lr, hr, archs[mode], config))(params)
-    expected, gradient = jax.jit(jax.value_and_grad(by_hand(config, case, archs[mode], outputs)))(params)
+    run, own = jax.value_and_grad(group_loss, has_aux=True), archs[config.archs]
+    (loss, _), grads = jax.jit(lambda p: run(p, net, lr, hr, own, config))(params)
+    expected, gradient = jax.jit(jax.value_and_grad(by_hand(config, case, own, outputs)))(params)
     np.testing.assert_allclose(loss, expected, rtol=1e-5)
     for mine, theirs in zip(jax.tree.leaves(grads), jax.tree.leaves(gradient), strict=True):
         limit = 1e-4 * float(jnp.abs(theirs).max())
@@ -115,88 +117,67 @@ def test_the_sandwich_is_the_mean_over_all_passages(mode, config, case, archs, o
         assert limit > 0
 
 
-@pytest.mark.parametrize("mode", ["group", "patch"])
+@pytest.mark.parametrize("mode", MODES)
 def test_the_metrics_are_l1_of_each_kind(mode, case, archs, outputs):
     net, params, lr, hr = case
-    _, metrics = loss_of_group(params, net, lr, hr, archs[mode], DISTILLED)
+    _, metrics = loss_of_group(params, net, lr, hr, archs[mode], MODES[mode])
     outs = np.stack(outputs(params))
     errors = np.abs(outs - hr).mean((2, 3, 4))  # [arch, patch]
-    students = passages(net.space, archs[mode])
-    drawn = np.ones(students.shape, bool)
-    drawn[0, : PATCHES if mode == "group" else SMALLS] = False
-    small = errors[smallest_arch(net.space)[0]]
-    expected = {
-        "largest": errors[largest_arch(net.space)[0]].mean(),
-        "smallest": small.mean() if mode == "group" else small[:SMALLS].mean(),
-        "random": np.take_along_axis(errors, students, 0)[drawn].mean(),
-    }
-    assert {*metrics} == {*expected}
-    for name, value in expected.items():
-        np.testing.assert_allclose(metrics[name], value, rtol=1e-5, err_msg=name)
+    branch, patch, _ = passages(net.space, MODES[mode], archs[mode])
+    smalls = PATCHES if mode == "group" else SMALLS
+    each = np.split(errors[branch, patch], [PATCHES, PATCHES + smalls])
+    assert {*metrics} == {"largest", "smallest", "random"}
+    for name, values in zip(("largest", "smallest", "random"), each, strict=True):
+        np.testing.assert_allclose(metrics[name], values.mean(), rtol=1e-5, err_msg=name)
 
 
-@pytest.mark.parametrize("mode", ["group", "patch"])
+@pytest.mark.parametrize("mode", MODES)
 def test_without_the_sandwich_only_random_archs_count(mode, case, archs, outputs):
     net, params, lr, hr = case
-    config = dataclasses.replace(DISTILLED, sandwich=False)
-    loss, metrics = loss_of_group(params, net, lr, hr, archs[mode], config)
-    errors = np.abs(np.stack(outputs(params)) - hr).mean((2, 3, 4))
-    rows = np.broadcast_to(archs[mode][..., 0].reshape(PASSAGES, -1), (PASSAGES, PATCHES))
-    expected = np.mean([errors[row, np.arange(PATCHES)] for row in rows])
-    np.testing.assert_allclose(loss, expected, rtol=1e-5)
+    config, drawn = dataclasses.replace(MODES[mode], sandwich=False), archs[mode]
+    if mode == "patch":
+        drawn = draw_passages(jax.random.key(5), passages_design(net.space, config))
+    loss, metrics = loss_of_group(params, net, lr, hr, drawn, config)
+    errors, branch = np.abs(np.stack(outputs(params)) - hr).mean((2, 3, 4)), np.asarray(drawn)[:, 0]
+    each = errors[branch] if mode == "group" else errors[branch, np.arange(len(branch)) % PATCHES]
+    np.testing.assert_allclose(loss, np.mean(each), rtol=1e-5)
     assert {*metrics} == {"random"}  # no other kind was trained
-    np.testing.assert_allclose(metrics["random"], expected, rtol=1e-5)
+    np.testing.assert_allclose(metrics["random"], np.mean(each), rtol=1e-5)
 
 
-@pytest.mark.parametrize("count", [1, 2])
-def test_a_single_patch_passes_its_random_archs_too(count, case, archs):
-    """There both ways are the same sandwich: the largest, the smallest and every random arch once."""
+@pytest.mark.parametrize("random_archs", [1, 2])
+def test_a_single_patch_passes_its_random_archs_too(random_archs, case, outputs):
+    """The largest and the smallest pass it once, and so many random archs of a draw on average."""
     net, params, lr, hr = case
-    own = archs["group"][:count]
-    grads = []
-    for drawn in (own, own[:, None]):
-        run = jax.value_and_grad(group_loss, has_aux=True)
-        found, grad = run(params, net, lr[:1], hr[:1], drawn, DISTILLED)
-        grads.append((found, grad))
-    assert float(jnp.abs(grads[0][1]["slot00"]["depthwise"]).max()) > 0  # only a random one reads it
-    for group, patch in zip(*map(jax.tree.leaves, grads), strict=True):
-        limit = 1e-5 * float(jnp.abs(group).max())
-        np.testing.assert_allclose(patch, group, rtol=1e-5, atol=limit)
-
-
-@pytest.mark.parametrize("count", [1, 2, 3])
-@pytest.mark.parametrize("batch", [1, 2, 3, 7, 8, 16, 24])
-def test_random_archs_pass_at_least_as_often_as_the_smallest(space, batch, count):
-    """Whatever the recipe: over many steps every arch of the space is trained as a random one."""
-    rng = np.random.default_rng(batch)
-    branches = [rng.integers(0, 3, (count, batch, 1), np.int32) for _ in range(40)]
-    drawn = [np.concatenate([branch, np.zeros_like(branch)], 2) for branch in branches]
-    passed = [_students(space, one) for one in drawn]
-    given = passed[0][1]
-    assert given.sum() == max(1, batch // 8) <= (~given).sum()
-    assert {tuple(arch) for archs, _ in passed for arch in np.asarray(archs)[~given]} == {
-        (i, 0) for i in range(3)
-    }
-    for (archs, _), one in zip(passed, drawn, strict=True):
-        np.testing.assert_array_equal(np.asarray(archs)[given], [smallest_arch(space)] * given.sum())
-        kept = one[given[-count:] == 0] if batch > 1 else one.reshape(-1, 2)
-        np.testing.assert_array_equal(np.asarray(archs)[~given], kept)
+    config = dataclasses.replace(OWN, distill=0.0, batch=1, random_archs=random_archs)
+    drawn = draw_passages(jax.random.key(6), passages_design(net.space, config))
+    loss, _ = loss_of_group(params, net, lr[:1], hr[:1], drawn, config)
+    errors = np.abs(np.stack(outputs(params))[:, 0] - hr[0]).mean((1, 2, 3))
+    ends = errors[largest_arch(net.space)[0]] + errors[smallest_arch(net.space)[0]]
+    random = random_archs * errors[np.asarray(drawn)[:, 0]].mean()
+    np.testing.assert_allclose(loss, (ends + random) / (2 + random_archs), rtol=1e-5)
 
 
 @pytest.mark.parametrize(("mode", "share"), [("group", 3), ("patch", 2)])
 def test_the_teacher_is_not_trained_towards_its_students(mode, share, case):
-    """With distillation alone, what only the largest arch reads has the gradient of its own loss."""
+    """With distillation alone, what the largest arch reads has the gradient of its own loss and of its own
+    part as a student.
+    """
     net, params, lr, hr = case
     only = jnp.asarray([smallest_arch(net.space)], jnp.int32)
+    config = dataclasses.replace(MODES[mode], distill=1.0)
     if mode == "patch":
-        only = jnp.broadcast_to(only, (1, PATCHES, 2))
-    config = TrainConfig(distill=1.0)
+        only = draw_passages(jax.random.key(4), passages_design(net.space, config))
+    branch, patch, weight = (each[PATCHES:] for each in passages(net.space, config, only))
 
-    def own(params):
-        return l1_loss(net.apply({"params": params}, lr, largest_arch(net.space)), hr)
+    @jax.jit
+    @jax.grad
+    def expected(params, teacher):
+        outs = jnp.stack([net.apply({"params": params}, lr, (i, 0)) for i in range(3)])
+        told = jax.vmap(l1_loss)(outs[branch, patch], teacher[patch])
+        return l1_loss(outs[largest_arch(net.space)[0]], hr) / share + jnp.sum(weight * told)
 
     grads = jax.jit(jax.grad(lambda p: group_loss(p, net, lr, hr, only, config)[0]))(params)
-    alone = jax.jit(jax.grad(own))(params)
-    mine = grads["slot00"]["pair_in"]
-    assert float(jnp.abs(mine).max()) > 0
-    np.testing.assert_allclose(mine, alone["slot00"]["pair_in"] / share, rtol=1e-4, atol=1e-8)
+    alone = expected(params, net.apply({"params": params}, lr, largest_arch(net.space)))
+    assert float(jnp.abs(grads["slot00"]["pair_in"]).max()) > 0
+    np.testing.assert_allclose(grads["slot00"]["pair_in"], alone["slot00"]["pair_in"], rtol=1e-4, atol=1e-7)

@@ -32,7 +32,7 @@ spaces = st.builds(
     SearchSpace,
     body=st.lists(names, min_size=1, max_size=5).map(tuple),
     upsamplers=st.sampled_from([("u1",), ("u2", "u1"), tuple(UPSAMPLERS)]),
-    width=st.just(4),
+    widths=st.just(4),
     scale=st.just(2),
 )
 
