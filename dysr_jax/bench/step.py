@@ -1,4 +1,6 @@
-"""The search program against static programs: in a training step, and in evaluating candidates."""
+"""The search program against static programs, in a training step and in evaluating candidates; and how many
+updates of a recipe there are per second.
+"""
 
 import dataclasses
 import functools
@@ -14,14 +16,33 @@ from jax import lax
 from jax.flatten_util import ravel_pytree
 
 from dysr_jax import parallel
-from dysr_jax.bench.setup import BenchResult, Setup, compile_evaluation, describe, make_setup
+from dysr_jax.bench.search import matrix_flops
+from dysr_jax.bench.setup import BenchResult, Setup, chunk_trainer, compile_evaluation, describe, make_setup
 from dysr_jax.compiling import jit
 from dysr_jax.config import RunConfig
 from dysr_jax.data import build_pool, draw_batch
-from dysr_jax.model import Arch, arch_name, init_params, sample_archs
+from dysr_jax.model import (
+    Arch,
+    SearchSpace,
+    arch_mult_adds,
+    arch_name,
+    init_params,
+    largest_arch,
+    sample_archs,
+    smallest_arch,
+    to_archs,
+)
 from dysr_jax.search import Evaluator, grid_patches
 from dysr_jax.timing import median_ms
-from dysr_jax.train import TrainState, apply_gradients, init_state, l1_loss, to_vectors
+from dysr_jax.train import (
+    TrainState,
+    apply_gradients,
+    init_state,
+    l1_loss,
+    passage_counts,
+    sample_training_archs,
+    to_vectors,
+)
 
 SCANNED_STEPS = 4  # steps of a scan in one dispatch; its time is divided by them
 
@@ -43,6 +64,21 @@ class ArchTimes:
 
 
 @dataclasses.dataclass(frozen=True)
+class RecipeRate:
+    """Updates as the config trains, patches drawn and Adam included, one group on one device."""
+
+    updates_per_second: float
+    update_ms: float
+    passages: int
+    """Patches that pass an arch in an update, each with its gradient."""
+    tflops: float
+    """Of these passages: twice their mult-adds, three times for the gradient. Spare rows count nothing."""
+    matrix_share: float
+    """Of the rate of a large matrix product in the compute dtype: the model FLOPs utilisation."""
+    compile_s: float
+
+
+@dataclasses.dataclass(frozen=True)
 class StepResult(BenchResult):
     """What `bench_step` found; `ratio` is the ratios' median."""
 
@@ -52,6 +88,8 @@ class StepResult(BenchResult):
     dtype: str
     archs: tuple[ArchTimes, ...]
     ratio: float
+    matrix_tflops: float
+    recipe: tuple[RecipeRate, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,8 +128,36 @@ def _compared(setup: Setup, times: Callable[[Arch], tuple[float, float]]) -> dic
     return {**describe(setup.net), "archs": rows, "ratio": statistics.median(row.ratio for row in rows)}
 
 
+def _passage_mult_adds(space: SearchSpace, config: RunConfig) -> tuple[int, float]:
+    """Passages of an update, and the expected mult-adds of them all."""
+    recipe, side = config.train, space.scale * config.data.patch
+    many = to_archs(space, sample_training_archs(jax.random.key(0), space, 1000, recipe.sampling))
+
+    def cost(*archs: Arch) -> float:
+        return statistics.mean(arch_mult_adds(space, arch, (side, side)) for arch in archs)
+
+    counts = passage_counts(space, recipe)
+    each = cost(largest_arch(space)), cost(smallest_arch(space)), cost(*many)
+    return sum(counts), sum(n * mult_adds for n, mult_adds in zip(counts, each, strict=True))
+
+
+def _recipe_rate(setup: Setup, config: RunConfig, rounds: int, matrix: float) -> RecipeRate:
+    recipe = dataclasses.replace(config.train, groups=1, chunk=SCANNED_STEPS, steps=100 * SCANNED_STEPS)
+    mesh = parallel.device_mesh(1)
+    pool = parallel.replicate(build_pool(setup.training, config.data.patch), mesh)
+    train = functools.partial(chunk_trainer(setup.net, recipe, mesh), pool)
+    start = time.perf_counter()
+    jax.block_until_ready(train())
+    compile_s = time.perf_counter() - start
+    ms = median_ms({"": train}, rounds)[""] / SCANNED_STEPS
+    passages, mult_adds = _passage_mult_adds(setup.net.space, config)
+    tflops = 6 * mult_adds / ms / 1e9
+    return RecipeRate(1e3 / ms, ms, passages, tflops, tflops / matrix, compile_s)
+
+
 def bench_step(config: RunConfig, *, archs: int = 4, rounds: int = 15) -> StepResult:
-    """Milliseconds of a training step (L1, gradient, Adam) of single archs, in turn, on one device.
+    """Milliseconds of a training step (L1, gradient, Adam) of single archs, in turn, on one device; and
+    updates per second of the config's recipe.
 
     The search program runs inside `lax.switch` inside `lax.scan`, as in training. The static program is
     timed as a dispatch of its own, where XLA's CPU backend makes the fastest convolutions, and inside a
@@ -127,7 +193,10 @@ def bench_step(config: RunConfig, *, archs: int = 4, rounds: int = 15) -> StepRe
         return ms[f"search {arch}"] / SCANNED_STEPS, best
 
     patches = f"{recipe.batch} patches of {config.data.patch}x{config.data.patch}"
-    return StepResult(batch=patches, **_compared(setup, times))
+    compared = _compared(setup, times)
+    matrix = matrix_flops(net.dtype) / 1e12
+    rate = _recipe_rate(setup, config, rounds, matrix)
+    return StepResult(batch=patches, **compared, matrix_tflops=matrix, recipe=(rate,))
 
 
 def bench_candidates(config: RunConfig, *, compiled: int = 4, rounds: int = 15) -> CandidatesResult:

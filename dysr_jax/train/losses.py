@@ -81,6 +81,14 @@ def _smalls(config: TrainConfig) -> int:
     return max(1, config.batch // 8) if config.sandwich else 0
 
 
+def passage_counts(space: SearchSpace, config: TrainConfig) -> tuple[int, int, int]:
+    """Patches of a group that pass the largest arch in a step, the smallest, and random ones."""
+    largest = config.batch if config.sandwich else 0
+    if config.archs == "patch":
+        return largest, _smalls(config), passages_design(space, config).archs
+    return largest, largest, config.random_archs * config.batch
+
+
 def _shares(config: TrainConfig) -> tuple[float, float]:
     """Parts of the loss that are the smallest arch's and the random ones'; the rest is the largest's."""
     if not config.sandwich:
