@@ -12,7 +12,7 @@ import dysr_jax.commands.runs
 import dysr_jax.run
 from dysr_jax.cli import main
 from dysr_jax.model.space import uniform_space
-from dysr_jax.search.latency import LatencyTable, load_table, save_table, table_key
+from dysr_jax.search.latency import LatencyTable, WidthTerms, load_table, save_table, table_key
 
 
 def dysr(*args: object) -> int:
@@ -48,7 +48,7 @@ def planted(tmp_path, tiny):
     """A latency table of the small config on this device, of costs that nobody would measure."""
     space = uniform_space(slots=1, widths=4, scale=2, branches=("id", "c3"))
     key = table_key(space, "float32", tiny.search.frame)
-    table = LatencyTable(key, 100.0, {"c3": 30.0}, {"u2": 7.0}, {"id-u1": 100.0}, "in a test")
+    table = LatencyTable(key, (WidthTerms(4, 100.0, {"c3": 30.0}, {"u2": 7.0}),), {"id-u1": 100.0}, "in a test")
     path = tmp_path / "planted.json"
     save_table(path, table)
     return path, table, space

@@ -18,13 +18,14 @@ from dysr_jax.search import loop as resume
 from dysr_jax.search.archive import Archive, Record
 from dysr_jax.search.config import SearchConfig
 from dysr_jax.search.evaluator import Evaluator
-from dysr_jax.search.latency import LatencyTable, predict
+from dysr_jax.search.latency import LatencyTable, WidthTerms, predict
 from dysr_jax.search.loop import candidates_per_second, search
 from dysr_jax.search.population import Patches
 
 SPACE = uniform_space(slots=2, widths=4, scale=2, branches=("id", "s3", "c3", "r1"))
 NET = make_supernet(SPACE, "float32")
-TABLE = LatencyTable({}, 0.5, {"s3": 0.25, "c3": 0.5, "r1": 1.0}, {"u2": 0.125}, {}, "")
+TERMS = WidthTerms(4, 0.5, {"s3": 0.25, "c3": 0.5, "r1": 1.0}, {"u2": 0.125})
+TABLE = LatencyTable({}, (TERMS,), {}, "")
 CONFIG = SearchConfig(population=6, generations=5, patches=2, patch=8, frame=(8, 8), rounds=1)
 FILE = "archive.jsonl"
 

@@ -15,12 +15,13 @@ from dysr_jax.search import loop as resume
 from dysr_jax.search.archive import Archive
 from dysr_jax.search.config import SearchConfig
 from dysr_jax.search.evaluator import Evaluator, Patches
-from dysr_jax.search.latency import LatencyTable
+from dysr_jax.search.latency import LatencyTable, WidthTerms
 from dysr_jax.search.select import front_records
 
 SPACE = uniform_space(slots=3, widths=4, scale=2, branches=("id", "s3", "c3", "r1"))
 NET = make_supernet(SPACE, "float32")
-TABLE = LatencyTable({}, 0.5, {"s3": 0.25, "c3": 0.5, "r1": 1.0}, {"u2": 0.125}, {}, "")
+TERMS = WidthTerms(4, 0.5, {"s3": 0.25, "c3": 0.5, "r1": 1.0}, {"u2": 0.125})
+TABLE = LatencyTable({}, (TERMS,), {}, "")
 CONFIG = SearchConfig(
     population=6, generations=12, patches=2, patch=8, objectives=("psnr_y", "latency_ms", "params")
 )
