@@ -137,9 +137,8 @@ def uniform_space(
     width or several.
     """
     body = tuple(BODY) if branches is None else branches
-    return SearchSpace(
-        (body,) * slots, tuple(UPSAMPLERS) if upsamplers is None else upsamplers, widths, scale
-    )  # type: ignore[arg-type]
+    last = tuple(UPSAMPLERS) if upsamplers is None else upsamplers
+    return SearchSpace((body,) * slots, last, widths, scale)  # type: ignore[arg-type]
 
 
 def single_arch_space(space: SearchSpace, arch: Arch) -> SearchSpace:
@@ -151,7 +150,7 @@ def single_arch_space(space: SearchSpace, arch: Arch) -> SearchSpace:
 @functools.cache
 def at_width(space: SearchSpace, width: int) -> SearchSpace:
     """The archs of one width as a space of their own, without the gene of the width."""
-    return space if space.widths == (width,) else dataclasses.replace(space, widths=width)
+    return space if space.widths == (width,) else dataclasses.replace(space, widths=(width,))
 
 
 def rows_by_width(space: SearchSpace, genes: np.ndarray) -> dict[int, np.ndarray]:
@@ -243,7 +242,9 @@ def smallest_arch(space: SearchSpace, width: int | None = None) -> Arch:
 
 
 def largest_arch(space: SearchSpace, width: int | None = None) -> Arch:
-    """The arch of a width (None: the widest) with the most mult-adds, then the most weights, in every slot."""
+    """The arch of a width (None: the widest) with the most mult-adds, then the most weights, in every
+    slot.
+    """
     return _extreme(space, space.width if width is None else width, max)
 
 

@@ -2,7 +2,7 @@
 """A population's quality, in a dispatch or a few per width, spread over the devices."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -27,9 +27,9 @@ class Evaluator:
 
     The archs of a width are a population of their own, with an executable of their own. It is partitioned
     over the devices and computed as a schedule of tiles (`dysr_jax.search.schedule`): what archs share is
-    computed once, and archs that take the same branch in a slot go through it together. PSNR-Y is the reported
-    metric, on uint8 output: a photograph's is that of its patches' mean squared error, and photographs are
-    averaged.
+    computed once, and archs that take the same branch in a slot go through it together. PSNR-Y is the
+    reported metric, on uint8 output: a photograph's is that of its patches' mean squared error, and
+    photographs are averaged.
     """
 
     def __init__(
@@ -58,13 +58,14 @@ class Evaluator:
     def plan(self, width: int, population: int) -> Plan:
         """Shapes of the work on one device for the archs of a width in a population of this many in all.
 
-        There is room for as many as a width has on the average, and some more, as memory allows; a width that
-        has more is computed in blocks. So how many it has changes from one population to the next, and nothing
-        is compiled.
+        There is room for as many as a device has of a width on the average, and some more, as memory allows;
+        a width that has more is computed in blocks. So nothing is compiled where its number changes from one
+        population to the next.
         """
         shards = self._shards
         share = -(-population // shards)
-        slack = share if shards == 1 else share + share // 8 + 1
+        spare = share // (8 if len(self._net.space.widths) == 1 else 2)  # widths differ by more than devices
+        slack = share if shards == 1 else share + spare + 1
         most = max(1, self._memory // (2 * row_bytes(self._net, self._patches, width)))
         space, size = at_width(self._net.space, width), min(slack, population, most)
         return Plan(space, size, min(self._tile or best_tile(space, size, self._patches), size))
@@ -82,7 +83,7 @@ class Evaluator:
         return min(fitting, key=lambda plan: plan.population, default=self.plan(width, population))
 
     def prepare(self, params: Params, genes: Array) -> None:
-        """Compile for the widths of `genes` and for as many candidates as it has, once; nothing is evaluated."""
+        """Compile for the widths of `genes` and as many candidates as it has, once; nothing is evaluated."""
         self._compile(params, [self.plan(w, len(genes)) for w in self._by_width(genes)])
 
     def _by_width(self, genes: Array) -> dict[int, np.ndarray]:
@@ -106,27 +107,36 @@ class Evaluator:
         each = [make_schedule(plan, genes) for genes in shards]
         return parallel.split(jax.tree.map(lambda *leaves: np.stack(leaves), *each), self._mesh)
 
-    def _errors(self, params: Params, plan: Plan, genes: np.ndarray) -> np.ndarray:
-        """The luma MSE of each patch, float32 `[N, P]`, of archs of the plan's width: int32 `[N, slots]`."""
-        devices, costs = self._mesh.devices.size, self._costs(plan.space.width)
-        order = np.lexsort(genes.T[::-1])
-        errors_NxP = np.empty((len(genes), len(self._images)), np.float32)
-        for block in np.array_split(order, -(-len(genes) // (devices * plan.population))):
-            shards = [block[s] for s in partition(costs, genes[block], devices, plan.population)]
-            schedules = self._schedules(plan, [genes[shard] for shard in shards])
-            found = parallel.fetch(self._executables[plan](params, schedules, self._patches))
-            for shard, values in zip(shards, found, strict=True):
-                errors_NxP[shard] = values[: len(shard)]
-        return errors_NxP
+    def _blocks(self, genes: np.ndarray) -> Iterator[tuple[Plan, list[np.ndarray]]]:
+        """Each dispatch: its plan, and which rows of `[N, genes]` each device computes."""
+        devices, slots = self._mesh.devices.size, len(self._net.space.slots)
+        for width, rows in self._by_width(genes).items():
+            plan, costs = self._prepared(width, len(genes)), self._costs(width)
+            own = genes[rows, :slots]
+            order = np.lexsort(own.T[::-1])
+            for block in np.array_split(order, -(-len(own) // (devices * plan.population))):
+                shards = partition(costs, own[block], devices, plan.population)
+                yield plan, [rows[block[shard]] for shard in shards]
 
     def __call__(self, params: Params, genes: Array) -> np.ndarray:
         """Evaluate int32 `[N, genes]`, by `params` on every device; more than any prepared number compile."""
         genes, slots = np.asarray(genes), len(self._net.space.slots)
-        groups = [(self._prepared(w, len(genes)), rows) for w, rows in self._by_width(genes).items()]
-        self._compile(params, [plan for plan, _ in groups])
+        self._compile(params, [self._prepared(width, len(genes)) for width in self._by_width(genes)])
         errors_NxP = np.empty((len(genes), len(self._images)), np.float32)
-        for plan, rows in groups:
-            errors_NxP[rows] = self._errors(params, plan, genes[rows, :slots])
+
+        def keep(found: Array, shards: list[np.ndarray]) -> None:
+            for shard, values in zip(shards, parallel.fetch(found), strict=True):
+                errors_NxP[shard] = values[: len(shard)]
+
+        running: tuple[Array, list[np.ndarray]] | None = None
+        for plan, shards in self._blocks(genes):
+            # The host schedules while the devices compute the block before.
+            schedules = self._schedules(plan, [genes[shard, :slots] for shard in shards])
+            if running:
+                keep(*running)
+            running = self._executables[plan](params, schedules, self._patches), shards
+        if running:
+            keep(*running)
         # From the mean squared error of each patch to dB.
         photographs = [errors_NxP[:, self._images == i].mean(1) for i in np.unique(self._images)]
         with np.errstate(divide="ignore"):

@@ -1,9 +1,8 @@
 """The latency of an arch on this device: a table of branches, measured from static executables.
 
-A frame's time is an intercept (head, first upsampler, dispatch) and a term for each branch; both depend on the
-width of the trunk, so each width has its own. They are fitted to whole executables
-(`dysr_jax.search.probing`), so they hold what fusion does, and the memory traffic between layers. The fit is by
-least squares of the relative error; no term is negative.
+A frame's time is an intercept (head, first upsampler, dispatch) and a term for each branch, at each width of
+the trunk. They are fitted to whole executables (`dysr_jax.search.probing`), so they hold what fusion does,
+and the memory traffic between layers. The fit is by least squares of the relative error; no term is negative.
 """
 
 import dataclasses
@@ -85,8 +84,12 @@ def fit_table(space: SearchSpace, measured: dict[str, float], key: dict[str, Any
     genes = np.array([parse_arch(space, name) for name in measured])
     ms, slots = np.array(list(measured.values())), len(space.slots)
     groups = rows_by_width(space, genes)
-    terms = tuple(_fit(at_width(space, width), genes[rows, :slots], ms[rows]) for width, rows in groups.items())
-    return LatencyTable(key, terms, measured, datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"))
+    terms = tuple(
+        _fit(at_width(space, width), genes[rows, :slots], ms[rows]) for width, rows in groups.items()
+    )
+    return LatencyTable(
+        key, terms, measured, datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    )
 
 
 def _fit(space: SearchSpace, genes: np.ndarray, ms: np.ndarray) -> WidthTerms:
@@ -118,8 +121,8 @@ def branch_ms(table: LatencyTable, space: SearchSpace, width: int | None = None)
 
 def predict(table: LatencyTable, space: SearchSpace, genes: Array) -> Array:
     """Milliseconds of archs: int32 `[..., genes]` to float32 `[...]`. Traceable in `genes`."""
-    costs = np.stack([branch_ms(table, space, width) for width in space.widths])
-    intercepts = np.array([_at(table, width).intercept_ms for width in space.widths], np.float32)
+    costs: Array = np.stack([branch_ms(table, space, width) for width in space.widths])
+    intercepts: Array = np.array([_at(table, width).intercept_ms for width in space.widths], np.float32)
     if isinstance(genes, jax.Array):
         costs, intercepts = jnp.asarray(costs), jnp.asarray(intercepts)
     slots = len(space.slots)

@@ -1,10 +1,10 @@
 # ruff: noqa: N803, N806 (axes stand in names)
-"""The search program of a population: a schedule of tiles, one executable for all archs of a width; and PSNR-Y
-of images.
+"""The search program of a population: a schedule of tiles, one executable for all archs of a width; and
+PSNR-Y of images.
 
 The supernet's own search program takes one arch; this one takes many of one width, in the order of their
-schedule. Axes: N candidates, P patches, H rows and W columns of LR pixels, C channels, K candidates of a tile,
-s the scale, S the `s * s` sub-pixels of an LR pixel.
+schedule. Axes: N candidates, P patches, H rows and W columns of LR pixels, C channels, K candidates of a
+tile, s the scale, S the `s * s` sub-pixels of an LR pixel.
 """
 
 import functools

@@ -25,7 +25,9 @@ Frame = tuple[int, int]  # LR rows and columns
 
 
 def probes(space: SearchSpace) -> list[Arch]:
-    """At each width the cheapest arch and, for each other branch, it with that branch wherever it is offered."""
+    """At each width the cheapest arch and, for each other branch, it with that branch wherever it is
+    offered.
+    """
     each = ((width, _width_probes(model.at_width(space, width))) for width in space.widths)
     return [model.with_width(space, arch, width) for width, archs in each for arch in archs]
 

@@ -48,7 +48,9 @@ def planted(tmp_path, tiny):
     """A latency table of the small config on this device, of costs that nobody would measure."""
     space = uniform_space(slots=1, widths=4, scale=2, branches=("id", "c3"))
     key = table_key(space, "float32", tiny.search.frame)
-    table = LatencyTable(key, (WidthTerms(4, 100.0, {"c3": 30.0}, {"u2": 7.0}),), {"id-u1": 100.0}, "in a test")
+    table = LatencyTable(
+        key, (WidthTerms(4, 100.0, {"c3": 30.0}, {"u2": 7.0}),), {"id-u1": 100.0}, "in a test"
+    )
     path = tmp_path / "planted.json"
     save_table(path, table)
     return path, table, space

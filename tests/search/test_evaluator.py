@@ -247,7 +247,10 @@ def elastic(request, elastic_params, patches):
     """Evaluates any 20 archs or fewer, and compiles for nothing else."""
     devices, tile = request.param
     mesh = parallel.device_mesh(devices)
-    evaluate, placed = Evaluator(ELASTIC_NET, patches, mesh, tile=tile), parallel.replicate(elastic_params, mesh)
+    evaluate, placed = (
+        Evaluator(ELASTIC_NET, patches, mesh, tile=tile),
+        parallel.replicate(elastic_params, mesh),
+    )
     evaluate.prepare(placed, np.tile(ELASTIC_ARCHS, (2, 1))[:20])
     assert sorted(plan.space.width for plan in evaluate._executables) == [3, 4, 6]
     assert {plan.tile for plan in evaluate._executables} == {tile}

@@ -165,7 +165,9 @@ def test_predict_is_traceable(space):
     assert traced.shape == (6,)
     assert traced.dtype == predict(table, space, genes).dtype == jnp.float32
     np.testing.assert_allclose(traced, predict(table, space, genes))
-    np.testing.assert_array_equal(predict(table, space, genes.reshape(2, 3, -1)).ravel(), predict(table, space, genes))
+    np.testing.assert_array_equal(
+        predict(table, space, genes.reshape(2, 3, -1)).ravel(), predict(table, space, genes)
+    )
 
 
 # --- files ------------------------------------------------------------------------------------------

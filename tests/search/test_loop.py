@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from dysr_jax import parallel
+from dysr_jax.bench.front import evaluate_space
 from dysr_jax.errors import InputError
 from dysr_jax.model.names import arch_name
 from dysr_jax.model.programs import make_supernet
@@ -21,6 +22,7 @@ from dysr_jax.search.evaluator import Evaluator
 from dysr_jax.search.latency import LatencyTable, WidthTerms, predict
 from dysr_jax.search.loop import candidates_per_second, search
 from dysr_jax.search.population import Patches
+from dysr_jax.search.select import front_records
 
 SPACE = uniform_space(slots=2, widths=4, scale=2, branches=("id", "s3", "c3", "r1"))
 NET = make_supernet(SPACE, "float32")
@@ -166,6 +168,37 @@ def test_search_checks_before_it_writes(problem, tmp_path):
 def test_candidates_per_second():
     records = [Record("", (i,), 0.0, 0.0, 0, 0.25) for i in range(3)]
     assert candidates_per_second(records) == pytest.approx(4.0)
+
+
+# --- several widths ---------------------------------------------------------------------------------
+
+ELASTIC = uniform_space(slots=2, widths=(4, 6, 9), scale=2, branches=("id", "s3", "c3", "r1"))
+WIDE_TERMS = [
+    WidthTerms(width, 0.1 * width, {"s3": 0.05 * width, "c3": 0.1 * width, "r1": 0.3 * width}, {"u2": 0.25})
+    for width in ELASTIC.widths
+]
+
+
+def test_the_front_of_a_space_of_three_widths_is_that_of_its_whole(noisy_params, tmp_path):
+    """Against every arch of it, one dispatch of which knows nothing of generations."""
+    params, table = noisy_params(ELASTIC), LatencyTable({}, tuple(WIDE_TERMS), {}, "")
+    lr = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), np.uint8)
+    patches = Patches(lr=jnp.asarray(lr), hr=jnp.asarray(lr.repeat(2, 1).repeat(2, 2)), image=jnp.arange(2))
+    net, config = make_supernet(ELASTIC, "float32"), dataclasses.replace(CONFIG, population=12, generations=6)
+    archive = search(
+        jax.random.key(0), net, params, patches, table, config, parallel.device_mesh(2), tmp_path
+    )
+    every = evaluate_space(net, params, patches, table, parallel.device_mesh(1))
+    assert len(archive.records) < 0.75 * len(every) == 0.75 * space_size(ELASTIC)
+    for record in every:
+        if record.arch in archive.records:
+            seen = archive.records[record.arch]
+            assert seen.psnr_y == pytest.approx(record.psnr_y, abs=1e-4)
+            assert (seen.name, seen.latency_ms) == (record.name, record.latency_ms)
+    truth = front_records(every)
+    assert len({record.arch[-1] for record in truth}) > 1
+    assert [r.arch for r in front_records(archive.records.values())] == [r.arch for r in truth]
+    assert {record.name.split("-")[0] for record in every} == {"w4", "w6", "w9"}
 
 
 # --- objectives and constraints ---------------------------------------------------------------------

@@ -6,8 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dysr_jax.model.branches import BODY, Identity
-from dysr_jax.model.space import SearchSpace, gene_counts, uniform_space
-from dysr_jax.model.space import rows_by_width
+from dysr_jax.model.space import SearchSpace, gene_counts, rows_by_width, uniform_space
 from dysr_jax.search.schedule import (
     Plan,
     body_branches,
