@@ -93,7 +93,7 @@ def _latency_table(job: _Job) -> LatencyTable:
             job.net, params, frame, rounds, drawn=drawn, remeasure=config.remeasure
         )
         how = "measured now" if measured else f"as measured {table.measured_at}"
-    job.log(f"latency table of {device_name()}: {how}")
+    job.log(f"latency table of {device_name()}: {how}, {len(table.measured_ms)} executables")
     search.save_table(own, table)
     return table
 
@@ -144,7 +144,7 @@ def _train_and_search(job: _Job) -> None:
     key_train, key_search = jax.random.split(jax.random.key(config.seed))
     archs = format_count(model.space_size(space))
     job.log(f"{len(job.images.validation)} images for validation; {archs} archs")
-    table = LatencyTable(**parallel.from_main(lambda: dataclasses.asdict(_latency_table(job))))
+    table = search.table_from_json(parallel.from_main(lambda: search.table_json(_latency_table(job))))
     params = _weights(job, key_train, table)
     start = time.perf_counter()
     main = parallel.is_main()

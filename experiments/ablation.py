@@ -165,7 +165,7 @@ def recipe(options: Options, name: str) -> RunConfig:
 
 
 def sampled_archs(space: SearchSpace, count: int) -> np.ndarray:
-    """Archs of every cost, drawn in each way; the smallest and the largest among them. int32 `[N, slots]`."""
+    """Archs of every cost, drawn in each way; the smallest and the largest among them. int32 `[N, genes]`."""
     keys = jax.random.split(jax.random.key(0), 3)
     ways = ("uniform", "spread", "nested")
     drawn = [sample_training_archs(key, space, count // 3, how) for key, how in zip(keys, ways, strict=True)]

@@ -39,9 +39,11 @@ class Options:
     out: pathlib.Path
     """Folder for the results and the training's checkpoints."""
     slots: int = 6
-    """Body slots; each offers `branches`, so the space has branches^slots archs."""
+    """Body slots; each offers `branches`, so the space has branches^slots archs per width."""
     branches: tuple[str, ...] = ("id", "s3", "r1", "a2")
     """Branches of each body slot."""
+    widths: tuple[int, ...] = (16,)
+    """Channels that an arch's trunk may have; as many times more archs."""
     steps: int = 1500
     """Updates of the supernet."""
     population: int = 32
@@ -57,7 +59,7 @@ class Truth(NamedTuple):
 
     space: SearchSpace
     genes: np.ndarray
-    """int32 `[N, slots]`, in lexicographic order."""
+    """int32 `[N, genes]`, in lexicographic order."""
     objectives: np.ndarray
     """`[N, 2]`: -PSNR-Y in dB and milliseconds, minimised."""
     seconds: float
@@ -75,7 +77,7 @@ Search = Callable[[Truth, int, int], Iterator[np.ndarray]]
 def evaluate_all(options: Options) -> Truth:
     """Train a supernet and evaluate its whole space."""
     recipe = PRESETS["quickstart"]
-    space_config = SpaceConfig(options.slots, branches=options.branches, upsamplers=("u1",))
+    space_config = SpaceConfig(options.slots, options.widths, branches=options.branches, upsamplers=("u1",))
     recipe = dataclasses.replace(
         recipe,
         space=space_config,

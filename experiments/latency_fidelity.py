@@ -8,7 +8,6 @@ as the `latency.json` of a run whose `search.latency_archs` is above 1:
 """
 
 import dataclasses
-import json
 import pathlib
 
 import tyro
@@ -36,8 +35,9 @@ def main() -> None:
     """Run it."""
     options = tyro.cli(Options)
     space = load_config(options.config).space.build()
-    key = json.loads(options.table.read_text())["key"]
-    table = load_table(options.table, {**key, "body": [list(names) for names in space.slots]})
+    key = load_table(options.table).key  # of whatever device and program
+    own = {"body": [list(names) for names in space.slots], "widths": list(space.widths)}
+    table = load_table(options.table, {**key, **own})
     found = LatencyProfile(table, leave_one_out(table, space))
     options.out.parent.mkdir(parents=True, exist_ok=True)
     latency_figure(options.out, found)

@@ -1,6 +1,7 @@
 """How near a search came to the true front: its whole space, evaluated with its own weights."""
 
 import dataclasses
+import functools
 import os
 import time
 from collections.abc import Sequence
@@ -33,7 +34,8 @@ def evaluate_space(
         raise InputError(f"a space of {size:,} archs: must have at most {MOST_ARCHS:,}, to evaluate all")
     limits = model.gene_counts(space)
     genes = np.indices(limits).reshape(len(limits), -1).T.astype(np.int32)
-    evaluate = search.Evaluator(net, patches, mesh, costs=search.branch_ms(table, space))
+    costs = functools.partial(search.branch_ms, table, space)
+    evaluate = search.Evaluator(net, patches, mesh, costs=costs)
     params = parallel.replicate(params, mesh)
     evaluate.prepare(params, genes)
     start = time.perf_counter()

@@ -55,12 +55,14 @@ def _training(
 
 
 def _population(setup: Setup, config: RunConfig, devices: int) -> np.ndarray:
-    """Random archs, as many per device whatever their number: int32 `[N, slots]`."""
+    """Random archs, as many per device whatever their number: int32 `[N, genes]`."""
     count = devices * config.search.population
     return np.asarray(sample_archs(jax.random.key(1), setup.net.space, (count,)))
 
 
-def _evaluation(setup: Setup, config: RunConfig, devices: int, costs: np.ndarray) -> Callable[[], object]:
+def _evaluation(
+    setup: Setup, config: RunConfig, devices: int, costs: Callable[[int], np.ndarray]
+) -> Callable[[], object]:
     search, mesh = config.search, parallel.device_mesh(devices)
     params = parallel.replicate(init_params(jax.random.key(0), setup.net.space), mesh)
     patches = grid_patches(setup.validation, search.patches, search.patch)
@@ -106,7 +108,9 @@ def bench_scaling(config: RunConfig, *, steps: int = 20, rounds: int = 5) -> Sca
     calls: dict[str, Callable[[], object]] = {}
     for count in counts:
         calls[f"step {count}"] = _training(setup, recipe, pool, count, costs)
-        calls[f"candidates {count}"] = _evaluation(setup, config, count, costs)
+        calls[f"candidates {count}"] = _evaluation(
+            setup, config, count, functools.partial(branch_ms, table, space)
+        )
     ms = median_ms(calls, rounds)
     computed = {count: computed_share(space, _population(setup, config, count)) for count in counts}
 

@@ -92,7 +92,7 @@ class _Case(NamedTuple):
     setup: Setup
     params: Params
     patches: Patches
-    genes: np.ndarray  # int32 `[largest population, slots]`; smaller populations are its first rows
+    genes: np.ndarray  # int32 `[largest population, genes]`; smaller populations are its first rows
     rounds: int
     matrix_tflops: float
 

@@ -6,6 +6,7 @@ int32 array `[N, genes]` ("genes").
 """
 
 import dataclasses
+import functools
 import itertools
 import math
 import operator
@@ -146,6 +147,20 @@ def single_arch_space(space: SearchSpace, arch: Arch) -> SearchSpace:
     return SearchSpace(tuple(body), upsampler, (arch_width(space, arch),), space.scale)
 
 
+@functools.cache
+def at_width(space: SearchSpace, width: int) -> SearchSpace:
+    """The archs of one width as a space of their own, without the gene of the width."""
+    return space if space.widths == (width,) else dataclasses.replace(space, widths=(width,))
+
+
+def rows_by_width(space: SearchSpace, genes: np.ndarray) -> dict[int, np.ndarray]:
+    """Which rows of `[N, genes]` have a trunk of a width, by that width, increasing; none without a row."""
+    if len(space.widths) == 1:
+        return {space.width: np.arange(len(genes))} if len(genes) else {}
+    rows = {width: np.flatnonzero(genes[:, -1] == index) for index, width in enumerate(space.widths)}
+    return {width: found for width, found in rows.items() if len(found)}
+
+
 def gene_counts(space: SearchSpace) -> tuple[int, ...]:
     """Number of values of each gene: the branches of every slot and, if there are several, the widths."""
     return tuple(map(len, space.genes))
@@ -219,21 +234,30 @@ def arch_mult_adds(space: SearchSpace, arch: Arch, output: tuple[int, int] = (72
     return per_pixel * output[0] * output[1] // space.scale**2
 
 
-def smallest_arch(space: SearchSpace) -> Arch:
-    """The narrowest arch with the fewest mult-adds, then the fewest weights, in every slot."""
-    return _extreme(space, 0, min)
+def smallest_arch(space: SearchSpace, width: int | None = None) -> Arch:
+    """The arch of a width (None: the narrowest) with the fewest mult-adds, then the fewest weights, in every
+    slot.
+    """
+    return _extreme(space, space.widths[0] if width is None else width, min)
 
 
-def largest_arch(space: SearchSpace) -> Arch:
-    """The widest arch with the most mult-adds, then the most weights, in every slot."""
-    return _extreme(space, len(space.widths) - 1, max)
+def largest_arch(space: SearchSpace, width: int | None = None) -> Arch:
+    """The arch of a width (None: the widest) with the most mult-adds, then the most weights, in every
+    slot.
+    """
+    return _extreme(space, space.width if width is None else width, max)
+
+
+def with_width(space: SearchSpace, slots: Arch, width: int) -> Arch:
+    """An arch of `at_width(space, width)` as one of the space."""
+    return (*slots, space.widths.index(width)) if len(space.widths) > 1 else slots
 
 
 def _extreme(
     space: SearchSpace, width: int, pick: Callable[[list[tuple[int, int]]], tuple[int, int]]
 ) -> Arch:
-    slots = (_costs(space, slot, space.widths[width]) for slot in range(len(space.slots)))
-    return (*(costs.index(pick(costs)) for costs in slots), *([width] if len(space.widths) > 1 else []))
+    slots = (_costs(space, slot, width) for slot in range(len(space.slots)))
+    return with_width(space, tuple(costs.index(pick(costs)) for costs in slots), width)
 
 
 def sample_archs(key: PRNGKey, space: SearchSpace, shape: tuple[int, ...] = ()) -> Array:

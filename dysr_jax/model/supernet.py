@@ -24,7 +24,7 @@ from dysr_jax.model.backend import XLA, layer_backend
 from dysr_jax.model.branches import Branch
 from dysr_jax.model.conv import patches3x3
 from dysr_jax.model.kernels import Kernels, KernelSpec, cast_kernels, cut_kernels, union_specs
-from dysr_jax.model.space import HEAD_INPUTS, Arch, SearchSpace, arch_width, validate_arch
+from dysr_jax.model.space import HEAD_INPUTS, Arch, SearchSpace, arch_width, at_width, validate_arch
 from dysr_jax.model.upsamplers import pixel_shuffle
 
 TRUNCATED_STD: Final = 0.87962566103423978
@@ -163,6 +163,21 @@ class Supernet(nn.Module):
 def _widest(kept: Kept) -> int:
     """Channels of the widest arch that is kept: all archs have an upsampler."""
     return max(width for _, width in kept[-1])
+
+
+def narrow_supernet(net: Supernet, width: int) -> Supernet:
+    """The supernet of the archs of one width alone (`at_width`), over `narrow_params`."""
+    return net.clone(space=at_width(net.space, width))
+
+
+def narrow_params(params: Params, space: SearchSpace) -> Params:
+    """What the archs of a space read, cut out of the parameters of one with wider ones too."""
+    small = {"head": cut_kernels(params["head"], head_kernels(space.width))}
+    for slot in range(len(space.slots)):
+        if specs := stored_kernels(space, slot):
+            name = slot_name(space, slot)
+            small[name] = cut_kernels(params[name], specs)
+    return small
 
 
 def run_branch(net: Supernet, branch: Branch, stored: Kernels, x: Array) -> Array:

@@ -30,10 +30,12 @@ def _cell(value: Any) -> str:
 def profile_table(found: LatencyProfile) -> str:
     """A latency table's terms, and how well it predicts."""
     table, fidelity = found.table, found.fidelity
-    terms = {"(every frame)": table.intercept_ms, **table.body_ms, **table.upsampler_ms}
-    rows = [[name, f"{ms:.4f}"] for name, ms in terms.items()]
+    columns = [{"(every frame)": own.intercept_ms, **own.body_ms, **own.upsampler_ms} for own in table.terms]
+    at = [""] if len(columns) == 1 else [f", width {own.width}" for own in table.terms]
+    names = dict.fromkeys(name for column in columns for name in column)
+    rows = [[name, *(f"{column.get(name, 0.0):.4f}" for column in columns)] for name in names]
     return (
-        f"{format_table(['branch', 'ms per frame'], rows)}\n"
+        f"{format_table(['branch', *(f'ms per frame{width}' for width in at)], rows)}\n"
         f"fitted to {len(table.measured_ms)} executables; {len(fidelity.archs)} of them, each predicted "
         f"from the others: Kendall's tau {fidelity.kendall_tau:.3f}, mean error "
         f"{100 * fidelity.mean_error:.1f} %"

@@ -14,10 +14,12 @@ with epy.lazy_api_imports(globals()):  # each is imported when it is first used
     from dysr_jax.search.evaluator import Evaluator
     from dysr_jax.search.latency import (
         LatencyTable,
+        WidthTerms,
         branch_ms,
         load_table,
         predict,
         save_table,
+        table_from_json,
         table_json,
         table_key,
     )

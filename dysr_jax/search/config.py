@@ -39,7 +39,7 @@ class SearchConfig:
     generations: int = 12
     """Generations, the random first one included."""
     mutation: float | None = None
-    """Probability that a gene changes; by default 1 / (2 slots)."""
+    """Probability that a gene changes; by default 1 / (2 genes)."""
     crossover: float = 1.0
     """Probability that a child has two parents."""
     patches: int = 16
@@ -98,22 +98,26 @@ class SearchConfig:
 
 
 @functools.cache
-def _cost_table(space: SearchSpace, name: str) -> tuple[int, np.ndarray]:
-    """Cost of the smallest arch and, `[slots, branches]`, what another branch of a slot adds to it."""
+def _cost_table(space: SearchSpace, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Cost of the smallest arch of each width and, `[widths, slots, branches]`, what another branch of a slot
+    adds to it.
+    """
     cost = {"params": arch_parameters, "mult_adds": arch_mult_adds}[name]
-    base = smallest_arch(space)
-    least = cost(space, base)
-    added = np.zeros((len(space.slots), max(map(len, space.slots))), np.int64)
-    for slot, names in enumerate(space.slots):
-        for index in range(len(names)):
-            added[slot, index] = cost(space, (*base[:slot], index, *base[slot + 1 :])) - least
+    bases = [smallest_arch(space, width) for width in space.widths]
+    least = np.array([cost(space, base) for base in bases], np.int64)
+    added = np.zeros((len(bases), len(space.slots), max(map(len, space.slots))), np.int64)
+    for (place, base), (slot, names) in itertools.product(enumerate(bases), enumerate(space.slots)):
+        costs = [cost(space, (*base[:slot], index, *base[slot + 1 :])) for index in range(len(names))]
+        added[place, slot, : len(names)] = costs - least[place]
     return least, added
 
 
 def arch_costs(space: SearchSpace, archs: Sequence[Arch], name: str) -> np.ndarray:
     """Weights (`params`) or `mult_adds` of many valid archs at once: int64 `[N]`, exact."""
     least, added = _cost_table(space, name)
-    return least + added[np.arange(len(space.slots)), np.asarray(archs)].sum(1)
+    genes, slots = np.asarray(archs), len(space.slots)
+    width = genes[:, slots] if len(space.widths) > 1 else np.zeros(len(genes), int)
+    return least[width] + added[width[:, None], np.arange(slots), genes[:, :slots]].sum(1)
 
 
 def objectives(space: SearchSpace, records: Sequence[Record], config: SearchConfig) -> np.ndarray:

@@ -1,8 +1,8 @@
 """The latency of an arch on this device: a table of branches, measured from static executables.
 
-A frame's time is an intercept (head, first upsampler, dispatch) and a term for each branch. The terms are
-fitted to whole executables (`dysr_jax.search.probing`), so they hold what fusion does, and the memory traffic
-between layers. The fit is by least squares of the relative error; no term is negative.
+A frame's time is an intercept (head, first upsampler, dispatch) and a term for each branch, at each width of
+the trunk. They are fitted to whole executables (`dysr_jax.search.probing`), so they hold what fusion does,
+and the memory traffic between layers. The fit is by least squares of the relative error; no term is negative.
 """
 
 import dataclasses
@@ -21,9 +21,21 @@ from etils import epath
 from dysr_jax.atomic import write_json
 from dysr_jax.device import device_key
 from dysr_jax.errors import InputError
-from dysr_jax.model import XLA, Arch, SearchSpace, parse_arch, smallest_arch
+from dysr_jax.model import XLA, SearchSpace, at_width, parse_arch, rows_by_width, smallest_arch
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""Version 1 has the terms of one width."""
+
+
+@dataclasses.dataclass(frozen=True)
+class WidthTerms:
+    """Milliseconds of a frame by branch, at one width of the trunk."""
+
+    width: int
+    intercept_ms: float
+    body_ms: dict[str, float] = dataclasses.field(hash=False)
+    """What one slot with this branch adds, by branch name."""
+    upsampler_ms: dict[str, float] = dataclasses.field(hash=False)  # what this upsampler adds, by name
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,11 +43,9 @@ class LatencyTable:
     """Milliseconds of a frame by branch, on one device for one frame shape."""
 
     key: dict[str, Any] = dataclasses.field(hash=False)
-    """Device, versions, dtype, frame, trunk width and scale that the table is for (`table_key`)."""
-    intercept_ms: float
-    body_ms: dict[str, float] = dataclasses.field(hash=False)
-    """What one slot with this branch adds, by branch name."""
-    upsampler_ms: dict[str, float] = dataclasses.field(hash=False)  # what this upsampler adds, by name
+    """Device, versions, dtype, frame, widths and scale that the table is for (`table_key`)."""
+    terms: tuple[WidthTerms, ...]
+    """Those of each width, increasing."""
     measured_ms: dict[str, float] = dataclasses.field(hash=False)
     """The executables that the terms were fitted to, by arch name."""
     measured_at: str  # UTC, ISO 8601
@@ -43,13 +53,15 @@ class LatencyTable:
 
 def table_key(space: SearchSpace, dtype: str, frame: tuple[int, int], *, layers: str = XLA) -> dict[str, Any]:
     """What a table must match to be used; the default layer backend is not written out."""
-    program = {"dtype": dtype, "frame": list(frame), "width": space.width, "scale": space.scale}
+    program = {"dtype": dtype, "frame": list(frame), "widths": list(space.widths), "scale": space.scale}
     body = {"body": [list(names) for names in space.slots]}
     return {**device_key(), **program, **body, **({} if layers == XLA else {"layers": layers})}
 
 
 def _terms(space: SearchSpace) -> tuple[list[str], list[str]]:
-    """Body branches and upsamplers with a term; the cheapest of each is part of the intercept."""
+    """Body branches and upsamplers with a term, of a space of one width; the cheapest of each is part of the
+    intercept.
+    """
     *base, last = smallest_arch(space)
     reference = {space.body[slot][index] for slot, index in enumerate(base)}
     free = reference.pop() if len(reference) == 1 else ""
@@ -57,49 +69,86 @@ def _terms(space: SearchSpace) -> tuple[list[str], list[str]]:
     return list(body), [name for name in space.upsamplers if name != space.upsamplers[last]]
 
 
-def _features(space: SearchSpace, archs: list[Arch]) -> np.ndarray:
+def _features(space: SearchSpace, genes: np.ndarray) -> np.ndarray:
     """`[N, terms]`: 1, how often each body branch occurs, whether each upsampler does."""
     body, upsamplers = _terms(space)
     rows = []
-    for arch in archs:
+    for arch in genes.tolist():
         *names, last = (offered[index] for offered, index in zip(space.slots, arch, strict=True))
         rows.append([1, *map(names.count, body), *(last == name for name in upsamplers)])
     return np.asarray(rows, float)
 
 
 def fit_table(space: SearchSpace, measured: dict[str, float], key: dict[str, Any]) -> LatencyTable:
-    """The non-negative least-squares terms of measured archs (by name)."""
+    """The non-negative least-squares terms, at each width of its own, of measured archs (by name)."""
+    genes = np.array([parse_arch(space, name) for name in measured])
+    ms, slots = np.array(list(measured.values())), len(space.slots)
+    groups = rows_by_width(space, genes)
+    terms = tuple(
+        _fit(at_width(space, width), genes[rows, :slots], ms[rows]) for width, rows in groups.items()
+    )
+    return LatencyTable(
+        key, terms, measured, datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    )
+
+
+def _fit(space: SearchSpace, genes: np.ndarray, ms: np.ndarray) -> WidthTerms:
+    """Of a space of one width."""
     from scipy.optimize import nnls  # takes as long to import as the rest of the package
 
-    features = _features(space, [parse_arch(space, name) for name in measured])
-    relative = features / np.array(list(measured.values()))[:, None]
-    intercept, *terms = nnls(relative, np.ones(len(measured)))[0].tolist()
+    relative = _features(space, genes) / ms[:, None]
+    intercept, *terms = nnls(relative, np.ones(len(ms)))[0].tolist()
     body, upsamplers = _terms(space)
     body_ms = dict(zip(body, terms, strict=False))
-    upsampler_ms = dict(zip(upsamplers, terms[len(body) :], strict=True))
-    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    return LatencyTable(key, intercept, body_ms, upsampler_ms, measured, now)
+    return WidthTerms(space.width, intercept, body_ms, dict(zip(upsamplers, terms[len(body) :], strict=True)))
 
 
-def branch_ms(table: LatencyTable, space: SearchSpace) -> np.ndarray:
-    """What each branch of each slot adds to a frame: float32 `[slots, branches]`, 0 past a slot's last."""
+def _at(table: LatencyTable, width: int) -> WidthTerms:
+    return next(terms for terms in table.terms if terms.width == width)
+
+
+def branch_ms(table: LatencyTable, space: SearchSpace, width: int | None = None) -> np.ndarray:
+    """What each branch of each slot adds to a frame at a width (None: the widest): float32 `[slots,
+    branches]`, 0 past a slot's last.
+    """
+    own = _at(table, space.width if width is None else width)
     costs = np.zeros((len(space.slots), max(map(len, space.slots))), np.float32)
     for slot, names in enumerate(space.slots):
-        terms = table.upsampler_ms if slot == len(space.body) else table.body_ms
+        terms = own.upsampler_ms if slot == len(space.body) else own.body_ms
         costs[slot, : len(names)] = [terms.get(name, 0.0) for name in names]
     return costs
 
 
 def predict(table: LatencyTable, space: SearchSpace, genes: Array) -> Array:
-    """Milliseconds of archs: int32 `[N, slots]` to float32 `[N]`. Traceable in `genes`."""
-    costs = branch_ms(table, space)
-    each = (jnp.asarray(costs) if isinstance(genes, jax.Array) else costs)[np.arange(len(space.slots)), genes]
-    return np.float32(table.intercept_ms) + each.sum(-1)
+    """Milliseconds of archs: int32 `[..., genes]` to float32 `[...]`. Traceable in `genes`."""
+    costs: Array = np.stack([branch_ms(table, space, width) for width in space.widths])
+    intercepts: Array = np.array([_at(table, width).intercept_ms for width in space.widths], np.float32)
+    if isinstance(genes, jax.Array):
+        costs, intercepts = jnp.asarray(costs), jnp.asarray(intercepts)
+    slots = len(space.slots)
+    width = genes[..., slots] if len(space.widths) > 1 else np.zeros(genes.shape[:-1], int)
+    return intercepts[width] + costs[width[..., None], np.arange(slots), genes[..., :slots]].sum(-1)
 
 
 def table_json(table: LatencyTable) -> dict[str, Any]:
     """The content of a table's file."""
     return {"format_version": FORMAT_VERSION, **dataclasses.asdict(table)}
+
+
+def table_from_json(fields: dict[str, Any]) -> LatencyTable:
+    """The inverse of `table_json`, of older versions too. Raises `InputError`: a version that is newer or
+    none; what other errors say is that the fields are damaged.
+    """
+    fields = dict(fields)
+    version = fields.pop("format_version")
+    if version not in range(1, FORMAT_VERSION + 1):
+        raise InputError(f"format {version}; this version reads 1 to {FORMAT_VERSION}")
+    if version == 1:
+        width = fields["key"]["width"]
+        key = {name: value for name, value in fields["key"].items() if name != "width"}
+        own = {name: fields.pop(name) for name in ("intercept_ms", "body_ms", "upsampler_ms")}
+        fields |= {"key": {**key, "widths": [width]}, "terms": [{"width": width, **own}]}
+    return LatencyTable(**{**fields, "terms": tuple(WidthTerms(**own) for own in fields["terms"])})
 
 
 def save_table(path: str | os.PathLike[str], table: LatencyTable) -> None:
@@ -114,15 +163,11 @@ def load_table(path: str | os.PathLike[str], key: dict[str, Any] | None = None) 
     """
     name = f"latency table {os.fspath(path)!r}"
     try:
-        fields = json.loads(epath.Path(path).read_text())
-        version = fields.pop("format_version")
-        if version != FORMAT_VERSION:
-            raise InputError(f"{name}: format {version}; this version reads {FORMAT_VERSION}")
-        table = LatencyTable(**fields)
+        table = table_from_json(json.loads(epath.Path(path).read_text()))
         found = {field: table.key.get(field) for field in [*(key or {}), "layers"]}
         whole = _is_whole(table)
-    except InputError:
-        raise
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise InputError(f"{name} is missing or damaged") from None
     for field, value in found.items():
@@ -134,9 +179,14 @@ def load_table(path: str | os.PathLike[str], key: dict[str, Any] | None = None) 
 
 
 def _is_whole(table: LatencyTable) -> bool:
-    """Whether it has a sensible term for every branch of the space in its key."""
+    """Whether it has a sensible term for every branch of the space in its key, at every width."""
     *body, upsamplers = (tuple(names) for names in table.key["body"])
-    terms = _terms(SearchSpace(tuple(body), upsamplers, table.key["width"], table.key["scale"]))
-    times = [table.intercept_ms, *table.body_ms.values(), *table.upsampler_ms.values()]
+    space = SearchSpace(tuple(body), upsamplers, tuple(table.key["widths"]), table.key["scale"])
+    widths = tuple(own.width for own in table.terms)
+    return widths == space.widths and all(_are_whole(at_width(space, own.width), own) for own in table.terms)
+
+
+def _are_whole(space: SearchSpace, own: WidthTerms) -> bool:
+    times = [own.intercept_ms, *own.body_ms.values(), *own.upsampler_ms.values()]
     sensible = all(isinstance(ms, int | float) and 0 <= ms < math.inf for ms in times)
-    return sensible and ({*table.body_ms}, {*table.upsampler_ms}) == tuple(map(set, terms))
+    return sensible and ({*own.body_ms}, {*own.upsampler_ms}) == tuple(map(set, _terms(space)))

@@ -5,6 +5,7 @@ ignored: the generations are repeated with the records that they left.
 """
 
 import dataclasses
+import functools
 import hashlib
 import time
 from collections.abc import Sequence
@@ -110,7 +111,7 @@ def search(
     config.check_space(space)
     params = parallel.replicate(params, mesh)
     archive = Archive(run / "archive.jsonl", write=write)
-    evaluate = Evaluator(net, patches, mesh, costs=branch_ms(table, space))
+    evaluate = Evaluator(net, patches, mesh, costs=functools.partial(branch_ms, table, space))
     operators = nsga2.Operators(space, config.mutation, config.crossover)
     fresh = nsga2.init(key, operators, config.population, len(config.objectives))
     saved = load(run, fresh)

@@ -2,11 +2,12 @@
 
 Selection is by constrained domination, front numbers and crowding distance. Objectives, float `[N, M]`, are
 minimised; a violation is 0 where every constraint holds and larger the further off. Genes are int32 `[N,
-slots]`; a generation's children are distinct from each other and from the population.
+genes]`; a generation's children are distinct from each other and from the population.
 """
 
 import dataclasses
 import functools
+import itertools
 
 import flax.struct
 import jax
@@ -25,7 +26,7 @@ class State:
     """The population and what selection needs of it."""
 
     key: PRNGKey
-    genes: Array  # int32 `[P, slots]`
+    genes: Array  # int32 `[P, genes]`
     objectives: Array  # float32 `[P, M]`, minimised; infinite until told
     violation: Array
     """float32 `[P]`, by how much the constraints are violated in all; 0 is feasible, infinite until told."""
@@ -46,7 +47,7 @@ class Operators:
     """Constants of the variation."""
 
     space: model.SearchSpace
-    mutation: float | None = None  # probability that a gene changes; None means 1 / (2 slots)
+    mutation: float | None = None  # probability that a gene changes; None means 1 / (2 genes)
     crossover: float = 1.0  # probability that a child has two parents
 
 
@@ -119,7 +120,7 @@ def crowding_distance(objectives: Array, rank: Array) -> Array:
 
 
 def is_duplicate(genes: Array, population: Array) -> Array:
-    """Whether a row of `[N, slots]` stands in `population` `[P, slots]` or earlier in `genes`: bool `[N]`."""
+    """Whether a row of `[N, genes]` stands in `population` `[P, genes]` or earlier in `genes`: bool `[N]`."""
     rows = jnp.concatenate([population, genes])
     order = jnp.lexsort(rows.T)  # stable: equal rows stay in the order that decides which one counts
     same = jnp.all(rows[order][1:] == rows[order][:-1], -1)
@@ -131,12 +132,15 @@ def is_duplicate(genes: Array, population: Array) -> Array:
 def init(key: PRNGKey, operators: Operators, population: int, objectives: int = 2) -> State:
     """A state whose `genes` are the first generation: `population` archs, at least 2, for M `objectives`.
 
-    They are the extremes of the space and archs from all along its costs (`sample_plain_archs`), filled up
-    with uniform ones where those repeat each other. All draws of the search come from `key`.
+    They are the extremes of the space, those of each width, and archs from all along its costs
+    (`sample_plain_archs`), filled up with uniform ones where those repeat each other. All draws of the search
+    come from `key`.
     """
     key, key_plain, key_sample = jax.random.split(key, 3)
     space, count = operators.space, OVERSAMPLE * population
-    ends = jnp.asarray([model.smallest_arch(space), model.largest_arch(space)], jnp.int32)
+    widths = (None, *space.widths)  # None: of the whole space, which come first
+    extremes = [(model.smallest_arch(space, width), model.largest_arch(space, width)) for width in widths]
+    ends = jnp.asarray(list(dict.fromkeys(itertools.chain(*extremes))), jnp.int32)
     plain = model.sample_plain_archs(key_plain, space, count)
     genes = jnp.concatenate([ends, plain, model.sample_archs(key_sample, space, (count,))])
     genes = genes[jnp.argsort(is_duplicate(genes, genes[:0]), stable=True)][:population]
@@ -155,16 +159,16 @@ def _tournament(key: PRNGKey, state: State, count: int) -> Array:
 
 @functools.partial(jit, static_argnames="operators")
 def ask(state: State, operators: Operators) -> tuple[Array, State]:
-    """Children to evaluate, int32 `[P, slots]`, and the state to `tell`.
+    """Children to evaluate, int32 `[P, genes]`, and the state to `tell`.
 
     Children that repeat each other or the population come last: where the space has too few others near.
     """
     key, key_first, key_second, key_both, key_cross, key_mutate = jax.random.split(state.key, 6)
-    population, slots = state.genes.shape
+    population, count = state.genes.shape
     first, second = (_tournament(k, state, OVERSAMPLE * population) for k in (key_first, key_second))
     crossed = model.crossover(key_cross, first, second)
     both = jax.random.bernoulli(key_both, operators.crossover, (len(first), 1))
-    rate = 0.5 / slots if operators.mutation is None else operators.mutation
+    rate = 0.5 / count if operators.mutation is None else operators.mutation
     children = model.mutate(key_mutate, operators.space, jnp.where(both, crossed, first), rate)
     order = jnp.argsort(is_duplicate(children, state.genes), stable=True)
     return children[order][:population], dataclasses.replace(state, key=key)
@@ -174,7 +178,7 @@ def ask(state: State, operators: Operators) -> tuple[Array, State]:
 def tell(
     state: State, genes: Array, objectives: Array, violation: Array | None = None
 ) -> tuple[State, Metrics]:
-    """Elitist selection among the population and evaluated `genes`, int32 `[N, slots]`.
+    """Elitist selection among the population and evaluated `genes`, int32 `[N, genes]`.
 
     `objectives` `[N, M]` and `violation` `[N]` (None: all are feasible) are float32. NaN counts as infinite,
     and rows whose objectives are infinite throughout are as good as not told.

@@ -1,10 +1,10 @@
 # ruff: noqa: N803, N806 (axes stand in names)
-"""The search program of a population: a schedule of tiles, one executable for the whole space; and PSNR-Y of
-images.
+"""The search program of a population: a schedule of tiles, one executable for all archs of a width; and
+PSNR-Y of images.
 
-The supernet's own search program takes one arch; this one takes many, in the order of their schedule. Axes: N
-candidates, P patches, H rows and W columns of LR pixels, C channels, K candidates of a tile, s the scale, S
-the `s * s` sub-pixels of an LR pixel.
+The supernet's own search program takes one arch; this one takes many of one width, in the order of their
+schedule. Axes: N candidates, P patches, H rows and W columns of LR pixels, C channels, K candidates of a
+tile, s the scale, S the `s * s` sub-pixels of an LR pixel.
 """
 
 import functools
@@ -70,16 +70,20 @@ def bicubic_psnr_y(pairs: Sequence[Pair], scale: int) -> float:
 
 
 def archs_psnr_y(net: Supernet, params: Params, archs: Sequence[Arch], pairs: Sequence[Pair]) -> list[float]:
-    """Mean PSNR-Y in dB of each arch over whole images, by the search program: it compiles once per shape."""
-    program, scale = model.frame_program(net), net.space.scale
+    """Mean PSNR-Y in dB of each arch over whole images, by the search programs of the widths that occur: each
+    compiles once per shape.
+    """
+    scale, slots = net.space.scale, len(net.space.slots)
 
-    @jit
-    def quality(params: Params, arch: jax.Array, lr: jax.Array, hr: jax.Array) -> jax.Array:
-        return jnp.minimum(psnr_y(program(params, lr[None], arch)[0], hr, scale), PSNR_CAP_DB)
+    @functools.partial(jit, static_argnames="width")
+    def quality(params: Params, width: int, arch: jax.Array, lr: jax.Array, hr: jax.Array) -> jax.Array:
+        narrow = model.narrow_supernet(net, width)
+        shown = model.frame_program(narrow)(model.narrow_params(params, narrow.space), lr[None], arch)[0]
+        return jnp.minimum(psnr_y(shown, hr, scale), PSNR_CAP_DB)
 
-    genes = [jnp.asarray(arch, jnp.int32) for arch in archs]
+    genes = [(model.arch_width(net.space, arch), jnp.asarray(arch[:slots], jnp.int32)) for arch in archs]
     images = [(jnp.asarray(pair.lr), jnp.asarray(pair.hr)) for pair in pairs]
-    each = [[quality(params, arch, lr, hr) for lr, hr in images] for arch in genes]
+    each = [[quality(params, width, arch, lr, hr) for lr, hr in images] for width, arch in genes]
     return [float(np.mean(jax.device_get(values))) for values in each]
 
 
@@ -102,18 +106,23 @@ def best_tile(space: SearchSpace, population: int, patches: Patches) -> int:
     return min(population, max(1, round(math.sqrt(2 * population * OVERHEAD_PIXELS / work))))
 
 
-def row_bytes(net: Supernet, patches: Patches) -> int:
-    """Bytes of the trunk's activations of one candidate."""
-    return patches.lr.size // 3 * net.space.width * jnp.dtype(net.dtype).itemsize
+def row_bytes(net: Supernet, patches: Patches, width: int) -> int:
+    """Bytes of the activations of one candidate, whose trunk has `width` channels."""
+    return patches.lr.size // 3 * width * jnp.dtype(net.dtype).itemsize
 
 
 def population_program(net: Supernet, plan: Plan) -> Callable[[Params, Schedule, Patches], Array]:
-    """`(params, schedule, patches) -> [N, P]`: the luma MSE of each candidate's patches."""
+    """`(params, schedule, patches) -> [N, P]`: the luma MSE of each candidate's patches.
+
+    `params` are those of the whole supernet; what the plan's width reads is cut out of them first.
+    """
+    net = model.narrow_supernet(net, plan.space.width)
 
     def evaluate(params: Params, schedule: Schedule, patches: Patches) -> Array:
-        params = jax.tree.map(lambda leaf: leaf.astype(net.dtype), params)
+        narrow = model.narrow_params(params, plan.space)
+        params = jax.tree.map(lambda leaf: leaf.astype(net.dtype), narrow)
         lr_PxHxWx3 = to_pixels(patches.lr)
-        trunk_PxHxWxC = model.run_head(params["head"], lr_PxHxWx3, net.dtype, net.space.width)
+        trunk_PxHxWxC = model.run_head(params["head"], lr_PxHxWx3, net.dtype, plan.space.width)
         store = jnp.zeros((plan.rows, *trunk_PxHxWxC.shape), net.dtype).at[0].set(trunk_PxHxWxC)
         store = _run(schedule.body, store, store, _body(net, params))
         errors_NxP = jnp.zeros((plan.population, len(lr_PxHxWx3)), jnp.float32)

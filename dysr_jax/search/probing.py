@@ -25,7 +25,15 @@ Frame = tuple[int, int]  # LR rows and columns
 
 
 def probes(space: SearchSpace) -> list[Arch]:
-    """The cheapest arch and, for each other branch, it with that branch wherever it is offered."""
+    """At each width the cheapest arch and, for each other branch, it with that branch wherever it is
+    offered.
+    """
+    each = ((width, _width_probes(model.at_width(space, width))) for width in space.widths)
+    return [model.with_width(space, arch, width) for width, archs in each for arch in archs]
+
+
+def _width_probes(space: SearchSpace) -> list[Arch]:
+    """Of a space of one width."""
     *base, last = smallest_arch(space)
     found: dict[Arch, None] = {(*base, last): None}
     for name in dict.fromkeys(name for names in space.body for name in names):
@@ -39,14 +47,15 @@ def drawn_archs(key: PRNGKey, space: SearchSpace, count: int) -> list[Arch]:
     """Distinct random archs from all over the range of latencies, fewer where the space is too small.
 
     Archs drawn uniformly all take about as long, being sums over many slots. So each of these has a share of
-    its own, uniform in [0, 1], of slots that take their cheapest branch.
+    its own, uniform in [0, 1], of slots that take their cheapest branch. Widths are drawn uniformly.
     """
     key_genes, key_share, key_cheap = jax.random.split(key, 3)
     genes = model.sample_archs(key_genes, space, (4 * count,))
     share = jax.random.uniform(key_share, (4 * count, 1))
     cheap = jax.random.uniform(key_cheap, genes.shape) < share
-    mixed = jnp.where(cheap, jnp.asarray(smallest_arch(space)), genes)
-    return list(dict.fromkeys(model.to_archs(space, mixed)))[:count]
+    cheapest = jnp.asarray([smallest_arch(space, width) for width in space.widths])
+    own = cheapest[genes[:, -1] if len(space.widths) > 1 else 0]  # an arch's width stays as it was drawn
+    return list(dict.fromkeys(model.to_archs(space, jnp.where(cheap, own, genes))))[:count]
 
 
 def measure_archs(

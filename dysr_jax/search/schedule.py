@@ -6,6 +6,9 @@ what one distinct prefix computes, and identities add none. The nodes of a slot 
 computed together, `tile` at a time (as mixture-of-experts layers group tokens by expert). A schedule lists
 these tiles in order, slot by slot, with the rows of the activation store that each reads and writes.
 
+Archs of different widths have no activation in common: each width is a population of its own, whose space has
+that one width.
+
 Axes: T tiles, K candidates of a tile, N candidates, L slots, B branches of a slot.
 """
 
@@ -15,7 +18,7 @@ from typing import NamedTuple
 import flax.struct
 import numpy as np
 
-from dysr_jax.model import BODY, Identity, SearchSpace, branch_mult_adds, gene_counts
+from dysr_jax.model import BODY, Identity, SearchSpace, at_width, branch_mult_adds, rows_by_width
 
 
 @flax.struct.dataclass(eq=False)
@@ -42,6 +45,7 @@ class Plan(NamedTuple):
     """Shapes of a schedule, the same for every population of this size."""
 
     space: SearchSpace
+    """Of one width: candidates of other widths are another population."""
     population: int
     tile: int
 
@@ -103,19 +107,25 @@ def make_schedule(plan: Plan, genes_NxL: np.ndarray) -> Schedule:
 
 
 def computed_share(space: SearchSpace, genes: np.ndarray) -> float:
-    """Part of a population's branches, identities apart, that its schedule computes; the rest is shared."""
+    """Part of a population's branches, identities apart, that its schedules compute; the rest is shared.
+
+    `genes` are `[N, genes]`; archs of two widths share nothing.
+    """
     names, unshared = body_branches(space), 0
     for slot, offered in enumerate(space.body):
         unshared += int(np.array([name in names for name in offered])[genes[:, slot]].sum())
-    schedule = make_schedule(Plan(space, len(genes), 1), genes)
-    return int(schedule.body.count) / unshared if unshared else 1.0
+    groups = [(at_width(space, width), genes[rows]) for width, rows in rows_by_width(space, genes).items()]
+    made = [make_schedule(Plan(narrow, len(own), 1), own[:, : len(space.slots)]) for narrow, own in groups]
+    return sum(int(schedule.body.count) for schedule in made) / unshared if unshared else 1.0
 
 
-def mult_add_costs(space: SearchSpace) -> np.ndarray:
-    """Multiply-adds per pixel of each slot's branches, one more for going through: `[L, B]`."""
-    costs = np.zeros((len(space.slots), max(gene_counts(space))))
-    for slot, limit in enumerate(gene_counts(space)):
-        costs[slot, :limit] = 1.0 + np.array(branch_mult_adds(space, slot))
+def mult_add_costs(space: SearchSpace, width: int | None = None) -> np.ndarray:
+    """Multiply-adds per pixel of each slot's branches at a width (None: the widest), one more for going
+    through: `[L, B]`.
+    """
+    costs = np.zeros((len(space.slots), max(map(len, space.slots))))
+    for slot, names in enumerate(space.slots):
+        costs[slot, : len(names)] = 1.0 + np.array(branch_mult_adds(space, slot, width))
     return costs
 
 

@@ -13,7 +13,7 @@ import torch.nn.functional as F  # noqa: N812
 from baselines.torch_layers import TorchTarget, head, layer
 
 from dysr_jax.metrics import PSNR_CAP_DB
-from dysr_jax.model import Arch, Branch, Params, SearchSpace
+from dysr_jax.model import Arch, Branch, Params, SearchSpace, arch_width, at_width, narrow_params
 from dysr_jax.search import Patches
 
 Layer = Callable[[torch.Tensor], torch.Tensor]
@@ -29,11 +29,7 @@ class TorchSupernet:
         torch.backends.cudnn.benchmark = True
         self._space = space
         self._target = TorchTarget(device, dtype)
-        self._head = self._target.head(params)
-        self._layers = [
-            [self._layer(slot, branch, params) for branch in space.branches(slot)]
-            for slot in range(len(space.slots))
-        ]
+        self._nets = {width: self._net(at_width(space, width), params) for width in space.widths}
         self._lr = self._image(patches.lr) / 255.0
         self._truth = self._luma(self._image(patches.hr))
         self._image_of = torch.tensor(np.asarray(patches.image), device=self._target.device)
@@ -43,8 +39,15 @@ class TorchSupernet:
         array = torch.tensor(np.asarray(pixels), device=self._target.device)
         return array.permute(0, 3, 1, 2).float()
 
-    def _layer(self, slot: int, branch: Branch, params: Params) -> Layer:
-        return functools.partial(layer(branch), self._target.branch(self._space, params, slot, branch))
+    def _net(self, space: SearchSpace, params: Params) -> tuple[dict[str, torch.Tensor], list[list[Layer]]]:
+        """The head, and the layers of each slot, of all archs of one width."""
+        params = narrow_params(params, space)
+
+        def made(slot: int, branch: Branch) -> Layer:
+            return functools.partial(layer(branch), self._target.branch(space, params, slot, branch))
+
+        slots = range(len(space.slots))
+        return self._target.head(params), [[made(i, branch) for branch in space.branches(i)] for i in slots]
 
     def _luma(self, rgb: torch.Tensor) -> torch.Tensor:
         """BT.601 luma of `[P, 3, H, W]` levels, `scale` pixels cut off each side."""
@@ -56,9 +59,10 @@ class TorchSupernet:
     @torch.inference_mode()
     def _psnr_y(self, arch: Arch) -> torch.Tensor:
         x = (self._lr - 0.5).to(self._target.dtype).contiguous(memory_format=torch.channels_last)
-        x = head(self._head, x)
-        for slot, index in enumerate(arch):
-            x = self._layers[slot][index](x)
+        first, slots = self._nets[arch_width(self._space, arch)]
+        x = head(first, x)
+        for layers, index in zip(slots, arch, strict=False):
+            x = layers[index](x)
         scale = self._space.scale
         out = F.pixel_shuffle(x, scale).float()
         out += F.interpolate(self._lr, scale_factor=scale, mode="nearest")

@@ -21,13 +21,13 @@ from dysr_jax.model.programs import make_supernet
 from dysr_jax.model.sharing import union_weight_bytes
 from dysr_jax.model.space import arch_mult_adds, arch_parameters, uniform_space
 from dysr_jax.model.supernet import init_params
-from dysr_jax.search.latency import LatencyTable, load_table, table_json
+from dysr_jax.search.latency import LatencyTable, WidthTerms, load_table, table_json
 
 SPACE = uniform_space(slots=2, widths=4, scale=2, branches=("id", "s3", "c3", "r1"))
 FIGURES = {(0, 2, 0): (30.1, 2 / 3), (0, 1, 0): (1 / 3, 0.25), (2, 2, 0): (31.25, 1.5)}
-KEY = {"device": "none", "body": [list(n) for n in SPACE.slots], "width": 4, "scale": 2}
+KEY = {"device": "none", "body": [list(n) for n in SPACE.slots], "widths": [4], "scale": 2}
 TERMS = {"s3": 0.125, "c3": 0.25, "r1": 0.5}
-TABLE = LatencyTable(KEY, 0.5, TERMS, {"u2": 0.125}, {"2id-u1": 0.5}, "now")
+TABLE = LatencyTable(KEY, (WidthTerms(4, 0.5, TERMS, {"u2": 0.125}),), {"2id-u1": 0.5}, "now")
 FILES = ["weights.safetensors", "latency.json", "manifest.json"]
 
 

@@ -12,7 +12,7 @@ import dysr_jax.commands.runs
 import dysr_jax.run
 from dysr_jax.cli import main
 from dysr_jax.model.space import uniform_space
-from dysr_jax.search.latency import LatencyTable, load_table, save_table, table_key
+from dysr_jax.search.latency import LatencyTable, WidthTerms, load_table, save_table, table_key
 
 
 def dysr(*args: object) -> int:
@@ -48,7 +48,9 @@ def planted(tmp_path, tiny):
     """A latency table of the small config on this device, of costs that nobody would measure."""
     space = uniform_space(slots=1, widths=4, scale=2, branches=("id", "c3"))
     key = table_key(space, "float32", tiny.search.frame)
-    table = LatencyTable(key, 100.0, {"c3": 30.0}, {"u2": 7.0}, {"id-u1": 100.0}, "in a test")
+    table = LatencyTable(
+        key, (WidthTerms(4, 100.0, {"c3": 30.0}, {"u2": 7.0}),), {"id-u1": 100.0}, "in a test"
+    )
     path = tmp_path / "planted.json"
     save_table(path, table)
     return path, table, space
@@ -92,10 +94,10 @@ def test_constraints_that_nothing_satisfies(planted, small, tmp_path, capsys):
         (lambda key: key.update(frame=[32, 24]), "is for frame [32, 24]; needed is [24, 32]"),
         (lambda key: key.update(dtype="bfloat16"), "is for dtype 'bfloat16'; needed is 'float32'"),
         (lambda key: key.update(device="a toaster"), "is for device 'a toaster'; needed is "),
-        (lambda key: key.update(width=8), "is for width 8; needed is 4"),
+        (lambda key: key.update(widths=[8]), "is for widths [8]; needed is [4]"),
         (lambda key: key.pop("jax"), "is for jax None; needed is "),
     ],
-    ids=["frame", "dtype", "device", "width", "no version"],
+    ids=["frame", "dtype", "device", "widths", "no version"],
 )
 def test_tables_of_something_else(refused, planted, small, tmp_path, change, message):
     path, table, _ = planted

@@ -60,6 +60,17 @@ def test_equals_the_evaluator(full_space, params, patches, genes):
     np.testing.assert_allclose(found(to_archs(full_space, genes)), expected, rtol=0, atol=1e-3)
 
 
+def test_equals_the_evaluator_at_every_width(patches, noisy_params):
+    space = uniform_space(slots=2, widths=(3, 8), scale=2, branches=("id", "s5", "r2", "a1"))
+    params = noisy_params(space)
+    ends = [end(space, width) for end in (smallest_arch, largest_arch) for width in space.widths]
+    genes = np.array([*ends, (1, 2, 0, 0), (1, 2, 0, 1), (3, 1, 1, 0)], np.int32)
+    expected = Evaluator(make_supernet(space, "float32"), patches, parallel.device_mesh(1))(params, genes)
+    assert len(np.unique(expected.round(4))) == len(genes)
+    found = module.TorchSupernet(space, params, patches, device="cpu", dtype="float32")
+    np.testing.assert_allclose(found(to_archs(space, genes)), expected, rtol=0, atol=1e-3)
+
+
 class Halved(Branch):
     """A branch of a user's own."""
 

@@ -17,8 +17,8 @@ from dysr_jax.model.sharing import (
     kept_branches,
     union_weight_bytes,
 )
-from dysr_jax.model.space import gene_counts, uniform_space
-from dysr_jax.model.supernet import Supernet, init_params, slot_name
+from dysr_jax.model.space import at_width, gene_counts, uniform_space, with_width
+from dysr_jax.model.supernet import Supernet, init_params, narrow_params, narrow_supernet, slot_name
 
 LR = np.random.default_rng(0).random((2, 6, 5, 3), np.float32)
 SPACE = uniform_space(slots=2, widths=4, scale=2)
@@ -219,3 +219,25 @@ def test_compacting_to_no_arch_or_a_foreign_one_is_refused(params):
     over = len(BODY)
     with pytest.raises(InputError, match=f"slot 0 takes 0 to {over - 1}, not {over}"):
         compact_params(params, SPACE, [(0, 0, 0), (over, 0, 0)])
+
+
+@pytest.mark.parametrize("width", [3, 4, 6])
+def test_the_parameters_of_a_width_are_the_union_of_its_archs(width):
+    """`compact_params` of one arch per branch, and shapes that are those of the width's own supernet."""
+    space = uniform_space(slots=2, widths=(3, 4, 6), scale=2)
+    shapes = jax.eval_shape(lambda key: init_params(key, space), jax.random.key(0))
+    rng = np.random.default_rng(0)
+    params = jax.tree.map(lambda s: rng.normal(size=s.shape).astype(np.float32), shapes)
+    narrow = at_width(space, width)
+    archs = [
+        with_width(space, (*[min(i, n - 1) for n in gene_counts(narrow)],), width)
+        for i in range(max(gene_counts(narrow)))
+    ]
+    found = narrow_params(params, narrow)
+    jax.tree.map(np.testing.assert_array_equal, found, compact_params(params, space, archs))
+    own = jax.eval_shape(lambda key: init_params(key, narrow), jax.random.key(0))
+    assert jax.tree.map(np.shape, found) == jax.tree.map(lambda s: s.shape, own)
+    net = narrow_supernet(Supernet(space), width)
+    np.testing.assert_allclose(
+        run(net, found, archs[5][:3]), run(Supernet(space), params, archs[5]), rtol=0, atol=1e-6
+    )

@@ -19,6 +19,7 @@ from dysr_jax.model.space import (
     SearchSpace,
     arch_mult_adds,
     arch_parameters,
+    at_width,
     crossover,
     gene_counts,
     largest_arch,
@@ -31,6 +32,7 @@ from dysr_jax.model.space import (
     to_archs,
     uniform_space,
     validate_arch,
+    with_width,
 )
 from dysr_jax.model.supernet import init_params
 
@@ -135,9 +137,38 @@ def test_extremes_by_brute_force():
     archs = every_arch(MIXED)
     assert cost(smallest_arch(MIXED)) == min(map(cost, archs))
     assert cost(largest_arch(MIXED)) == max(map(cost, archs))
+    assert smallest_arch(MIXED, 4) == smallest_arch(MIXED)
+    assert largest_arch(MIXED, 4) == largest_arch(MIXED)
     # a1 and r1 multiply the same numbers a pixel; only weights tell them apart.
     assert arch_name(MIXED, smallest_arch(MIXED)) == "id-c3-s5-r1-u1"
     assert arch_name(MIXED, largest_arch(MIXED)) == "a1-c3-c5-a1-u2"
+
+
+def test_extremes_of_each_width_by_brute_force():
+    """At 3 channels a 3x3 convolution costs less than a separable 5x5, at 6 more."""
+    space = SearchSpace((("s5", "c3"), ("r1", "id")), ("u2", "u1"), (3, 6), 2)
+
+    def cost(arch):
+        return arch_mult_adds(space, arch), arch_parameters(space, arch)
+
+    for index, width in enumerate(space.widths):
+        own = [arch for arch in every_arch(space) if arch[-1] == index]
+        assert cost(smallest_arch(space, width)) == min(map(cost, own))
+        assert cost(largest_arch(space, width)) == max(map(cost, own))
+    assert smallest_arch(space, 3)[0] != smallest_arch(space, 6)[0]
+    assert (smallest_arch(space), largest_arch(space)) == (smallest_arch(space, 3), largest_arch(space, 6))
+
+
+def test_a_space_at_one_of_its_widths():
+    space = SearchSpace(MIXED.body, MIXED.upsamplers, (4, 6), 3)
+    narrow = at_width(space, 4)
+    assert narrow == MIXED == at_width(MIXED, 4)
+    assert [with_width(space, arch, 4) for arch in every_arch(narrow)] == [
+        arch for arch in every_arch(space) if arch[-1] == 0
+    ]
+    assert with_width(narrow, (0, 0, 0, 0, 0), 4) == (0, 0, 0, 0, 0)
+    for arch in every_arch(narrow)[::7]:
+        assert arch_mult_adds(space, with_width(space, arch, 4)) == arch_mult_adds(narrow, arch)
 
 
 @quick

@@ -1,12 +1,15 @@
-"""What the tables of the switch experiment say, on the results that the repository keeps."""
+"""What tables say: of the switch experiment, on the results that the repository keeps; of latencies."""
 
 import json
 import pathlib
 
 import pytest
 
+from dysr_jax.bench.latency import LatencyProfile
 from dysr_jax.bench.switch import SwitchResult
-from dysr_jax.report.bench_tables import switch_tables
+from dysr_jax.report.bench_tables import profile_table, switch_tables
+from dysr_jax.search.latency import LatencyTable, WidthTerms
+from dysr_jax.search.probing import Fidelity
 
 RECORDED = pathlib.Path(__file__).parents[2] / "experiments/results/switch_quickstart_cpu.json"
 
@@ -51,3 +54,42 @@ def test_what_failed_has_a_line_and_no_row(result):
     assert lines[-1] == "fused: failed, MemoryError"
     assert not any(line.startswith("fused ") for line in lines)
     assert "strategy" not in printed({**result, "strategies": [failed]})
+
+
+# --- a latency table --------------------------------------------------------------------------------
+
+FIDELITY = Fidelity(["r1-u1", "c3-u2"], [1.0, 2.0], [1.5, 2.5], 0.875, 0.0625)
+NARROW = WidthTerms(4, 1.25, {"c3": 0.5, "r1": 0.75}, {"u2": 0.125})
+WIDE = WidthTerms(8, 2.0, {"c3": 0.625, "s3": 1.5}, {"u2": 0.25})
+
+
+def profiled(*terms):
+    found = LatencyProfile(LatencyTable({}, terms, {"id-u1": 1.0, "r1-u1": 2.0}, ""), FIDELITY)
+    *rows, last = profile_table(found).splitlines()
+    assert last.startswith("fitted to 2 executables; 2 of them")
+    assert "tau 0.875, mean error 6.2 %" in last
+    return rows
+
+
+def test_a_profile_of_one_width():
+    head, _, *rows = profiled(NARROW)
+    assert head.split("  ")[-1].strip() == "ms per frame"
+    assert [row.split() for row in rows] == [
+        ["(every", "frame)", "1.2500"],
+        ["c3", "0.5000"],
+        ["r1", "0.7500"],
+        ["u2", "0.1250"],
+    ]
+
+
+def test_a_profile_has_a_column_for_each_width():
+    """A branch that is the cheapest at one width only costs nothing there."""
+    head, _, *rows = profiled(NARROW, WIDE)
+    assert "ms per frame, width 4" in head and "ms per frame, width 8" in head
+    assert [row.split() for row in rows] == [
+        ["(every", "frame)", "1.2500", "2.0000"],
+        ["c3", "0.5000", "0.6250"],
+        ["r1", "0.7500", "0.0000"],
+        ["u2", "0.1250", "0.2500"],
+        ["s3", "0.0000", "1.5000"],
+    ]

@@ -33,6 +33,7 @@ SPACES = {
     "x3, slots of different lengths": SearchSpace(
         (("c5", "id"), ("r2",), ("s3", "a1", "c3")), ("u2", "u1"), widths=7, scale=3
     ),
+    "x2, three widths": uniform_space(slots=3, widths=(5, 8, 9), scale=2),
     "x4": uniform_space(slots=2, widths=8, scale=4, branches=("r1", "id")),
 }
 CONFIG = SearchConfig(max_latency_ms=4.0, min_psnr_y=25.0)

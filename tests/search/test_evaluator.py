@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from skimage.color import rgb2ycbcr
 
 from dysr_jax import parallel
@@ -19,7 +21,7 @@ from dysr_jax.model.space import SearchSpace, sample_archs, to_archs, uniform_sp
 from dysr_jax.model.supernet import init_params
 from dysr_jax.search import evaluator
 from dysr_jax.search.evaluator import MEMORY_SHARE, Evaluator
-from dysr_jax.search.population import Patches, grid_patches, row_bytes
+from dysr_jax.search.population import Patches, archs_psnr_y, grid_patches, row_bytes
 
 SPACE = uniform_space(slots=2, widths=4, scale=2, branches=("id", "s3", "c3", "r1"))
 NET = make_supernet(SPACE, "float32")
@@ -111,19 +113,23 @@ def evaluate(patches):
     return Evaluator(NET, patches, mesh)
 
 
-@pytest.fixture(scope="module")
-def expected(params, patches, genes):
+def by_static_programs(net, params, patches, archs):
     """PSNR-Y of static programs by NumPy and scikit-image, an arch and an image at a time."""
 
     def luma(frames):
         return np.round(rgb2ycbcr(np.asarray(frames))[:, 2:-2, 2:-2, 0])
 
-    program, found = jax.jit(frame_program(NET), static_argnums=2), []
-    for arch in to_archs(SPACE, genes):
+    program, found = jax.jit(frame_program(net), static_argnums=2), []
+    for arch in archs:
         error = luma(program(params, patches.lr, arch)) - luma(patches.hr)
         pooled = [np.mean(error[np.asarray(patches.image) == image] ** 2) for image in (0, 1)]
         found.append(np.mean([10 * np.log10(255**2 / mse) for mse in pooled]))
     return np.array(found)
+
+
+@pytest.fixture(scope="module")
+def expected(params, patches, genes):
+    return by_static_programs(NET, params, patches, to_archs(SPACE, genes))
 
 
 def test_equals_a_loop_of_static_programs(evaluate, params, genes, expected):
@@ -201,10 +207,10 @@ def test_little_memory_takes_several_dispatches(params, patches, monkeypatch):
     genes = sample_archs(jax.random.key(5), SPACE, (17,))
     mesh = parallel.device_mesh(2)
     whole = Evaluator(NET, patches, mesh)
-    row = row_bytes(NET, patches)
+    row = row_bytes(NET, patches, 4)
     monkeypatch.setattr(evaluator, "memory_bytes", lambda: 3 * 2 * row / MEMORY_SHARE)
     little = Evaluator(NET, patches, mesh)
-    assert (whole.plan(17).population, little.plan(17).population) == (11, 3)
+    assert (whole.plan(4, 17).population, little.plan(4, 17).population) == (11, 3)
     np.testing.assert_allclose(little(params, genes), whole(params, genes), atol=1e-4)
 
 
@@ -213,3 +219,123 @@ def test_images_that_are_reproduced_exactly_count_100_db(params, patches):
     hr = jax.jit(frame_program(NET))(params, patches.lr, arch[0])
     same = dataclasses.replace(patches, hr=hr)
     assert Evaluator(NET, same, parallel.device_mesh(1))(params, arch).tolist() == [100.0]
+
+
+# --- several widths ---------------------------------------------------------------------------------
+
+ELASTIC = uniform_space(slots=2, widths=(3, 4, 6), scale=2, branches=("id", "s5", "c3", "r2", "a1"))
+ELASTIC_NET = make_supernet(ELASTIC, "float32")
+ELASTIC_ARCHS = [(i, (i + 2) % 5, i % 2, width) for width in range(3) for i in range(5)]
+"""Every branch of every slot at every width."""
+
+
+@pytest.fixture(scope="module")
+def elastic_params(noisy_params):
+    return noisy_params(ELASTIC)
+
+
+@pytest.fixture(scope="module")
+def elastic_expected(elastic_params, patches):
+    found = by_static_programs(ELASTIC_NET, elastic_params, patches, ELASTIC_ARCHS)
+    assert np.ptp(found) > 0.5
+    assert min(np.abs(found[i] - found[i + 5]) for i in range(10)) > 1e-3  # a width is seen
+    return found
+
+
+@pytest.fixture(scope="module", params=[(1, 2), (3, 1)], ids="{0[0]} devices, tile {0[1]}".format)
+def elastic(request, elastic_params, patches):
+    """Evaluates any 20 archs or fewer, and compiles for nothing else."""
+    devices, tile = request.param
+    mesh = parallel.device_mesh(devices)
+    evaluate, placed = (
+        Evaluator(ELASTIC_NET, patches, mesh, tile=tile),
+        parallel.replicate(elastic_params, mesh),
+    )
+    evaluate.prepare(placed, np.tile(ELASTIC_ARCHS, (2, 1))[:20])
+    assert sorted(plan.space.width for plan in evaluate._executables) == [3, 4, 6]
+    assert {plan.tile for plan in evaluate._executables} == {tile}
+    return lambda genes: evaluate(placed, genes), evaluate
+
+
+@settings(max_examples=25)
+@given(st.lists(st.sampled_from(range(15)), min_size=1, max_size=20))
+def test_each_candidate_of_any_width_is_its_static_program(elastic, elastic_expected, rows):
+    found, evaluate = elastic
+    quality = found(np.array(ELASTIC_ARCHS, np.int32)[rows])
+    np.testing.assert_allclose(quality, elastic_expected[rows], atol=0.01)
+    assert len(evaluate._executables) == 3
+
+
+@pytest.mark.parametrize("width", range(3))
+def test_a_population_of_one_width_goes_in_blocks(elastic, elastic_expected, width):
+    found, evaluate = elastic
+    rows = np.flatnonzero(np.array(ELASTIC_ARCHS)[:, -1] == width).repeat(4)
+    assert len(rows) > max(plan.population for plan in evaluate._executables)
+    quality = found(np.array(ELASTIC_ARCHS, np.int32)[rows])
+    np.testing.assert_allclose(quality, elastic_expected[rows], atol=0.01)
+    assert len(evaluate._executables) == 3
+
+
+def test_an_executable_per_width_when_it_is_first_met(noisy_params, patches):
+    space = dataclasses.replace(ELASTIC, body=(("id", "c3"),), upsamplers=("u1",))
+    mesh, rng = parallel.device_mesh(2), np.random.default_rng(0)
+    evaluate = Evaluator(make_supernet(space, "float32"), patches, mesh)
+    params = parallel.replicate(noisy_params(space), mesh)
+
+    def drawn(count, *widths):
+        genes = rng.integers(0, (2, 1, 1), (count, 3)).astype(np.int32)
+        genes[:, -1] = rng.choice(widths, count)
+        return genes
+
+    evaluate.prepare(params, drawn(12, 0))
+    evaluate(params, drawn(12, 0))
+    with count_compilations() as compilations:
+        evaluate(params, drawn(5, 0))
+        assert compilations.value == 0
+        evaluate.prepare(params, drawn(12, 0, 2))
+        assert compilations.value == 1
+        for count in (12, 1, 7, 12):
+            evaluate(params, drawn(count, 0, 2))
+        assert compilations.value == 1
+        evaluate(params, drawn(12, 0, 1, 2))
+        assert compilations.value == 2
+    assert {plan.space.widths for plan in evaluate._executables} == {(3,), (4,), (6,)}
+
+
+def test_a_width_has_the_results_of_its_space_alone(elastic_params, patches):
+    """Bit for bit, over weights that are cut to it."""
+    narrow = dataclasses.replace(ELASTIC, widths=4)
+    genes = np.asarray(sample_archs(jax.random.key(7), narrow, (9,)))
+    stored = jax.eval_shape(lambda: init_params(jax.random.key(0), narrow))
+    cut = jax.tree.map(
+        lambda whole, part: whole[tuple(slice(length) for length in part.shape)],
+        {name: elastic_params[name] for name in stored},
+        stored,
+    )
+    mesh = parallel.device_mesh(1)
+    alone = Evaluator(make_supernet(narrow, "float32"), patches, mesh)(cut, genes)
+    with_width = np.pad(genes, ((0, 0), (0, 1)), constant_values=1)
+    found = Evaluator(ELASTIC_NET, patches, mesh)(elastic_params, with_width)
+    np.testing.assert_array_equal(found, alone)
+
+
+def test_narrow_trunks_take_less_memory(patches, monkeypatch):
+    row = row_bytes(ELASTIC_NET, patches, 6)
+    monkeypatch.setattr(evaluator, "memory_bytes", lambda: 4 * 2 * row / MEMORY_SHARE)
+    little = Evaluator(ELASTIC_NET, patches, parallel.device_mesh(1))
+    assert [little.plan(width, 90).population for width in (3, 4, 6)] == [8, 6, 4]
+
+
+def test_whole_images_of_archs_of_any_width(elastic_params, patches, elastic_expected):
+    """The five patches as images: each is one photograph."""
+    pairs = [Pair(str(i), np.asarray(patches.lr[i]), np.asarray(patches.hr[i])) for i in range(5)]
+    separate = dataclasses.replace(patches, image=jnp.arange(5))
+    archs, counts = [ELASTIC_ARCHS[i] for i in (13, 2, 0, 4)], []  # two widths of the three
+    for asked in (archs, archs, archs[1:]):
+        with count_compilations() as compilations:
+            archs_psnr_y(ELASTIC_NET, elastic_params, asked, pairs)
+        counts.append(compilations.value)
+    assert counts[1:] == [2, 1]  # the first call compiles transfers too
+    found = archs_psnr_y(ELASTIC_NET, elastic_params, archs, pairs)
+    evaluate = Evaluator(ELASTIC_NET, separate, parallel.device_mesh(1))
+    np.testing.assert_allclose(found, evaluate(elastic_params, np.array(archs, np.int32)), atol=0.01)

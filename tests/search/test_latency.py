@@ -4,6 +4,7 @@ import dataclasses
 import importlib.metadata
 import itertools
 import json
+import pathlib
 
 import jax
 import jax.numpy as jnp
@@ -14,21 +15,40 @@ from dysr_jax.errors import InputError
 from dysr_jax.model.branches import BODY, Branch
 from dysr_jax.model.names import arch_name, parse_arch
 from dysr_jax.model.programs import make_supernet
-from dysr_jax.model.space import SearchSpace, gene_counts, smallest_arch, uniform_space, validate_arch
+from dysr_jax.model.space import (
+    SearchSpace,
+    arch_width,
+    at_width,
+    gene_counts,
+    smallest_arch,
+    uniform_space,
+    validate_arch,
+)
 from dysr_jax.model.supernet import init_params
 from dysr_jax.search import probing
-from dysr_jax.search.latency import LatencyTable, fit_table, load_table, predict, save_table, table_key
+from dysr_jax.search.latency import (
+    LatencyTable,
+    WidthTerms,
+    branch_ms,
+    fit_table,
+    load_table,
+    predict,
+    save_table,
+    table_key,
+)
 from dysr_jax.search.probing import device_table, drawn_archs, leave_one_out, measure_table, probes
 from dysr_jax.version import package_version
 
 PLANTED = {"id": 0.0, "s3": 0.25, "c3": 0.5, "r1": 1.0, "u1": 0.0, "u2": 0.125}
+POWER = {name: number for number, name in enumerate(PLANTED)}
 
 
-def mixed(*body, upsamplers=("u1", "u2")):
-    return SearchSpace(body, upsamplers, widths=4, scale=2)
+def mixed(*body, upsamplers=("u1", "u2"), widths=4):
+    return SearchSpace(body, upsamplers, widths=widths, scale=2)
 
 
 SPACE = uniform_space(slots=3, widths=4, scale=2, branches=("id", "s3", "c3", "r1"))
+ELASTIC = dataclasses.replace(SPACE, widths=(4, 8))
 SPACES = {
     "the same everywhere": SPACE,
     "one upsampler": mixed(("id", "c3"), ("id", "c3"), upsamplers=("u2",)),
@@ -37,6 +57,8 @@ SPACES = {
     "another cheapest": mixed(("id", "c3"), ("s3", "r1")),
     "another cheapest, which the other slot offers too": mixed(("id", "s3", "c3"), ("s3", "c3")),
     "no identity": mixed(("s3", "c3"), ("c3", "r1")),
+    "two widths": ELASTIC,
+    "three widths, another cheapest": mixed(("id", "c3"), ("s3", "r1"), widths=(4, 6, 12)),
 }
 each_space = pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
 
@@ -46,8 +68,11 @@ def archs_of(space):
 
 
 def cost(space, arch, intercept):
-    names = (space.slots[slot][index] for slot, index in enumerate(arch))
-    return intercept + sum(PLANTED[name] for name in names)
+    """At width 4; the wider the trunk, the more all terms cost, each by a power of its own."""
+    factor = arch_width(space, arch) / 4
+    names = (space.slots[slot][index] for slot, index in enumerate(arch[: len(space.slots)]))
+    terms = (PLANTED[name] * factor ** (1 + 0.25 * POWER[name]) for name in names)
+    return intercept * factor + sum(terms)
 
 
 def planted_table(space, intercept):
@@ -56,7 +81,11 @@ def planted_table(space, intercept):
 
 
 def names_taken(space, archs):
-    return {(slot, space.slots[slot][i]) for arch in archs for slot, i in enumerate(arch)}
+    return {
+        (arch_width(space, arch), slot, names[index])
+        for arch in archs
+        for slot, (names, index) in enumerate(zip(space.slots, arch, strict=False))
+    }
 
 
 @each_space
@@ -78,10 +107,28 @@ def test_planted_costs_are_predicted_for_every_arch(space, intercept):
 
 
 def test_the_terms_are_the_planted_costs():
-    table = planted_table(SPACE, 0.75)
-    assert table.intercept_ms == pytest.approx(0.75)
-    assert table.body_ms == pytest.approx({name: PLANTED[name] for name in ("s3", "c3", "r1")})
-    assert table.upsampler_ms == pytest.approx({"u2": 0.125})
+    (terms,) = planted_table(SPACE, 0.75).terms
+    assert terms.intercept_ms == pytest.approx(0.75)
+    assert terms.body_ms == pytest.approx({name: PLANTED[name] for name in ("s3", "c3", "r1")})
+    assert terms.upsampler_ms == pytest.approx({"u2": 0.125})
+
+
+def test_each_width_has_its_own_planted_terms():
+    narrow, wide = planted_table(ELASTIC, 0.75).terms
+    assert (narrow.width, wide.width) == (4, 8)
+    assert (narrow.intercept_ms, wide.intercept_ms) == pytest.approx((0.75, 1.5))
+    for terms, factor in ((narrow, 1), (wide, 2)):
+        expected = {name: PLANTED[name] * factor ** (1 + 0.25 * POWER[name]) for name in ("s3", "c3", "r1")}
+        assert terms.body_ms == pytest.approx(expected)
+        assert terms.upsampler_ms == pytest.approx({"u2": 0.125 * factor**2.25})
+
+
+def test_branches_are_costed_by_width():
+    table = planted_table(ELASTIC, 0.75)
+    for width in ELASTIC.widths:
+        own = planted_table(at_width(ELASTIC, width), 0.75)
+        np.testing.assert_allclose(branch_ms(table, ELASTIC, width), branch_ms(own, at_width(ELASTIC, width)))
+    np.testing.assert_array_equal(branch_ms(table, ELASTIC), branch_ms(table, ELASTIC, 8))
 
 
 def test_what_every_arch_pays_is_in_the_intercept():
@@ -95,14 +142,15 @@ def test_a_branch_that_measured_faster_than_none_costs_nothing():
     measured = {arch_name(SPACE, arch): cost(SPACE, arch, 2.0) for arch in probes(SPACE)}
     measured["3s3-u1"] = 1.0
     table = fit_table(SPACE, measured, {})
-    assert table.body_ms["s3"] == 0.0
-    assert min(table.body_ms.values()) >= 0 and min(table.upsampler_ms.values()) >= 0
+    (terms,) = table.terms
+    assert terms.body_ms["s3"] == 0.0
+    assert min(terms.body_ms.values()) >= 0 and min(terms.upsampler_ms.values()) >= 0
     assert_residuals_cancel(table, SPACE)
 
 
 def assert_residuals_cancel(table, space):
     """The normal equation of a least-squares fit with an intercept above zero."""
-    assert table.intercept_ms > 0
+    assert table.terms[0].intercept_ms > 0
     genes = jnp.asarray([parse_arch(space, name) for name in table.measured_ms], jnp.int32)
     measured = np.array(list(table.measured_ms.values()))
     relative = (np.asarray(predict(table, space, genes)) - measured) / measured
@@ -110,16 +158,21 @@ def assert_residuals_cancel(table, space):
     assert np.sum(relative / measured) == pytest.approx(0.0, abs=1e-5 * np.sum(1 / measured))
 
 
-def test_predict_is_traceable():
-    table, genes = planted_table(SPACE, 1.0), jnp.asarray(archs_of(SPACE)[:7], jnp.int32)
-    traced = jax.jit(lambda g: predict(table, SPACE, g))(genes)
-    assert traced.shape == (7,)
-    assert traced.dtype == jnp.float32
-    np.testing.assert_allclose(traced, predict(table, SPACE, genes))
+@pytest.mark.parametrize("space", [SPACE, ELASTIC], ids=["one width", "two"])
+def test_predict_is_traceable(space):
+    table, genes = planted_table(space, 1.0), np.asarray(archs_of(space)[:6], np.int32)
+    traced = jax.jit(lambda g: predict(table, space, g))(jnp.asarray(genes))
+    assert traced.shape == (6,)
+    assert traced.dtype == predict(table, space, genes).dtype == jnp.float32
+    np.testing.assert_allclose(traced, predict(table, space, genes))
+    np.testing.assert_array_equal(
+        predict(table, space, genes.reshape(2, 3, -1)).ravel(), predict(table, space, genes)
+    )
 
 
 # --- files ------------------------------------------------------------------------------------------
 
+RECORDED = pathlib.Path(__file__).parents[2] / "experiments" / "results"
 FRAME = (6, 8)
 KEY = table_key(SPACE, "float32", FRAME)
 
@@ -154,6 +207,7 @@ def test_a_table_for_something_else_is_refused(saved, name):
         (SPACE, "bfloat16", FRAME),
         (SPACE, "float32", (8, 6)),
         (dataclasses.replace(SPACE, widths=8), "float32", FRAME),
+        (ELASTIC, "float32", FRAME),
         (dataclasses.replace(SPACE, scale=3), "float32", FRAME),
         (dataclasses.replace(SPACE, body=SPACE.body[:2]), "float32", FRAME),
         (dataclasses.replace(SPACE, upsamplers=("u1",)), "float32", FRAME),
@@ -166,9 +220,49 @@ def test_the_key_tells_programs_apart(saved, space, dtype, frame):
 
 @pytest.mark.parametrize("newer", [{}, {"unit": "us"}], ids=["same fields", "a new field"])
 def test_another_format_is_refused_by_its_number(saved, newer):
-    edit(saved, format_version=2, **newer)
-    with pytest.raises(InputError, match="format 2; this version reads 1"):
+    edit(saved, format_version=3, **newer)
+    with pytest.raises(InputError, match="format 3; this version reads 1 to 2"):
         load_table(saved, KEY)
+
+
+def test_a_table_of_version_1_is_one_of_one_width(saved):
+    """As that version wrote it: the terms stand beside the key, which has the one width."""
+    table, fields = load_table(saved, KEY), json.loads(saved.read_text())
+    (own,), key = fields.pop("terms"), {name: value for name, value in KEY.items() if name != "widths"}
+    width = own.pop("width")
+    fields |= {"format_version": 1, "key": {**key, "width": width}, **own}
+    saved.write_text(json.dumps(fields))
+    assert load_table(saved, KEY) == load_table(saved) == table
+    with pytest.raises(InputError, match=r"is for widths \[4\]; needed is \[4, 8\]"):
+        load_table(saved, table_key(ELASTIC, "float32", FRAME))
+
+
+def test_recorded_tables_of_version_1_are_read():
+    for path in sorted(RECORDED.glob("latency_*.json")):
+        fields, table = json.loads(path.read_text()), load_table(path)
+        assert (fields["format_version"], table.key["widths"]) == (1, [fields["key"]["width"]])
+        assert table.terms[0].body_ms == fields["body_ms"]
+
+
+@pytest.mark.parametrize("place", range(3), ids=["none", "one", "another order"])
+def test_a_table_without_the_terms_of_a_width_is_refused(saved, place):
+    key = table_key(ELASTIC, "float32", FRAME)
+    save_table(saved, dataclasses.replace(planted_table(ELASTIC, 0.5), key=key))
+    terms = json.loads(saved.read_text())["terms"]
+    assert len(load_table(saved, key).terms) == 2
+    edit(saved, terms=[[], terms[:1], terms[::-1]][place])
+    with pytest.raises(InputError, match="must have a finite time of at least 0 for each branch"):
+        load_table(saved, key)
+
+
+def test_a_width_without_the_time_of_a_branch_is_refused(saved):
+    key = table_key(ELASTIC, "float32", FRAME)
+    save_table(saved, dataclasses.replace(planted_table(ELASTIC, 0.5), key=key))
+    narrow, wide = json.loads(saved.read_text())["terms"]
+    del wide["body_ms"]["c3"]
+    edit(saved, terms=[narrow, wide])
+    with pytest.raises(InputError, match="must have a finite time of at least 0 for each branch"):
+        load_table(saved, key)
 
 
 @pytest.mark.parametrize(
@@ -199,7 +293,7 @@ def measurements(monkeypatch, tmp_path):
     def measure(net, params, frame, rounds, *, drawn):
         frames.append(frame)
         key = table_key(net.space, "float32", frame)
-        return LatencyTable(key, float(len(frames)), {"c3": 1.0}, {}, {}, "now")
+        return LatencyTable(key, (WidthTerms(4, float(len(frames)), {"c3": 1.0}, {}),), {}, "now")
 
     monkeypatch.setenv("DYSR_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setattr(probing, "measure_table", measure)
@@ -262,6 +356,19 @@ def test_drawn_archs_are_distinct_and_from_all_over_the_range():
     assert works.max() >= 13
 
 
+def test_drawn_archs_are_of_all_widths_and_cheap_ones_keep_theirs():
+    space = uniform_space(slots=16, widths=(3, 4, 8), scale=2, branches=("s5", "c3"))
+    archs = drawn_archs(jax.random.key(0), space, 60)
+    widths = [arch_width(space, arch) for arch in archs]
+    assert min(map(widths.count, space.widths)) >= 10
+    # At 3 channels the convolution is the cheaper one of the two.
+    assert [smallest_arch(space, width)[0] for width in space.widths] == [1, 0, 0]
+    for width in space.widths:
+        own = np.array([arch for arch, w in zip(archs, widths, strict=True) if w == width])
+        works = np.sum(own[:, :16] != smallest_arch(space, width)[0], 1)
+        assert works.min() <= 4 and works.max() <= 14
+
+
 def test_a_small_space_gives_the_archs_it_has():
     archs = drawn_archs(jax.random.key(0), SMALL, 40)
     assert sorted(archs) == [(0, 0), (1, 0)]
@@ -278,7 +385,7 @@ def test_random_archs_join_the_fit(monkeypatch):
     table = measure_table(make_supernet(SPACE, "float32"), {}, FRAME, 2, drawn=9)
     assert seen[: len(probes(SPACE))] == probes(SPACE)
     assert len(seen) == len({*seen}) > len(probes(SPACE))
-    assert table.body_ms == pytest.approx({"s3": 0.25, "c3": 0.5, "r1": 1.0}, abs=1e-6)
+    assert table.terms[0].body_ms == pytest.approx({"s3": 0.25, "c3": 0.5, "r1": 1.0}, abs=1e-6)
 
 
 def table_of(space, archs, noise=0.0):
@@ -290,11 +397,12 @@ def table_of(space, archs, noise=0.0):
     return fit_table(space, measured, {"frame": list(FRAME)})
 
 
-def test_leave_one_out_predicts_random_archs_from_the_others():
-    archs = dict.fromkeys([*probes(SPACE), *drawn_archs(jax.random.key(1), SPACE, 30)])
-    found = leave_one_out(table_of(SPACE, list(archs)), SPACE)
-    assert not {*found.archs} & {arch_name(SPACE, arch) for arch in probes(SPACE)}
-    assert len(found.archs) == len(archs) - len(probes(SPACE)) > 20
+@pytest.mark.parametrize("space", [SPACE, ELASTIC], ids=["one width", "two"])
+def test_leave_one_out_predicts_random_archs_from_the_others(space):
+    archs = dict.fromkeys([*probes(space), *drawn_archs(jax.random.key(1), space, 30)])
+    found = leave_one_out(table_of(space, list(archs)), space)
+    assert not {*found.archs} & {arch_name(space, arch) for arch in probes(space)}
+    assert len(found.archs) == len(archs) - len(probes(space)) > 20
     np.testing.assert_allclose(found.predicted_ms, found.measured_ms, rtol=1e-5)
     assert found.mean_error < 1e-5
 
@@ -380,4 +488,6 @@ def test_a_table_can_be_a_key(measurements):
     table, _ = device_table(NET, {}, FRAME, 3)
     same = dataclasses.replace(table)
     assert {table: 1}[same] == 1
-    assert table != dataclasses.replace(table, intercept_ms=table.intercept_ms + 1)
+    (own,) = table.terms
+    more = dataclasses.replace(own, intercept_ms=own.intercept_ms + 1)
+    assert table != dataclasses.replace(table, terms=(more,))

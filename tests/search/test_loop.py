@@ -9,22 +9,26 @@ import numpy as np
 import pytest
 
 from dysr_jax import parallel
+from dysr_jax.bench.front import evaluate_space
 from dysr_jax.errors import InputError
 from dysr_jax.model.names import arch_name
-from dysr_jax.model.programs import make_supernet
-from dysr_jax.model.space import SearchSpace, space_size, to_archs, uniform_space
+from dysr_jax.model.programs import frame_program, make_supernet
+from dysr_jax.model.space import SearchSpace, largest_arch, space_size, to_archs, uniform_space
+from dysr_jax.results import front_hypervolume, quality_points
 from dysr_jax.search import loop, nsga2
 from dysr_jax.search import loop as resume
 from dysr_jax.search.archive import Archive, Record
 from dysr_jax.search.config import SearchConfig
 from dysr_jax.search.evaluator import Evaluator
-from dysr_jax.search.latency import LatencyTable, predict
+from dysr_jax.search.latency import LatencyTable, WidthTerms, predict
 from dysr_jax.search.loop import candidates_per_second, search
 from dysr_jax.search.population import Patches
+from dysr_jax.search.select import front_records
 
 SPACE = uniform_space(slots=2, widths=4, scale=2, branches=("id", "s3", "c3", "r1"))
 NET = make_supernet(SPACE, "float32")
-TABLE = LatencyTable({}, 0.5, {"s3": 0.25, "c3": 0.5, "r1": 1.0}, {"u2": 0.125}, {}, "")
+TERMS = WidthTerms(4, 0.5, {"s3": 0.25, "c3": 0.5, "r1": 1.0}, {"u2": 0.125})
+TABLE = LatencyTable({}, (TERMS,), {}, "")
 CONFIG = SearchConfig(population=6, generations=5, patches=2, patch=8, frame=(8, 8), rounds=1)
 FILE = "archive.jsonl"
 
@@ -165,6 +169,43 @@ def test_search_checks_before_it_writes(problem, tmp_path):
 def test_candidates_per_second():
     records = [Record("", (i,), 0.0, 0.0, 0, 0.25) for i in range(3)]
     assert candidates_per_second(records) == pytest.approx(4.0)
+
+
+# --- several widths ---------------------------------------------------------------------------------
+
+ELASTIC = uniform_space(slots=2, widths=(4, 6, 9), scale=2, branches=("id", "s3", "c3", "r1"))
+WIDE_TERMS = [
+    WidthTerms(width, 0.1 * width, {"s3": 0.05 * width, "c3": 0.1 * width, "r1": 0.3 * width}, {"u2": 0.25})
+    for width in ELASTIC.widths
+]
+
+
+def test_the_front_of_three_widths_is_that_of_the_whole_space(noisy_params, tmp_path):
+    """Against every arch of it, which are evaluated at once."""
+    params, table = noisy_params(ELASTIC), LatencyTable({}, tuple(WIDE_TERMS), {}, "")
+    net, config = (
+        make_supernet(ELASTIC, "float32"),
+        dataclasses.replace(CONFIG, population=12, generations=6),
+    )
+    lr = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), np.uint8)
+    best = frame_program(net)(params, jnp.asarray(lr), largest_arch(ELASTIC))
+    hr = np.asarray(best) ^ 3  # near to what the largest arch makes, so that the front has a length
+    patches = Patches(lr=jnp.asarray(lr), hr=jnp.asarray(hr), image=jnp.arange(2))
+    mesh = parallel.device_mesh(2)
+    archive = search(jax.random.key(0), net, params, patches, table, config, mesh, tmp_path)
+    every = evaluate_space(net, params, patches, table, parallel.device_mesh(1))
+    assert len(archive.records) < 0.75 * len(every) == 0.75 * space_size(ELASTIC)
+    for record in every:
+        if record.arch in archive.records:
+            seen = archive.records[record.arch]
+            assert seen.psnr_y == pytest.approx(record.psnr_y, abs=1e-4)
+            assert (seen.name, seen.latency_ms) == (record.name, record.latency_ms)
+    truth = front_records(every)
+    assert len({record.arch[-1] for record in truth}) > 1
+    points, seen = (quality_points(records) for records in (every, archive.records.values()))
+    reference = float(points[:, 0].max()), float(points[:, 1].min())
+    assert front_hypervolume(seen, reference) > 0.95 * front_hypervolume(points, reference)
+    assert {record.name.split("-")[0] for record in every} == {"w4", "w6", "w9"}
 
 
 # --- objectives and constraints ---------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """A search that dies anywhere in its writing and is started again ends as one that did not."""
 
+import dataclasses
 import os
 
 import jax
@@ -9,18 +10,20 @@ import pytest
 
 from dysr_jax import atomic, parallel
 from dysr_jax.model.programs import frame_program, make_supernet
-from dysr_jax.model.space import largest_arch, uniform_space
+from dysr_jax.model.space import arch_width, largest_arch, smallest_arch, uniform_space
 from dysr_jax.search import loop, nsga2
 from dysr_jax.search import loop as resume
 from dysr_jax.search.archive import Archive
 from dysr_jax.search.config import SearchConfig
 from dysr_jax.search.evaluator import Evaluator, Patches
-from dysr_jax.search.latency import LatencyTable
+from dysr_jax.search.latency import LatencyTable, WidthTerms
 from dysr_jax.search.select import front_records
 
 SPACE = uniform_space(slots=3, widths=4, scale=2, branches=("id", "s3", "c3", "r1"))
-NET = make_supernet(SPACE, "float32")
-TABLE = LatencyTable({}, 0.5, {"s3": 0.25, "c3": 0.5, "r1": 1.0}, {"u2": 0.125}, {}, "")
+ELASTIC = dataclasses.replace(SPACE, widths=(4, 6))
+TERMS = WidthTerms(4, 0.5, {"s3": 0.25, "c3": 0.5, "r1": 1.0}, {"u2": 0.125})
+WIDE_TERMS = WidthTerms(6, 1.0, {"s3": 0.3, "c3": 0.75, "r1": 1.75}, {"u2": 0.25})
+TABLE = LatencyTable({}, (TERMS, WIDE_TERMS), {}, "")
 CONFIG = SearchConfig(
     population=6, generations=12, patches=2, patch=8, objectives=("psnr_y", "latency_ms", "params")
 )
@@ -77,24 +80,23 @@ class Reaper:
                 raise Killed
 
 
-@pytest.fixture(scope="module")
-def weights(noisy_params):
-    """With noise, so that archs differ in quality."""
-    return noisy_params(SPACE)
+CASES = {"one device": (1, SPACE), "four devices": (4, SPACE), "two devices, two widths": (2, ELASTIC)}
 
 
-@pytest.fixture(scope="module", params=[1, 4], ids=["one device", "four devices"])
-def compiled(request, weights):
-    """The mesh, and the real evaluator on it, compiled once."""
-    mesh = parallel.device_mesh(request.param)
+@pytest.fixture(scope="module", params=CASES.values(), ids=CASES)
+def compiled(request, noisy_params):
+    """The supernet, its weights, the mesh, and the real evaluator on it, compiled once."""
+    devices, space = request.param
+    mesh, net = parallel.device_mesh(devices), make_supernet(space, "float32")
+    weights = noisy_params(space)  # with noise, so that archs differ in quality
     lr = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), np.uint8)
-    best = frame_program(NET)(weights, jnp.asarray(lr), jnp.asarray(largest_arch(SPACE)))
+    best = frame_program(net)(weights, jnp.asarray(lr), largest_arch(space))
     hr = np.asarray(best) ^ 3  # near to what the largest arch makes, so that the front has a length
     patches = Patches(lr=jnp.asarray(lr), hr=jnp.asarray(hr), image=jnp.asarray([0, 1]))
-    evaluate = Evaluator(NET, patches, mesh)
-    placed = parallel.replicate(weights, mesh)
-    evaluate.prepare(placed, jnp.zeros((CONFIG.population, 4), jnp.int32))
-    return mesh, evaluate
+    evaluate = Evaluator(net, patches, mesh)
+    placed, ends = parallel.replicate(weights, mesh), [smallest_arch(space), largest_arch(space)]
+    evaluate.prepare(placed, np.array(ends * (CONFIG.population // 2), np.int32))
+    return net, weights, mesh, evaluate
 
 
 class Spy:
@@ -113,8 +115,8 @@ def comparable(archive):
     return [record._replace(seconds=0.0) for record in archive.records.values()]
 
 
-def test_a_search_killed_anywhere_ends_the_same(compiled, weights, tmp_path, monkeypatch):
-    mesh, evaluate = compiled
+def test_a_search_killed_anywhere_ends_the_same(compiled, tmp_path, monkeypatch):
+    net, weights, mesh, evaluate = compiled
     spy = Spy(evaluate)
     monkeypatch.setattr(loop, "Evaluator", lambda *_, **__: spy)
     reaper = Reaper(monkeypatch, seed=mesh.devices.size)
@@ -122,12 +124,13 @@ def test_a_search_killed_anywhere_ends_the_same(compiled, weights, tmp_path, mon
     def run(folder):
         folder.mkdir(exist_ok=True)
         key = jax.random.key(0)
-        return loop.search(key, NET, weights, None, TABLE, CONFIG, mesh, folder)
+        return loop.search(key, net, weights, None, TABLE, CONFIG, mesh, folder)
 
     whole = run(tmp_path / "whole")
     expected, moments = comparable(whole), reaper.seen
     assert moments >= 2 * KILLS
     assert len(front_records(expected)) >= 4
+    assert {arch_width(net.space, record.arch) for record in expected} == {*net.space.widths}
     state = (tmp_path / "whole" / resume.FILE).read_bytes()
 
     rng = np.random.default_rng(mesh.devices.size)

@@ -73,6 +73,17 @@ def told(seed):
     return nsga2.tell(state, state.genes, random_objectives(seed))[0]
 
 
+@pytest.mark.parametrize("population", [2, 5, 8, 16])
+def test_init_has_the_extremes_of_every_width_where_there_is_room(population):
+    operators = nsga2.Operators(WIDTHS)
+    archs = to_archs(WIDTHS, nsga2.init(jax.random.key(0), operators, population).genes)
+    assert archs[:2] == [smallest_arch(WIDTHS), largest_arch(WIDTHS)]
+    ends = {end(WIDTHS, width) for end in (smallest_arch, largest_arch) for width in WIDTHS.widths}
+    assert len(set(archs)) == population
+    assert set(archs[:6]) <= ends and len(ends) == 6
+    assert len({*archs} & ends) >= min(population, 6)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_init_has_the_extremes_and_no_duplicate(seed):
     genes = nsga2.init(jax.random.key(seed), OPERATORS, POPULATION).genes
@@ -255,19 +266,24 @@ def test_the_tournament_prefers_rank_then_crowding():
 # --- a problem whose front is known -----------------------------------------------------------------
 
 LARGE = uniform_space(slots=5, widths=4, scale=2, branches=("id", "s3", "c3", "r1"))
+WIDTHS = uniform_space(
+    slots=5, widths=(4, 6, 8), scale=2, branches=("id", "s3", "c3", "r1"), upsamplers=("u1",)
+)
 WEIGHT = np.random.default_rng(0).uniform(0.5, 1.5, (len(LARGE.slots), max(gene_counts(LARGE))))
-REFERENCE = np.array([20.0, 1.0])
+REFERENCE = np.array([60.0, 1.0])
 GENERATIONS, EACH = 25, 40
 
 
 def problem(genes):
-    """Cost of 17 values at most, and loss, with diminishing returns and an interaction.
+    """Cost of few values, and loss, with diminishing returns and an interaction; a width multiplies both.
 
     No two archs have the same loss, so a population can hold any front whole.
     """
     genes = np.asarray(genes)
-    cost = genes.sum(1)
-    gain = WEIGHT[np.arange(len(LARGE.slots)), genes] * np.sqrt(genes)
+    width = genes[:, 6] if genes.shape[1] > 6 else np.zeros(len(genes), int)
+    genes = genes[:, :6]
+    cost = genes.sum(1) * (1 + width) + width
+    gain = WEIGHT[np.arange(6), genes] * np.sqrt(genes) * (1 + 0.3 * width[:, None])
     return np.stack([cost, -gain.sum(1) - 0.5 * gain[:, 0] * gain[:, 3]], 1).astype(np.float32)
 
 
@@ -276,14 +292,14 @@ def hypervolume(values):
 
 
 @functools.cache
-def all_archs():
-    return np.stack([axis.ravel() for axis in np.indices(gene_counts(LARGE))], 1)
+def all_archs(space=LARGE):
+    return np.stack([axis.ravel() for axis in np.indices(gene_counts(space))], 1)
 
 
 @functools.cache
-def evolve(seed, generations=GENERATIONS):
+def evolve(seed, generations=GENERATIONS, space=LARGE):
     """The states of a run."""
-    operators = nsga2.Operators(LARGE)
+    operators = nsga2.Operators(space)
     state = nsga2.init(jax.random.key(seed), operators, EACH)
     genes, states = state.genes, []
     for generation in range(generations):
@@ -311,6 +327,25 @@ def test_finds_the_true_front(seed):
     truth = {tuple(row) for row in values[pymoo_rank(values) == 0].tolist()}
     last = evolve(seed)[-1]
     assert {tuple(row) for row in last.objectives[last.rank == 0].tolist()} == truth
+
+
+@functools.cache
+def front_of_widths():
+    """Objectives, and the width's index of each."""
+    values = problem(all_archs(WIDTHS))
+    first = pymoo_rank(values) == 0
+    return values[first], all_archs(WIDTHS)[first][:, -1]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_finds_a_front_that_is_of_several_widths(seed):
+    assert space_size(WIDTHS) > 3 * EACH * GENERATIONS
+    values, widths = front_of_widths()
+    assert min(np.bincount(widths, minlength=3)) >= 4
+    truth, last = {tuple(row) for row in values.tolist()}, evolve(seed, space=WIDTHS)[-1]
+    found = {tuple(row) for row in last.objectives[last.rank == 0].tolist()}
+    assert len(truth - found) <= 1
+    assert hypervolume(list(found)) > 0.98 * hypervolume(values)
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -6,8 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dysr_jax.model.branches import BODY, Identity
-from dysr_jax.model.space import SearchSpace, gene_counts, uniform_space
-from dysr_jax.search.schedule import Plan, body_branches, make_schedule, mult_add_costs, partition
+from dysr_jax.model.space import SearchSpace, gene_counts, rows_by_width, uniform_space
+from dysr_jax.search.schedule import (
+    Plan,
+    body_branches,
+    computed_share,
+    make_schedule,
+    mult_add_costs,
+    partition,
+)
 
 UNIFORM = uniform_space(slots=4, widths=4, scale=2, branches=("id", "s3", "c3"))
 MIXED = SearchSpace((("c3", "id"), ("r1",), ("id", "c5", "s3"), ("id",)), ("u1", "u2"), 4, 2)
@@ -116,3 +123,38 @@ def test_shards_have_like_work_where_the_archs_differ(shards):
         }
         work.append(1728 * len(shard) + sum(cost[prefix[-1][1]] for prefix in prefixes))
     assert max(work) < 1.1 * np.mean(work)
+
+
+# --- several widths ---------------------------------------------------------------------------------
+
+ELASTIC = uniform_space(slots=4, widths=(4, 6, 8), scale=2, branches=("id", "s3", "c3"))
+
+
+@checked
+@given(st.integers(0, 999), st.integers(0, 20))
+def test_each_row_is_of_one_width(seed, count):
+    genes = np.random.default_rng(seed).integers(0, gene_counts(ELASTIC), (count, 6))
+    found = rows_by_width(ELASTIC, genes)
+    assert list(found) == sorted(found)
+    assert [len(rows) > 0 for rows in found.values()] == [True] * len(found)
+    assert {row: width for width, rows in found.items() for row in rows.tolist()} == {
+        row: ELASTIC.widths[arch[-1]] for row, arch in enumerate(genes.tolist())
+    }
+
+
+@checked
+@given(st.integers(0, 999), st.integers(1, 20))
+def test_archs_of_two_widths_share_nothing(seed, count):
+    """What is computed is the distinct prefixes, of which the width is a part."""
+    genes = np.random.default_rng(seed).integers(0, gene_counts(ELASTIC), (count, 6)).astype(np.int32)
+    work = [(arch[-1], work_of(UNIFORM, arch[:-1])[:-1]) for arch in genes.tolist()]
+    prefixes = {(width, what[:length]) for width, what in work for length in range(1, len(what) + 1)}
+    alone = sum(len(what) for _, what in work)
+    assert computed_share(ELASTIC, genes) == (len(prefixes) / alone if alone else 1.0)
+
+
+def test_costs_are_of_a_width():
+    for width in ELASTIC.widths:
+        own = uniform_space(slots=4, widths=width, scale=2, branches=("id", "s3", "c3"))
+        np.testing.assert_array_equal(mult_add_costs(ELASTIC, width), mult_add_costs(own))
+    np.testing.assert_array_equal(mult_add_costs(ELASTIC), mult_add_costs(ELASTIC, 8))

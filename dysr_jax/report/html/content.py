@@ -85,7 +85,7 @@ def content(data: RunData, packer: Packer) -> dict[str, Any]:
         "growth": None if found is None else _growth_json(found),
         "training": _training_json(data.training, packer),
         "results": results and _results_json(results, members),
-        "space_size": float(np.prod([float(len(names)) for names in space.slots])),
+        "space_size": float(np.prod([float(len(names)) for names in space.genes])),
         "sharing_weight": data.config.search.switch_cost_weight,
         "predictions": _predictions_json(data),
         "comparison": data.comparison and _comparison_json(data.comparison, packer),
