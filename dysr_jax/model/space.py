@@ -142,9 +142,8 @@ def uniform_space(
     width or several.
     """
     body = tuple(BODY) if branches is None else branches
-    return SearchSpace(
-        (body,) * slots, tuple(UPSAMPLERS) if upsamplers is None else upsamplers, widths, scale
-    )  # type: ignore[arg-type]
+    last = tuple(UPSAMPLERS) if upsamplers is None else upsamplers
+    return SearchSpace((body,) * slots, last, widths, scale)  # type: ignore[arg-type]
 
 
 def single_arch_space(space: SearchSpace, arch: Arch) -> SearchSpace:

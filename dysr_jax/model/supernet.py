@@ -48,6 +48,12 @@ def slot_name(space: SearchSpace, slot: int) -> str:
     return "upsampler" if slot == len(space.body) else f"slot{slot:02d}"
 
 
+def gene_names(space: SearchSpace) -> list[str]:
+    """What each index of an arch is for: the `slot_name` of every slot, and `width` if there are several."""
+    names = [slot_name(space, slot) for slot in range(len(space.slots))]
+    return names if len(space.widths) == 1 else [*names, "width"]
+
+
 def stored_kernels(space: SearchSpace, slot: int, kept: Kept | None = None) -> dict[str, KernelSpec]:
     """The shared kernels of a slot: the union of what its (kept) branches read."""
     indices = range(len(space.slots[slot]))
