@@ -33,7 +33,10 @@ def test_the_usage_says_what_every_command_is_for(capsys):
     names = (*("step", "candidates", "search", "scaling", "data", "front"), *("fps", "switch", "steady"))
     benchmarks = {f"bench {name}" for name in names}
     data = {"data prepare", "data list"}
-    assert set(listed) == {"search", "upscale", "stream", "eval", "report", "merge", "profile"} | benchmarks | data
+    assert (
+        set(listed)
+        == {"search", "upscale", "stream", "eval", "report", "merge", "profile"} | benchmarks | data
+    )
     assert len({*listed.values()}) == len(listed)
 
 
