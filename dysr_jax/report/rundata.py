@@ -27,8 +27,8 @@ T = TypeVar("T")
 STEADY_COMMANDS: Final = "dysr stream --json or dysr bench steady --json"
 TABLE_FILE, ARCHIVE_FILE = "latency.json", "archive.jsonl"
 SWITCH_FILE, STEADY_FILE = "switch.json", "steady.json"  # a run's own measurements, if any
-FORMAT_VERSIONS: Final = {RESULTS_FILE: 1, TABLE_FILE: 1, "bundle/manifest.json": 2}
-"""The newest that this version reads; it reads the older ones too."""
+FORMAT_VERSIONS: Final = {RESULTS_FILE: 1, TABLE_FILE: 2, "bundle/manifest.json": 2}
+"""The newest that this version reads; older ones too."""
 DAMAGE: Final = (OSError, ValueError, TypeError, LookupError, ArithmeticError, RecursionError)
 """What a file of another content makes its reader raise."""
 
@@ -181,7 +181,7 @@ def _check_versions(run: epath.Path) -> None:
         except DAMAGE:
             continue  # whoever reads the file says what is wrong with it
         if version not in range(1, known + 1):
-            reads = f"this version of dysr_jax reads {'1' if known == 1 else f'1 to {known}'}"
+            reads = f"this version of dysr_jax reads up to {known}"
             raise InputError(f"run {os.fspath(run)!r}: {name} has format {version}; {reads}")
 
 
