@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from dysr_jax.aot.accounting import count_compilations
+from dysr_jax.aot.executables import ExecutableCache
 from dysr_jax.bundle.bundle import load_bundle, make_bundle, make_member, save_bundle
 from dysr_jax.errors import InputError
 from dysr_jax.model.names import parse_arch
@@ -124,6 +125,18 @@ def test_a_whole_supernet_serves_every_arch(bundle, params, frame):
     assert compilations.value == 0
     assert len(outputs) == whole.servable
     assert whole.memory().weights == sum(leaf.nbytes for leaf in jax.tree.leaves(params))
+
+
+def test_executables_on_disk_are_of_their_width(bundle, chain, frame, cache):
+    """A head reads the same weights and frames whatever the width: the files differ by it."""
+    again = ExecutableCache()
+    for there in (cache, again):
+        fresh = Chain(bundle, cache=there)
+        fresh.prepare(SHAPE)
+        for name in MEMBERS:
+            assert_same(fresh(frame, name), chain(frame, name))
+    assert (cache.loaded, cache.compiled) == (0, chain.count)
+    assert (again.loaded, again.compiled) == (chain.count, 0)
 
 
 def test_changed_names_all_slots_of_another_width(chain):
