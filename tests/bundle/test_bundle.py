@@ -206,11 +206,6 @@ def test_the_first_format_has_one_width(saved, bundle):
     manifest = json.loads((saved / "manifest.json").read_text())
     assert manifest["space"] == fields and "widths" not in fields
     assert_equal(load_bundle(saved), bundle)
-    rest = {key: value for key, value in manifest.items() if key != "digest"}
-    assert manifest["digest"] == sha256(json.dumps(rest, sort_keys=True).encode())
-    (saved / "manifest.json").write_text(json.dumps(manifest | {"space": fields | {"width": 8}}))
-    with pytest.raises(InputError, match=r"manifest\.json was altered"):
-        load_bundle(saved)
 
 
 @pytest.mark.parametrize("slots", ["body", "upsamplers"])
