@@ -236,7 +236,7 @@ def load_bundle(path: epath.PathLike, device_class: str | None = None) -> Bundle
         return _assemble(manifest, weights, device_class)
     except InputError as error:
         raise InputError(f"bundle {str(folder)!r}: {error}") from None
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
         why = f"does not have the structure of a bundle ({type(error).__name__}: {error})"
         raise InputError(f"bundle {str(folder)!r} {why}") from None
 

@@ -1,7 +1,9 @@
 """One bundle for several kinds of devices: whoever loads it gets the members that were made for its own."""
 
 import dataclasses
+import hashlib
 import json
+import shutil
 
 import jax
 import numpy as np
@@ -120,6 +122,17 @@ def test_a_class_that_cannot_be(saved, merged, tmp_path):
         merge_bundles(tmp_path / "out", {})
     with pytest.raises(InputError, match="dtype must be float32 or float16, got 'int8'"):
         merge_bundles(tmp_path / "out", saved, dtype="int8")
+
+
+@pytest.mark.parametrize("devices", [{}, [], {"cpu": {}}, {"cpu": None}, "cpu"])
+def test_a_manifest_of_no_such_structure_is_refused(merged, tmp_path, devices):
+    path = shutil.copytree(merged, tmp_path / "bundle")
+    manifest = json.loads((path / "manifest.json").read_text()) | {"devices": devices}
+    del manifest["digest"]
+    digest = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
+    (path / "manifest.json").write_text(json.dumps(manifest | {"digest": digest}))
+    with pytest.raises(InputError, match="does not have the structure of a bundle"):
+        load_bundle(path)
 
 
 def test_bundles_of_other_weights_or_spaces_are_refused(saved, params, tmp_path):
