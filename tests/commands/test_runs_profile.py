@@ -92,10 +92,10 @@ def test_constraints_that_nothing_satisfies(planted, small, tmp_path, capsys):
         (lambda key: key.update(frame=[32, 24]), "is for frame [32, 24]; needed is [24, 32]"),
         (lambda key: key.update(dtype="bfloat16"), "is for dtype 'bfloat16'; needed is 'float32'"),
         (lambda key: key.update(device="a toaster"), "is for device 'a toaster'; needed is "),
-        (lambda key: key.update(width=8), "is for width 8; needed is 4"),
+        (lambda key: key.update(widths=[8]), "is for widths [8]; needed is [4]"),
         (lambda key: key.pop("jax"), "is for jax None; needed is "),
     ],
-    ids=["frame", "dtype", "device", "width", "no version"],
+    ids=["frame", "dtype", "device", "widths", "no version"],
 )
 def test_tables_of_something_else(refused, planted, small, tmp_path, change, message):
     path, table, _ = planted
