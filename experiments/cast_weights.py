@@ -16,6 +16,7 @@ from dysr_jax.model import (
     Params,
     Supernet,
     arch_params,
+    arch_width,
     cut_kernel,
     head_kernels,
     kept_branches,
@@ -61,7 +62,7 @@ class CastWeights:
 
     def _specs(self, arch: Arch) -> Iterable[tuple[str, dict[str, KernelSpec]]]:
         space, kept = self._net.space, kept_branches(self._net.space, [arch])
-        yield "head", head_kernels(space.width)
+        yield "head", head_kernels(arch_width(space, arch))
         for slot in range(len(space.slots)):
             yield slot_name(space, slot), stored_kernels(space, slot, kept)
 

@@ -20,6 +20,7 @@ from dysr_jax.model import (
     ResidualPair,
     Supernet,
     add_skip,
+    arch_width,
     pixel_shuffle,
     run_branch,
     run_head,
@@ -125,7 +126,7 @@ def _kernels(params: Params, name: str, dtype: Any) -> dict[str, chex.Array]:
 
 def program(net: Supernet, arch: Arch, variant: Variant) -> Callable[..., chex.Array]:
     """`(params, frame) -> frame`, or of a part of it, from its own functions."""
-    space = net.space
+    space, width = net.space, arch_width(net.space, arch)
 
     def slot(params: Params, index: int, x: chex.Array) -> chex.Array:
         kernels = _kernels(params, slot_name(space, index), net.dtype)
@@ -137,9 +138,9 @@ def program(net: Supernet, arch: Arch, variant: Variant) -> Callable[..., chex.A
     def run(params: Params, frame: chex.Array) -> chex.Array:
         lr = frame[None].astype(jnp.float32) / 255.0
         if variant.part in ("whole", "head"):
-            x = run_head(_kernels(params, "head", net.dtype), lr, net.dtype)
+            x = run_head(_kernels(params, "head", net.dtype), lr, net.dtype, width)
         else:  # something of the trunk's shape that costs little
-            x = jnp.tile(lr.astype(net.dtype), space.width // 3 + 1)[..., : space.width]
+            x = jnp.tile(lr.astype(net.dtype), width // 3 + 1)[..., :width]
         if variant.part in ("whole", "trunk"):
             for index in range(len(space.body)):
                 x = slot(params, index, x)

@@ -4,8 +4,11 @@ r"""Put the bundles of finished runs into the package, with a model card.
     python experiments/ship.py --runs runs/x4 runs/x2 --card-only \
         --scores runs/quality_x4/quality.json runs/quality_x2/quality.json
 
+    python experiments/ship.py --runs runs/x4_gpu runs/x4_cpu --classes gpu cpu --by latency_ms
+
 Of each run, members of the front of PSNR-Y against mult-adds (or its own bundle, `--by latency_ms`) become
-`dysr_jax/pretrained/xS`, with weights in float16, half the bytes. `--scores` are
+`dysr_jax/pretrained/xS`, with weights in float16, half the bytes. With `--classes` runs of one scale, each
+searched on another kind of device in the same trained supernet, become one bundle. `--scores` are
 what `experiments/quality.py` or `dysr eval --json` measured of the shipped bundles: ship, evaluate, then
 write the card once more with the scores.
 """
@@ -15,17 +18,20 @@ import json
 import pathlib
 import subprocess
 import sys
+import tempfile
 from typing import Any, Literal
 
 import tyro
 
 from dysr_jax.atomic import replacing
-from dysr_jax.bundle import LATENCY_FILE, PRETRAINED_FOLDER, Bundle, load_bundle, save_bundle
+from dysr_jax.bundle import LATENCY_FILE, PRETRAINED_FOLDER, Bundle, load_bundle, merge_bundles, save_bundle
 from dysr_jax.config import load_config, to_dict
 from dysr_jax.data import load_source, make_pair
 from dysr_jax.model import SUPERNET_FILE, load_supernet, make_supernet
 from dysr_jax.report import format_table, members_table
 from dysr_jax.search import Archive, arch_costs, choose_members, measure_members
+
+DeviceClass = Literal["cpu", "gpu", "tpu"]
 
 LIMIT = 12e6
 """Bytes that all shipped bundles may have together."""
@@ -37,6 +43,8 @@ class Options:
 
     runs: tuple[pathlib.Path, ...]
     """Finished runs; each bundle goes to the place of its scale."""
+    classes: tuple[DeviceClass, ...] = ()
+    """The kind of device that the members of each run are for, if there are several runs of a scale."""
     trained: tuple[pathlib.Path, ...] = ()
     """The runs in which their weights were trained, if others."""
     scores: tuple[pathlib.Path, ...] = ()
@@ -72,16 +80,35 @@ def choose_by_mult_adds(run: pathlib.Path, options: Options) -> Bundle:
     return measure_members(net, params, archs, pairs, search, keep_all=True)
 
 
-def ship(run: pathlib.Path, options: Options) -> Bundle:
-    """Put a run's bundle into the package, weights in float16."""
-    if options.card_only:
-        return load_bundle(options.out / f"x{load_config(run / 'config.json', trained=True).space.scale}")
+def ship(run: pathlib.Path, options: Options, place: pathlib.Path, dtype: str) -> None:
+    """Put a run's bundle into a folder."""
     latency = json.loads((run / "bundle" / LATENCY_FILE).read_text())
     by_latency = options.by == "latency_ms"
     bundle = load_bundle(run / "bundle") if by_latency else choose_by_mult_adds(run, options)
-    options.out.mkdir(parents=True, exist_ok=True)
-    save_bundle(options.out / f"x{bundle.space.scale}", bundle, latency, dtype="float16")
-    return bundle
+    place.parent.mkdir(parents=True, exist_ok=True)
+    save_bundle(place, bundle, latency, dtype=dtype)
+
+
+def ship_all(options: Options) -> None:
+    """Put the bundles of all runs into the package, weights in float16."""
+    if not options.classes:
+        for run in options.runs:
+            ship(run, options, options.out / f"x{scale_of(run)}", "float16")
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        merged: dict[int, dict[str, pathlib.Path]] = {}
+        for run, device_class in zip(options.runs, options.classes, strict=True):
+            place = merged.setdefault(scale_of(run), {})
+            place[device_class] = pathlib.Path(folder) / f"x{scale_of(run)}_{device_class}"
+            ship(run, options, place[device_class], "float32")
+        for scale, bundles in merged.items():
+            options.out.mkdir(parents=True, exist_ok=True)
+            merge_bundles(options.out / f"x{scale}", bundles, dtype="float16")
+
+
+def scale_of(run: pathlib.Path) -> int:
+    """Side of the output over side of the input."""
+    return load_config(run / "config.json", trained=True).space.scale
 
 
 def _fence(text: str) -> str:
@@ -121,13 +148,14 @@ def card(options: Options, bundles: list[Bundle]) -> str:
         "",
     ]
     runs = options.trained or options.runs
-    for bundle, run in zip(bundles, runs, strict=True):
+    classes = options.classes or (None,) * len(bundles)
+    for bundle, run, name in zip(bundles, runs, classes, strict=True):
         config = to_dict(load_config(run / "config.json", trained=True))
         rows, columns = bundle.frame
         recipe = {key: config[key] for key in ("space", "train")}
         recipe["data"] = {key: config["data"][key] for key in ("patch", "small", "rescale", "boundary")}
         parts += [
-            f"## x{bundle.space.scale}",
+            f"## x{bundle.space.scale}{f', for a {name.upper()}' if name else ''}",
             "",
             f"PSNR-Y is on the validation images; a frame is {columns}x{rows} on {bundle.device}; mult-adds "
             f"are for a 1280x720 output.",
@@ -146,7 +174,13 @@ def card(options: Options, bundles: list[Bundle]) -> str:
 def main() -> None:
     """Run it."""
     options = tyro.cli(Options)
-    bundles = [ship(run, options) for run in options.runs]
+    if options.classes and len(options.classes) != len(options.runs):
+        sys.exit("--classes must name one kind of device per run")
+    if not options.card_only:
+        ship_all(options)
+    classes = options.classes or (None,) * len(options.runs)
+    places = [options.out / f"x{scale_of(run)}" for run in options.runs]
+    bundles = [load_bundle(place, name) for place, name in zip(places, classes, strict=True)]
     with replacing(options.out / "README.md") as partial:
         partial.write_text(card(options, bundles))
     size = sum(file.stat().st_size for file in options.out.rglob("*") if file.is_file())

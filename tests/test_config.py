@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 
 import numpy as np
 import pytest
@@ -20,10 +21,11 @@ from dysr_jax.train.config import TrainConfig
 numbers = st.integers(-(2**40), 2**40)
 fractions = st.floats(allow_nan=False, allow_infinity=False)
 positive = st.floats(0, exclude_min=True, allow_infinity=False)
+several = st.lists(numbers, max_size=4).map(tuple)
 words = st.lists(st.text(), max_size=4).map(tuple)
 configs = st.builds(
     RunConfig,
-    space=st.builds(SpaceConfig, slots=numbers, width=numbers, branches=words, upsamplers=words),
+    space=st.builds(SpaceConfig, slots=numbers, widths=several, branches=words, upsamplers=words),
     data=st.builds(
         DataConfig,
         source=st.text(),
@@ -100,6 +102,8 @@ def test_a_config_is_the_same_whoever_made_it(config):
         (lambda: TrainConfig(ema=None), r"train\.ema: None is not float"),
         (lambda: SearchConfig(frame=[180]), r"search\.frame: \[180\] is not tuple\[int, int\]"),
         (lambda: SearchConfig(frame=180), r"search\.frame: 180 is not tuple\[int, int\]"),
+        (lambda: SpaceConfig(widths=16), r"space\.widths: 16 is not tuple\[int, \.\.\.\]"),
+        (lambda: SpaceConfig(widths=[16, "24"]), r"space\.widths: '24' is not int"),
         (lambda: SpaceConfig(branches="id"), r"space\.branches: 'id' is not tuple"),
         (lambda: RunConfig(train={"step": 3}), r"train: unknown key 'step'; must be one of steps, "),
         (lambda: RunConfig(train=SearchConfig()), r"train: must be an object with steps"),
@@ -157,7 +161,7 @@ def test_whole_numbers_are_floats_where_floats_are_meant():
     ("fields", "message"),
     [
         ({"spice": 1}, r"x: unknown key 'spice'; must be one of space, data, train"),
-        ({"space": {"slot": 1}}, r"x: space: unknown key 'slot'; must be one of slots, width"),
+        ({"space": {"slot": 1}}, r"x: space: unknown key 'slot'; must be one of slots, widths, scale"),
         ({"space": {"slots": "4"}}, r"x: space: slots: '4' is not int"),
         ({"space": {"slots": 4.0}}, r"x: space: slots: 4\.0 is not int"),
         ({"space": {"slots": True}}, r"x: space: slots: True is not int"),
@@ -242,10 +246,22 @@ def test_a_space_needs_slots():
         SpaceConfig(slots=0).build()
 
 
-@pytest.mark.parametrize("name", ["slots", "width"])
-def test_a_space_has_a_size_that_can_be_named(name):
-    with pytest.raises(InputError, match=rf"space\.{name} 10{{30}}: must be in \[1, 9999\]"):
-        SpaceConfig(**{name: 10**30}).build()
+def test_a_space_has_a_size_that_can_be_named():
+    with pytest.raises(InputError, match=r"space\.slots 10{30}: must be in \[1, 9999\]"):
+        SpaceConfig(slots=10**30).build()
+
+
+@pytest.mark.parametrize("widths", [(), (0,), (-1, 4), (4, 4), (8, 4), (10_000,), (16, 10**30)])
+def test_widths_that_cannot_be(widths):
+    must = r"must be increasing integers in \[1, 9999\]"
+    with pytest.raises(InputError, match=rf"^space\.widths {re.escape(str(widths))}: {must}$"):
+        SpaceConfig(widths=widths).build()
+
+
+def test_one_width_or_several():
+    one, three = (SpaceConfig(widths=widths).build() for widths in ([16], [16, 24, 32]))
+    assert (one.widths, three.widths) == ((16,), (16, 24, 32))
+    assert len(three.genes) == len(one.genes) + 1
 
 
 OLD = {
@@ -283,5 +299,24 @@ def test_options_that_are_gone_are_refused_before_training(key, value):
 
 
 def test_a_config_of_a_later_format_is_refused():
-    with pytest.raises(InputError, match="format_version 3: must be 1 or 2"):
-        config_from_json({"format_version": 3}, "x")
+    for version in (4, 0, "3"):
+        with pytest.raises(InputError, match=rf"format_version {version!r}: must be in \[1, 3\]"):
+            config_from_json({"format_version": version}, "x")
+
+
+@pytest.mark.parametrize("version", [{}, {"format_version": 1}, {"format_version": 2}])
+def test_older_formats_have_one_width(version):
+    fields = {**version, "space": {"slots": 3, "width": 24, "scale": 2}}
+    config = config_from_json(fields, "x")
+    assert config.space == SpaceConfig(slots=3, widths=(24,), scale=2)
+    assert config_from_json(to_dict(config), "x") == config
+    assert to_dict(config)["format_version"] == 3
+    assert config_from_json({**version, "space": {"slots": 3}}, "x").space == SpaceConfig(slots=3)
+    assert fields["space"] == {"slots": 3, "width": 24, "scale": 2}
+    with pytest.raises(InputError, match="x: space: widths: '24' is not int"):
+        config_from_json({**version, "space": {"width": "24"}}, "x")
+
+
+def test_the_newest_format_has_no_width():
+    with pytest.raises(InputError, match="x: space: unknown key 'width'; must be one of slots, widths"):
+        config_from_json({"format_version": 3, "space": {"width": 24}}, "x")

@@ -11,6 +11,7 @@ with epy.lazy_api_imports(globals()):  # each is imported when it is first used
         check_bundle,
         load_bundle,
         make_bundle,
+        merge_bundles,
         save_bundle,
     )
     from dysr_jax.bundle.manifest import MANIFEST_FILE

@@ -104,14 +104,10 @@ class Step:
 
 
 def _slot_changes(space: SearchSpace, source: Arch, target: Arch) -> tuple[SlotChange, ...]:
+    genes = zip(model.gene_names(space), space.genes, source, target, strict=True)
     return tuple(
-        SlotChange(
-            gene,
-            "width" if gene == len(space.slots) else model.slot_name(space, gene),
-            names[old],
-            names[new],
-        )
-        for gene, (names, old, new) in enumerate(zip(space.genes, source, target, strict=True))
+        SlotChange(index, name, offered[old], offered[new])
+        for index, (name, offered, old, new) in enumerate(genes)
         if old != new
     )
 

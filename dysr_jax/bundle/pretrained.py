@@ -19,15 +19,16 @@ def pretrained_names() -> tuple[str, ...]:
     return tuple(sorted(path.parent.name for path in PRETRAINED_FOLDER.glob(f"*/{MANIFEST_FILE}")))
 
 
-def load_pretrained(name: str = f"x{DEFAULT_SCALE}") -> Bundle:
-    """A bundle of trained weights that comes with the package, by one of `pretrained_names()`.
+def load_pretrained(name: str = f"x{DEFAULT_SCALE}", device_class: str | None = None) -> Bundle:
+    """A bundle of trained weights that comes with the package, by one of `pretrained_names()`, with the
+    members for a `device_class` as `load_bundle` takes them.
 
     `dysr_jax/pretrained/README.md` says how they were trained and what they reach.
     """
     if name not in (names := pretrained_names()):
         allowed = ", ".join(names) or "none in this installation"
         raise InputError(f"pretrained weights {name!r}: there are {allowed}")
-    return load_bundle(PRETRAINED_FOLDER / name)
+    return load_bundle(PRETRAINED_FOLDER / name, device_class)
 
 
 def find_bundle(path: epath.PathLike | None = None, scale: int | None = None) -> Bundle:

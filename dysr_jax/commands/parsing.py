@@ -16,7 +16,7 @@ import tyro
 from dysr_jax.commands import bench
 from dysr_jax.commands.data import DataList, DataPrepare
 from dysr_jax.commands.images import Eval, Upscale
-from dysr_jax.commands.runs import Profile, Report, Search
+from dysr_jax.commands.runs import Merge, Profile, Report, Search
 from dysr_jax.commands.video import Stream
 from dysr_jax.config import PRESETS, load_config
 from dysr_jax.errors import InputError
@@ -28,6 +28,7 @@ COMMANDS: Final[dict[str, Any]] = {
     "stream": Stream,
     "eval": Eval,
     "report": Report,
+    "merge": Merge,
     "bench step": bench.BenchStep,
     "bench candidates": bench.BenchCandidates,
     "bench search": bench.BenchSearch,

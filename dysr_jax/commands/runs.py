@@ -1,14 +1,18 @@
-"""Commands on a run: search it, show it as a page; and the latency table that a search begins with."""
+"""Commands on a run: search it, show it as a page, merge bundles; and the latency table that a search begins
+with.
+"""
 
 import contextlib
 import dataclasses
 import pathlib
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
+from etils import epath
 
 from dysr_jax.atomic import exclusive
 from dysr_jax.bench import profile
+from dysr_jax.bundle import load_bundle, merge_bundles
 from dysr_jax.commands.common import ConfigOptions, check_output
 from dysr_jax.distributed import OPTIONS, job
 from dysr_jax.errors import InputError
@@ -67,6 +71,35 @@ class Profile(ConfigOptions):
             save_table(self.out, found.table)
             latency_figure(figure, found)
         print(f"{profile_table(found)}\n  {self.out}\n  {figure}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Merge:
+    """Put bundles of one supernet, each searched on another kind of device, into one bundle.
+
+    Whoever loads it gets the members for the kind of device at hand.
+    """
+
+    out: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="OUT")]
+    """Directory of the new bundle, or gs://BUCKET/BUNDLE; must not exist."""
+    cpu: str | None = None
+    """Bundle for CPUs."""
+    gpu: str | None = None
+    """Bundle for GPUs."""
+    tpu: str | None = None
+    """Bundle for TPUs."""
+    dtype: Literal["float32", "float16"] = "float32"
+    """How the weights are stored."""
+
+    def __call__(self) -> None:
+        given = {"cpu": self.cpu, "gpu": self.gpu, "tpu": self.tpu}
+        if epath.Path(self.out).exists():
+            raise InputError(f"out {self.out!r}: must not exist")
+        merge_bundles(self.out, {k: v for k, v in given.items() if v is not None}, dtype=self.dtype)
+        for name, path in given.items():
+            if path is not None:
+                bundle = load_bundle(self.out, name)
+                print(f"{name}: {len(bundle.members)} members, measured on {bundle.device}")
 
 
 @dataclasses.dataclass(frozen=True)

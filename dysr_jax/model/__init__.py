@@ -89,6 +89,7 @@ with epy.lazy_api_imports(globals()):  # each is imported when it is first used
         Supernet,
         add_skip,
         arch_params,
+        gene_names,
         head_kernels,
         init_params,
         narrow_params,

@@ -1,6 +1,7 @@
 """Shared kernels: what a slot stores so that each of its branches can cut out what it reads."""
 
 import math
+import operator
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -34,8 +35,8 @@ def pixel_mult_adds(specs: Mapping[str, KernelSpec]) -> int:
 def union_specs(reads: Iterable[Mapping[str, KernelSpec]]) -> dict[str, KernelSpec]:
     """The smallest kernels that hold what each branch reads: by name, the largest of every dimension.
 
-    The shapes that this package's branches read of one kernel are nested, so nothing is stored that no branch
-    reads. Raises `InputError`: two specs cannot share a kernel (see `check_kernels`).
+    At one width the shapes that this package's branches read of one kernel are nested, so nothing is stored
+    that no branch reads. Raises `InputError`: two specs cannot share a kernel (see `check_kernels`).
     """
     stored: dict[str, KernelSpec] = {}
     for specs in reads:
@@ -56,6 +57,17 @@ def _difference(first: KernelSpec, second: KernelSpec) -> str:
         if values[0] != values[1]:
             return f"{field} is {values[0]} and {values[1]}"
     return ""
+
+
+def fit_inside(parts: Mapping[str, KernelSpec], wholes: Mapping[str, KernelSpec]) -> bool:
+    """Whether each of `parts` can be cut out of the whole of its name."""
+    pairs = [(part.shape, wholes[name].shape if name in wholes else ()) for name, part in parts.items()]
+    return all(len(part) == len(whole) and all(map(operator.le, part, whole)) for part, whole in pairs)
+
+
+def stored_specs(stored: Kernels) -> dict[str, KernelSpec]:
+    """The shapes of stored kernels, arrays or their shapes, for `fit_inside`."""
+    return {name: KernelSpec(jnp.shape(kernel)) for name, kernel in stored.items()}
 
 
 def _defect(spec: KernelSpec) -> str:

@@ -5,14 +5,13 @@ Every function raises `InputError` for no arch, or for one that the space does n
 """
 
 import math
-import operator
 from collections.abc import Iterable, Mapping, Sequence
 
 import jax.numpy as jnp
 import numpy as np
 
 from dysr_jax.errors import InputError
-from dysr_jax.model.kernels import Kernels, KernelSpec, cut_kernels, weight_count
+from dysr_jax.model.kernels import Kernels, KernelSpec, cut_kernels, fit_inside, stored_specs, weight_count
 from dysr_jax.model.space import HEAD_INPUTS, Arch, SearchSpace, arch_parameters, arch_width, validate_arch
 from dysr_jax.model.supernet import Kept, Params, head_kernels, slot_name, stored_kernels
 
@@ -57,23 +56,15 @@ def held_branches(space: SearchSpace, params: Params) -> Kept:
 
 def _held(space: SearchSpace, slot: int, stored: Kernels, widest: int) -> tuple[tuple[int, int], ...]:
     """The branches of a slot that can be run with what it stores, and up to which width."""
-    shapes = {name: KernelSpec(jnp.shape(kernel)) for name, kernel in stored.items()}
-    if not _inside(shapes, stored_kernels(space, slot)):
+    shapes = stored_specs(stored)
+    if not fit_inside(shapes, stored_kernels(space, slot)):
         raise InputError(f"params: the weights of slot {slot} are not those of this space")
     held: dict[int, int] = {}
     for width in space.widths[: space.widths.index(widest) + 1]:
-        held |= {i: width for i, specs in enumerate(space.reads(slot, width)) if _inside(specs, shapes)}
+        held |= {i: width for i, specs in enumerate(space.reads(slot, width)) if fit_inside(specs, shapes)}
     if not held:
         raise InputError(f"params: slot {slot} has the weights of none of its branches")
     return tuple(sorted(held.items()))
-
-
-def _inside(parts: dict[str, KernelSpec], wholes: dict[str, KernelSpec]) -> bool:
-    """Whether each of `parts` can be cut out of the whole of its name."""
-    if not parts.keys() <= wholes.keys():
-        return False
-    pairs = [(part.shape, wholes[name].shape) for name, part in parts.items()]
-    return all(len(part) == len(whole) and all(map(operator.le, part, whole)) for part, whole in pairs)
 
 
 def compact_params(params: Params, space: SearchSpace, archs: Sequence[Arch]) -> Params:

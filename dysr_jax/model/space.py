@@ -20,7 +20,7 @@ from chex import Array, PRNGKey
 from dysr_jax.errors import InputError
 from dysr_jax.fields import as_integer, as_names, as_tuple
 from dysr_jax.model.branches import BODY, Branch
-from dysr_jax.model.kernels import KernelSpec, check_kernels, pixel_mult_adds, weight_count
+from dysr_jax.model.kernels import KernelSpec, check_kernels, fit_inside, pixel_mult_adds, weight_count
 from dysr_jax.model.upsamplers import UPSAMPLERS
 
 Arch = tuple[int, ...]
@@ -73,9 +73,15 @@ class SearchSpace:
                 if name not in registry:
                     raise InputError(f"branch {name!r} of slot {slot}: known are {', '.join(registry)}")
         offered = {"body": range(len(body)), "upsamplers": [len(body)]}
-        for width, (where, each) in itertools.product(widths, offered.items()):
-            reads = [self._reads_by_name(slot, width) for slot in each]
-            check_kernels(dict(itertools.chain(*(specs.items() for specs in reads))), where)
+        for where, each in offered.items():
+            reads = [{n: s for slot in each for n, s in self._reads_by_name(slot, w).items()} for w in widths]
+            spelled = "{}" if len(widths) == 1 else "{} at {} channels"
+            named = zip(widths, reads, strict=True)
+            check_kernels({spelled.format(n, w): s for w, specs in named for n, s in specs.items()}, where)
+            for (narrow, wide), name in itertools.product(itertools.pairwise(reads), reads[0]):
+                if not fit_inside(narrow[name], wide[name]):
+                    must = f"branch {name!r} must read a part of what it reads at the next wider one"
+                    raise InputError(f"widths {widths}: at each, {must}")
 
     @property
     def slots(self) -> tuple[tuple[str, ...], ...]:

@@ -23,7 +23,15 @@ from dysr_jax.errors import InputError
 from dysr_jax.model.backend import XLA, layer_backend
 from dysr_jax.model.branches import Branch
 from dysr_jax.model.conv import patches3x3
-from dysr_jax.model.kernels import Kernels, KernelSpec, cast_kernels, cut_kernels, union_specs
+from dysr_jax.model.kernels import (
+    Kernels,
+    KernelSpec,
+    cast_kernels,
+    cut_kernels,
+    fit_inside,
+    stored_specs,
+    union_specs,
+)
 from dysr_jax.model.space import HEAD_INPUTS, Arch, SearchSpace, arch_width, at_width, validate_arch
 from dysr_jax.model.upsamplers import pixel_shuffle
 
@@ -38,6 +46,12 @@ Kept = tuple[tuple[tuple[int, int], ...], ...]
 def slot_name(space: SearchSpace, slot: int) -> str:
     """The key of a slot in the parameter pytree."""
     return "upsampler" if slot == len(space.body) else f"slot{slot:02d}"
+
+
+def gene_names(space: SearchSpace) -> list[str]:
+    """What each index of an arch is for: the `slot_name` of every slot, and `width` if there are several."""
+    names = [slot_name(space, slot) for slot in range(len(space.slots))]
+    return names if len(space.widths) == 1 else [*names, "width"]
 
 
 def stored_kernels(space: SearchSpace, slot: int, kept: Kept | None = None) -> dict[str, KernelSpec]:
@@ -84,13 +98,13 @@ def _check_kept(space: SearchSpace, kept: Kept, arch: Arch) -> None:
 
 def arch_params(params: Params, space: SearchSpace, arch: Arch) -> Params:
     """The arrays that the static program of an arch reads, whole and not copied. Raises `InputError`:
-    `params` is compacted and lacks one of them.
+    `params` is compacted and lacks one of them, or channels of one.
     """
     read, width = {"head": params["head"]}, arch_width(space, arch)
     for slot in range(len(space.slots)):
         name, names = slot_name(space, slot), space.reads(slot, width)[arch[slot]]
         stored = params.get(name, {})
-        if not stored.keys() >= names.keys():
+        if not fit_inside(names, stored_specs(stored)):
             raise not_kept(space, slot, arch[slot], width)
         if names:
             read[name] = {kernel: stored[kernel] for kernel in names}

@@ -15,7 +15,7 @@ from dysr_jax.search import Record, SearchConfig, pareto, violation
 class Candidates:
     """Every evaluated arch, in the order of evaluation: arrays of N rows."""
 
-    genes: np.ndarray  # int32 `[N, slots]`: branch indices, the upsampler's last
+    genes: np.ndarray  # int32 `[N, genes]`: the archs
     psnr_y: np.ndarray  # dB on the validation patches
     latency_ms: np.ndarray  # as the latency table predicts it
     generation: np.ndarray  # the first that had it
@@ -45,7 +45,7 @@ def as_columns(space: SearchSpace, records: Sequence[Record], config: SearchConf
     """Records, at least one, as columns; an InputError for an arch that the space does not have."""
     archs = [record.arch for record in records]
     if len({len(arch) for arch in archs}) > 1:
-        raise InputError(f"archs of several lengths; the space has {len(space.slots)} slots")
+        raise InputError(f"archs of several lengths; those of the space have {len(space.genes)} indices")
     genes = np.array(archs, np.int32)
     to_archs(space, genes)
     columns = {name: np.array([getattr(r, name) for r in records], kind) for name, kind in _KINDS.items()}

@@ -48,7 +48,8 @@ def members_table(bundle: Bundle) -> str:
 
 
 def _changes(step: Step) -> str:
-    listed = [f"{change.name} {change.old}->{change.new}" for change in step.slots[:LISTED_SLOTS]]
+    changes = sorted(step.slots, key=lambda change: change.name != "width")  # the width first
+    listed = [f"{change.name} {change.old}->{change.new}" for change in changes[:LISTED_SLOTS]]
     if len(step.slots) > LISTED_SLOTS:
         listed.append(f"+{len(step.slots) - LISTED_SLOTS}")
     return f"{len(step.slots)}: {', '.join(listed)}"

@@ -32,62 +32,58 @@ class Link(NamedTuple):
     kernels: Kernels
 
 
-def changed_slots(old: Arch, new: Arch) -> tuple[int, ...]:
-    """The slots in which two archs of a space name different branches, the upsampler's last."""
-    return tuple(slot for slot, (a, b) in enumerate(zip(old, new, strict=True)) if a != b)
-
-
 class Plan:
     """The links of the arch that ran last, for one shape of frames; None where nothing runs (identity).
 
-    `head` runs before the slots; `choices` are links by slot and branch index, at least one per slot.
+    `heads` run before the slots, by width; `choices` are links by slot, branch index and width, at least one
+    per slot of each width.
     """
 
-    def __init__(self, head: Link, choices: dict[tuple[int, int], Link | None]) -> None:
-        self.head = head
+    def __init__(self, heads: dict[int, Link], choices: dict[tuple[int, int, int], Link | None]) -> None:
+        self._heads = heads
         self._choices = choices
-        firsts = dict(reversed(list(choices)))  # the first index of each slot
-        arch = tuple(firsts[slot] for slot in range(len(firsts)))
-        # One attribute for both: another thread never sees an arch with the links of the one before.
-        self._current = arch, [choices[place] for place in enumerate(arch)]
+        # One attribute for all: another thread never sees an arch with the links of the one before.
+        self._current: tuple[int, Arch, list[Link | None]] = (0, (), [])
 
-    @property
-    def arch(self) -> Arch:
-        """The arch that ran last; the first branch of every slot before that."""
-        return self._current[0]
+    def switch(self, width: int, branches: Arch) -> list[Link | None]:
+        """The links of the head and of a branch index per slot, at a width; those that changed are looked up,
+        the others stay: none of another width.
 
-    def switch(self, arch: Arch) -> list[Link | None]:
-        """The links of an arch, one per slot; those that changed are looked up, the others stay.
-
-        Raises `KeyError` with the slot and branch index that are not among the choices.
+        Raises `KeyError` with the slot, branch index and width that are not among the choices.
         """
-        old, links = self._current
-        arch = tuple(arch)
-        if arch != old:
-            links = links.copy()
-            for slot in changed_slots(old, arch):
-                links[slot] = self._choices[slot, arch[slot]]
-            self._current = arch, links
+        old_width, old, links = self._current
+        if (width, branches) != (old_width, old):
+            if width == old_width:
+                changed = [slot for slot, (a, b) in enumerate(zip(old, branches, strict=True)) if a != b]
+                links = links.copy()
+            else:
+                changed = list(range(len(branches)))
+                links = [self._heads.get(width), *(None for _ in branches)]
+            for slot in changed:
+                links[1 + slot] = self._choices[slot, branches[slot], width]
+            self._current = width, branches, links
         return links
 
     def run(self, frame: chex.Array, links: Sequence[Link | None]) -> jax.Array:
         """Start to upscale a frame by the links of an arch."""
-        *body, upsampler = links
-        x, lr = self.head.executable(self.head.kernels, frame)
+        head, *body, upsampler = links
+        assert head is not None and upsampler is not None, "neither is an identity"
+        x, lr = head.executable(head.kernels, frame)
         for link in body:
             if link is not None:
                 x = link.executable(link.kernels, x)
-        assert upsampler is not None, "an upsampler is no identity"
         return upsampler.executable(upsampler.kernels, x, lr)
 
     def warm_up(self, frame: np.ndarray) -> None:
         """Run every executable once on a frame."""
-        last = len(self.arch) - 1
-        x, lr = self.head.executable(self.head.kernels, frame)
-        links = [(slot, link) for (slot, _), link in self._choices.items() if link]
-        for link in {id(link.executable): link for slot, link in links if slot < last}.values():
-            x = link.executable(link.kernels, x)
-        jax.block_until_ready([link.executable(link.kernels, x, lr) for slot, link in links if slot == last])
+        last = max(slot for slot, _, _ in self._choices)
+        for width, head in self._heads.items():
+            x, lr = head.executable(head.kernels, frame)
+            links = [(slot, link) for (slot, _, of), link in self._choices.items() if link and of == width]
+            for link in {id(link.executable): link for slot, link in links if slot < last}.values():
+                x = link.executable(link.kernels, x)
+            ends = [link.executable(link.kernels, x, lr) for slot, link in links if slot == last]
+            jax.block_until_ready(ends)
 
 
 class Chain(Server):
@@ -112,7 +108,8 @@ class Chain(Server):
         self._params = jax.device_put(bundle.params if params is None else params)
         self._resolve = resolver(bundle)
         self.branches = model.held_branches(bundle.space, self._params)
-        """Indices of the branches that can be run, for each slot."""
+        """For each slot, the branches that can be run, by index, and the widest trunk that each can take."""
+        self._slots = range(len(self.branches))
         self._executables: dict[StageKey, Executable] = {}  # slots that store the same shapes share them
         self._plans: dict[Shape, Plan] = {}
 
@@ -124,15 +121,23 @@ class Chain(Server):
     @property
     def servable(self) -> int:
         """Number of archs that can be run."""
-        return math.prod(len(indices) for indices in self.branches)
+        counts = [
+            [len(self._runnable(slot, width)) for slot in self._slots] for width in self._net.space.widths
+        ]
+        return sum(map(math.prod, counts))
 
     def memory(self) -> Memory:
         """Bytes of weights, executables and workspace that are held."""
         return aot.executables_memory(aot.tree_bytes(self._params), self._executables.values())
 
     def changed(self, old: Arch, new: Arch) -> tuple[int, ...]:
-        """The slots whose executable and kernels a switch between two archs of the space replaces."""
-        return changed_slots(*(model.validate_arch(self.bundle.space, arch) for arch in (old, new)))
+        """The slots whose executable and kernels a switch between two archs of the space replaces: those of
+        other branches, or, if their widths differ, all.
+        """
+        space = self.bundle.space
+        old, new = (model.validate_arch(space, arch) for arch in (old, new))
+        other = model.arch_width(space, old) != model.arch_width(space, new)
+        return tuple(slot for slot in self._slots if other or old[slot] != new[slot])
 
     def prepare(
         self, shape: FrameShape, members: Members = None, *, batch: int | None = None, warm_up: bool = True
@@ -162,27 +167,41 @@ class Chain(Server):
             ready = ", ".join("x".join(map(str, shape[:-1])) for shape in list(self._plans)) or "none"
             asked = "x".join(map(str, frame.shape[:-1]))
             raise InputError(f"the chain is not prepared for a frame of {asked}; ready are {ready}")
+        space = self.bundle.space
         try:
-            links = plan.switch(self._resolve(member).arch)
+            arch = self._resolve(member).arch
+            links = plan.switch(model.arch_width(space, arch), arch[: len(space.slots)])
         except KeyError as error:
-            raise model.not_kept(self.bundle.space, *error.args[0]) from None
+            raise model.not_kept(space, *error.args[0]) from None
         return plan.run(frame, links)
 
     def _plan(self, frame: Shape) -> Plan:
         """The plan for frames of a shape; distinct stages that are not there yet are compiled or loaded."""
-        head = model.head_part(self._net, self._params, frame)
+        net, params = self._net, self._params
+        widths = [
+            width for width in net.space.widths if all(self._runnable(slot, width) for slot in self._slots)
+        ]
+        heads = {width: model.head_part(net, params, frame, width) for width in widths}
         parts = {
-            (slot, index): model.branch_part(self._net, self._params, slot, index, frame, output=self._output)
-            for slot, indices in enumerate(self.branches)
-            for index in indices
+            (slot, index, width): model.branch_part(
+                net, params, slot, index, width, frame, output=self._output
+            )
+            for width in widths
+            for slot in self._slots
+            for index in self._runnable(slot, width)
         }
-        every = [head, *(part for part in parts.values() if part)]
+        every = [*heads.values(), *(part for part in parts.values() if part)]
         missing = {part.key: part for part in every if part.key not in self._executables}
         how: dict[str, Any] = {"output": self._output, "cache": self._cache}
         compile_stage = functools.partial(aot.stage_executable, self._net, **how)
         executables = in_threads(compile_stage, list(missing.values()))
         self._executables.update(zip(missing, executables, strict=True))
-        return Plan(self._link(head), {place: part and self._link(part) for place, part in parts.items()})
+        links = {place: part and self._link(part) for place, part in parts.items()}
+        return Plan({width: self._link(head) for width, head in heads.items()}, links)
+
+    def _runnable(self, slot: int, width: int) -> list[int]:
+        """The branches of a slot whose weights are there at a width."""
+        return [index for index, widest in self.branches[slot] if width <= widest]
 
     def _link(self, part: StageProgram) -> Link:
         return Link(self._executables[part.key], part.kernels)

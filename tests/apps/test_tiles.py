@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from dysr_jax.aot.accounting import count_compilations
 from dysr_jax.apps import tiles
-from dysr_jax.apps.tiles import make_tiling, receptive_radius, spans, upscale_frame
+from dysr_jax.apps.tiles import make_tiling, prepare_tiles, receptive_radius, spans, upscale_frame
 from dysr_jax.bundle.bundle import make_bundle, make_member
 from dysr_jax.model.backend import layer_backend
-from dysr_jax.model.branches import BODY
+from dysr_jax.model.branches import BODY, Conv, layer_specs
 from dysr_jax.model.names import parse_arch
 from dysr_jax.model.programs import make_supernet
 from dysr_jax.model.space import uniform_space
@@ -93,6 +93,36 @@ def test_a_branch_says_how_far_it_sees(registry, name):
     rows, columns = np.nonzero(np.abs(seen[0]).sum(-1))
     reach = int(max(np.abs(rows - 7).max(), np.abs(columns - 7).max()))
     assert reach == (7 if branch.radius(4, SCALE) is None else branch.radius(4, SCALE))
+
+
+class Wide(Conv):
+    """Sees farther on a wide trunk."""
+
+    def __init__(self):
+        super().__init__(3)
+
+    def reads(self, width, scale):
+        return layer_specs("wide", (width - 1, width - 1, width, width), 0.1)
+
+    def __call__(self, kernels, x, layers):
+        return x + layers.conv2d(x, kernels["wide"])
+
+
+def test_the_radius_is_that_of_the_arch_s_width(monkeypatch, noisy_params, small_tiles):
+    """And tiles of members of both widths are the pixels of the whole frame."""
+    monkeypatch.setitem(BODY, "wide", Wide())
+    space = uniform_space(slots=1, widths=(4, 8), scale=SCALE, branches=("id", "wide", "a1"))
+    names = {"w4-wide-u1": 3, "w8-wide-u1": 5, "w8-id-u2": 3, "w4-a1-u1": None}
+    archs = [parse_arch(space, name) for name in names]
+    assert [receptive_radius(space, arch) for arch in archs] == list(names.values())
+    members = [make_member(space, arch, 30.0, 1.0 + i) for i, arch in enumerate(archs[:3])]
+    net = make_supernet(space, "float32")
+    bank = Bank(make_bundle(noisy_params(space), members, net=net, frame=(6, 8), bicubic_psnr_y=29.0))
+    frame = random_frame(70, 90)
+    for member in members:
+        expected = whole(bank, frame, member.name)
+        prepare_tiles(bank, frame.shape[:2], [member.name])
+        np.testing.assert_array_equal(upscale_frame(bank, frame, member.name), expected)
 
 
 def test_small_frames_are_taken_whole():

@@ -193,9 +193,19 @@ def test_forging_alone_changes_nothing(saved, bundle):
 
 
 def test_a_newer_version_is_refused(saved):
-    forge(saved, format_version=2)
-    with pytest.raises(InputError, match="has format 2; this version of dysr_jax reads 1"):
-        load_bundle(saved)
+    for version in (3, 0, "2", None):
+        forge(saved, format_version=version)
+        with pytest.raises(InputError, match=f"has format {version}; this version of dysr_jax reads 1 to 2"):
+            load_bundle(saved)
+
+
+def test_the_first_format_has_one_width(saved, bundle):
+    """A manifest as it was written before widths could be several."""
+    fields = {"body": [["id", "s3", "c3", "r1"]] * 2, "upsamplers": ["u1", "u2"], "width": 4, "scale": 2}
+    forge(saved, format_version=1, space=fields)
+    manifest = json.loads((saved / "manifest.json").read_text())
+    assert manifest["space"] == fields and "widths" not in fields
+    assert_equal(load_bundle(saved), bundle)
 
 
 @pytest.mark.parametrize("slots", ["body", "upsamplers"])
@@ -228,7 +238,7 @@ def test_consistent_digests_of_other_weights_are_refused(saved, tmp_path, other)
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("members", None), ("space", {"width": 4}), ("members", [{"name": "2id-u1"}])]
+    ("field", "value"), [("members", None), ("space", {"widths": [4]}), ("members", [{"name": "2id-u1"}])]
 )
 def test_consistent_digests_of_another_structure_are_refused(saved, field, value):
     forge(saved, **{field: value})

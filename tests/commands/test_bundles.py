@@ -65,7 +65,7 @@ def test_damaged_manifests(refused, copied, image, tmp_path, content, message):
         (lambda m: m["members"][0].update(psnr_y=99.0), "manifest.json was altered"),
         (lambda m: m.pop("digest"), "manifest.json was altered"),
         # Told before the digest: what a newer version digests is not known here.
-        (lambda m: m.update(format_version=2), "has format 2; this version of dysr_jax reads 1"),
+        (lambda m: m.update(format_version=3), "has format 3; this version of dysr_jax reads 1 to 2"),
     ],
     ids=["altered", "no digest", "newer"],
 )
@@ -78,14 +78,15 @@ def test_altered_manifests(refused, copied, image, tmp_path, change, message):
     ("change", "message"),
     [
         (lambda m: m["space"]["body"][0].append("zz"), "branch 'zz' of slot 0"),
-        (lambda m: m["space"].update(width=8), "weights are not those"),
+        (lambda m: m["space"].update(widths=[8]), "weights are not those"),
+        (lambda m: m["space"].update(widths=[8, 4]), "widths (8, 4): must be increasing"),
         (lambda m: m["space"].update(scale=5), "scale 5"),
         (lambda m: m.update(members=[]), "at least one"),
         (lambda m: m.update(dtype="float8"), "float8"),
         (lambda m: m.pop("files"), "files"),
         (lambda m: m["members"][0].pop("fps"), "fps"),
     ],
-    ids=["branch", "width", "scale", "no members", "dtype", "no files", "no fps"],
+    ids=["branch", "width", "widths", "scale", "no members", "dtype", "no files", "no fps"],
 )
 def test_manifests_of_something_else(refused, copied, image, tmp_path, change, message):
     """The digest is right, as that of another program's bundle would be."""

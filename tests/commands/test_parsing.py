@@ -33,7 +33,10 @@ def test_the_usage_says_what_every_command_is_for(capsys):
     names = (*("step", "candidates", "search", "scaling", "data", "front"), *("fps", "switch", "steady"))
     benchmarks = {f"bench {name}" for name in names}
     data = {"data prepare", "data list"}
-    assert set(listed) == {"search", "upscale", "stream", "eval", "report", "profile"} | benchmarks | data
+    assert (
+        set(listed)
+        == {"search", "upscale", "stream", "eval", "report", "merge", "profile"} | benchmarks | data
+    )
     assert len({*listed.values()}) == len(listed)
 
 
@@ -52,6 +55,7 @@ def test_help_of_a_command_names_its_options(capsys, command):
         "upscale": "--member",
         "eval": "--json",
         "report": "--steady",
+        "merge": "--gpu",
         "stream": "--real-time",
         "bench fps": "--limit-s",
         "bench front": "--figure",
@@ -93,6 +97,8 @@ def test_the_installed_command():
         (["search", "--out", "OUT", "--train.steps", "abc"], ["--train.steps", "'abc'", "int"]),
         (["search", "--out", "OUT", "--train.steps", "1.5"], ["--train.steps", "'1.5'", "int"]),
         (["search", "--out", "OUT", "--search.frame", "3"], ["--search.frame", "2 values"]),
+        (["search", "--out", "OUT", "--space.widths", "16", "x"], ["--space.widths", "'x'"]),
+        (["search", "--out", "OUT", "--space.width", "16"], ["unknown option '--space.width'"]),
         (["search", "--out", "OUT", "--dtype", "f8"], ["--dtype", "'f8'", "bfloat16"]),
         (["upscale"], ["Missing", "IN", "upscale --help"]),
         (["upscale", "a", "b", "c"], ["unknown option 'c'"]),
@@ -129,7 +135,7 @@ def test_the_line_is_the_same_on_every_terminal(capsys, monkeypatch, tmp_path, e
 
 BAD_VALUES = {
     "space.slots": [0],
-    "space.widths": [0],
+    "space.widths": [0, -4, 10_000],
     "space.scale": [5],
     "space.branches": ["zz"],
     "space.upsamplers": ["zz"],
@@ -191,6 +197,16 @@ def test_values_that_cannot_be(refused, small, tmp_path, monkeypatch, option, va
     assert named.get(option, option.rpartition(".")[2].replace("-", "_")) in line.replace("-", "_")
     assert str(value) in line
     assert not out.exists()
+
+
+def test_widths_are_given_one_after_the_other(refused, small, tmp_path, monkeypatch):
+    configs = []
+    monkeypatch.setattr(dysr_jax.run, "_train_and_search", lambda job: configs.append(job.config))
+    options = ["--space.widths", 8, 12, 16]
+    dysr("search", "--out", tmp_path / "run", *small, *options)
+    assert [config.space.widths for config in configs] == [(8, 12, 16)]
+    line = refused("search", "--out", tmp_path / "other", *small, "--space.widths", 8, 16, 12)
+    assert "space.widths (8, 16, 12): must be increasing integers in [1, 9999]" in line
 
 
 @pytest.mark.parametrize("command", ["step", "candidates", "search", "scaling", "data"])

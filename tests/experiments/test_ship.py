@@ -37,6 +37,20 @@ def shipped(request, tiny_run, tmp_path_factory):
 
 
 @pytest.mark.long
+def test_runs_of_several_kinds_of_devices_become_one_bundle(tiny_run, tmp_path, monkeypatch):
+    spec = importlib.util.spec_from_file_location("ship", PATH)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    options = ["--runs", tiny_run.path, tiny_run.path, "--classes", "gpu", "cpu", "--by", "latency_ms"]
+    monkeypatch.setattr(sys, "argv", ["ship.py", *map(str, [*options, "--out", tmp_path / "out"])])
+    module.main()
+    for name in ("cpu", "gpu"):
+        assert load_bundle(tmp_path / "out" / "x2", name).members == tiny_run.bundle.members
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "## x2, for a GPU" in card and "## x2, for a CPU" in card
+
+
+@pytest.mark.long
 def test_the_bundle_loads_and_its_weights_are_rounded(shipped):
     bundle = load_bundle(shipped[1] / "x2")
     for leaf in jax.tree.leaves(bundle.params):

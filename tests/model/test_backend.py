@@ -79,12 +79,12 @@ def test_another_backend_computes_every_branch(params, patch_layers):
     assert all(count > 0 for count in patch_layers.calls.values())
 
 
-def test_another_backend_is_trained_and_blended(params, patch_layers):
-    archs = jnp.asarray([ARCHS[-1], ARCHS[3]])
+def test_another_backend_is_trained(params, patch_layers):
+    arch = jnp.asarray(ARCHS[-1])
 
     def gradient(name):
         net = make_supernet(SPACE, "float32", layers=name)
-        return jax.jit(jax.grad(lambda params: jnp.mean(outputs(net, params, archs) ** 2)))(params)
+        return jax.jit(jax.grad(lambda params: jnp.mean(outputs(net, params, arch) ** 2)))(params)
 
     for one, other in zip(*map(jax.tree.leaves, map(gradient, ("xla", "patches"))), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5 * float(jnp.abs(one).max() + 1))
@@ -108,7 +108,7 @@ def test_caches_do_not_mix_two_backends(params, patch_layers, cache, monkeypatch
     monkeypatch.setattr(jax.stages.Lowered, "compile", counted)
     for name in ("xla", "patches", "xla", "patches"):
         net = make_supernet(SPACE, "float32", layers=name)
-        part = branch_part(net, params, 0, len(ARCHS) - 1, (*FRAME, 3))
+        part = branch_part(net, params, 0, len(ARCHS) - 1, SPACE.width, (*FRAME, 3))
         assert part.key.layers == name
         static_executable(net, ARCHS[-1], params, FRAME, cache=cache)
         stage_executable(net, part, cache=cache)

@@ -115,7 +115,7 @@ def test_static_programs_and_stages_have_no_such_fusion(noisy_params):
     for arch in ((1, 0), (2, 1), (3, 0)):
         assert fused(lower_static(net, arch, params, (24, 32)).compile().as_text()) == 0
     frame = (24, 32, 3)
-    parts = [head_part(net, params, frame), branch_part(net, params, 0, 2, frame)]
+    parts = [head_part(net, params, frame, 4), branch_part(net, params, 0, 2, 4, frame)]
     for part in parts:
         assert isinstance(part.program, Jitted)
         assert fused(part.lower().compile().as_text()) == 0

@@ -72,7 +72,8 @@ def test_kept_branches_are_those_that_occur():
     archs = archs_named("c3-id-u2", "s3-id-u1", "c3-a2-u2")
     names = SPACE.body[0]
     kept = kept_branches(SPACE, archs)
-    assert kept == ((names.index("s3"), names.index("c3")), (names.index("id"), names.index("a2")), (0, 1))
+    indices = ((names.index("s3"), names.index("c3")), (names.index("id"), names.index("a2")), (0, 1))
+    assert kept == tuple(tuple((index, 4) for index in slot) for slot in indices)
 
 
 def test_archs_that_mix_what_was_kept_are_served_too(params):
@@ -157,10 +158,11 @@ def test_what_was_kept_is_held_and_computes_what_it_did(params, archs):
     held = held_branches(SPACE, small)
     for slot, (kept, here) in enumerate(zip(kept_branches(SPACE, archs), held, strict=True)):
         assert set(kept) <= set(here)
+        assert {width for _, width in here} == {4}
         name = slot_name(SPACE, slot)
         for index, branch in enumerate(SPACE.branches(slot)):
             reads = branch.reads(SPACE.width, SPACE.scale)
-            if index in here:
+            if (index, 4) in here:
                 cuts = cut_kernels(small.get(name, {}), reads)
                 jax.tree.map(np.testing.assert_array_equal, cuts, cut_kernels(params[name], reads))
 
@@ -169,7 +171,7 @@ def test_wide_branches_hold_narrow_ones_and_not_the_reverse(params):
     def names(*archs):
         held = held_branches(SPACE, compact_params(params, SPACE, archs_named(*archs)))
         return [
-            " ".join(branches[index] for index in indices)
+            " ".join(branches[index] for index, _ in indices)
             for branches, indices in zip(SPACE.slots, held, strict=True)
         ]
 
@@ -195,7 +197,7 @@ def test_weights_of_another_space_hold_nothing(params, space, says):
 
 def test_a_slot_without_weights_or_identity_is_refused(params):
     bare = {name: kernels for name, kernels in params.items() if name != "slot01"}
-    assert held_branches(SPACE, bare)[1] == (0,)
+    assert held_branches(SPACE, bare)[1] == ((0, 4),)
     with pytest.raises(InputError, match="slot 2 has the weights of none of its branches"):
         held_branches(SPACE, params | {"upsampler": {}})
 

@@ -113,7 +113,7 @@ def test_archs_become_tuples_of_python_ints():
     [
         ({"scale": 5}, "scale 5: must be 2, 3 or 4"),
         ({"scale": 1}, "scale 1: must be 2, 3 or 4"),
-        ({"width": 0}, "width 0: must be an integer of at least 1"),
+        ({"widths": 0}, "widths 0: must be increasing integers of at least 1"),
         ({"body": (("id",), ())}, "slot 1 has no branch"),
         ({"upsamplers": ()}, "slot 1 has no branch"),
         ({"body": (("id", "c3", "id"),)}, "slot 0 names a branch twice: id, c3, id"),
@@ -123,7 +123,7 @@ def test_archs_become_tuples_of_python_ints():
     ],
 )
 def test_a_wrong_space_is_told(change, says):
-    right = {"body": (("id",),), "upsamplers": ("u1",), "width": 4, "scale": 2}
+    right = {"body": (("id",),), "upsamplers": ("u1",), "widths": 4, "scale": 2}
     assert space_size(SearchSpace(**right)) == 1
     with pytest.raises(InputError) as error:
         SearchSpace(**(right | change))
@@ -329,17 +329,23 @@ def test_lists_and_numpy_integers_make_the_same_space():
         ({"body": ((3,),)}, "slot 0: branch 3: must be the name of a registered branch"),
         ({"upsamplers": "u1"}, "upsamplers 'u1': must be a list of branch names"),
         ({"upsamplers": None}, "upsamplers None: must be"),
-        ({"width": 4.0}, "width 4.0: must be an integer of at least 1"),
-        ({"width": True}, "width True: must be an integer"),
-        ({"width": "4"}, "width '4': must be an integer"),
-        ({"width": -1}, "width -1: must be an integer"),
+        ({"widths": 4.0}, "widths 4.0: must be a list of integers"),
+        ({"widths": True}, "widths True: must be a list of integers"),
+        ({"widths": "4"}, "widths '4': must be a list of integers"),
+        ({"widths": -1}, "widths -1: must be increasing integers of at least 1"),
+        ({"widths": ()}, "widths (): must be increasing integers of at least 1"),
+        ({"widths": (0, 4)}, "widths (0, 4): must be increasing"),
+        ({"widths": (4, 4)}, "widths (4, 4): must be increasing"),
+        ({"widths": [8, 4]}, "widths [8, 4]: must be increasing"),
+        ({"widths": (4, 8.0)}, "widths (4, 8.0): must be increasing integers"),
+        ({"widths": (4, True)}, "widths (4, True): must be increasing integers"),
         ({"scale": 4.0}, "scale 4.0: must be 2, 3 or 4"),
         ({"scale": "4"}, "scale '4': must be"),
         ({"scale": None}, "scale None: must be"),
     ],
 )
 def test_a_space_that_cannot_be_is_refused_at_once(change, says):
-    right = {"body": (("id",),), "upsamplers": ("u1",), "width": 4, "scale": 2}
+    right = {"body": (("id",),), "upsamplers": ("u1",), "widths": 4, "scale": 2}
     with pytest.raises(InputError) as error:
         SearchSpace(**(right | change))
     assert says in str(error.value)

@@ -1,4 +1,4 @@
-"""The three programs of the supernet over one pytree: equal for every branch, compiled as promised."""
+"""The two programs of the supernet over one pytree: equal for every branch, compiled as promised."""
 
 import functools
 import itertools
@@ -87,17 +87,6 @@ def search(full_space, params):
     return functools.cache(evaluate)
 
 
-@pytest.fixture(scope="module")
-def blended(full_space, params):
-    """Branch names for each image to output and gradient, by the blended program."""
-    run = jax.jit(values_and_gradients(Supernet(full_space)))
-
-    def evaluate(*names):
-        return jax.device_get(run(params, LR, np.array([arch_of(full_space, n) for n in names])))
-
-    return functools.cache(evaluate)
-
-
 def test_the_cases_are_every_branch_of_every_slot(full_space):
     named = [(slot, name) for slot, names in enumerate(full_space.slots) for name in names]
     assert named == BRANCHES
@@ -126,53 +115,10 @@ def test_the_static_program_equals_the_search_program(full_space, static, search
             assert_close(found, search_gradient[place][kernel], 1e-4, kernel)
 
 
-@pytest.mark.parametrize("slot", range(3))
-def test_the_branches_of_a_slot_give_different_outputs_blended(blended, slot):
-    outs = [blended(*[names_with(s, name)] * 2)[0] for s, name in BRANCHES if s == slot]
-    for one, other in itertools.combinations(outs, 2):
-        assert np.abs(one - other).max() > 0.01 * np.abs(one).max()
-
-
-@pytest.mark.parametrize(("slot", "name"), BRANCHES)
-def test_the_blended_program_equals_the_static_program(static, blended, slot, name):
-    names = names_through(slot, name)
-    (out, gradient), (blended_out, blended_gradient) = static(names), blended(names, names)
-    assert_close(blended_out, out, 1e-5)
-    # Exactly zero where the arch reads nothing: what else is computed is masked.
-    jax.tree.map(lambda a, b: assert_close(a, b, 1e-4), blended_gradient, gradient)
-
-
-@pytest.mark.parametrize(("slot", "name"), BRANCHES)
-def test_each_image_takes_its_own_arch(static, blended, slot, name):
-    """The other image has no part in it: not in the output, and gradients add up."""
-    following = BRANCHES[(BRANCHES.index((slot, name)) + 1) % len(BRANCHES)]
-    names, other = names_through(slot, name), names_through(*following)
-    assert names != other
-    first, second = (blended(*pair) for pair in ((names, other), (other, names)))
-    for place, (out, _) in enumerate((first, second)):
-        assert_close(out[place], static(names)[0][place], 1e-5)
-        assert_close(out[1 - place], static(other)[0][1 - place], 1e-5)
-    # Both images of `names`, both of `other`: the same in the two batches of one each.
-    found = jax.tree.map(np.add, first[1], second[1])
-    expected = jax.tree.map(np.add, static(names)[1], static(other)[1])
-    jax.tree.map(lambda a, b: assert_close(a, b, 1e-4), found, expected)
-
-
-def test_one_blended_executable_serves_all_archs(full_space, params):
-    run = jax.jit(Supernet(full_space).apply)
-    archs = np.indices(gene_counts(full_space)).reshape(3, -1).T
-    with count_compilations() as count:
-        for pair in (archs[:2], archs[-2:], archs[[5, 100]]):
-            run({"params": params}, LR, pair)
-    assert count.value == 1
-
-
-def test_an_arch_for_each_image(full_space, params):
-    apply = functools.partial(Supernet(full_space).apply, {"params": params}, LR)
+@pytest.mark.parametrize("shape", [(2,), (4,), (1, 3)])
+def test_a_traced_arch_has_an_entry_per_gene(full_space, params, shape):
     with pytest.raises(AssertionError, match="shape"):
-        apply(jnp.zeros((3, 3), jnp.int32))
-    with pytest.raises(AssertionError, match="shape"):
-        apply(jnp.zeros((2, 4), jnp.int32))
+        Supernet(full_space).apply({"params": params}, LR, jnp.zeros(shape, jnp.int32))
 
 
 def assert_close(found, expected, tolerance, name=""):
@@ -303,10 +249,9 @@ def test_no_dtype_is_promoted_implicitly(full_space, params, dtype, strict_dtype
         jnp.ones(2, jnp.float32) + jnp.ones(2, jnp.bfloat16)
     run = values_and_gradients(Supernet(full_space, dtype=dtype))
     # Tracing is where promotion happens, and these programs trace every branch.
-    for arch in (np.zeros(3, int), np.zeros((2, 3), int)):
-        out, gradient = jax.eval_shape(run, params, LR, arch)
-        assert out.dtype == jnp.float32
-        assert {leaf.dtype for leaf in jax.tree.leaves(gradient)} == {jnp.dtype(jnp.float32)}
+    out, gradient = jax.eval_shape(run, params, LR, np.zeros(3, int))
+    assert out.dtype == jnp.float32
+    assert {leaf.dtype for leaf in jax.tree.leaves(gradient)} == {jnp.dtype(jnp.float32)}
     for arch in SOME_ARCHS:
         assert jax.eval_shape(static_program(full_space, arch, dtype), params, LR).dtype == "float32"
 

@@ -13,7 +13,7 @@ from dysr_jax.bundle.bundle import make_member
 from dysr_jax.bundle.members import member_steps
 from dysr_jax.model.space import uniform_space
 from dysr_jax.report.plots.latency import predictions_figure
-from dysr_jax.report.plots.members import memory_figure, strips_figure
+from dysr_jax.report.plots.members import contributions_figure, memory_figure, strips_figure
 from dysr_jax.report.plots.progress import training_figure
 from dysr_jax.report.plots.stream import switch_figure
 from dysr_jax.report.plots.style import paper_style
@@ -96,6 +96,18 @@ def test_strips_frame_the_slots_of_each_step():
     # One colour a branch, wherever it stands, and no two branches share one.
     assert len({(names[place], colour) for place, colour in filled.items()}) == 5
     assert len(set(filled.values())) == 5
+
+
+def test_strips_and_contributions_have_the_width():
+    space = uniform_space(slots=2, widths=(4, 8), scale=2, branches=("id", "r1"))
+    archs = [(0, 1, 0, 0), (0, 1, 0, 1), (1, 1, 1, 1)]
+    members = [make_member(space, arch, 30.0 + i, 1.0 + i) for i, arch in enumerate(archs)]
+    (axes,) = strips_figure(space, members).axes
+    assert framed(axes) == {1: {3}, 2: {0, 2}}
+    assert [t.get_text() for t in axes.texts if t.get_position()[0] == 3.5] == ["w4", "w8", "w8"]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["0", "1", "up", "w"]
+    (axes,) = contributions_figure(space, archs[-1], ("id", "id", "u1", "w4"), [0.1, 0.2, -0.1, 0.4]).axes
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["r1\nid", "r1\nid", "u2\nu1", "w8\nw4"]
 
 
 def test_memory_ends_with_what_the_run_says(drawn, data):

@@ -178,10 +178,11 @@ def test_batches(bundle, frame):
 
 def test_what_compacted_weights_hold_is_served(small, chain, frame):
     # The 3x3 kernel is the centre of the 5x5 one; the other way round there is nothing to cut.
-    assert small.branches == ((0, *arch("c3", "c5", "u1")[:2]), arch("id", "c3", "u1")[:2], (0,))
+    held = ((0, *arch("c3", "c5", "u1")[:2]), arch("id", "c3", "u1")[:2], (0,))
+    assert small.branches == tuple(tuple((index, 4) for index in slot) for slot in held)
     assert small.servable == 6
     assert small.count == 3 + 2  # slot 0: c3, c5; slot 1: c3 of a smaller kernel
-    for chosen in itertools.product(*small.branches):
+    for chosen in itertools.product(*held):
         assert_same(small(frame, chosen), chain(frame, chosen))
 
 
@@ -256,7 +257,7 @@ def test_threads_may_run_different_archs(chain, frame):
 
 
 def test_the_trunk_takes_the_place_of_the_one_before(params):
-    part = branch_part(NET, params, 0, arch("r1", "id", "u1")[0], (*SHAPE, 3))
+    part = branch_part(NET, params, 0, arch("r1", "id", "u1")[0], 4, (*SHAPE, 3))
     x = jnp.ones((1, *SHAPE, 4))
     out = part.lower().compile()(part.kernels, x)
     assert x.is_deleted()
@@ -265,11 +266,11 @@ def test_the_trunk_takes_the_place_of_the_one_before(params):
 
 def test_the_trunk_is_of_the_compute_dtype(params, strict_dtypes):
     net = make_supernet(SPACE, "bfloat16")
-    x, frames = head_part(net, params, (*SHAPE, 3)).lower().out_info
+    x, frames = head_part(net, params, (*SHAPE, 3), 4).lower().out_info
     assert (x.dtype, x.shape, frames.dtype) == (jnp.bfloat16, (1, *SHAPE, 4), jnp.uint8)
     for slot, indices in enumerate(ALL):
         for index in indices:
-            part = branch_part(net, params, slot, index, (*SHAPE, 3))
+            part = branch_part(net, params, slot, index, 4, (*SHAPE, 3))
             if part is None:
                 continue
             out = part.lower().out_info

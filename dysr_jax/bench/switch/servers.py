@@ -156,7 +156,8 @@ class LaxSwitch(StoreServer):
         def lower() -> jax.stages.Lowered:
             return jit(upscale_frame).lower(*arguments)
 
-        used = [net.space.branches(slot)[i] for arch in archs for slot, i in enumerate(arch)]
+        slots = range(len(net.space.slots))
+        used = [net.space.branches(slot)[arch[slot]] for arch in archs for slot in slots]
         key: aot.Parts = {
             "program": "lax.switch",
             "space": dataclasses.asdict(net.space),

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from dysr_jax.model import SearchSpace, slot_name
+from dysr_jax.model import SearchSpace, gene_names
 from dysr_jax.report.candidates import Candidates, growth
 from dysr_jax.report.comparison import Comparison, encode_image
 from dysr_jax.report.rundata import RunData, SteadyStream
@@ -79,8 +79,8 @@ def content(data: RunData, packer: Packer) -> dict[str, Any]:
         "scale": space.scale,
         "frame": list(data.config.search.frame),
         "table_key": data.table.key if data.table else None,
-        "slots": [list(names) for names in space.slots],
-        "slot_names": [slot_name(space, slot) for slot in range(len(space.slots))],
+        "genes": [list(names) for names in space.genes],
+        "gene_names": gene_names(space),
         "candidates": None if found is None else _candidates_json(found, rows, space, packer),
         "growth": None if found is None else _growth_json(found),
         "training": _training_json(data.training, packer),
@@ -155,7 +155,7 @@ def _candidates_json(found: Candidates, rows: np.ndarray, space: SearchSpace, pa
         "count": len(rows),
         "evaluated": len(found.psnr_y),
         "generations": int(found.generation.max()) + 1,
-        "genes": packer.add(genes.T, "uint8"),  # a slot after the other: they compress better
+        "genes": packer.add(genes.T, "uint8"),  # a gene after the other: they compress better
         "psnr_y": packer.add(found.psnr_y[rows]),
         "latency_ms": packer.add(found.latency_ms[rows]),
         "generation": packer.add(found.generation[rows], "uint16"),

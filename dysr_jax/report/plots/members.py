@@ -20,8 +20,8 @@ LETTER_WIDTH: Final = 5.2  # points, about
 
 
 def _palette(space: SearchSpace) -> dict[str, str]:
-    """A colour for each branch, the same in all slots; of many branches some have the same."""
-    names = dict.fromkeys(name for slot in space.slots for name in slot if name != "id")
+    """A colour for each branch and width, the same in all slots; of many some have the same."""
+    names = dict.fromkeys(name for gene in space.genes for name in gene if name != "id")
     repeated = style.COLOURS * (1 + len(names) // len(style.COLOURS))
     return {"id": "#EEEEEE"} | dict(zip(names, repeated, strict=False))
 
@@ -35,11 +35,13 @@ def _ink(colour: str) -> str:
 
 
 def strips_figure(space: SearchSpace, members: Sequence[Member]) -> Any:
-    """A row per member, fastest first; a slot whose branch the member above does not have is framed."""
+    """A row per member, fastest first; a slot whose branch the member above does not have is framed. In a
+    space of several widths a member's is drawn last, and framed likewise.
+    """
     from matplotlib.patches import Patch, Rectangle
 
-    palette, slots = _palette(space), len(space.slots)
-    rows = [[names[i] for names, i in zip(space.slots, m.arch, strict=True)] for m in members]
+    palette, slots = _palette(space), len(space.genes)
+    rows = [[names[i] for names, i in zip(space.genes, m.arch, strict=True)] for m in members]
     used = {name: palette[name] for name in palette if any(name in row for row in rows)}
     labelled = LETTER_WIDTH * max(map(len, used)) + 3 <= 72 * (style.PAGE - LABELS_WIDTH) / slots
     figure, axes = style.paper_axes(style.PAGE, 0.75 + STRIP_HEIGHT * len(rows))
@@ -55,16 +57,19 @@ def strips_figure(space: SearchSpace, members: Sequence[Member]) -> Any:
                 place = {"ha": "center", "va": "center", "color": _ink(palette[name])}
                 axes.text(slot + 0.5, number + 0.53, name, **place)
     if not labelled:
-        marks = [Patch(facecolor=colour, label=name) for name, colour in used.items()]
+        patches = [Patch(facecolor=colour, label=name) for name, colour in used.items()]
         below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.12), "frameon": False}
-        axes.legend(handles=marks, ncols=min(len(marks), 10), **below)
+        axes.legend(handles=patches, ncols=min(len(patches), 10), **below)
     axes.set(xlim=(0, slots), ylim=(len(members), 0))
-    shown = [*range(0, slots - 1, 1 + slots // 24), slots - 1]
-    axes.set_xticks([slot + 0.5 for slot in shown], ["up" if s == slots - 1 else str(s) for s in shown])
+    last = ["up", "w"][: slots - len(space.body)]
+    shown = {slot: str(slot) for slot in range(0, len(space.body), 1 + slots // 24)}
+    shown |= dict(enumerate(last, len(space.body)))
+    axes.set_xticks([slot + 0.5 for slot in shown], list(shown.values()))
     labels = [f"{n}   {m.psnr_y:.2f} dB  {m.latency_ms:.3g} ms" for n, m in enumerate(members, 1)]
     axes.set_yticks([row + 0.5 for row in range(len(members))], labels)
     axes.tick_params(length=0)
-    axes.set_xlabel("slot (up: the upsampler); framed: another branch than in the member above")
+    marks = "up: the upsampler" if last == ["up"] else "up: the upsampler, w: the width"
+    axes.set_xlabel(f"slot ({marks}); framed: another branch than in the member above")
     axes.spines[:].set_visible(False)
     return figure
 
@@ -72,11 +77,13 @@ def strips_figure(space: SearchSpace, members: Sequence[Member]) -> Any:
 def contributions_figure(
     space: SearchSpace, arch: Arch, replaced: Sequence[str], lost_db: Sequence[float]
 ) -> Any:
-    """The PSNR-Y `lost_db` of an image when one slot of an arch takes the branch `replaced` instead."""
+    """The PSNR-Y `lost_db` of an image when one entry of an arch, a slot's branch or the width, is `replaced`
+    by this one.
+    """
     figure, axes = style.screen_figure(10, 3.2)
     slots = range(len(arch))
     axes.bar(slots, lost_db, color=[style.BLUE if lost >= 0 else style.ORANGE for lost in lost_db])
-    pairs = zip(space.slots, arch, replaced, strict=True)
+    pairs = zip(space.genes, arch, replaced, strict=True)
     axes.set_xticks(slots, [f"{names[i]}\n{other}" for names, i, other in pairs], fontsize=7)
     axes.axhline(0, color="black", linewidth=0.8)
     axes.set_xlabel("slot by slot: the member's branch, and below it the one that replaced it")

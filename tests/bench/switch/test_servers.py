@@ -11,9 +11,11 @@ from dysr_jax.aot.accounting import count_compilations
 from dysr_jax.aot.executables import ExecutableCache
 from dysr_jax.bench.switch.servers import STRATEGIES, Ensemble, LaxSwitch, Reload
 from dysr_jax.bench.switch.weights_store import WeightsStore, write_weights_store
+from dysr_jax.bundle.bundle import make_bundle, make_member
 from dysr_jax.errors import InputError
+from dysr_jax.model.programs import make_supernet
 from dysr_jax.model.sharing import ensemble_weight_bytes, union_weight_bytes
-from dysr_jax.model.space import arch_parameters
+from dysr_jax.model.space import arch_parameters, uniform_space
 
 SHAPE = (6, 8)
 NAMES = ["2id-u1", "s3-c3-u1", "2r1-u2"]
@@ -90,6 +92,23 @@ def test_members_in_one_program_are_one_executable(store, tmp_path, all_compilin
     cache = ExecutableCache(tmp_path / "cache")
     STRATEGIES["lax_switch"].make(store, cache).prepare(SHAPE)
     assert (cache.compiled, len(list(cache.folder.iterdir()))) == (1, 1)
+
+
+def test_members_of_several_widths_have_the_same_pixels(noisy_params, tmp_path, frame):
+    space = uniform_space(slots=1, widths=(4, 8), scale=2, branches=("id", "c3"), upsamplers=("u1",))
+    archs = [(1, 0, 0), (0, 0, 1), (1, 0, 1)]
+    members = [make_member(space, arch, 30.0 + i, 1.0 + i) for i, arch in enumerate(archs)]
+    net = make_supernet(space, "float32")
+    bundle = make_bundle(noisy_params(space), members, net=net, frame=SHAPE, bicubic_psnr_y=29.0)
+    names = [member.name for member in members]
+    store, pixels = write_weights_store(tmp_path, bundle, names), {}
+    for name, strategy in STRATEGIES.items():
+        server = strategy.make(store, ExecutableCache(tmp_path / name))
+        server.prepare(SHAPE)
+        pixels[name] = np.stack([server(frame, member) for member in names]).astype(int)
+    expected = pixels["fused"]
+    assert all(np.abs(expected[i] - expected[i - 1]).max() > 1 for i in range(3))
+    assert all(np.abs(found - expected).max() <= 1 for found in pixels.values())
 
 
 def test_weights_that_are_resident(servers, three_members):

@@ -1,5 +1,6 @@
 """A Chromium without a window, and pages to open in it."""
 
+import dataclasses
 import json
 import pathlib
 import re
@@ -10,8 +11,13 @@ import numpy as np
 import pytest
 
 from dysr_jax import write_report
-from dysr_jax.config import PRESETS, to_dict
+from dysr_jax.atomic import write_json
+from dysr_jax.bundle.members import make_member, member_steps
+from dysr_jax.config import PRESETS, SpaceConfig, to_dict
 from dysr_jax.model.names import arch_names
+from dysr_jax.model.sharing import ensemble_weight_bytes, union_weight_bytes
+from dysr_jax.model.space import space_size
+from dysr_jax.results import RESULTS_FILE, Results
 
 RESULTS = pathlib.Path(__file__).parents[3] / "experiments" / "results"
 SWITCH, STEADY = RESULTS / "switch_quickstart_cpu.json", RESULTS / "steady_quickstart_cpu.json"
@@ -127,6 +133,41 @@ def long_run(tmp_path_factory):
         for number, (name, arch, total) in enumerate(zip(arch_names(space, genes), genes, cost, strict=True))
     ]
     (run / "archive.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return run
+
+
+@pytest.fixture(scope="session")
+def elastic_run(tmp_path_factory):
+    """A finished search over two widths, of made-up figures: candidates, members and what they share."""
+    run = tmp_path_factory.mktemp("elastic") / "run"
+    run.mkdir()
+    config = dataclasses.replace(
+        PRESETS["quickstart"], space=SpaceConfig(slots=2, widths=(4, 8), branches=("id", "c3", "r1"))
+    )
+    write_json(run / "config.json", to_dict(config))
+    space = config.space.build()
+    archs = [(0, 0, 0, 0), (1, 0, 0, 0), (1, 0, 0, 1), (1, 2, 1, 1), (2, 1, 0, 0)]
+    members = [make_member(space, arch, 30.0 + i, 1.0 + i) for i, arch in enumerate(archs)]
+    lines = [
+        {
+            **{key: member.to_json()[key] for key in ("name", "arch", "psnr_y", "latency_ms")},
+            "generation": number,
+            "seconds": 0.1,
+        }
+        for number, member in enumerate(members)
+    ]
+    (run / "archive.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    found = Results(
+        **{"scale": 4, "device": "none", "frame": (6, 8), "space_size": space_size(space)},
+        **{"bicubic_psnr_y": 29.0, "evaluated": 5, "candidates_per_second": 10.0},
+        **{"hypervolume": 1.0, "hypervolume_reference": (9.0, 29.0)},
+        union_weight_bytes=union_weight_bytes(space, archs),
+        ensemble_weight_bytes=ensemble_weight_bytes(space, archs),
+        members=tuple(members[:4]),
+        steps=member_steps(space, archs[:4]),
+        sharing=(),
+    )
+    write_json(run / RESULTS_FILE, found.to_json())
     return run
 
 

@@ -72,6 +72,21 @@ def test_the_page_says_what_the_run_has(tiny_run, page, packed):
         assert curve["value"] == pytest.approx(data.training[curve["name"]].value, rel=1e-6)
 
 
+def test_the_width_is_a_gene_of_the_page(elastic_run, tmp_path, packed):
+    found = packed(pathlib.Path(write_report(elastic_run, tmp_path / "page.html")).read_text("utf-8"))
+    assert found["genes"][1:] == [["id", "c3", "r1"], ["u1", "u2"], ["w4", "w8"]]
+    assert found["gene_names"] == ["slot00", "slot01", "upsampler", "width"]
+    assert found["space_size"] == 3 * 3 * 2 * 2
+    data, shown = read_run(elastic_run), found["candidates"]
+    archs = shown["genes"].reshape(4, shown["count"]).T
+    assert archs.tolist() == data.candidates.genes.tolist()
+    space = data.space
+    assert shown["params"].tolist() == [arch_parameters(space, tuple(arch)) for arch in archs.tolist()]
+    assert [member["name"] for member in found["results"]["members"]][-2:] == ["w8-c3-id-u1", "w8-c3-r1-u2"]
+    changed = [[change["name"] for change in step["slots"]] for step in found["results"]["steps"]]
+    assert changed == [["slot00"], ["width"], ["slot01", "upsampler"]]
+
+
 def test_the_pictures_of_the_page(tiny_run, page, packed):
     found, kept = packed(page)["comparison"], read_run(tiny_run.path).comparison
     assert [p["name"] for p in found["pictures"]] == list(kept.pictures)

@@ -1,6 +1,7 @@
 """The page in Chromium: it draws, asks for nothing, and does what it says when it is used."""
 
 import json
+import pathlib
 import shutil
 
 import numpy as np
@@ -263,6 +264,25 @@ def test_an_interrupted_search_of_many_candidates(driver, long_run, tmp_path):
     click(page, spot(page, "front-plot", found.latency_ms[row], found.psnr_y[row]))
     page.wait("document.querySelectorAll('#selected .branch').length")
     assert branches(page) == names_of(data, found.genes[row])
+    assert page.errors() == []
+
+
+def test_a_search_over_widths(driver, elastic_run, tmp_path):
+    """The width is a cell of its own, and the first part of a name."""
+    path = pathlib.Path(write_report(elastic_run, tmp_path / "report.html"))
+    page, data = Page(driver, path).open(), read_run(elastic_run)
+    heads = page.js("[...document.querySelectorAll('#members-table thead th')].map(head => head.textContent)")
+    assert heads[4:8] == ["00", "01", "up", "width"]
+    rows = page.driver.find_elements("css selector", "#members-table tbody tr")
+    for row, member in zip(rows, data.results.members, strict=True):
+        cells = [cell.get_attribute("textContent") for cell in row.find_elements("css selector", ".branch")]
+        assert cells == [names[i] for names, i in zip(data.space.genes, member.arch, strict=True)]
+    changed = page.js(
+        "[...document.querySelectorAll('#members-table tbody tr')].map(row => row.cells[10].textContent)"
+    )
+    assert changed == ["", "1", "all", "2"]
+    rows[-1].find_element("tag name", "button").send_keys(Keys.SPACE)
+    assert page.text("selected-title") == data.results.members[-1].name == "w8-c3-r1-u2"
     assert page.errors() == []
 
 

@@ -1,5 +1,5 @@
 "use strict";
-// A branch as a coloured cell with its name, the same colour everywhere.
+// A branch or a width as a coloured cell with its name, the same colour everywhere.
 
 // Okabe & Ito 2008, and paler ones of the same hues for spaces of more branches.
 const PALETTE = [
@@ -7,8 +7,8 @@ const PALETTE = [
   "#a6d8f3", "#f5cf80", "#80cfb9", "#80b9d9", "#eaaf80", "#e6bcd3",
 ];
 
-function branchColours(slots) {
-  const names = [...new Set(slots.flat())];
+function branchColours(genes) {
+  const names = [...new Set(genes.flat())];
   return Object.fromEntries(names.map((name, i) => [name, PALETTE[i % PALETTE.length]]));
 }
 
@@ -19,11 +19,11 @@ function inkOn(colour) {
   return 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.18 ? "#000000" : "#ffffff";
 }
 
-function branchCell(report, slot, index, old) {
-  const name = report.slots[slot][index];
-  const before = old === undefined || old === index ? null : report.slots[slot][old];
+function branchCell(report, gene, index, old) {
+  const name = report.genes[gene][index];
+  const before = old === undefined || old === index ? null : report.genes[gene][old];
   const colour = report.colours[name];
-  const where = report.slot_names[slot];
+  const where = report.gene_names[gene];
   return element(
     "span",
     {

@@ -13,12 +13,12 @@ function frontUntil(found, generation) {
 }
 
 const archOf = (report, row) =>
-  report.slots.map((_, slot) => report.candidates.genes[slot * report.candidates.count + row]);
+  report.genes.map((_, gene) => report.candidates.genes[gene * report.candidates.count + row]);
 
 function candidateText(report, row) {
   const found = report.candidates;
   return [
-    `<b>${wrapped(archName(report.slots, archOf(report, row)))}</b>`,
+    `<b>${wrapped(archName(report, archOf(report, row)))}</b>`,
     `${decibels(found.psnr_y[row])} on patches`,
     `${number(found.latency_ms[row])} ms predicted`,
     `${scaled(found.params[row])} weights, ${scaled(found.mult_adds[row])} mult-adds`,
@@ -112,12 +112,12 @@ function showSelected(report, state) {
     ...(member >= 0 ? [`member ${member + 1}`] : []),
     ...(found.feasible[row] ? [] : ["outside the search's constraints"]),
   ];
-  fill(byId("selected-title"), archName(report.slots, arch));
+  fill(byId("selected-title"), archName(report, arch));
   fill(
     byId("selected-body"),
     element("p", {}, said.join(" · ")),
     element("ul", { class: "strip", "aria-label": "branches by slot" },
-      ...arch.map((index, slot) => element("li", {}, branchCell(report, slot, index)))),
+      ...arch.map((index, gene) => element("li", {}, branchCell(report, gene, index)))),
   );
   byId("faster").disabled = neighbour(found, row, -1) === null;
   byId("better").disabled = neighbour(found, row, 1) === null;

@@ -34,7 +34,7 @@ function showHead(report) {
 
 async function main() {
   const report = await readData();
-  report.colours = branchColours(report.slots);
+  report.colours = branchColours(report.genes);
   showHead(report);
   showComparison(report);
   await loadPlotly();

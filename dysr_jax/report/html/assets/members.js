@@ -4,20 +4,23 @@
 // On a phone the branches come before the figures: the table is scrolled there.
 const inOrder = (figures, branches) => (narrow() ? [...branches, ...figures] : [...figures, ...branches]);
 
+// Another width replaces every slot's executable.
+const slotsChanged = (step) => (step.slots.some((one) => one.name === "width") ? "all" : `${step.slots.length}`);
+
 function memberRow(report, member, i) {
   const before = report.results.members[i - 1];
   const step = report.results.steps[i - 1];
   const select = element("button", { type: "button", title: member.name }, `${i + 1} ${member.name}`);
   if (report.select && member.row !== null) select.addEventListener("click", () => report.select(member.row));
   else select.disabled = true;
-  const cells = member.arch.map((index, slot) =>
-    element("td", { class: "slot" }, branchCell(report, slot, index, before?.arch[slot])));
+  const cells = member.arch.map((index, gene) =>
+    element("td", { class: "slot" }, branchCell(report, gene, index, before?.arch[gene])));
   const figure = (text) => element("td", {}, text);
   const measured = [member.psnr_y.toFixed(2), number(member.latency_ms), number(member.fps)];
   const counted = [
     scaled(member.params),
     scaled(member.macs),
-    step ? `${step.slots.length}` : "",
+    step ? slotsChanged(step) : "",
     step ? scaled(step.unshared_bytes, "B") : "",
   ];
   return element("tr", {}, element("th", { scope: "row" }, select), ...inOrder(measured.map(figure), cells),
@@ -28,7 +31,7 @@ function showMembers(report) {
   const results = report.results;
   if (!results) return;
   byId("members").hidden = false;
-  const slots = report.slot_names.map((name) => name.replace("slot", "").replace("upsampler", "up"));
+  const slots = report.gene_names.map((name) => name.replace("slot", "").replace("upsampler", "up"));
   const heads = inOrder(["PSNR-Y dB", "ms/frame", "fps"], slots);
   heads.unshift("member");
   heads.push("weights", "mult-adds", "slots changed", "not shared");

@@ -46,11 +46,12 @@ function scaled(value, unit = "") {
   return `${number(value)}${unit ? " " : ""}${unit}`;
 }
 
-// Runs of branches counted, as the library names archs: 2c3-r1-id-u1.
-function archName(slots, arch) {
+// Runs of branches counted, as the library names archs: 2c3-r1-id-u1; of several widths the arch's own is first.
+function archName(report, arch) {
+  const names = arch.map((index, gene) => report.genes[gene][index]);
+  if (report.gene_names.at(-1) === "width") names.unshift(names.pop());
   const runs = [];
-  arch.forEach((index, slot) => {
-    const name = slots[slot][index];
+  names.forEach((name) => {
     const last = runs[runs.length - 1];
     if (last && last[0] === name) last[1] += 1;
     else runs.push([name, 1]);
