@@ -81,7 +81,7 @@ _SIZES = (0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.55, 0.5)
 PRESETS: dict[str, RunConfig] = {
     "quickstart": RunConfig(train=TrainConfig(steps=800, learning_rate=3e-3)),
     "base": RunConfig(
-        space=SpaceConfig(slots=19, widths=(64,), branches=("id", "bq", "rq", "rh", "r1")),
+        space=SpaceConfig(slots=19, widths=(16, 24, 32, 48, 64), branches=("id", "bq", "rq", "rh", "r1")),
         data=DataConfig(patch=24, small="skip", rescale=_SIZES),
         train=TrainConfig(
             steps=30_000,

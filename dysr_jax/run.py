@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -21,7 +22,7 @@ from dysr_jax.report import compare, format_count, summarise, write_comparison, 
 from dysr_jax.report.html import write_report
 from dysr_jax.results import RESULTS_FILE, run_results
 from dysr_jax.rundir import agree, open_run
-from dysr_jax.search import LatencyTable, Patches, Record, branch_ms, device_table
+from dysr_jax.search import LatencyTable, Patches, Record, device_table, predict
 from dysr_jax.train import train
 
 Log = Callable[[str], None]
@@ -131,7 +132,7 @@ def _weights(job: _Job, key: jax.Array, table: LatencyTable) -> Params:
         source: data.CropPool | data.GrainStream = data.GrainStream(job.images.training)
     else:
         source = data.build_pool(job.images.training, config.data.patch)
-    costs = branch_ms(table, job.net.space)
+    costs = functools.partial(predict, table, job.net.space)
     state = train(key, job.net, source, config.train, job.mesh, job.run, costs=costs)
     params = parallel.on_one_device(state.ema, job.mesh)
     parallel.from_main(lambda: _write_supernet(job, params))

@@ -5,6 +5,7 @@ import functools
 from collections.abc import Callable
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from dysr_jax import parallel
@@ -13,9 +14,9 @@ from dysr_jax.config import RunConfig
 from dysr_jax.data import CropPool, build_pool
 from dysr_jax.fields import require
 from dysr_jax.model import init_params, largest_arch, sample_archs, smallest_arch
-from dysr_jax.search import Evaluator, branch_ms, computed_share, device_table, grid_patches
+from dysr_jax.search import Evaluator, branch_ms, computed_share, device_table, grid_patches, predict
 from dysr_jax.timing import median_ms
-from dysr_jax.train import TrainConfig, draw_archs
+from dysr_jax.train import Costs, TrainConfig, draw_archs
 
 WAIT_STEPS = 1000  # steps that are drawn for `arch_wait`
 
@@ -47,7 +48,7 @@ class ScalingResult(BenchResult):
 
 
 def _training(
-    setup: Setup, recipe: TrainConfig, pool: CropPool, devices: int, costs: np.ndarray
+    setup: Setup, recipe: TrainConfig, pool: CropPool, devices: int, costs: Costs
 ) -> Callable[[], object]:
     mesh = parallel.device_mesh(devices)
     train = chunk_trainer(setup.net, recipe, mesh, costs=costs)
@@ -72,16 +73,15 @@ def _evaluation(
     return functools.partial(evaluate, params, genes)
 
 
-def _arch_wait(setup: Setup, recipe: TrainConfig, groups: int, costs: np.ndarray) -> float:
+def _arch_wait(setup: Setup, recipe: TrainConfig, groups: int, costs: Costs) -> float:
     """See `ScalingRow.arch_wait`. All groups take the same time where each patch has its own arch."""
     if recipe.archs == "patch":
         return 0.0
     space, count = setup.net.space, recipe.random_archs
     keys = jax.random.split(jax.random.key(2), WAIT_STEPS)
     drawn = jax.vmap(lambda key: draw_archs(key, space, groups, count, costs, recipe.sampling))(keys)
-    slots = np.arange(len(space.slots))
-    both = costs[slots, largest_arch(space)].sum() + costs[slots, smallest_arch(space)].sum()
-    work = both + costs[slots, np.asarray(drawn)].sum((-1, -2))
+    ends = costs(jnp.array([largest_arch(space), smallest_arch(space)]))
+    work = np.asarray(ends.sum() + costs(drawn).sum(-1))
     most = work.max(1)  # 0 where a table tells nothing of so little work
     return float(1.0 - np.mean(np.divide(work.mean(1), most, out=np.ones_like(most), where=most > 0)))
 
@@ -104,7 +104,7 @@ def bench_scaling(config: RunConfig, *, steps: int = 20, rounds: int = 5) -> Sca
     recipe = dataclasses.replace(config.train, groups=None, chunk=steps, steps=steps)
     params = init_params(jax.random.key(0), space)
     table, _ = device_table(setup.net, params, config.search.frame, config.search.rounds)
-    costs = branch_ms(table, space)
+    costs = functools.partial(predict, table, space)
     calls: dict[str, Callable[[], object]] = {}
     for count in counts:
         calls[f"step {count}"] = _training(setup, recipe, pool, count, costs)

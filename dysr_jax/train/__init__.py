@@ -13,4 +13,4 @@ with epy.lazy_api_imports(globals()):  # each is imported when it is first used
     from dysr_jax.train.loop import train
     from dysr_jax.train.losses import l1_loss, passage_counts
     from dysr_jax.train.state import TrainState, apply_gradients, init_state, to_vectors
-    from dysr_jax.train.step import draw_archs, make_train_chunk, sample_training_archs
+    from dysr_jax.train.step import Costs, draw_archs, make_train_chunk, sample_training_archs

@@ -4,7 +4,6 @@ import contextlib
 import itertools
 
 import jax
-import numpy as np
 from chex import PRNGKey
 from etils import epath
 from jax.sharding import Mesh
@@ -15,7 +14,7 @@ from dysr_jax.model import Supernet
 from dysr_jax.train.config import TrainConfig
 from dysr_jax.train.log import Log
 from dysr_jax.train.state import Checkpoints, TrainState, init_state
-from dysr_jax.train.step import make_train_chunk
+from dysr_jax.train.step import Costs, make_train_chunk
 
 
 def train(
@@ -26,15 +25,15 @@ def train(
     mesh: Mesh,
     run: epath.PathLike,
     *,
-    costs: np.ndarray | None = None,
+    costs: Costs | None = None,
 ) -> TrainState:
     """Train the supernet, or go on from the newest checkpoint of `run`.
 
     The result depends on the arguments only: a run that was killed ends with the same bits (on the CPU) as
     one that was not. Over more processes or devices sums have another order, and last bits differ.
 
-    `costs` `[slots, branches]`, what a branch costs on this device, lets archs of like cost be trained at the
-    same time (`draw_archs`). `run` gets `checkpoints/` and `tensorboard/`. Raises `InputError`: see
+    `costs`, what archs cost on this device, lets archs of like cost be trained at the same time
+    (`draw_archs`). `run` gets `checkpoints/` and `tensorboard/`. Raises `InputError`: see
     `TrainConfig.check_devices`; or the loss became infinite or no number.
     """
     config.check_devices(mesh.devices.size)

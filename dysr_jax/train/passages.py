@@ -7,8 +7,8 @@ equally often in it. Blocks come in pairs with complementary active slots, or co
 Each arch by itself is distributed as `dysr_jax.train.step.sample_training_archs` draws it; the counts of all
 together are static.
 
-The program sorts the patches by branch in every slot: identities cost nothing, and a narrow trunk costs what
-is narrow.
+The program sorts the patches of every slot. Identities cost nothing; branches that differ only in how many
+channels they read go through the widest together (`dysr_jax.model.masked`), whatever the widths of the archs.
 """
 
 import functools

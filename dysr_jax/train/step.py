@@ -9,7 +9,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from chex import Array, PRNGKey
 from jax import lax
@@ -69,6 +68,8 @@ def _with_width(key: PRNGKey, space: SearchSpace, genes: Array) -> Array:
     return jnp.concatenate([genes, width], -1)
 
 
+Costs = Callable[[Array], Array]
+"""What archs cost, in any unit: int32 `[..., genes]` to `[...]`. Traceable."""
 STRATA = 8  # runs of like cost from which the archs of a step are drawn
 
 Metrics = dict[str, Array]
@@ -76,19 +77,13 @@ Batch = tuple[Array, Array]  # LR `[G, B, P, P, 3]` and HR `[G, B, s P, s P, 3]`
 
 
 def draw_archs(
-    key: PRNGKey,
-    space: SearchSpace,
-    groups: int,
-    count: int,
-    costs: np.ndarray | None,
-    how: Sampling = "uniform",
+    key: PRNGKey, space: SearchSpace, groups: int, count: int, costs: Costs | None, how: Sampling = "uniform"
 ) -> Array:
     """The random archs of all groups of a step, int32 `[G, count, genes]`, of like cost across groups.
 
     A step ends when its slowest device does. So of `STRATA` times as many archs as are needed, sorted by
-    their `costs` (`[widths, slots, branches]`, such as `dysr_jax.search.branch_ms`), a random run of
-    neighbours is taken: at each step the groups see archs that take about as long, over many steps every arch
-    as often.
+    `costs` (such as `dysr_jax.search.predict` of a table), a random run of neighbours is taken: at each step
+    the groups see archs that take about as long, over many steps every arch as often.
     Without costs, or for a single group, each arch is drawn on its own.
     """
     if groups == 1 or costs is None:
@@ -96,9 +91,7 @@ def draw_archs(
     key_archs, key_stratum = jax.random.split(key)
     drawn = sample_training_archs(key_archs, space, count * STRATA * groups, how)
     drawn = drawn.reshape(count, STRATA * groups, -1)
-    slots = len(space.slots)
-    width = drawn[..., slots:] if len(space.widths) > 1 else 0
-    cost = jnp.asarray(costs)[width, jnp.arange(slots), drawn[..., :slots]].sum(-1)
+    cost = costs(drawn)
     stratum = jax.random.randint(key_stratum, (count, 1), 0, STRATA)
     places = jnp.argsort(cost, 1).reshape(count, STRATA, groups)
     chosen = jnp.take_along_axis(places, stratum[:, :, None], 1)[:, 0]
@@ -113,7 +106,7 @@ def draw_groups(
     numbers: Array,
     *,
     groups: int,
-    costs: np.ndarray | None = None,
+    costs: Costs | None = None,
 ) -> tuple[Batch, Array]:
     """The batch of the groups with these numbers (int32 `[G]`, of `groups` in all), and their archs.
 
@@ -177,7 +170,7 @@ def _mean_over_groups(fn: Callable[[Any], Any], inputs: Any) -> Any:
 
 
 def make_train_chunk(
-    net: Supernet, config: TrainConfig, mesh: Mesh, costs: np.ndarray | None = None, *, streamed: bool = False
+    net: Supernet, config: TrainConfig, mesh: Mesh, costs: Costs | None = None, *, streamed: bool = False
 ) -> Callable[[TrainState, Any, PRNGKey], tuple[TrainState, Metrics]]:
     """`chunk` updates as one jitted dispatch over the devices of the mesh; the state is donated.
 

@@ -3,7 +3,7 @@
 import dataclasses
 
 import jax
-import numpy as np
+import jax.numpy as jnp
 import pytest
 
 from dysr_jax.bench import scaling
@@ -115,11 +115,15 @@ def test_what_a_larger_population_shares_is_no_work_done(config, planted, monkey
 def test_one_group_waits_for_nobody_and_more_wait_longer():
     space = uniform_space(slots=6, widths=4, scale=2, branches=("id", "s3", "c3"), upsamplers=("u1",))
     setup = Setup(make_supernet(space, "float32"), [], [], [])
-    costs = np.array([[0.0, 1.0, 4.0]] * 6 + [[1.0] * 3])
+    table = jnp.array([[0.0, 1.0, 4.0]] * 6 + [[1.0] * 3])
+
+    def costs(archs):
+        return table[jnp.arange(7), archs].sum(-1)
+
     waits = [scaling._arch_wait(setup, TrainConfig(), groups, costs) for groups in (1, 2, 8)]
     assert waits[0] == pytest.approx(0.0, abs=1e-6)
     assert 0.0 < waits[1] < waits[2] < 0.2
-    assert scaling._arch_wait(setup, TrainConfig(), 2, 0.0 * costs) == 0.0
+    assert scaling._arch_wait(setup, TrainConfig(), 2, lambda archs: 0.0 * costs(archs)) == 0.0
     assert scaling._arch_wait(setup, TrainConfig(archs="patch"), 8, costs) == 0.0
 
 
