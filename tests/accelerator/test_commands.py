@@ -17,7 +17,7 @@ from dysr_jax.video.writer import open_writer
 RATE, FRAMES = Fraction(25), 20
 
 SMALL = (
-    *("--config", "quickstart", "--space.slots", "2", "--space.widths", "16"),
+    *("--config", "quickstart", "--space.slots", "2", "--space.widths", "8", "16"),
     *("--space.branches", "id", "s3", "c3", "r1"),
     *("--train.chunk", "20", "--train.checkpoint-chunks", "1"),
     *("--search.population", "16", "--search.generations", "4", "--search.members", "3"),

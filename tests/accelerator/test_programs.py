@@ -18,8 +18,8 @@ from dysr_jax.search.population import grid_patches
 from dysr_jax.train.state import init_state
 from dysr_jax.train.step import make_train_chunk
 
-SPACE = uniform_space(slots=2, widths=16, scale=2)
-"""Every registered branch in every slot."""
+SPACE = uniform_space(slots=2, widths=(8, 16), scale=2)
+"""Every registered branch in every slot, at two widths."""
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def test_a_population_is_worth_what_the_cpu_says(params, pairs, host, dtype, pre
     np.testing.assert_allclose(found, expected, atol=most_db)
 
 
-TRAINED = uniform_space(slots=2, widths=8, scale=2, branches=("id", "s3", "c3", "r1"))
+TRAINED = uniform_space(slots=2, widths=(4, 8), scale=2, branches=("id", "s3", "c3", "r1"))
 
 
 @pytest.mark.parametrize("archs", ["group", "patch"])
