@@ -9,6 +9,7 @@ from typing import Final
 import jax
 import numpy as np
 
+from dysr_jax.aot import tune_static
 from dysr_jax.bench import frames
 from dysr_jax.bench.frames import OUTPUT_ROWS, FrameCall, TimeBudget
 from dysr_jax.bench.setup import BenchResult
@@ -65,7 +66,8 @@ def frame_calls(bundle: Bundle, member: Member, frame: np.ndarray) -> tuple[Fram
     """
     arch, shape = member.arch, frame.shape[:2]
     read = jax.device_put(arch_params(bundle.params, bundle.space, arch))
-    compiled = functools.partial(compile_static, bundle.net, arch, read, shape)
+    form = tune_static(bundle.net, arch, read, shape)
+    compiled = functools.partial(compile_static, bundle.net, arch, read, shape, form=form)
     memory = host_memory()
     run, on_device = compiled(), jax.device_put(frame)
     to_host = compiled(output="host") if memory else run
