@@ -22,7 +22,7 @@ from dysr_jax.timing import undisturbed_ms
 
 SMALLEST_BYTES: Final = 4 * 2**20
 """Of the trunk: below it a CPU's caches hold what lies between the layers."""
-SLOWEST_S: Final = 1.0
+SLOWEST_S: Final = 2.0
 """What takes longer per frame is bound by arithmetic, where all forms are alike: it is not measured."""
 GAIN: Final = 0.97
 """A form is chosen for at most this share of the first one's time."""

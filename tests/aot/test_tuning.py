@@ -72,7 +72,7 @@ def test_accelerators_have_one_form(small, monkeypatch):
     assert list(offered_forms(NET, ARCH, SHAPE)) == ["whole"]
 
 
-def test_measured_once_and_found_again(small, fastest, params, tmp_path):
+def test_measured_once_and_found_again(small, fastest, params, tmp_path, compiling):
     first = tune_static(NET, ARCH, params, SHAPE, cache=ExecutableCache(tmp_path))
     assert first.bands is not None
     assert fastest == [["whole", "whole, dots", "bands"]]
