@@ -4,7 +4,7 @@ A network is written once, in terms of `Operations`: as an ONNX graph, for ONNX 
 PyTorch. The runtimes are no dependencies; each is imported when it is asked for.
 """
 
-import importlib.util
+import importlib
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
@@ -42,9 +42,11 @@ def choose_rivals(asked: Sequence[str]) -> tuple[str, ...]:
     """Names of `RIVALS`; `all` are those that can be imported. Raises `InputError`: another name, one that
     cannot be imported, or a device that is no CPU.
     """
-    there = [name for name, needs in RIVALS.items() if all(map(importlib.util.find_spec, needs))]
     for name in asked:
         require(name in {"all", *RIVALS}, "rivals", name, f"all, {', '.join(RIVALS)}")
+    wanted = RIVALS if "all" in asked else asked
+    there = [name for name in RIVALS if name in wanted and can_import(name)]
+    for name in asked:
         if name not in {"all", *there}:
             needs = " and ".join(RIVALS[name])
             raise InputError(
@@ -52,7 +54,17 @@ def choose_rivals(asked: Sequence[str]) -> tuple[str, ...]:
             )
     if asked and jax.default_backend() != "cpu":
         raise InputError(f"rivals {asked[0]!r}: must be measured on a CPU, this is {jax.default_backend()}")
-    return tuple(name for name in there if name in asked or "all" in asked)
+    return tuple(there)
+
+
+def can_import(name: str) -> bool:
+    """Whether what a rival needs is there, and whole."""
+    try:
+        for needed in RIVALS[name]:
+            importlib.import_module(needed)
+    except (ImportError, OSError):  # a shared library may be missing
+        return False
+    return True
 
 
 def rival_call(name: str, bundle: Bundle, member: Member, shape: tuple[int, int]) -> Call:
