@@ -70,6 +70,8 @@ def tune_static(
         }
         spec = frame_spec(shape, batch)
         found = choose_form(makers, jax.device_put(program.read), spec.shape)
+        if found is None:
+            return program.form(cache)
         cache.write_note(program.note_key, program.arguments, found.to_text())
         return program.offered[found.name]
 

@@ -22,8 +22,10 @@ from dysr_jax.timing import undisturbed_ms
 
 SMALLEST_BYTES: Final = 4 * 2**20
 """Of the trunk: below it a CPU's caches hold what lies between the layers."""
-SLOWEST_S: Final = 2.0
-"""What takes longer per frame is bound by arithmetic, where all forms are alike: it is not measured."""
+MOST_MULT_ADDS: Final = 6_000
+"""Per value of the trunk: above it a program is bound by arithmetic, where the first form is the fastest."""
+SLOWEST_S: Final = 4.0
+"""What takes longer per frame is not measured: it would take minutes."""
 GAIN: Final = 0.97
 """A form is chosen for at most this share of the first one's time."""
 
@@ -39,17 +41,20 @@ _DIFFERING: Final = 1e-3
 def offered_forms(
     net: Supernet, arch: Arch, shape: tuple[int, int], batch: int | None = None
 ) -> dict[str, Form]:
-    """By name; the first one is right anywhere. The only one on accelerators, for frames that are small, and
-    where XLA does not know the options.
+    """By name; the first one is right anywhere. The only one on accelerators, for small frames, for programs
+    that are bound by arithmetic, and where XLA does not know the options.
     """
+    space = net.space
     forms = {"whole": Form(model.compiler_options())}
-    row_bytes = (batch or 1) * shape[1] * net.space.width * np.dtype(net.dtype).itemsize
+    row_bytes = (batch or 1) * shape[1] * space.width * np.dtype(net.dtype).itemsize
     exact = exact_options()
     if default_device().platform != "cpu" or not exact or row_bytes * shape[0] < SMALLEST_BYTES:
         return forms
+    if model.arch_mult_adds(space, arch, (space.scale, space.scale)) > MOST_MULT_ADDS * space.width:
+        return forms
     forms["whole, dots"] = Form(exact | dict.fromkeys(WITHOUT_YNN, "LIBRARY_FUSION_TYPE_DOT"))
     rows = max(1, min(_BAND_ROWS, _BAND_BYTES // row_bytes))
-    if rows < shape[0] and model.can_band(net.space, arch):
+    if rows < shape[0] and model.can_band(space, arch):
         forms["bands"] = Form(exact, Bands(rows, _BRANCHES))
     return forms
 
@@ -75,8 +80,9 @@ def noted_name(note: str) -> str:
 
 def choose_form(
     makers: Mapping[str, Callable[[], Callable[..., Any]]], read: Any, frame: tuple[int, ...]
-) -> Choice:
-    """The fastest of the executables `(read, frame) -> frame` that `makers` make, if it is right.
+) -> Choice | None:
+    """The fastest of the executables `(read, frame) -> frame` that `makers` make, if it is right; None where
+    the first takes longer than `SLOWEST_S`.
 
     Each is compared with the first on random frames of the shape `frame`, uint8. One that cannot be made, or
     does not run, is left out.
@@ -89,7 +95,7 @@ def choose_form(
     jax.block_until_ready(run(read, frames[0]))
     took = time.perf_counter() - begin
     if took > SLOWEST_S:
-        return Choice(first, {first: took * 1e3})
+        return None
     calls = {first: functools.partial(run, read, frames[0])}
     for name in others:
         try:

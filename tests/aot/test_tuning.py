@@ -12,7 +12,7 @@ from dysr_jax.aot.static import static_executable, tune_static
 from dysr_jax.aot.tuning import Choice, choose_form, noted_name, offered_forms
 from dysr_jax.compiling import WITHOUT_YNN, exact_options
 from dysr_jax.model.programs import compile_static, make_supernet
-from dysr_jax.model.space import uniform_space
+from dysr_jax.model.space import arch_mult_adds, uniform_space
 from dysr_jax.model.supernet import arch_params, init_params
 
 SPACE = uniform_space(slots=2, width=8, scale=2, branches=("id", "c3", "bh", "a1"))
@@ -188,12 +188,20 @@ def test_a_gain_within_the_noise_changes_nothing(monkeypatch):
     assert choose_form({"first": lambda: right, "other": lambda: right}, None, (8, 8, 3)).name == "first"
 
 
-def test_slow_programs_are_not_measured(monkeypatch):
+def test_slow_programs_are_not_measured(small, params, tmp_path, monkeypatch):
+    """Nor is anything noted: the machine may be busy."""
     monkeypatch.setattr(tuning, "SLOWEST_S", 0.0)
     monkeypatch.setattr(tuning, "undisturbed_ms", lambda *_, **__: pytest.fail("it was measured"))
-    found = choose_form({"first": lambda: right, "other": failing}, None, (8, 8, 3))
-    assert found.name == "first"
-    assert list(found.ms) == ["first"]
+    assert choose_form({"first": lambda: right, "other": lambda: failing}, None, (8, 8, 3)) is None
+    assert tune_static(NET, ARCH, params, SHAPE, cache=ExecutableCache(tmp_path)).bands is None
+    assert not list(tmp_path.glob(f"*{NOTE_SUFFIX}"))
+
+
+def test_programs_bound_by_arithmetic_have_one_form(small, monkeypatch):
+    monkeypatch.setattr(tuning, "MOST_MULT_ADDS", arch_mult_adds(SPACE, ARCH, (2, 2)) / 8)
+    assert len(offered_forms(NET, ARCH, SHAPE)) == 3
+    monkeypatch.setattr(tuning, "MOST_MULT_ADDS", (arch_mult_adds(SPACE, ARCH, (2, 2)) - 1) / 8)
+    assert list(offered_forms(NET, ARCH, SHAPE)) == ["whole"]
 
 
 def test_notes():
