@@ -52,10 +52,12 @@ def offered_forms(
         return forms
     if model.arch_mult_adds(space, arch, (space.scale, space.scale)) > MOST_MULT_ADDS * space.width:
         return forms
-    forms["whole, dots"] = Form(exact | dict.fromkeys(WITHOUT_YNN, "LIBRARY_FUSION_TYPE_DOT"))
+    dots = exact | dict.fromkeys(WITHOUT_YNN, "LIBRARY_FUSION_TYPE_DOT")
+    forms["whole, dots"] = Form(dots)
     rows = max(1, min(_BAND_ROWS, _BAND_BYTES // row_bytes))
     if rows < shape[0] and model.can_band(space, arch):
-        forms["bands"] = Form(exact, Bands(rows, _BRANCHES))
+        bands = Bands(rows, _BRANCHES)
+        forms |= {"bands": Form(exact, bands), "bands, dots": Form(dots, bands)}
     return forms
 
 

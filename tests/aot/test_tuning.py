@@ -50,7 +50,7 @@ def fastest(monkeypatch):
 
 
 def test_offered(small):
-    assert list(offered_forms(NET, ARCH, SHAPE)) == ["whole", "whole, dots", "bands"]
+    assert list(offered_forms(NET, ARCH, SHAPE)) == ["whole", "whole, dots", "bands", "bands, dots"]
     assert list(offered_forms(NET, ATTENTION, SHAPE)) == ["whole", "whole, dots"]
     assert list(offered_forms(NET, ARCH, (8, 12))) == ["whole", "whole, dots"]  # one band
     assert offered_forms(NET, ARCH, SHAPE)["whole"] == (exact_options(), None)
@@ -75,7 +75,7 @@ def test_accelerators_have_one_form(small, monkeypatch):
 def test_measured_once_and_found_again(small, fastest, params, tmp_path, compiling):
     first = tune_static(NET, ARCH, params, SHAPE, cache=ExecutableCache(tmp_path))
     assert first.bands is not None
-    assert fastest == [["whole", "whole, dots", "bands"]]
+    assert fastest == [["whole", "whole, dots", "bands", "bands, dots"]]
     again = ExecutableCache(tmp_path)
     assert tune_static(NET, ARCH, params, SHAPE, cache=again) == first
     assert len(fastest) == 1
@@ -199,7 +199,7 @@ def test_slow_programs_are_not_measured(small, params, tmp_path, monkeypatch):
 
 def test_programs_bound_by_arithmetic_have_one_form(small, monkeypatch):
     monkeypatch.setattr(tuning, "MOST_MULT_ADDS", arch_mult_adds(SPACE, ARCH, (2, 2)) / 8)
-    assert len(offered_forms(NET, ARCH, SHAPE)) == 3
+    assert len(offered_forms(NET, ARCH, SHAPE)) == 4
     monkeypatch.setattr(tuning, "MOST_MULT_ADDS", (arch_mult_adds(SPACE, ARCH, (2, 2)) - 1) / 8)
     assert list(offered_forms(NET, ARCH, SHAPE)) == ["whole"]
 
