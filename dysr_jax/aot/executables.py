@@ -27,6 +27,7 @@ from dysr_jax.device import cache_directory, default_device
 LIMIT_BYTES: Final = 2**30  # the largest size of the cache on disk; the least recently used files go first
 
 SUFFIX: Final = ".executable"
+NOTE_SUFFIX: Final = ".note"
 
 _MAGIC: Final = b"dysr_jax executable 1\n"
 
@@ -105,9 +106,7 @@ class ExecutableCache:
         `arguments` are added: pytrees of arrays or shapes, the weights first. `build` compiles it for the
         default device. `result` has the structure of its result; by default one array.
         """
-        parts = {"key": key, "arguments": shapes(arguments), **environment(default_device())}
-        text = json.dumps(parts, sort_keys=True).encode()
-        path = self.folder / (hashlib.sha256(text).hexdigest() + SUFFIX)
+        text, path = self._entry(key, arguments, SUFFIX)
 
         def store() -> Executable:
             """Compile the program, and write it if it can be loaded again; it is good either way."""
@@ -131,6 +130,28 @@ class ExecutableCache:
             return store()
         self._count("loaded")
         return _executable(loaded[0], arguments[0], loaded[1], replacement)
+
+    def read_note(self, key: Parts, arguments: tuple[Any, ...]) -> str | None:
+        """The text that was noted for a key (as of `get`); None where there is none that is whole."""
+        text, path = self._entry(key, arguments, NOTE_SUFFIX)
+        try:
+            file = read_private(path)
+        except OSError:
+            return None
+        content = file[len(_packed(text, b"")) :]
+        return content.decode() if _packed(text, content) == file else None
+
+    def write_note(self, key: Parts, arguments: tuple[Any, ...], note: str) -> None:
+        """Note a line or two for a key, beside the executables; nothing where that fails."""
+        text, path = self._entry(key, arguments, NOTE_SUFFIX)
+        with contextlib.suppress(OSError):
+            write_private(path, _packed(text, note.encode()))
+
+    def _entry(self, key: Parts, arguments: tuple[Any, ...], suffix: str) -> tuple[bytes, pathlib.Path]:
+        """All that a file depends on, and its path."""
+        parts = {"key": key, "arguments": shapes(arguments), **environment(default_device())}
+        text = json.dumps(parts, sort_keys=True).encode()
+        return text, self.folder / (hashlib.sha256(text).hexdigest() + suffix)
 
     def _count(self, *kinds: str) -> None:
         with self._counting:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,11 +11,12 @@ import jax.numpy as jnp
 from jax.stages import Compiled, Lowered
 
 from dysr_jax import model
-from dysr_jax.aot.executables import Executable, ExecutableCache, compiled_executable
+from dysr_jax.aot.executables import DEFAULT_CACHE, Executable, ExecutableCache, compiled_executable
 from dysr_jax.aot.fingerprint import Parts, branches_digest, lowered_digest
+from dysr_jax.aot.tuning import choose_form, noted_name, offered_forms
 from dysr_jax.compiling import exact_options
 from dysr_jax.device import default_device
-from dysr_jax.model import Arch, Branch, Output, Params, StageProgram, Supernet, frame_spec
+from dysr_jax.model import Arch, Branch, Form, Output, Params, StageProgram, Supernet, frame_spec
 
 Compile = Callable[[Lowered], Compiled]
 
@@ -37,15 +39,98 @@ def static_executable(
 ) -> Executable:
     """The executable that `dysr_jax.model.programs.compile_static` makes, with the same arguments.
 
-    `cache` is searched for it and keeps it; `compile_lowered` compiles it, perhaps in another thread.
+    `cache` is searched for it and keeps it; `compile_lowered` compiles it, perhaps in another thread. It has
+    the form that `tune_static` chose with this cache, else the first of `offered_forms`.
     """
-    space = net.space
-    of = {"space": dataclasses.asdict(space), "kept": net.kept, "arch": list(arch), "batch": batch}
-    key: Parts = {"program": "static", **of, "output": output, "options": model.compiler_options()}
-    branches = [space.branches(slot)[arch[slot]] for slot in range(len(space.slots))]
-    arguments = (model.arch_params(params, space, arch), frame_spec(shape, batch))
-    lower = functools.partial(model.lower_static, net, arch, params, shape, batch=batch, output=output)
-    return _executable(net, lower, key, branches, arguments, cache, compile_lowered)
+    program = _Static(net, arch, params, shape, batch, output)
+    return program.executable(program.form(cache), cache, compile_lowered)
+
+
+def tune_static(
+    net: Supernet,
+    arch: Arch,
+    params: Params,
+    shape: tuple[int, int],
+    *,
+    batch: int | None = None,
+    output: Output = "device",
+    cache: ExecutableCache | None = DEFAULT_CACHE,
+) -> Form:
+    """The form of a static program that is fastest on this device: known to `cache`, else measured now.
+
+    Arguments as of `static_executable`; `params` are arrays. Without a cache nothing is measured, nor where
+    there is one form only (`offered_forms`).
+    """
+    program = _Static(net, arch, params, shape, batch, output)
+    with _tuning:  # one at a time, or they would disturb each other
+        if cache is None or len(program.offered) == 1 or program.chosen(cache) is not None:
+            return program.form(cache)
+        makers = {
+            name: functools.partial(program.executable, form, cache) for name, form in program.offered.items()
+        }
+        spec = frame_spec(shape, batch)
+        found = choose_form(makers, jax.device_put(program.read), spec.shape)
+        if found is None:
+            return program.form(cache)
+        cache.write_note(program.note_key, program.arguments, found.to_text())
+        return program.offered[found.name]
+
+
+class _Static:
+    """A static program, and what its executables and the choice among their forms are kept by."""
+
+    def __init__(
+        self,
+        net: Supernet,
+        arch: Arch,
+        params: Params,
+        shape: tuple[int, int],
+        batch: int | None,
+        output: Output,
+    ) -> None:
+        self.net, space = net, net.space
+        self.branches = [space.branches(slot)[arch[slot]] for slot in range(len(space.slots))]
+        self.read = model.arch_params(params, space, arch)
+        self.arguments = (self.read, frame_spec(shape, batch))
+        self.offered = offered_forms(net, arch, shape, batch)
+        of = {"space": dataclasses.asdict(space), "kept": net.kept, "arch": list(arch), "batch": batch}
+        self._key: Parts = {"program": "static", **of, "output": output}
+        self._lower = functools.partial(
+            model.lower_static, net, arch, params, shape, batch=batch, output=output
+        )
+
+    @functools.cached_property
+    def note_key(self) -> Parts:
+        """Of the choice: the program as it is in its first form, and the forms."""
+        code, lower = _code(self.net, self.branches), functools.partial(self._lower, form=self._first)
+        told = {"code": code} if code is not None else {"lowered": lowered_digest(lower())}
+        forms = {name: [form.options, form.bands] for name, form in self.offered.items()}
+        return {**self._key, **_computed(self.net), **told, "choice": forms}
+
+    @property
+    def _first(self) -> Form:
+        return next(iter(self.offered.values()))
+
+    def chosen(self, cache: ExecutableCache) -> Form | None:
+        """The form that was chosen with a cache, if one was."""
+        note = cache.read_note(self.note_key, self.arguments)
+        return None if note is None else self.offered.get(noted_name(note))
+
+    def form(self, cache: ExecutableCache | None) -> Form:
+        """What was chosen, else the first."""
+        known = self.chosen(cache) if cache is not None and len(self.offered) > 1 else None
+        return known or self._first
+
+    def executable(
+        self, form: Form, cache: ExecutableCache | None, compile_lowered: Compile = compile_now
+    ) -> Executable:
+        """In this form."""
+        key = {**self._key, "options": form.options, "bands": form.bands}
+        lower = functools.partial(self._lower, form=form)
+        return _executable(self.net, lower, key, self.branches, self.arguments, cache, compile_lowered)
+
+
+_tuning = threading.Lock()
 
 
 def stage_executable(
@@ -73,13 +158,22 @@ def _executable(
     _start_convolutions(default_device())
     if cache is None:
         return compiled_executable(compile_lowered(lower()), arguments[0])
-    code = branches_digest([model.layer_backend(net.layers), *branches])
-    key = {**key, "dtype": jnp.dtype(net.dtype).name, "layers": net.layers}
+    code = _code(net, branches)
+    key = {**key, **_computed(net)}
     if code is not None:
         return cache.get({**key, "code": code}, arguments, lambda: compile_lowered(lower()), result=result)
     lowered = lower()
     key["lowered"] = lowered_digest(lowered)
     return cache.get(key, arguments, lambda: compile_lowered(lowered), result=result)
+
+
+def _code(net: Supernet, branches: Sequence[Branch]) -> str | None:
+    return branches_digest([model.layer_backend(net.layers), *branches])
+
+
+def _computed(net: Supernet) -> Parts:
+    """What the layers are computed in, and by."""
+    return {"dtype": jnp.dtype(net.dtype).name, "layers": net.layers}
 
 
 @functools.cache

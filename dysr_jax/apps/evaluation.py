@@ -66,7 +66,7 @@ def evaluate_set(
     Images of one shape go together, so that only its executables are held at a time.
     """
     names = [bundle.member(name).name for name in members or [m.name for m in bundle.members]]
-    bank, scale = Bank(bundle, keep=len(names)), bundle.space.scale
+    bank, scale = Bank(bundle, keep=len(names), tune=False), bundle.space.scale
     scores: dict[str, list[Score]] = {name: [] for name in [BICUBIC, *names]}
     failed = list(benchmark.failed)
     steps = len(benchmark.images) * len(scores)

@@ -31,7 +31,7 @@ class Upscaler:
     def __init__(self, bundle: Bundle, *, keep: int = 16) -> None:
         check_bundle(bundle)
         self.bundle = bundle
-        self.bank = Bank(bundle, keep=keep)
+        self.bank = Bank(bundle, keep=keep, tune=False)
 
     @overload
     def __call__(

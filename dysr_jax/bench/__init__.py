@@ -2,7 +2,8 @@
 
 `setup` is what they share. `step`: the search program against static programs. `search`: candidates per
 second. `scaling`: over devices. `data`: pipelines. `front`: a whole space. `latency`: `profile`. `fps` and
-`frames`: frames per second. `steady` and `burners`: a stream beside other programs. `switch/`: switches.
+`frames`: frames per second; `rivals`: those of other runtimes. `steady` and `burners`: a stream beside
+other programs. `switch/`: switches.
 """
 
 from etils import epy

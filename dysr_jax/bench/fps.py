@@ -3,19 +3,23 @@
 import dataclasses
 import functools
 import itertools
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import jax
 import numpy as np
 
+from dysr_jax.aot import tune_static
 from dysr_jax.bench import frames
 from dysr_jax.bench.frames import OUTPUT_ROWS, FrameCall, TimeBudget
+from dysr_jax.bench.rivals import choose_rivals, rival_call
 from dysr_jax.bench.setup import BenchResult
 from dysr_jax.bundle import Bundle, Member, check_bundle
 from dysr_jax.device import device_name, host_memory
 from dysr_jax.fields import require
 from dysr_jax.model import arch_params, compile_static, served_dtype
+from dysr_jax.timing import median_ms
 
 PIPELINE_DEPTH: Final = 3
 """Frames under way end to end on an accelerator: one comes, one is computed, one goes."""
@@ -46,6 +50,23 @@ class LeftOut:
 
 
 @dataclasses.dataclass(frozen=True)
+class RivalRow:
+    """A member at a size in another runtime, from NumPy array to NumPy array, in turn with ours: `ratio` is
+    our time over that of the rival, and `best_ratio` that over the fastest one's.
+    """
+
+    member: str
+    output: str
+    rival: str
+    rival_ms: float
+    ours_ms: float
+    ratio: float
+    best_ratio: float
+    max_abs_diff: int
+    """Of pixels, in levels; above 1 the rival computes something else."""
+
+
+@dataclasses.dataclass(frozen=True)
 class FpsResult(BenchResult):
     """What `bench_fps` found; `in_flight` frames were under way end to end."""
 
@@ -56,6 +77,7 @@ class FpsResult(BenchResult):
     output_memory: str
     rows: tuple[FpsRow, ...]
     left_out: tuple[LeftOut, ...]
+    rivals: tuple[RivalRow, ...] = ()
 
 
 def frame_calls(bundle: Bundle, member: Member, frame: np.ndarray) -> tuple[FrameCall, FrameCall]:
@@ -65,7 +87,8 @@ def frame_calls(bundle: Bundle, member: Member, frame: np.ndarray) -> tuple[Fram
     """
     arch, shape = member.arch, frame.shape[:2]
     read = jax.device_put(arch_params(bundle.params, bundle.space, arch))
-    compiled = functools.partial(compile_static, bundle.net, arch, read, shape)
+    form = tune_static(bundle.net, arch, read, shape)
+    compiled = functools.partial(compile_static, bundle.net, arch, read, shape, form=form)
     memory = host_memory()
     run, on_device = compiled(), jax.device_put(frame)
     to_host = compiled(output="host") if memory else run
@@ -88,6 +111,30 @@ def _measure(bundle: Bundle, member: Member, output: str, frame: np.ndarray, bud
     return FpsRow(member.name, output, device, host.fps, host.fps / device, host.p50_ms, host.p99_ms)
 
 
+def _race(
+    bundle: Bundle, member: Member, output: str, frame: np.ndarray, rivals: Sequence[str], budget: TimeBudget
+) -> list[RivalRow]:
+    """A row per rival, beside us and the others; `frame` as of `frame_calls`."""
+    _, through = frame_calls(bundle, member, frame)
+    calls: dict[str, Callable[[], object]] = {"": lambda: through.finish(through.start())}
+    expected = np.asarray(through.start())  # its first frame is `frame`
+    levels = {}
+    for name in rivals:
+        rival = rival_call(name, bundle, member, frame.shape[:2])
+        levels[name] = int(np.abs(rival(frame).astype(np.int16) - expected).max())
+        calls[name] = functools.partial(rival, frame)
+    begin = time.perf_counter()
+    for call in calls.values():
+        call()
+    turn_s = time.perf_counter() - begin
+    ms = median_ms(calls, max(1, min(budget.rounds, round(len(calls) * budget.seconds / turn_s))), warmup=0)
+    ours, best = ms.pop(""), min(ms[name] for name in rivals)
+    return [
+        RivalRow(member.name, output, name, ms[name], ours, ours / ms[name], ours / best, levels[name])
+        for name in rivals
+    ]
+
+
 def bench_fps(
     bundle: Bundle,
     *,
@@ -97,16 +144,18 @@ def bench_fps(
     seconds: float = 2.0,
     limit_s: float | None = None,
     dtype: str = "auto",
+    rivals: Sequence[str] = (),
 ) -> FpsResult:
     """Frames per second of members by output size, uint8 in and out.
 
     `members` are names, `fastest` or `best`; without any, all. `outputs` are rows of 16:9 output frames. A
     measurement takes `rounds`, whose median counts, or `seconds`. Sizes at which a frame would take longer
     than `limit_s`, going by the size before, are left out. `dtype` is the compute dtype; `auto` is bfloat16
-    on accelerators and float32 on the CPU, which takes no other.
+    on accelerators and float32 on the CPU, which takes no other. On a CPU each member can be measured beside
+    `rivals`: onnxruntime, openvino and torch, or all that can be imported.
 
-    Raises InputError: no such member or dtype, a size that the scale does not divide, or a number out of
-    range.
+    Raises InputError: no such member, dtype or rival, a size that the scale does not divide, or a number out
+    of range.
     """
     check_bundle(bundle)
     require(rounds >= 1, "rounds", rounds, "at least 1")
@@ -118,7 +167,9 @@ def bench_fps(
     served = dataclasses.replace(bundle, dtype=served_dtype(dtype))
     chosen = [served.member(name) for name in members] or list(served.members)
     budget = TimeBudget(rounds, seconds)
+    others = choose_rivals(rivals)
     rows: list[FpsRow] = []
+    raced: list[RivalRow] = []
     left_out: list[LeftOut] = []
     for member in chosen:
         frame_s = 0.0
@@ -127,7 +178,10 @@ def bench_fps(
             if limit_s is not None and frame_s > limit_s:
                 left_out.append(LeftOut(member.name, str(size), frame_s))
                 continue
-            rows.append(_measure(served, member, str(size), frames.photograph(size.over(scale)), budget))
+            frame = frames.photograph(size.over(scale))
+            rows.append(_measure(served, member, str(size), frame, budget))
+            if others:
+                raced += _race(served, member, str(size), frame, others, budget)
             frame_s = 1.0 / rows[-1].device_fps
     return FpsResult(
         device=device_name(),
@@ -137,4 +191,5 @@ def bench_fps(
         output_memory="pinned_host" if host_memory() else "device",
         rows=tuple(rows),
         left_out=tuple(left_out),
+        rivals=tuple(raced),
     )

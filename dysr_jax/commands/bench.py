@@ -146,6 +146,8 @@ class BenchFps(BundleOptions, Bench):
     """Leave out sizes whose frames would take longer, judging by the size before."""
     dtype: str = "auto"
     """Compute dtype; auto is bfloat16 on accelerators and float32 on a CPU."""
+    rivals: tuple[str, ...] = ()
+    """On a CPU, other runtimes to measure beside: onnxruntime, openvino, torch, or all that are installed."""
 
     def __call__(self) -> None:
         check_output(self.json_path)

@@ -2,14 +2,15 @@
 
 `space` and `names` say what can be chosen; `branches`, `upsamplers` and their `kernels` what is
 computed, by the convolutions of a `backend` (`conv` is the default one); `supernet` is the Linen module, and
-`masked` runs branches of many archs at once; `programs` are compiled, whole or in stages; `sharing` and
-`weights` are its parameters, in memory and on disk.
+`masked` runs branches of many archs at once; `programs` are compiled, whole, in `bands` of rows or in
+stages; `sharing` and `weights` are its parameters, in memory and on disk.
 """
 
 from etils import epy
 
 with epy.lazy_api_imports(globals()):  # each is imported when it is first used
     from dysr_jax.model.backend import XLA, LayerBackend, XlaLayers, layer_backend, register_backend
+    from dysr_jax.model.bands import Bands, can_band
     from dysr_jax.model.branches import (
         BODY,
         Bottleneck,
@@ -33,6 +34,7 @@ with epy.lazy_api_imports(globals()):  # each is imported when it is first used
     from dysr_jax.model.masked import branch_families, run_masked
     from dysr_jax.model.names import arch_name, arch_names, canonical_name, parse_arch
     from dysr_jax.model.programs import (
+        Form,
         Output,
         Shape,
         StageKey,

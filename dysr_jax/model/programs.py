@@ -19,6 +19,7 @@ from dysr_jax.errors import InputError
 from dysr_jax.metrics import to_pixels, to_uint8
 from dysr_jax.model import supernet
 from dysr_jax.model.backend import XLA, layer_backend
+from dysr_jax.model.bands import Bands, banded_program
 from dysr_jax.model.branches import Branch, Identity
 from dysr_jax.model.kernels import Kernels, cast_kernels
 from dysr_jax.model.space import Arch, SearchSpace, validate_arch
@@ -94,6 +95,13 @@ def compiler_options() -> Options:
     return exact_options()
 
 
+class Form(NamedTuple):
+    """How XLA makes a static program: what it is told, and whether the frame is cut. The pixels are alike."""
+
+    options: Options
+    bands: Bands | None = None
+
+
 def lower_static(
     net: Supernet,
     arch: Arch,
@@ -102,14 +110,16 @@ def lower_static(
     *,
     batch: int | None = None,
     output: Output = "device",
+    form: Form | None = None,
 ) -> jax.stages.Lowered:
     """The program of one arch, `(arch_params(...), frame) -> frame`, to be compiled ahead of time.
 
     It maps a frame `[*shape, 3]` uint8 to `[s H, s W, 3]` uint8, which lies in `output`; with `batch`, so
     many frames in one array. `params` are arrays or their shapes, of the whole supernet, or of all that was
-    kept where `net.kept` is set.
+    kept where `net.kept` is set. Without a `form`, the frame is whole and XLA is told `compiler_options`.
     """
-    program = frame_program(net)
+    options, bands = form or Form(compiler_options())
+    program = frame_program(net) if bands is None else banded_program(net, bands)
 
     def upscale_frame(params: Params, frame: Array) -> Array:
         if batch is None:
@@ -118,7 +128,7 @@ def lower_static(
 
     read = supernet.arch_params(params, net.space, validate_arch(net.space, arch))
     memory = host_memory() if output == "host" else None
-    jitted = jax.jit(upscale_frame, out_shardings=memory, compiler_options=compiler_options() or None)
+    jitted = jax.jit(upscale_frame, out_shardings=memory, compiler_options=options or None)
     return jitted.lower(read, frame_spec(shape, batch))
 
 

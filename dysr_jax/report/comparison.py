@@ -71,7 +71,7 @@ def compare(bundle: Bundle, pair: Pair) -> Comparison:
     lr, hr = cut_details({"LR": pair.lr, "HR": pair.hr}, scale, DETAIL_SIDE).values()
     picked = np.linspace(0, len(bundle.members) - 1, min(MOST_MEMBERS, len(bundle.members)))
     names = [bundle.members[round(float(i))].name for i in picked]
-    bank = Bank(bundle)
+    bank = Bank(bundle, tune=False)
     bank.prepare((lr.shape[0], lr.shape[1]), names)
     made = {"bicubic": bicubic_upscale(lr, scale)} | {name: bank(lr, name) for name in names}
     quality = {name: min(float(psnr_y(image, hr, scale)), PSNR_CAP_DB) for name, image in made.items()}

@@ -38,7 +38,7 @@ def write_run_figures(
 
 def _samples(bundle: Bundle, pair: Pair) -> dict[str, np.ndarray]:
     """LR, bicubic, the fastest member's output, the best one's, and HR, by title."""
-    bank, scale = Bank(bundle), bundle.space.scale
+    bank, scale = Bank(bundle, tune=False), bundle.space.scale
     ends = {"smallest": bundle.members[0].name, "largest": bundle.members[-1].name}
     bank.prepare((pair.lr.shape[0], pair.lr.shape[1]), list(dict.fromkeys(ends.values())))
     outputs = {"bicubic": bicubic_upscale(pair.lr, scale)}

@@ -6,8 +6,9 @@ nothing is compiled, copied or loaded.
 
 import concurrent.futures
 import threading
+import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import chex
 import jax
@@ -23,6 +24,9 @@ from dysr_jax.runtime.server import FrameShape, MemberLike, Members, Server, res
 from dysr_jax.threads import in_threads
 
 Job = concurrent.futures.Future[None]
+
+TUNING_S: Final = 60.0
+"""No measuring begins later in one `Bank.prepare`; a later one goes on."""
 
 
 class Background:
@@ -63,7 +67,9 @@ class Bank(Server):
 
     At most `keep` executables are held (None: all), and at most `budget` bytes of weights, executables and
     the largest workspace together; the least recently used go first. While executables are being compiled,
-    those that they replace are still there. `cache` keeps executables on disk; None: all are compiled.
+    those that they replace are still there. `cache` keeps executables on disk; None: all are compiled. With
+    `tune`, `prepare` measures on a CPU which form of a program is fastest (`dysr_jax.aot.tune_static`), once,
+    and for a minute at most at a time; what was measured before is used in any case.
     Results lie on the device, or with `output="host"` in pinned host memory, where the device has it. Weights
     above the budget, `keep` below 1 and another `output` are an InputError.
     """
@@ -76,11 +82,12 @@ class Bank(Server):
         budget: int | None = None,
         cache: ExecutableCache | None = DEFAULT_CACHE,
         output: Output = "device",
+        tune: bool = True,
     ) -> None:
         check_bundle(bundle)
         check_output(output)
         self.bundle = bundle
-        self._cache, self._output = cache, output
+        self._cache, self._output, self._tune = cache, output, tune
         self._params = jax.device_put(bundle.params)
         self._read: dict[str, Params] = {}  # by arch's name: the first argument of its executables
         self._resolve = resolver(bundle)
@@ -96,6 +103,11 @@ class Bank(Server):
         """
         programs = self._programs(shape, members, batch)
         missing = [program for program in programs if program not in self._held]
+        end = time.monotonic() + TUNING_S
+        for program in missing if self._tune else ():
+            if time.monotonic() < end:
+                what, how = self._static(program)
+                aot.tune_static(*what, **how)
         executables = dict(zip(missing, in_threads(self._executable, missing), strict=True))
         self._held.add(executables, programs)
         for program, executable in executables.items() if warm_up else ():
@@ -154,11 +166,15 @@ class Bank(Server):
 
     def _executable(self, program: Program, compile_lowered: Compile = aot.compile_now) -> Executable:
         """Compile or load a program; raises `InputError` if weights that it reads were not kept."""
-        arch = self._resolve(program.member).arch
-        self._read.setdefault(program.member, arch_params(self._params, self.bundle.space, arch))
-        what = (self.bundle.net, arch, self._params, program.shape)
-        how: dict[str, Any] = {"batch": program.batch, "output": self._output, "cache": self._cache}
+        what, how = self._static(program)
+        self._read.setdefault(program.member, arch_params(self._params, self.bundle.space, what[1]))
         return aot.static_executable(*what, **how, compile_lowered=compile_lowered)
+
+    def _static(self, program: Program) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """A program as arguments of `aot.static_executable`."""
+        arch = self._resolve(program.member).arch
+        what = (self.bundle.net, arch, self._params, program.shape)
+        return what, {"batch": program.batch, "output": self._output, "cache": self._cache}
 
     def _warm_up(self, program: Program, executable: Executable) -> None:
         """Run an executable once, on a black frame: some backends finish their work at the first run."""

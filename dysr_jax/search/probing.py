@@ -11,12 +11,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from chex import PRNGKey
+from jax.stages import Compiled
 
 from dysr_jax import model
-from dysr_jax.aot import branches_digest, lowered_digest
+from dysr_jax.aot import branches_digest, lowered_digest, tune_static
 from dysr_jax.device import cache_directory
 from dysr_jax.errors import InputError
-from dysr_jax.model import Arch, Params, SearchSpace, Supernet, arch_name, smallest_arch
+from dysr_jax.model import Arch, Form, Params, SearchSpace, Supernet, arch_name, smallest_arch
 from dysr_jax.search.latency import LatencyTable, fit_table, load_table, predict, save_table, table_key
 from dysr_jax.threads import in_threads
 from dysr_jax.timing import undisturbed_ms
@@ -59,10 +60,20 @@ def drawn_archs(key: PRNGKey, space: SearchSpace, count: int) -> list[Arch]:
 
 
 def measure_archs(
-    net: Supernet, params: Params, archs: Sequence[Arch], frame: Frame, rounds: int
+    net: Supernet, params: Params, archs: Sequence[Arch], frame: Frame, rounds: int, *, tune: bool = False
 ) -> dict[str, float]:
-    """Milliseconds per frame of static programs, by arch name; the values of `params` do not matter."""
-    executables = in_threads(lambda arch: model.compile_static(net, arch, params, frame), archs)
+    """Milliseconds per frame of static programs, by arch name; the values of `params` do not matter.
+
+    With `tune` in the forms in which a bank serves them (`dysr_jax.aot.tune_static`), which takes longer;
+    else whole, with `compiler_options`.
+    """
+    forms = [tune_static(net, arch, params, frame) if tune else None for arch in archs]
+
+    def compiled(arch_form: tuple[Arch, Form | None]) -> Compiled:
+        arch, form = arch_form
+        return model.compile_static(net, arch, params, frame, form=form)
+
+    executables = in_threads(compiled, list(zip(archs, forms, strict=True)))
     space, pixels = net.space, jnp.zeros((*frame, 3), jnp.uint8)
     calls = {
         arch_name(space, arch): functools.partial(run, model.arch_params(params, space, arch), pixels)

@@ -167,14 +167,15 @@ def measure_members(
     """Compile archs as static programs, measure them, and bundle the front of those figures.
 
     Quality is the mean PSNR-Y over the whole `validation` images; `config` gives the frame and the rounds of
-    the latencies. With `keep_all` (archs chosen by another cost) what is not on that front is bundled too.
+    the latencies, which are those of a bank. With `keep_all` (archs chosen by another cost) what is not on
+    that front is bundled too.
     """
     space = net.space
     bicubic = bicubic_psnr_y(validation, space.scale)
     quality = archs_psnr_y(net, params, archs, validation)
     members = [make_member(space, a, q, 1.0) for a, q in zip(archs, quality, strict=True)]
     bundle = make_bundle(params, members, net=net, frame=config.frame, bicubic_psnr_y=bicubic)
-    latency = measure_archs(bundle.net, bundle.params, archs, config.frame, config.rounds)
+    latency = measure_archs(bundle.net, bundle.params, archs, config.frame, config.rounds, tune=True)
     timed = [make_member(space, m.arch, m.psnr_y, latency[m.name]) for m in members]
     if not keep_all:
         figures = [(member.latency_ms, member.psnr_y) for member in timed]

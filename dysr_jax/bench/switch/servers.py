@@ -194,7 +194,7 @@ class Strategy:
 
 
 _ALL = (
-    Strategy("fused", lambda store, cache: Bank(store.load(), cache=cache)),
+    Strategy("fused", lambda store, cache: Bank(store.load(), cache=cache, tune=False)),
     Strategy("chained", lambda store, cache: Chain(store.load(), cache=cache)),
     Strategy("lax_switch", LaxSwitch),
     Strategy("ensemble", Ensemble),
