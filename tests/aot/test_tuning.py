@@ -15,7 +15,7 @@ from dysr_jax.model.programs import compile_static, make_supernet
 from dysr_jax.model.space import arch_mult_adds, uniform_space
 from dysr_jax.model.supernet import arch_params, init_params
 
-SPACE = uniform_space(slots=2, width=8, scale=2, branches=("id", "c3", "bh", "a1"))
+SPACE = uniform_space(slots=2, widths=8, scale=2, branches=("id", "c3", "bh", "a1"))
 NET = make_supernet(SPACE, "float32")
 ARCH, ATTENTION, SHAPE = (2, 1, 0), (3, 1, 0), (64, 12)
 

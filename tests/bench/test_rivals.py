@@ -14,7 +14,7 @@ from dysr_jax.model.space import uniform_space
 from dysr_jax.model.supernet import arch_params, init_params
 from dysr_jax.report.bench_tables import bench_table
 
-SPACE = uniform_space(slots=4, width=4, scale=2, branches=("id", "s3", "c3", "rh", "bh", "a1"))
+SPACE = uniform_space(slots=4, widths=4, scale=2, branches=("id", "s3", "c3", "rh", "bh", "a1"))
 ARCHS = (1, 2, 3, 4, 1), (0, 4, 0, 0, 0)
 
 
