@@ -21,7 +21,8 @@ from dysr_jax.model.supernet import Supernet
 from dysr_jax.search.evaluator import Evaluator
 from dysr_jax.search.population import Patches
 from dysr_jax.train.config import TrainConfig
-from dysr_jax.train.losses import group_loss
+from dysr_jax.train.losses import group_loss, passages_design
+from dysr_jax.train.passages import draw_passages
 
 FAULTY = jaxlib.__version__ == "0.10.2"
 SIDE = 182
@@ -159,15 +160,19 @@ def test_every_branch_in_a_large_image(name, upsampler, noisy_params):
 
 @pytest.mark.parametrize("archs", ["group", "patch"])
 def test_loss_and_gradient(archs, noisy_params):
-    """The training step's, of the sandwich: static, search or blended programs, L1 and distillation."""
+    """The training step's, of the sandwich: static, search or masked programs, L1 and distillation."""
+    config = TrainConfig(archs=archs, batch=4)
     space = uniform_space(slots=1, widths=4, scale=2, branches=("id", "a1"), upsamplers=("u1",))
     params, rng = noisy_params(space), np.random.default_rng(0)
     lr = rng.uniform(size=(4, 96, 96, 3)).astype(np.float32)
     hr = rng.uniform(size=(4, 192, 192, 3)).astype(np.float32)
-    drawn = np.array([[1, 0]] if archs == "group" else [[[0, 0], [1, 0], [0, 0], [1, 0]]], np.int32)
+    drawn = np.array([[1, 0]], np.int32)
+    if archs == "patch":
+        drawn = np.asarray(draw_passages(jax.random.key(0), passages_design(space, config)))
+        assert {*drawn[:, 0].tolist()} == {0, 1}
 
     def step(dtype):
-        net, config = Supernet(space, dtype=dtype), TrainConfig()
+        net = Supernet(space, dtype=dtype)
         loss = jax.value_and_grad(group_loss, has_aux=True)
         return lambda params, lr, hr: loss(params, net, lr, hr, jnp.asarray(drawn), config)
 
