@@ -21,7 +21,7 @@ from dysr_jax.model.branches import RESIDUAL_GAIN, Specs, hidden_width, layer_sp
 
 
 class Plain(Branch):
-    """`relu(x + conv(x))`: nothing passes beside the activation, so a GPU computes it in one kernel.
+    """`relu(x + conv(x))`: nothing passes beside the activation, so one kernel of a GPU can compute it all.
 
     A plain 3x3 convolution is what efficient networks are folded to (Ding et al. 2021, RepVGG). Here the
     identity stays a sum beside the kernel: inside, in half precision, it would round the kernel's diagonal.
