@@ -28,8 +28,9 @@ class Branch(abc.ABC):
     """One candidate operation of a slot. Instances hold static options only."""
 
     nested: ClassVar[bool] = False
-    """Whether instances of the class that read kernels of the same names and spatial sides differ only in how
-    many channels they read, so that a narrow one can be computed as a masked wide one. Not inherited."""
+    """Whether a narrow instance is a wide one before whose layers channels are masked: all that a layer makes
+    is read by another layer or has the trunk's channels, and instances that read kernels of the same names
+    and spatial sides differ only in how many channels they read. Not inherited."""
 
     @abc.abstractmethod
     def reads(self, width: int, scale: int) -> Specs:
@@ -82,6 +83,8 @@ class Identity(Branch):
 class Separable(Branch):
     """`x + relu(pointwise(depthwise(x)))` (Howard et al. 2017, MobileNets)."""
 
+    nested = True
+
     def __init__(self, size: int) -> None:
         self.size = size
 
@@ -98,6 +101,8 @@ class Separable(Branch):
 
 class Conv(Branch):
     """`x + relu(conv(x))`; the 3x3 kernel is the centre of the 5x5 one."""
+
+    nested = True
 
     def __init__(self, size: int) -> None:
         self.size = size

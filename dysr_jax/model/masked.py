@@ -2,6 +2,7 @@
 
 An arch reads leading channels, in and out. So an image whose other channels are zero goes through the wide
 kernel as through the narrow one: before each product over channels those beyond its arch's own are masked.
+A branch that does not say that it is `nested` runs once per width, and an image takes its own.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,7 @@ from dysr_jax.errors import InputError
 from dysr_jax.model.backend import LayerBackend, XlaLayers, layer_backend
 from dysr_jax.model.branches import Branch, Identity
 from dysr_jax.model.kernels import Kernels, KernelSpec, cut_kernels, union_specs
-from dysr_jax.model.supernet import Supernet
+from dysr_jax.model.supernet import Supernet, run_branch
 
 
 def branch_families(branches: Sequence[Branch], width: int, scale: int) -> list[list[int]]:
@@ -40,7 +41,7 @@ class _MaskedLayers(XlaLayers):
         if x is self._trunk:  # what is beyond an arch's width is zero there
             return x
         if id(kernel) not in self._masks:
-            raise InputError("a branch that changes its kernels must be trained with train.archs group")
+            raise InputError("a nested branch must hand its kernels to the layers as it got them")
         mask = self._masks[id(kernel)]
         return x if mask is None else x * mask
 
@@ -52,20 +53,30 @@ class _MaskedLayers(XlaLayers):
 
 
 def run_masked(
-    net: Supernet, branches: Sequence[Branch], stored: Kernels, x: Array, chosen: Array, width: Array
+    net: Supernet,
+    branches: Sequence[Branch],
+    stored: Kernels,
+    x: Array,
+    chosen: Array,
+    width: Array,
+    *,
+    upsampler: bool = False,
 ) -> Array:
     """Images `[N, H, W, C]` of the widest trunk through a family: the branch `chosen` (int `[N]`), at a width
-    (int `[N]`, by index in the space's). Channels of `x` beyond an image's width must be zero, and are.
+    (int `[N]`, by index in the space's). Channels of `x` beyond an image's width must be zero, and those of
+    the result are, unless it is an `upsampler`'s.
 
-    Raises `InputError`: a branch does not hand the kernels to the layers as it got them.
+    Raises `InputError`: a nested branch does not hand the kernels to the layers as it got them.
     """
     widths, scale = net.space.widths, net.space.scale
+    if not vars(type(branches[0])).get("nested"):
+        return _run_per_width(net, branches[0], stored, x, width, upsampler)
     reads = [[branch.reads(w, scale) for w in widths] for branch in branches]
     whole = union_specs(specs for each in reads for specs in each)
     widest = next(b for b, each in zip(branches, reads, strict=True) if _shapes(each[-1]) == _shapes(whole))
     layers = layer_backend(net.layers)
     kernels = cut_kernels(stored, whole)
-    if len(branches) == len(widths) == 1 or isinstance(widest, Identity):
+    if len(branches) == len(widths) == 1:
         return widest(kernels, x, layers)
 
     def mask(counts: np.ndarray, most: int) -> Array | None:
@@ -81,10 +92,24 @@ def run_masked(
             counts = np.array([[specs[name].shape[-2] for specs in each] for each in reads])
             masks[id(kernels[name])] = mask(counts, spec.shape[-2])
     out = widest(kernels, x, _MaskedLayers(layers, x, masks))
-    if out.shape[-1] != x.shape[-1]:  # an upsampler
+    if upsampler:
         return out
     trunk = mask(np.array([widths] * len(branches)), widths[-1])
     return out if trunk is None else out * trunk
+
+
+def _run_per_width(
+    net: Supernet, branch: Branch, stored: Kernels, x: Array, width: Array, upsampler: bool
+) -> Array:
+    if isinstance(branch, Identity):
+        return x
+    out: Array = 0.0
+    for index, channels in enumerate(net.space.widths):
+        own = run_branch(net, branch, stored, x[..., :channels])
+        if not upsampler:
+            own = jnp.pad(own, ((0, 0), (0, 0), (0, 0), (0, x.shape[-1] - channels)))
+        out = jnp.where((width == index)[:, None, None, None], own, out)
+    return out
 
 
 def _shapes(specs: Mapping[str, KernelSpec]) -> dict[str, tuple[int, ...]]:

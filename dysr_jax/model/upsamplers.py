@@ -15,6 +15,8 @@ from dysr_jax.model.kernels import Kernels, KernelSpec
 class SubPixel(Branch):
     """One 3x3 convolution to the sub-pixels (Shi et al. 2016, ESPCN), with `depth` more before it."""
 
+    nested = True
+
     def __init__(self, depth: int) -> None:
         self.depth = depth
 

@@ -216,12 +216,14 @@ def run_passages(net: Supernet, params: Params, lr: Array, archs: Array, design:
     for slot in range(slots):
         new, ahead = order[slot], inverse[slot]
         x = _permute(x, back[new], ahead[old])  # from the last slot's order to this one's
+        stored, last = kernels.get(model.slot_name(space, slot), {}), slot == len(space.body)
+        run = functools.partial(model.run_masked, net, upsampler=last)
         out, start = [], 0
         for family in families[slot]:
             end = start + sum(design.places[slot][index] for index in family)
             rows, branches = new[start:end], [space.branches(slot)[index] for index in family]
-            stored = kernels.get(model.slot_name(space, slot), {})
-            out.append(model.run_masked(net, branches, stored, x[start:end], place[slot][rows], width[rows]))
+            if len(rows):
+                out.append(run(branches, stored, x[start:end], place[slot][rows], width[rows]))
             start = end
         x, old, back = jnp.concatenate(out), new, ahead
     return model.to_image(_permute(x, back, old)[:count], lr, space.scale)

@@ -1,6 +1,7 @@
-"""Small images and a recipe for the scripts that train."""
+"""Small images and a recipe for the scripts that train; the candidates, registered for a while."""
 
 import dataclasses
+import importlib
 import json
 import pathlib
 
@@ -9,6 +10,8 @@ import pytest
 
 from dysr_jax.config import SpaceConfig, to_dict
 from dysr_jax.data.images.write import write_image
+from dysr_jax.model.branches import BODY
+from dysr_jax.model.upsamplers import UPSAMPLERS
 
 
 @pytest.fixture(scope="module")
@@ -27,3 +30,15 @@ def training_options(tiny, tmp_path_factory) -> list[str]:
     (place / "config.json").write_text(json.dumps(to_dict(config)))
     images = [f"--source=folder:{place / 'train'}", f"--validation=folder:{place / 'others'}"]
     return [*images, "--config", str(place / "config.json"), "--steps", "20"]
+
+
+@pytest.fixture(scope="module")
+def candidates():
+    """The module `branch_candidates`. What it registers is taken back: other tests take all that is there."""
+    before = dict(BODY), dict(UPSAMPLERS)
+    module = importlib.import_module("branch_candidates")
+    module.register_candidates()
+    yield module
+    for registry, entries in zip((BODY, UPSAMPLERS), before, strict=True):
+        for name in registry.keys() - entries:
+            del registry[name]

@@ -114,7 +114,7 @@ def test_keys_differ():
 def test_each_patch_passes_its_own_arch(how, noisy_params):
     """Value and gradient, of several widths: as the search program makes them, one patch after the other."""
     branches = ("s3", "rq", "id", "r2", "a1", "bh", "c3")
-    space = uniform_space(slots=2, widths=(3, 5, 8), scale=2, branches=branches)
+    space = uniform_space(slots=2, widths=(3, 5, 12), scale=2, branches=branches)
     net, params, design = Supernet(space), noisy_params(space), make_design(space, 1, how)
     genes = draw_passages(jax.random.key(3), design)
     width = jax.random.randint(jax.random.key(4), (len(genes), 1), 0, 3)
@@ -136,10 +136,12 @@ def test_each_patch_passes_its_own_arch(how, noisy_params):
         jax.jit(jax.grad(lambda p, run=run: jnp.sum(weight * run(p))))(params)
         for run in (at_once, one_by_one)
     ]
+    moved = []
     for mine, theirs in zip(*map(jax.tree.leaves, both), strict=True):
         limit = 1e-4 * float(jnp.abs(theirs).max())
         np.testing.assert_allclose(mine, theirs, rtol=0, atol=limit)
-        assert limit > 0 or how != "uniform"  # the others leave branches out
+        moved.append(limit > 0)
+    assert np.mean(moved) > (0.9 if how == "uniform" else 0.2)  # the others leave branches out
 
 
 def test_a_block_is_as_large_as_its_slots_need():
