@@ -74,10 +74,8 @@ def begun(config, out, **changes):
     job = run._begin(config, out, lines.append)
     with pytest.MonkeyPatch.context() as patch, pytest.raises(StopError):
         patch.setattr(run, "train", train)
-        patch.setattr(
-            run, "_latency_table", lambda job: LatencyTable(*[None] * len(dataclasses.fields(LatencyTable)))
-        )
-        patch.setattr(run, "branch_ms", lambda *_: None)
+        patch.setattr(run, "_latency_table", lambda job: LatencyTable({}, (), {}, ""))
+        patch.setattr(run, "predict", lambda *_: None)
         run._train_and_search(job)
     said = "\n".join(lines)
     return given[0], said, json.loads((out / "config.json").read_text())["data"]["pipeline"]

@@ -24,7 +24,10 @@ def snapshot(folder) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
-@pytest.mark.parametrize(("command", "more"), [("step", {"batch"}), ("candidates", {"patches", "methods"})])
+@pytest.mark.parametrize(
+    ("command", "more"),
+    [("step", {"batch", "recipe", "matrix_tflops"}), ("candidates", {"patches", "methods"})],
+)
 def test_benchmarks_report_the_median_ratio(small, tmp_path, capsys, command, more):
     path = tmp_path / "bench.json"
     assert dysr("bench", command, *small, "--rounds", 1, "--json", path) == 0
@@ -37,6 +40,9 @@ def test_benchmarks_report_the_median_ratio(small, tmp_path, capsys, command, mo
         assert row["ratio"] == pytest.approx(ratios[-1])
     assert len(ratios) > 1
     assert result["ratio"] == pytest.approx(statistics.median(ratios))
+    for rate in result.get("recipe", []):
+        assert rate["updates_per_second"] == pytest.approx(1e3 / rate["update_ms"])
+        assert 0 < rate["matrix_share"] == pytest.approx(rate["tflops"] / result["matrix_tflops"])
     for method in result.get("methods", []):
         assert method["candidates_per_second"] > 0
     table = capsys.readouterr().out

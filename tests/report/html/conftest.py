@@ -118,8 +118,8 @@ def long_run(tmp_path_factory):
     (run / "config.json").write_text(json.dumps(to_dict(config)))
     rng = np.random.default_rng(0)
     space = config.space.build()
-    genes = rng.integers(0, 5, (4_000, len(space.slots)))
-    genes[:, -1] %= 2
+    genes = rng.integers(0, 5, (4_000, len(space.genes)))
+    genes[:, len(space.body)] %= 2
     cost = genes.sum(1)
     lines = [
         {

@@ -71,7 +71,7 @@ def branches(page):
 
 
 def names_of(data, arch):
-    return [names[index] for names, index in zip(data.space.slots, arch, strict=True)]
+    return [names[index] for names, index in zip(data.space.genes, arch, strict=True)]
 
 
 def test_everything_is_drawn_and_nothing_is_asked_for(page):
