@@ -14,7 +14,7 @@ from chex import Array
 from dysr_jax.errors import InputError
 from dysr_jax.model.backend import LayerBackend, XlaLayers, layer_backend
 from dysr_jax.model.branches import Branch, Identity
-from dysr_jax.model.kernels import Kernels, KernelSpec, cut_kernels, union_specs
+from dysr_jax.model.kernels import Kernels, cut_kernels, union_specs
 from dysr_jax.model.supernet import Supernet, run_branch
 
 
@@ -73,11 +73,9 @@ def run_masked(
         return _run_per_width(net, branches[0], stored, x, width, upsampler)
     reads = [[branch.reads(w, scale) for w in widths] for branch in branches]
     whole = union_specs(specs for each in reads for specs in each)
-    widest = next(b for b, each in zip(branches, reads, strict=True) if _shapes(each[-1]) == _shapes(whole))
-    layers = layer_backend(net.layers)
-    kernels = cut_kernels(stored, whole)
+    first, layers, kernels = branches[0], layer_backend(net.layers), cut_kernels(stored, whole)
     if len(branches) == len(widths) == 1:
-        return widest(kernels, x, layers)
+        return first(kernels, x, layers)
 
     def mask(counts: np.ndarray, most: int) -> Array | None:
         """`[N, 1, 1, most]`: 1 for as many leading channels as an image's branch and width have."""
@@ -91,7 +89,7 @@ def run_masked(
         if len(spec.shape) in (2, 4):
             counts = np.array([[specs[name].shape[-2] for specs in each] for each in reads])
             masks[id(kernels[name])] = mask(counts, spec.shape[-2])
-    out = widest(kernels, x, _MaskedLayers(layers, x, masks))
+    out = first(kernels, x, _MaskedLayers(layers, x, masks))
     if upsampler:
         return out
     trunk = mask(np.array([widths] * len(branches)), widths[-1])
@@ -101,7 +99,7 @@ def run_masked(
 def _run_per_width(
     net: Supernet, branch: Branch, stored: Kernels, x: Array, width: Array, upsampler: bool
 ) -> Array:
-    if isinstance(branch, Identity):
+    if type(branch) is Identity:  # one derived from it may run something
         return x
     out: Array = 0.0
     for index, channels in enumerate(net.space.widths):
@@ -110,7 +108,3 @@ def _run_per_width(
             own = jnp.pad(own, ((0, 0), (0, 0), (0, 0), (0, x.shape[-1] - channels)))
         out = jnp.where((width == index)[:, None, None, None], own, out)
     return out
-
-
-def _shapes(specs: Mapping[str, KernelSpec]) -> dict[str, tuple[int, ...]]:
-    return {name: spec.shape for name, spec in specs.items()}

@@ -8,7 +8,7 @@ import pytest
 from dysr_jax.errors import InputError
 from dysr_jax.model.backend import XlaLayers
 from dysr_jax.model.branches import BODY, Branch, Conv, ResidualPair, layer_specs
-from dysr_jax.model.kernels import Kernels, cut_kernels
+from dysr_jax.model.kernels import Kernels, cut_kernels, union_specs
 from dysr_jax.model.masked import branch_families, run_masked
 from dysr_jax.model.space import uniform_space
 from dysr_jax.model.supernet import Supernet
@@ -57,8 +57,8 @@ def test_a_subclass_has_to_say_it_itself():
 
 def stored_of(branches) -> Kernels:
     rng = np.random.default_rng(0)
-    reads = [branch.reads(WIDTHS[-1], 2) for branch in branches]
-    shapes = {name: spec.shape for specs in reads for name, spec in specs.items()}
+    whole = union_specs(branch.reads(WIDTHS[-1], 2) for branch in branches)
+    shapes = {name: spec.shape for name, spec in whole.items()}
     return {name: jnp.asarray(rng.normal(size=shape), jnp.float32) for name, shape in shapes.items()}
 
 
@@ -89,6 +89,18 @@ def test_an_image_goes_through_at_its_own_width(branch):
         expected = branch(kernels, jnp.asarray(x[i : i + 1, ..., :channels]), XlaLayers())
         np.testing.assert_allclose(out[i : i + 1, ..., :channels], expected, rtol=0, atol=1e-4)
         assert not np.asarray(out[i, ..., channels:]).any()
+
+
+def test_no_branch_of_a_family_has_to_be_the_widest_in_all():
+    """Of two gates one has more hidden channels, the other more in the squeeze."""
+    branches = [ResidualPair(2, attention=True, reduction=6), ResidualPair(1, attention=True, reduction=2)]
+    net = Supernet(uniform_space(slots=1, widths=6, scale=2, branches=("id",)))
+    stored, chosen = stored_of(branches), np.array([0, 1])
+    x = jnp.asarray(np.random.default_rng(1).normal(size=(2, 5, 4, 6)), jnp.float32)
+    out = run_masked(net, branches, stored, x, jnp.asarray(chosen), jnp.zeros(2, jnp.int32))
+    for i, branch in enumerate(branches):
+        expected = branch(cut_kernels(stored, branch.reads(6, 2)), x[i : i + 1], XlaLayers())
+        np.testing.assert_allclose(out[i : i + 1], expected, rtol=1e-4, atol=1e-4)
 
 
 def test_a_branch_that_changes_its_kernels_is_refused():
