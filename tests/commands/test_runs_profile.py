@@ -66,7 +66,7 @@ def test_a_search_uses_the_table_that_is_named(planted, small, tmp_path, monkeyp
     monkeypatch.setattr(dysr_jax.run, "device_table", lambda *_, **__: pytest.fail("it measured"))
     (path, table, _), out = planted, tmp_path / "run"
     assert dysr("search", "--out", out, *small, *PLAIN, "--search.latency", path) == 130
-    assert f": from {path}\n" in capsys.readouterr().out
+    assert f": from {path}, " in capsys.readouterr().out
     assert load_table(out / "latency.json", table.key) == table
     records = [json.loads(line) for line in (out / "archive.jsonl").read_text().splitlines()]
     assert len(records) == 4
