@@ -42,7 +42,7 @@ def static_executable(
     `cache` is searched for it and keeps it; `compile_lowered` compiles it, perhaps in another thread. It has
     the form that `tune_static` chose with this cache, else the first of `offered_forms`.
     """
-    program = _Static(net, arch, params, shape, batch, output)
+    program = _Static(net, arch, params, shape, batch=batch, output=output)
     return program.executable(program.form(cache), cache, compile_lowered)
 
 
@@ -61,7 +61,7 @@ def tune_static(
     Arguments as of `static_executable`; `params` are arrays. Without a cache nothing is measured, nor where
     there is one form only (`offered_forms`).
     """
-    program = _Static(net, arch, params, shape, batch, output)
+    program = _Static(net, arch, params, shape, batch=batch, output=output)
     with _tuning:  # one at a time, or they would disturb each other
         if cache is None or len(program.offered) == 1 or program.chosen(cache) is not None:
             return program.form(cache)
@@ -79,25 +79,15 @@ def tune_static(
 class _Static:
     """A static program, and what its executables and the choice among their forms are kept by."""
 
-    def __init__(
-        self,
-        net: Supernet,
-        arch: Arch,
-        params: Params,
-        shape: tuple[int, int],
-        batch: int | None,
-        output: Output,
-    ) -> None:
+    def __init__(self, net: Supernet, arch: Arch, params: Params, shape: tuple[int, int], **how: Any) -> None:
         self.net, space = net, net.space
         self.branches = [space.branches(slot)[arch[slot]] for slot in range(len(space.slots))]
         self.read = model.arch_params(params, space, arch)
-        self.arguments = (self.read, frame_spec(shape, batch))
-        self.offered = offered_forms(net, arch, shape, batch)
-        of = {"space": dataclasses.asdict(space), "kept": net.kept, "arch": list(arch), "batch": batch}
-        self._key: Parts = {"program": "static", **of, "output": output}
-        self._lower = functools.partial(
-            model.lower_static, net, arch, params, shape, batch=batch, output=output
-        )
+        self.arguments = (self.read, frame_spec(shape, how["batch"]))
+        self.offered = offered_forms(net, arch, shape, how["batch"])
+        of = {"space": dataclasses.asdict(space), "kept": net.kept, "arch": list(arch), **how}
+        self._key: Parts = {"program": "static", **of}
+        self._lower = functools.partial(model.lower_static, net, arch, params, shape, **how)
 
     @functools.cached_property
     def note_key(self) -> Parts:

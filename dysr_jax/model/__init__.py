@@ -83,6 +83,7 @@ with epy.lazy_api_imports(globals()):  # each is imported when it is first used
         to_archs,
         uniform_space,
         validate_arch,
+        width_genes,
         with_width,
     )
     from dysr_jax.model.supernet import (
@@ -91,10 +92,10 @@ with epy.lazy_api_imports(globals()):  # each is imported when it is first used
         Supernet,
         add_skip,
         arch_params,
+        cut_params,
         gene_names,
         head_kernels,
         init_params,
-        narrow_params,
         narrow_supernet,
         not_kept,
         run_branch,

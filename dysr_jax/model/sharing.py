@@ -11,9 +11,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from dysr_jax.errors import InputError
-from dysr_jax.model.kernels import Kernels, KernelSpec, cut_kernels, fit_inside, stored_specs, weight_count
+from dysr_jax.model.kernels import Kernels, KernelSpec, fit_inside, stored_specs, weight_count
 from dysr_jax.model.space import HEAD_INPUTS, Arch, SearchSpace, arch_parameters, arch_width, validate_arch
-from dysr_jax.model.supernet import Kept, Params, head_kernels, slot_name, stored_kernels
+from dysr_jax.model.supernet import (
+    Kept,
+    Params,
+    cut_params,
+    head_kernels,
+    slot_name,
+    stored_kernels,
+    widest_trunk,
+)
 
 BYTES_PER_WEIGHT = 4  # weights are stored in float32
 
@@ -69,24 +77,14 @@ def _held(space: SearchSpace, slot: int, stored: Kernels, widest: int) -> tuple[
 
 def compact_params(params: Params, space: SearchSpace, archs: Sequence[Arch]) -> Params:
     """The union of what `archs` read, cut out of `params`: of a `Supernet` with `kept=kept_branches(...)`."""
-    kept = kept_branches(space, archs)
-    small = {"head": cut_kernels(params["head"], head_kernels(_widest(space, archs)))}
-    for slot in range(len(space.slots)):
-        name, specs = slot_name(space, slot), stored_kernels(space, slot, kept)
-        if specs:
-            small[name] = cut_kernels(params[name], specs)
-    return small
-
-
-def _widest(space: SearchSpace, archs: Iterable[Arch]) -> int:
-    return max(arch_width(space, arch) for arch in archs)
+    return cut_params(params, space, kept_branches(space, archs))
 
 
 def union_weight_bytes(space: SearchSpace, archs: Sequence[Arch]) -> int:
     """Bytes of `compact_params(params, space, archs)`."""
     kept = kept_branches(space, archs)
     slots = (weight_count(stored_kernels(space, slot, kept)) for slot in range(len(space.slots)))
-    return BYTES_PER_WEIGHT * (sum(slots) + weight_count(head_kernels(_widest(space, archs))))
+    return BYTES_PER_WEIGHT * (sum(slots) + weight_count(head_kernels(widest_trunk(space, kept))))
 
 
 def ensemble_weight_bytes(space: SearchSpace, archs: Sequence[Arch]) -> int:

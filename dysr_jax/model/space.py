@@ -182,6 +182,11 @@ def arch_width(space: SearchSpace, arch: Arch) -> int:
     return space.widths[arch[len(space.slots)] if len(space.widths) > 1 else 0]
 
 
+def width_genes(space: SearchSpace, genes: Array) -> Array:
+    """The index of each arch's width in the space's: int32 `[..., genes]` to `[...]`. Traceable."""
+    return genes[..., -1] if len(space.widths) > 1 else 0 * genes[..., -1]
+
+
 def validate_arch(space: SearchSpace, arch: Arch) -> Arch:
     """The arch as a tuple of Python ints. Raises `InputError`: it does not have one index per gene, each in
     its gene's range.

@@ -67,6 +67,11 @@ def head_kernels(width: int) -> dict[str, KernelSpec]:
     return {"kernel": KernelSpec((HEAD_INPUTS, width), 1.0), "bias": KernelSpec((width,), 0.0)}
 
 
+def widest_trunk(space: SearchSpace, kept: Kept | None = None) -> int:
+    """Channels of the widest arch that is stored: all archs have an upsampler."""
+    return space.width if kept is None else max(width for _, width in kept[-1])
+
+
 def run_head(stored: Kernels, lr: Array, dtype: Any, width: int) -> Array:
     """The first convolution: `[N, H, W, 3]` in [0, 1] to the trunk, `[N, H, W, C]` in `dtype`."""
     kernels = cut_kernels(stored, head_kernels(width))
@@ -139,9 +144,7 @@ class Supernet(nn.Module):
             arch = validate_arch(space, arch)
             if self.kept is not None:
                 _check_kept(space, self.kept, arch)
-        stored = [
-            self._kernels("head", head_kernels(space.width if self.kept is None else _widest(self.kept)))
-        ]
+        stored = [self._kernels("head", head_kernels(widest_trunk(space, self.kept)))]
         stored += [
             self._kernels(slot_name(space, slot), self._specs(slot, arch)) for slot in range(len(space.slots))
         ]
@@ -174,21 +177,16 @@ class Supernet(nn.Module):
         return to_image(x, lr, self.space.scale)
 
 
-def _widest(kept: Kept) -> int:
-    """Channels of the widest arch that is kept: all archs have an upsampler."""
-    return max(width for _, width in kept[-1])
-
-
 def narrow_supernet(net: Supernet, width: int) -> Supernet:
-    """The supernet of the archs of one width alone (`at_width`), over `narrow_params`."""
+    """The supernet of the archs of one width alone (`at_width`), over `cut_params` of its space."""
     return net.clone(space=at_width(net.space, width))
 
 
-def narrow_params(params: Params, space: SearchSpace) -> Params:
-    """What the archs of a space read, cut out of the parameters of one with wider ones too."""
-    small = {"head": cut_kernels(params["head"], head_kernels(space.width))}
+def cut_params(params: Params, space: SearchSpace, kept: Kept | None = None) -> Params:
+    """What the (kept) branches of a space read, cut out of parameters, perhaps those of wider archs."""
+    small = {"head": cut_kernels(params["head"], head_kernels(widest_trunk(space, kept)))}
     for slot in range(len(space.slots)):
-        if specs := stored_kernels(space, slot):
+        if specs := stored_kernels(space, slot, kept):
             name = slot_name(space, slot)
             small[name] = cut_kernels(params[name], specs)
     return small

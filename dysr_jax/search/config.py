@@ -12,7 +12,15 @@ import numpy as np
 
 from dysr_jax.errors import InputError
 from dysr_jax.fields import check_each, normalise
-from dysr_jax.model import Arch, SearchSpace, arch_mult_adds, arch_parameters, smallest_arch, space_size
+from dysr_jax.model import (
+    Arch,
+    SearchSpace,
+    arch_mult_adds,
+    arch_parameters,
+    smallest_arch,
+    space_size,
+    width_genes,
+)
 from dysr_jax.search.archive import Record
 
 MAX_POPULATION = 16_384  # domination is a matrix of `(2 population)^2`
@@ -116,7 +124,7 @@ def arch_costs(space: SearchSpace, archs: Sequence[Arch], name: str) -> np.ndarr
     """Weights (`params`) or `mult_adds` of many valid archs at once: int64 `[N]`, exact."""
     least, added = _cost_table(space, name)
     genes, slots = np.asarray(archs), len(space.slots)
-    width = genes[:, slots] if len(space.widths) > 1 else np.zeros(len(genes), int)
+    width = width_genes(space, genes)
     return least[width] + added[width[:, None], np.arange(slots), genes[:, :slots]].sum(1)
 
 

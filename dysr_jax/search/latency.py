@@ -21,7 +21,7 @@ from etils import epath
 from dysr_jax.atomic import write_json
 from dysr_jax.device import device_key
 from dysr_jax.errors import InputError
-from dysr_jax.model import XLA, SearchSpace, at_width, parse_arch, rows_by_width, smallest_arch
+from dysr_jax.model import XLA, SearchSpace, at_width, parse_arch, rows_by_width, smallest_arch, width_genes
 
 FORMAT_VERSION = 2
 """Version 1 has the terms of one width."""
@@ -126,7 +126,7 @@ def predict(table: LatencyTable, space: SearchSpace, genes: Array) -> Array:
     if isinstance(genes, jax.Array):
         costs, intercepts = jnp.asarray(costs), jnp.asarray(intercepts)
     slots = len(space.slots)
-    width = genes[..., slots] if len(space.widths) > 1 else np.zeros(genes.shape[:-1], int)
+    width = width_genes(space, genes)
     return intercepts[width] + costs[width[..., None], np.arange(slots), genes[..., :slots]].sum(-1)
 
 

@@ -78,7 +78,7 @@ def archs_psnr_y(net: Supernet, params: Params, archs: Sequence[Arch], pairs: Se
     @functools.partial(jit, static_argnames="width")
     def quality(params: Params, width: int, arch: jax.Array, lr: jax.Array, hr: jax.Array) -> jax.Array:
         narrow = model.narrow_supernet(net, width)
-        shown = model.frame_program(narrow)(model.narrow_params(params, narrow.space), lr[None], arch)[0]
+        shown = model.frame_program(narrow)(model.cut_params(params, narrow.space), lr[None], arch)[0]
         return jnp.minimum(psnr_y(shown, hr, scale), PSNR_CAP_DB)
 
     genes = [(model.arch_width(net.space, arch), jnp.asarray(arch[:slots], jnp.int32)) for arch in archs]
@@ -119,7 +119,7 @@ def population_program(net: Supernet, plan: Plan) -> Callable[[Params, Schedule,
     net = model.narrow_supernet(net, plan.space.width)
 
     def evaluate(params: Params, schedule: Schedule, patches: Patches) -> Array:
-        narrow = model.narrow_params(params, plan.space)
+        narrow = model.cut_params(params, plan.space)
         params = jax.tree.map(lambda leaf: leaf.astype(net.dtype), narrow)
         lr_PxHxWx3 = to_pixels(patches.lr)
         trunk_PxHxWxC = model.run_head(params["head"], lr_PxHxWx3, net.dtype, plan.space.width)

@@ -55,7 +55,7 @@ def drawn_archs(key: PRNGKey, space: SearchSpace, count: int) -> list[Arch]:
     share = jax.random.uniform(key_share, (4 * count, 1))
     cheap = jax.random.uniform(key_cheap, genes.shape) < share
     cheapest = jnp.asarray([smallest_arch(space, width) for width in space.widths])
-    own = cheapest[genes[:, -1] if len(space.widths) > 1 else 0]  # an arch's width stays as it was drawn
+    own = cheapest[model.width_genes(space, genes)]  # an arch's width stays as it was drawn
     return list(dict.fromkeys(model.to_archs(space, jnp.where(cheap, own, genes))))[:count]
 
 

@@ -193,8 +193,7 @@ def run_passages(net: Supernet, params: Params, lr: Array, archs: Array, design:
     space, count = net.space, len(lr)
     slots, spare = len(space.slots), design.rows - count
     genes = _with_spare(design, archs[:, :slots])
-    width = archs[:, slots] if len(space.widths) > 1 else jnp.zeros(count, jnp.int32)
-    width = jnp.pad(width, (0, spare))
+    width = jnp.pad(model.width_genes(space, archs), (0, spare))
     families = [
         model.branch_families(space.branches(slot), space.width, space.scale) for slot in range(slots)
     ]

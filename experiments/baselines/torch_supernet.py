@@ -13,7 +13,7 @@ import torch.nn.functional as F  # noqa: N812
 from baselines.torch_layers import TorchTarget, head, layer
 
 from dysr_jax.metrics import PSNR_CAP_DB
-from dysr_jax.model import Arch, Branch, Params, SearchSpace, arch_width, at_width, narrow_params
+from dysr_jax.model import Arch, Branch, Params, SearchSpace, arch_width, at_width, cut_params
 from dysr_jax.search import Patches
 
 Layer = Callable[[torch.Tensor], torch.Tensor]
@@ -41,7 +41,7 @@ class TorchSupernet:
 
     def _net(self, space: SearchSpace, params: Params) -> tuple[dict[str, torch.Tensor], list[list[Layer]]]:
         """The head, and the layers of each slot, of all archs of one width."""
-        params = narrow_params(params, space)
+        params = cut_params(params, space)
 
         def made(slot: int, branch: Branch) -> Layer:
             return functools.partial(layer(branch), self._target.branch(space, params, slot, branch))

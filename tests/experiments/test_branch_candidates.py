@@ -148,6 +148,7 @@ def test_a_space_of_many_widths_takes_them(space):
     SearchSpace(space.body, space.upsamplers, (1, 2, 3, 6, 8, 17, 48, 64), 2)
 
 
+@pytest.mark.long
 def test_the_static_program_equals_the_search_program(space, params):
     """Each candidate, with an upsampler and a width in turn."""
 

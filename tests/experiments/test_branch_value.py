@@ -82,6 +82,7 @@ def test_gains_are_over_the_best_of_the_present_ones(module):
     assert [line.split()[0] for line in lines[2:]] == ["1s5-u1", "1c3-u1", "1r1-u1", "1s3-u1"]
 
 
+@pytest.mark.long
 def test_a_network_is_measured_trained_and_written(run, capsys, tmp_path, training_options):
     """All of it, small: a candidate, four steps."""
     out = tmp_path / "value.json"

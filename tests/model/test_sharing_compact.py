@@ -18,7 +18,7 @@ from dysr_jax.model.sharing import (
     union_weight_bytes,
 )
 from dysr_jax.model.space import at_width, gene_counts, uniform_space, with_width
-from dysr_jax.model.supernet import Supernet, init_params, narrow_params, narrow_supernet, slot_name
+from dysr_jax.model.supernet import Supernet, cut_params, init_params, narrow_supernet, slot_name
 
 LR = np.random.default_rng(0).random((2, 6, 5, 3), np.float32)
 SPACE = uniform_space(slots=2, widths=4, scale=2)
@@ -235,7 +235,7 @@ def test_the_parameters_of_a_width_are_the_union_of_its_archs(width):
         with_width(space, (*[min(i, n - 1) for n in gene_counts(narrow)],), width)
         for i in range(max(gene_counts(narrow)))
     ]
-    found = narrow_params(params, narrow)
+    found = cut_params(params, narrow)
     jax.tree.map(np.testing.assert_array_equal, found, compact_params(params, space, archs))
     own = jax.eval_shape(lambda key: init_params(key, narrow), jax.random.key(0))
     assert jax.tree.map(np.shape, found) == jax.tree.map(lambda s: s.shape, own)
