@@ -96,16 +96,16 @@ class Prefetched(Generic[T]):
 
 
 class Worker(Generic[T]):
-    """Calls `work` on each item in turn, in a thread; up to `room` items may wait.
+    """Calls `work` on each item in turn, in a thread, then `last`; up to `room` items may wait.
 
-    After its first error, items are dropped.
+    After the first error of `work`, items are dropped; `last` is called in any case.
     """
 
-    def __init__(self, work: Callable[[T], None], room: int) -> None:
-        self._work = work
+    def __init__(self, work: Callable[[T], None], last: Callable[[], None], room: int) -> None:
+        self._work, self._last = work, last
         self._queue: queue.Queue[T | None] = queue.Queue(room)
         self.error: BaseException | None = None
-        """The first error of `work`."""
+        """The first error of `work` or `last`."""
         self._thread = threading.Thread(target=self._run, name="encode", daemon=True)
         self._thread.start()
 
@@ -114,7 +114,14 @@ class Worker(Generic[T]):
         self._queue.put(item)
 
     def finish(self) -> None:
-        """Wait until all items are done."""
+        """Wait until all items and `last` are done; an interruption is raised then, a second one at once."""
+        try:
+            self._join()
+        except BaseException:
+            self._join()
+            raise
+
+    def _join(self) -> None:
         if self._thread.is_alive():
             self._queue.put(None)
             self._thread.join()
@@ -122,7 +129,11 @@ class Worker(Generic[T]):
     def _run(self) -> None:
         while (item := self._queue.get()) is not None:
             if self.error is None:
-                try:
-                    self._work(item)
-                except BaseException as error:
-                    self.error = error
+                self._try(self._work, item)
+        self._try(self._last)
+
+    def _try(self, call: Callable[..., None], *args: T) -> None:
+        try:
+            call(*args)
+        except BaseException as error:
+            self.error = self.error or error

@@ -83,12 +83,12 @@ def test_the_end_is_no_item_that_waits():
 
 def test_a_worker_does_all_in_order_before_it_is_finished():
     done: list[int] = []
-    worker = Worker(done.append, 2)
+    worker = Worker(done.append, lambda: done.append(-1), 2)
     for number in range(20):
         worker.put(number)
     worker.finish()
     worker.finish()
-    assert done == list(range(20)) and worker.error is None
+    assert done == [*range(20), -1] and worker.error is None
 
 
 def test_a_worker_drops_what_comes_after_an_error():
@@ -99,8 +99,31 @@ def test_a_worker_drops_what_comes_after_an_error():
             raise BoomError
         done.append(number)
 
-    worker = Worker(work, 1)
+    worker = Worker(work, lambda: done.append(-1), 1)
     for number in range(50):
         worker.put(number)
     worker.finish()
-    assert done == [0, 1, 2] and isinstance(worker.error, BoomError)
+    assert done == [0, 1, 2, -1] and isinstance(worker.error, BoomError)
+
+
+@pytest.mark.parametrize("first", ["put", "join"])
+def test_an_interruption_anywhere_in_the_end_waits_for_the_last_work(first, monkeypatch):
+    done = []
+
+    def last():
+        threading.Event().wait(0.1)
+        done.append("last")
+
+    worker = Worker(done.append, last, 2)
+    worker.put("item")
+    place = worker._queue if first == "put" else worker._thread
+    usual = getattr(place, first)
+
+    def interrupted(*args):
+        monkeypatch.setattr(place, first, usual)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(place, first, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        worker.finish()
+    assert done == ["item", "last"]

@@ -4,7 +4,6 @@ A file is written as `NAME.partial.EXT`, and renamed when it is closed. Its begi
 also after a kill or on a full disk, and only `overwrite` replaces it. Two commands never write to one place.
 """
 
-import concurrent.futures
 import contextlib
 import os
 import pathlib
@@ -36,8 +35,8 @@ class Writer:
         self.path, self._held = name, held
         self.frames = 0  # that were handed over
         self._sink, self._encoding, self._size = sink, encoding, size
-        self._worker = Worker(self._add, MAX_WAITING)
-        self._closed = False
+        self._worker = Worker(self._add, self._finish, MAX_WAITING)
+        self._closed = self._whole = False
 
     @property
     def partial(self) -> str | None:
@@ -63,24 +62,22 @@ class Writer:
         self.frames += 1
 
     def close(self) -> None:
-        """Encode what waits, end the file, and give it its name; raises as `write`, or for no frame."""
+        """Encode what waits, end the file, and give it its name; raises as `write`, or for no frame.
+
+        An interruption from the keyboard waits for that.
+        """
         if self._closed:
             return
-        with self._held:
-            interrupted = self._end()
-            self._check()
-            if not self.frames:
-                raise InputError(f"video {self.path!r} is not written: it has no frame")
-            if self.partial is not None:
-                pathlib.Path(self.partial).replace(self.path)
-        if interrupted:
-            raise KeyboardInterrupt
+        self._whole = True
+        self._end()
+        self._check()
+        if not self.frames:
+            raise InputError(f"video {self.path!r} is not written: it has no frame")
 
     def abandon(self) -> None:
         """End the file, and leave it under its partial name; a file without a frame is removed."""
         if not self._closed:
-            with self._held:
-                self._end()
+            self._end()
 
     def __enter__(self) -> "Writer":
         return self
@@ -93,29 +90,27 @@ class Writer:
         if self._sink.error is not None:
             raise self._sink.error
 
-    def _end(self) -> bool:
-        """End the file, in a thread, and wait for it; whether the keyboard interrupted."""
+    def _end(self) -> None:
         self._closed = True
-        with concurrent.futures.ThreadPoolExecutor(1, "close") as closing:
-            try:
-                closing.submit(self._finish).result()
-            except KeyboardInterrupt:
-                return True  # when the thread is done
-        return False
+        with self._held:
+            self._worker.finish()
 
     def _finish(self) -> None:
-        self._worker.finish()
+        """End the file, in the thread that encodes, so that no interruption leaves it half done."""
         try:
             self._encoding.finish()
-        except Exception as error:
-            self._worker.error = self._worker.error or error
         finally:
             self._sink.finish()
             if self.partial is not None and not self.frames:
                 pathlib.Path(self.partial).unlink(missing_ok=True)
+        if self.partial is not None and self.frames and self._whole and self._error() is None:
+            pathlib.Path(self.partial).replace(self.path)
+
+    def _error(self) -> BaseException | None:
+        return self._sink.error or self._worker.error
 
     def _check(self) -> None:
-        error = self._sink.error or self._worker.error
+        error = self._error()
         if error is None:
             return
         if isinstance(error, BrokenPipeError) or not isinstance(error, OSError | av.error.FFmpegError):
