@@ -1,23 +1,27 @@
 """The candidate operations of a body slot, and the registry that names them.
 
-A branch says which kernels it reads (`reads`) and what it computes from them (`__call__`). Branches of a slot
-that read a kernel of the same name share it: each gets the spatial centre and the leading channels of the
-largest one (`dysr_jax.model.kernels`). Every branch maps `[N, H, W, C]` to `[N, H, W, C]`, so any branch can
-follow any branch.
+A branch says which kernels it reads (`reads`), what it computes from them (`__call__`), and how another
+runtime computes it (`build`). Branches of a slot that read a kernel of the same name share it: each gets the
+spatial centre and the leading channels of the largest one (`dysr_jax.model.kernels`). Every branch maps
+`[N, H, W, C]` to `[N, H, W, C]`, so any branch can follow any branch.
 
 To add one: write a subclass of `Branch`, and register an instance under a short name.
 """
 
 import abc
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from chex import Array
 
 from dysr_jax.errors import InputError
 from dysr_jax.model.backend import Layer, LayerBackend
 from dysr_jax.model.kernels import Kernels, KernelSpec
+
+if TYPE_CHECKING:
+    from dysr_jax.model.operations import Operations
 
 Specs = dict[str, KernelSpec]
 RESIDUAL_GAIN: Final = 0.1
@@ -39,6 +43,14 @@ class Branch(abc.ABC):
     @abc.abstractmethod
     def __call__(self, kernels: Kernels, x: Array, layers: LayerBackend) -> Array:
         """`[N, H, W, C]` to the same, by convolutions of `layers`; `kernels` are cut to what is read."""
+
+    def build(self, kernels: Kernels, x: Any, ops: "Operations") -> Any:
+        """What `__call__` computes, for another runtime: `[1, C, H, W]` to the same, by `ops`.
+
+        Raises `InputError` where a branch does not define it: then it has no ONNX form.
+        """
+        name = type(self).__name__
+        raise InputError(f"branch {name}: must have a method `build` beside `__call__` to run in ONNX")
 
     def radius(self, width: int, scale: int) -> int | None:
         """How many pixels away an input pixel still counts for an output pixel; None: all of them do.
@@ -63,6 +75,11 @@ def layer_of(kernels: Kernels, name: str) -> Layer:
     return kernels[name], kernels[f"{name}_bias"]
 
 
+def build_layer(ops: "Operations", x: Any, kernels: Kernels, name: str) -> Any:
+    """The convolution by the kernel of this name, with its bias."""
+    return ops.conv(x, *map(np.asarray, layer_of(kernels, name)))
+
+
 def hidden_width(expand: float, width: int) -> int:
     """Channels inside a branch that has `expand` times the `width` channels of the trunk; at least 1."""
     return max(1, int(expand * width))
@@ -77,6 +94,10 @@ class Identity(Branch):
 
     def __call__(self, kernels: Kernels, x: Array, layers: LayerBackend) -> Array:
         """The input itself."""
+        return x
+
+    def build(self, kernels: Kernels, x: Any, ops: "Operations") -> Any:
+        """See `Branch.build`."""
         return x
 
 
@@ -98,6 +119,11 @@ class Separable(Branch):
         y = layers.depthwise_conv2d(x, kernels["depthwise"])
         return x + jax.nn.relu(layers.pointwise(y, kernels["pointwise"]) + kernels["pointwise_bias"])
 
+    def build(self, kernels: Kernels, x: Any, ops: "Operations") -> Any:
+        """See `Branch.build`."""
+        y = ops.conv(x, np.asarray(kernels["depthwise"]))
+        return ops.add(x, ops.relu(build_layer(ops, y, kernels, "pointwise")))
+
 
 class Conv(Branch):
     """`x + relu(conv(x))`; the 3x3 kernel is the centre of the 5x5 one."""
@@ -114,6 +140,10 @@ class Conv(Branch):
     def __call__(self, kernels: Kernels, x: Array, layers: LayerBackend) -> Array:
         """See the class."""
         return x + jax.nn.relu(layers.conv2d(x, kernels["conv"]) + kernels["conv_bias"])
+
+    def build(self, kernels: Kernels, x: Any, ops: "Operations") -> Any:
+        """See `Branch.build`."""
+        return ops.add(x, ops.relu(build_layer(ops, x, kernels, "conv")))
 
 
 class ResidualPair(Branch):
@@ -153,6 +183,15 @@ class ResidualPair(Branch):
         y = layers.conv2d(y, last[0]) + last[1]
         return x + y * _gate(kernels, y, layers)
 
+    def build(self, kernels: Kernels, x: Any, ops: "Operations") -> Any:
+        """See `Branch.build`."""
+        y = ops.relu(build_layer(ops, x, kernels, "pair_in"))
+        y = build_layer(ops, y, kernels, "pair_out")
+        if self.attention:
+            hidden = ops.relu(build_layer(ops, ops.mean(y), kernels, "gate_in"))
+            y = ops.multiply(y, ops.sigmoid(build_layer(ops, hidden, kernels, "gate_out")))
+        return ops.add(x, y)
+
 
 class Bottleneck(Branch):
     """`x + pointwise(relu(conv(relu(pointwise(x)))))` with a share of the trunk's width inside.
@@ -176,6 +215,12 @@ class Bottleneck(Branch):
     def __call__(self, kernels: Kernels, x: Array, layers: LayerBackend) -> Array:
         """See the class."""
         return layers.bottleneck(x, *(layer_of(kernels, name) for name in ("shrink", "map", "expand")))
+
+    def build(self, kernels: Kernels, x: Any, ops: "Operations") -> Any:
+        """See `Branch.build`."""
+        y = ops.relu(build_layer(ops, x, kernels, "shrink"))
+        y = ops.relu(build_layer(ops, y, kernels, "map"))
+        return ops.add(x, build_layer(ops, y, kernels, "expand"))
 
 
 def _gate(kernels: Kernels, y: Array, layers: LayerBackend) -> Array:

@@ -4,12 +4,17 @@ They return `[N, H, W, 3 s s]`. The supernet adds the LR pixel to each of its `s
 shuffles (`pixel_shuffle`), so the global skip costs nothing.
 """
 
+from typing import TYPE_CHECKING, Any
+
 import jax
 from chex import Array
 
 from dysr_jax.model.backend import LayerBackend
-from dysr_jax.model.branches import Branch, layer_specs
+from dysr_jax.model.branches import Branch, build_layer, layer_specs
 from dysr_jax.model.kernels import Kernels, KernelSpec
+
+if TYPE_CHECKING:
+    from dysr_jax.model.operations import Operations
 
 
 class SubPixel(Branch):
@@ -32,6 +37,12 @@ class SubPixel(Branch):
         for i in range(self.depth):
             x = jax.nn.relu(layers.conv2d(x, kernels[f"hidden{i}"]) + kernels[f"hidden{i}_bias"])
         return layers.conv2d(x, kernels["subpixel"]) + kernels["subpixel_bias"]
+
+    def build(self, kernels: Kernels, x: Any, ops: "Operations") -> Any:
+        """See `Branch.build`."""
+        for i in range(self.depth):
+            x = ops.relu(build_layer(ops, x, kernels, f"hidden{i}"))
+        return build_layer(ops, x, kernels, "subpixel")
 
 
 def pixel_shuffle(x: Array, scale: int) -> Array:
