@@ -8,6 +8,7 @@ from typing import Any, Final, Literal
 
 from etils import epath
 
+from dysr_jax.aot import find_provider
 from dysr_jax.atomic import is_remote
 from dysr_jax.data import DataConfig
 from dysr_jax.errors import InputError
@@ -65,6 +66,8 @@ class RunConfig:
     """Devices to use; default: all."""
     layers: str = XLA
     """Registered layer backend that computes the convolutions."""
+    backend: str = "auto"
+    """Where members will run, so where latencies are measured: auto (XLA), or onnxruntime[:PROVIDER]."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """Compute dtype; `auto` is bfloat16 on accelerators and float32 on a CPU."""
 
@@ -134,6 +137,7 @@ def check(config: RunConfig, devices: int) -> SearchSpace:
     config.train.check_devices(devices)
     config.search.check_space(space)
     layer_backend(config.layers)
+    find_provider(config.backend)
     return space
 
 

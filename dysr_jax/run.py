@@ -75,7 +75,7 @@ def _load(config: RunConfig, space: SearchSpace, out: epath.PathLike, memory: in
 
 def _table_key(config: RunConfig, space: SearchSpace) -> dict[str, Any]:
     dtype = model.compute_dtype(config.dtype)
-    return search.table_key(space, dtype, config.search.frame, layers=config.layers)
+    return search.table_key(space, dtype, config.search.frame, layers=config.layers, backend=config.backend)
 
 
 def _latency_table(job: _Job) -> LatencyTable:
@@ -91,7 +91,13 @@ def _latency_table(job: _Job) -> LatencyTable:
         params = model.init_params(jax.random.key(0), job.net.space)
         frame, rounds, drawn = config.frame, config.rounds, config.latency_archs
         table, measured = device_table(
-            job.net, params, frame, rounds, drawn=drawn, remeasure=config.remeasure
+            job.net,
+            params,
+            frame,
+            rounds,
+            drawn=drawn,
+            remeasure=config.remeasure,
+            backend=job.config.backend,
         )
         how = "measured now" if measured else f"as measured {table.measured_at}"
     job.log(f"latency table of {device_name()}: {how}, {len(table.measured_ms)} executables")
@@ -104,7 +110,8 @@ def _write_results(job: _Job, params: Params, table: LatencyTable, records: list
     config, space, sharing = job.config.search, job.net.space, job.config.search.switch_cost_weight
     archs = search.choose_members(space, records, config)
     job.log(f"compiling {len(archs)} members of the front and measuring them again")
-    bundle = search.measure_members(job.net, params, archs, job.images.validation, config)
+    backend = job.config.backend
+    bundle = search.measure_members(job.net, params, archs, job.images.validation, config, backend=backend)
     save_bundle(job.run / "bundle", bundle, search.table_json(table))
     weights = sorted({*search.SWITCH_COST_WEIGHTS, sharing})
     points = search.front_records(search.feasible_records(records, config))
@@ -159,7 +166,7 @@ def _train_and_search(job: _Job) -> None:
 
 
 def _tell(job: _Job, bundle: Bundle) -> None:
-    summarise(job.run, bundle, job.images.validation[0], job.log)
+    summarise(job.run, bundle, job.images.validation[0], job.log, backend=job.config.backend)
     try:
         job.log(f"  {write_report(job.run)}")
     except InputError as error:  # such as a finished run in a folder that is only read

@@ -19,7 +19,7 @@ from dysr_jax.data import BenchmarkSet, FailedImage
 from dysr_jax.data.images import grey_to_rgb, read_grey_or_rgb, rgb_to_grey
 from dysr_jax.errors import InputError
 from dysr_jax.metrics import PSNR_CAP_DB, psnr_y, ssim_y
-from dysr_jax.runtime import Bank
+from dysr_jax.runtime import Bank, OnnxModel, open_server
 
 BICUBIC = "bicubic"
 
@@ -59,15 +59,26 @@ def _measure(output: np.ndarray, hr: np.ndarray, scale: int) -> Score:
 
 
 def evaluate_set(
-    bundle: Bundle, benchmark: BenchmarkSet, members: Sequence[str] | None = None, *, progress: bool = False
+    bundle: Bundle,
+    benchmark: BenchmarkSet,
+    members: Sequence[str] | None = None,
+    *,
+    backend: str = "auto",
+    rivals: Sequence[OnnxModel] = (),
+    progress: bool = False,
 ) -> SetScores:
-    """Scores of bicubic and of members (default: all) on a set; an InputError if no image can be read.
+    """Scores of bicubic, of members (default: all) and of other models on a set.
 
-    Images of one shape go together, so that only its executables are held at a time.
+    Raises `InputError`: no image can be read, or a rival of another scale or that does not take a size.
+    `backend` is as of `Upscaler`. Images of one shape go together, so that only its executables are held at a
+    time.
     """
     names = [bundle.member(name).name for name in members or [m.name for m in bundle.members]]
-    bank, scale = Bank(bundle, keep=len(names), tune=False), bundle.space.scale
-    scores: dict[str, list[Score]] = {name: [] for name in [BICUBIC, *names]}
+    server = open_server(bundle, backend, lambda: Bank(bundle, keep=len(names), tune=False))
+    scale = bundle.space.scale
+    for rival in rivals:
+        rival.check_scale(scale)
+    scores: dict[str, list[Score]] = {name: [] for name in [BICUBIC, *names, *(one.name for one in rivals)]}
     failed = list(benchmark.failed)
     steps = len(benchmark.images) * len(scores)
     with tqdm(total=steps, desc=benchmark.name, unit="frame", disable=not progress) as bar:
@@ -81,9 +92,12 @@ def evaluate_set(
                 continue
             scores[BICUBIC].append(_measure(data.bicubic_upscale(lr, scale), hr, scale))
             bar.update()
-            prepare_tiles(bank, images.lr_shape, names)
+            prepare_tiles(server, images.lr_shape, names)
             for name in names:
-                scores[name].append(_measure(upscale_frame(bank, grey_to_rgb(lr), name), hr, scale))
+                scores[name].append(_measure(upscale_frame(server, grey_to_rgb(lr), name), hr, scale))
+                bar.update()
+            for rival in rivals:
+                scores[rival.name].append(_measure(rival(grey_to_rgb(lr)), hr, scale))
                 bar.update()
     _metrics.clear_cache()  # one executable per shape
     if not scores[BICUBIC]:
@@ -99,13 +113,15 @@ def evaluate_folder(
     *,
     lr: str | os.PathLike[str] | None = None,
     members: Sequence[str] | None = None,
+    backend: str = "auto",
     progress: bool = False,
 ) -> SetScores:
     """PSNR-Y and SSIM-Y of bicubic and of members (default: all) on a folder; see `find_benchmark_set`.
 
     It holds HR images, each side at least 11 + 3 s pixels; or `HR` and `LR_bicubic_xS` or `LR_bicubic/XS`.
-    `lr` is a folder of LR images of the same names; else MATLAB's bicubic makes them.
+    `lr` is a folder of LR images of the same names; else MATLAB's bicubic makes them. `backend` is as
+    of `Upscaler`.
     """
     check_bundle(bundle)
     found = data.find_benchmark_set(folder, bundle.space.scale, lr)
-    return evaluate_set(bundle, found, members, progress=progress)
+    return evaluate_set(bundle, found, members, backend=backend, progress=progress)

@@ -51,6 +51,7 @@ def upscale_files(
     overwrite: bool = False,
     skip_existing: bool = False,
     max_pixels: int = MAX_PIXELS,
+    backend: str = "auto",
     progress: bool = False,
     on_written: Callable[[Written], None] = lambda written: None,
 ) -> Upscaled:
@@ -63,7 +64,8 @@ def upscale_files(
     or `best` (the default). Files that exist are an InputError unless `overwrite` replaces them, or
     `skip_existing` leaves them, so that an interrupted folder goes on. Inputs of more than `max_pixels`, no
     such member or image, and a target that cannot be or that another command writes, are refused too.
-    `progress` draws a bar on stderr; `on_written` is called with each file as soon as it is written.
+    `backend` is as of `Upscaler`; `progress` draws a bar on stderr; `on_written` is called with each file as
+    soon as it is written.
     """
     read_from = pathlib.Path(as_path(source, "source"))
     write_to = None if target is None else pathlib.Path(as_path(target, "target"))
@@ -71,7 +73,8 @@ def upscale_files(
     name = bundle.member(member).name
     if max_pixels < 1:
         raise InputError(f"max_pixels must be at least 1, got {max_pixels}")
-    work = _Work(Upscaler(bundle), name, overwrite, skip_existing, max_pixels, progress, on_written)
+    upscaler = Upscaler(bundle, backend=backend)
+    work = _Work(upscaler, name, overwrite, skip_existing, max_pixels, progress, on_written)
     if not path_exists(read_from):
         raise InputError(f"image {str(read_from)!r} does not exist")
     if is_folder(read_from):
@@ -139,7 +142,7 @@ class _Work(NamedTuple):
 
     def _approximated(self, shape: tuple[int, int]) -> tuple[str, ...]:
         """How the output differs from that of the whole image at once."""
-        tiling = member_tiling(self.upscale.bank, shape, self.member)
+        tiling = member_tiling(self.upscale.server, shape, self.member)
         if not tiling.fade or tiling.tile == shape:
             return ()
         told = f"{self.member} weighs its channels by their means over the image; in one this large they are "

@@ -12,7 +12,7 @@ from dysr_jax.bundle import Bundle, check_bundle
 from dysr_jax.data import bicubic_upscale, images
 from dysr_jax.data.images import Picture
 from dysr_jax.errors import InputError
-from dysr_jax.runtime import Bank
+from dysr_jax.runtime import Bank, open_server
 
 PictureLike: TypeAlias = str | os.PathLike[str] | Image.Image
 Array: TypeAlias = np.ndarray | jax.Array
@@ -25,13 +25,14 @@ class Upscaler:
 
     The network takes colours: grey is repeated, and the output's channels averaged. Invisible pixels take
     the colours of the nearest visible ones; alpha is upscaled by bicubic. An image of a new shape compiles,
-    and `keep` executables are held; large images go in tiles (`dysr_jax.apps.tiles`).
+    and `keep` executables are held; large images go in tiles (`dysr_jax.apps.tiles`). `backend` is what runs
+    the network: `auto` (XLA), or ONNX Runtime (`dysr_jax.aot.find_provider`).
     """
 
-    def __init__(self, bundle: Bundle, *, keep: int = 16) -> None:
+    def __init__(self, bundle: Bundle, *, keep: int = 16, backend: str = "auto") -> None:
         check_bundle(bundle)
         self.bundle = bundle
-        self.bank = Bank(bundle, keep=keep, tune=False)
+        self.server = open_server(bundle, backend, lambda: Bank(bundle, keep=keep, tune=False))
 
     @overload
     def __call__(
@@ -76,7 +77,7 @@ class Upscaler:
             raise InputError(f"image must be uint8, got {image.dtype}")
         name, has_alpha = self.bundle.member(member).name, pixels.shape[2] in (2, 4)
         colour = images.fill_transparent(pixels) if has_alpha else pixels
-        output = upscale_frame(self.bank, colour, name, progress=progress)
+        output = upscale_frame(self.server, colour, name, progress=progress)
         if has_alpha:
             alpha = _upscale_alpha(pixels[:, :, -1:], self.bundle.space.scale)
             output = np.concatenate([output, alpha], 2)

@@ -12,7 +12,16 @@ import jax
 import numpy as np
 
 from dysr_jax.bundle import Bundle, Member, check_bundle
-from dysr_jax.runtime import FrameRecord, Serving, Stream, StreamOptions, Trace, measure_timings
+from dysr_jax.runtime import (
+    FrameRecord,
+    Server,
+    Serving,
+    Stream,
+    StreamOptions,
+    Trace,
+    measure_timings,
+    open_server,
+)
 from dysr_jax.runtime.policy import AdaptivePolicy, FixedPolicy, MemberTiming, Policy
 from dysr_jax.video import Reader, open_video, open_writer
 
@@ -33,6 +42,8 @@ class VideoOptions:
     """Bytes of weights, executables and workspace on the device at most; None: no limit."""
     overwrite: bool = False
     """Whether to replace an output that exists."""
+    backend: str = "auto"
+    """What runs the network: `auto` (XLA), or ONNX Runtime (`dysr_jax.aot.find_provider`)."""
 
 
 def stream_video(
@@ -59,19 +70,23 @@ def stream_video(
         bundle.member(policy.member)
     with open_video(source) as reader:
         fps = float(reader.rate) if options.fps is None else options.fps
-        stream_options = StreamOptions(fps, options.real_time, in_flight=frames_in_flight())
-        serving = Serving(bundle, budget=options.budget, log=log)
+        server = open_server(bundle, options.backend, lambda: Serving(bundle, budget=options.budget, log=log))
+        in_flight = frames_in_flight() if isinstance(server, Serving) else 1
+        stream_options = StreamOptions(fps, options.real_time, in_flight=in_flight)
         interrupted = False
         rows, columns = (bundle.space.scale * side for side in reader.image_shape)
         writer = open_writer(
             target, width=columns, height=rows, rate=reader.rate, like=reader, overwrite=options.overwrite
         )
         # The program that reads standard output may end.
-        with contextlib.closing(serving), contextlib.suppress(BrokenPipeError), writer:
-            prepare = serving.prepare_soon if options.at_once else serving.prepare
-            prepare(reader.image_shape, [member.name for member in members])
-            timings = _measure(serving, reader.image_shape, members, fps, log)
-            stream = Stream(serving, policy or AdaptivePolicy(), timings, stream_options, watch)
+        with contextlib.closing(server), contextlib.suppress(BrokenPipeError), writer:
+            names = [member.name for member in members]
+            if options.at_once and isinstance(server, Serving):
+                server.prepare_soon(reader.image_shape, names)
+            else:
+                server.prepare(reader.image_shape, names)
+            timings = _measure(server, reader.image_shape, members, fps, log)
+            stream = Stream(server, policy or AdaptivePolicy(), timings, stream_options, watch)
             try:
                 stream.run(_frames_of_one_size(reader, log), writer.write)
             except KeyboardInterrupt:
@@ -89,10 +104,10 @@ def frames_in_flight() -> int:
 
 
 def _measure(
-    serving: Serving, shape: tuple[int, int], members: list[Member], fps: float, log: Callable[[str], None]
+    server: Server, shape: tuple[int, int], members: list[Member], fps: float, log: Callable[[str], None]
 ) -> tuple[MemberTiming, ...]:
     frame, interval_ms = np.zeros((*shape, 3), np.uint8), 1e3 / fps
-    timings = measure_timings(serving, frame, members, deadline_ms=interval_ms)
+    timings = measure_timings(server, frame, members, deadline_ms=interval_ms)
     if timings[0].frame_ms > interval_ms:
         taken = f"the fastest member takes {timings[0].frame_ms:.1f} ms per frame here"
         left = f"{fps:.4g} frames per second leave {interval_ms:.1f} ms"

@@ -10,7 +10,7 @@ from typing import Final
 import jax
 import numpy as np
 
-from dysr_jax.aot import tune_static
+from dysr_jax.aot import backend_name, find_provider, tune_static
 from dysr_jax.bench import frames
 from dysr_jax.bench.frames import OUTPUT_ROWS, FrameCall, TimeBudget
 from dysr_jax.bench.rivals import choose_rivals, rival_call
@@ -19,8 +19,10 @@ from dysr_jax.bundle import Bundle, Member, check_bundle
 from dysr_jax.device import device_name, host_memory
 from dysr_jax.fields import require
 from dysr_jax.model import arch_params, compile_static, served_dtype
+from dysr_jax.runtime import OnnxBank, OnnxModel
 from dysr_jax.timing import median_ms
 
+ONNX_SUFFIX: Final = ".onnx"
 PIPELINE_DEPTH: Final = 3
 """Frames under way end to end on an accelerator: one comes, one is computed, one goes."""
 
@@ -51,8 +53,9 @@ class LeftOut:
 
 @dataclasses.dataclass(frozen=True)
 class RivalRow:
-    """A member at a size in another runtime, from NumPy array to NumPy array, in turn with ours: `ratio` is
-    our time over that of the rival, and `best_ratio` that over the fastest one's.
+    """A member at a size in another runtime, or another network at that size, from NumPy array to NumPy
+    array, in turn with ours: `ratio` is our time over that of the rival, and `best_ratio` that over the
+    fastest one's.
     """
 
     member: str
@@ -62,8 +65,8 @@ class RivalRow:
     ours_ms: float
     ratio: float
     best_ratio: float
-    max_abs_diff: int
-    """Of pixels, in levels; above 1 the rival computes something else."""
+    max_abs_diff: int | None
+    """Of pixels, in levels; above 1 the rival computes something else. None: it is another network."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,24 +78,33 @@ class FpsResult(BenchResult):
     dtype: str
     in_flight: int
     output_memory: str
+    runtime: str
+    """`xla`, or `onnxruntime 1.32.0 cpu`."""
     rows: tuple[FpsRow, ...]
     left_out: tuple[LeftOut, ...]
     rivals: tuple[RivalRow, ...] = ()
 
 
-def frame_calls(bundle: Bundle, member: Member, frame: np.ndarray) -> tuple[FrameCall, FrameCall]:
-    """A member's static program from device to device, and from host to host.
+def frame_calls(
+    bundle: Bundle, member: Member, frame: np.ndarray, backend: str = "auto"
+) -> tuple[FrameCall, FrameCall]:
+    """A member from device to device, and from host to host; in ONNX Runtime both are from host to host.
 
     `frame` is LR, `[H, W, 3]` uint8 on the host.
     """
     arch, shape = member.arch, frame.shape[:2]
+    video = itertools.cycle([np.roll(frame, shift, 1) for shift in range(4)])  # its frames differ
+    if find_provider(backend) is not None:
+        server = OnnxBank(bundle, backend)
+        server.prepare((shape[0], shape[1]), [member.name])
+        call = FrameCall(lambda: server(next(video), member.name), np.asarray)
+        return call, call
     read = jax.device_put(arch_params(bundle.params, bundle.space, arch))
     form = tune_static(bundle.net, arch, read, shape)
     compiled = functools.partial(compile_static, bundle.net, arch, read, shape, form=form)
     memory = host_memory()
     run, on_device = compiled(), jax.device_put(frame)
     to_host = compiled(output="host") if memory else run
-    video = itertools.cycle([np.roll(frame, shift, 1) for shift in range(4)])  # its frames differ
 
     def start() -> jax.Array:
         output = to_host(read, next(video))
@@ -103,23 +115,38 @@ def frame_calls(bundle: Bundle, member: Member, frame: np.ndarray) -> tuple[Fram
     return FrameCall(lambda: run(read, on_device), jax.block_until_ready), FrameCall(start, np.asarray)
 
 
-def _measure(bundle: Bundle, member: Member, output: str, frame: np.ndarray, budget: TimeBudget) -> FpsRow:
-    accelerated = jax.default_backend() != "cpu"
-    on_device, through = frame_calls(bundle, member, frame)
+def _accelerated(backend: str) -> bool:
+    """Whether frames are in flight: ONNX Runtime is waited for."""
+    return jax.default_backend() != "cpu" and find_provider(backend) is None
+
+
+def _measure(
+    bundle: Bundle, member: Member, output: str, frame: np.ndarray, budget: TimeBudget, backend: str
+) -> FpsRow:
+    accelerated = _accelerated(backend)
+    on_device, through = frame_calls(bundle, member, frame, backend)
     device = frames.device_fps(on_device, budget, in_flight=accelerated)
     host = frames.end_to_end(through, budget, depth=PIPELINE_DEPTH if accelerated else 1)
     return FpsRow(member.name, output, device, host.fps, host.fps / device, host.p50_ms, host.p99_ms)
 
 
 def _race(
-    bundle: Bundle, member: Member, output: str, frame: np.ndarray, rivals: Sequence[str], budget: TimeBudget
+    bundle: Bundle,
+    member: Member,
+    output: str,
+    frame: np.ndarray,
+    runtimes: Sequence[str],
+    models: Sequence[OnnxModel],
+    budget: TimeBudget,
+    backend: str,
 ) -> list[RivalRow]:
     """A row per rival, beside us and the others; `frame` as of `frame_calls`."""
-    _, through = frame_calls(bundle, member, frame)
+    _, through = frame_calls(bundle, member, frame, backend)
     calls: dict[str, Callable[[], object]] = {"": lambda: through.finish(through.start())}
     expected = np.asarray(through.start())  # its first frame is `frame`
-    levels = {}
-    for name in rivals:
+    levels: dict[str, int | None] = {model.name: None for model in models}
+    calls |= {model.name: functools.partial(model, frame) for model in models}
+    for name in runtimes:
         rival = rival_call(name, bundle, member, frame.shape[:2])
         levels[name] = int(np.abs(rival(frame).astype(np.int16) - expected).max())
         calls[name] = functools.partial(rival, frame)
@@ -128,10 +155,10 @@ def _race(
         call()
     turn_s = time.perf_counter() - begin
     ms = median_ms(calls, max(1, min(budget.rounds, round(len(calls) * budget.seconds / turn_s))), warmup=0)
-    ours, best = ms.pop(""), min(ms[name] for name in rivals)
+    ours, best = ms.pop(""), min(ms.values())
     return [
         RivalRow(member.name, output, name, ms[name], ours, ours / ms[name], ours / best, levels[name])
-        for name in rivals
+        for name in levels
     ]
 
 
@@ -145,6 +172,7 @@ def bench_fps(
     limit_s: float | None = None,
     dtype: str = "auto",
     rivals: Sequence[str] = (),
+    backend: str = "auto",
 ) -> FpsResult:
     """Frames per second of members by output size, uint8 in and out.
 
@@ -152,7 +180,8 @@ def bench_fps(
     measurement takes `rounds`, whose median counts, or `seconds`. Sizes at which a frame would take longer
     than `limit_s`, going by the size before, are left out. `dtype` is the compute dtype; `auto` is bfloat16
     on accelerators and float32 on the CPU, which takes no other. On a CPU each member can be measured beside
-    `rivals`: onnxruntime, openvino and torch, or all that can be imported.
+    `rivals`: onnxruntime, openvino and torch, or all that can be imported; and beside networks of others, by
+    their files, MODEL.onnx (`OnnxModel`). `backend` is what runs the members (`dysr_jax.aot.find_provider`).
 
     Raises InputError: no such member, dtype or rival, a size that the scale does not divide, or a number out
     of range.
@@ -167,7 +196,11 @@ def bench_fps(
     served = dataclasses.replace(bundle, dtype=served_dtype(dtype))
     chosen = [served.member(name) for name in members] or list(served.members)
     budget = TimeBudget(rounds, seconds)
-    others = choose_rivals(rivals)
+    files = [name for name in rivals if str(name).endswith(ONNX_SUFFIX)]
+    runtimes = choose_rivals([name for name in rivals if name not in files])
+    models = [OnnxModel(name) for name in files]
+    for model in models:
+        model.check_scale(scale)
     rows: list[FpsRow] = []
     raced: list[RivalRow] = []
     left_out: list[LeftOut] = []
@@ -179,15 +212,16 @@ def bench_fps(
                 left_out.append(LeftOut(member.name, str(size), frame_s))
                 continue
             frame = frames.photograph(size.over(scale))
-            rows.append(_measure(served, member, str(size), frame, budget))
-            if others:
-                raced += _race(served, member, str(size), frame, others, budget)
+            rows.append(_measure(served, member, str(size), frame, budget, backend))
+            if runtimes or models:
+                raced += _race(served, member, str(size), frame, runtimes, models, budget, backend)
             frame_s = 1.0 / rows[-1].device_fps
     return FpsResult(
         device=device_name(),
         scale=scale,
         dtype=np.dtype(served.net.dtype).name,
-        in_flight=PIPELINE_DEPTH if jax.default_backend() != "cpu" else 1,
+        in_flight=PIPELINE_DEPTH if _accelerated(backend) else 1,
+        runtime=backend_name(backend) or "xla",
         output_memory="pinned_host" if host_memory() else "device",
         rows=tuple(rows),
         left_out=tuple(left_out),

@@ -27,5 +27,5 @@ def profile(config: RunConfig, *, archs: int = 32) -> LatencyProfile:
     space = check(config, devices=1)
     net, search = make_supernet(space, config.dtype, layers=config.layers), config.search
     params = jax.block_until_ready(init_params(jax.random.key(config.seed), space))
-    table = measure_table(net, params, search.frame, search.rounds, drawn=archs)
+    table = measure_table(net, params, search.frame, search.rounds, drawn=archs, backend=config.backend)
     return LatencyProfile(table, leave_one_out(table, space))

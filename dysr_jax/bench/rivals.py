@@ -33,7 +33,8 @@ def choose_rivals(asked: Sequence[str]) -> tuple[str, ...]:
     cannot be imported, or a device that is no CPU.
     """
     for name in asked:
-        require(name in {"all", *RIVALS}, "rivals", name, f"all, {', '.join(RIVALS)}")
+        known = f"all, {', '.join(RIVALS)}, or a file MODEL.onnx"
+        require(name in {"all", *RIVALS}, "rivals", name, known)
     wanted = RIVALS if "all" in asked else asked
     there = [name for name in RIVALS if name in wanted and can_import(name)]
     for name in asked:

@@ -22,7 +22,7 @@ from dysr_jax.bench import (
 from dysr_jax.bench.switch import STRATEGIES, bench_switch
 from dysr_jax.bundle import find_bundle
 from dysr_jax.commands import common
-from dysr_jax.commands.common import BundleOptions, ConfigOptions, JsonOption, check_output
+from dysr_jax.commands.common import ConfigOptions, JsonOption, ServerOptions, check_output
 from dysr_jax.report import bench_table, front_summary, steady_table, switch_tables, write_timelines
 from dysr_jax.report.plots import save_figure, truth_figure
 
@@ -130,7 +130,7 @@ class BenchFront(JsonOption):
 
 
 @dataclasses.dataclass(frozen=True)
-class BenchFps(BundleOptions, Bench):
+class BenchFps(ServerOptions, Bench):
     """Frames per second by output size: on the device, and from host to host."""
 
     bench = bench_fps
@@ -146,16 +146,17 @@ class BenchFps(BundleOptions, Bench):
     """Leave out sizes whose frames would take longer, judging by the size before."""
     dtype: str = "auto"
     """Compute dtype; auto is bfloat16 on accelerators and float32 on a CPU."""
-    rivals: tuple[str, ...] = ()
-    """On a CPU, other runtimes to measure beside: onnxruntime, openvino, torch, or all that are installed."""
+    rivals: Annotated[tuple[str, ...], tyro.conf.arg(aliases=["--rival"])] = ()
+    """To measure beside: on a CPU other runtimes (onnxruntime, openvino, torch, or all that are installed),
+    and networks of others (MODEL.onnx) in ONNX Runtime."""
 
     def __call__(self) -> None:
         check_output(self.json_path)
-        self._measure(find_bundle(self.bundle, self.scale))
+        self._measure(find_bundle(self.bundle, self.scale), backend=self.backend)
 
 
 @dataclasses.dataclass(frozen=True)
-class BenchSwitch(BundleOptions, Bench):
+class BenchSwitch(ServerOptions, Bench):
     """What a switch between members costs: shared executables beside chained ones and four rivals."""
 
     bench = bench_switch
@@ -175,7 +176,7 @@ class BenchSwitch(BundleOptions, Bench):
 
     def __call__(self) -> None:
         check_output(self.json_path)
-        self._measure(self.bundle, scale=self.scale, progress=True)
+        self._measure(self.bundle, scale=self.scale, backend=self.backend, progress=True)
 
 
 @dataclasses.dataclass(frozen=True)

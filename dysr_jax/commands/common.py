@@ -33,6 +33,14 @@ class BundleOptions:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class ServerOptions(BundleOptions):
+    """Options of a command that makes frames with a bundle."""
+
+    backend: str = "auto"
+    """What runs the network: auto (XLA), xla, onnxruntime, or onnxruntime:PROVIDER, such as :cuda."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class JsonOption:
     """The option of a command that prints figures."""
 

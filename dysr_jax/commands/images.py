@@ -6,22 +6,23 @@ import pathlib
 import sys
 import warnings
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
 from dysr_jax.apps import Written, evaluate_set, upscale_files
 from dysr_jax.atomic import write_json
 from dysr_jax.bundle import MANIFEST_FILE, find_bundle
-from dysr_jax.commands.common import BundleOptions, JsonOption, check_output
+from dysr_jax.commands.common import JsonOption, ServerOptions, check_output
 from dysr_jax.data import FailedImage, find_benchmark_sets, path_exists
 from dysr_jax.data.images import MAX_PIXELS
 from dysr_jax.errors import InputError
 from dysr_jax.report import scores_json, scores_table
+from dysr_jax.runtime import OnnxModel
 
 
 @dataclasses.dataclass(frozen=True)
-class Upscale(BundleOptions):
+class Upscale(ServerOptions):
     """Upscale an image, or every image of a folder."""
 
     source: Annotated[tyro.conf.Positional[pathlib.Path], tyro.conf.arg(name="in", metavar="IN")]
@@ -43,7 +44,7 @@ class Upscale(BundleOptions):
         _check_input(self.source)
         _quiet_pillow()
         bundle, shown = find_bundle(self.bundle, self.scale), lambda written: print(written.path, flush=True)
-        how = {name: getattr(self, name) for name in ("overwrite", "skip_existing", "max_pixels")}
+        how = {name: getattr(self, name) for name in ("overwrite", "skip_existing", "max_pixels", "backend")}
         where = (self.source, self.target, self.member)
         done = upscale_files(bundle, *where, **how, progress=True, on_written=shown)
         for line in _notes_on(done.written):
@@ -54,7 +55,7 @@ class Upscale(BundleOptions):
 
 
 @dataclasses.dataclass(frozen=True)
-class Eval(BundleOptions, JsonOption):
+class Eval(ServerOptions, JsonOption):
     """PSNR-Y and SSIM-Y of every member, and of bicubic, on folders of images."""
 
     folders: Annotated[
@@ -64,6 +65,10 @@ class Eval(BundleOptions, JsonOption):
     """HR images, or a benchmark set with folders HR and LR_bicubic_x4 (or LR_bicubic/X4)."""
     members: tuple[str, ...] = ()
     """Members' names, fastest or best; without any, all."""
+    rivals: Annotated[
+        tuple[pathlib.Path, ...], tyro.conf.arg(aliases=["--rival"], metavar="MODEL.onnx ...")
+    ] = ()
+    """Networks of others to score beside, [1, 3, H, W] in [0, 1] to [1, 3, s H, s W], in ONNX Runtime."""
     lr: pathlib.Path | None = None
     """LR images of the one FOLDER; without them, and none beside HR, MATLAB's bicubic makes them."""
 
@@ -78,11 +83,13 @@ class Eval(BundleOptions, JsonOption):
         sets = find_benchmark_sets(self.folders, bundle.space.scale, self.lr)
         members = [bundle.member(name) for name in self.members] or list(bundle.members)
         names = [member.name for member in members]
-        found = [evaluate_set(bundle, one, names, progress=True) for one in sets]
-        print(scores_table(members, found))
+        rivals = [OnnxModel(path) for path in self.rivals]
+        how: dict[str, Any] = {"backend": self.backend, "rivals": rivals, "progress": True}
+        found = [evaluate_set(bundle, one, names, **how) for one in sets]
+        print(scores_table(members, found, rivals))
         if self.json_path:
             place = self.bundle or f"pretrained x{bundle.space.scale}"
-            write_json(self.json_path, scores_json(place, bundle, members, found))
+            write_json(self.json_path, scores_json(place, bundle, members, found, rivals))
         for one in sets:
             if one.note:
                 print(f"dysr: note: {one.name}: {one.note}", file=sys.stderr)

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from dysr_jax.atomic import write_json
 from dysr_jax.bundle import find_bundle
-from dysr_jax.commands.common import BundleOptions, JsonOption, check_output
+from dysr_jax.commands.common import JsonOption, ServerOptions, check_output
 from dysr_jax.errors import InputError
 from dysr_jax.report import stream_summary
 from dysr_jax.runtime import FrameRecord
@@ -20,7 +20,7 @@ from dysr_jax.runtime.policy import load_policy
 
 
 @dataclasses.dataclass(frozen=True)
-class Stream(BundleOptions, JsonOption):
+class Stream(ServerOptions, JsonOption):
     """Upscale a video at a frame rate that is held by switching between members."""
 
     source: Annotated[tyro.conf.Positional[str], tyro.conf.arg(name="in", metavar="IN")]
@@ -54,7 +54,8 @@ class Stream(BundleOptions, JsonOption):
         if self.budget_mb is not None and not 0.0 < self.budget_mb < 1e9:
             raise InputError(f"budget-mb {self.budget_mb}: allowed is above 0")
         budget = None if self.budget_mb is None else int(self.budget_mb * 1e6)
-        own = {name: getattr(self, name) for name in ("fps", "real_time", "members", "at_once", "overwrite")}
+        names = ("fps", "real_time", "members", "at_once", "overwrite", "backend")
+        own = {name: getattr(self, name) for name in names}
         options = VideoOptions(**own, budget=budget)
         bundle = find_bundle(self.bundle, self.scale)
         with LiveLine({member.name: member.psnr_y for member in bundle.members}) as live:

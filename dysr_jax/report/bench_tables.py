@@ -24,7 +24,7 @@ def bench_table(result: BenchResult) -> str:
 
 
 def _cell(value: Any) -> str:
-    return format_number(value) if isinstance(value, float) else str(value)
+    return format_number(value) if isinstance(value, float) else "" if value is None else str(value)
 
 
 def profile_table(found: LatencyProfile) -> str:

@@ -11,7 +11,7 @@ from dysr_jax.metrics import psnr_y
 from dysr_jax.report.plots import pareto_figure, samples_figure, sharing_figure
 from dysr_jax.report.tables import format_count, members_table, steps_table, switch_table
 from dysr_jax.results import RESULTS_FILE, read_results
-from dysr_jax.runtime import Bank, measure_switching
+from dysr_jax.runtime import Bank, measure_switching, open_server
 from dysr_jax.search import Record, SharingPoint, sample_frame
 
 FIGURES = ("figures/pareto.png", "figures/sharing.png", "figures/samples.png")
@@ -48,15 +48,18 @@ def _samples(bundle: Bundle, pair: Pair) -> dict[str, np.ndarray]:
     return {f"LR, {pair.name}\nx{scale}": pair.lr, **titled, "HR\n": pair.hr}
 
 
-def summarise(run: epath.Path, bundle: Bundle, pair: Pair, log: Callable[[str], None]) -> None:
+def summarise(
+    run: epath.Path, bundle: Bundle, pair: Pair, log: Callable[[str], None], *, backend: str = "auto"
+) -> None:
     """Switch between the members of a bundle as loaded from the run, then tell what was found; `pair`, a
-    validation image, gives the frame; `log` gets each line.
+    validation image, gives the frame; `log` gets each line; `backend` is where they run.
     """
-    bank, scale, (rows, columns) = Bank(bundle), bundle.space.scale, bundle.frame
-    bank.prepare(bundle.frame)
+    server = open_server(bundle, backend, lambda: Bank(bundle))
+    scale, (rows, columns) = bundle.space.scale, bundle.frame
+    server.prepare(bundle.frame)
     sizes = f"{columns}x{rows} -> {columns * scale}x{rows * scale}"
     log(f"\nswitching between precompiled executables, {sizes}, output on the host:")
-    log(switch_table(measure_switching(bank, sample_frame(bundle.frame, pair))))
+    log(switch_table(measure_switching(server, sample_frame(bundle.frame, pair))))
     if bundle.members[-1].psnr_y <= bundle.bicubic_psnr_y:
         log("\nno member is better than bicubic: train longer, or with more images")
     if bundle.steps:

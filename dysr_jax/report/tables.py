@@ -7,7 +7,7 @@ from dysr_jax.apps import BICUBIC, SetScores
 from dysr_jax.bundle import Bundle, Member, Step
 from dysr_jax.data.builders import DATASETS, PreparedDataset
 from dysr_jax.device import device_name
-from dysr_jax.runtime import SwitchReport, Trace
+from dysr_jax.runtime import OnnxModel, SwitchReport, Trace
 
 LISTED_SLOTS: Final = 3  # changed slots of a step that are written out; more are counted
 
@@ -81,12 +81,15 @@ def datasets_table(prepared: Sequence[PreparedDataset]) -> str:
     return f"{table}\n\n{format_table(['prepared', 'images', 'in', 'MB'], rows, left=3)}"
 
 
-def scores_table(members: Sequence[Member], sets: Sequence[SetScores]) -> str:
-    """PSNR-Y in dB and SSIM-Y on each set, bicubic first, then members; below, what the sets are."""
+def scores_table(
+    members: Sequence[Member], sets: Sequence[SetScores], rivals: Sequence[OnnxModel] = ()
+) -> str:
+    """PSNR-Y in dB and SSIM-Y on each set of bicubic, members and rivals; below, what the sets are."""
     header = ["member", "weights", "mult-adds"]
     for found in sets:
         header += [f"{found.name} dB", "SSIM"]
     rows = [[BICUBIC, "", ""], *([member.name, *_costs(member)] for member in members)]
+    rows += [[rival.name, format_count(rival.weights), ""] for rival in rivals]
     for row in rows:
         for score in [found.scores[row[0]] for found in sets]:
             row += [f"{score.psnr_y:.2f}", f"{score.ssim_y:.4f}"]
@@ -99,7 +102,11 @@ def scores_table(members: Sequence[Member], sets: Sequence[SetScores]) -> str:
 
 
 def scores_json(
-    place: str, bundle: Bundle, members: Sequence[Member], sets: Sequence[SetScores]
+    place: str,
+    bundle: Bundle,
+    members: Sequence[Member],
+    sets: Sequence[SetScores],
+    rivals: Sequence[OnnxModel] = (),
 ) -> dict[str, Any]:
     """The scores of some members of a bundle from this place, as `dysr eval --json` writes them."""
     return {
@@ -107,6 +114,7 @@ def scores_json(
         "scale": bundle.space.scale,
         "device": device_name(),
         "members": {m.name: {"params": m.parameters, "mult_adds": m.mult_adds} for m in members},
+        "rivals": {rival.name: {"path": str(rival.path), "params": rival.weights} for rival in rivals},
         "sets": {
             found.name: {
                 "images": found.images,

@@ -2,8 +2,9 @@
 
 server: the seam, and the one way to name a member; bank: an executable per member, ready ahead of time
 (executable_lru: within a budget); chain: an executable per distinct stage, for any arch whose weights are
-there; serving: chained until the own executable is compiled; stream, trace: frames at a rate that a policy
-holds, and what was done; measuring: what a switch and a frame of each member cost on this machine.
+there; serving: chained until the own executable is compiled; onnx_bank: a session of ONNX Runtime per member;
+onnx_model: a network of others in it; stream, trace: frames at a rate that a policy holds, and what was done;
+measuring: what a switch and a frame of each member cost on this machine.
 """
 
 from etils import epy
@@ -12,6 +13,8 @@ with epy.lazy_api_imports(globals()):  # each is imported when it is first used
     from dysr_jax.runtime.bank import Bank
     from dysr_jax.runtime.chain import Chain
     from dysr_jax.runtime.measuring import SwitchReport, measure_switching, measure_timings
+    from dysr_jax.runtime.onnx_bank import OnnxBank, open_server
+    from dysr_jax.runtime.onnx_model import OnnxModel
     from dysr_jax.runtime.server import (
         FrameShape,
         MemberLike,

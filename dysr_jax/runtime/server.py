@@ -47,6 +47,10 @@ class Server(Protocol):
         """What `dispatch` makes of a frame, on the host: `[s H, s W, 3]` uint8."""
         return np.asarray(self.dispatch(frame, member))
 
+    def close(self) -> None:
+        """Do nothing more in the background; frames still go."""
+        return
+
     @abc.abstractmethod
     def memory(self) -> Memory:
         """Bytes that are resident: weights, executables, and the workspace of one frame."""

@@ -18,6 +18,7 @@ import numpy as np
 from chex import Array
 from etils import epath
 
+from dysr_jax.aot import backend_name
 from dysr_jax.atomic import write_json
 from dysr_jax.device import device_key
 from dysr_jax.errors import InputError
@@ -51,11 +52,15 @@ class LatencyTable:
     measured_at: str  # UTC, ISO 8601
 
 
-def table_key(space: SearchSpace, dtype: str, frame: tuple[int, int], *, layers: str = XLA) -> dict[str, Any]:
-    """What a table must match to be used; the default layer backend is not written out."""
+def table_key(
+    space: SearchSpace, dtype: str, frame: tuple[int, int], *, layers: str = XLA, backend: str = "auto"
+) -> dict[str, Any]:
+    """What a table must match to be used; the default layer backend and XLA are not written out."""
     program = {"dtype": dtype, "frame": list(frame), "widths": list(space.widths), "scale": space.scale}
     body = {"body": [list(names) for names in space.slots]}
-    return {**device_key(), **program, **body, **({} if layers == XLA else {"layers": layers})}
+    runtime = backend_name(backend)
+    other = ({} if layers == XLA else {"layers": layers}) | ({"runtime": runtime} if runtime else {})
+    return {**device_key(), **program, **body, **other}
 
 
 def _terms(space: SearchSpace) -> tuple[list[str], list[str]]:

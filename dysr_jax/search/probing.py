@@ -4,7 +4,7 @@ import contextlib
 import functools
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
@@ -14,7 +14,15 @@ from chex import PRNGKey
 from jax.stages import Compiled
 
 from dysr_jax import model
-from dysr_jax.aot import branches_digest, lowered_digest, tune_static
+from dysr_jax.aot import (
+    Session,
+    WeightPool,
+    branches_digest,
+    find_provider,
+    frame_model,
+    lowered_digest,
+    tune_static,
+)
 from dysr_jax.device import cache_directory
 from dysr_jax.errors import InputError
 from dysr_jax.model import Arch, Form, Params, SearchSpace, Supernet, arch_name, smallest_arch
@@ -60,13 +68,23 @@ def drawn_archs(key: PRNGKey, space: SearchSpace, count: int) -> list[Arch]:
 
 
 def measure_archs(
-    net: Supernet, params: Params, archs: Sequence[Arch], frame: Frame, rounds: int, *, tune: bool = False
+    net: Supernet,
+    params: Params,
+    archs: Sequence[Arch],
+    frame: Frame,
+    rounds: int,
+    *,
+    tune: bool = False,
+    backend: str = "auto",
 ) -> dict[str, float]:
     """Milliseconds per frame of static programs, by arch name; the values of `params` do not matter.
 
     With `tune` in the forms in which a bank serves them (`dysr_jax.aot.tune_static`), which takes longer;
-    else whole, with `compiler_options`.
+    else whole, with `compiler_options`. With another `backend` than XLA, of its sessions, host to host.
     """
+    provider = find_provider(backend)
+    if provider is not None:
+        return undisturbed_ms(_session_calls(net.space, params, archs, frame, provider), rounds)
     forms = [tune_static(net, arch, params, frame) if tune else None for arch in archs]
 
     def compiled(arch_form: tuple[Arch, Form | None]) -> Compiled:
@@ -82,17 +100,28 @@ def measure_archs(
     return undisturbed_ms(calls, rounds)
 
 
-def _key(net: Supernet, frame: Frame) -> dict[str, object]:
-    return table_key(net.space, jnp.dtype(net.dtype).name, frame, layers=net.layers)
+def _session_calls(
+    space: SearchSpace, params: Params, archs: Sequence[Arch], frame: Frame, provider: str
+) -> dict[str, Callable[[], object]]:
+    pool, pixels = WeightPool(), np.zeros((*frame, 3), np.uint8)
+    sessions = {
+        arch_name(space, arch): Session(frame_model(space, params, arch, shared=True), provider, pool)
+        for arch in archs
+    }
+    return {name: functools.partial(session, pixels) for name, session in sessions.items()}
+
+
+def _key(net: Supernet, frame: Frame, backend: str) -> dict[str, object]:
+    return table_key(net.space, jnp.dtype(net.dtype).name, frame, layers=net.layers, backend=backend)
 
 
 def measure_table(
-    net: Supernet, params: Params, frame: Frame, rounds: int, *, drawn: int = 0
+    net: Supernet, params: Params, frame: Frame, rounds: int, *, drawn: int = 0, backend: str = "auto"
 ) -> LatencyTable:
     """Fit a table to the probes and to `drawn` random archs, on this device; see `measure_archs`."""
     archs = [*probes(net.space), *drawn_archs(jax.random.key(0), net.space, drawn)]
-    measured = measure_archs(net, params, list(dict.fromkeys(archs)), frame, rounds)
-    return fit_table(net.space, measured, _key(net, frame))
+    measured = measure_archs(net, params, list(dict.fromkeys(archs)), frame, rounds, backend=backend)
+    return fit_table(net.space, measured, _key(net, frame, backend))
 
 
 class Fidelity(NamedTuple):
@@ -140,19 +169,26 @@ def _code(net: Supernet, frame: Frame) -> list[str]:
 
 
 def device_table(
-    net: Supernet, params: Params, frame: Frame, rounds: int, *, drawn: int = 0, remeasure: bool = False
+    net: Supernet,
+    params: Params,
+    frame: Frame,
+    rounds: int,
+    *,
+    drawn: int = 0,
+    remeasure: bool = False,
+    backend: str = "auto",
 ) -> tuple[LatencyTable, bool]:
     """This device's table, and whether it was measured now or by an earlier run (`cache_directory`).
 
     It belongs to the device and not to a run: with one table, one seed searches the same candidates.
     """
-    key = _key(net, frame)
+    key = _key(net, frame, backend)
     content = json.dumps([key, drawn, rounds, _code(net, frame)], sort_keys=True)
     path = cache_directory() / "latency" / f"{hashlib.sha256(content.encode()).hexdigest()[:16]}.json"
     if path.exists() and not remeasure:
         with contextlib.suppress(InputError):  # damaged: measured again and replaced
             return load_table(path, key), False
-    table = measure_table(net, jax.block_until_ready(params), frame, rounds, drawn=drawn)
+    table = measure_table(net, jax.block_until_ready(params), frame, rounds, drawn=drawn, backend=backend)
     with contextlib.suppress(OSError):  # the cache only saves time
         path.parent.mkdir(parents=True, exist_ok=True)
         save_table(path, table)

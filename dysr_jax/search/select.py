@@ -11,6 +11,7 @@ cost is in [0, 1] (`dysr_jax.model.step_costs`). A larger weight gives no higher
 hypervolume.
 """
 
+import dataclasses
 import math
 from collections.abc import Iterable, Sequence
 from typing import Final, TypedDict
@@ -18,6 +19,7 @@ from typing import Final, TypedDict
 import numpy as np
 
 from dysr_jax import model
+from dysr_jax.aot import backend_name
 from dysr_jax.bundle import Bundle, make_bundle, make_member
 from dysr_jax.data import Pair
 from dysr_jax.errors import InputError
@@ -162,22 +164,27 @@ def measure_members(
     validation: Sequence[Pair],
     config: SearchConfig,
     *,
+    backend: str = "auto",
     keep_all: bool = False,
 ) -> Bundle:
     """Compile archs as static programs, measure them, and bundle the front of those figures.
 
     Quality is the mean PSNR-Y over the whole `validation` images; `config` gives the frame and the rounds of
-    the latencies, which are those of a bank. With `keep_all` (archs chosen by another cost) what is not on
-    that front is bundled too.
+    the latencies: of a bank, or of the sessions of another `backend` than XLA. With `keep_all` (archs chosen
+    by another cost) what is not on that front is bundled too.
     """
     space = net.space
     bicubic = bicubic_psnr_y(validation, space.scale)
     quality = archs_psnr_y(net, params, archs, validation)
     members = [make_member(space, a, q, 1.0) for a, q in zip(archs, quality, strict=True)]
     bundle = make_bundle(params, members, net=net, frame=config.frame, bicubic_psnr_y=bicubic)
-    latency = measure_archs(bundle.net, bundle.params, archs, config.frame, config.rounds, tune=True)
+    latency = measure_archs(
+        bundle.net, bundle.params, archs, config.frame, config.rounds, tune=True, backend=backend
+    )
     timed = [make_member(space, m.arch, m.psnr_y, latency[m.name]) for m in members]
     if not keep_all:
         figures = [(member.latency_ms, member.psnr_y) for member in timed]
         timed = [timed[i] for i in pareto.front(*np.array(figures).T)]
-    return make_bundle(params, timed, net=net, frame=config.frame, bicubic_psnr_y=bicubic)
+    found = make_bundle(params, timed, net=net, frame=config.frame, bicubic_psnr_y=bicubic)
+    runtime = backend_name(backend)
+    return dataclasses.replace(found, device=f"{found.device}, {runtime}") if runtime else found

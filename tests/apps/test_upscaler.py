@@ -40,7 +40,7 @@ def random_image(channels: int, shape: tuple[int, int] = SHAPE) -> np.ndarray:
 
 
 def plain(upscaler: Upscaler, rgb: np.ndarray, member: str = NAMES[-1]) -> np.ndarray:
-    bank = upscaler.bank
+    bank = upscaler.server
     bank.prepare(rgb.shape[:2], [member])
     return bank(rgb, member)
 
@@ -145,9 +145,9 @@ def test_executables_of_few_shapes_are_kept(bundle):
         upscaler(random_image(3, (5, 5)), "fastest")
     assert compilations.value == 1
     # What is asked for together is there together.
-    upscaler.bank.prepare((4, 4))
+    upscaler.server.prepare((4, 4))
     for name in NAMES:
-        upscaler.bank(random_image(3, (4, 4)), name)
+        upscaler.server(random_image(3, (4, 4)), name)
 
 
 # --- files -------------------------------------------------------------------------------------------

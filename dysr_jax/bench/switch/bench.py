@@ -13,9 +13,10 @@ from collections.abc import Sequence
 import numpy as np
 from tqdm import tqdm
 
+from dysr_jax.aot import find_provider
 from dysr_jax.bench.switch.comparison import Setup, compare
 from dysr_jax.bench.switch.result import SwitchResult
-from dysr_jax.bench.switch.servers import STRATEGIES
+from dysr_jax.bench.switch.servers import STRATEGIES, find_strategy
 from dysr_jax.bench.switch.worker import Child, ChildError, RestWorker
 from dysr_jax.errors import InputError
 from dysr_jax.fields import require
@@ -31,6 +32,7 @@ def bench_switch(
     switches: int = 200,
     steady: int = 4,
     fps: float = 30.0,
+    backend: str = "auto",
     seed: int = 0,
     progress: bool = False,
 ) -> SwitchResult:
@@ -45,20 +47,21 @@ def bench_switch(
     default x4). `frame` is LR rows and columns, by default the bundle's. Without `members` all are taken;
     those whose frame at rest takes longer than a period of `fps` are left out. `strategies` are names out of
     `STRATEGIES`, each of which makes so many `switches`, with `steady` frames after the first one before the
-    next switch; `seed` is of the walk. `progress` draws a bar on stderr.
+    next switch; another `backend` than XLA (`dysr_jax.aot.find_provider`) is one more; `seed` is of the walk.
+    `progress` draws a bar on stderr.
 
     Raises InputError: no such bundle, member or strategy, an argument that cannot be, or fewer than two
     members that fit.
     """
-    known = ", ".join(STRATEGIES)
+    require(bool(strategies), "strategies", strategies, f"some of {', '.join(STRATEGIES)}")
     for name in strategies:
-        require(name in STRATEGIES, "strategies", name, f"out of {known}")
-    require(bool(strategies), "strategies", strategies, f"some of {known}")
+        find_strategy(name)
     require(switches >= 1, "switches", switches, "at least 1")
     require(steady >= 1, "steady", steady, "at least 1")
     require(0 < fps < float("inf"), "fps", fps, "finite and above 0")
     require(frame is None or min(frame) >= 1, "frame", frame, "at least one row and one column")
-    names = tuple(dict.fromkeys(strategies))
+    other = [] if find_provider(backend) is None else [backend]
+    names = tuple(dict.fromkeys([*strategies, *other]))
     with contextlib.ExitStack() as stack:
         folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dysr_")))
         given = {"total": switches * len(names), "disable": not progress}

@@ -9,7 +9,7 @@ import numpy as np
 from tqdm import tqdm
 
 from dysr_jax.bench.switch.result import FailedStrategy, MemberTimes, Outcome, StrategyResult
-from dysr_jax.bench.switch.servers import STRATEGIES
+from dysr_jax.bench.switch.servers import find_strategy
 from dysr_jax.bench.switch.weights_store import WeightsStore
 from dysr_jax.bench.switch.worker import Child, ChildError, StrategyWorker, SwitchTiming
 from dysr_jax.errors import InputError
@@ -101,7 +101,7 @@ def compare(stack: ExitStack, setup: Setup, names: Sequence[str], bar: tqdm) -> 
         run.fields["ready_s"] = run.ask("ready")
         run.fields["max_abs_diff"] = run.ask("max_abs_diff")
     bar.set_description("getting ready once more")
-    cached = [run for run in runs if STRATEGIES[run.name].cached and not run.failed]
+    cached = [run for run in runs if find_strategy(run.name).cached and not run.failed]
     with ExitStack() as others:  # in other processes, with what the first ones left on disk
         for run, other in zip(cached, _start(others, [run.name for run in cached], setup), strict=True):
             run.fields["ready_warm_s"] = other.ask("ready")

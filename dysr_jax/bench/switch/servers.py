@@ -13,12 +13,31 @@ import numpy as np
 from jax import lax
 
 from dysr_jax import aot
-from dysr_jax.aot import Executable, ExecutableCache, Memory, executables_memory, tree_bytes
+from dysr_jax.aot import (
+    ONNX_RUNTIME,
+    Executable,
+    ExecutableCache,
+    Memory,
+    executables_memory,
+    find_provider,
+    tree_bytes,
+)
 from dysr_jax.bench.switch.weights_store import WeightsStore
 from dysr_jax.compiling import exact_options, jit
 from dysr_jax.errors import InputError
+from dysr_jax.fields import require
 from dysr_jax.model import Arch, Params, compile_static, frame_program, layer_backend
-from dysr_jax.runtime import Bank, Chain, FrameShape, MemberLike, Members, Server, resolve_all, resolver
+from dysr_jax.runtime import (
+    Bank,
+    Chain,
+    FrameShape,
+    MemberLike,
+    Members,
+    OnnxBank,
+    Server,
+    resolve_all,
+    resolver,
+)
 from dysr_jax.threads import in_threads
 
 
@@ -203,3 +222,14 @@ _ALL = (
 )
 
 STRATEGIES: Final = {strategy.name: strategy for strategy in _ALL}
+"""By name; each gets ready in a process of its own."""
+
+
+def find_strategy(name: str) -> Strategy:
+    """One of `STRATEGIES`, or ONNX Runtime's sessions by the name of a backend; else an InputError."""
+    if name in STRATEGIES:
+        return STRATEGIES[name]
+    known = f"out of {', '.join(STRATEGIES)}, {ONNX_RUNTIME}, {ONNX_RUNTIME}:PROVIDER"
+    require(name.partition(":")[0] == ONNX_RUNTIME, "strategies", name, known)
+    find_provider(name)
+    return Strategy(name, lambda store, cache: OnnxBank(store.load(), name), cached=False)

@@ -21,7 +21,7 @@ import numpy as np
 
 from dysr_jax.aot import ExecutableCache, count_compilations
 from dysr_jax.bench.switch.result import MemberAtRest, SwitchResult
-from dysr_jax.bench.switch.servers import STRATEGIES, Reload
+from dysr_jax.bench.switch.servers import Reload, find_strategy
 from dysr_jax.bench.switch.weights_store import WeightsStore, write_weights_store
 from dysr_jax.bundle import find_bundle
 from dysr_jax.device import device_name, resident_bytes
@@ -89,7 +89,7 @@ class StrategyWorker:
     """A server and a stopwatch, over what `RestWorker.write_store` left; `cache` is a folder."""
 
     def __init__(self, name: str, store: WeightsStore, shape: FrameShape, cache: pathlib.Path) -> None:
-        self._strategy, self._store, self._shape = STRATEGIES[name], store, shape
+        self._strategy, self._store, self._shape = find_strategy(name), store, shape
         self._cache = ExecutableCache(cache)
         self._frame = np.load(store.folder / FRAME)
         jax.block_until_ready(jax.device_put(self._frame))  # the backend is up before the clock starts

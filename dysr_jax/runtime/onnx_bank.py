@@ -1,0 +1,72 @@
+"""ONNX Runtime as a server: a session per member, over shared weights and one arena."""
+
+from collections.abc import Callable
+
+import chex
+import numpy as np
+
+from dysr_jax.aot import Memory, Session, WeightPool, find_provider, frame_model
+from dysr_jax.bundle import Bundle, check_bundle
+from dysr_jax.device import resident_bytes
+from dysr_jax.errors import InputError
+from dysr_jax.fields import require
+from dysr_jax.runtime.executable_lru import check_frame, check_shape
+from dysr_jax.runtime.server import FrameShape, MemberLike, Members, Server, resolve_all, resolver
+
+
+class OnnxBank(Server):
+    """Sessions by member; a switch is another name. Any thread may send frames while another prepares.
+
+    A session takes frames of any shape. Raises `InputError`: as `dysr_jax.aot.find_provider`, or a backend
+    that is XLA.
+    """
+
+    def __init__(self, bundle: Bundle, backend: str = "onnxruntime") -> None:
+        check_bundle(bundle)
+        provider = find_provider(backend)
+        require(provider is not None, "backend", backend, "onnxruntime or onnxruntime:PROVIDER")
+        self.bundle, self.provider = bundle, str(provider)
+        self._resolve = resolver(bundle)
+        self._pool = WeightPool()
+        self._sessions: dict[str, Session] = {}
+        self._session_bytes = self._workspace = 0
+
+    def prepare(self, shape: FrameShape, members: Members = None, *, warm_up: bool = True) -> None:
+        """Make the sessions of members, or other archs whose weights are there. Raises `InputError`: a branch
+        without an ONNX form, weights that were not kept, or what the provider refuses.
+        """
+        shape, found = check_shape(shape), resolve_all(self.bundle, members)
+        missing = [each for each in found if each.name not in self._sessions]
+        before, weights = resident_bytes(), self._pool.bytes
+        for name, arch in missing:
+            model = frame_model(self.bundle.space, self.bundle.params, arch, shared=True)
+            self._sessions[name] = Session(model, self.provider, self._pool)
+        made = resident_bytes()
+        self._session_bytes += max(0, made - before - (self._pool.bytes - weights))
+        for name, _ in missing if warm_up else ():
+            self._sessions[name](np.zeros((*shape, 3), np.uint8))
+        self._workspace += max(0, resident_bytes() - made)
+
+    def dispatch(self, frame: chex.Array, member: MemberLike) -> np.ndarray:
+        """Upscale `[H, W, 3]` uint8 and wait for it. Raises `InputError`: what is no uint8 RGB image, no
+        member or was not prepared, or a frame that the provider refuses.
+        """
+        name = self._resolve(member).name
+        check_frame(frame)
+        require(frame.ndim == 3, "frame", frame.shape, "[H, W, 3]: ONNX Runtime takes one at a time")
+        session = self._sessions.get(name)
+        if session is None:
+            ready = ", ".join(self._sessions) or "none"
+            raise InputError(f"member {name!r} is not prepared; ready are {ready}")
+        return session(frame)
+
+    def memory(self) -> Memory:
+        """Bytes of the weights; of the sessions without them and of what frames take, as the process grew
+        while they were made and first ran.
+        """
+        return Memory(self._pool.bytes, self._session_bytes, self._workspace)
+
+
+def open_server(bundle: Bundle, backend: str, xla: Callable[[], Server]) -> Server:
+    """The server of a backend (`dysr_jax.aot.sessions`): what `xla` makes, or an `OnnxBank`."""
+    return xla() if find_provider(backend) is None else OnnxBank(bundle, backend)

@@ -1,0 +1,134 @@
+"""Super-resolution models of others, as ONNX files, beside the members of a bundle."""
+
+import os
+import pathlib
+from typing import Any, Final
+
+import numpy as np
+
+from dysr_jax.aot import FrameModel, Session, WeightPool, onnx_package
+from dysr_jax.errors import InputError
+from dysr_jax.fields import as_path
+
+MIN_OPSET: Final = 11  # of `Round`, and of `Clip` with its bounds as inputs
+MAX_SCALE: Final = 8
+TRIAL: Final = (24, 32)  # LR rows and columns of the frame that a model is tried with
+
+
+class OnnxModel:
+    """A model `[1, 3, H, W]` RGB in [0, 1] to `[1, 3, s H, s W]`, float32 or float16, in ONNX Runtime.
+
+    Casting, transposing and rounding run in its graph, as in those of members. Raises `InputError`: what the
+    file lacks of this, or no ONNX Runtime.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, provider: str = "CPUExecutionProvider") -> None:
+        self.path = pathlib.Path(as_path(path, "rival"))
+        self.name = self.path.name
+        """How tables call it: the file's name."""
+        self._onnx = onnx_package("onnx")
+        model = self._read()
+        self.weights = sum(int(np.prod(each.dims)) for each in model.graph.initializer)
+        """Number of weights in its file."""
+        self._size = self._wrap(model)
+        try:
+            self._session = Session(FrameModel(model.SerializeToString(), {}), provider, WeightPool())
+            grey = np.full((*(self._size or TRIAL), 3), 128, np.uint8)
+            made = self._session(grey)
+        except InputError as error:
+            raise self._unfit(str(error)) from None
+        self.scale = made.shape[0] // grey.shape[0]
+        """Side of its output over side of its input."""
+        whole = made.shape == (self.scale * grey.shape[0], self.scale * grey.shape[1], 3)
+        if not whole or not 1 <= self.scale <= MAX_SCALE:
+            sides = f"{made.shape[0]}x{made.shape[1]} of {grey.shape[0]}x{grey.shape[1]}"
+            raise self._unfit(f"its output must be an image of 1 to {MAX_SCALE} times the sides, got {sides}")
+        if abs(float(made.mean()) - 128) > 64:
+            raise self._unfit(f"its pixels must be in [0, 1]: of grey, 128, it makes {made.mean():.0f}")
+
+    def __call__(self, frame: np.ndarray) -> np.ndarray:
+        """`[H, W, 3]` uint8 to `[s H, s W, 3]` uint8. Raises `InputError`: a size that it does not take."""
+        size = frame.shape[0], frame.shape[1]
+        if self._size not in (None, size):
+            only = f"{self._size[0]}x{self._size[1]}" if self._size else ""
+            raise self._unfit(f"it takes frames of {only} only, this is {size[0]}x{size[1]}")
+        return self._session(frame)
+
+    def check_scale(self, scale: int) -> None:
+        """Refuse, with an InputError, to stand beside members of another scale."""
+        if self.scale != scale:
+            raise self._unfit(f"its scale must be that of the members, {scale}, got {self.scale}")
+
+    def _unfit(self, problem: str) -> InputError:
+        return InputError(f"rival {str(self.path)!r}: {problem}")
+
+    def _read(self) -> Any:
+        if not self.path.is_file():
+            raise self._unfit("must be an ONNX file that exists")
+        try:
+            model = self._onnx.load(str(self.path))
+            self._onnx.checker.check_model(model)
+        except Exception as error:  # of protobuf, or of the checker
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise self._unfit(f"is no ONNX model ({reason})") from None
+        return model
+
+    def _wrap(self, model: Any) -> tuple[int, int] | None:
+        """Let a model take and give frames; its rows and columns where they are fixed."""
+        graph, make = model.graph, self._onnx.helper
+        opset = next((each.version for each in model.opset_import if each.domain in ("", "ai.onnx")), 0)
+        if opset < MIN_OPSET:
+            raise self._unfit(f"its opset must be at least {MIN_OPSET}, got {opset}")
+        stored = {each.name for each in graph.initializer}
+        inputs = [each for each in graph.input if each.name not in stored]
+        if (len(inputs), len(graph.output)) != (1, 1):
+            counts = f"{len(inputs)} and {len(graph.output)}"
+            raise self._unfit(f"must have one input and one output, an image each, got {counts}")
+        given, made = inputs[0], graph.output[0]
+        size = self._size_of(given, "input")
+        self._size_of(made, "output")
+        float32, uint8 = self._onnx.TensorProto.FLOAT, self._onnx.TensorProto.UINT8
+        numbers = {"level": 1 / 255, "zero": 0.0, "one": 1.0, "levels": 255.0}
+        constants = [make.make_tensor(_own(name), float32, [], [value]) for name, value in numbers.items()]
+
+        def node(kind: str, inputs: str, output: str, **options: Any) -> Any:
+            return make.make_node(kind, inputs.split(), [output], **options)
+
+        before = [
+            node("Transpose", _own("frame"), _own("planes"), perm=[0, 3, 1, 2]),
+            node("Cast", _own("planes"), _own("float"), to=float32),
+            node("Mul", f"{_own('float')} {_own('level')}", _own("pixels")),
+            node("Cast", _own("pixels"), given.name, to=given.type.tensor_type.elem_type),
+        ]
+        after = [
+            node("Cast", made.name, _own("made"), to=float32),
+            node("Clip", f"{_own('made')} {_own('zero')} {_own('one')}", _own("clipped")),
+            node("Mul", f"{_own('clipped')} {_own('levels')}", _own("scaled")),
+            node("Round", _own("scaled"), _own("rounded")),
+            node("Cast", _own("rounded"), _own("bytes"), to=uint8),
+            node("Transpose", _own("bytes"), _own("image"), perm=[0, 2, 3, 1]),
+        ]
+        nodes = [*before, *graph.node, *after]
+        del graph.node[:], graph.input[:], graph.output[:]
+        graph.node.extend(nodes)
+        graph.initializer.extend(constants)
+        rows, columns = size or ("height", "width")
+        graph.input.append(make.make_tensor_value_info(_own("frame"), uint8, [1, rows, columns, 3]))
+        graph.output.append(make.make_tensor_value_info(_own("image"), uint8, [1, None, None, 3]))
+        return size
+
+    def _size_of(self, value: Any, what: str) -> tuple[int, int] | None:
+        """Rows and columns of an input or output, where both are fixed."""
+        kind, allowed = value.type.tensor_type, ("FLOAT", "FLOAT16")
+        if kind.elem_type not in [getattr(self._onnx.TensorProto, name) for name in allowed]:
+            raise self._unfit(f"its {what} {value.name!r} must be float32 or float16")
+        sides = [dim.dim_value for dim in kind.shape.dim]  # 0: free
+        if len(sides) != 4 or sides[0] > 1 or sides[1] not in (0, 3):
+            shown = [dim.dim_value or dim.dim_param or "?" for dim in kind.shape.dim]
+            raise self._unfit(f"its {what} {value.name!r} must be [1, 3, height, width], got {shown}")
+        return (sides[2], sides[3]) if sides[2] and sides[3] else None
+
+
+def _own(name: str) -> str:
+    """A tensor's name that no model has."""
+    return f"dysr_jax.{name}"
