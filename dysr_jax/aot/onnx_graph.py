@@ -86,7 +86,8 @@ class _Graph:
 
     def __init__(self, scale: int, dtype: np.dtype, *, shared: bool = False) -> None:
         self._onnx, self._scale, self._dtype, self._shared = onnx_package(), scale, dtype, shared
-        self.outside: dict[str, np.ndarray] = {}
+        self.outside: dict[str, np.ndarray] = {}  # once finished: shared weights by digest
+        self._weights: dict[str, np.ndarray] = {}
         self.sides = [f"{scale}*height", f"{scale}*width"]
         self._nodes: list[Any] = []
         self._constants: dict[str, Any] = {}
@@ -140,10 +141,25 @@ class _Graph:
         return self._node("Sub", lr, self._number("half", 0.5))
 
     def image(self, lr: str, subpixels: str) -> str:
-        """LR pixels added to their sub-pixels, and all in their places."""
+        """LR pixels added to their sub-pixels, and all in their places.
+
+        Channels come in the order of PyTorch's pixel shuffle, the only one that converters to ncnn know.
+        """
         self.enter("output")
-        skip = self._node("Concat", *[lr] * self._scale**2, axis=1)
-        return self._node("DepthToSpace", self.add(subpixels, skip), blocksize=self._scale, mode="DCR")
+        subpixels = self._colours_first(subpixels)
+        repeated = np.repeat(np.eye(3), self._scale**2, axis=1)  # as a convolution: all runtimes fuse it
+        image = self.add(subpixels, self.conv(lr, repeated))
+        return self._node("DepthToSpace", image, blocksize=self._scale, mode="CRD")
+
+    def _colours_first(self, subpixels: str) -> str:
+        """Channels `s s 3` as `3 s s`: by the weights of the last convolution, where that comes last."""
+        order = np.arange(3 * self._scale**2).reshape(-1, 3).T.ravel()
+        last = self._nodes[-1]
+        if last.op_type != "Conv" or last.output[0] != subpixels:
+            return self._node("Gather", subpixels, self._number("order", order, np.int64), axis=1)
+        for name in last.input[1:]:
+            self._weights[name] = self._weights[name][order]
+        return subpixels
 
     def clip(self, x: str) -> str:
         """To [0, 1], of float32."""
@@ -164,6 +180,7 @@ class _Graph:
     def finish(self, output: str, kind: str, shape: Sequence[int | str], metadata: Mapping[str, str]) -> Any:
         """The model, checked; its output is named `output`."""
         self._nodes[-1].output[0] = "output"
+        self._store_weights()
         make, made = self._onnx.helper, self._tensor("output", kind, shape)
         graph = make.make_graph(self._nodes, "dysr", self._inputs, [made], list(self._constants.values()))
         opset = [make.make_opsetid("", OPSET)]
@@ -182,22 +199,31 @@ class _Graph:
         self._nodes.append(self._onnx.helper.make_node(kind, list(inputs), [name], name=name, **options))
         return name
 
-    def _number(self, name: str, value: float, dtype: Any = None) -> str:
+    def _number(self, name: str, value: Any, dtype: Any = None) -> str:
         array = np.array(value, dtype or self._dtype)
         self._constants[name] = self._onnx.numpy_helper.from_array(array, name)
         return name
 
     def _weight(self, what: str, value: np.ndarray) -> str:
         """A weight of the next node."""
-        array = np.ascontiguousarray(value, self._dtype)
-        if not self._shared:
-            name = f"{self._part}.conv{self._count}.{what}"
-            self._constants[name] = self._onnx.numpy_helper.from_array(array, name)
-            return name
-        name = hashlib.sha256(repr(array.shape).encode() + array.tobytes()).hexdigest()[:24]
-        self.outside[name] = array
-        self._constants[name] = self._outside(name, array)
+        name = f"{self._part}.conv{self._count}.{what}"
+        self._weights[name] = value
         return name
+
+    def _store_weights(self) -> None:
+        """In the model, or outside of it under what they hold."""
+        digests: dict[str, str] = {}
+        for name, value in self._weights.items():
+            array = np.ascontiguousarray(value, self._dtype)
+            if not self._shared:
+                self._constants[name] = self._onnx.numpy_helper.from_array(array, name)
+                continue
+            told = hashlib.sha256(repr(array.shape).encode() + array.tobytes()).hexdigest()
+            digests[name] = told
+            self.outside[told] = array
+            self._constants[told] = self._outside(told, array)
+        for node in self._nodes:
+            node.input[:] = [digests.get(name, name) for name in node.input]
 
     def _outside(self, name: str, array: np.ndarray) -> Any:
         """A weight that whoever loads the model gives it."""
