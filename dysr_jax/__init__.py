@@ -21,7 +21,7 @@ may use; in the order of the flow: `model`, `data`, `video`, `train`, `search`, 
 from etils import epy
 
 with epy.lazy_api_imports(globals()):  # each is imported when it is first used
-    from dysr_jax.apps import Upscaler, evaluate_folder, stream_video, upscale_files
+    from dysr_jax.apps import Upscaler, evaluate_folder, export, stream_video, upscale_files
     from dysr_jax.bundle import Bundle, Member, load_bundle, load_pretrained
     from dysr_jax.config import RunConfig, load_config
     from dysr_jax.data import register_dataset
@@ -34,5 +34,5 @@ with epy.lazy_api_imports(globals()):  # each is imported when it is first used
 
 __all__ = ["AdaptivePolicy", "Bank", "Bundle", "Chain", "InputError", "Member", "Observation", "Policy"]
 __all__ += ["RunConfig", "SearchSpace", "Server", "Serving", "Upscaler", "arch_name", "evaluate_folder"]
-__all__ += ["load_bundle", "load_config", "load_pretrained", "parse_arch", "register_branch"]
+__all__ += ["export", "load_bundle", "load_config", "load_pretrained", "parse_arch", "register_branch"]
 __all__ += ["register_dataset", "run_search", "stream_video", "upscale_files", "write_report"]

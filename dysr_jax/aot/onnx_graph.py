@@ -39,22 +39,24 @@ def picture_model(
     *,
     precision: Precision = "float32",
     clamp: bool = True,
+    shape: tuple[int, int] | None = None,
     metadata: Mapping[str, str] | None = None,
 ) -> Any:
     """An `onnx.ModelProto` for other programs: `input` `[1, 3, height, width]` to `output`, float32 both.
 
-    Pixels are RGB in [0, 1]; `clamp` keeps the output there. Height and width are free. With `float16` the
-    weights and what is computed inside are. Raises `InputError`: a branch without an ONNX form, weights that
-    were not kept, no package `onnx`.
+    Pixels are RGB in [0, 1]; `clamp` keeps the output there. Without a `shape` height and width are free.
+    With `float16` the weights and what is computed inside are. Raises `InputError`: a branch without an ONNX
+    form, weights that were not kept, no package `onnx`.
     """
     require(precision in PRECISIONS, "precision", precision, " or ".join(PRECISIONS))
     graph = _Graph(space.scale, np.dtype(precision))
-    lr = graph.given("input", "FLOAT", [1, 3, "height", "width"])
+    sides = graph.sides if shape is None else [space.scale * side for side in shape]
+    lr = graph.given("input", "FLOAT", [1, 3, *(shape or ("height", "width"))])
     lr = lr if precision == "float32" else graph.cast(lr, "FLOAT16")
     image = graph.image(lr, build_subpixels(graph, space, params, arch, graph.centred(lr)))
     image = image if precision == "float32" else graph.cast(image, "FLOAT")
     image = graph.clip(image) if clamp else image
-    return graph.finish(image, "FLOAT", [1, 3, *graph.sides], metadata or {})
+    return graph.finish(image, "FLOAT", [1, 3, *sides], metadata or {})
 
 
 class FrameModel(NamedTuple):
@@ -88,7 +90,7 @@ class _Graph:
         self._onnx, self._scale, self._dtype, self._shared = onnx_package(), scale, dtype, shared
         self.outside: dict[str, np.ndarray] = {}  # once finished: shared weights by digest
         self._weights: dict[str, np.ndarray] = {}
-        self.sides = [f"{scale}*height", f"{scale}*width"]
+        self.sides: list[Any] = [f"{scale}*height", f"{scale}*width"]
         self._nodes: list[Any] = []
         self._constants: dict[str, Any] = {}
         self._inputs: list[Any] = []

@@ -15,6 +15,7 @@ import tyro
 
 from dysr_jax.commands import bench
 from dysr_jax.commands.data import DataList, DataPrepare
+from dysr_jax.commands.export import Export
 from dysr_jax.commands.images import Eval, Upscale
 from dysr_jax.commands.runs import Merge, Profile, Report, Search
 from dysr_jax.commands.video import Stream
@@ -29,6 +30,7 @@ COMMANDS: Final[dict[str, Any]] = {
     "eval": Eval,
     "report": Report,
     "merge": Merge,
+    "export": Export,
     "bench step": bench.BenchStep,
     "bench candidates": bench.BenchCandidates,
     "bench search": bench.BenchSearch,

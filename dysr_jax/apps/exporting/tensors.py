@@ -1,0 +1,63 @@
+"""The weights of one member as safetensors, cut to what it reads, and a page that names every tensor."""
+
+import numpy as np
+import safetensors.numpy
+
+from dysr_jax.bundle import Bundle, Member
+from dysr_jax.model import Params, arch_params, arch_width, cut_kernels, head_kernels, slot_name
+
+_LAYOUTS = {
+    1: "bias: output channels",
+    2: "1x1 convolution: input channels, output channels",
+    3: "depthwise convolution: rows, columns, channels",
+    4: "convolution: rows, columns, input channels, output channels",
+}
+
+_PAGE = """# {name}, x{scale}
+
+{weights} weights; {quality}.
+
+A frame of RGB in [0, 1], less 0.5, goes through {path}. The head is a 3x3 convolution as a matrix: rows,
+columns and colours of its input, by output channels. What each branch computes stands in
+`dysr_jax/model/branches.py`. The upsampler gives 3 x {scale} x {scale} channels per pixel: rows of
+sub-pixels, columns, colours. The input pixel is added to each of its sub-pixels, and the result is clipped to
+[0, 1].
+
+| tensor | branch | shape | layout |
+| --- | --- | --- | --- |
+{rows}
+"""
+
+
+def member_tensors(bundle: Bundle, member: Member) -> dict[str, np.ndarray]:
+    """The kernels of a member by `slot.kernel`, cut to its branches and width."""
+    space, read = bundle.space, arch_params(bundle.params, bundle.space, member.arch)
+    width = arch_width(space, member.arch)
+    cut: Params = {"head": cut_kernels(read["head"], head_kernels(width))}
+    for slot in range(len(space.slots)):
+        name, specs = slot_name(space, slot), space.reads(slot, width)[member.arch[slot]]
+        if specs:
+            cut[name] = cut_kernels(read[name], specs)
+    return {f"{part}.{name}": np.asarray(value) for part, own in cut.items() for name, value in own.items()}
+
+
+def tensors_file(bundle: Bundle, member: Member, precision: str) -> bytes:
+    """A safetensors file of `member_tensors`."""
+    tensors = {name: np.ascontiguousarray(v, precision) for name, v in member_tensors(bundle, member).items()}
+    scale, psnr = str(bundle.space.scale), f"{member.psnr_y:.3f}"
+    return safetensors.numpy.save(tensors, {"arch": member.name, "scale": scale, "psnr_y": psnr})
+
+
+def tensors_page(bundle: Bundle, member: Member) -> str:
+    """What the file holds, as Markdown."""
+    space = bundle.space
+    branches = {"head": "head"} | {
+        slot_name(space, slot): names[member.arch[slot]] for slot, names in enumerate(space.slots)
+    }
+    rows = []
+    for name, value in member_tensors(bundle, member).items():
+        sides, layout = "x".join(map(str, value.shape)), _LAYOUTS[value.ndim]
+        rows.append(f"| `{name}` | {branches[name.split('.')[0]]} | {sides} | {layout} |")
+    quality = f"PSNR-Y {member.psnr_y:.2f} dB, bicubic {bundle.bicubic_psnr_y:.2f}"
+    fields = {"scale": space.scale, "weights": f"{member.parameters:,}", "quality": quality}
+    return _PAGE.format(name=member.name, path=" -> ".join(branches.values()), rows="\n".join(rows), **fields)
