@@ -21,7 +21,8 @@ may use; in the order of the flow: `model`, `data`, `video`, `train`, `search`, 
 from etils import epy
 
 with epy.lazy_api_imports(globals()):  # each is imported when it is first used
-    from dysr_jax.apps import Upscaler, evaluate_folder, export, stream_video, upscale_files
+    from dysr_jax.apps import Upscaler, evaluate_folder, stream_video, upscale_files
+    from dysr_jax.apps.exporting import export
     from dysr_jax.bundle import Bundle, Member, load_bundle, load_pretrained
     from dysr_jax.config import RunConfig, load_config
     from dysr_jax.data import register_dataset

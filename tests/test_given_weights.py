@@ -1,4 +1,4 @@
-"""A search with the weights of another run: nothing is trained, the archs are judged the same."""
+"""A search with the weights of another run, for another runtime: nothing is trained, archs are as good."""
 
 import dataclasses
 import json
@@ -17,10 +17,10 @@ from dysr_jax.run import run_search
 
 @pytest.fixture(scope="module")
 def again(tiny_run, tiny, tmp_path_factory):
-    """The search of TINY, with the weights that TINY's run left, and what it said."""
+    """The search of TINY, with the weights that TINY's run left, for another runtime, and what it said."""
     lines: list[str] = []
     path = tmp_path_factory.mktemp("given") / "run"
-    config = dataclasses.replace(tiny, weights=str(tiny_run.path / SUPERNET_FILE))
+    config = dataclasses.replace(tiny, weights=str(tiny_run.path / SUPERNET_FILE), backend="onnxruntime")
     run_search(config, path, log=lines.append)
     return path, lines
 
@@ -35,6 +35,16 @@ def test_nothing_is_trained(again):
     assert not (path / "checkpoints").exists()
     assert not any("training images" in line for line in lines)
     assert any("nothing is trained" in line for line in lines)
+
+
+def test_latencies_are_those_of_the_runtime(again, tiny_run):
+    path, lines = again
+    table, other = (json.loads((run / "latency.json").read_text()) for run in (path, tiny_run.path))
+    assert table["key"].pop("runtime").startswith("onnxruntime ")
+    assert table["key"] == other["key"]
+    assert table["measured_ms"].keys() == other["measured_ms"].keys()
+    assert load_bundle(path / "bundle").device.endswith(" cpu")
+    assert any("switching" in line for line in lines)
 
 
 def test_archs_have_the_quality_of_the_first_run(again, tiny_run):

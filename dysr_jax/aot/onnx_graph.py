@@ -1,6 +1,6 @@
 """Sub-graphs as ONNX models, written from the arch with the package `onnx` (the extra of that name).
 
-`picture_model` is for other programs: `[1, 3, H, W]` RGB in [0, 1] to `[1, 3, s H, s W]`. `frame_model` takes
+`picture_model` is for other programs: `[N, 3, H, W]` RGB in [0, 1] to `[N, 3, s H, s W]`. `frame_model` takes
 and gives what an executable of a static program does: `[1, H, W, 3]` uint8 to `[1, s H, s W, 3]` uint8.
 """
 
@@ -42,21 +42,21 @@ def picture_model(
     shape: tuple[int, int] | None = None,
     metadata: Mapping[str, str] | None = None,
 ) -> Any:
-    """An `onnx.ModelProto` for other programs: `input` `[1, 3, height, width]` to `output`, float32 both.
+    """An `onnx.ModelProto` for other programs: `input` `[batch, 3, height, width]` to `output`, in float32.
 
-    Pixels are RGB in [0, 1]; `clamp` keeps the output there. Without a `shape` height and width are free.
-    With `float16` the weights and what is computed inside are. Raises `InputError`: a branch without an ONNX
-    form, weights that were not kept, no package `onnx`.
+    Pixels are RGB in [0, 1]; `clamp` keeps the output there. Without a `shape` height and width are free, and
+    the batch always is. With `float16` the weights and what is computed inside are. Raises `InputError`: a
+    branch without an ONNX form, weights that were not kept, no package `onnx`.
     """
     require(precision in PRECISIONS, "precision", precision, " or ".join(PRECISIONS))
     graph = _Graph(space.scale, np.dtype(precision))
     sides = graph.sides if shape is None else [space.scale * side for side in shape]
-    lr = graph.given("input", "FLOAT", [1, 3, *(shape or ("height", "width"))])
+    lr = graph.given("input", "FLOAT", ["batch", 3, *(shape or ("height", "width"))])
     lr = lr if precision == "float32" else graph.cast(lr, "FLOAT16")
     image = graph.image(lr, build_subpixels(graph, space, params, arch, graph.centred(lr)))
     image = image if precision == "float32" else graph.cast(image, "FLOAT")
     image = graph.clip(image) if clamp else image
-    return graph.finish(image, "FLOAT", [1, 3, *sides], metadata or {})
+    return graph.finish(image, "FLOAT", ["batch", 3, *sides], metadata or {})
 
 
 class FrameModel(NamedTuple):

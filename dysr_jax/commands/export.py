@@ -5,7 +5,7 @@ from typing import Annotated
 
 import tyro
 
-from dysr_jax.apps import export
+from dysr_jax.apps.exporting import export
 from dysr_jax.bundle import find_bundle
 from dysr_jax.commands.common import BundleOptions
 from dysr_jax.errors import InputError

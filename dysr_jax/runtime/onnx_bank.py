@@ -30,6 +30,7 @@ class OnnxBank(Server):
         self._pool = WeightPool()
         self._sessions: dict[str, Session] = {}
         self._session_bytes = self._workspace = 0
+        self._frame_bytes = 0  # of the largest frame and its result
 
     def prepare(self, shape: FrameShape, members: Members = None, *, warm_up: bool = True) -> None:
         """Make the sessions of members, or other archs whose weights are there. Raises `InputError`: a branch
@@ -37,12 +38,14 @@ class OnnxBank(Server):
         """
         shape, found = check_shape(shape), resolve_all(self.bundle, members)
         missing = [each for each in found if each.name not in self._sessions]
-        before, weights = resident_bytes(), self._pool.bytes
+        space, before, weights, written = self.bundle.space, resident_bytes(), self._pool.bytes, 0
         for name, arch in missing:
-            model = frame_model(self.bundle.space, self.bundle.params, arch, shared=True)
+            model = frame_model(space, self.bundle.params, arch, shared=True)
             self._sessions[name] = Session(model, self.provider, self._pool)
+            written += len(model.content)
         made = resident_bytes()
-        self._session_bytes += max(0, made - before - (self._pool.bytes - weights))
+        self._session_bytes += max(written, made - before - (self._pool.bytes - weights))
+        self._frame_bytes = max(self._frame_bytes, 3 * shape[0] * shape[1] * (1 + space.scale**2))
         for name, _ in missing if warm_up else ():
             self._sessions[name](np.zeros((*shape, 3), np.uint8))
         self._workspace += max(0, resident_bytes() - made)
@@ -61,10 +64,10 @@ class OnnxBank(Server):
         return session(frame)
 
     def memory(self) -> Memory:
-        """Bytes of the weights; of the sessions without them and of what frames take, as the process grew
-        while they were made and first ran.
+        """Bytes of the weights; of the sessions beside them, and of what frames take: by how much the process
+        grew while they were made and first ran.
         """
-        return Memory(self._pool.bytes, self._session_bytes, self._workspace)
+        return Memory(self._pool.bytes, self._session_bytes, max(self._workspace, self._frame_bytes))
 
 
 def open_server(bundle: Bundle, backend: str, xla: Callable[[], Server]) -> Server:

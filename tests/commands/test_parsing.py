@@ -35,7 +35,7 @@ def test_the_usage_says_what_every_command_is_for(capsys):
     data = {"data prepare", "data list"}
     assert (
         set(listed)
-        == {"search", "upscale", "stream", "eval", "report", "merge", "profile"} | benchmarks | data
+        == {"search", "upscale", "stream", "eval", "report", "merge", "export", "profile"} | benchmarks | data
     )
     assert len({*listed.values()}) == len(listed)
 
@@ -56,6 +56,7 @@ def test_help_of_a_command_names_its_options(capsys, command):
         "eval": "--json",
         "report": "--steady",
         "merge": "--gpu",
+        "export": "--calibration",
         "stream": "--real-time",
         "bench fps": "--limit-s",
         "bench front": "--figure",

@@ -11,6 +11,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
+import dysr_jax
 from dysr_jax.video import open_writer
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -65,6 +66,7 @@ def workplace(tmp_path, monkeypatch, tiny_run):
     for number in (1, 2):
         save(f"photos/large/{number}.png", (16, 24, 3))
         save(f"photos/small_x4/{number}.png", (4, 6, 3))
+    dysr_jax.export(tiny_run.bundle, "other.onnx", members=["fastest"])
     with open_writer("film.mp4", width=24, height=16, rate=Fraction(30)) as writer:
         for number in range(4):
             writer.write(np.full((16, 24, 3), 40 * number, np.uint8), Fraction(number, 30))

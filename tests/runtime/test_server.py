@@ -6,7 +6,7 @@ import pytest
 
 from dysr_jax.aot.accounting import count_compilations
 from dysr_jax.aot.executables import ExecutableCache
-from dysr_jax.bench.switch.servers import STRATEGIES
+from dysr_jax.bench.switch.servers import STRATEGIES, find_strategy
 from dysr_jax.bench.switch.weights_store import write_weights_store
 from dysr_jax.errors import InputError
 from dysr_jax.runtime.bank import Bank
@@ -18,7 +18,7 @@ SHAPE = (6, 8)
 NAMES = ["2id-u1", "s3-c3-u1", "2r1-u2"]
 SPELLED = {"2id-u1": ("id-1id-u1", "fastest"), "s3-c3-u1": ("1s3-c3-1u1",), "2r1-u2": ("r1-r1-u2", "best")}
 LOADING = [name for name, strategy in STRATEGIES.items() if strategy.loads]
-EVERY = [*STRATEGIES, "serving"]
+EVERY = [*STRATEGIES, "serving", "onnxruntime"]
 RESIDENT = [name for name in EVERY if name not in LOADING]
 
 
@@ -31,7 +31,7 @@ def make(three_members, tmp_path_factory, all_compiling):
         cache = ExecutableCache(tmp_path_factory.mktemp("executables"))
         if name == "serving":
             return Serving(store.load(), cache=cache)
-        return STRATEGIES[name].make(store, cache)
+        return find_strategy(name).make(store, cache)
 
     return made
 
@@ -111,7 +111,7 @@ def test_prepare_compiles_and_a_switch_compiles_nothing(make, frame, name):
     server = make(name)
     with count_compilations() as compilations:
         server.prepare(SHAPE)
-    assert compilations.value > 0
+    assert (compilations.value > 0) == (name != "onnxruntime")
     if name in RESIDENT:
         with count_compilations() as compilations:
             outputs = {server(frame, member).tobytes() for member in NAMES * 2}

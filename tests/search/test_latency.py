@@ -290,7 +290,7 @@ def measurements(monkeypatch, tmp_path):
     """An empty cache, and the frames that were measured instead of measuring them."""
     frames = []
 
-    def measure(net, params, frame, rounds, *, drawn):
+    def measure(net, params, frame, rounds, *, drawn, backend):
         frames.append(frame)
         key = table_key(net.space, "float32", frame)
         return LatencyTable(key, (WidthTerms(4, float(len(frames)), {"c3": 1.0}, {}),), {}, "now")
@@ -377,7 +377,7 @@ def test_a_small_space_gives_the_archs_it_has():
 def test_random_archs_join_the_fit(monkeypatch):
     seen = []
 
-    def measure(net, params, archs, frame, rounds):
+    def measure(net, params, archs, frame, rounds, **backend):
         seen.extend(archs)
         return {arch_name(SPACE, arch): cost(SPACE, arch, 0.5) for arch in archs}
 

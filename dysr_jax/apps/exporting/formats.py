@@ -45,8 +45,8 @@ def export(
     """Write members as files that other programs load, and return what was written.
 
     `onnx` and `safetensors` are described in docs/howto/export.md, `stablehlo` is read by
-    `jax.export.deserialize`. A float ONNX model takes `[1, 3, H, W]` RGB in [0, 1] and gives
-    `[1, 3, s H, s W]`.
+    `jax.export.deserialize`. An ONNX model takes `[N, 3, H, W]` RGB in [0, 1] and gives
+    `[N, 3, s H, s W]`.
 
     Args:
         bundle: whose members.
