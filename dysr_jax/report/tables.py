@@ -89,7 +89,7 @@ def scores_table(
     for found in sets:
         header += [f"{found.name} dB", "SSIM"]
     rows = [[BICUBIC, "", ""], *([member.name, *_costs(member)] for member in members)]
-    rows += [[rival.name, format_count(rival.weights), ""] for rival in rivals]
+    rows += [[rival.name, f"{rival.weights / 1e3:.1f}K", ""] for rival in rivals]
     for row in rows:
         for score in [found.scores[row[0]] for found in sets]:
             row += [f"{score.psnr_y:.2f}", f"{score.ssim_y:.4f}"]
