@@ -99,7 +99,9 @@ def test_one_arch_is_no_check(tiny, monkeypatch, archs):
 
 def test_a_space_with_too_few_archs_for_the_check(tiny, monkeypatch):
     """Of its four archs three are probes."""
-    monkeypatch.setattr(probing, "measure_archs", lambda net, params, archs, *_: _planted(net.space, archs))
+    monkeypatch.setattr(
+        probing, "measure_archs", lambda net, params, archs, *_, **__: _planted(net.space, archs)
+    )
     space = SpaceConfig(slots=1, widths=(4,), scale=2, branches=("id", "c3"))
     recipe = dataclasses.replace(tiny.search, population=4)
     with pytest.raises(InputError, match="random archs must be at least 2 to be checked, got 1"):

@@ -76,7 +76,9 @@ def test_which_are_measured(monkeypatch):
     assert choose_rivals(("openvino",)) == ("openvino",)
     with pytest.raises(InputError, match=r"^rivals 'torch': must be importable, .*\(pip install torch\)$"):
         choose_rivals(("openvino", "torch"))
-    with pytest.raises(InputError, match=r"^rivals 'tvm': must be all, onnxruntime, openvino, torch$"):
+    with pytest.raises(
+        InputError, match=r"^rivals 'tvm': must be all, onnxruntime, openvino, torch, or a file MODEL.onnx$"
+    ):
         choose_rivals(("tvm",))
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     assert choose_rivals(()) == ()

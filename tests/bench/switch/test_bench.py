@@ -213,7 +213,7 @@ def test_the_command_does_what_is_asked_and_reports_it(monkeypatch, tmp_path, ca
     monkeypatch.setattr(dysr_jax.commands.bench, "bench_switch", bench)
     path = tmp_path / "switch.json"
     options = ["--bundle", "b", "--frame", "6", "8", "--members", "a", "c", "--switches", "9"]
-    more = ["--steady", "3", "--fps", "5", "--strategies", "fused", "--json", str(path)]
+    more = ["--steady", "3", "--fps", "5", "--strategies", "fused", "--json", str(path), "--backend", "xla"]
     assert main(["bench", "switch", *options, *more]) == 0
     assert asked == [
         (
@@ -221,7 +221,7 @@ def test_the_command_does_what_is_asked_and_reports_it(monkeypatch, tmp_path, ca
             {
                 **{"scale": None, "frame": (6, 8), "members": ("a", "c")},
                 **{"strategies": ("fused",), "switches": 9, "steady": 3, "fps": 5.0},
-                "progress": True,
+                **{"backend": "xla", "progress": True},
             },
         )
     ]

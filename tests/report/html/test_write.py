@@ -14,6 +14,7 @@ from dysr_jax import run, write_report
 from dysr_jax.apps.upscaler import Upscaler
 from dysr_jax.cli import main
 from dysr_jax.commands.parsing import COMMANDS
+from dysr_jax.config import RunConfig
 from dysr_jax.errors import InputError
 from dysr_jax.model.space import arch_mult_adds, arch_parameters
 from dysr_jax.report.html import content
@@ -231,10 +232,12 @@ def test_a_place_that_cannot_be_written_to(begun):
 
 def test_a_report_that_cannot_be_written_does_not_end_a_run(begun, monkeypatch):
     (begun / "report.html").mkdir()
-    monkeypatch.setattr(run, "summarise", lambda *_: None)
+    monkeypatch.setattr(run, "summarise", lambda *_, **__: None)
     lines = []
     run._tell(
-        types.SimpleNamespace(run=begun, images=types.SimpleNamespace(validation=[None]), log=lines.append),
+        types.SimpleNamespace(
+            run=begun, images=types.SimpleNamespace(validation=[None]), log=lines.append, config=RunConfig()
+        ),
         None,
     )
     (line,) = lines
