@@ -1,5 +1,5 @@
 """The commands `dysr COMMAND`: one frozen dataclass each, whose fields are its options.
 
-parsing holds the table of commands; runs, images, video, data and bench have the commands, by what they work
-on; common: options that several have; failures, signals and terminal let every command end well.
+parsing holds the table of commands; runs, images, video, demo, data and bench have the commands, by what they
+work on; common: options that several have; failures, signals and terminal let every command end well.
 """

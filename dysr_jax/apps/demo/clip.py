@@ -1,4 +1,4 @@
-"""The film of the page: a slow move over a photograph of the package that no shipped weights were trained on."""
+"""The film of the page: a slow move over the embedded photograph that a search holds out."""
 
 import io
 import math
@@ -27,9 +27,9 @@ def clip_frames(scale: int) -> list[bytes]:
 def _frame(photograph: PIL.Image.Image, scale: int, time: float) -> bytes:
     """The frame at a time from 0 to 1; the move begins and ends gently."""
     moved = (1 - math.cos(math.pi * time)) / 2
-    sides = [side * (1 - (1 - CLOSEST) * moved) for side in WINDOW]
-    corner = [(whole - side) * at * moved for whole, side, at in zip(photograph.size, sides, END, strict=True)]
-    box = (*corner, corner[0] + sides[0], corner[1] + sides[1])
+    width, height = (side * (1 - (1 - CLOSEST) * moved) for side in WINDOW)
+    left, top = (photograph.width - width) * END[0] * moved, (photograph.height - height) * END[1] * moved
+    box = (left, top, left + width, top + height)
     columns, rows = (side // scale for side in WINDOW)
     lr = photograph.resize((columns, rows), PIL.Image.Resampling.BICUBIC, box=box)
     file = io.BytesIO()

@@ -9,7 +9,6 @@ import gzip
 import html
 import importlib.resources
 import json
-import os
 from collections.abc import Sequence
 from typing import Any, Final
 

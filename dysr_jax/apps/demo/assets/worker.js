@@ -28,7 +28,6 @@ function upscaleWorker() {
     // WebGPU where there is a GPU and the first member runs on it.
     async start({ loader, wasm, model }) {
       ort.env.logLevel = "error";
-      ort.env.wasm.numThreads = crossOriginIsolated ? Math.min(8, navigator.hardwareConcurrency) : 1;
       ort.env.wasm.wasmBinary = wasm;
       ort.env.wasm.wasmPaths = { mjs: URL.createObjectURL(new Blob([loader], { type: "text/javascript" })) };
       const adapter = await navigator.gpu?.requestAdapter().catch(() => null);
