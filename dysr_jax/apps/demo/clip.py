@@ -33,5 +33,5 @@ def _frame(photograph: PIL.Image.Image, scale: int, time: float) -> bytes:
     columns, rows = (side // scale for side in WINDOW)
     lr = photograph.resize((columns, rows), PIL.Image.Resampling.BICUBIC, box=box)
     file = io.BytesIO()
-    lr.save(file, "WEBP", lossless=True, method=6)
+    lr.save(file, "WEBP", lossless=True, method=2)
     return file.getvalue()

@@ -110,7 +110,7 @@ def _clip(scale: int) -> list[str]:
 
 
 def _pack(content: bytes) -> str:
-    return base64.b64encode(gzip.compress(content, 9, mtime=0)).decode()
+    return base64.b64encode(gzip.compress(content, 6, mtime=0)).decode()
 
 
 def _asset(name: str) -> str:
