@@ -6,7 +6,7 @@ demo/: a page that upscales in the browser.
 from etils import epy
 
 with epy.lazy_api_imports(globals()):  # each is imported when it is first used
-    from dysr_jax.apps.demo import write_demo
+    from dysr_jax.apps.demo.write import write_demo
     from dysr_jax.apps.evaluation import BICUBIC, SetScores, evaluate_folder, evaluate_set
     from dysr_jax.apps.files import Written, upscale_files
     from dysr_jax.apps.upscaler import Upscaler

@@ -137,6 +137,12 @@ def test_digests_are_those_of_the_npm_package():
         assert DIGESTS[part] == f"sha384-{digest}", name
 
 
+@pytest.mark.parametrize("file", [".ci/run", "docs/howto/demo.md"])
+def test_the_version_is_the_same_everywhere(file):
+    text = (pathlib.Path(__file__).parents[2] / file).read_text()
+    assert set(re.findall(r"onnxruntime-web[@-]([\d.]+\d)", text)) == {VERSION}
+
+
 def names(folder):
     return [each["name"] for each in constant(folder, "models.js")["members"]]
 

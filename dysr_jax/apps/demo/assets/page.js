@@ -1,7 +1,7 @@
 "use strict";
 // Gets everything ready, then does what the user asks for.
 
-const MOST_PIXELS = 2 ** 26; // of an output: what a browser keeps without trouble
+const MOST_PIXELS = matchMedia("(pointer: coarse)").matches ? 2 ** 24 : 2 ** 26; // of an output; phones keep less
 const TILE = 256; // LR pixels of a tile that are kept; its overlap comes on top
 const MEASURED_MS = 200; // how long a member is measured, but once at least
 
@@ -23,19 +23,18 @@ async function runtimeFile({ packed, url, integrity }) {
   throw new Error(`onnxruntime-web cannot be loaded from ${url}; dysr demo --runtime makes a page that needs no network`);
 }
 
-// Any image as RGBA, over white where it is transparent.
+// Any image as RGBA, over white where it is transparent; of one that is too large the middle.
 async function readPicture(source) {
   const image = await createImageBitmap(source);
-  const { width, height } = image;
-  if (width * height * MODELS.scale ** 2 > MOST_PIXELS) {
-    const most = (MOST_PIXELS / MODELS.scale ** 2 / 1e6).toFixed(1);
-    throw new Error(`${width}×${height} pixels are too many for this page: at most ${most} million`);
-  }
+  const shrink = Math.min(1, Math.sqrt(MOST_PIXELS / MODELS.scale ** 2 / (image.width * image.height)));
+  const [width, height] = [image.width, image.height].map((side) => Math.max(1, Math.floor(side * shrink)));
   const draw = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
   draw.fillStyle = "#ffffff";
   draw.fillRect(0, 0, width, height);
-  draw.drawImage(image, 0, 0);
-  return draw.getImageData(0, 0, width, height);
+  draw.drawImage(image, Math.ceil((width - image.width) / 2), Math.ceil((height - image.height) / 2));
+  const picture = draw.getImageData(0, 0, width, height);
+  picture.cutFrom = shrink < 1 ? `${image.width}×${image.height}` : null;
+  return picture;
 }
 
 async function decodeClip() {
@@ -109,6 +108,8 @@ class App {
         const [dx, dy] = [MODELS.scale * (left - x), MODELS.scale * (top - y)];
         draw.putImageData(output, MODELS.scale * x, MODELS.scale * y, dx, dy, output.width - dx, output.height - dy);
         done += 1;
+        const left = Math.round(((count - done) * (performance.now() - began)) / 1000 / done);
+        if (done === 1 && left > 5) byId("note").textContent = `About ${left} s; a member further left is faster.`;
       }
     }
     progress.hidden = true;
@@ -116,7 +117,8 @@ class App {
     const [w, h] = [picture.width, picture.height];
     const seconds = ((performance.now() - began) / 1000).toPrecision(2);
     byId("note").textContent =
-      `${w}×${h} to ${MODELS.scale * w}×${MODELS.scale * h} in ${seconds} s${count > 1 ? `, in ${count} tiles` : ""}.`;
+      `${w}×${h}${picture.cutFrom ? `, the middle of ${picture.cutFrom},` : ""} ` +
+      `to ${MODELS.scale * w}×${MODELS.scale * h} in ${seconds} s${count > 1 ? `, in ${count} tiles` : ""}.`;
   }
 
   async open(file) {
@@ -125,9 +127,8 @@ class App {
     try {
       this.picture = await readPicture(file);
       this.name = (file.name ?? "picture").replace(/\.\w+$/, "");
-    } catch (error) {
-      const unreadable = error instanceof DOMException;
-      byId("note").textContent = unreadable ? `${file.name ?? "This"} is no picture that this browser reads.` : `${error.message}.`;
+    } catch {
+      byId("note").textContent = `${file.name ?? "This"} is no picture that this browser reads.`;
       return;
     }
     await this.redraw();
