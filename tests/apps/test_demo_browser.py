@@ -1,15 +1,19 @@
 """The page of `dysr demo` in Chromium, from a file and without a network: its pixels, its controls."""
 
 import base64
+import io
 import itertools
+import math
 import os
 import pathlib
+import re
 import time
 
 import numpy as np
 import onnxruntime
 import pytest
 from PIL import Image
+from selenium.webdriver import ActionChains
 from selenium.webdriver.common.keys import Keys
 
 from dysr_jax.aot import picture_model
@@ -126,6 +130,71 @@ def test_a_picture_has_the_pixels_of_the_member_that_the_slider_names(page, fold
         assert page.text("member-quality") == f"{30 + index}.00 dB"
     assert np.abs(found[0] - found[1]).max() > 10 and np.abs(found[1] - found[2]).max() > 10
     assert ("tiles" in page.text("note")) == (name == "wide")
+    if name == "wide":  # without their overlap tiles would have other pixels
+        page.js("(MODELS.members[2].was = MODELS.members[2].overlap, MODELS.members[2].overlap = 0)")
+        put(page, "member", 2)
+        finished(page)
+        page.js("(MODELS.members[2].overlap = MODELS.members[2].was)")
+        assert np.abs(shown(page) - found[2]).max() > 1
+
+
+def handed(page, name, kind, event):
+    """Drop or paste a file, as the browser tells a page of it."""
+    page.driver.execute_script(
+        "const [name, text, kind, event] = arguments, data = new DataTransfer();"
+        "const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));"
+        "data.items.add(new File([bytes], name, { type: 'image/png' }));"
+        "const given = { bubbles: true, cancelable: true, dataTransfer: data, clipboardData: data };"
+        "document.body.dispatchEvent(new globalThis[kind](event, given));",
+        name.name,
+        base64.b64encode(name.read_bytes()).decode(),
+        kind,
+        event,
+    )
+
+
+@pytest.mark.parametrize(("kind", "event"), [("DragEvent", "drop"), ("ClipboardEvent", "paste")])
+def test_a_picture_is_dropped_or_pasted(page, folder, bundle, kind, event):
+    show(page, folder, "wide")
+    put(page, "member", 0)
+    finished(page)
+    handed(page, folder / "small.png", kind, event)
+    page.wait(f"document.getElementById('before').width === {SIZES['small'][1]}")
+    finished(page)
+    assert np.abs(shown(page) - expected(bundle, 0, SIZES["small"])).max() <= 1
+
+
+def read(page, picture, places):
+    """Size and values that the page takes of a picture, at these (column, row)."""
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "PNG", compress_level=1)
+    return page.driver.execute_async_script(
+        "const [text, places, done] = arguments;"
+        "const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));"
+        "readPicture(new Blob([bytes])).then(({ width, height, data, cutFrom }) => {"
+        "const pixel = ([x, y]) => [...data.slice(4 * (y * width + x), 4 * (y * width + x) + 4)];"
+        "done([[width, height], cutFrom, places.map(pixel)]); });",
+        base64.b64encode(file.getvalue()).decode(),
+        places,
+    )
+
+
+def test_what_is_transparent_becomes_white(page):
+    picture = np.zeros((2, 3, 4), np.uint8)
+    picture[0, 0] = 10, 20, 30, 255
+    size, cut, values = read(page, picture, [(0, 0), (1, 1)])
+    assert (size, cut, values) == ([3, 2], None, [[10, 20, 30, 255], [255, 255, 255, 255]])
+
+
+def test_of_what_is_too_large_the_middle_is_taken(page):
+    picture = np.zeros((3400, 5000, 3), np.uint8)
+    picture[1700:, 2500:] = 255
+    (width, height), cut, _ = read(page, picture, [])
+    assert re.findall(r"\d+", cut) == ["5000", "3400"] and 0.98 * 2**24 < width * height <= 2**24
+    assert abs(width / height - 5000 / 3400) < 1e-3
+    x, y = 2500 - math.floor((5000 - width) / 2), 1700 - math.floor((3400 - height) / 2)
+    _, _, values = read(page, picture, [(x, y), (x - 1, y), (x, y - 1)])
+    assert [value[0] for value in values] == [255, 0, 0]
 
 
 def test_the_keyboard_moves_the_member_and_the_divider(page, folder):
@@ -140,6 +209,24 @@ def test_the_keyboard_moves_the_member_and_the_divider(page, folder):
     page.by_id("divider").send_keys(Keys.ARROW_RIGHT)
     assert page.js(at) == "0.5%"
     finished(page)
+
+
+def test_actual_pixels_scroll_below_the_divider(page, folder):
+    show(page, folder, "wide")
+    box = "document.getElementById(arguments[0]).getBoundingClientRect().width"
+    seen, whole = page.js(box, "compare"), SCALE * SIZES["wide"][1]
+    assert page.js(box, "sheet") == pytest.approx(seen) and seen < whole
+    page.by_id("actual").click()
+    assert page.js(box, "sheet") == pytest.approx(whole)
+    put(page, "divider", 50)
+    cut = "parseFloat(document.getElementById('compare').style.getPropertyValue('--cut'))"
+    page.js("document.getElementById('scroll').scrollTo(0, 0)")
+    page.wait(f"Math.abs({cut} - {seen / 2}) < 2")
+    mouse = ActionChains(page.driver).move_to_element_with_offset(page.by_id("compare"), 200, 0)
+    mouse.click_and_hold().move_by_offset(-60, 0).release().perform()
+    page.wait(f"Math.abs({cut} - {seen / 2 + 60}) < 2")
+    page.by_id("actual").click()
+    assert page.js(box, "sheet") == pytest.approx(seen)
 
 
 def test_the_download_is_what_is_shown(page, folder, tmp_path):
@@ -249,7 +336,6 @@ def test_a_phone_shows_all_of_it(driver, folder):
     page = Page(driver, folder / "out" / "index.html").open(width=360, height=740, touch=True, dark=True)
     assert page.js("document.documentElement.scrollWidth") <= 360
     assert page.js("document.getElementById('compare').getBoundingClientRect().bottom") < 740
-    page.open()
 
 
 def test_without_a_network_a_page_of_the_cdn_says_so(driver, folder):

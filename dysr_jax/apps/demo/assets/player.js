@@ -4,7 +4,7 @@
 const SHOWN_FRAMES = 100;
 
 class Player {
-  // `upscale(picture)` draws a frame by `app.index`; `choose(index)` sets that.
+  // `upscale(picture)` draws a frame by member `index()`, which `choose` sets; `timed()` are all, as measured.
   constructor(frames, { upscale, choose, index, timed, ended }) {
     Object.assign(this, { frames, upscale, choose, index, timed, ended });
     this.number = 0;
@@ -30,6 +30,7 @@ class Player {
     this.policy = this.adapts ? new RatePolicy(this.timed(), this.deadline) : null;
     if (this.policy) this.choose(this.policy.index);
     this.due = performance.now();
+    this.history = [];
   }
 
   play() {
@@ -45,22 +46,25 @@ class Player {
 
   async run() {
     this.playing = true;
-    this.history = [];
     this.adapt();
-    while (this.playing) {
-      const wait = this.due - performance.now();
-      if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
-      if (!this.playing) break;
-      const [began, member, policy] = [performance.now(), this.index(), this.policy];
-      await this.upscale(this.picture);
-      const now = performance.now();
-      this.note({ ms: now - began, member, at: now });
-      if (policy && policy === this.policy) this.choose(policy.next(now - began, this.deadline));
-      const steps = 1 + Math.max(0, Math.floor((now - this.due) / this.deadline));
-      this.number += steps;
-      this.due += steps * this.deadline;
+    try {
+      while (this.playing) {
+        const wait = this.due - performance.now();
+        if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
+        if (!this.playing) break;
+        const [began, member, policy] = [performance.now(), this.index(), this.policy];
+        await this.upscale(this.picture);
+        const now = performance.now();
+        this.note({ ms: now - began, member, at: now });
+        if (policy && policy === this.policy) this.choose(policy.next(now - began, this.deadline));
+        const steps = 1 + Math.max(0, Math.floor((now - this.due) / this.deadline));
+        this.number += steps;
+        this.due += steps * this.deadline;
+      }
+    } finally {
+      this.playing = false;
+      this.ended();
     }
-    this.ended();
   }
 
   note(frame) {

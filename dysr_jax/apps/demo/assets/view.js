@@ -17,6 +17,7 @@ function fail(text) {
 function showBefore(picture) {
   const [before, after] = [byId("before"), byId("after")];
   byId("compare").style.setProperty("--shape", String(picture.width / picture.height));
+  byId("compare").style.setProperty("--pixels", `${(MODELS.scale * picture.width) / devicePixelRatio}px`);
   if (before.width !== picture.width || before.height !== picture.height) {
     Object.assign(before, { width: picture.width, height: picture.height });
     Object.assign(after, { width: MODELS.scale * picture.width, height: MODELS.scale * picture.height });
@@ -24,13 +25,31 @@ function showBefore(picture) {
   before.getContext("2d").putImageData(picture, 0, 0);
 }
 
+// The line stays where it is while pictures scroll below it.
 function followDivider() {
+  const [compare, scroll, divider] = [byId("compare"), byId("scroll"), byId("divider")];
   const follow = () => {
-    byId("compare").style.setProperty("--at", `${byId("divider").value}%`);
-    byId("divider").setAttribute("aria-valuetext", `${Math.round(byId("divider").value)} % before`);
+    const cut = scroll.scrollLeft + (compare.clientWidth * divider.value) / 100;
+    compare.style.setProperty("--at", `${divider.value}%`);
+    compare.style.setProperty("--cut", `${cut}px`);
+    divider.setAttribute("aria-valuetext", `${Math.round(divider.value)} % before`);
   };
-  byId("divider").addEventListener("input", follow);
-  follow();
+  divider.addEventListener("input", follow);
+  scroll.addEventListener("scroll", follow);
+  new ResizeObserver(follow).observe(compare);
+  // Touch scrolls by itself; a mouse drags.
+  scroll.addEventListener("pointerdown", (event) => {
+    if (event.pointerType === "mouse" && event.button === 0) scroll.setPointerCapture(event.pointerId);
+  });
+  scroll.addEventListener("pointermove", (event) => {
+    if (scroll.hasPointerCapture(event.pointerId)) scroll.scrollBy(-event.movementX, -event.movementY);
+  });
+  byId("actual").addEventListener("change", ({ target }) => {
+    compare.classList.toggle("actual", target.checked);
+    scroll.tabIndex = target.checked ? 0 : -1;
+    scroll.scrollTo((scroll.scrollWidth - scroll.clientWidth) / 2, (scroll.scrollHeight - scroll.clientHeight) / 2);
+    follow();
+  });
 }
 
 function showMember(members, index) {
