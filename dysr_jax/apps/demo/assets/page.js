@@ -29,12 +29,14 @@ async function readPicture(source) {
   const image = await createImageBitmap(source);
   const shrink = Math.min(1, Math.sqrt(MOST_PIXELS / MODELS.scale ** 2 / (image.width * image.height)));
   const [width, height] = [image.width, image.height].map((side) => Math.max(1, Math.floor(side * shrink)));
+  const whole = `${image.width}×${image.height}`; // gone once it is closed
   const draw = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
   draw.fillStyle = "#ffffff";
   draw.fillRect(0, 0, width, height);
   draw.drawImage(image, Math.ceil((width - image.width) / 2), Math.ceil((height - image.height) / 2));
+  image.close();
   const picture = draw.getImageData(0, 0, width, height);
-  picture.cutFrom = shrink < 1 ? `${image.width}×${image.height}` : null;
+  picture.cutFrom = shrink < 1 ? whole : null;
   return picture;
 }
 

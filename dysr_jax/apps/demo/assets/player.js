@@ -11,7 +11,11 @@ class Player {
     this.rate = 24;
     this.adapts = true;
     this.history = [];
-    this.playing = false;
+    this.current = null; // the loop that may go on
+  }
+
+  get playing() {
+    return this.current !== null;
   }
 
   get deadline() {
@@ -40,18 +44,18 @@ class Player {
 
   // Resolves when no frame is on its way any more.
   stop() {
-    this.playing = false;
+    this.current = null;
     return this.done;
   }
 
   async run() {
-    this.playing = true;
+    const own = (this.current = Symbol("loop"));
     this.adapt();
     try {
-      while (this.playing) {
+      while (this.current === own) {
         const wait = this.due - performance.now();
         if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
-        if (!this.playing) break;
+        if (this.current !== own) break;
         const [began, member, policy] = [performance.now(), this.index(), this.policy];
         await this.upscale(this.picture);
         const now = performance.now();
@@ -62,8 +66,8 @@ class Player {
         this.due += steps * this.deadline;
       }
     } finally {
-      this.playing = false;
-      this.ended();
+      if (this.current === own) this.current = null;
+      if (!this.playing) this.ended();
     }
   }
 
