@@ -112,7 +112,8 @@ class App {
         draw.putImageData(output, MODELS.scale * x, MODELS.scale * y, dx, dy, output.width - dx, output.height - dy);
         done += 1;
         const rest = Math.round(((count - done) * (performance.now() - began)) / 1000 / done);
-        if (done === 1 && rest > 5) byId("note").textContent = `About ${rest} s; a member further left is faster.`;
+        const faster = this.index ? "; a member further left is faster" : "";
+        if (done === 1 && rest > 5) byId("note").textContent = `About ${rest} s${faster}.`;
       }
     }
     progress.hidden = true;
