@@ -20,7 +20,7 @@ for name in pretrained_names():
     assert big.shape == (24 * scale, 32 * scale, 3), big.shape
     assert abs(int(big[24, 32, 1]) - 128) < 8, "grey does not stay grey"
 assert len(pretrained_names()) >= 2, "the weights are not in the package"
-data = ("py.typed", "pretrained/README.md", "report/html/assets/page.html")
+data = ("py.typed", "pretrained/README.md", "report/html/assets/page.html", "apps/demo/assets/page.html")
 missing = [name for name in data if not place.joinpath(name).is_file()]
 assert not missing, f"not installed: {missing}"
 command = f"{sys.prefix}/bin/dysr"

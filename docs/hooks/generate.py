@@ -254,12 +254,18 @@ def api_packages() -> str:
     return "\n\n".join(parts)
 
 
+def demo() -> str:
+    """A link to the page that the build of the site writes."""
+    return "[Open the page](../demo/index.html) of the package's x4 weights."
+
+
 PARTS: Final[dict[str, Callable[[], str]]] = {
     "modules": modules,
     "cli": cli,
     "configuration": configuration,
     "api": api,
     "api-packages": api_packages,
+    "demo": demo,
 }
 
 if __name__ == "__main__":

@@ -5,11 +5,14 @@ A page names a generated part in a comment, `<!-- generate: cli -->`. A link tha
 a copy of a figure.
 """
 
+import atexit
+import functools
 import logging
 import os
 import pathlib
 import re
 import sys
+import tempfile
 from typing import Any, Final
 
 from mkdocs.structure.files import File, Files
@@ -26,10 +29,23 @@ PART: Final = re.compile(r"<!-- generate: ([\w-]+) -->")
 
 
 def on_files(files: Files, *, config: Any) -> Files:
-    """Adds the figures of the experiments."""
+    """Adds the figures of the experiments, and the demo."""
     for path in sorted((generate.ROOT / FIGURES).glob("*.png")):
         files.append(File.generated(config, f"figures/{path.name}", abs_src_path=str(path)))
+    for path in _demo().iterdir():
+        files.append(File.generated(config, f"demo/{path.name}", abs_src_path=str(path)))
     return files
+
+
+@functools.cache
+def _demo() -> pathlib.Path:
+    """A demo of the package's weights, which lasts as long as the process."""
+    from dysr_jax.apps import write_demo
+    from dysr_jax.bundle import load_pretrained
+
+    place = tempfile.TemporaryDirectory()
+    atexit.register(place.cleanup)
+    return pathlib.Path(write_demo(load_pretrained(device_class="cpu"), f"{place.name}/demo")).parent
 
 
 def on_page_markdown(markdown: str, *, page: Any, config: Any, files: Files) -> str:

@@ -15,6 +15,7 @@ import tyro
 
 from dysr_jax.commands import bench
 from dysr_jax.commands.data import DataList, DataPrepare
+from dysr_jax.commands.demo import Demo
 from dysr_jax.commands.export import Export
 from dysr_jax.commands.images import Eval, Upscale
 from dysr_jax.commands.runs import Merge, Profile, Report, Search
@@ -27,6 +28,7 @@ COMMANDS: Final[dict[str, Any]] = {
     "search": Search,
     "upscale": Upscale,
     "stream": Stream,
+    "demo": Demo,
     "eval": Eval,
     "report": Report,
     "merge": Merge,

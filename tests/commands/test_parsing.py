@@ -35,7 +35,9 @@ def test_the_usage_says_what_every_command_is_for(capsys):
     data = {"data prepare", "data list"}
     assert (
         set(listed)
-        == {"search", "upscale", "stream", "eval", "report", "merge", "export", "profile"} | benchmarks | data
+        == {"search", "upscale", "stream", "demo", "eval", "report", "merge", "export", "profile"}
+        | benchmarks
+        | data
     )
     assert len({*listed.values()}) == len(listed)
 
@@ -53,6 +55,7 @@ def test_help_of_a_command_names_its_options(capsys, command):
     assert main([*command.split(), "--help"]) == 0
     own = {
         "upscale": "--member",
+        "demo": "--runtime",
         "eval": "--json",
         "report": "--steady",
         "merge": "--gpu",

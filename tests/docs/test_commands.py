@@ -27,7 +27,21 @@ WITH_BUNDLE = ("upscale", "eval", "stream")
 """Commands that are executed, with a small bundle where the documents take the package's own weights."""
 EXECUTED = (*WITH_BUNDLE, "report", "data list", "bench front")
 
-ELSEWHERE = {".", "curl", "export", "ffmpeg", "gcloud", "git", "head", "mpv", "on_all()", "sh", "tar", "}"}
+ELSEWHERE = {
+    ".",
+    "curl",
+    "export",
+    "ffmpeg",
+    "gcloud",
+    "git",
+    "head",
+    "mpv",
+    "npm",
+    "on_all()",
+    "sh",
+    "tar",
+    "}",
+}
 """What the documents call and this project does not make."""
 
 

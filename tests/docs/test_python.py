@@ -76,6 +76,12 @@ def test_readme_begins_with_a_photograph(blocks):
     assert names["big"].shape == (80, 120, 3)
 
 
+def test_a_demo(run, monkeypatch, tiny_run):
+    monkeypatch.setattr(dysr_jax, "load_pretrained", lambda name: tiny_run.bundle)
+    names = run("docs/howto/demo.md")
+    assert names["page"].name == "index.html" and names["page"].exists()
+
+
 def test_a_photograph(run, scale, monkeypatch, tiny_run):
     monkeypatch.setattr(dysr_jax, "load_pretrained", lambda name: tiny_run.bundle)
     names = run("docs/tutorials/photograph.md")
