@@ -148,7 +148,7 @@ def search(
 def _shown(metrics: nsga2.Metrics, config: SearchConfig, evaluated: int) -> dict[str, str | int]:
     """What the progress bar shows: how much was evaluated, the front, its ends."""
     best = dict(zip(config.objectives, metrics.best.tolist(), strict=True))
-    ends = {"best": f"{best['psnr_y']:.2f} dB", "fastest": f"{best['latency_ms']:.3g} ms"}
+    ends = {"best": f"{-best['psnr_y']:.2f} dB", "fastest": f"{best['latency_ms']:.3g} ms"}
     return {"evaluated": evaluated, "front": int(metrics.front), **(ends if metrics.front else {})}
 
 
