@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import tyro
 
-from dysr_jax.aot import frame_model, onnx_package
+from dysr_jax.aot import frame_model, import_extra
 from dysr_jax.atomic import write_json
 from dysr_jax.bench import output_size, photograph
 from dysr_jax.bundle import Bundle, find_bundle
@@ -53,7 +53,7 @@ class Options:
 def bare_session(bundle: Bundle, name: str) -> Any:
     """A frame to a frame, by a session that shares nothing."""
     model = frame_model(bundle.space, bundle.params, bundle.member(name).arch).content
-    session = onnx_package("onnxruntime").InferenceSession(model, providers=["CPUExecutionProvider"])
+    session = import_extra("onnxruntime").InferenceSession(model, providers=["CPUExecutionProvider"])
     return lambda frame: session.run(None, {"frame": frame[None]})[0][0]
 
 
@@ -90,7 +90,7 @@ def grown_bytes(options: Options, *, shared: bool) -> int:
     bundle = find_bundle(options.bundle, options.scale)
     shape = output_size(options.output, bundle.space.scale).over(bundle.space.scale)
     frame = np.zeros((*shape, 3), np.uint8)
-    onnx_package(), onnx_package("onnxruntime")
+    import_extra(), import_extra("onnxruntime")
     before = resident_bytes()
     if shared:
         bank = OnnxBank(bundle)

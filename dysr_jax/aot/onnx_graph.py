@@ -23,8 +23,8 @@ PRECISIONS: Final = ("float32", "float16")
 Precision = Literal["float32", "float16"]
 
 
-def onnx_package(needed: str = "onnx") -> Any:
-    """The package `onnx`, or another one of the extra; an InputError where it is not there."""
+def import_extra(needed: str = "onnx") -> Any:
+    """A package of the extra `onnx`, imported; an InputError where it is not there."""
     try:
         return importlib.import_module(needed)
     except (ImportError, OSError):  # a shared library may be missing
@@ -87,7 +87,7 @@ class _Graph:
     """
 
     def __init__(self, scale: int, dtype: np.dtype, *, shared: bool = False) -> None:
-        self._onnx, self._scale, self._dtype, self._shared = onnx_package(), scale, dtype, shared
+        self._onnx, self._scale, self._dtype, self._shared = import_extra(), scale, dtype, shared
         self.outside: dict[str, np.ndarray] = {}  # once finished: shared weights by digest
         self._weights: dict[str, np.ndarray] = {}
         self.sides: list[Any] = [f"{scale}*height", f"{scale}*width"]

@@ -10,7 +10,7 @@ from typing import Any, Final
 import chex
 import numpy as np
 
-from dysr_jax.aot.onnx_graph import FrameModel, onnx_package
+from dysr_jax.aot.onnx_graph import FrameModel, import_extra
 from dysr_jax.errors import InputError
 from dysr_jax.fields import require
 
@@ -32,8 +32,8 @@ def find_provider(backend: str) -> str | None:
         return None
     name, _, asked = str(backend).partition(":")
     require(name == ONNX_RUNTIME, "backend", backend, "auto, xla, onnxruntime or onnxruntime:PROVIDER")
-    onnx_package("onnx")
-    there = onnx_package(ONNX_RUNTIME).get_available_providers()
+    import_extra("onnx")
+    there = import_extra(ONNX_RUNTIME).get_available_providers()
     for provider in there:
         if (asked or CPU_PROVIDER).lower() in (provider.lower(), _short(provider)):
             return provider
@@ -50,13 +50,13 @@ def backend_name(backend: str) -> str:
     provider = find_provider(backend)
     if provider is None:
         return ""
-    return f"{ONNX_RUNTIME} {onnx_package(ONNX_RUNTIME).__version__} {_short(provider)}"
+    return f"{ONNX_RUNTIME} {import_extra(ONNX_RUNTIME).__version__} {_short(provider)}"
 
 
 @functools.cache
 def _share_arena() -> None:
     """Make one arena for all sessions of this process that ask for it."""
-    runtime = onnx_package(ONNX_RUNTIME)
+    runtime = import_extra(ONNX_RUNTIME)
     kind = runtime.OrtAllocatorType.ORT_ARENA_ALLOCATOR
     runtime.create_and_register_allocator(
         runtime.OrtMemoryInfo("Cpu", kind, 0, runtime.OrtMemType.DEFAULT), None
@@ -72,7 +72,7 @@ class WeightPool:
 
     def values(self, weights: dict[str, np.ndarray]) -> list[Any]:
         """The weights as ONNX Runtime's; those that are new are added."""
-        make = onnx_package(ONNX_RUNTIME).OrtValue.ortvalue_from_numpy
+        make = import_extra(ONNX_RUNTIME).OrtValue.ortvalue_from_numpy
         for name, array in weights.items():
             if name not in self._values:
                 self._values[name] = make(array)
@@ -88,7 +88,7 @@ class Session:
 
     def __init__(self, model: FrameModel, provider: str, pool: WeightPool) -> None:
         _share_arena()
-        runtime = onnx_package(ONNX_RUNTIME)
+        runtime = import_extra(ONNX_RUNTIME)
         options = runtime.SessionOptions()
         options.log_severity_level = _QUIET
         options.add_session_config_entry("session.use_env_allocators", "1")

@@ -64,7 +64,8 @@ def summarise(
         log("\nno member is better than bicubic: train longer, or with more images")
     if bundle.steps:
         log(f"\nsteps between neighbours:\n{steps_table(bundle.steps)}")
-    log(f"\nfront on {bundle.device}, x{scale}; a frame without its copy to the host, mult-adds at 1280x720:")
+    how = "a frame without its copy to the host" if isinstance(server, Bank) else "a frame, host to host"
+    log(f"\nfront on {bundle.device}, x{scale}; {how}, mult-adds at 1280x720:")
     log(members_table(bundle))
     results = read_results(run, bundle.space)
     shared, separate = results.union_weight_bytes / 1e3, results.ensemble_weight_bytes / 1e3

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from dysr_jax.aot import FrameModel, Session, WeightPool, onnx_package
+from dysr_jax.aot import FrameModel, Session, WeightPool, import_extra
 from dysr_jax.errors import InputError
 from dysr_jax.fields import as_path
 
@@ -26,7 +26,7 @@ class OnnxModel:
         self.path = pathlib.Path(as_path(path, "rival"))
         self.name = self.path.name
         """How tables call it: the file's name."""
-        self._onnx = onnx_package("onnx")
+        self._onnx = import_extra("onnx")
         model = self._read()
         self.weights = sum(int(np.prod(each.dims)) for each in model.graph.initializer)
         """Number of weights in its file."""

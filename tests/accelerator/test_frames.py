@@ -4,6 +4,7 @@ import json
 import pathlib
 
 import jax
+import jax.export
 import numpy as np
 import pytest
 
@@ -67,6 +68,17 @@ def test_the_chain_makes_the_frames_of_the_fused_members(served):
         fused, chained = (frames[f"{kind} {member.name}"].astype(int) for kind in (name, "chain"))
         assert np.abs(fused - chained).max() <= MOST_LEVELS, member.name
         assert np.abs(fused - chained).mean() <= MEAN_LEVELS, member.name
+
+
+def test_an_exported_program_runs_here(served, photograph, tmp_path):
+    pytest.importorskip("flatbuffers")
+    (_, frames), _ = served
+    name = dysr_jax.bundle.pretrained_names()[-1]
+    bundle = dysr_jax.load_pretrained(name)
+    for file in dysr_jax.export(bundle, tmp_path, format="stablehlo", members=["fastest", "best"]):
+        read = jax.export.deserialize(bytearray(file.path.read_bytes()))
+        made = np.asarray(jax.jit(read.call)(photograph)).astype(int)
+        assert np.abs(made - frames[f"{name} {file.member}"]).max() <= MOST_LEVELS, file.member
 
 
 def test_outputs_lie_in_pinned_memory_three_at_a_time(served, photograph):

@@ -7,7 +7,7 @@ import onnxruntime
 import pytest
 
 from dysr_jax.aot import onnx_graph
-from dysr_jax.aot.onnx_graph import frame_model, onnx_package, picture_model
+from dysr_jax.aot.onnx_graph import frame_model, import_extra, picture_model
 from dysr_jax.errors import InputError
 from dysr_jax.model.branches import BODY, Branch
 from dysr_jax.model.kernels import KernelSpec
@@ -166,4 +166,4 @@ def test_what_is_refused(made, monkeypatch):
         picture_model(SPACES[2], made[2], (0, 0, 0, 0), precision="int4")
     monkeypatch.setattr(onnx_graph.importlib, "import_module", lambda name: exec("raise ImportError"))
     with pytest.raises(InputError, match=r"^onnx: must be installed \(pip install 'dysr_jax\[onnx\]'\)$"):
-        onnx_package()
+        import_extra()

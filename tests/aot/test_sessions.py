@@ -37,7 +37,7 @@ def test_without_onnx_runtime(monkeypatch):
     def missing(name="onnx"):
         raise InputError(f"{name}: must be installed")
 
-    monkeypatch.setattr(sessions, "onnx_package", missing)
+    monkeypatch.setattr(sessions, "import_extra", missing)
     assert find_provider("auto") is None
     with pytest.raises(InputError, match="must be installed"):
         find_provider("onnxruntime")

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from dysr_jax import data
-from dysr_jax.aot import Precision, onnx_package, picture_model
+from dysr_jax.aot import Precision, import_extra, picture_model
 from dysr_jax.bundle import Bundle, Member
 from dysr_jax.errors import InputError
 from dysr_jax.metrics import psnr_y
@@ -115,7 +115,7 @@ class _Reader:
 
 def _quantised(model: Any, images: Sequence[np.ndarray]) -> Any:
     """The model with the convolutions of its body in int8: per channel, by the range of these images."""
-    quantization = onnx_package("onnxruntime.quantization")
+    quantization = import_extra("onnxruntime.quantization")
     convolutions = [node.name for node in model.graph.node if node.op_type == "Conv"]
     ends = [name for name in convolutions if name.split(".")[0] in ("head", "upsampler", "output")]
     kinds = quantization.QuantType
@@ -139,12 +139,12 @@ def _quantised(model: Any, images: Sequence[np.ndarray]) -> Any:
             )
         finally:
             logging.root.setLevel(before)
-        return onnx_package().load(str(target))
+        return import_extra().load(str(target))
 
 
 def _psnr_y(model: Any, pairs: Sequence[_Pair], scale: int) -> float:
     """Mean PSNR-Y in dB of a model in ONNX Runtime on the CPU."""
-    runtime = onnx_package("onnxruntime")
+    runtime = import_extra("onnxruntime")
     options = runtime.SessionOptions()
     options.log_severity_level = 3
     session = runtime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])

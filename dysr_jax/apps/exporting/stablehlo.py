@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax import export
 
+from dysr_jax.aot import import_extra
 from dysr_jax.bundle import Bundle, Member
 from dysr_jax.model import arch_params, frame_program, make_supernet
 
@@ -15,8 +16,9 @@ PLATFORMS: Final = ("cpu", "cuda", "tpu")
 def stablehlo_file(bundle: Bundle, member: Member, shape: tuple[int, int] | None) -> bytes:
     """What `jax.export.deserialize` reads: `[H, W, 3]` uint8 to `[s H, s W, 3]` uint8, in float32.
 
-    Without a shape, rows and columns are free.
+    Without a shape, rows and columns are free. Raises `InputError`: `flatbuffers` is not installed.
     """
+    import_extra("flatbuffers")  # JAX imports it when it serialises
     net = make_supernet(bundle.space, "float32", bundle.kept, layers=bundle.layers)
     program, read = frame_program(net), arch_params(bundle.params, bundle.space, member.arch)
 
