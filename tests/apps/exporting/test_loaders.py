@@ -1,7 +1,8 @@
-"""Other runtimes load exported members and make their pixels: OpenVINO, and ncnn by way of pnnx."""
+"""Other programs load exported members and make their pixels: OpenVINO, ncnn by way of pnnx, VapourSynth."""
 
 import pathlib
 import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -67,3 +68,38 @@ def test_ncnn(exported):
         status, made = extractor.extract("out0")
         assert status == 0
         check(np.array(made), expected)
+
+
+VAPOURSYNTH = """
+import sys
+import numpy as np
+import vapoursynth as vs
+
+path, planes = sys.argv[1], np.load(sys.argv[2])
+
+
+def fill(n, f):
+    frame = f.copy()
+    for plane in range(3):
+        np.asarray(frame[plane])[:] = planes[plane]
+    return frame
+
+
+rows, columns = planes.shape[1:]
+clip = vs.core.std.BlankClip(width=columns, height=rows, format=vs.RGBS, length=1)
+big = vs.core.ort.Model(vs.core.std.ModifyFrame(clip, clip, fill), network_path=path, provider="CPU")
+frame = big.get_frame(0)
+np.save(sys.argv[2], np.stack([np.asarray(frame[plane]) for plane in range(3)]))
+"""
+
+
+def test_vapoursynth_with_its_plug_in(exported):
+    """In a process of its own: the plug-in brings an ONNX Runtime of its own."""
+    vapoursynth = pytest.importorskip("vapoursynth")
+    if not list(pathlib.Path(vapoursynth.__file__).parent.glob("plugins/ort/*vsort*")):
+        pytest.skip("the plug-in (vapoursynth-mlrt-ort) is not installed")
+    path, expected = exported
+    planes = path.with_name("planes.npy")
+    np.save(planes, PLANES)
+    subprocess.run([sys.executable, "-c", VAPOURSYNTH, path, planes], check=True)
+    check(np.load(planes), expected)
