@@ -4,6 +4,7 @@ A backend is `auto` (XLA), `xla`, `onnxruntime`, which runs on the CPU, or `onnx
 execution provider of this installation, `CUDAExecutionProvider` or, in short, `cuda`.
 """
 
+import contextlib
 import functools
 from typing import Any, Final
 
@@ -58,9 +59,9 @@ def _share_arena() -> None:
     """Make one arena for all sessions of this process that ask for it."""
     runtime = import_extra(ONNX_RUNTIME)
     kind = runtime.OrtAllocatorType.ORT_ARENA_ALLOCATOR
-    runtime.create_and_register_allocator(
-        runtime.OrtMemoryInfo("Cpu", kind, 0, runtime.OrtMemType.DEFAULT), None
-    )
+    memory = runtime.OrtMemoryInfo("Cpu", kind, 0, runtime.OrtMemType.DEFAULT)
+    with contextlib.suppress(Exception):  # another part of the program made one: that is shared then
+        runtime.create_and_register_allocator(memory, None)
 
 
 class WeightPool:

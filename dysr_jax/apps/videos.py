@@ -11,7 +11,9 @@ from typing import Any
 import jax
 import numpy as np
 
+from dysr_jax.aot import find_provider
 from dysr_jax.bundle import Bundle, Member, check_bundle
+from dysr_jax.fields import require
 from dysr_jax.runtime import (
     FrameRecord,
     Server,
@@ -64,6 +66,10 @@ def stream_video(
     options that cannot be, an unknown member and too little memory are an InputError.
     """
     check_bundle(bundle)
+    if find_provider(options.backend) is not None:
+        require(
+            options.budget is None, "budget", options.budget, "none in ONNX Runtime, which keeps all members"
+        )
     named = {bundle.member(name).name: bundle.member(name) for name in options.members}
     members = list(named.values()) or list(bundle.members)
     if isinstance(policy, FixedPolicy):

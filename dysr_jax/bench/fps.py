@@ -193,6 +193,9 @@ def bench_fps(
     require(bool(outputs), "outputs", outputs, "one or more")
     scale = bundle.space.scale
     sizes = sorted({frames.output_size(height, scale) for height in outputs})
+    if find_provider(backend) is not None:
+        require(dtype in ("auto", "float32"), "dtype", dtype, "auto or float32 in ONNX Runtime")
+        dtype = "float32"
     served = dataclasses.replace(bundle, dtype=served_dtype(dtype))
     chosen = [served.member(name) for name in members] or list(served.members)
     budget = TimeBudget(rounds, seconds)

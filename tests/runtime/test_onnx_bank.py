@@ -111,5 +111,9 @@ def test_commands(saved, tmp_path, capsys):
     assert main(["bench", "switch", *how, *switch]) == 0
     assert [one["name"] for one in json.loads(told.read_text())["strategies"]] == ["fused", "onnxruntime"]
     capsys.readouterr()
+    assert main(["stream", clip, film, *how, "--budget-mb", "5", "--overwrite"]) == 2
+    assert "budget 5000000: must be none in ONNX Runtime" in capsys.readouterr().err
+    assert main(["bench", "fps", *how, "--dtype", "bfloat16"]) == 2
+    assert "dtype 'bfloat16': must be auto or float32 in ONNX Runtime" in capsys.readouterr().err
     assert main(["upscale", image, big, "--overwrite", *how[:3], "onnxruntime:warp"]) == 2
     assert capsys.readouterr().err.startswith("dysr: error: backend 'onnxruntime:warp': must name a provider")
