@@ -19,6 +19,7 @@ _LEFT: Final = {
     "search": "; the same command goes on from here",
     "stream": "; what was encoded until then is kept",
     "data": "; nothing half is left",
+    "export": "; the files that are named above are whole",
 }
 """What an interrupted command leaves."""
 

@@ -12,8 +12,8 @@ from dysr_jax.aot import find_provider
 from dysr_jax.atomic import is_remote
 from dysr_jax.data import DataConfig
 from dysr_jax.errors import InputError
-from dysr_jax.fields import from_dict, normalise
-from dysr_jax.model import XLA, SearchSpace, layer_backend, uniform_space
+from dysr_jax.fields import from_dict, normalise, require
+from dysr_jax.model import XLA, SearchSpace, compute_dtype, layer_backend, uniform_space
 from dysr_jax.search import SearchConfig
 from dysr_jax.train import TrainConfig
 
@@ -137,7 +137,10 @@ def check(config: RunConfig, devices: int) -> SearchSpace:
     config.train.check_devices(devices)
     config.search.check_space(space)
     layer_backend(config.layers)
-    find_provider(config.backend)
+    if find_provider(config.backend) is not None:
+        other = "in ONNX Runtime (backend)"
+        require(config.layers == XLA, "layers", config.layers, f"{XLA} {other}")
+        require(compute_dtype(config.dtype) == "float32", "dtype", config.dtype, f"float32 {other}")
     return space
 
 

@@ -17,5 +17,12 @@ with epy.lazy_api_imports(globals()):  # each is imported when it is first used
     )
     from dysr_jax.aot.fingerprint import Parts, branches_digest, lowered_digest
     from dysr_jax.aot.onnx_graph import FrameModel, Precision, frame_model, import_extra, picture_model
-    from dysr_jax.aot.sessions import ONNX_RUNTIME, Session, WeightPool, backend_name, find_provider
+    from dysr_jax.aot.sessions import (
+        CPU_PROVIDER,
+        ONNX_RUNTIME,
+        Session,
+        WeightPool,
+        backend_name,
+        find_provider,
+    )
     from dysr_jax.aot.static import Compile, compile_now, stage_executable, static_executable, tune_static

@@ -19,7 +19,7 @@ XLA_BACKENDS: Final = ("auto", "xla")
 ONNX_RUNTIME: Final = "onnxruntime"
 CPU_PROVIDER: Final = "CPUExecutionProvider"
 
-_QUIET: Final = 3  # ONNX Runtime's severity of errors: it logs no warnings
+_QUIET: Final = 4  # ONNX Runtime's severity of what is fatal: errors are raised, and told by us
 _SUFFIX: Final = "ExecutionProvider"
 
 
@@ -31,15 +31,16 @@ def find_provider(backend: str) -> str | None:
     """
     if backend in XLA_BACKENDS:
         return None
-    name, _, asked = str(backend).partition(":")
-    require(name == ONNX_RUNTIME, "backend", backend, "auto, xla, onnxruntime or onnxruntime:PROVIDER")
+    name, colon, asked = str(backend).partition(":")
+    known = name == ONNX_RUNTIME and bool(asked) == bool(colon)
+    require(known, "backend", backend, "auto, xla, onnxruntime or onnxruntime:PROVIDER")
     import_extra("onnx")
     there = import_extra(ONNX_RUNTIME).get_available_providers()
     for provider in there:
         if (asked or CPU_PROVIDER).lower() in (provider.lower(), _short(provider)):
             return provider
-    known = ", ".join(map(_short, there))
-    raise InputError(f"backend {backend!r}: must name a provider of this ONNX Runtime, which has {known}")
+    names = ", ".join(map(_short, there))
+    raise InputError(f"backend {backend!r}: must name a provider of this ONNX Runtime, which has {names}")
 
 
 def _short(provider: str) -> str:
@@ -92,7 +93,8 @@ class Session:
         runtime = import_extra(ONNX_RUNTIME)
         options = runtime.SessionOptions()
         options.log_severity_level = _QUIET
-        options.add_session_config_entry("session.use_env_allocators", "1")
+        for entry in ("session.use_env_allocators", "session.record_ep_graph_assignment_info"):
+            options.add_session_config_entry(entry, "1")
         self._kept = pool.values(model.weights)  # the session reads them as long as it lives
         if model.weights:
             options.add_external_initializers(list(model.weights), self._kept)
@@ -103,8 +105,10 @@ class Session:
         except Exception as error:  # of classes that are in no public module
             raise InputError(f"provider {provider}: {_first_line(error)}") from None
         self._input = self._session.get_inputs()[0].name
-        if self._session.get_providers()[0] != provider:  # it only warns
-            raise InputError(f"provider {provider}: cannot be started on this machine")
+        # It would only warn, or say nothing, and compute on the CPU.
+        computing = {part.ep_name for part in self._session.get_provider_graph_assignment_info()}
+        if provider not in computing:
+            raise InputError(f"provider {provider}: cannot be started on this machine, or takes no layer")
 
     def __call__(self, frame: chex.Array) -> np.ndarray:
         """`[H, W, 3]` uint8 to `[s H, s W, 3]` uint8, on the host."""

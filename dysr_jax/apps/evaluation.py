@@ -4,6 +4,7 @@ LR images come with a set, or MATLAB's bicubic makes them. A member upscales eac
 tiles), the output is rounded to uint8, `s` pixels are cut off each side, and luma is compared.
 """
 
+import itertools
 import os
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
@@ -74,10 +75,11 @@ def evaluate_set(
     time.
     """
     names = [bundle.member(name).name for name in members or [m.name for m in bundle.members]]
+    names = list(dict.fromkeys(names))
     server = open_server(bundle, backend, lambda: Bank(bundle, keep=len(names), tune=False))
     scale = bundle.space.scale
-    for rival in rivals:
-        rival.check_scale(scale)
+    for rival, images in itertools.product(rivals, benchmark.images):
+        rival.check_size(images.lr_shape)
     scores: dict[str, list[Score]] = {name: [] for name in [BICUBIC, *names, *(one.name for one in rivals)]}
     failed = list(benchmark.failed)
     steps = len(benchmark.images) * len(scores)

@@ -19,7 +19,7 @@ from dysr_jax.bundle import Bundle, Member, check_bundle
 from dysr_jax.device import device_name, host_memory
 from dysr_jax.fields import require
 from dysr_jax.model import arch_params, compile_static, served_dtype
-from dysr_jax.runtime import OnnxBank, OnnxModel
+from dysr_jax.runtime import OnnxBank, OnnxModel, open_rivals
 from dysr_jax.timing import median_ms
 
 ONNX_SUFFIX: Final = ".onnx"
@@ -125,8 +125,9 @@ def _measure(
 ) -> FpsRow:
     accelerated = _accelerated(backend)
     on_device, through = frame_calls(bundle, member, frame, backend)
-    device = frames.device_fps(on_device, budget, in_flight=accelerated)
     host = frames.end_to_end(through, budget, depth=PIPELINE_DEPTH if accelerated else 1)
+    alone = on_device is not through
+    device = frames.device_fps(on_device, budget, in_flight=accelerated) if alone else host.fps
     return FpsRow(member.name, output, device, host.fps, host.fps / device, host.p50_ms, host.p99_ms)
 
 
@@ -199,11 +200,11 @@ def bench_fps(
     served = dataclasses.replace(bundle, dtype=served_dtype(dtype))
     chosen = [served.member(name) for name in members] or list(served.members)
     budget = TimeBudget(rounds, seconds)
-    files = [name for name in rivals if str(name).endswith(ONNX_SUFFIX)]
+    files = [name for name in rivals if str(name).lower().endswith(ONNX_SUFFIX)]
     runtimes = choose_rivals([name for name in rivals if name not in files])
-    models = [OnnxModel(name) for name in files]
-    for model in models:
-        model.check_scale(scale)
+    models = open_rivals(files, scale, backend)
+    for model, size in itertools.product(models, sizes):
+        model.check_size(size.over(scale))
     rows: list[FpsRow] = []
     raced: list[RivalRow] = []
     left_out: list[LeftOut] = []

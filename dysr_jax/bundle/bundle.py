@@ -21,7 +21,7 @@ from dysr_jax.bundle.members import Member, Step, member_steps
 from dysr_jax.bundle.members import make_member as make_member
 from dysr_jax.device import device_name
 from dysr_jax.errors import InputError
-from dysr_jax.fields import as_path
+from dysr_jax.fields import as_path, require
 from dysr_jax.model import XLA, Arch, Kept, Params, SearchSpace, Supernet
 
 WEIGHTS_FILE: Final = "weights.safetensors"
@@ -80,6 +80,10 @@ class Bundle:
         """The supernet over the compacted weights; bfloat16 becomes float32 on a CPU, which lacks it."""
         dtype = "auto" if self.dtype == "bfloat16" else self.dtype
         return model.make_supernet(self.space, dtype, self.kept, layers=self.layers)
+
+    def check_layers(self, runtime: str) -> None:
+        """Refuse, with an InputError, layers that another runtime does not compute."""
+        require(self.layers == XLA, "layers", self.layers, f"{XLA} in {runtime}")
 
     def member(self, name: str | None = None) -> Member:
         """The member of this name in any spelling, `fastest` or `best` (the default); else an InputError."""

@@ -15,7 +15,7 @@ from dysr_jax.commands.common import BundleOptions
 class Demo(BundleOptions):
     """Write a page that upscales in the browser, with a bundle's members."""
 
-    folder: Annotated[tyro.conf.Positional[pathlib.Path], tyro.conf.arg(name="out", metavar="OUT")]
+    folder: Annotated[tyro.conf.Positional[str], tyro.conf.arg(name="out", metavar="OUT")]
     """The page's folder, which is made; its index.html opens from a file or from any server."""
     members: tuple[str, ...] = ()
     """Members' names, fastest or best; without any, at most eight, evenly along the front."""

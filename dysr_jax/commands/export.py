@@ -1,14 +1,16 @@
 """Members of a bundle as files for other programs."""
 
 import dataclasses
-from typing import Annotated
+from typing import Annotated, Final
 
 import tyro
 
-from dysr_jax.apps.exporting import export
+from dysr_jax.apps.exporting import Exported, export
 from dysr_jax.bundle import find_bundle
 from dysr_jax.commands.common import BundleOptions
 from dysr_jax.errors import InputError
+
+LICENCE: Final = "Apache-2.0"  # of the weights that come with the package
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,13 +28,13 @@ class Export(BundleOptions):
     precision: str = "float32"
     """float32, float16 (onnx, safetensors) or int8 (onnx; what it loses is measured)."""
     shape: tuple[int, int] | None = None
-    """LR rows and columns, where they must be fixed; without them any."""
+    """Fixed LR rows and columns; without them any."""
     clamp: bool = True
     """Keep the output of an ONNX model in [0, 1]."""
     calibration: str = "embedded"
     """Data source that int8 is calibrated and measured on, such as folder:PATH."""
-    licence: str = "Apache-2.0"
-    """Of the weights, as the file tells it."""
+    licence: str | None = None
+    """Licence of the weights, written into the file; Apache-2.0 for those that come with the package."""
     overwrite: bool = False
     """Replace files that are there."""
 
@@ -46,5 +48,10 @@ class Export(BundleOptions):
         bundle = find_bundle(given[0] if given else self.bundle, self.scale)
         names = {field.name for field in dataclasses.fields(self)} - {"places", "bundle", "scale"}
         options = {name: getattr(self, name) for name in names}
-        for file in export(bundle, out, **options):
-            print(f"{file.path}{f': {file.note}' if file.note else ''}")
+        if not given and self.bundle is None and self.licence is None and self.format != "stablehlo":
+            options["licence"] = LICENCE
+        export(bundle, out, **options, on_written=_show)
+
+
+def _show(file: Exported) -> None:
+    print(f"{file.path}{f': {file.note}' if file.note else ''}", flush=True)

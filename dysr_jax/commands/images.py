@@ -18,7 +18,7 @@ from dysr_jax.data import FailedImage, find_benchmark_sets, path_exists
 from dysr_jax.data.images import MAX_PIXELS
 from dysr_jax.errors import InputError
 from dysr_jax.report import scores_json, scores_table
-from dysr_jax.runtime import OnnxModel
+from dysr_jax.runtime import open_rivals
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,15 +81,16 @@ class Eval(ServerOptions, JsonOption):
         _quiet_pillow()
         bundle = find_bundle(self.bundle, self.scale)
         sets = find_benchmark_sets(self.folders, bundle.space.scale, self.lr)
-        members = [bundle.member(name) for name in self.members] or list(bundle.members)
+        members = list(dict.fromkeys(bundle.member(name) for name in self.members)) or list(bundle.members)
         names = [member.name for member in members]
-        rivals = [OnnxModel(path) for path in self.rivals]
+        rivals = open_rivals(self.rivals, bundle.space.scale, self.backend)
         how: dict[str, Any] = {"backend": self.backend, "rivals": rivals, "progress": True}
         found = [evaluate_set(bundle, one, names, **how) for one in sets]
         print(scores_table(members, found, rivals))
         if self.json_path:
             place = self.bundle or f"pretrained x{bundle.space.scale}"
-            write_json(self.json_path, scores_json(place, bundle, members, found, rivals))
+            scores = scores_json(place, bundle, members, found, rivals, backend=self.backend)
+            write_json(self.json_path, scores)
         for one in sets:
             if one.note:
                 print(f"dysr: note: {one.name}: {one.note}", file=sys.stderr)

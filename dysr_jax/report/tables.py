@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
+from dysr_jax.aot import backend_name
 from dysr_jax.apps import BICUBIC, SetScores
 from dysr_jax.bundle import Bundle, Member, Step
 from dysr_jax.data.builders import DATASETS, PreparedDataset
@@ -107,12 +108,15 @@ def scores_json(
     members: Sequence[Member],
     sets: Sequence[SetScores],
     rivals: Sequence[OnnxModel] = (),
+    *,
+    backend: str = "auto",
 ) -> dict[str, Any]:
     """The scores of some members of a bundle from this place, as `dysr eval --json` writes them."""
     return {
         "bundle": place,
         "scale": bundle.space.scale,
         "device": device_name(),
+        "runtime": backend_name(backend) or "xla",
         "members": {m.name: {"params": m.parameters, "mult_adds": m.mult_adds} for m in members},
         "rivals": {rival.name: {"path": str(rival.path), "params": rival.weights} for rival in rivals},
         "sets": {

@@ -14,7 +14,7 @@ with epy.lazy_api_imports(globals()):  # each is imported when it is first used
     from dysr_jax.runtime.chain import Chain
     from dysr_jax.runtime.measuring import SwitchReport, measure_switching, measure_timings
     from dysr_jax.runtime.onnx_bank import OnnxBank, open_server
-    from dysr_jax.runtime.onnx_model import OnnxModel
+    from dysr_jax.runtime.onnx_model import OnnxModel, open_rivals
     from dysr_jax.runtime.server import (
         FrameShape,
         MemberLike,

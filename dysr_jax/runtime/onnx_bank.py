@@ -25,6 +25,7 @@ class OnnxBank(Server):
         check_bundle(bundle)
         provider = find_provider(backend)
         require(provider is not None, "backend", backend, "onnxruntime or onnxruntime:PROVIDER")
+        bundle.check_layers("ONNX Runtime")
         self.bundle, self.provider = bundle, str(provider)
         self._resolve = resolver(bundle)
         self._pool = WeightPool()
@@ -38,6 +39,9 @@ class OnnxBank(Server):
         """
         shape, found = check_shape(shape), resolve_all(self.bundle, members)
         missing = [each for each in found if each.name not in self._sessions]
+        if not self._sessions and missing:  # the runtime itself grows with its first session
+            arch = missing[0].arch
+            Session(frame_model(self.bundle.space, self.bundle.params, arch), self.provider, WeightPool())
         space, before, weights, written = self.bundle.space, resident_bytes(), self._pool.bytes, 0
         for name, arch in missing:
             model = frame_model(space, self.bundle.params, arch, shared=True)

@@ -154,12 +154,16 @@ def leave_one_out(table: LatencyTable, space: SearchSpace) -> Fidelity:
     return Fidelity(list(drawn), predicted, measured.tolist(), float(tau), float(np.mean(error)))
 
 
-def _code(net: Supernet, frame: Frame) -> list[str]:
+def _code(net: Supernet, frame: Frame, backend: str) -> list[str]:
     """What tells apart the programs that a table is measured of: a cache must not outlive their code.
 
     The package's own code is told by its sources, without a trace; that of others by the probes' programs.
     """
     space = net.space
+    if find_provider(backend) is not None:
+        params = model.init_params(jax.random.key(0), space)
+        contents = [frame_model(space, params, arch, shared=True).content for arch in probes(space)]
+        return [hashlib.sha256(content).hexdigest() for content in contents]
     branches = [branch for slot in range(len(space.slots)) for branch in space.branches(slot)]
     code = branches_digest([*branches, model.layer_backend(net.layers)])
     if code is not None:
@@ -183,7 +187,7 @@ def device_table(
     It belongs to the device and not to a run: with one table, one seed searches the same candidates.
     """
     key = _key(net, frame, backend)
-    content = json.dumps([key, drawn, rounds, _code(net, frame)], sort_keys=True)
+    content = json.dumps([key, drawn, rounds, _code(net, frame, backend)], sort_keys=True)
     path = cache_directory() / "latency" / f"{hashlib.sha256(content.encode()).hexdigest()[:16]}.json"
     if path.exists() and not remeasure:
         with contextlib.suppress(InputError):  # damaged: measured again and replaced

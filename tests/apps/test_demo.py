@@ -180,7 +180,7 @@ def test_the_command_writes_and_replaces(saved, npm, tmp_path, capsys):
     assert len(names(out)) == 1
     assert main(words) == 2
     error = capsys.readouterr().err
-    assert error.count("\n") == 1 and f"{str(out)!r} exists; allowed with --overwrite" in error
+    assert error.count("\n") == 1 and f"{str(out)!r} exists; overwrite replaces it" in error
     assert len(names(out)) == 1
     assert main([*words, "--overwrite"]) == 0
     assert len(names(out)) == 3
@@ -190,7 +190,7 @@ def test_the_command_writes_and_replaces(saved, npm, tmp_path, capsys):
 def test_only_a_demo_is_replaced(three_members, tmp_path):
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "a.png").write_bytes(b"a")
-    with pytest.raises(InputError, match="must be a demo, if it is to be replaced"):
+    with pytest.raises(InputError, match="must be a demo and hold nothing else to be replaced"):
         write_demo(three_members, tmp_path / "photos", overwrite=True)
     assert listed(tmp_path / "photos") == ["a.png"]
 

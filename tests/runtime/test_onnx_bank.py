@@ -115,5 +115,22 @@ def test_commands(saved, tmp_path, capsys):
     assert "budget 5000000: must be none in ONNX Runtime" in capsys.readouterr().err
     assert main(["bench", "fps", *how, "--dtype", "bfloat16"]) == 2
     assert "dtype 'bfloat16': must be auto or float32 in ONNX Runtime" in capsys.readouterr().err
+    assert (
+        main(
+            [
+                "search",
+                "--config",
+                "quickstart",
+                "--backend",
+                "onnxruntime",
+                "--dtype",
+                "bfloat16",
+                "--out",
+                "x",
+            ]
+        )
+        == 2
+    )
+    assert "dtype 'bfloat16': must be float32 in ONNX Runtime" in capsys.readouterr().err
     assert main(["upscale", image, big, "--overwrite", *how[:3], "onnxruntime:warp"]) == 2
     assert capsys.readouterr().err.startswith("dysr: error: backend 'onnxruntime:warp': must name a provider")

@@ -1,5 +1,6 @@
 """Networks of others: what fits stands beside the members, what does not says what it lacks."""
 
+import jax
 import numpy as np
 import onnx
 import pytest
@@ -11,7 +12,7 @@ from dysr_jax.cli import main
 from dysr_jax.errors import InputError
 from dysr_jax.report.bench_tables import bench_table
 from dysr_jax.runtime.onnx_bank import OnnxBank
-from dysr_jax.runtime.onnx_model import OnnxModel
+from dysr_jax.runtime.onnx_model import OnnxModel, open_rivals
 
 FLOAT = TensorProto.FLOAT
 FRAME = np.random.default_rng(3).integers(0, 256, (26, 30, 3), np.uint8)
@@ -29,7 +30,9 @@ def write(
     last = nodes[-1].output[0]
     values = [helper.make_tensor_value_info("x", kinds[0], given), *more]
     made = helper.make_tensor_value_info(last, kinds[1], out or [1, 3, "r", "c"])
-    numbers = [sides] if gain is None else [sides, helper.make_tensor("gain", kinds[0], [], [gain])]
+    ends = {"last": 2, "first": -9, "channels": 1, "back": -1}
+    sides = [sides, *(helper.make_tensor(n, TensorProto.INT64, [1], [v]) for n, v in ends.items())]
+    numbers = sides if gain is None else [*sides, helper.make_tensor("gain", kinds[0], [], [gain])]
     graph = helper.make_graph(nodes, "g", values, [made], numbers)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
     onnx.save(model, str(path))
@@ -38,7 +41,7 @@ def write(
 
 def test_its_pixels_come_as_they_are(tmp_path):
     model = OnnxModel(write(tmp_path / "repeat.onnx"))
-    assert (model.name, model.scale, model.weights) == ("repeat.onnx", 2, 4)
+    assert (model.name, model.scale, model.size) == ("repeat.onnx", 2, None)
     np.testing.assert_array_equal(model(FRAME), FRAME.repeat(2, 0).repeat(2, 1))
 
 
@@ -56,7 +59,7 @@ def test_a_member_comes_back_as_a_rival(three_members, tmp_path):
 def test_a_size_that_it_does_not_take(tmp_path):
     model = OnnxModel(write(tmp_path / "fixed.onnx", given=(1, 3, 26, 30)))
     assert model(FRAME).shape == (52, 60, 3)
-    with pytest.raises(InputError, match=r"it takes frames of 26x30 only, this is 25x30$"):
+    with pytest.raises(InputError, match=r"it takes frames of 26x30 only, not of 25x30$"):
         model(FRAME[:25])
 
 
@@ -75,7 +78,13 @@ DEFECTS = {
     "its output must be an image of 1 to 8 times the sides": {
         "nodes": [helper.make_node("GlobalAveragePool", ["x"], ["y"])]
     },
-    "its pixels must be in [0, 1]: of grey, 128, it makes 255": {"gain": 9.0},
+    "its pixels must be RGB in [0, 1]: of colour [200, 128, 56] it makes [255, 255, 255]": {"gain": 9.0},
+    "its pixels must be RGB in [0, 1]: of colour [200, 128, 56] it makes [56, 128, 200]": {
+        "nodes": [
+            helper.make_node("Slice", ["x", "last", "first", "channels", "back"], ["b"]),
+            helper.make_node("Resize", ["b", "", "sides"], ["y"], mode="nearest"),
+        ]
+    },
 }
 
 
@@ -92,8 +101,26 @@ def test_no_model_at_all(tmp_path):
     with pytest.raises(InputError, match=r"must be an ONNX file that exists$"):
         OnnxModel(path)
     path.write_text("not a model")
-    with pytest.raises(InputError, match=r"is no ONNX model \(.+\)$"):
+    with pytest.raises(InputError, match=r"cannot be read as an ONNX model \(.+\)$"):
         OnnxModel(path)
+
+
+def test_two_files_of_one_name_are_refused(tmp_path):
+    (tmp_path / "other").mkdir()
+    paths = [write(tmp_path / "a.onnx"), write(tmp_path / "other" / "a.onnx")]
+    with pytest.raises(InputError, match=r"other/a.onnx': must have another name than the other rivals"):
+        open_rivals(paths, 2)
+    with pytest.raises(InputError, match=r"its scale must be that of the members, 3, got 2$"):
+        open_rivals(paths[:1], 3)
+
+
+def test_on_a_gpu_a_rival_needs_a_provider(tmp_path, monkeypatch):
+    path = write(tmp_path / "a.onnx")
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    with pytest.raises(InputError, match=r"must be run on a CPU or with backend onnxruntime, this is gpu$"):
+        open_rivals([path], 2)
+    assert open_rivals([path], 2, "onnxruntime:cpu")[0].scale == 2
+    assert open_rivals([], 2) == []
 
 
 def test_beside_the_members(three_members, tmp_path):

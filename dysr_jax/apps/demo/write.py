@@ -9,6 +9,7 @@ import gzip
 import html
 import importlib.resources
 import json
+import os
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -51,6 +52,7 @@ def write_demo(
     a branch has no ONNX form, the package `onnx` is missing.
     """
     check_bundle(bundle)
+    bundle.check_layers("a browser")
     target = _target(folder, overwrite=overwrite)
     found = from_cdn() if runtime is None else from_folder(as_path(runtime, "runtime"), _pack)
     with exclusive(target):
@@ -70,14 +72,15 @@ def write_demo(
 
 def _target(folder: epath.PathLike, *, overwrite: bool) -> epath.Path:
     name = as_path(folder, "folder")
-    target = epath.Path(name)
+    target = epath.Path(name if is_remote(name) else os.path.realpath(name))
     if not is_remote(target) and not target.absolute().parent.is_dir():
         raise InputError(f"output {name!r}: must be in a folder that exists")
     if target.exists():
         if not overwrite:
-            raise InputError(f"output {name!r} exists; allowed with --overwrite")
-        if not all((target / file).exists() for file in (PAGE, *DATA)):
-            raise InputError(f"output {name!r}: must be a demo, if it is to be replaced")
+            raise InputError(f"output {name!r} exists; overwrite replaces it")
+        there = {file.name for file in target.iterdir()} if target.is_dir() else set()
+        if not {PAGE, *DATA} <= there <= {PAGE, *ASSETS, *DATA}:
+            raise InputError(f"output {name!r}: must be a demo and hold nothing else to be replaced")
     return target
 
 

@@ -12,12 +12,13 @@ from dysr_jax import data
 from dysr_jax.aot import Precision, import_extra, picture_model
 from dysr_jax.bundle import Bundle, Member
 from dysr_jax.errors import InputError
+from dysr_jax.fields import require
 from dysr_jax.metrics import psnr_y
-from dysr_jax.model import XLA
 from dysr_jax.version import package_version
 
 CROP: Final = 128  # LR pixels at most, of a side of what int8 is calibrated and measured on
 MAX_IMAGES: Final = 32
+LEAST: Final = 16  # LR pixels of a side on which PSNR-Y says something
 
 
 def onnx_file(
@@ -28,11 +29,10 @@ def onnx_file(
     shape: tuple[int, int] | None,
     clamp: bool,
     calibration: str,
-    licence: str,
+    licence: str | None,
 ) -> tuple[bytes, str]:
     """A member's file, and a line on what was measured of it; see `dysr_jax.apps.exporting.export`."""
-    if bundle.layers != XLA:
-        raise InputError(f"layers {bundle.layers!r}: must be {XLA} to be written as ONNX")
+    bundle.check_layers("ONNX")
     stored: Precision = "float16" if precision == "float16" else "float32"
     model = picture_model(
         bundle.space,
@@ -45,18 +45,17 @@ def onnx_file(
     )
     if precision != "int8":
         return model.SerializeToString(), ""
+    require(shape is None or min(shape) >= LEAST, "shape", shape, f"sides of at least {LEAST} for int8")
     pairs = _pairs(calibration, bundle.space.scale, shape)
-    small = _quantised(model, [pair.lr for pair in pairs[::2]])
-    exact, left = (_psnr_y(each, pairs[1::2] or pairs, bundle.space.scale) for each in (model, small))
-    told = (
-        f"{left:.2f} dB in int8, {exact:.2f} in float32, {len(pairs[1::2] or pairs)} images of {calibration}"
-    )
+    small, others = _quantised(model, [pair.lr for pair in pairs[::2]]), pairs[1::2]
+    exact, left = (_psnr_y(each, others, bundle.space.scale) for each in (model, small))
+    told = f"{left:.2f} dB in int8, {exact:.2f} in float32, {len(others)} images of {calibration}"
     _note(small, "int8_psnr_y", f"{left:.3f}")
     _note(small, "float32_psnr_y", f"{exact:.3f}")
     return small.SerializeToString(), told
 
 
-def _metadata(bundle: Bundle, member: Member, licence: str) -> dict[str, str]:
+def _metadata(bundle: Bundle, member: Member, licence: str | None) -> dict[str, str]:
     """What a reader of the file is told."""
     return {
         "arch": member.name,
@@ -67,8 +66,7 @@ def _metadata(bundle: Bundle, member: Member, licence: str) -> dict[str, str]:
         "color_space": "RGB",
         "pixels": "[0, 1], NCHW",
         "source": f"dysr_jax {package_version()}, https://github.com/dysr-jax/dysr_jax",
-        "license": licence,
-    }
+    } | ({"license": licence} if licence else {})
 
 
 def _note(model: Any, key: str, value: str) -> None:
@@ -96,8 +94,9 @@ def _pairs(source: str, scale: int, shape: tuple[int, int] | None) -> list[_Pair
         hr = np.ascontiguousarray(example.hr[top:, left:][: scale * rows, : scale * columns])
         lr = data.bicubic_downscale(hr, scale).transpose(2, 0, 1)[None]
         found.append(_Pair(lr.astype(np.float32) / 255, hr))
-    if not found:
-        raise InputError(f"calibration {source!r}: no image is as large as the frame")
+    if len(found) < 2:
+        size = "" if shape is None else f" of at least {scale * shape[0]}x{scale * shape[1]} pixels"
+        raise InputError(f"calibration {source!r}: must have two images{size} or more, has {len(found)}")
     return found
 
 

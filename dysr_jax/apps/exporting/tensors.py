@@ -41,11 +41,11 @@ def member_tensors(bundle: Bundle, member: Member) -> dict[str, np.ndarray]:
     return {f"{part}.{name}": np.asarray(value) for part, own in cut.items() for name, value in own.items()}
 
 
-def tensors_file(bundle: Bundle, member: Member, precision: str) -> bytes:
+def tensors_file(bundle: Bundle, member: Member, precision: str, licence: str | None) -> bytes:
     """A safetensors file of `member_tensors`."""
     tensors = {name: np.ascontiguousarray(v, precision) for name, v in member_tensors(bundle, member).items()}
-    scale, psnr = str(bundle.space.scale), f"{member.psnr_y:.3f}"
-    return safetensors.numpy.save(tensors, {"arch": member.name, "scale": scale, "psnr_y": psnr})
+    told = {"arch": member.name, "scale": str(bundle.space.scale), "psnr_y": f"{member.psnr_y:.3f}"}
+    return safetensors.numpy.save(tensors, told | ({"license": licence} if licence else {}))
 
 
 def tensors_page(bundle: Bundle, member: Member) -> str:

@@ -128,13 +128,15 @@ class App {
   async open(file) {
     if (!file) return;
     await this.player.stop();
-    try {
-      this.picture = await readPicture(file);
-      this.name = (file.name ?? "picture").replace(/\.\w+$/, "");
-    } catch {
+    const job = (this.job += 1);
+    const picture = await readPicture(file).catch(() => null);
+    if (job !== this.job) return; // another one was opened meanwhile, or the clip plays
+    if (!picture) {
       byId("note").textContent = `${file.name ?? "This"} is no picture that this browser reads.`;
       return;
     }
+    this.picture = picture;
+    this.name = (file.name ?? "picture").replace(/\.\w+$/, "");
     await this.redraw();
   }
 
@@ -219,6 +221,8 @@ async function measure(app, index, frame) {
 
 async function main() {
   followDivider();
+  // A picture that is dropped before the page is ready must not take its place.
+  for (const event of ["dragover", "drop"]) document.addEventListener(event, (drag) => drag.preventDefault());
   const say = (text) => (byId("subtitle").textContent = text);
   const { members } = MODELS;
   byId("member").max = String(members.length - 1);
