@@ -82,7 +82,7 @@ def test_another_backend_computes_every_branch(params, patch_layers):
 def test_another_backend_is_trained(params, patch_layers):
     def gradient(name):
         run = program(name)
-        found = jax.jit(jax.grad(lambda params: jnp.mean(run(params, jnp.asarray(ARCHS[-1])) ** 2)))(params)
+        found = jax.jit(jax.grad(lambda params: jnp.mean(run(params, ARCHS[-1]) ** 2)))(params)
         return jax.tree.leaves(jax.device_get(found))
 
     for one, other in zip(gradient("xla"), gradient("patches"), strict=True):
