@@ -6,6 +6,7 @@ With DYSR_TEST_ACCELERATOR=1 JAX takes the GPU or TPU that it finds, and compile
 import fcntl
 import functools
 import json
+import math
 import os
 import pathlib
 import shutil
@@ -197,16 +198,17 @@ def full_space() -> SearchSpace:
 def noisy_params():
     """`(space, noise) -> params`: fresh ones hardly change the output, with noise on all archs differ.
 
-    The noise is NumPy's: JAX would compile a program for each shape.
+    Their spread is about that of fresh ones. All is NumPy's: JAX would compile a program for each space.
     """
 
     def make(space, noise=0.1):
         rng = np.random.default_rng(1)
 
-        def add(leaf):
-            return jnp.asarray(leaf + noise * rng.normal(size=leaf.shape).astype(np.float32))
+        def draw(leaf):
+            fresh = math.prod(leaf.shape[:-1]) ** -0.5 if len(leaf.shape) > 1 else 0.0
+            return jnp.asarray((fresh + noise) * rng.normal(size=leaf.shape), jnp.float32)
 
-        return jax.tree.map(add, jax.device_get(init_params(jax.random.key(0), space)))
+        return jax.tree.map(draw, jax.eval_shape(lambda key: init_params(key, space), jax.random.key(0)))
 
     return make
 

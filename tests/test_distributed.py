@@ -18,18 +18,41 @@ from dysr_jax.atomic import write_json
 from dysr_jax.cli import main
 from dysr_jax.config import to_dict
 from dysr_jax.run import run_search
+from dysr_jax.search.latency import LatencyTable, WidthTerms, save_table, table_key
 
 TIMEOUT_S = 240
 """Of every wait; a machine that does nothing else needs a tenth."""
 
-IMPATIENT = """
-import sys
+LOSING = """
+import os, pathlib, signal, sys, time
 import dysr_jax.distributed
 dysr_jax.distributed.BEAT_S, dysr_jax.distributed.PATIENCE_S = 1, 8
 from dysr_jax.cli import main
+from dysr_jax.train import loop
+
+def option(name):
+    return sys.argv[sys.argv.index(name) + 1]
+
+make, checkpoints = loop.make_train_chunk, pathlib.Path(option("--out"), "checkpoints")
+
+def dying(*args, **options):
+    chunk, done = make(*args, **options), []
+
+    def run(*given):
+        if done:
+            while not any(path.parent.name.isdigit() for path in checkpoints.glob("*/_CHECKPOINT_METADATA")):
+                time.sleep(0.01)
+            os.kill(os.getpid(), signal.SIGKILL)
+        done.append(True)
+        return chunk(*given)
+
+    return run
+
+if option("--process-id") == "1":
+    loop.make_train_chunk = dying
 sys.exit(main())
 """
-"""`dysr` that takes a process for lost sooner."""
+"""`dysr` whose second process is killed after the first checkpoint; it takes a process for lost sooner."""
 
 
 class Job:
@@ -62,16 +85,6 @@ class Job:
                 process.kill()
         return [(p.returncode, *text) for p, text in zip(self.processes, texts, strict=True)]
 
-    def kill_second_when(self, happened):
-        """SIGKILL of process 1 as soon as `happened()`; fails if the job ends before."""
-        deadline = time.monotonic() + TIMEOUT_S
-        while not happened():
-            ended = [process.poll() for process in self.processes]
-            if ended != [None, None] or time.monotonic() > deadline:
-                pytest.fail(f"the job did not come so far: {self.end()}")
-            time.sleep(0.01)
-        self.processes[1].send_signal(signal.SIGKILL)
-
 
 def archive(run: pathlib.Path) -> list[dict]:
     """The candidates of a run; the seconds they took are no part of the comparison."""
@@ -92,28 +105,52 @@ def config(tiny, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def little(tiny, tmp_path_factory):
+    """TINY with hardly anything to compile, and a latency table of costs that nobody measured."""
+    space, folder = (
+        dataclasses.replace(tiny.space, slots=1, branches=("id", "c3")),
+        tmp_path_factory.mktemp("little"),
+    )
+    key = table_key(space.build(), "float32", tiny.search.frame)
+    terms = WidthTerms(4, 0.5, {"c3": 0.25}, {"u2": 0.125})
+    save_table(folder / "latency.json", LatencyTable(key, (terms,), {}, "in a test"))
+    search = dataclasses.replace(tiny.search, population=4, latency=str(folder / "latency.json"))
+    write_json(folder / "little.json", to_dict(dataclasses.replace(tiny, space=space, search=search)))
+    return folder / "little.json"
+
+
+def lose(config, run):
+    """How the processes of a job ended whose second one was killed in training, and after how long."""
+    job = Job(config, run, program=("-c", LOSING))
+    try:
+        job.processes[1].wait(TIMEOUT_S)
+    finally:
+        start = time.monotonic()
+        ends = job.end()
+    return ends, time.monotonic() - start
+
+
+@pytest.fixture(scope="module")
 def killed(config, tiny_run, tmp_path_factory):
-    """A job whose second process was killed in training, and how the first one ended.
+    """The run of a job whose second process was killed in training.
 
     `tiny_run`, of one process, has left the latency table that all these searches use.
     """
     run = tmp_path_factory.mktemp("job") / "run"
-    job = Job(config, run, program=("-c", IMPATIENT))
-    job.kill_second_when(lambda: committed_steps(run))
-    start = time.monotonic()
-    ends = job.end()
-    return run, committed_steps(run), ends, time.monotonic() - start
+    lose(config, run)
+    assert committed_steps(run)
+    return run
 
 
 @pytest.fixture(scope="module")
 def resumed(config, killed):
     """The same job, started again."""
-    return Job(config, killed[0]).end()
+    return Job(config, killed).end()
 
 
-def test_a_killed_process_ends_the_job_with_one_line(killed, tiny):
-    _, steps, ((code, _, errors), (signalled, _, _)), seconds = killed
-    assert max(steps) < tiny.train.steps
+def test_a_killed_process_ends_the_job_with_one_line(little, tmp_path, tiny):
+    ((code, _, errors), (signalled, _, _)), seconds = lose(little, tmp_path / "run")
+    assert 0 < max(committed_steps(tmp_path / "run")) < tiny.train.steps
     assert signalled == -signal.SIGKILL
     assert code == 1, errors
     assert "dysr: error: another process of the job ended or cannot be reached" in errors
@@ -124,7 +161,7 @@ def test_a_killed_process_ends_the_job_with_one_line(killed, tiny):
 
 @pytest.mark.long
 def test_started_again_it_ends_as_one_process_does(killed, resumed, tiny_run):
-    run = killed[0]
+    run = killed
     for code, _, errors in resumed:
         assert code == 0, errors
     found, expected = archive(run), archive(tiny_run.path)
@@ -142,7 +179,7 @@ def test_started_again_it_ends_as_one_process_does(killed, resumed, tiny_run):
 @pytest.mark.long
 def test_with_its_weights_one_process_finds_the_same(killed, resumed, tiny, tmp_path):
     """A rounded pixel is worth some 1e-4 dB, so qualities are compared where the weights are the same."""
-    run = killed[0]
+    run = killed
     search = dataclasses.replace(tiny.search, latency=str(run / "latency.json"))
     weights = str(run / "supernet.safetensors")
     run_search(dataclasses.replace(tiny, weights=weights, search=search), tmp_path, log=print)
@@ -155,7 +192,7 @@ def test_with_its_weights_one_process_finds_the_same(killed, resumed, tiny, tmp_
 
 @pytest.mark.long
 def test_process_0_alone_speaks_and_writes(killed, resumed):
-    run = killed[0]
+    run = killed
     (_, said, bars), (_, silent, no_bars) = resumed
     assert "0 compilations during them" in said
     assert "search: 100%" in bars
@@ -167,8 +204,8 @@ def test_process_0_alone_speaks_and_writes(killed, resumed):
         assert (run / name).exists()
 
 
-def test_processes_with_other_configs_say_what_differs(config, tmp_path):
-    ends = Job(config, tmp_path / "run", second=["--train.steps", "40"]).end()
+def test_processes_with_other_configs_say_what_differs(little, tmp_path):
+    ends = Job(little, tmp_path / "run", second=["--train.steps", "40"]).end()
     for code, _, errors in ends:
         assert code == 2, errors
         assert errors.count("dysr: error: ") == 1

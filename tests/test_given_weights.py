@@ -20,7 +20,9 @@ def again(tiny_run, tiny, tmp_path_factory):
     """The search of TINY, with the weights that TINY's run left, for another runtime, and what it said."""
     lines: list[str] = []
     path = tmp_path_factory.mktemp("given") / "run"
-    config = dataclasses.replace(tiny, weights=str(tiny_run.path / SUPERNET_FILE), backend="onnxruntime")
+    search = dataclasses.replace(tiny.search, members=2)
+    weights = str(tiny_run.path / SUPERNET_FILE)
+    config = dataclasses.replace(tiny, weights=weights, search=search, backend="onnxruntime")
     run_search(config, path, log=lines.append)
     return path, lines
 

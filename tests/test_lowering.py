@@ -19,7 +19,7 @@ from dysr_jax.train.config import TrainConfig
 from dysr_jax.train.state import init_state
 from dysr_jax.train.step import make_train_chunk
 
-SPACE = uniform_space(slots=2, widths=8, scale=2)
+SPACE = uniform_space(slots=1, widths=8, scale=2)
 NET = make_supernet(SPACE, "bfloat16")
 PLATFORMS = ("tpu", "cuda", "cpu")
 each_platform = pytest.mark.parametrize("platform", PLATFORMS)
@@ -35,14 +35,21 @@ def params():
     return init_params(jax.random.key(0), SPACE)
 
 
-@each_platform
-def test_the_training_step_on_two_devices(platform):
+@pytest.fixture(scope="module")
+def training():
+    """A chunk and what it takes, for all platforms: traced once."""
     mesh, config = parallel.device_mesh(2), TrainConfig(steps=2, batch=2, chunk=2)
     state = parallel.replicate(init_state(jax.random.key(0), SPACE, config), mesh)
     hr = np.zeros((32, 32, 3), np.uint8)
     pool = parallel.replicate(build_pool([Pair("blank", hr[::2, ::2], hr)], 8), mesh)
     chunk = make_train_chunk(NET, config, mesh, costs=lambda archs: archs.sum(-1))
-    exported = export.export(chunk, platforms=[platform])(state, pool, jax.random.key(1))
+    return chunk, (state, pool, jax.random.key(1))
+
+
+@each_platform
+def test_the_training_step_on_two_devices(platform, training):
+    chunk, given = training
+    exported = export.export(chunk, platforms=[platform])(*given)
     assert exported.nr_devices == 2
     assert "all_reduce" in exported.mlir_module()
     assert exported.mlir_module().count("stablehlo.case") >= 2

@@ -66,10 +66,14 @@ def interruptible() -> Iterator[Received]:
 @contextlib.contextmanager
 def _none_lost(received: Received) -> Iterator[None]:
     """Raise an interruption again that came in a destructor: Python only prints it there."""
-    before = sys.unraisablehook
+    before, main = sys.unraisablehook, threading.main_thread()
 
     def again() -> None:
-        if not received.told:
+        if received.told:
+            return
+        if hasattr(signal, "pthread_kill"):  # the other one wakes no call that waits
+            signal.pthread_kill(main.ident or 0, received.number)
+        else:
             _thread.interrupt_main(signal.Signals(received.number))
 
     def hook(unraisable: Any) -> None:

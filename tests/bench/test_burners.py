@@ -39,7 +39,7 @@ def test_processes_follow_the_schedule_and_end_with_the_context():
 
 def test_no_process_outlives_a_parent_that_is_killed():
     code = "import time\nfrom dysr_jax.bench import burners\n"
-    code += "with burners.Burners([(0.0, 2)]) as b:\n    time.sleep(0.3)\n"
+    code += "with burners.Burners([(0.0, 2)]) as b:\n    while len(b.pids) < 2:\n        time.sleep(0.02)\n"
     code += "    print(*b.pids, flush=True)\n    time.sleep(60)\n"
     parent = subprocess.Popen(
         [sys.executable, "-c", code],

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 
+import jax
 import pytest
 
 import dysr_jax.cli
@@ -12,6 +13,8 @@ import dysr_jax.commands.runs
 import dysr_jax.run
 from dysr_jax.cli import main
 from dysr_jax.model.space import uniform_space
+from dysr_jax.model.supernet import init_params
+from dysr_jax.model.weights import params_to_bytes
 from dysr_jax.search.latency import LatencyTable, WidthTerms, load_table, save_table, table_key
 
 
@@ -39,8 +42,12 @@ def test_a_profile_needs_two_archs(refused, small, tmp_path):
     assert snapshot(tmp_path) == before
 
 
-PLAIN = ["--train.random-archs", 1, "--train.distill", 0]
-"""The recipe that compiles fastest."""
+@pytest.fixture
+def weights(tmp_path):
+    """Options by which nothing is trained."""
+    params = init_params(jax.random.key(0), uniform_space(slots=1, widths=4, scale=2, branches=("id", "c3")))
+    (tmp_path / "weights").write_bytes(params_to_bytes(params))
+    return ["--weights", tmp_path / "weights"]
 
 
 @pytest.fixture
@@ -57,7 +64,7 @@ def planted(tmp_path, tiny):
 
 
 @pytest.mark.long
-def test_a_search_uses_the_table_that_is_named(planted, small, tmp_path, monkeypatch, capsys):
+def test_a_search_uses_the_table_that_is_named(planted, small, weights, tmp_path, monkeypatch, capsys):
     def interrupted(*_):
         raise KeyboardInterrupt
 
@@ -65,7 +72,7 @@ def test_a_search_uses_the_table_that_is_named(planted, small, tmp_path, monkeyp
     monkeypatch.setattr(dysr_jax.run, "_write_results", interrupted)
     monkeypatch.setattr(dysr_jax.run, "device_table", lambda *_, **__: pytest.fail("it measured"))
     (path, table, _), out = planted, tmp_path / "run"
-    assert dysr("search", "--out", out, *small, *PLAIN, "--search.latency", path) == 130
+    assert dysr("search", "--out", out, *small, *weights, "--search.latency", path) == 130
     assert f": from {path}, " in capsys.readouterr().out
     assert load_table(out / "latency.json", table.key) == table
     records = [json.loads(line) for line in (out / "archive.jsonl").read_text().splitlines()]
@@ -74,12 +81,12 @@ def test_a_search_uses_the_table_that_is_named(planted, small, tmp_path, monkeyp
     assert found == {"id-u1": 100.0, "c3-u1": 130.0, "id-u2": 107.0, "c3-u2": 137.0}
 
 
-def test_constraints_that_nothing_satisfies(planted, small, tmp_path, capsys):
+def test_constraints_that_nothing_satisfies(planted, small, weights, tmp_path, capsys):
     """The search is over by then; three of its four archs take longer than 105 ms."""
     bounds = ["--search.max-latency-ms", 105, "--search.min-psnr-y", 90]
-    out, options = tmp_path / "run", [*small, *PLAIN, "--search.latency", planted[0]]
+    out, options = tmp_path / "run", [*small, *weights, "--search.latency", planted[0]]
     assert dysr("search", "--out", out, *options, *bounds) == 2
-    error = capsys.readouterr().err.splitlines()[-1]  # below the training's progress
+    error = capsys.readouterr().err.splitlines()[-1]  # below the search's progress
     assert error == (
         "dysr: error: no evaluated arch satisfies the constraints: search.max_latency_ms 105.0 excludes "
         "3 of 4, search.min_psnr_y 90.0 excludes 4 of 4"

@@ -177,7 +177,7 @@ def test_a_branch_of_ones_own_from_the_shell(blocks, workplace, tiny, capsys):
     (workplace / "pointwise.py").write_text(blocks("docs/howto/branch.md", "python")[0])
     config = dataclasses.replace(
         tiny,
-        space=dataclasses.replace(tiny.space, slots=1),
+        space=dataclasses.replace(tiny.space, slots=1, upsamplers=("u1",)),
         train=dataclasses.replace(tiny.train, steps=tiny.train.chunk),
         search=dataclasses.replace(tiny.search, population=4, generations=2, rounds=1, members=2),
     )

@@ -14,7 +14,6 @@ from dysr_jax.model import backend as backends
 from dysr_jax.model.backend import XlaLayers, layer_backend, register_backend
 from dysr_jax.model.programs import branch_part, compile_static, make_supernet
 from dysr_jax.model.space import largest_arch, uniform_space
-from dysr_jax.model.supernet import init_params
 from dysr_jax.search.latency import fit_table, load_table, save_table, table_key
 
 SPACE = uniform_space(slots=1, widths=8, scale=2)
@@ -56,14 +55,15 @@ def patch_layers(monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def params():
-    noisy = init_params(jax.random.key(0), SPACE)
-    return jax.tree.map(lambda leaf: leaf + 0.02 * jnp.ones_like(leaf), noisy)
+def params(noisy_params):
+    return noisy_params(SPACE)
 
 
-def outputs(net, params, arch):
+def program(name):
+    """`(params, arch) -> output` of one backend."""
+    net = make_supernet(SPACE, "float32", layers=name)
     lr = np.random.default_rng(5).random((2, *FRAME, 3), np.float32)
-    return jax.jit(net.apply)({"params": params}, lr, arch)
+    return lambda params, arch: net.apply({"params": params}, lr, arch)
 
 
 def test_the_default_backend_is_xla():
@@ -72,22 +72,21 @@ def test_the_default_backend_is_xla():
 
 
 def test_another_backend_computes_every_branch(params, patch_layers):
-    nets = [make_supernet(SPACE, "float32", layers=name) for name in ("xla", "patches")]
+    runs = [jax.jit(program(name)) for name in ("xla", "patches")]
     for arch in ARCHS:
-        one, other = (outputs(net, params, jnp.asarray(arch)) for net in nets)
+        one, other = (run(params, np.array(arch, np.int32)) for run in runs)
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
     assert all(count > 0 for count in patch_layers.calls.values())
 
 
 def test_another_backend_is_trained(params, patch_layers):
-    arch = jnp.asarray(ARCHS[-1])
-
     def gradient(name):
-        net = make_supernet(SPACE, "float32", layers=name)
-        return jax.jit(jax.grad(lambda params: jnp.mean(outputs(net, params, arch) ** 2)))(params)
+        run = program(name)
+        found = jax.jit(jax.grad(lambda params: jnp.mean(run(params, ARCHS[-1]) ** 2)))(params)
+        return jax.tree.leaves(jax.device_get(found))
 
-    for one, other in zip(*map(jax.tree.leaves, map(gradient, ("xla", "patches"))), strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5 * float(jnp.abs(one).max() + 1))
+    for one, other in zip(gradient("xla"), gradient("patches"), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5 * float(np.abs(one).max() + 1))
     assert patch_layers.calls["conv2d"] > 0
 
 

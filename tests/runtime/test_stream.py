@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dysr_jax.errors import InputError
+from dysr_jax.runtime import stream as module
 from dysr_jax.runtime.policy.base import FixedPolicy, MemberTiming, Observation
 from dysr_jax.runtime.stream import Stream, StreamOptions
 from dysr_jax.runtime.trace import FrameRecord, Trace, trace_from_json
@@ -138,26 +139,50 @@ def test_frames_that_take_too_long_are_late():
     assert all(frame.frame_ms > 29 for frame in trace.frames)
 
 
-def test_time_spent_waiting_for_the_encoder_is_not_the_devices():
-    """A frame takes 2 ms from its dispatch; writing one takes 60, longer than a period."""
+class HandClock:
+    """In place of `time`: it moves when it is told to, and counts how often the fetching thread looks."""
+
+    def __init__(self):
+        self.changed, self.now, self.fetched = threading.Condition(), 0.0, 0
+
+    def perf_counter(self):
+        with self.changed:
+            self.fetched += threading.current_thread().name.startswith("fetch")
+            self.changed.notify_all()
+            return self.now
+
+    def move(self, seconds):
+        with self.changed:
+            self.now += seconds
+
+
+def test_time_spent_waiting_for_the_encoder_is_not_the_devices(monkeypatch):
+    """A frame takes 2 ms; writing one takes 60, longer than a period, in which all in flight are done."""
+    clock, dispatched = HandClock(), []
+    monkeypatch.setattr(module, "time", clock)
 
     class Output:
         def __init__(self, image):
-            self.image, self.ready = image, time.perf_counter() + 0.002
+            self.image = image
 
         def __array__(self, dtype=None, copy=None):
-            time.sleep(max(0.0, self.ready - time.perf_counter()))
+            clock.move(0.002)
             return self.image
 
-    stream = Stream(
-        Dispatching(lambda image, member: Output(image)),
-        FixedPolicy("best"),
-        TIMINGS,
-        StreamOptions(fps=20.0, in_flight=3),
-    )
-    trace = stream.run(images(15), lambda image, when: time.sleep(0.06))
-    assert np.median([frame.frame_ms for frame in trace.frames]) < 50
-    assert trace.late < 5
+    def dispatch(image, member):
+        dispatched.append(member)
+        return Output(image)
+
+    def write(image, when):
+        with clock.changed:
+            assert clock.changed.wait_for(lambda: clock.fetched == len(dispatched), timeout=60)
+        clock.move(0.06)
+
+    options = StreamOptions(fps=20.0, in_flight=3)
+    trace = Stream(Dispatching(dispatch), FixedPolicy("best"), TIMINGS, options).run(images(15), write)
+    assert len(trace.frames) == 15
+    assert max(frame.frame_ms for frame in trace.frames) < 50
+    assert trace.late == 0
 
 
 def test_a_stream_runs_again():

@@ -100,7 +100,7 @@ def test_no_arch_is_evaluated_twice(problem, tmp_path, dispatches):
 
 def test_records_hold_what_evaluator_and_table_say(problem, finished, evaluate):
     lines = content(finished)
-    genes = jnp.asarray(archs_of(lines), jnp.int32)
+    genes = np.asarray(archs_of(lines), np.int32)
     quality = [line["psnr_y"] for line in lines]
     assert np.ptp(quality) > 0.1
     np.testing.assert_allclose(quality, evaluate(problem[0], genes), atol=1e-4)
@@ -173,22 +173,20 @@ def test_candidates_per_second():
 
 # --- several widths ---------------------------------------------------------------------------------
 
-ELASTIC = uniform_space(slots=2, widths=(4, 6, 9), scale=2, branches=("id", "s3", "c3", "r1"))
+ELASTIC = uniform_space(slots=2, widths=(4, 9), scale=2, branches=("id", "s3", "c3", "r1"))
 WIDE_TERMS = [
     WidthTerms(width, 0.1 * width, {"s3": 0.05 * width, "c3": 0.1 * width, "r1": 0.3 * width}, {"u2": 0.25})
     for width in ELASTIC.widths
 ]
 
 
-def test_the_front_of_three_widths_is_that_of_the_whole_space(noisy_params, tmp_path):
+def test_the_front_of_two_widths_is_that_of_the_whole_space(noisy_params, tmp_path):
     """Against every arch of it, which are evaluated at once."""
     params, table = noisy_params(ELASTIC), LatencyTable({}, tuple(WIDE_TERMS), {}, "")
-    net, config = (
-        make_supernet(ELASTIC, "float32"),
-        dataclasses.replace(CONFIG, population=12, generations=6),
-    )
+    net = make_supernet(ELASTIC, "float32")
+    config = dataclasses.replace(CONFIG, population=8, generations=5)
     lr = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), np.uint8)
-    best = frame_program(net)(params, jnp.asarray(lr), largest_arch(ELASTIC))
+    best = jax.jit(frame_program(net), static_argnums=2)(params, jnp.asarray(lr), largest_arch(ELASTIC))
     hr = np.asarray(best) ^ 3  # near to what the largest arch makes, so that the front has a length
     patches = Patches(lr=jnp.asarray(lr), hr=jnp.asarray(hr), image=jnp.arange(2))
     mesh = parallel.device_mesh(2)
@@ -205,7 +203,7 @@ def test_the_front_of_three_widths_is_that_of_the_whole_space(noisy_params, tmp_
     points, seen = (quality_points(records) for records in (every, archive.records.values()))
     reference = float(points[:, 0].max()), float(points[:, 1].min())
     assert front_hypervolume(seen, reference) > 0.95 * front_hypervolume(points, reference)
-    assert {record.name.split("-")[0] for record in every} == {"w4", "w6", "w9"}
+    assert {record.name.split("-")[0] for record in every} == {"w4", "w9"}
 
 
 # --- objectives and constraints ---------------------------------------------------------------------
@@ -223,7 +221,9 @@ class Formula:
     def __call__(self, params, genes):
         self.evaluated += dict.fromkeys(map(tuple, np.asarray(genes).tolist()))
         rows = np.asarray(genes, float)
-        return (20 + rows.sum(1) + 0.1 * np.sin(rows @ [1.0, 2.0, 3.0, 5.0])).astype(np.float32)
+        return (20 + rows.sum(1) + 0.1 * np.sin(rows @ [1.0, 2.0, 3.0, 5.0][: rows.shape[1]])).astype(
+            np.float32
+        )
 
 
 WIDER = uniform_space(slots=3, widths=4, scale=2, branches=("id", "s3", "c3", "r1"))
@@ -237,10 +237,9 @@ def formula(monkeypatch):
     return found
 
 
-def search_formula(folder, **fields):
-    config = dataclasses.replace(CONFIG, **fields)
-    mesh = parallel.device_mesh(1)
-    return search(jax.random.key(3), WIDER_NET, {}, None, TABLE, config, mesh, folder)
+def search_formula(folder, net=NET, *, write=True, **fields):
+    config, mesh = dataclasses.replace(CONFIG, **fields), parallel.device_mesh(1)
+    return search(jax.random.key(3), net, {}, None, TABLE, config, mesh, folder, write=write)
 
 
 def test_a_bound_draws_the_population_into_it(formula, tmp_path):
@@ -248,8 +247,8 @@ def test_a_bound_draws_the_population_into_it(formula, tmp_path):
     for bound in (None, 1.5):
         folder = tmp_path / str(bound)
         folder.mkdir()
-        archive = search_formula(folder, population=12, generations=8, max_latency_ms=bound)
-        state = resume.load(folder, fresh_state(12)).state
+        archive = search_formula(folder, WIDER_NET, population=24, generations=8, max_latency_ms=bound)
+        state = resume.load(folder, fresh_state(24)).state
         assert np.all(np.asarray(state.violation) == 0)
         last = [archive.records[arch] for arch in to_archs(WIDER, state.genes)]
         slowest[bound] = max(record.latency_ms for record in last)
@@ -262,7 +261,7 @@ def test_more_objectives_keep_more_candidates(formula, tmp_path):
     for name in (every[:2], every):
         folder = tmp_path / str(len(name))
         folder.mkdir()
-        search_formula(folder, population=24, objectives=name)
+        search_formula(folder, WIDER_NET, population=24, objectives=name)
         state = resume.load(folder, fresh_state(24, len(name))).state
         assert state.objectives.shape == (24, len(name))
         sizes.append(int(np.sum(np.asarray(state.rank) == 0)))
@@ -309,13 +308,14 @@ def test_a_state_whose_archive_is_gone_is_not_believed(formula, tmp_path):
 
 
 def test_who_does_not_write_finds_the_same(formula, tmp_path, capsys):
-    (tmp_path / "a").mkdir()
-    (tmp_path / "b").mkdir()
-    writer = search_formula(tmp_path / "a")
-    assert "front=" in capsys.readouterr().err
-    config, mesh = CONFIG, parallel.device_mesh(1)
-    key = jax.random.key(3)
-    reader = search(key, WIDER_NET, {}, None, TABLE, config, mesh, tmp_path / "b", write=False)
+    (tmp_path / "writer").mkdir()
+    (tmp_path / "reader").mkdir()
+    writer = search_formula(tmp_path / "writer")
+    bar = capsys.readouterr().err
+    assert (
+        f"best={max(record.psnr_y for record in writer.records.values()):.2f} dB" in bar and "front=" in bar
+    )
+    reader = search_formula(tmp_path / "reader", write=False)
     assert list(reader.records) == list(writer.records)
-    assert list((tmp_path / "b").iterdir()) == []
+    assert list((tmp_path / "reader").iterdir()) == []
     assert capsys.readouterr().err == ""

@@ -80,7 +80,7 @@ class Reaper:
                 raise Killed
 
 
-CASES = {"one device": (1, SPACE), "four devices": (4, SPACE), "two devices, two widths": (2, ELASTIC)}
+CASES = {"one device": (1, SPACE), "two devices, two widths": (2, ELASTIC)}
 
 
 @pytest.fixture(scope="module", params=CASES.values(), ids=CASES)
@@ -90,7 +90,7 @@ def compiled(request, noisy_params):
     mesh, net = parallel.device_mesh(devices), make_supernet(space, "float32")
     weights = noisy_params(space)  # with noise, so that archs differ in quality
     lr = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), np.uint8)
-    best = frame_program(net)(weights, jnp.asarray(lr), largest_arch(space))
+    best = jax.jit(frame_program(net), static_argnums=2)(weights, jnp.asarray(lr), largest_arch(space))
     hr = np.asarray(best) ^ 3  # near to what the largest arch makes, so that the front has a length
     patches = Patches(lr=jnp.asarray(lr), hr=jnp.asarray(hr), image=jnp.asarray([0, 1]))
     evaluate = Evaluator(net, patches, mesh)

@@ -73,7 +73,7 @@ def told(seed):
     return nsga2.tell(state, state.genes, random_objectives(seed))[0]
 
 
-@pytest.mark.parametrize("population", [2, 5, 8, 16])
+@pytest.mark.parametrize("population", [2, 5, 40])
 def test_init_has_the_extremes_of_every_width_where_there_is_room(population):
     operators = nsga2.Operators(WIDTHS)
     archs = to_archs(WIDTHS, nsga2.init(jax.random.key(0), operators, population).genes)
@@ -219,7 +219,7 @@ def worth(values, violation, rows):
     return sorted(zip(violation[rows], rank[rows], crowding[rows], strict=True))
 
 
-@pytest.mark.parametrize("objectives", [2, 3, 4])
+@pytest.mark.parametrize("objectives", [2, 4])
 @pytest.mark.parametrize("infeasible", [0, 3, 18, ROWS])
 @pytest.mark.parametrize("seed", range(3))
 def test_survival_is_pymoo_s(objectives, infeasible, seed):
@@ -227,7 +227,8 @@ def test_survival_is_pymoo_s(objectives, infeasible, seed):
     values = rng.normal(size=(ROWS, objectives)).astype(np.float32)
     violation = np.zeros(ROWS, np.float32)
     violation[rng.permutation(ROWS)[:infeasible]] = rng.uniform(0.1, 2, infeasible)
-    state = nsga2.init(jax.random.key(seed), OPERATORS, POPULATION, objectives)
+    start = nsga2.init(jax.random.key(seed), OPERATORS, POPULATION)
+    state = start.replace(objectives=np.full((POPULATION, objectives), np.inf, np.float32))
     kept = survive(state, values, violation)
     expected = pymoo_survivors(values, violation, POPULATION)
     found = rows_in(values, kept.objectives)
@@ -255,7 +256,8 @@ def test_the_tournament_prefers_rank_then_crowding():
         rank=jnp.repeat(jnp.asarray([0, 1]), POPULATION // 2).astype(jnp.int32),
         crowding=jnp.arange(POPULATION, dtype=jnp.float32),
     )
-    winners = to_archs(SPACE, nsga2._tournament(jax.random.key(0), state, 4000))
+    tournament = jax.jit(nsga2._tournament, static_argnums=2)
+    winners = to_archs(SPACE, tournament(jax.random.key(0), state, 4000))
     wins = [winners.count(arch) for arch in to_archs(SPACE, state.genes)]
     # The best in crowding of rank 0 loses to none, the worst of rank 1 wins against itself alone.
     order = [*range(POPULATION // 2, POPULATION), *range(POPULATION // 2)]

@@ -1,6 +1,7 @@
 """The losses of images against NumPy, and the loss of a step against the archs' own static programs."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +16,7 @@ from dysr_jax.train.passages import draw_passages
 
 # One program each: operations that are called one by one are compiled one by one.
 loss_of_group = jax.jit(group_loss, static_argnames=("net", "config"))
+drawn = jax.jit(draw_passages, static_argnums=1)
 
 PATCHES = 16
 SMALLS = 2
@@ -31,15 +33,15 @@ def space():
 
 @pytest.fixture(scope="module")
 def case(space, noisy_params):
-    lr = jax.random.uniform(jax.random.key(2), (PATCHES, 4, 4, 3))
-    hr = jax.random.uniform(jax.random.key(3), (PATCHES, 8, 8, 3))
+    rng = np.random.default_rng(2)
+    lr, hr = (rng.random((PATCHES, side, side, 3), np.float32) for side in (4, 8))
     return Supernet(space), noisy_params(space), lr, hr
 
 
 @pytest.fixture(scope="module")
 def archs(space):
     """Random ones: `[2, genes]` for a group, a draw for its patches."""
-    own = draw_passages(jax.random.key(4), passages_design(space, OWN))
+    own = np.asarray(drawn(jax.random.key(4), passages_design(space, OWN)))
     assert len(np.unique(own, axis=0)) == 3
     return {"group": jnp.asarray([(1, 0), (2, 0)], jnp.int32), "patch": own}
 
@@ -83,44 +85,62 @@ def passages(space, config, archs):
     return *(np.concatenate([part[i] for part in parts]) for i in (0, 1)), np.concatenate(weights)
 
 
-def by_hand(config, case, archs, outputs):
-    """The weighted mean over the passages of all patches, from the static programs: `(params) -> loss`."""
-    net, _, _, hr = case
-    branch, patch, weight = passages(net.space, config, archs)
-    each = jax.vmap(l1_loss)
+def padded(values):
+    """As many for every mode, so that one program serves all."""
+    return np.pad(np.asarray(values), (0, 64 - len(values)))
 
-    def mean(params):
+
+@pytest.fixture(scope="module")
+def by_hand(case, outputs):
+    """The weighted mean over the passages of all patches, from the static programs, and its gradient."""
+    net, params, _, hr = case
+    each, largest = jax.vmap(l1_loss), largest_arch(net.space)[0]
+
+    @jax.jit
+    @jax.value_and_grad
+    def mean(params, distill, branch, patch, weight):
         outs = outputs(params)
-        first = outs[largest_arch(net.space)[0]]
-        teacher = jax.lax.stop_gradient(first)
-        own = [(1 - config.distill) * each(o, hr) + config.distill * each(o, teacher) for o in outs]
-        students = jnp.stack(own)[branch[PATCHES:], patch[PATCHES:]]
-        return jnp.sum(weight * jnp.concatenate([each(first, hr), students]))
+        teacher = jax.lax.stop_gradient(outs[largest])
+        own = [(1 - distill) * each(o, hr) + distill * each(o, teacher) for o in outs]
+        students = jnp.stack(own)[branch, patch]
+        return jnp.sum(weight * jnp.concatenate([each(outs[largest], hr), students[PATCHES:]]))
 
-    return mean
+    return lambda config, own: mean(params, config.distill, *map(padded, passages(net.space, config, own)))
+
+
+@pytest.fixture(scope="module")
+def found(case, archs):
+    """`(config) -> loss, metrics, gradient` of a step, each compiled once."""
+    net, params, lr, hr = case
+    run = jax.value_and_grad(group_loss, has_aux=True)
+
+    @functools.cache
+    def of(config):
+        (loss, metrics), grads = jax.jit(lambda p: run(p, net, lr, hr, archs[config.archs], config))(params)
+        return loss, metrics, grads
+
+    return of
 
 
 @pytest.mark.parametrize(
     "config", [DISTILLED, OWN, dataclasses.replace(OWN, distill=0.0)], ids=["group", "patch", "not distilled"]
 )
-def test_the_sandwich_is_the_mean_over_all_passages(config, case, archs, outputs):
-    net, params, lr, hr = case
-    outs = np.stack(outputs(params))
+def test_the_sandwich_is_the_mean_over_all_passages(config, case, archs, outputs, found, by_hand):
+    outs = np.stack(outputs(case[1]))
     assert min(np_l1(outs[i], outs[j]) for i in range(3) for j in range(i)) > 0.01
-    run, own = jax.value_and_grad(group_loss, has_aux=True), archs[config.archs]
-    (loss, _), grads = jax.jit(lambda p: run(p, net, lr, hr, own, config))(params)
-    expected, gradient = jax.jit(jax.value_and_grad(by_hand(config, case, own, outputs)))(params)
+    loss, _, grads = found(config)
+    expected, gradient = by_hand(config, archs[config.archs])
     np.testing.assert_allclose(loss, expected, rtol=1e-5)
     for mine, theirs in zip(jax.tree.leaves(grads), jax.tree.leaves(gradient), strict=True):
-        limit = 1e-4 * float(jnp.abs(theirs).max())
+        limit = 1e-4 * np.abs(np.asarray(theirs)).max()
         np.testing.assert_allclose(mine, theirs, rtol=0, atol=limit)
         assert limit > 0
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_the_metrics_are_l1_of_each_kind(mode, case, archs, outputs):
-    net, params, lr, hr = case
-    _, metrics = loss_of_group(params, net, lr, hr, archs[mode], MODES[mode])
+def test_the_metrics_are_l1_of_each_kind(mode, case, archs, outputs, found):
+    net, params, _, hr = case
+    metrics = found(MODES[mode])[1]
     outs = np.stack(outputs(params))
     errors = np.abs(outs - hr).mean((2, 3, 4))  # [arch, patch]
     branch, patch, _ = passages(net.space, MODES[mode], archs[mode])
@@ -134,11 +154,11 @@ def test_the_metrics_are_l1_of_each_kind(mode, case, archs, outputs):
 @pytest.mark.parametrize("mode", MODES)
 def test_without_the_sandwich_only_random_archs_count(mode, case, archs, outputs):
     net, params, lr, hr = case
-    config, drawn = dataclasses.replace(MODES[mode], sandwich=False), archs[mode]
+    config, own = dataclasses.replace(MODES[mode], sandwich=False), archs[mode]
     if mode == "patch":
-        drawn = draw_passages(jax.random.key(5), passages_design(net.space, config))
-    loss, metrics = loss_of_group(params, net, lr, hr, drawn, config)
-    errors, branch = np.abs(np.stack(outputs(params)) - hr).mean((2, 3, 4)), np.asarray(drawn)[:, 0]
+        own = drawn(jax.random.key(5), passages_design(net.space, config))
+    loss, metrics = loss_of_group(params, net, lr, hr, own, config)
+    errors, branch = np.abs(np.stack(outputs(params)) - hr).mean((2, 3, 4)), np.asarray(own)[:, 0]
     each = errors[branch] if mode == "group" else errors[branch, np.arange(len(branch)) % PATCHES]
     np.testing.assert_allclose(loss, np.mean(each), rtol=1e-5)
     assert {*metrics} == {"random"}  # no other kind was trained
@@ -150,16 +170,33 @@ def test_a_single_patch_passes_its_random_archs_too(random_archs, case, outputs)
     """The largest and the smallest pass it once, and so many random archs of a draw on average."""
     net, params, lr, hr = case
     config = dataclasses.replace(OWN, distill=0.0, batch=1, random_archs=random_archs)
-    drawn = draw_passages(jax.random.key(6), passages_design(net.space, config))
-    loss, _ = loss_of_group(params, net, lr[:1], hr[:1], drawn, config)
+    own = np.asarray(drawn(jax.random.key(6), passages_design(net.space, config)))
+    loss, _ = loss_of_group(params, net, lr[:1], hr[:1], own, config)
     errors = np.abs(np.stack(outputs(params))[:, 0] - hr[0]).mean((1, 2, 3))
     ends = errors[largest_arch(net.space)[0]] + errors[smallest_arch(net.space)[0]]
-    random = random_archs * errors[np.asarray(drawn)[:, 0]].mean()
+    random = random_archs * errors[own[:, 0]].mean()
     np.testing.assert_allclose(loss, (ends + random) / (2 + random_archs), rtol=1e-5)
 
 
+@pytest.fixture(scope="module")
+def towards_the_teacher(case, outputs):
+    """The gradient of a share of the largest arch's own loss and of weighted passages towards a teacher."""
+    net, params, _, hr = case
+    largest = largest_arch(net.space)[0]
+
+    @jax.jit
+    @jax.grad
+    def expected(params, teacher, share, branch, patch, weight):
+        outs = jnp.stack(outputs(params))
+        told = jax.vmap(l1_loss)(outs[branch, patch], teacher[patch])
+        return l1_loss(outs[largest], hr) / share + jnp.sum(weight * told)
+
+    teacher = outputs(params)[largest]
+    return lambda share, *students: expected(params, teacher, share, *map(padded, students))
+
+
 @pytest.mark.parametrize(("mode", "share"), [("group", 3), ("patch", 2)])
-def test_the_teacher_is_not_trained_towards_its_students(mode, share, case):
+def test_the_teacher_is_not_trained_towards_its_students(mode, share, case, towards_the_teacher):
     """With distillation alone, what the largest arch reads has the gradient of its own loss and of its own
     part as a student.
     """
@@ -167,17 +204,8 @@ def test_the_teacher_is_not_trained_towards_its_students(mode, share, case):
     only = jnp.asarray([smallest_arch(net.space)], jnp.int32)
     config = dataclasses.replace(MODES[mode], distill=1.0)
     if mode == "patch":
-        only = draw_passages(jax.random.key(4), passages_design(net.space, config))
-    branch, patch, weight = (each[PATCHES:] for each in passages(net.space, config, only))
-
-    @jax.jit
-    @jax.grad
-    def expected(params, teacher):
-        outs = jnp.stack([net.apply({"params": params}, lr, (i, 0)) for i in range(3)])
-        told = jax.vmap(l1_loss)(outs[branch, patch], teacher[patch])
-        return l1_loss(outs[largest_arch(net.space)[0]], hr) / share + jnp.sum(weight * told)
-
+        only = drawn(jax.random.key(4), passages_design(net.space, config))
+    alone = towards_the_teacher(share, *(each[PATCHES:] for each in passages(net.space, config, only)))
     grads = jax.jit(jax.grad(lambda p: group_loss(p, net, lr, hr, only, config)[0]))(params)
-    alone = expected(params, net.apply({"params": params}, lr, largest_arch(net.space)))
     assert float(jnp.abs(grads["slot00"]["pair_in"]).max()) > 0
     np.testing.assert_allclose(grads["slot00"]["pair_in"], alone["slot00"]["pair_in"], rtol=1e-4, atol=1e-7)

@@ -110,10 +110,7 @@ def test_safetensors_and_the_page_that_names_its_tensors(three_members, tmp_path
         ({"shape": (0, 5)}, r"^shape \(0, 5\): must be rows and columns of at least 1$"),
         ({"out": "all.onnx"}, r"^out '.*all.onnx': must be a folder where there are several members$"),
         ({"out": "there.txt"}, r"^out '.*there.txt': must be a folder, or a file that ends in \.onnx$"),
-        (
-            {"members": ["best"], "precision": "int8", "shape": (9, 16)},
-            r"^shape \(9, 16\): must be sides of",
-        ),
+        ({"members": ["best"], "precision": "int8", "shape": (9, 16)}, r"^shape \(9, 16\): must be sides of"),
         ({"format": "stablehlo", "licence": "MIT"}, r"^licence 'MIT': must be none for stablehlo$"),
         ({"out": "gs://bucket/out"}, r"^out 'gs://bucket/out': must be a place on this machine$"),
         ({"members": ["best"], "precision": "int8", "calibration": "nowhere"}, r"^data source 'nowhere'"),
