@@ -93,7 +93,7 @@ def show(page, folder, name):
     page.js("document.getElementById('note').textContent = ''")
     page.by_id("file").send_keys(str(folder / f"{name}.png"))
     rows, columns = SIZES[name]
-    page.wait(f"document.getElementById('note').textContent.startsWith('{columns}×{rows}')")
+    page.wait(f"document.getElementById('note').textContent.startsWith('{columns}\u00d7{rows}')")
     finished(page)
 
 
