@@ -72,3 +72,8 @@ class Jitted:
 
 jit = Jitted
 """For all programs of this package that XLA compiles for more than one call."""
+
+
+def exportable(function: Callable[..., Any]) -> Any:
+    """`jax.jit` of a function, for `jax.export`: whoever compiles what that writes gives the options."""
+    return jax.jit(function)

@@ -8,6 +8,7 @@ from jax import export
 
 from dysr_jax.aot import import_extra
 from dysr_jax.bundle import Bundle, Member
+from dysr_jax.compiling import exportable
 from dysr_jax.model import arch_params, frame_program, make_supernet
 
 PLATFORMS: Final = ("cpu", "cuda", "tpu")
@@ -27,4 +28,4 @@ def stablehlo_file(bundle: Bundle, member: Member, shape: tuple[int, int] | None
 
     sides = export.symbolic_shape("height, width") if shape is None else shape
     frame = jax.ShapeDtypeStruct((*sides, 3), jnp.uint8)
-    return bytes(export.export(jax.jit(upscale_frame), platforms=PLATFORMS)(frame).serialize())
+    return bytes(export.export(exportable(upscale_frame), platforms=PLATFORMS)(frame).serialize())
