@@ -113,6 +113,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.skip(reason="takes long: pytest --long"))
         if item.get_closest_marker("accelerator") and (reason := _no_accelerator()):
             item.add_marker(pytest.mark.skip(reason=reason))
+    _sort_by_tiny_run(items)
+
+
+def _sort_by_tiny_run(items: list[pytest.Item]) -> None:
+    """One test makes the shared run first, and the files whose tests read it come last: no worker waits."""
+    users = [item for item in items if "tiny_run" in getattr(item, "fixturenames", ())]
+    files = {item.path for item in users}
+    items.sort(key=lambda item: (item is not users[0], item.path in files) if users else (False, False))
 
 
 @functools.cache

@@ -43,8 +43,16 @@ def blocks():
     return find
 
 
+@pytest.fixture(scope="session")
+def other_model(tiny_run, tmp_path_factory):
+    """A network of others, as an ONNX file."""
+    path = tmp_path_factory.mktemp("other") / "other.onnx"
+    dysr_jax.export(tiny_run.bundle, path, members=["fastest"])
+    return path.read_bytes()
+
+
 @pytest.fixture
-def workplace(tmp_path, monkeypatch, tiny_run):
+def workplace(tmp_path, monkeypatch, tiny_run, other_model):
     """The current folder, with the files that the documents name; runs are the tests' small one."""
     rng = np.random.default_rng(0)
 
@@ -66,7 +74,7 @@ def workplace(tmp_path, monkeypatch, tiny_run):
     for number in (1, 2):
         save(f"photos/large/{number}.png", (16, 24, 3))
         save(f"photos/small_x4/{number}.png", (4, 6, 3))
-    dysr_jax.export(tiny_run.bundle, "other.onnx", members=["fastest"])
+    (tmp_path / "other.onnx").write_bytes(other_model)
     with open_writer("film.mp4", width=24, height=16, rate=Fraction(30)) as writer:
         for number in range(4):
             writer.write(np.full((16, 24, 3), 40 * number, np.uint8), Fraction(number, 30))
