@@ -78,6 +78,7 @@ SMOKE = (
     "report/test_paper_figures.py",  # Matplotlib
     "report/test_summary.py",  # a whole run: Flax, Optax, Orbax
     "aot/test_executables.py",  # JAX's serialisation
+    "aot/test_onnx_graph.py",  # onnx, ONNX Runtime
     "apps/test_upscaler.py",  # Pillow
     "bundle/test_pretrained.py",
     "search/test_latency.py",  # SciPy
