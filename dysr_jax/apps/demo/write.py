@@ -56,6 +56,7 @@ def write_demo(
     target = _target(folder, overwrite=overwrite)
     found = from_cdn() if runtime is None else from_folder(as_path(runtime, "runtime"), _pack)
     with exclusive(target):
+        _target(folder, overwrite=overwrite)  # another command may have ended meanwhile
         scripts = {
             "models.js": ("MODELS", _models(bundle, _chosen(bundle, members))),
             "clip.js": ("CLIP", _clip(bundle.space.scale)),
