@@ -180,7 +180,7 @@ class _Graph:
         return self._node("Transpose", self.cast(rounded, "UINT8"), perm=[0, 2, 3, 1])
 
     def finish(self, output: str, kind: str, shape: Sequence[int | str], metadata: Mapping[str, str]) -> Any:
-        """The model, checked; its output is named `output`."""
+        """The model; its output is named `output`."""
         self._nodes[-1].output[0] = "output"
         self._store_weights()
         make, made = self._onnx.helper, self._tensor("output", kind, shape)

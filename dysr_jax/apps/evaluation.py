@@ -79,6 +79,7 @@ def evaluate_set(
     server = open_server(bundle, backend, lambda: Bank(bundle, keep=len(names), tune=False))
     scale = bundle.space.scale
     for rival, images in itertools.product(rivals, benchmark.images):
+        rival.check_scale(scale)
         rival.check_size(images.lr_shape)
     scores: dict[str, list[Score]] = {name: [] for name in [BICUBIC, *names, *(one.name for one in rivals)]}
     failed = list(benchmark.failed)

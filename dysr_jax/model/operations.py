@@ -8,9 +8,9 @@ from typing import Any, NamedTuple, Protocol
 import jax
 import numpy as np
 
-from dysr_jax.model.kernels import cut_kernels
-from dysr_jax.model.space import Arch, SearchSpace, arch_width
-from dysr_jax.model.supernet import Params, arch_params, head_kernels, slot_name
+from dysr_jax.model.sharing import compact_params
+from dysr_jax.model.space import Arch, SearchSpace
+from dysr_jax.model.supernet import Params, arch_params, slot_name
 
 
 class Operations(Protocol):
@@ -61,13 +61,12 @@ def build_subpixels(ops: Operations, space: SearchSpace, params: Params, arch: A
 
     Raises `InputError`: a branch that has no `build`, or weights that were not kept.
     """
-    read = jax.tree.map(np.asarray, arch_params(params, space, arch))
-    width = arch_width(space, arch)
-    head = cut_kernels(read["head"], head_kernels(width))
+    read = compact_params(arch_params(params, space, arch), space, [arch])
+    read = jax.tree.map(np.asarray, read)
     ops.enter("head")
-    x = ops.conv(centred, head["kernel"].reshape(3, 3, 3, -1), head["bias"])
+    x = ops.conv(centred, read["head"]["kernel"].reshape(3, 3, 3, -1), read["head"]["bias"])
     for slot, index in enumerate(arch[: len(space.slots)]):
-        name, branch = slot_name(space, slot), space.branches(slot)[index]
+        name = slot_name(space, slot)
         ops.enter(name)
-        x = branch.build(cut_kernels(read.get(name, {}), branch.reads(width, space.scale)), x, ops)
+        x = space.branches(slot)[index].build(read.get(name, {}), x, ops)
     return x

@@ -17,10 +17,12 @@ from dysr_jax.model.supernet import Params, init_params
 SUPERNET_FILE: Final = "supernet.safetensors"  # the file in which a run leaves the weights of all archs
 
 
-def params_to_bytes(params: Params, dtype: str = "float32") -> bytes:
+def params_to_bytes(params: Params, dtype: str = "float32", metadata: dict[str, str] | None = None) -> bytes:
     """A safetensors file of `slot/kernel` arrays in this dtype."""
     kernels = flatten_dict(params, sep="/")
-    return safetensors.numpy.save({key: np.ascontiguousarray(k, dtype) for key, k in kernels.items()})
+    return safetensors.numpy.save(
+        {key: np.ascontiguousarray(k, dtype) for key, k in kernels.items()}, metadata
+    )
 
 
 def params_from_bytes(content: bytes) -> Params:

@@ -66,6 +66,11 @@ class OnnxModel:
             only = f"{self.size[0]}x{self.size[1]}" if self.size else ""
             raise self.unfit(f"it takes frames of {only} only, not of {size[0]}x{size[1]}")
 
+    def check_scale(self, scale: int) -> None:
+        """Refuse, with an InputError, to stand beside members of another scale."""
+        if self.scale != scale:
+            raise self.unfit(f"its scale must be that of the members, {scale}, got {self.scale}")
+
     def unfit(self, problem: str) -> InputError:
         """The error of this file."""
         return InputError(f"rival {str(self.path)!r}: {problem}")
@@ -151,8 +156,7 @@ def open_rivals(
     found: dict[str, OnnxModel] = {}
     for path in paths:
         model = OnnxModel(path, provider=provider or CPU_PROVIDER)
-        if model.scale != scale:
-            raise model.unfit(f"its scale must be that of the members, {scale}, got {model.scale}")
+        model.check_scale(scale)
         if model.name in found:
             raise model.unfit("must have another name than the other rivals: tables name them by their files")
         found[model.name] = model

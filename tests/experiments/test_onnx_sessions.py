@@ -16,8 +16,14 @@ def test_rates_of_each_way(three_members, monkeypatch):
         assert min(row["bank"], row["stream"]) > 0
 
 
-def test_what_all_members_take(three_members, tmp_path):
+def test_what_all_members_take(three_members, tmp_path, monkeypatch):
     save_bundle(tmp_path / "bundle", three_members, {})
     options = Options(bundle=str(tmp_path / "bundle"), output=18)
-    for shared in (False, True):
-        assert grown_bytes(options, shared=shared) < 2**28
+    made, resident = [], iter([100, 340, 500, 570])
+    monkeypatch.setattr(onnx_sessions, "resident_bytes", lambda: next(resident))
+    bare = onnx_sessions.bare_session
+    monkeypatch.setattr(onnx_sessions, "bare_session", lambda b, name: made.append(name) or bare(b, name))
+    assert grown_bytes(options, shared=False) == 240
+    assert made == [member.name for member in three_members.members]
+    assert grown_bytes(options, shared=True) == 70
+    assert len(made) == 3

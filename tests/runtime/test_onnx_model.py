@@ -5,10 +5,13 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
+from PIL import Image
 
 from dysr_jax.aot.onnx_graph import picture_model
+from dysr_jax.apps.evaluation import evaluate_set
 from dysr_jax.bench.fps import bench_fps
 from dysr_jax.cli import main
+from dysr_jax.data.benchmarks import find_benchmark_set
 from dysr_jax.errors import InputError
 from dysr_jax.report.bench_tables import bench_table
 from dysr_jax.runtime.onnx_bank import OnnxBank
@@ -114,6 +117,15 @@ def test_two_files_of_one_name_are_refused(tmp_path):
         open_rivals(paths[:1], 3)
 
 
+def test_a_set_is_not_scored_at_another_scale(three_members, tmp_path):
+    (tmp_path / "images").mkdir()
+    Image.fromarray(FRAME.repeat(2, 0).repeat(2, 1)).save(tmp_path / "images" / "a.png")
+    nodes = [helper.make_node("Identity", ["x"], ["y"])]
+    rival = OnnxModel(write(tmp_path / "same.onnx", nodes=nodes))
+    with pytest.raises(InputError, match=r"its scale must be that of the members, 2, got 1$"):
+        evaluate_set(three_members, find_benchmark_set(tmp_path / "images", 2), rivals=[rival])
+
+
 def test_on_a_gpu_a_rival_needs_a_provider(tmp_path, monkeypatch):
     path = write(tmp_path / "a.onnx")
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
@@ -132,8 +144,6 @@ def test_beside_the_members(three_members, tmp_path):
 
 
 def test_scores_of_a_rival(tmp_path, capsys):
-    from PIL import Image
-
     (tmp_path / "images").mkdir()
     Image.fromarray(FRAME).save(tmp_path / "images" / "a.png")
     rival, folder = str(write(tmp_path / "repeat.onnx")), str(tmp_path / "images")

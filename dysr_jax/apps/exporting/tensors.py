@@ -1,10 +1,7 @@
 """The weights of one member as safetensors, cut to what it reads, and a page that names every tensor."""
 
-import numpy as np
-import safetensors.numpy
-
 from dysr_jax.bundle import Bundle, Member
-from dysr_jax.model import Params, arch_params, arch_width, cut_kernels, head_kernels, slot_name
+from dysr_jax.model import Params, compact_params, params_to_bytes, slot_name
 
 _LAYOUTS = {
     1: "bias: output channels",
@@ -29,23 +26,15 @@ sub-pixels, columns, colours. The input pixel is added to each of its sub-pixels
 """
 
 
-def member_tensors(bundle: Bundle, member: Member) -> dict[str, np.ndarray]:
-    """The kernels of a member by `slot.kernel`, cut to its branches and width."""
-    space, read = bundle.space, arch_params(bundle.params, bundle.space, member.arch)
-    width = arch_width(space, member.arch)
-    cut: Params = {"head": cut_kernels(read["head"], head_kernels(width))}
-    for slot in range(len(space.slots)):
-        name, specs = slot_name(space, slot), space.reads(slot, width)[member.arch[slot]]
-        if specs:
-            cut[name] = cut_kernels(read[name], specs)
-    return {f"{part}.{name}": np.asarray(value) for part, own in cut.items() for name, value in own.items()}
-
-
 def tensors_file(bundle: Bundle, member: Member, precision: str, licence: str | None) -> bytes:
-    """A safetensors file of `member_tensors`."""
-    tensors = {name: np.ascontiguousarray(v, precision) for name, v in member_tensors(bundle, member).items()}
+    """A safetensors file of the kernels of a member, cut to its branches and width."""
     told = {"arch": member.name, "scale": str(bundle.space.scale), "psnr_y": f"{member.psnr_y:.3f}"}
-    return safetensors.numpy.save(tensors, told | ({"license": licence} if licence else {}))
+    told |= {"license": licence} if licence else {}
+    return params_to_bytes(_cut(bundle, member), precision, told)
+
+
+def _cut(bundle: Bundle, member: Member) -> Params:
+    return compact_params(bundle.params, bundle.space, [member.arch])
 
 
 def tensors_page(bundle: Bundle, member: Member) -> str:
@@ -55,9 +44,10 @@ def tensors_page(bundle: Bundle, member: Member) -> str:
         slot_name(space, slot): names[member.arch[slot]] for slot, names in enumerate(space.slots)
     }
     rows = []
-    for name, value in member_tensors(bundle, member).items():
-        sides, layout = "x".join(map(str, value.shape)), _LAYOUTS[value.ndim]
-        rows.append(f"| `{name}` | {branches[name.split('.')[0]]} | {sides} | {layout} |")
+    for part, kernels in _cut(bundle, member).items():
+        for name, value in kernels.items():
+            sides, layout = "x".join(map(str, value.shape)), _LAYOUTS[value.ndim]
+            rows.append(f"| `{part}/{name}` | {branches[part]} | {sides} | {layout} |")
     quality = f"PSNR-Y {member.psnr_y:.2f} dB, bicubic {bundle.bicubic_psnr_y:.2f}"
     fields = {"scale": space.scale, "weights": f"{member.parameters:,}", "quality": quality}
     return _PAGE.format(name=member.name, path=" -> ".join(branches.values()), rows="\n".join(rows), **fields)

@@ -84,17 +84,17 @@ def test_safetensors_and_the_page_that_names_its_tensors(three_members, tmp_path
     (file,) = export(three_members, tmp_path, format="safetensors", members=["s3-c3-u1"])
     tensors = safetensors.numpy.load_file(file.path)
     assert {name: value.shape for name, value in tensors.items()} == {
-        "head.kernel": (27, 4),
-        "head.bias": (4,),
-        "slot00.depthwise": (3, 3, 4),
-        "slot00.pointwise": (4, 4),
-        "slot00.pointwise_bias": (4,),
-        "slot01.conv": (3, 3, 4, 4),
-        "slot01.conv_bias": (4,),
-        "upsampler.subpixel": (3, 3, 4, 12),
-        "upsampler.subpixel_bias": (12,),
+        "head/kernel": (27, 4),
+        "head/bias": (4,),
+        "slot00/depthwise": (3, 3, 4),
+        "slot00/pointwise": (4, 4),
+        "slot00/pointwise_bias": (4,),
+        "slot01/conv": (3, 3, 4, 4),
+        "slot01/conv_bias": (4,),
+        "upsampler/subpixel": (3, 3, 4, 12),
+        "upsampler/subpixel_bias": (12,),
     }
-    np.testing.assert_array_equal(tensors["head.kernel"], three_members.params["head"]["kernel"])
+    np.testing.assert_array_equal(tensors["head/kernel"], three_members.params["head"]["kernel"])
     page = file.path.with_suffix(".md").read_text()
     for name in tensors:
         assert f"| `{name}` |" in page
