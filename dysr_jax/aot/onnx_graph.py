@@ -28,8 +28,7 @@ def import_extra(needed: str = "onnx") -> Any:
     try:
         return importlib.import_module(needed)
     except (ImportError, OSError):  # a shared library may be missing
-        extra = "pip install 'dysr_jax[onnx]'"
-        raise InputError(f"{needed}: must be installed ({extra})") from None
+        raise InputError(f"{needed}: must be installed (pip install onnx onnxruntime)") from None
 
 
 def picture_model(

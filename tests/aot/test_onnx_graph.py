@@ -165,5 +165,5 @@ def test_what_is_refused(made, monkeypatch):
     with pytest.raises(InputError, match=r"^precision 'int4': must be float32 or float16$"):
         picture_model(SPACES[2], made[2], (0, 0, 0, 0), precision="int4")
     monkeypatch.setattr(onnx_graph.importlib, "import_module", lambda name: exec("raise ImportError"))
-    with pytest.raises(InputError, match=r"^onnx: must be installed \(pip install 'dysr_jax\[onnx\]'\)$"):
+    with pytest.raises(InputError, match=r"^onnx: must be installed \(pip install onnx onnxruntime\)$"):
         import_extra()
