@@ -1,82 +1,40 @@
-"""Branches of efficient networks that may come into the package once they are measured; importing registers
-them.
+"""Branches of efficient networks that are not in the package: `branch_value.py` measured that they bring less
+per millisecond than those that are. Importing registers them.
+From the folder of the repository a search takes them all the same:
 
-`branch_value.py` measures them. From the folder of the repository a search can try some already:
-
-    dysr search --register experiments.branch_candidates --space.branches id s3 v3 sp r1 --out runs/tried
+    dysr search --register experiments.branch_candidates --space.branches id s3 sp n5 r1 --out runs/tried
 
 The commands that read such a run take the same `--register`. `Partial` cannot be trained with `--train.archs
 patch` in a space of several widths.
 """
 
-from typing import Final, Literal
+from typing import Final
 
 import jax
 import jax.numpy as jnp
 from chex import Array
-from jax import lax
 
 from dysr_jax.model import BODY, UPSAMPLERS, Branch, Kernels, KernelSpec, LayerBackend, register_branch
 from dysr_jax.model.branches import RESIDUAL_GAIN, Specs, hidden_width, layer_specs
 
 
-class Plain(Branch):
-    """`relu(x + conv(x))`: nothing passes beside the activation, so one kernel of a GPU can compute it all.
-
-    A plain 3x3 convolution is what efficient networks are folded to (Ding et al. 2021, RepVGG). Here the
-    identity stays a sum beside the kernel: inside, in half precision, it would round the kernel's diagonal.
+class Swift(Branch):
+    """`(x + y) * (sigmoid(y) - 1/2)`, where `y` is three 3x3 convolutions of `x` with ReLU between them: the
+    parameter-free attention of Wan et al. 2024 (SPAN).
     """
 
-    def __init__(self, size: int) -> None:
-        self.size = size
-
     def reads(self, width: int, scale: int) -> Specs:
-        """A dense kernel and its bias."""
-        return layer_specs("plain", (self.size, self.size, width, width), RESIDUAL_GAIN)
+        """Three dense kernels with biases."""
+        specs = layer_specs("swift0", (3, 3, width, width), 2.0)
+        specs |= layer_specs("swift1", (3, 3, width, width), 2.0)
+        return specs | layer_specs("swift2", (3, 3, width, width), 1.0)  # a small `y` would silence the trunk
 
     def __call__(self, kernels: Kernels, x: Array, layers: LayerBackend) -> Array:
         """See the class."""
-        y = layers.conv2d(x, kernels["plain"]) + kernels["plain_bias"]
-        return lax.platform_dependent(x + y, cpu=_kept_relu, default=jax.nn.relu)
-
-
-def _kept_relu(x: Array) -> Array:
-    """ReLU that is computed once: XLA's CPU backend would compute it again in all that reads it, branch after
-    branch back to the head.
-    """
-    return lax.optimization_barrier(jax.nn.relu(x))
-
-
-class Stack(Branch):
-    """Three 3x3 convolutions, ReLU between them, whose output `y` meets the input by a gate.
-
-    `none` is `x + y`; `swift` is `(x + y) * (sigmoid(y) - 1/2)`, the parameter-free attention of Wan et al.
-    2024 (SPAN); `guided` is `(x + y) * (1 + pointwise(y))`, that of SPANV2 (NTIRE 2026 challenge on efficient
-    super-resolution), which here begins as `x + y`.
-    """
-
-    def __init__(self, gate: Literal["none", "swift", "guided"]) -> None:
-        self.gate = gate
-        # Beside a gate that starts at 0 a small y would silence the trunk.
-        self.last, self.gain = ("swift", 1.0) if gate == "swift" else ("stack2", RESIDUAL_GAIN)
-
-    def reads(self, width: int, scale: int) -> Specs:
-        """Three dense kernels with biases, and the guide's matrix with its bias."""
-        specs = layer_specs("stack0", (3, 3, width, width), 2.0)
-        specs |= layer_specs("stack1", (3, 3, width, width), 2.0)
-        specs |= layer_specs(self.last, (3, 3, width, width), self.gain)
-        return specs | (layer_specs("guide", (width, width), 1.0) if self.gate == "guided" else {})
-
-    def __call__(self, kernels: Kernels, x: Array, layers: LayerBackend) -> Array:
-        """See the class."""
-        y = jax.nn.relu(layers.conv2d(x, kernels["stack0"]) + kernels["stack0_bias"])
-        y = jax.nn.relu(layers.conv2d(y, kernels["stack1"]) + kernels["stack1_bias"])
-        y = layers.conv2d(y, kernels[self.last]) + kernels[f"{self.last}_bias"]
-        if self.gate == "swift":
-            return (x + y) * (jax.nn.sigmoid(y) - 0.5)
-        if self.gate == "guided":
-            return (x + y) * (1.0 + (layers.pointwise(y, kernels["guide"]) + kernels["guide_bias"]))
-        return x + y
+        y = jax.nn.relu(layers.conv2d(x, kernels["swift0"]) + kernels["swift0_bias"])
+        y = jax.nn.relu(layers.conv2d(y, kernels["swift1"]) + kernels["swift1_bias"])
+        y = layers.conv2d(y, kernels["swift2"]) + kernels["swift2_bias"]
+        return (x + y) * (jax.nn.sigmoid(y) - 0.5)
 
 
 class Fused(Branch):
@@ -172,10 +130,7 @@ class Direct(Branch):
 
 
 CANDIDATES: Final[dict[str, Branch]] = {
-    "v3": Plain(3),
-    "k3": Stack("none"),
-    "sp": Stack("swift"),
-    "sg": Stack("guided"),
+    "sp": Swift(),
     "f1": Fused(),
     "p3": Partial(3, 1 / 2),
     "i1": Inverted(),

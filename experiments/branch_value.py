@@ -62,8 +62,8 @@ PROBE_SLOTS = 3
 MOST_SLOTS = 40
 """A branch that costs next to nothing is not repeated without end."""
 
-PRESENT = ("s3-u1", "c3-u1", "bq-u1", "rh-u1", "r1-u1")
-CANDIDATES = ("v3-u1", "k3-u1", "sp-u1", "sg-u1", "f1-u1", "p3-u1", "i1-u1", "n5-u1", "v3-u0", "v3-ud")
+PRESENT = ("s3-u1", "c3-u1", "bq-u1", "rh-u1", "r1-u1", "v3-u1", "k3-u1", "sg-u1")
+CANDIDATES = ("sp-u1", "f1-u1", "p3-u1", "i1-u1", "n5-u1", "v3-u0", "v3-ud")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,8 +18,10 @@ with epy.lazy_api_imports(globals()):  # each is imported when it is first used
         Branch,
         Conv,
         Identity,
+        Plain,
         ResidualPair,
         Separable,
+        Stack,
         register_branch,
     )
     from dysr_jax.model.conv import conv2d

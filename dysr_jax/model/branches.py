@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from chex import Array
+from jax import lax
 
 from dysr_jax.errors import InputError
 from dysr_jax.model.backend import Layer, LayerBackend
@@ -223,6 +224,78 @@ class Bottleneck(Branch):
         return ops.add(x, build_layer(ops, y, kernels, "expand"))
 
 
+class Plain(Branch):
+    """`relu(x + conv(x))`: nothing passes beside the activation, so a GPU's one kernel computes all of it.
+
+    What efficient networks are folded to (Ding et al. 2021, RepVGG), but that the identity stays a sum:
+    inside the kernel, in half precision, it would round the diagonal.
+    """
+
+    nested = True
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def reads(self, width: int, scale: int) -> Specs:
+        """A dense kernel and its bias."""
+        return layer_specs("plain", (self.size, self.size, width, width), RESIDUAL_GAIN)
+
+    def __call__(self, kernels: Kernels, x: Array, layers: LayerBackend) -> Array:
+        """See the class."""
+        y = x + (layers.conv2d(x, kernels["plain"]) + kernels["plain_bias"])
+        return lax.platform_dependent(y, cpu=_kept_relu, default=jax.nn.relu)
+
+    def build(self, kernels: Kernels, x: Any, ops: "Operations") -> Any:
+        """See `Branch.build`."""
+        return ops.relu(ops.add(x, build_layer(ops, x, kernels, "plain")))
+
+
+def _kept_relu(x: Array) -> Array:
+    """ReLU that is computed once: XLA's CPU backend would compute it again in all that reads it, branch after
+    branch back to the head.
+    """
+    return lax.optimization_barrier(jax.nn.relu(x))
+
+
+class Stack(Branch):
+    """`x + y`, where `y` is three 3x3 convolutions of `x` with ReLU between them.
+
+    `guided`, it is `(x + y) * (1 + pointwise(y))`, after the attention of SPANV2 (NTIRE 2026 challenge on
+    efficient super-resolution); with zeros in the pointwise kernel it is `x + y`.
+    """
+
+    nested = True
+
+    def __init__(self, *, guided: bool = False) -> None:
+        self.guided = guided
+
+    def reads(self, width: int, scale: int) -> Specs:
+        """Three dense kernels, and the guide's pointwise one, with biases."""
+        specs: Specs = {}
+        for name, gain in (("stack0", 2.0), ("stack1", 2.0), ("stack2", RESIDUAL_GAIN)):
+            specs |= layer_specs(name, (3, 3, width, width), gain)
+        return specs | (layer_specs("guide", (width, width), 1.0) if self.guided else {})
+
+    def __call__(self, kernels: Kernels, x: Array, layers: LayerBackend) -> Array:
+        """See the class."""
+        y = jax.nn.relu(layers.conv2d(x, kernels["stack0"]) + kernels["stack0_bias"])
+        y = jax.nn.relu(layers.conv2d(y, kernels["stack1"]) + kernels["stack1_bias"])
+        y = layers.conv2d(y, kernels["stack2"]) + kernels["stack2_bias"]
+        if not self.guided:
+            return x + y
+        return (x + y) * (1.0 + (layers.pointwise(y, kernels["guide"]) + kernels["guide_bias"]))
+
+    def build(self, kernels: Kernels, x: Any, ops: "Operations") -> Any:
+        """See `Branch.build`."""
+        y = ops.relu(build_layer(ops, x, kernels, "stack0"))
+        y = ops.relu(build_layer(ops, y, kernels, "stack1"))
+        y = build_layer(ops, y, kernels, "stack2")
+        total = ops.add(x, y)
+        if not self.guided:
+            return total
+        return ops.add(total, ops.multiply(total, build_layer(ops, y, kernels, "guide")))
+
+
 def _gate(kernels: Kernels, y: Array, layers: LayerBackend) -> Array:
     """Channel attention `[N, 1, 1, C]` of `[N, H, W, C]`."""
     mean = jnp.mean(y, (1, 2), keepdims=True)
@@ -244,6 +317,9 @@ BODY: dict[str, Branch] = {
     "r2": ResidualPair(2),
     "a1": ResidualPair(1, attention=True),
     "a2": ResidualPair(2, attention=True),
+    "v3": Plain(3),
+    "k3": Stack(),
+    "sg": Stack(guided=True),
 }
 """Body branches by the short name that stands in arch names."""
 

@@ -27,9 +27,9 @@ def l1_loss(output: Array, target: Array) -> Array:
     return jnp.mean(jnp.abs(output - target))
 
 
-def _student_loss(distill: float, out: Array, hr: Array, teacher: Array) -> Array:
+def _student_loss(distill: float, out: Array, hr: Array, teacher: Array | None) -> Array:
     """Of an arch that learns from the HR image and, with weight `distill`, from the largest's output."""
-    if not distill:
+    if teacher is None or not distill:
         return l1_loss(out, hr)
     return (1.0 - distill) * l1_loss(out, hr) + distill * l1_loss(out, teacher)
 
@@ -81,12 +81,17 @@ def _smalls(config: TrainConfig) -> int:
     return max(1, config.batch // 8) if config.sandwich else 0
 
 
+def _larges(config: TrainConfig) -> int:
+    """Patches that pass the largest arch."""
+    return max(1, round(config.sandwich_share * config.batch)) if config.sandwich else 0
+
+
 def passage_counts(space: SearchSpace, config: TrainConfig) -> tuple[int, int, int]:
     """Patches of a group that pass the largest arch in a step, the smallest, and random ones."""
-    largest = config.batch if config.sandwich else 0
     if config.archs == "patch":
-        return largest, _smalls(config), passages_design(space, config).archs
-    return largest, largest, config.random_archs * config.batch
+        return _larges(config), _smalls(config), passages_design(space, config).archs
+    whole = config.batch if config.sandwich else 0
+    return whole, whole, config.random_archs * config.batch
 
 
 def _shares(config: TrainConfig) -> tuple[float, float]:
@@ -102,10 +107,10 @@ def _shares(config: TrainConfig) -> tuple[float, float]:
 def _patch_loss(
     params: Params, net: Supernet, lr: Array, hr: Array, archs: Array, config: TrainConfig
 ) -> Losses:
-    """The largest arch on all patches, the smallest on the first ones, both as static programs; and a random
-    arch of its own for each of the patches after those, round and round.
+    """The largest arch and the smallest on the first patches, as static programs; and a random arch of its own
+    for each of the patches behind the smallest's, round and round.
     """
-    space, count = net.space, _smalls(config)
+    space, large, count = net.space, _larges(config), _smalls(config)
     design, (small, random) = passages_design(space, config), _shares(config)
     patches = (count + np.arange(design.archs)) % len(lr)
     out = run_passages(net, params, lr[patches], archs, design)
@@ -113,12 +118,15 @@ def _patch_loss(
     if not config.sandwich:
         return l1_loss(out, hr[patches]), {"random": error}
     first, last = (
-        _run(net, params, lr, largest_arch(space)),
+        _run(net, params, lr[:large], largest_arch(space)),
         _run(net, params, lr[:count], smallest_arch(space)),
     )
     teacher = lax.stop_gradient(first)
-    loss = (1.0 - small - random) * l1_loss(first, hr)
-    loss += small * _student_loss(config.distill, last, hr[:count], teacher[:count])
-    loss += random * _student_loss(config.distill, out, hr[patches], teacher[patches])
-    metrics = {"largest": l1_loss(first, hr), "smallest": l1_loss(last, hr[:count]), "random": error}
+
+    def student(out: Array, at: slice | np.ndarray) -> Array:
+        return _student_loss(config.distill, out, hr[at], teacher[at] if config.distill else None)
+
+    loss = (1.0 - small - random) * l1_loss(first, hr[:large])
+    loss += small * student(last, slice(count)) + random * student(out, patches)
+    metrics = {"largest": l1_loss(first, hr[:large]), "smallest": l1_loss(last, hr[:count]), "random": error}
     return loss, jax.tree.map(lax.stop_gradient, metrics)

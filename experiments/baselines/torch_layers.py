@@ -18,9 +18,11 @@ from dysr_jax.model import (
     Conv,
     Identity,
     Params,
+    Plain,
     ResidualPair,
     SearchSpace,
     Separable,
+    Stack,
     SubPixel,
     cut_kernels,
     slot_name,
@@ -128,6 +130,17 @@ def _pair(branch: ResidualPair, w: Weights, x: torch.Tensor) -> torch.Tensor:
     return x + y.mul_(F.conv2d(gate, w["gate_out"], w["gate_out_bias"]).sigmoid_())
 
 
+def _plain(branch: Plain, w: Weights, x: torch.Tensor) -> torch.Tensor:
+    return (x + F.conv2d(x, w["plain"], w["plain_bias"], padding=branch.size // 2)).relu_()
+
+
+def _stack(branch: Stack, w: Weights, x: torch.Tensor) -> torch.Tensor:
+    y = F.conv2d(x, w["stack0"], w["stack0_bias"], padding=1).relu_()
+    y = F.conv2d(y, w["stack1"], w["stack1_bias"], padding=1).relu_()
+    y = F.conv2d(y, w["stack2"], w["stack2_bias"], padding=1)
+    return (x + y) * (1 + F.conv2d(y, w["guide"], w["guide_bias"])) if branch.guided else x + y
+
+
 def _subpixel(branch: SubPixel, w: Weights, x: torch.Tensor) -> torch.Tensor:
     for i in range(branch.depth):
         x = F.conv2d(x, w[f"hidden{i}"], w[f"hidden{i}_bias"], padding=1).relu_()
@@ -140,5 +153,7 @@ _LAYERS: dict[type[Branch], Callable[..., torch.Tensor]] = {
     Conv: _conv,
     Bottleneck: _bottleneck,
     ResidualPair: _pair,
+    Plain: _plain,
+    Stack: _stack,
     SubPixel: _subpixel,
 }

@@ -49,20 +49,11 @@ def relu(x):
     return np.maximum(x, 0)
 
 
-def stack(k, x, c, last="stack2"):
-    y = relu(conv(x, k["stack0"][:, :, :c, :c]) + k["stack0_bias"][:c])
-    y = relu(conv(y, k["stack1"][:, :, :c, :c]) + k["stack1_bias"][:c])
-    return conv(y, k[last][:, :, :c, :c]) + k[f"{last}_bias"][:c]
-
-
 def swift(k, x, c):
-    y = stack(k, x, c, "swift")
+    y = relu(conv(x, k["swift0"][:, :, :c, :c]) + k["swift0_bias"][:c])
+    y = relu(conv(y, k["swift1"][:, :, :c, :c]) + k["swift1_bias"][:c])
+    y = conv(y, k["swift2"][:, :, :c, :c]) + k["swift2_bias"][:c]
     return (x + y) * (1 / (1 + np.exp(-y)) - 0.5)
-
-
-def guided(k, x, c):
-    y = stack(k, x, c)
-    return (x + y) * (1 + y @ k["guide"][:c, :c] + k["guide_bias"][:c])
 
 
 def fused(k, x, c):
@@ -95,10 +86,7 @@ def direct(k, x, c):
 
 
 ORACLES = {
-    "v3": lambda k, x, c: relu(x + conv(x, k["plain"][:, :, :c, :c]) + k["plain_bias"][:c]),
-    "k3": lambda k, x, c: x + stack(k, x, c),
     "sp": swift,
-    "sg": guided,
     "f1": fused,
     "p3": partial,
     "i1": inverted,
@@ -109,7 +97,7 @@ ORACLES = {
 }
 """What each computes from the whole kernels of its slot on `[N, H, W, c]`."""
 
-RADII = {"v3": 1, "k3": 3, "sp": 3, "sg": 3, "f1": 1, "p3": 1, "i1": 1, "n5": 2, "n7": 3, "u0": 0, "ud": 1}
+RADII = {"sp": 3, "f1": 1, "p3": 1, "i1": 1, "n5": 2, "n7": 3, "u0": 0, "ud": 1}
 
 
 def found(candidates, name):
@@ -125,10 +113,10 @@ def test_importing_registers(candidates, monkeypatch):
     assert ORACLES.keys() == RADII.keys() == candidates.CANDIDATES.keys() | candidates.UPSAMPLER_CANDIDATES
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(sys, "path", [*sys.path])
-    monkeypatch.delitem(BODY, "v3")
+    monkeypatch.delitem(BODY, "sp")
     monkeypatch.delitem(UPSAMPLERS, "ud")
     module = import_user_module("experiments.branch_candidates", "register")
-    assert BODY["v3"] is module.CANDIDATES["v3"]
+    assert BODY["sp"] is module.CANDIDATES["sp"]
     assert UPSAMPLERS["ud"] is module.UPSAMPLER_CANDIDATES["ud"]
     assert BODY["n7"] is candidates.CANDIDATES["n7"]
     del sys.modules["experiments.branch_candidates"]

@@ -110,7 +110,7 @@ def test_without_steps_only_times_are_measured(run, costs, module, capsys, monke
 def test_what_has_not_begun_in_time_is_left_out(run, costs, tmp_path, training_options):
     out = tmp_path / "value.json"
     run(*training_options, "--present", "1c3-u1", "--seconds", "0", *SMALL, "--json", out)
-    assert [n["psnr_y"] for n in json.loads(out.read_text())["networks"]] == [None] * 11
+    assert [n["psnr_y"] for n in json.loads(out.read_text())["networks"]] == [None] * 8
 
 
 def test_what_was_trained_elsewhere_is_judged_by_these_times(run, costs, capsys, tmp_path):

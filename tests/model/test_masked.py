@@ -13,7 +13,7 @@ from dysr_jax.model.masked import branch_families, run_masked
 from dysr_jax.model.space import uniform_space
 from dysr_jax.model.supernet import Supernet
 
-NAMES = ("id", "rh", "c3", "a1", "r1", "bq", "c5", "bh", "a2", "s3")
+NAMES = ("id", "rh", "c3", "a1", "r1", "bq", "c5", "bh", "a2", "s3", "k3", "v3", "sg")
 WIDTHS = (3, 6)
 
 
@@ -44,7 +44,7 @@ class Mirrored(Branch):
 def test_families_differ_in_channels_only():
     families = branch_families([BODY[name] for name in NAMES], 8, 2)
     found = [[NAMES[index] for index in family] for family in families]
-    assert found == [["id"], ["rh", "r1"], ["c3"], ["a1", "a2"], ["bq", "bh"], ["c5"], ["s3"]]
+    assert found == [["id"], ["rh", "r1"], ["c3"], ["a1", "a2"], ["bq", "bh"], ["c5"], ["s3"], ["k3"], ["v3"], ["sg"]]
 
 
 def test_a_subclass_has_to_say_it_itself():

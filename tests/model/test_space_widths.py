@@ -142,6 +142,9 @@ def branch_by_hand(name, w, scale):
         return deep + 9 * w * out, deep + w * (name == "u2") + 9 * w * out + out
     if name == "id":
         return 0, 0
+    if name in ("v3", "k3", "sg"):
+        convs, guide = {"v3": 1, "k3": 3, "sg": 3}[name], w * w * (name == "sg")
+        return 9 * w * w * convs + guide, (9 * w * w + w) * convs + guide + w * (name == "sg")
     if kind in "sc":
         side = int(name[1])
         multiplied = side**2 * w + w * w if kind == "s" else side**2 * w * w

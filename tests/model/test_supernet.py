@@ -64,8 +64,9 @@ def values_and_gradients(net):
 def params(full_space):
     params = random_params(full_space)
     for slot in ("slot00", "slot01"):
-        # A gate of width 4 has one hidden unit: below zero it would be deaf to its input.
-        params[slot]["gate_in_bias"][:] = 2
+        # Of width 4, a gate has one hidden unit and a bottleneck one or two: below zero they would be deaf.
+        for name in ("gate_in_bias", "shrink_bias", "map_bias"):
+            params[slot][name][:] = 2
     return params
 
 
@@ -175,6 +176,17 @@ def bottleneck(k, x, hidden):
     return x + conv(y, k["expand"][None, None, :hidden], k["expand_bias"])
 
 
+def stack(k, x):
+    y = nn.relu(conv(x, k["stack0"], k["stack0_bias"]))
+    y = nn.relu(conv(y, k["stack1"], k["stack1_bias"]))
+    return conv(y, k["stack2"], k["stack2_bias"])
+
+
+def guided(k, x):
+    y = stack(k, x)
+    return (x + y) * (1 + y @ k["guide"] + k["guide_bias"])
+
+
 ORACLES = {
     "id": lambda k, x: x,
     "s3": lambda k, x: separable(k, x, slice(1, 4)),
@@ -189,6 +201,9 @@ ORACLES = {
     "r2": lambda k, x: pair(k, x, 8),
     "a1": lambda k, x: pair(k, x, 4, attention=True),
     "a2": lambda k, x: pair(k, x, 8, attention=True),
+    "v3": lambda k, x: nn.relu(x + conv(x, k["plain"], k["plain_bias"])),
+    "k3": lambda k, x: x + stack(k, x),
+    "sg": guided,
     "u1": lambda k, x: conv(x, k["subpixel"], k["subpixel_bias"]),
     "u2": lambda k, x: ORACLES["u1"](k, nn.relu(conv(x, k["hidden0"], k["hidden0_bias"]))),
 }

@@ -33,7 +33,7 @@ SQUEEZED = {4: 1, 8: 2}
 """Channels inside a branch and inside its gate, by the width of the trunk, counted by hand."""
 
 CASES = [(name, ("u1", "u2")[i % 2], 4) for i, name in enumerate(BODY)]
-CASES += [(name, "u2", 8) for name in ("s3", "c5", "bq", "r1", "a1")]
+CASES += [(name, "u2", 8) for name in ("s3", "c5", "bq", "r1", "a1", "v3", "sg")]
 CASES += [("c3", up, w) for w in SPACE.widths for up in UPSAMPLERS if ("c3", up, w) not in CASES]
 """Every branch of a narrow trunk. The wide one's kernels are the whole ones: of each kind of branch one."""
 
@@ -79,10 +79,21 @@ def pair(k, x, w, h, s=0):
     return x + y * gate[:, None, None]
 
 
+def stack(k, x, w, guided):
+    y = relu(conv(x, k["stack0"][:, :, :w, :w], k["stack0_bias"][:w]))
+    y = relu(conv(y, k["stack1"][:, :, :w, :w], k["stack1_bias"][:w]))
+    y = conv(y, k["stack2"][:, :, :w, :w], k["stack2_bias"][:w])
+    return (x + y) * (1 + y @ k["guide"][:w, :w] + k["guide_bias"][:w]) if guided else x + y
+
+
 def body(name, k, x, w):
     kind, h = name[0], HIDDEN.get(name, {}).get(w)
     if name == "id":
         return x
+    if name == "v3":
+        return relu(x + conv(x, k["plain"][:, :, :w, :w], k["plain_bias"][:w]))
+    if name in ("k3", "sg"):
+        return stack(k, x, w, name == "sg")
     if kind in "sc":
         return (separable if kind == "s" else plain)(k, x, w, slice(1, 4) if name[1] == "3" else slice(0, 5))
     return bottleneck(k, x, w, h) if kind == "b" else pair(k, x, w, h, SQUEEZED[w] if kind == "a" else 0)

@@ -20,6 +20,8 @@ CONFIG = TrainConfig(steps=12, batch=2, chunk=3, warmup=1, checkpoint_chunks=1)
         ("random_archs", 0, "at least 1"),
         ("groups", 3, "a multiple of the 2 devices"),
         ("distill", 1.5, "in [0, 1]"),
+        ("sandwich_share", 0.0, "in (0, 1]"),
+        ("sandwich_share", 0.5, "1 with `archs` group or with `distill`"),
         ("color_jitter", -0.1, "in [0, 1]"),
         ("weight_decay", -1.0, "finite and at least 0"),
         ("noise", float("inf"), "finite and at least 0"),

@@ -23,6 +23,8 @@ SMALLS = 2
 """Patches of 16 that pass the smallest arch."""
 DISTILLED = TrainConfig(distill=0.3, batch=PATCHES)
 OWN = dataclasses.replace(DISTILLED, archs="patch")
+PLAIN = dataclasses.replace(OWN, distill=0.0)
+THIN = dataclasses.replace(PLAIN, sandwich_share=0.25)
 MODES = {"group": DISTILLED, "patch": OWN}
 
 
@@ -73,14 +75,14 @@ def test_l1_is_numpy_s():
 def passages(space, config, archs):
     """Of every passage its branch, its patch and its weight, the largest arch's first."""
     patches, small = np.arange(PATCHES), np.full(PATCHES, smallest_arch(space)[0])
-    largest = np.full(PATCHES, largest_arch(space)[0])
+    largest = np.full(int(PATCHES * config.sandwich_share), largest_arch(space)[0])
     if config.archs == "group":
         rows = [largest, small, *(np.full(PATCHES, index) for index in np.asarray(archs)[:, 0])]
         count = len(rows)
         return np.concatenate(rows), np.tile(patches, count), np.full(count * PATCHES, 1 / count / PATCHES)
     random = np.asarray(archs)[:, 0]
     after = (SMALLS + np.arange(len(random))) % PATCHES
-    parts = [(largest, patches, 1 / 2), (small[:SMALLS], patches[:SMALLS], 1 / 16), (random, after, 7 / 16)]
+    parts = [(largest, patches[: len(largest)], 1 / 2), (small[:SMALLS], patches[:SMALLS], 1 / 16), (random, after, 7 / 16)]
     weights = [np.full(len(rows), weight / len(rows)) for rows, _, weight in parts]
     return *(np.concatenate([part[i] for part in parts]) for i in (0, 1)), np.concatenate(weights)
 
@@ -98,14 +100,19 @@ def by_hand(case, outputs):
 
     @jax.jit
     @jax.value_and_grad
-    def mean(params, distill, branch, patch, weight):
+    def mean(params, distill, larges, branch, patch, weight):
         outs = outputs(params)
         teacher = jax.lax.stop_gradient(outs[largest])
         own = [(1 - distill) * each(o, hr) + distill * each(o, teacher) for o in outs]
         students = jnp.stack(own)[branch, patch]
-        return jnp.sum(weight * jnp.concatenate([each(outs[largest], hr), students[PATCHES:]]))
+        first = jnp.concatenate([each(outs[largest], hr), students[PATCHES:]])
+        return jnp.sum(weight * jnp.where(jnp.arange(len(weight)) < larges, first, students))
 
-    return lambda config, own: mean(params, config.distill, *map(padded, passages(net.space, config, own)))
+    def of(config, own):
+        larges = int(PATCHES * config.sandwich_share)
+        return mean(params, config.distill, larges, *map(padded, passages(net.space, config, own)))
+
+    return of
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +130,7 @@ def found(case, archs):
 
 
 @pytest.mark.parametrize(
-    "config", [DISTILLED, OWN, dataclasses.replace(OWN, distill=0.0)], ids=["group", "patch", "not distilled"]
+    "config", [DISTILLED, OWN, PLAIN, THIN], ids=["group", "patch", "not distilled", "few of the largest"]
 )
 def test_the_sandwich_is_the_mean_over_all_passages(config, case, archs, outputs, found, by_hand):
     outs = np.stack(outputs(case[1]))
