@@ -92,6 +92,7 @@ PRESETS: dict[str, RunConfig] = {
             archs="patch",
             random_archs=1,
             sampling="nested",
+            sandwich_share=0.25,
             distill=0.0,
             channel_shuffle=True,
             color_jitter=0.5,

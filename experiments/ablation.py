@@ -61,7 +61,7 @@ BRANCHES = ("id", "bq", "rq", "rh", "r1")
 VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
     "the recipe": {},
     "no sandwich": {"train": {"sandwich": False}},
-    "distillation 0.5": {"train": {"distill": 0.5}},
+    "distillation 0.5": {"train": {"distill": 0.5, "sandwich_share": 1.0}},
     "archs drawn uniformly": {"train": {"sampling": "uniform"}},
     "archs spread over costs, not nested": {"train": {"sampling": "spread"}},
     "two random archs a patch, half the patches": {"train": {"random_archs": 2, "batch": 96}},

@@ -1,6 +1,7 @@
-"""Branches of efficient networks that are not in the package: `branch_value.py` measured that they bring less
-per millisecond than those that are. Importing registers them.
-From the folder of the repository a search takes them all the same:
+"""Branches of efficient networks that bring less per millisecond than those of the package.
+
+`branch_value.py` measured them. Importing registers them. From the folder of the repository a
+search takes them all the same:
 
     dysr search --register experiments.branch_candidates --space.branches id s3 sp n5 r1 --out runs/tried
 

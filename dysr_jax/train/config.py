@@ -5,7 +5,7 @@ import math
 from typing import Literal
 
 from dysr_jax.errors import InputError
-from dysr_jax.fields import check_each, normalise, require
+from dysr_jax.fields import check_each, normalise
 
 Sampling = Literal["uniform", "spread", "nested"]
 
@@ -35,8 +35,8 @@ class TrainConfig:
     """Train the largest and the smallest arch at every step (the sandwich rule). With `archs` patch the
     smallest takes the place of one random arch in eight; of a batch of one it is a passage more."""
     sandwich_share: float = 1.0
-    """Share, in (0, 1], of the patches that pass the largest arch; under 1 only with `archs` patch and without
-    `distill`, which needs its output for all. Its part of the loss stays the same."""
+    """Share, in (0, 1], of the patches that pass the largest arch; its part of the loss stays the same.
+    Below 1 only with `archs` patch, and without `distill`, which needs its output for all."""
     distill: float = 0.5
     """Weight, in [0, 1], of the largest arch's output against the HR image in the L1 loss of all others."""
     channel_shuffle: bool = False
@@ -73,9 +73,9 @@ class TrainConfig:
             ("steps", lambda value: value % self.chunk == 0, f"a multiple of train.chunk ({self.chunk})"),
         ):
             check_each(self, "train.", names, allowed, needed)
-        whole = self.archs == "group" or self.distill > 0.0
-        need = "1 with `archs` group or with `distill`"
-        require(self.sandwich_share == 1.0 or not whole, "train.sandwich_share", self.sandwich_share, need)
+        if self.sandwich and (self.archs == "group" or self.distill > 0.0):
+            needed = "1 with `archs` group or with `distill`"
+            check_each(self, "train.", "sandwich_share", lambda value: value == 1.0, needed)
 
     def check_devices(self, devices: int) -> None:
         """Raise `InputError` where so many devices cannot share the groups."""

@@ -107,8 +107,8 @@ def _shares(config: TrainConfig) -> tuple[float, float]:
 def _patch_loss(
     params: Params, net: Supernet, lr: Array, hr: Array, archs: Array, config: TrainConfig
 ) -> Losses:
-    """The largest arch and the smallest on the first patches, as static programs; and a random arch of its own
-    for each of the patches behind the smallest's, round and round.
+    """The largest arch and the smallest on the first patches, as static programs; a random arch of its own on
+    each of the patches behind the smallest's, round and round.
     """
     space, large, count = net.space, _larges(config), _smalls(config)
     design, (small, random) = passages_design(space, config), _shares(config)

@@ -44,7 +44,18 @@ class Mirrored(Branch):
 def test_families_differ_in_channels_only():
     families = branch_families([BODY[name] for name in NAMES], 8, 2)
     found = [[NAMES[index] for index in family] for family in families]
-    assert found == [["id"], ["rh", "r1"], ["c3"], ["a1", "a2"], ["bq", "bh"], ["c5"], ["s3"], ["k3"], ["v3"], ["sg"]]
+    assert found == [
+        ["id"],
+        ["rh", "r1"],
+        ["c3"],
+        ["a1", "a2"],
+        ["bq", "bh"],
+        ["c5"],
+        ["s3"],
+        ["k3"],
+        ["v3"],
+        ["sg"],
+    ]
 
 
 def test_a_subclass_has_to_say_it_itself():

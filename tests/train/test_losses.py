@@ -82,7 +82,11 @@ def passages(space, config, archs):
         return np.concatenate(rows), np.tile(patches, count), np.full(count * PATCHES, 1 / count / PATCHES)
     random = np.asarray(archs)[:, 0]
     after = (SMALLS + np.arange(len(random))) % PATCHES
-    parts = [(largest, patches[: len(largest)], 1 / 2), (small[:SMALLS], patches[:SMALLS], 1 / 16), (random, after, 7 / 16)]
+    parts = [
+        (largest, patches[: len(largest)], 1 / 2),
+        (small[:SMALLS], patches[:SMALLS], 1 / 16),
+        (random, after, 7 / 16),
+    ]
     weights = [np.full(len(rows), weight / len(rows)) for rows, _, weight in parts]
     return *(np.concatenate([part[i] for part in parts]) for i in (0, 1)), np.concatenate(weights)
 
