@@ -172,9 +172,14 @@ def everywhere(make: Callable[[], T]) -> T:
     return result  # type: ignore[return-value]
 
 
-def same(value: Any, message: str) -> None:
-    """Refuse a JSON value that differs between processes, with `message` and the process; a barrier too."""
-    values = gather(value)
+def same(make: Callable[[], Any], message: str) -> None:
+    """Refuse a JSON value, made by `make`, that differs between processes, with `message` and the process.
+
+    A barrier too. One process has nobody to differ from: it makes nothing.
+    """
+    if jax.process_count() == 1:
+        return
+    values = gather(make())
     for process, other in enumerate(values):
         if other != values[0]:
             raise InputError(f"{message} (process {process} differs from process 0)")

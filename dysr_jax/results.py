@@ -13,7 +13,15 @@ from dysr_jax.bundle import Bundle, Member, Step, member_steps
 from dysr_jax.errors import InputError
 from dysr_jax.fields import from_dict, typed
 from dysr_jax.model import SearchSpace, parse_arch
-from dysr_jax.search import LatencyTable, Record, SharingPoint, candidates_per_second, pareto, predict
+from dysr_jax.search import (
+    LatencyTable,
+    Record,
+    SearchTimes,
+    SharingPoint,
+    candidates_per_second,
+    pareto,
+    predict,
+)
 
 RESULTS_FILE: Final = "pareto.json"
 FORMAT_VERSION: Final = 1
@@ -38,6 +46,7 @@ class Results:
     steps: tuple[Step, ...] = dataclasses.field(repr=False)  # between neighbouring members
     sharing: tuple[SharingPoint, ...] = dataclasses.field(repr=False)
     """What each weight of sharing would choose, before members that measured as dominated were dropped."""
+    clock: SearchTimes | None = None  # where the search's time went; None: of a version that did not say
 
     def to_json(self) -> dict[str, Any]:
         """The content of `pareto.json`."""
@@ -46,6 +55,7 @@ class Results:
             "hypervolume_reference": {"latency_ms": latency_ms, "psnr_y": psnr_y},
             "members": [member.to_json() for member in self.members],
             "steps": [step.to_json() for step in self.steps],
+            "clock": self.clock and dataclasses.asdict(self.clock),
         }
         return {"format_version": FORMAT_VERSION, **vars(self), **rows}
 
@@ -61,9 +71,15 @@ def front_hypervolume(points: np.ndarray, reference: tuple[float, float]) -> flo
 
 
 def run_results(
-    bundle: Bundle, records: list[Record], table: LatencyTable, curve: Sequence[SharingPoint]
+    bundle: Bundle,
+    records: list[Record],
+    table: LatencyTable,
+    curve: Sequence[SharingPoint],
+    clock: SearchTimes | None = None,
 ) -> Results:
-    """Of a bundle of measured members, every evaluated candidate, the latency table, and `sharing_curve`."""
+    """Of a bundle of measured members, every evaluated candidate, the latency table, `sharing_curve`, and
+    the search's times, where they are known.
+    """
     space = bundle.space
     archs = [member.arch for member in bundle.members]
     slowest = predict(table, space, np.array([model.largest_arch(space)]))
@@ -83,6 +99,7 @@ def run_results(
         members=bundle.members,
         steps=bundle.steps,
         sharing=tuple(curve),
+        clock=clock,
     )
 
 
@@ -126,6 +143,7 @@ def _from_json(found: dict[str, Any], space: SearchSpace) -> Results:
         members=tuple(dataclasses.replace(m, arch=arch) for m, arch in zip(members, archs, strict=True)),
         steps=member_steps(space, archs),
         sharing=tuple(points),
+        clock=typed(SearchTimes | None, found.get("clock"), "clock"),
     )
 
 

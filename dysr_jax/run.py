@@ -22,7 +22,19 @@ from dysr_jax.report import compare, format_count, summarise, write_comparison, 
 from dysr_jax.report.html import write_report
 from dysr_jax.results import RESULTS_FILE, run_results
 from dysr_jax.rundir import agree, open_run
-from dysr_jax.search import LatencyTable, Patches, Record, device_table, predict
+from dysr_jax.search import (
+    AFTER,
+    BEFORE,
+    CLOCK_FILE,
+    Laps,
+    LatencyTable,
+    Patches,
+    Record,
+    device_table,
+    predict,
+    search_times,
+    timed_stage,
+)
 from dysr_jax.train import train
 
 Log = Callable[[str], None]
@@ -55,7 +67,9 @@ def _begin(config: RunConfig, out: epath.PathLike, log: Log) -> _Job:
     space = check(config, mesh.devices.size)
     config = with_groups(config, mesh.devices.size)
     images = parallel.everywhere(lambda: _load(config, space, out, memory))
-    parallel.same(images.digest, f"data.source {config.data.source!r}: must be the same images everywhere")
+    parallel.same(
+        lambda: images.digest, f"data.source {config.data.source!r}: must be the same images everywhere"
+    )
     config = dataclasses.replace(config, data=dataclasses.replace(config.data, pipeline=images.pipeline))
     patches = search.grid_patches(images.validation, config.search.patches, config.search.patch)
     run = open_run(out, config)
@@ -90,15 +104,16 @@ def _latency_table(job: _Job) -> LatencyTable:
         # Latencies do not depend on the values of the weights.
         params = model.init_params(jax.random.key(0), job.net.space)
         frame, rounds, drawn = config.frame, config.rounds, config.latency_archs
-        table, measured = device_table(
-            job.net,
-            params,
-            frame,
-            rounds,
-            drawn=drawn,
-            remeasure=config.remeasure,
-            backend=job.config.backend,
-        )
+        with timed_stage(job.run, BEFORE, "latency"):
+            table, measured = device_table(
+                job.net,
+                params,
+                frame,
+                rounds,
+                drawn=drawn,
+                remeasure=config.remeasure,
+                backend=job.config.backend,
+            )
         how = "measured now" if measured else f"as measured {table.measured_at}"
     job.log(f"latency table of {device_name()}: {how}, {len(table.measured_ms)} executables")
     search.save_table(own, table)
@@ -108,17 +123,22 @@ def _latency_table(job: _Job) -> LatencyTable:
 def _write_results(job: _Job, params: Params, table: LatencyTable, records: list[Record]) -> None:
     """Bundle, figures, images and `pareto.json`, which is written last: a run that has it is finished."""
     config, space, sharing = job.config.search, job.net.space, job.config.search.switch_cost_weight
-    archs = search.choose_members(space, records, config)
-    job.log(f"compiling {len(archs)} members of the front and measuring them again")
-    backend = job.config.backend
-    bundle = search.measure_members(job.net, params, archs, job.images.validation, config, backend=backend)
-    save_bundle(job.run / "bundle", bundle, search.table_json(table))
-    weights = sorted({*search.SWITCH_COST_WEIGHTS, sharing})
-    points = search.front_records(search.feasible_records(records, config))
-    curve = search.sharing_curve(space, points, members=config.members, weights=weights)
-    write_run_figures(job.run, bundle, records, job.images.validation[0], curve, sharing=sharing)
-    write_comparison(job.run, compare(bundle, job.images.validation[0]))
-    write_json(job.run / RESULTS_FILE, run_results(bundle, records, table, curve).to_json())
+    with timed_stage(job.run, AFTER, "members") as clock:
+        archs = search.choose_members(space, records, config)
+        job.log(f"compiling {len(archs)} members of the front and measuring them again")
+        backend = job.config.backend
+        bundle = search.measure_members(
+            job.net, params, archs, job.images.validation, config, backend=backend
+        )
+        weights = sorted({*search.SWITCH_COST_WEIGHTS, sharing})
+        points = search.front_records(search.feasible_records(records, config))
+        curve = search.sharing_curve(space, points, members=config.members, weights=weights)
+        with clock.part("write"):
+            save_bundle(job.run / "bundle", bundle, search.table_json(table))
+            write_run_figures(job.run, bundle, records, job.images.validation[0], curve, sharing=sharing)
+            write_comparison(job.run, compare(bundle, job.images.validation[0]))
+    times = search_times(Laps(job.run / CLOCK_FILE, write=False).by_stage.values(), records)
+    write_json(job.run / RESULTS_FILE, run_results(bundle, records, table, curve, times).to_json())
 
 
 def _write_supernet(job: _Job, params: Params) -> None:
@@ -192,9 +212,9 @@ def run_search(config: RunConfig, out: epath.PathLike, *, log: Log = print) -> B
     Args:
         config: of the run.
         out: directory that gets `config.json`, `checkpoints/`, `tensorboard/`, `latency.json`,
-            `supernet.safetensors`, `archive.jsonl`, `search_state.msgpack`, `bundle/`, `figures/`,
-            `comparison/`, `pareto.json` and `report.html`; a folder or `gs://BUCKET/RUN`, and one that
-            all processes see.
+            `supernet.safetensors`, `archive.jsonl`, `search_state.msgpack`, `search_clock.jsonl`, `bundle/`,
+            `figures/`, `comparison/`, `pareto.json` and `report.html`; a folder or `gs://BUCKET/RUN`, and one
+            that all processes see.
         log: called with each line for the user, on process 0.
 
     Raises InputError: anything in the config or the folder that cannot be, nothing is written then; another

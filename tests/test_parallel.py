@@ -174,7 +174,7 @@ def test_a_process_alone_agrees_with_itself():
     assert parallel.is_main()
     assert parallel.gather({"a": [1, 2.5]}) == [{"a": [1, 2.5]}]
     assert parallel.from_main(lambda: 3) == parallel.everywhere(lambda: 3) == 3
-    parallel.same([1, 2], "never said")
+    parallel.same(lambda: pytest.fail("it was made"), "never said")
     for run in (parallel.from_main, parallel.everywhere):
         with pytest.raises(InputError, match=r"^no$"):
             run(refuse)

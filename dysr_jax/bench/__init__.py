@@ -1,9 +1,9 @@
 """What `dysr bench` and `dysr profile` measure; each function returns a frozen dataclass with `to_json()`.
 
 `setup` is what they share. `step`: the search program against static programs. `search`: candidates per
-second. `scaling`: over devices. `data`: pipelines. `front`: a whole space. `latency`: `profile`. `fps` and
-`frames`: frames per second; `rivals`: those of other runtimes. `steady` and `burners`: a stream beside
-other programs. `switch/`: switches.
+second; `whole_search`: where its time goes. `scaling`: over devices. `data`: pipelines. `front`: a whole
+space. `latency`: `profile`. `fps` and `frames`: frames per second; `rivals`: those of other runtimes.
+`steady` and `burners`: a stream beside other programs. `switch/`: switches.
 """
 
 from etils import epy

@@ -1,4 +1,6 @@
-"""Searching: the search program against compiling each candidate, and against rivals that a caller gives."""
+"""Searching: the search program against compiling each candidate, and against rivals that a caller gives; and
+where the time of a whole short search goes.
+"""
 
 import dataclasses
 import functools
@@ -13,11 +15,12 @@ import numpy as np
 
 from dysr_jax import model, parallel
 from dysr_jax.bench.setup import BenchResult, Setup, compile_evaluation, describe, make_setup
+from dysr_jax.bench.whole_search import whole_search
 from dysr_jax.compiling import jit
 from dysr_jax.config import RunConfig
 from dysr_jax.fields import from_dict, require
 from dysr_jax.model import Arch, Params, SearchSpace, Supernet
-from dysr_jax.search import Evaluator, Patches, computed_share, grid_patches, nsga2
+from dysr_jax.search import Evaluator, Patches, SearchTimes, computed_share, grid_patches, nsga2
 from dysr_jax.timing import median_ms
 
 SEARCH_PROGRAM = "search program"
@@ -65,6 +68,7 @@ class SearchResult(BenchResult):
     matrix_tflops: float
     methods: tuple[MethodRow, ...]
     generation: tuple[GenerationRow, ...]
+    search: SearchTimes | None = None  # of a whole short search, where one was asked for
 
     def to_json(self) -> dict[str, Any]:
         """With `ratios`: the search program over the other methods, by patches and population."""
@@ -82,7 +86,9 @@ class SearchResult(BenchResult):
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> "SearchResult":
         """The inverse of `to_json`, whatever else the fields hold."""
-        own = [field.name for field in dataclasses.fields(cls)]
+        own = [
+            field.name for field in dataclasses.fields(cls) if field.name != "search" or "search" in fields
+        ]
         return from_dict(cls, {name: fields[name] for name in own}, "result")
 
 
@@ -179,6 +185,7 @@ def bench_search(
     patch_counts: Sequence[int] = (),
     compiled: int = 4,
     rounds: int = 5,
+    generations: int = 3,
     rivals: Mapping[str, Rival] | None = None,
 ) -> SearchResult:
     """Candidates per second of each method, on the same patches and precision, on one device.
@@ -186,17 +193,20 @@ def bench_search(
     All archs are the first ones of one random population. `populations` are candidates per call of the search
     program, `compiled` those that are compiled, one after the other, `patch_counts` validation patches
     (default: a quarter of the config's, and all); `rivals` are other ways to evaluate. Of `rounds` medians
-    count. Weights are fresh: they do not change the time.
+    count. Weights are fresh: they do not change the time. Then a whole search of the config's population and
+    so many `generations` (0: none) tells where its time goes.
 
-    Raises InputError: no population, a count under 1, or a population over the space's size.
+    Raises InputError: no population, a count under 1, or a population over the space's size; a space or
+    constraints that cannot be searched.
     """
+    require(generations >= 0, "generations", generations, "at least 0")
     setup = make_setup(config, rounds)
-    space, search = setup.net.space, config.search
+    space, recipe = setup.net.space, config.search
     require(bool(populations), "populations", populations, "one or more")
     size = model.space_size(space)
     for count in populations:
         require(1 <= count <= size, "populations", count, f"in [1, {size}]")
-    counts = patch_counts or sorted({max(1, search.patches // 4), search.patches})
+    counts = patch_counts or sorted({max(1, recipe.patches // 4), recipe.patches})
     require(min(counts) >= 1, "patch_counts", min(counts), "at least 1")
     require(compiled >= 1, "compiled", compiled, "at least 1")
     params = model.init_params(jax.random.key(config.seed), space)
@@ -205,16 +215,21 @@ def bench_search(
     matrix = matrix_flops(setup.net.dtype) / 1e12
     rows: list[MethodRow] = []
     for count in counts:
-        patches = grid_patches(setup.validation, count, search.patch)
+        patches = grid_patches(setup.validation, count, recipe.patch)
         case = _Case(setup, params, patches, genes, rounds, matrix)
         rows += _search_program(case, populations)
         rows += [_rival(name, rival, case) for name, rival in (rivals or {}).items()]
         rows.append(_compile_each(case, compiled))
     bred = [row for row in rows if row.name == SEARCH_PROGRAM and row.population > 1]
+    whole = None
+    if generations:
+        short = dataclasses.replace(recipe, generations=generations)
+        whole = whole_search(dataclasses.replace(config, search=short), setup, params)
     return SearchResult(
         **describe(setup.net),
-        patch=f"{search.patch}x{search.patch}",
+        patch=f"{recipe.patch}x{recipe.patch}",
         matrix_tflops=matrix,
         methods=tuple(rows),
         generation=tuple(_generation(space, row, rounds) for row in bred),
+        search=whole,
     )

@@ -23,7 +23,14 @@ from dysr_jax.bench.switch import STRATEGIES, bench_switch
 from dysr_jax.bundle import find_bundle
 from dysr_jax.commands import common
 from dysr_jax.commands.common import ConfigOptions, JsonOption, ServerOptions, check_output
-from dysr_jax.report import bench_table, front_summary, steady_table, switch_tables, write_timelines
+from dysr_jax.report import (
+    bench_table,
+    front_summary,
+    search_tables,
+    steady_table,
+    switch_tables,
+    write_timelines,
+)
 from dysr_jax.report.plots import save_figure, truth_figure
 
 
@@ -75,6 +82,7 @@ class BenchSearch(ConfigBench):
     """Candidates per second: the search program against compiling each one."""
 
     bench = bench_search
+    table = search_tables
     populations: tuple[int, ...] = (64, 256, 1024)
     """Candidates per call of the search program."""
     patch_counts: tuple[int, ...] = ()
@@ -83,6 +91,8 @@ class BenchSearch(ConfigBench):
     """Candidates to compile as static programs."""
     rounds: int = 5
     """Timed rounds; their median counts."""
+    generations: int = 3
+    """Generations of a whole search, of the config's population, that tells where its time goes; 0: none."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,6 +11,7 @@ with epy.lazy_api_imports(globals()):  # each is imported when it is first used
         bench_table,
         front_summary,
         profile_table,
+        search_tables,
         steady_table,
         switch_tables,
         write_timelines,
@@ -20,6 +21,7 @@ with epy.lazy_api_imports(globals()):  # each is imported when it is first used
     from dysr_jax.report.rundata import RunData, read_run
     from dysr_jax.report.summary import summarise, write_run_figures
     from dysr_jax.report.tables import (
+        clock_table,
         datasets_table,
         format_count,
         format_number,

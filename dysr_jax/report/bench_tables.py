@@ -6,21 +6,29 @@ from typing import Any, Final
 
 from etils import epath
 
-from dysr_jax.bench import BenchResult, FrontResult, LatencyProfile, SteadyResult
+from dysr_jax.bench import BenchResult, FrontResult, LatencyProfile, SearchResult, SteadyResult
 from dysr_jax.bench.switch import StrategyResult, SwitchResult
 from dysr_jax.report.plots import timeline_figure
-from dysr_jax.report.tables import format_number, format_table
+from dysr_jax.report.tables import clock_table, format_number, format_table
 
 
 def bench_table(result: BenchResult) -> str:
-    """A benchmark's result: its lists of rows as tables, everything else a line each."""
+    """A benchmark's result: its lists of rows as tables, everything else a line each, objects apart."""
     parts = []
     for name, value in result.to_json().items():
+        if value is None or isinstance(value, dict):
+            continue
         if not isinstance(value, (list, tuple)):
             parts.append(f"{name}: {_cell(value)}")
         elif value:
             parts.append(format_table(list(value[0]), [list(map(_cell, row.values())) for row in value]))
     return "\n".join(parts)
+
+
+def search_tables(result: SearchResult) -> str:
+    """The methods of evaluating, and where the time of a whole short search went."""
+    whole = [f"a whole search:\n{clock_table(result.search)}"] if result.search else []
+    return "\n".join([bench_table(result), *whole])
 
 
 def _cell(value: Any) -> str:

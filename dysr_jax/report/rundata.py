@@ -20,7 +20,7 @@ from dysr_jax.model import SearchSpace
 from dysr_jax.report.candidates import Candidates, as_columns
 from dysr_jax.report.comparison import FOLDER, Comparison, compare_on, read_comparison
 from dysr_jax.results import RESULTS_FILE, Results, read_results
-from dysr_jax.search import Archive, LatencyTable, load_table
+from dysr_jax.search import CLOCK_FILE, Archive, Laps, LatencyTable, load_table
 from dysr_jax.train import Curve, read_curves
 
 T = TypeVar("T")
@@ -44,6 +44,7 @@ class RunData:
     table: LatencyTable | None  # the device's latencies that the search used
     training: dict[str, Curve]  # scalars by name
     candidates: Candidates | None
+    laps: Laps | None  # where the search's time went
     results: Results | None
     comparison: Comparison | None
     switch: SwitchResult | None
@@ -75,6 +76,7 @@ def read_run(
     training = part("training curves", "tensorboard", lambda: read_curves(run / "tensorboard"), untrained)
     table = part("latency table", TABLE_FILE, lambda: load_table(run / TABLE_FILE))
     candidates = part("candidates", ARCHIVE_FILE, lambda: _read_candidates(run, space, config))
+    laps = part("time of the search", CLOCK_FILE, lambda: Laps(run / CLOCK_FILE, write=False))
     unfinished = f"the run is not finished; {_progress(config, training or {}, candidates)}"
     results = part("members", RESULTS_FILE, lambda: read_results(run, space), unfinished)
     none_kept = "none were kept (dysr report RUN --image FILE compares on an HR image)"
@@ -91,6 +93,7 @@ def read_run(
         table=table,
         training=training or {},
         candidates=candidates,
+        laps=laps,
         results=results,
         comparison=comparison,
         switch=_read_measured("switch", switch, SwitchResult.from_json, "dysr bench switch --json"),

@@ -9,7 +9,7 @@ from dysr_jax.bundle import Bundle
 from dysr_jax.data import Pair, bicubic_upscale
 from dysr_jax.metrics import psnr_y
 from dysr_jax.report.plots import pareto_figure, samples_figure, sharing_figure
-from dysr_jax.report.tables import format_count, members_table, steps_table, switch_table
+from dysr_jax.report.tables import clock_table, format_count, members_table, steps_table, switch_table
 from dysr_jax.results import RESULTS_FILE, read_results
 from dysr_jax.runtime import Bank, measure_switching, open_server
 from dysr_jax.search import Record, SharingPoint, sample_frame
@@ -74,5 +74,7 @@ def summarise(
         f"{results.candidates_per_second:.1f} per second; resident weights {shared:.0f} KB, "
         f"as separate models {separate:.0f} KB"
     )
+    if results.clock:
+        log(f"\nwhere the search's time went:\n{clock_table(results.clock)}\n")
     for name in (*FIGURES, RESULTS_FILE, "bundle"):
         log(f"  {run / name}")

@@ -1,5 +1,6 @@
 """Tables for the terminal: members, steps, scores, data sets, streams."""
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -9,6 +10,7 @@ from dysr_jax.bundle import Bundle, Member, Step
 from dysr_jax.data.builders import DATASETS, PreparedDataset
 from dysr_jax.device import device_name
 from dysr_jax.runtime import OnnxModel, SwitchReport, Trace
+from dysr_jax.search import SearchTimes
 
 LISTED_SLOTS: Final = 3  # changed slots of a step that are written out; more are counted
 
@@ -33,6 +35,18 @@ def format_number(value: float) -> str:
 def format_count(number: int) -> str:
     """`13,122`, or `3.71e+15` where nobody reads the digits."""
     return f"{number:,}" if number < 10**6 else f"{number:.3g}"
+
+
+def clock_table(times: SearchTimes) -> str:
+    """Where a search's time went, part by part, and what it evaluated in it."""
+    parts = [*dataclasses.asdict(times.seconds).items(), ("total", times.total)]
+    rows = [[name, f"{spent:.2f}", f"{100 * spent / times.total:.1f} %"] for name, spent in parts]
+    wall, own = times.wall_candidates_per_second, times.candidates_per_second
+    return (
+        f"{format_table(['part', 'seconds', 'share'], rows)}\n"
+        f"{format_count(times.evaluated)} candidates: {format_number(wall)} per second by the wall clock, "
+        f"{format_number(own)} by the evaluator alone"
+    )
 
 
 def _costs(member: Member) -> list[str]:

@@ -3,13 +3,27 @@
 `loop` asks `nsga2` for archs, which `evaluator` judges: quality on patches by one program for a whole
 `population` in the order of its `schedule`, latency by the table of `latency` that `probing` measures, by the
 objectives and bounds of `config`. Every candidate stands in the `archive`; `loop` also saves the state
-between generations. `select` chooses from the front (`pareto`) the members, and measures them.
+between generations, and the `clock` where their time went. `select` chooses from the front (`pareto`) the
+members, and measures them.
 """
 
 from etils import epy
 
 with epy.lazy_api_imports(globals()):  # each is imported when it is first used
-    from dysr_jax.search.archive import Archive, Record
+    from dysr_jax.search.archive import Archive, Record, candidates_per_second
+    from dysr_jax.search.clock import (
+        AFTER,
+        BEFORE,
+        CLOCK_FILE,
+        PARTS,
+        Clock,
+        Lap,
+        Laps,
+        PartSeconds,
+        SearchTimes,
+        search_times,
+        timed_stage,
+    )
     from dysr_jax.search.config import SearchConfig, arch_costs, feasible_records, violation
     from dysr_jax.search.evaluator import Evaluator
     from dysr_jax.search.latency import (
@@ -23,7 +37,7 @@ with epy.lazy_api_imports(globals()):  # each is imported when it is first used
         table_json,
         table_key,
     )
-    from dysr_jax.search.loop import candidates_per_second, search
+    from dysr_jax.search.loop import search
     from dysr_jax.search.pareto import hypervolume
     from dysr_jax.search.population import Patches, grid_patches
     from dysr_jax.search.probing import Fidelity, device_table, leave_one_out, measure_table

@@ -4,7 +4,8 @@ import json
 import math
 import operator
 import os
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from etils import epath
 
@@ -24,12 +25,16 @@ class Record(NamedTuple):
     seconds: float  # its share of the dispatch that evaluated it
 
 
-class Archive:
-    """The records of a run by arch, on disk before they are used.
+def candidates_per_second(records: Sequence[Record]) -> float:
+    """Rate of evaluation over all records, compilation apart."""
+    return len(records) / sum(record.seconds for record in records)
 
-    A line that a kill cut short is dropped when the file is opened again. Of several lines of one arch the
-    first counts. Object storage (`gs://...`) cannot append, so there the whole file is replaced each time.
-    Processes that only read set `write` to False. Raises `InputError`: a line that is whole and no record.
+
+class JsonLines:
+    """A file of JSON objects, one a line, that is only appended to.
+
+    A line that a kill cut short is dropped when the file is opened again. Object storage (`gs://...`) cannot
+    append, so there the whole file is replaced each time. Processes that only read set `write` to False.
     """
 
     def __init__(self, path: epath.PathLike, *, write: bool = True) -> None:
@@ -40,17 +45,11 @@ class Archive:
         if whole < len(content) and write and self._local:
             os.truncate(self._path, whole)
         self._content = b"" if self._local else content[:whole]
-        self.records: dict[Arch, Record] = {}
-        for number, line in enumerate(content[:whole].splitlines(), 1):
-            try:
-                record = _parse(line)
-            except (ValueError, TypeError, KeyError, RecursionError, OverflowError):
-                raise InputError(f"archive {os.fspath(self._path)!r}: line {number} is damaged") from None
-            self.records.setdefault(record.arch, record)
+        self.found = content[:whole].splitlines()  # the whole lines, when the file was opened
 
-    def append(self, records: list[Record]) -> None:
-        """Write records to the end of the file and wait until they are on disk."""
-        lines = "".join(json.dumps(record._asdict()) + "\n" for record in records).encode()
+    def append(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Write rows to the end of the file and wait until they are on disk."""
+        lines = "".join(json.dumps(row) + "\n" for row in rows).encode()
         if self._write and self._local:
             with naming(self._path), self._path.open("ab") as file:
                 file.write(lines)
@@ -60,6 +59,28 @@ class Archive:
             self._content += lines
             with replacing(self._path) as partial:
                 partial.write_bytes(self._content)
+
+
+class Archive:
+    """The records of a run by arch, on disk before they are used, in a file of `JsonLines`.
+
+    Of several lines of one arch the first counts. Processes that only read set `write` to False.
+    Raises `InputError`: a line that is whole and no record.
+    """
+
+    def __init__(self, path: epath.PathLike, *, write: bool = True) -> None:
+        self._lines = JsonLines(path, write=write)
+        self.records: dict[Arch, Record] = {}
+        for number, line in enumerate(self._lines.found, 1):
+            try:
+                record = _parse(line)
+            except (ValueError, TypeError, KeyError, RecursionError, OverflowError):
+                raise InputError(f"archive {os.fspath(path)!r}: line {number} is damaged") from None
+            self.records.setdefault(record.arch, record)
+
+    def append(self, records: list[Record]) -> None:
+        """Write records to the end of the file and wait until they are on disk."""
+        self._lines.append(record._asdict() for record in records)
         self.records |= {record.arch: record for record in records}
 
 

@@ -15,6 +15,7 @@ from dysr_jax.compiling import jit
 from dysr_jax.device import memory_bytes
 from dysr_jax.metrics import PEAK, PSNR_CAP_DB
 from dysr_jax.model import Params, Supernet, at_width, rows_by_width
+from dysr_jax.search.clock import Clock
 from dysr_jax.search.population import Patches, best_tile, population_program, row_bytes
 from dysr_jax.search.schedule import Plan, Schedule, make_schedule, mult_add_costs, partition
 from dysr_jax.threads import in_threads
@@ -40,12 +41,13 @@ class Evaluator:
         *,
         tile: int | None = None,
         costs: Callable[[int], np.ndarray] | None = None,
+        clock: Clock | None = None,
     ) -> None:
         """Hold patches on every device of a mesh.
 
         `tile` is the number of candidates that go through a branch together (None: see `best_tile`); `costs`
         gives a width's `[slots, branches]`, a branch's time, by which work is partitioned (None:
-        multiply-adds). Neither changes a result.
+        multiply-adds). Neither changes a result. `clock` is told what is compiled, scheduled and evaluated.
         """
         self._net, self._mesh, self._tile = net, mesh, tile
         self._patches = parallel.replicate(patches, mesh)
@@ -54,6 +56,7 @@ class Evaluator:
         # Processes whose devices hold different amounts still have to run the same program.
         self._memory = int(MEMORY_SHARE * min(parallel.gather(memory_bytes())))
         self._executables: dict[Plan, Any] = {}
+        self._clock = clock or Clock()
 
     def plan(self, width: int, population: int) -> Plan:
         """Shapes of the work on one device for the archs of a width in a population of this many in all.
@@ -98,7 +101,9 @@ class Evaluator:
             return jit(mapped).lower(params, self._schedules(plan, []), self._patches).compile()
 
         new = [plan for plan in plans if plan not in self._executables]
-        self._executables |= zip(new, in_threads(compiled, new), strict=True)
+        if new:
+            with self._clock.part("compile"):
+                self._executables |= zip(new, in_threads(compiled, new), strict=True)
 
     def _schedules(self, plan: Plan, shards: list[np.ndarray]) -> Schedule:
         """One schedule per device, stacked; a device without candidates gets an empty one."""
@@ -129,14 +134,17 @@ class Evaluator:
                 errors_NxP[shard] = values[: len(shard)]
 
         running: tuple[Array, list[np.ndarray]] | None = None
-        for plan, shards in self._blocks(genes):
-            # The host schedules while the devices compute the block before.
-            schedules = self._schedules(plan, [genes[shard, :slots] for shard in shards])
+        with self._clock.part("schedule"):
+            for plan, shards in self._blocks(genes):
+                # The host schedules while the devices compute the block before.
+                schedules = self._schedules(plan, [genes[shard, :slots] for shard in shards])
+                with self._clock.part("evaluate"):
+                    if running:
+                        keep(*running)
+                    running = self._executables[plan](params, schedules, self._patches), shards
+        with self._clock.part("evaluate"):
             if running:
                 keep(*running)
-            running = self._executables[plan](params, schedules, self._patches), shards
-        if running:
-            keep(*running)
         # From the mean squared error of each patch to dB.
         photographs = [errors_NxP[:, self._images == i].mean(1) for i in np.unique(self._images)]
         with np.errstate(divide="ignore"):

@@ -8,7 +8,6 @@ import dataclasses
 import functools
 import hashlib
 import time
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -25,6 +24,7 @@ from dysr_jax.atomic import replacing
 from dysr_jax.model import Params, SearchSpace, Supernet, arch_names, to_archs
 from dysr_jax.search import nsga2
 from dysr_jax.search.archive import Archive, Record
+from dysr_jax.search.clock import CLOCK_FILE, Clock, Lap, Laps
 from dysr_jax.search.config import SearchConfig, judge
 from dysr_jax.search.evaluator import Evaluator
 from dysr_jax.search.latency import LatencyTable, branch_ms, predict
@@ -104,29 +104,41 @@ def search(
 
     The candidates depend on the arguments only: quality is measured on `patches` with the trained `params`,
     latency by this device's `table`, all draws come from `key`. The state is saved after each generation, and
-    a killed search goes on with the next one; nothing is evaluated twice. All processes of a job search the
-    same, all but one with `write` False. Raises `InputError`: the space is too small, the archive damaged.
+    a killed search goes on with the next one; nothing is evaluated twice. The time of each generation is kept
+    in `search_clock.jsonl` (`Laps`). All processes of a job search the same, all but one with `write` False.
+    Raises `InputError`: the space is too small, the archive or the clock's file damaged.
     """
-    space, run = net.space, epath.Path(run)
+    space, run, clock = net.space, epath.Path(run), Clock()
     config.check_space(space)
     params = parallel.replicate(params, mesh)
     archive = Archive(run / "archive.jsonl", write=write)
-    evaluate = Evaluator(net, patches, mesh, costs=functools.partial(branch_ms, table, space))
+    laps = Laps(run / CLOCK_FILE, write=write)
+    evaluate = Evaluator(net, patches, mesh, costs=functools.partial(branch_ms, table, space), clock=clock)
     operators = nsga2.Operators(space, config.mutation, config.crossover)
-    fresh = nsga2.init(key, operators, config.population, len(config.objectives))
+    with clock.part("compile"):
+        fresh = nsga2.init(key, operators, config.population, len(config.objectives))
     saved = load(run, fresh)
     if saved is None or not belongs(saved, space, archive, config):
         saved = Saved(fresh, 0, 0)
     state, start, _ = saved
     # Nobody writes before everybody has read the same.
-    read = [start, _digest(list(archive.records.values())), _digest(np.asarray(state.genes).tolist())]
-    parallel.same(read, f"out {str(run)!r}: not all processes see the same")
+    parallel.same(
+        lambda: [start, _digest(list(archive.records.values())), _digest(np.asarray(state.genes).tolist())],
+        f"out {str(run)!r}: not all processes see the same",
+    )
+    if start < config.generations:
+        with clock.part("compile"):  # what first calls do; later ones are NSGA-II's own time
+            told = nsga2.tell(fresh, fresh.genes, fresh.objectives, fresh.violation)
+            jax.block_until_ready((nsga2.ask(fresh, operators), told))
     options = {"desc": "search", "unit": "generation", "disable": not write}
     with tqdm(total=config.generations, initial=start, **options) as bar:
         for generation in range(start, config.generations):
-            genes, state = nsga2.ask(state, operators) if generation else (state.genes, state)
-            archs = to_archs(space, genes)
-            parallel.same(_digest(archs), "the search came apart: processes ask for other archs")
+            with clock.part("nsga2"):
+                genes, state = nsga2.ask(state, operators) if generation else (state.genes, state)
+                archs = to_archs(space, genes)
+            parallel.same(
+                functools.partial(_digest, archs), "the search came apart: processes ask for other archs"
+            )
             new = [arch for arch in dict.fromkeys(archs) if arch not in archive.records]
             if new:
                 evaluate.prepare(params, genes)  # the archive's seconds hold no compilation
@@ -135,11 +147,17 @@ def search(
                 seconds = (time.perf_counter() - begin) / len(new)
                 names, latency = arch_names(space, rows), predict(table, space, rows).tolist()
                 each = zip(names, new, quality, latency, strict=True)
-                archive.append([Record(*figures, generation, seconds) for figures in each])
+                with clock.part("write"):
+                    archive.append([Record(*figures, generation, seconds) for figures in each])
             found = [archive.records[arch] for arch in archs]
-            state, metrics = nsga2.tell(state, genes, *judge(space, found, config))
+            judged = judge(space, found, config)
+            with clock.part("nsga2"):
+                state, metrics = nsga2.tell(state, genes, *judged)
+                metrics = jax.device_get(metrics)
             if write:
-                save(run, Saved(state, generation + 1, len(archive.records)))
+                with clock.part("write"):
+                    save(run, Saved(state, generation + 1, len(archive.records)))
+                    laps.append(Lap(generation, len(new), clock.lap()))
             bar.set_postfix(_shown(metrics, config, len(archive.records)), refresh=False)
             bar.update()
     return archive
@@ -154,8 +172,3 @@ def _shown(metrics: nsga2.Metrics, config: SearchConfig, evaluated: int) -> dict
 
 def _digest(value: object) -> str:
     return hashlib.sha256(repr(value).encode()).hexdigest()
-
-
-def candidates_per_second(records: Sequence[Record]) -> float:
-    """Rate of evaluation over all records, compilation apart."""
-    return len(records) / sum(record.seconds for record in records)

@@ -11,9 +11,12 @@ from dysr_jax.bench.search import SearchResult, bench_search
 from dysr_jax.config import SpaceConfig
 from dysr_jax.errors import InputError
 from dysr_jax.model.space import arch_mult_adds
+from dysr_jax.report.bench_tables import search_tables
+from dysr_jax.report.tables import clock_table
+from dysr_jax.search.clock import PARTS
 from dysr_jax.search.schedule import computed_share
 
-POPULATIONS, COMPILED = (2, 6), 1
+POPULATIONS, COMPILED, GENERATIONS = (2, 6), 1, 2
 PATCHES = (1, 4)
 """A quarter of the config's, and all of them."""
 
@@ -51,7 +54,8 @@ def rival():
 @pytest.fixture(scope="module")
 def result(config, rival):
     rivals = {"a rival": rival}
-    found = bench_search(config, populations=POPULATIONS, compiled=COMPILED, rounds=1, rivals=rivals)
+    options = {"populations": POPULATIONS, "compiled": COMPILED, "rounds": 1, "generations": GENERATIONS}
+    found = bench_search(config, **options, rivals=rivals)
     return found.to_json()
 
 
@@ -70,7 +74,7 @@ def archs(result, rival):
 def test_a_row_for_each_method_population_and_patch_count(result):
     assert set(result) == {
         *("device", "space", "patch", "dtype", "matrix_tflops"),
-        *("methods", "ratios", "generation"),
+        *("methods", "ratios", "generation", "search"),
     }
     assert (result["patch"], result["dtype"]) == ("24x24", "float32")
     assert "6 archs" in result["space"]
@@ -155,11 +159,34 @@ def test_a_generation_is_asking_and_telling_beside_evaluating(result, rows):
 
 
 def test_without_rivals(config):
-    found = bench_search(config, populations=[1], patch_counts=[1], compiled=1, rounds=1).to_json()
+    options = {"populations": [1], "patch_counts": [1], "compiled": 1, "rounds": 1, "generations": 0}
+    found = bench_search(config, **options).to_json()
     assert [row["name"] for row in found["methods"]] == ["search program", "compile each candidate"]
     (ratios,) = found["ratios"]
     assert set(ratios) == {"patches", "population", "over compile each candidate"}
     assert found["generation"] == ()  # NSGA-II needs two
+    assert found["search"] is None
+
+
+def test_a_whole_search_tells_where_its_time_goes(result):
+    found = result["search"]
+    assert set(found["seconds"]) == set(PARTS)
+    assert found["total"] == pytest.approx(sum(found["seconds"].values()))
+    assert 4 <= found["evaluated"] <= 6
+    assert found["wall_candidates_per_second"] == pytest.approx(found["evaluated"] / found["total"])
+    assert found["wall_candidates_per_second"] < found["candidates_per_second"]
+
+
+def test_the_whole_search_is_printed_below_the_methods(result):
+    found = SearchResult.from_json(result)
+    without = search_tables(dataclasses.replace(found, search=None))
+    assert search_tables(found) == f"{without}\na whole search:\n{clock_table(found.search)}"
+    assert "search program" in without and "by the wall clock" not in without
+
+
+def test_results_of_before_the_clock_are_read(result):
+    old = {name: value for name, value in result.items() if name != "search"}
+    assert SearchResult.from_json(old).search is None
 
 
 @pytest.mark.parametrize(
@@ -172,6 +199,7 @@ def test_without_rivals(config):
         ({"patch_counts": (-1,)}, "^patch_counts -1: must be at least 1$"),
         ({"compiled": 0}, "^compiled 0: must be at least 1$"),
         ({"rounds": 0}, "^rounds 0: must be at least 1$"),
+        ({"generations": -1}, "^generations -1: must be at least 0$"),
     ],
 )
 def test_counts_that_cannot_be(config, monkeypatch, asked, message):

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import statistics
+from typing import ClassVar
 
 import pytest
 
@@ -94,8 +95,8 @@ def test_a_file_that_cannot_be_is_refused_before_the_work(
 
 ASKED = {
     "bench search": (
-        ["--populations", 2, 3, "--patch-counts", 1, "--compiled", 2, "--rounds", 4],
-        {"populations": (2, 3), "patch_counts": (1,), "compiled": 2, "rounds": 4},
+        ["--populations", 2, 3, "--patch-counts", 1, "--compiled", 2, "--rounds", 4, "--generations", 0],
+        {"populations": (2, 3), "patch_counts": (1,), "compiled": 2, "rounds": 4, "generations": 0},
     ),
     "bench scaling": (["--steps", 3, "--rounds", 4], {"steps": 3, "rounds": 4}),
 }
@@ -107,6 +108,7 @@ class Toasted(BenchResult):
 
     device: str
     rows: list
+    search: ClassVar[None] = None
 
 
 @pytest.mark.parametrize("command", ASKED)

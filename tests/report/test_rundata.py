@@ -135,7 +135,8 @@ def test_a_run_that_only_began(run, tmp_path):
     (tmp_path / "begun").mkdir()
     shutil.copy(run / "config.json", tmp_path / "begun")
     data = read_run(tmp_path / "begun")
-    assert len(data.missing) == 7
+    assert len(data.missing) == 8
+    assert absent(data)["time of the search"].endswith("no search_clock.jsonl")
     assert "neither training nor search left anything" in absent(data)["members"]
     assert (data.training, data.table, data.candidates) == ({}, None, None)
 
@@ -152,6 +153,7 @@ def test_a_run_with_given_weights_says_that_nothing_was_trained(run):
     [
         ("archive.jsonl", "{}\n", "candidates", "line 1 is damaged"),
         ("archive.jsonl", "", "candidates", "is empty"),
+        ("search_clock.jsonl", "{}\n", "time of the search", "line 1 is damaged"),
         ("latency.json", "{", "latency table", "missing or damaged"),
         ("pareto.json", "{", "members", "damaged"),
         ("pareto.json", "[]", "members", "damaged"),

@@ -16,12 +16,14 @@ from dysr_jax.apps.upscaler import Upscaler
 from dysr_jax.bundle.members import SlotChange, Step
 from dysr_jax.data.degradation import bicubic_upscale
 from dysr_jax.data.training import load_pairs
+from dysr_jax.errors import InputError
 from dysr_jax.model.names import parse_arch
 from dysr_jax.model.space import arch_mult_adds, arch_parameters, largest_arch
 from dysr_jax.report.tables import format_table, members_table, steps_table, switch_table
-from dysr_jax.results import run_results
+from dysr_jax.results import read_results, run_results
 from dysr_jax.runtime.measuring import SwitchReport
 from dysr_jax.search.archive import Archive, Record
+from dysr_jax.search.clock import PARTS
 from dysr_jax.search.latency import load_table, predict
 from dysr_jax.search.select import SWITCH_COST_WEIGHTS, front_records, sharing_curve
 
@@ -41,6 +43,7 @@ KEYS = {
     "members",
     "steps",
     "sharing",
+    "clock",
 }
 MEMBER_KEYS = {"name", "arch", "psnr_y", "latency_ms", "fps", "params", "macs"}
 
@@ -102,6 +105,49 @@ def test_pareto_json_describes_the_run(tiny_run, tiny, results, records):
     assert results["evaluated"] == len(records) > tiny.search.population
     seconds = sum(record["seconds"] for record in records)
     assert results["candidates_per_second"] == pytest.approx(len(records) / seconds)
+
+
+def test_where_the_time_of_the_search_went(tiny_run, tiny, results, records):
+    clock = results["clock"]
+    lines = (tiny_run.path / "search_clock.jsonl").read_text().splitlines()
+    laps = {lap["stage"]: lap for lap in map(json.loads, lines)}
+    assert list(laps) == ["latency", *range(tiny.search.generations), "members"]
+    assert set(clock["seconds"]) == set(PARTS)
+    for part, seconds in clock["seconds"].items():
+        assert seconds == pytest.approx(sum(lap["seconds"][part] for lap in laps.values()))
+    assert clock["total"] == pytest.approx(sum(clock["seconds"].values()))
+    assert min(clock["seconds"][part] for part in PARTS) > 0
+    assert clock["evaluated"] == sum(lap["evaluated"] for lap in laps.values()) == len(records)
+    assert clock["wall_candidates_per_second"] == pytest.approx(len(records) / clock["total"])
+    assert clock["candidates_per_second"] == results["candidates_per_second"]
+    assert clock["wall_candidates_per_second"] < clock["candidates_per_second"]
+
+
+def test_the_run_prints_where_its_time_went(tiny_run, results):
+    clock = results["clock"]
+    head = next(i for i, line in enumerate(tiny_run.lines) if "where the search's time went" in line)
+    _, names, _, *rows, last = tiny_run.lines[head].strip().splitlines()
+    assert names.split() == ["part", "seconds", "share"]
+    shown = {row.split()[0]: row.split()[1:] for row in rows}
+    expected = {**clock["seconds"], "total": clock["total"]}
+    assert list(shown) == [*PARTS, "total"]
+    for name, (seconds, share, _) in shown.items():
+        assert float(seconds) == pytest.approx(expected[name], abs=0.0051)
+        assert float(share) == pytest.approx(100 * expected[name] / clock["total"], abs=0.051)
+    assert last.startswith(f"{clock['evaluated']} candidates: ")
+    assert " per second by the wall clock, " in last and last.endswith(" by the evaluator alone")
+
+
+def test_results_without_a_clock_are_read(tiny_run, tmp_path, results):
+    old = {name: value for name, value in results.items() if name != "clock"}
+    (tmp_path / "pareto.json").write_text(json.dumps(old))
+    space = tiny_run.bundle.space
+    assert read_results(tmp_path, space).clock is None
+    kept = read_results(tiny_run.path, space)
+    assert dataclasses.asdict(kept.clock) == results["clock"]
+    (tmp_path / "pareto.json").write_text(json.dumps({**results, "clock": {"total": "long"}}))
+    with pytest.raises(InputError, match=r"^pareto\.json: clock"):
+        read_results(tmp_path, space)
 
 
 def test_weight_bytes(tiny_run, results):
@@ -278,7 +324,7 @@ def test_the_run_ends_with_its_results(tiny_run, results):
     assert f"{union / 1e3:.0f} KB, as separate models {ensemble / 1e3:.0f} KB" in after[1]
     names = [*(f"figures/{name}" for name in ("pareto.png", "sharing.png", "samples.png"))]
     names += ["pareto.json", "bundle", "report.html"]
-    assert [line.strip() for line in after[2:]] == [str(tiny_run.path / name) for name in names]
+    assert [line.strip() for line in after[-len(names) :]] == [str(tiny_run.path / name) for name in names]
     assert all((tiny_run.path / name).exists() for name in names)
 
 

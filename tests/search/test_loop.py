@@ -17,11 +17,12 @@ from dysr_jax.model.space import SearchSpace, largest_arch, space_size, to_archs
 from dysr_jax.results import front_hypervolume, quality_points
 from dysr_jax.search import loop, nsga2
 from dysr_jax.search import loop as resume
-from dysr_jax.search.archive import Archive, Record
+from dysr_jax.search.archive import Archive, Record, candidates_per_second
+from dysr_jax.search.clock import CLOCK_FILE, Laps
 from dysr_jax.search.config import SearchConfig
 from dysr_jax.search.evaluator import Evaluator
 from dysr_jax.search.latency import LatencyTable, WidthTerms, predict
-from dysr_jax.search.loop import candidates_per_second, search
+from dysr_jax.search.loop import search
 from dysr_jax.search.population import Patches
 from dysr_jax.search.select import front_records
 
@@ -61,7 +62,7 @@ def dispatches(monkeypatch, evaluate):
             seen.append(set(to_archs(SPACE, genes)))
             return evaluate(params, genes)
 
-    monkeypatch.setattr(loop, "Evaluator", lambda net, patches, mesh, costs: Spy())
+    monkeypatch.setattr(loop, "Evaluator", lambda net, patches, mesh, costs, clock: Spy())
     return seen
 
 
@@ -169,6 +170,28 @@ def test_search_checks_before_it_writes(problem, tmp_path):
 def test_candidates_per_second():
     records = [Record("", (i,), 0.0, 0.0, 0, 0.25) for i in range(3)]
     assert candidates_per_second(records) == pytest.approx(4.0)
+
+
+def test_the_clock_has_a_lap_per_generation(problem, tmp_path):
+    archive = run_search(problem, tmp_path)
+    laps = Laps(tmp_path / CLOCK_FILE, write=False).generations()
+    assert [lap.stage for lap in laps] == list(range(CONFIG.generations))
+    new = [[r.generation for r in archive.records.values()].count(g) for g in range(CONFIG.generations)]
+    assert [lap.evaluated for lap in laps] == new
+    first, *later = (lap.seconds for lap in laps)
+    assert min(first.compile, first.schedule, first.evaluate, first.nsga2, first.write) > 0
+    assert all(seconds.compile == 0 and seconds.write > 0 for seconds in later)
+    assert all(seconds.latency == seconds.members == 0 for seconds in (first, *later))
+    evaluated = sum(record.seconds for record in archive.records.values())
+    assert sum(lap.seconds.schedule + lap.seconds.evaluate for lap in laps) == pytest.approx(
+        evaluated, rel=0.2
+    )
+
+
+def test_who_does_not_write_leaves_no_clock(problem, tmp_path):
+    params, patches, mesh = problem
+    search(jax.random.key(0), NET, params, patches, TABLE, CONFIG, mesh, tmp_path, write=False)
+    assert list(tmp_path.iterdir()) == []
 
 
 # --- several widths ---------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from dysr_jax.model.space import arch_width, largest_arch, smallest_arch, unifor
 from dysr_jax.search import loop, nsga2
 from dysr_jax.search import loop as resume
 from dysr_jax.search.archive import Archive
+from dysr_jax.search.clock import CLOCK_FILE, Laps
 from dysr_jax.search.config import SearchConfig
 from dysr_jax.search.evaluator import Evaluator, Patches
 from dysr_jax.search.latency import LatencyTable, WidthTerms
@@ -147,3 +148,8 @@ def test_a_search_killed_anywhere_ends_the_same(compiled, tmp_path, monkeypatch)
         assert front_records(comparable(archive)) == front_records(expected)
         assert (folder / resume.FILE).read_bytes() == state
         assert spy.archs == len(expected) - died_with
+        # The generation that died between its state and its lap may have none.
+        laps = Laps(folder / CLOCK_FILE, write=False).generations()
+        stages = {lap.stage for lap in laps}
+        assert stages <= set(range(CONFIG.generations)) and len(stages) >= CONFIG.generations - 1
+        assert sum(lap.evaluated for lap in laps) <= len(expected)

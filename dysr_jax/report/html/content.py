@@ -3,6 +3,7 @@
 import base64
 import gzip
 import json
+import math
 import os
 from collections.abc import Iterable
 from typing import Any, Final
@@ -14,7 +15,7 @@ from dysr_jax.report.candidates import Candidates, growth
 from dysr_jax.report.comparison import Comparison, encode_image
 from dysr_jax.report.rundata import RunData, SteadyStream
 from dysr_jax.results import Results, latency_predictions
-from dysr_jax.search import arch_costs
+from dysr_jax.search import PARTS, Laps, arch_costs
 from dysr_jax.train import Curve
 
 ALIGNMENT: Final = 4  # bytes: where typed arrays of JavaScript may begin
@@ -83,6 +84,7 @@ def content(data: RunData, packer: Packer) -> dict[str, Any]:
         "gene_names": gene_names(space),
         "candidates": None if found is None else _candidates_json(found, rows, space, packer),
         "growth": None if found is None else _growth_json(found),
+        "clock": data.laps and _clock_json(data.laps),
         "training": _training_json(data.training, packer),
         "results": results and _results_json(results, members),
         "space_size": float(np.prod([float(len(names)) for names in space.genes])),
@@ -116,6 +118,17 @@ def _growth_json(found: Candidates) -> dict[str, Any]:
     reference = dict(zip(("latency_ms", "psnr_y"), grown.reference, strict=True))
     evaluated, volumes = grown.evaluated.tolist(), grown.hypervolume.tolist()
     return {"evaluated": evaluated, "hypervolume": volumes, "reference": reference}
+
+
+def _clock_json(laps: Laps) -> dict[str, Any]:
+    """Seconds of each generation and of the whole search, by part."""
+    generations, every = laps.generations(), laps.by_stage.values()
+    return {
+        "generation": [lap.stage for lap in generations],
+        "evaluated": sum(lap.evaluated for lap in every),
+        "parts": {name: [getattr(lap.seconds, name) for lap in generations] for name in PARTS},
+        "total": {name: math.fsum(getattr(lap.seconds, name) for lap in every) for name in PARTS},
+    }
 
 
 def stream_json(stream: SteadyStream, packer: Packer) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The page as a file: what is in it, how large it gets, where it is written."""
 
 import io
+import json
 import os
 import pathlib
 import shutil
@@ -71,6 +72,21 @@ def test_the_page_says_what_the_run_has(tiny_run, page, packed):
     assert [curve["name"] for curve in found["training"]] == list(data.training)
     for curve in found["training"]:
         assert curve["value"] == pytest.approx(data.training[curve["name"]].value, rel=1e-6)
+
+
+def test_the_page_draws_where_the_time_went(tiny_run, tiny, page, packed):
+    found, written = packed(page)["clock"], json.loads((tiny_run.path / "pareto.json").read_text())["clock"]
+    assert found["generation"] == list(range(tiny.search.generations))
+    assert found["total"] == pytest.approx(written["seconds"])
+    assert found["evaluated"] == written["evaluated"]
+    between = sum(sum(seconds) for seconds in found["parts"].values())
+    outside = sum(
+        sum(lap.seconds.__dict__.values())
+        for stage, lap in read_run(tiny_run.path).laps.by_stage.items()
+        if isinstance(stage, str)
+    )
+    assert between + outside == pytest.approx(written["total"])
+    assert 'id="clock-plot"' in page
 
 
 def test_the_width_is_a_gene_of_the_page(elastic_run, tmp_path, packed):

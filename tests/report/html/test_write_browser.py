@@ -18,7 +18,18 @@ from .conftest import STEADY, Page
 
 pytestmark = pytest.mark.browser
 
-PLOTS = ("front", "measured", "growth", "training", "latency", "bytes", "sharing", "switch", "steady")
+PLOTS = (
+    "front",
+    "measured",
+    "growth",
+    "clock",
+    "training",
+    "latency",
+    "bytes",
+    "sharing",
+    "switch",
+    "steady",
+)
 
 
 @pytest.fixture(scope="module")

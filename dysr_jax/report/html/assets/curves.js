@@ -1,5 +1,5 @@
 "use strict";
-// Hypervolume by generation, the training's scalars, and the latency model against measurements.
+// Hypervolume and seconds by generation, the training's scalars, and the latency model against measurements.
 
 function showGrowth(report) {
   const found = report.growth;
@@ -24,6 +24,38 @@ function showGrowth(report) {
       },
     ],
     layout(axis("generation", { rangemode: "nonnegative" }), axis("hypervolume, ms·dB")),
+  ]);
+}
+
+// Of Okabe and Ito: parts beside each other differ for every eye.
+const PART_COLOURS = {
+  compile: "#cc79a7", schedule: "#e69f00", evaluate: "#0072b2", nsga2: "#009e73", latency: "#f0e442",
+  members: "#d55e00", write: "#56b4e9",
+};
+
+function showClock(report) {
+  const found = report.clock;
+  if (!found || !found.generation.length) return;
+  byId("search").hidden = byId("clock").hidden = false;
+  const whole = Object.values(found.total).reduce((sum, spent) => sum + spent, 0);
+  const shares = Object.entries(found.total).filter(([, spent]) => spent > 0).sort((a, b) => b[1] - a[1]);
+  fill(
+    byId("clock-note"),
+    `${number(whole)} s by the wall clock: ${shares.map(([name, spent]) => `${name} ${number(spent)} s`).join(", ")}. ` +
+      `That is ${number(found.evaluated / whole)} candidates per second. Latency is probed before the first generation, ` +
+      `members are measured after the last; the bars are the generations.`,
+  );
+  const parts = Object.entries(found.parts).filter(([, spent]) => spent.some((seconds) => seconds > 0));
+  plot("clock-plot", `Seconds per generation by part: ${parts.map(([name]) => name).join(", ")}`, () => [
+    parts.map(([name, seconds]) => ({
+      type: "bar",
+      name,
+      x: found.generation.map((generation) => generation + 1),
+      y: seconds,
+      hovertemplate: `generation %{x}: %{y:.3g} s<extra>${name}</extra>`,
+      marker: { color: PART_COLOURS[name] ?? colour("soft") },
+    })),
+    layout(axis("generation"), axis("seconds"), { barmode: "stack" }),
   ]);
 }
 

@@ -38,7 +38,7 @@ async function main() {
   showHead(report);
   showComparison(report);
   await loadPlotly();
-  for (const show of [showFront, showMembers, showGrowth, showTraining, showLatency, showMemory, showSwitching,
+  for (const show of [showFront, showMembers, showGrowth, showClock, showTraining, showLatency, showMemory, showSwitching,
     showSteady]) {
     show(report);
   }
