@@ -2,7 +2,8 @@
 
 `loop` asks `nsga2` for archs, which `evaluator` judges: quality on patches by one program for a whole
 `population` in the order of its `schedule`, latency by the table of `latency` that `probing` measures, by the
-objectives and bounds of `config`. Every candidate stands in the `archive`; `loop` also saves the state
+objectives and bounds of `config`. Which archs are worth it, a `surrogate` or the front of `additive` scores
+may say. Every candidate stands in the `archive`; `loop` also saves the state
 between generations. `select` chooses from the front (`pareto`) the members, and measures them.
 """
 
@@ -38,3 +39,4 @@ with epy.lazy_api_imports(globals()):  # each is imported when it is first used
         sample_frame,
         sharing_curve,
     )
+    from dysr_jax.search.surrogate import taus

@@ -22,6 +22,7 @@ class Record(NamedTuple):
     latency_ms: float  # as the latency table predicts it
     generation: int
     seconds: float  # its share of the dispatch that evaluated it
+    predicted_psnr_y: float | None = None  # dB, by the surrogate that chose it
 
 
 class Archive:
@@ -50,7 +51,7 @@ class Archive:
 
     def append(self, records: list[Record]) -> None:
         """Write records to the end of the file and wait until they are on disk."""
-        lines = "".join(json.dumps(record._asdict()) + "\n" for record in records).encode()
+        lines = "".join(_line(record) for record in records).encode()
         if self._write and self._local:
             with naming(self._path), self._path.open("ab") as file:
                 file.write(lines)
@@ -63,10 +64,18 @@ class Archive:
         self.records |= {record.arch: record for record in records}
 
 
+def _line(record: Record) -> str:
+    fields = record._asdict()
+    if record.predicted_psnr_y is None:
+        del fields["predicted_psnr_y"]
+    return json.dumps(fields) + "\n"
+
+
 def _parse(line: bytes) -> Record:
     fields = json.loads(line)
     arch = tuple(int(index) for index in fields["arch"])
-    numbers = {k: float(fields[k]) for k in ("psnr_y", "latency_ms", "seconds")}
+    predicted = ["predicted_psnr_y"] if fields.get("predicted_psnr_y") is not None else []
+    numbers = {k: float(fields[k]) for k in ("psnr_y", "latency_ms", "seconds", *predicted)}
     generation = operator.index(fields["generation"])
     if any(map(math.isnan, numbers.values())) or not 0 <= generation < 2**31:
         raise ValueError
