@@ -9,6 +9,7 @@ import pytest
 from scipy.stats import kendalltau
 
 from dysr_jax import parallel
+from dysr_jax.aot import count_compilations
 from dysr_jax.errors import InputError
 from dysr_jax.model import gene_counts, make_supernet, space_size, to_archs, uniform_space
 from dysr_jax.search import loop, nsga2, pareto, surrogate
@@ -93,16 +94,11 @@ def test_mlps_learn_what_the_sum_leaves():
 
 def test_mlps_compile_once_for_a_search():
     config = dataclasses.replace(CONFIG, surrogate="mlp")
-    surrogate._fit_predict.clear_cache()
-    compiled = []
-    with jax.log_compiles(False):
-        jax.monitoring.register_event_duration_secs_listener(
-            lambda event, _, **__: compiled.append(event) if "backend_compile" in event else None
-        )
-        for count in (20, 40, 90):
-            surrogate.predict(jax.random.key(count), config, SPACE, records_of(drawn(count)), drawn(64, 1))
-            seen, compiled[:] = len(compiled), []
-    assert seen == 0
+    surrogate.predict(jax.random.key(0), config, SPACE, records_of(drawn(20)), drawn(64, 1))
+    with count_compilations() as compilations:
+        for count in (40, 90):
+            surrogate.predict(jax.random.key(count), config, SPACE, records_of(drawn(count)), drawn(64, 2))
+    assert compilations.value == 0
 
 
 def test_rows_after_the_count_are_never_learned():
