@@ -217,6 +217,16 @@ def test_report_counts_the_seeds_that_reach_99_percent(module, four):
     assert found["exhaustive_candidates_per_second"] == 8
 
 
+def test_methods_are_compared_within_the_budget(module, many):
+    """3, 5 and 10 % of 81 archs are 2, 4 and 8."""
+    options = options_of(module, seeds=2, share=0.05)
+    curves = {"one": np.array([[0.1, 0.2, 0.3, 0.4], [0.3, 0.4, 0.5, 0.9]])}
+    assert module.report(many, options, curves)["methods"][0]["after"] == [
+        {"evaluations": 2, "median": pytest.approx(0.3), "worst": 0.2},
+        {"evaluations": 4, "median": pytest.approx(0.65), "worst": 0.4},
+    ]
+
+
 @pytest.mark.long
 def test_main_leaves_json_csv_and_a_figure(module, tiny, tmp_path, monkeypatch, capsys):
     # The preset's frames and its step, on several devices, would take most of the time.
@@ -242,7 +252,7 @@ def test_main_leaves_json_csv_and_a_figure(module, tiny, tmp_path, monkeypatch, 
     for row in rows:
         shares[row["method"], int(row["seed"])].append(float(row["hypervolume_share"]))
     assert list(shares) == [(name, seed) for name in METHODS for seed in range(2)]
-    assert [int(row["evaluations"]) for row in rows] == [1, 2, 3] * 6
+    assert [int(row["evaluations"]) for row in rows] == [1, 2, 3] * 2 * len(METHODS)
     for method in found["methods"]:
         last = [shares[method["name"], seed][-1] for seed in range(2)]
         assert [method["worst"], method["best"]] == pytest.approx([min(last), max(last)], abs=1e-6)
