@@ -182,6 +182,9 @@ def _train_and_search(job: _Job) -> None:
     records = list(archive.records.values())
     took = f"{time.perf_counter() - start:.1f} s, compilation and NSGA-II included"
     job.log(f"searched {len(records):,} candidates in {took}")
+    ranks = " ".join(f"{tau:.2f}" for tau in search.taus(records).values())
+    if ranks:
+        job.log(f"Kendall's tau of the surrogate's PSNR-Y and the measured one, by generation: {ranks}")
     parallel.from_main(lambda: _write_results(job, params, table, records))
 
 

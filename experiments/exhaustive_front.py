@@ -1,8 +1,9 @@
 """Is what the search finds the true front? A space small enough to evaluate whole tells.
 
 Trains one supernet on the embedded photographs, evaluates every arch of its space (4,096 as it stands), and
-then lets NSGA-II, pymoo's NSGA-II and random search look for the front, ten seeds each, at one evaluation
-an arch. Writes `exhaustive_front.json`, `.csv` and `.png` into a folder and prints a table.
+then lets NSGA-II, with and without a surrogate, the front of additive scores, pymoo's NSGA-II and random
+search look for the front, ten seeds each, at one evaluation an arch. Writes `exhaustive_front.json`, `.csv`
+and `.png` into a folder and prints a table.
 
     python experiments/exhaustive_front.py --out runs/exhaustive
 
@@ -10,6 +11,8 @@ Needs the `test` extra (pymoo). The same command goes on after an interruption o
 """
 
 import dataclasses
+import functools
+import itertools
 import json
 import pathlib
 from collections.abc import Callable, Iterator
@@ -25,10 +28,11 @@ from dysr_jax.bench import evaluate_space
 from dysr_jax.config import PRESETS, SpaceConfig, check
 from dysr_jax.data import build_pool, load_pairs
 from dysr_jax.device import device_name
-from dysr_jax.model import SearchSpace, gene_counts, make_supernet, space_size
+from dysr_jax.model import SearchSpace, gene_counts, make_supernet, space_size, to_archs
 from dysr_jax.report import format_table
 from dysr_jax.report.plots import BLUE, GREY, ORANGE, save_figure
-from dysr_jax.search import device_table, grid_patches, nsga2, pareto
+from dysr_jax.search import Record, SearchConfig, device_table, grid_patches, nsga2, pareto, surrogate
+from dysr_jax.search.latency import Terms, table_terms
 from dysr_jax.train import train
 
 
@@ -64,11 +68,19 @@ class Truth(NamedTuple):
     """`[N, 2]`: -PSNR-Y in dB and milliseconds, minimised."""
     seconds: float
     """Time of evaluating all, compilation apart."""
+    latency: Terms
+    """The milliseconds as a sum over slots."""
 
     def rows(self, genes: np.ndarray) -> np.ndarray:
         """Where these archs stand."""
         return np.ravel_multi_index(tuple(genes.T), gene_counts(self.space))
 
+
+COLOURS = (BLUE, "tab:green", "tab:red", "tab:purple", ORANGE, GREY)
+"""Of the methods, in their order."""
+
+SHARES = (0.03, 0.05, 0.1)
+"""Parts of the space after which methods are compared."""
 
 Search = Callable[[Truth, int, int], Iterator[np.ndarray]]
 """`(truth, population, seed)` to batches of rows, in the order in which they are evaluated."""
@@ -97,19 +109,26 @@ def evaluate_all(options: Options) -> Truth:
     records = evaluate_space(net, params, patches, table, mesh)
     genes = np.array([record.arch for record in records], np.int32)
     objectives = np.array([(-record.psnr_y, record.latency_ms) for record in records])
-    return Truth(space, genes, objectives, sum(record.seconds for record in records))
+    seconds = sum(record.seconds for record in records)
+    return Truth(space, genes, objectives, seconds, table_terms(table, space))
 
 
-def ours(truth: Truth, population: int, seed: int) -> Iterator[np.ndarray]:
-    """`dysr_jax.search.nsga2`."""
-    operators = nsga2.Operators(truth.space)
-    state = nsga2.init(jax.random.key(seed), operators, population)
-    genes = state.genes
-    while True:
+def ours(truth: Truth, population: int, seed: int, **choice: str) -> Iterator[np.ndarray]:
+    """`dysr_jax.search` with a `method` or a `surrogate`."""
+    operators, key = nsga2.Operators(truth.space), jax.random.key(seed)
+    state = nsga2.init(key, operators, population)
+    most = -(-len(truth.genes) // population)
+    config = SearchConfig(population=population, generations=most, **choice)
+    genes, known = state.genes, {}
+    for generation in itertools.count(1):
         rows = truth.rows(np.asarray(genes))
         yield rows
+        figures = zip(to_archs(truth.space, genes), truth.objectives[rows].tolist(), strict=True)
+        known |= {arch: Record("", arch, -loss, ms, 0, 0.0) for arch, (loss, ms) in figures}
         state, _ = nsga2.tell(state, genes, truth.objectives[rows].astype(np.float32))
-        genes, state = nsga2.ask(state, operators)
+        own = jax.random.fold_in(key, generation)
+        asked = surrogate.ask(own, state, operators, config, truth.latency, [*known.values()])
+        genes, state = asked.genes, asked.state
 
 
 def pymoos(truth: Truth, population: int, seed: int) -> Iterator[np.ndarray]:
@@ -151,6 +170,9 @@ def by_chance(truth: Truth, population: int, seed: int) -> Iterator[np.ndarray]:
 
 METHODS: dict[str, Search] = {
     "NSGA-II (dysr_jax)": ours,
+    "NSGA-II + additive surrogate": functools.partial(ours, surrogate="additive"),
+    "NSGA-II + mlp surrogate": functools.partial(ours, surrogate="mlp"),
+    "front of additive scores": functools.partial(ours, method="additive"),
     "NSGA-II (pymoo)": pymoos,
     "random search": by_chance,
 }
@@ -178,6 +200,12 @@ def _budget(truth: Truth, options: Options) -> int:
     return max(1, int(options.share * len(truth.genes)))
 
 
+def _stops(truth: Truth, options: Options) -> list[int]:
+    """Evaluations after which methods are compared, within the budget."""
+    stops = [int(share * len(truth.genes)) for share in SHARES]
+    return [n for n in stops if 1 <= n <= _budget(truth, options)]
+
+
 def compare(truth: Truth, options: Options) -> dict[str, np.ndarray]:
     """`[seeds, budget]` for each method."""
     budget = _budget(truth, options)
@@ -195,7 +223,7 @@ def draw(path: pathlib.Path, curves: dict[str, np.ndarray], title: str) -> None:
 
     figure = Figure(figsize=(7, 4.2))
     axes = figure.subplots()
-    for (name, values), colour in zip(curves.items(), (BLUE, ORANGE, GREY), strict=True):
+    for (name, values), colour in zip(curves.items(), COLOURS, strict=True):
         evaluations = np.arange(1, values.shape[1] + 1)
         axes.plot(evaluations, 100 * np.median(values, 0), color=colour, label=name)
         axes.fill_between(evaluations, 100 * values.min(0), 100 * values.max(0), color=colour, alpha=0.2)
@@ -223,6 +251,10 @@ def report(truth: Truth, options: Options, curves: dict[str, np.ndarray]) -> dic
                 "best": float(values[:, -1].max()),
                 "seeds_at_99": sum(map(bool, reached)),
                 "median_evaluations_to_99": float(np.median(reached)) if all(reached) else None,
+                "after": [
+                    {"evaluations": n, "median": float(np.median(at)), "worst": float(at.min())}
+                    for n, at in ((n, values[:, n - 1]) for n in _stops(truth, options))
+                ],
             }
         )
     return {
@@ -264,15 +296,14 @@ def main() -> None:
     rows = [
         [
             m["name"],
-            f"{100 * m['median']:.2f}",
-            f"{100 * m['worst']:.2f}",
-            f"{100 * m['best']:.2f}",
+            *(f"{100 * at['median']:.2f} ({100 * at['worst']:.2f})" for at in m["after"]),
             f"{m['seeds_at_99']}/{options.seeds}",
             f"{m['median_evaluations_to_99']:.0f}" if m["median_evaluations_to_99"] else "-",
         ]
         for m in methods
     ]
-    header = ["method", "median %", "worst %", "best %", "seeds at 99 %", "evaluations to 99 %"]
+    stops = [f"% after {at['evaluations']} (worst)" for at in methods[0]["after"]]
+    header = ["method", *stops, "seeds at 99 %", "evaluations to 99 %"]
     print(format_table(header, rows))
 
 

@@ -257,3 +257,16 @@ def test_no_cluster_to_detect(tmp_path):
     assert result.stderr.startswith("dysr: error: --distributed: JAX detects no cluster here")
     assert "--coordinator HOST:PORT --processes N --process-id I" in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.long
+def test_all_processes_let_a_surrogate_choose_the_same(tiny, tiny_run, tmp_path):
+    """They compare what they ask for: a job whose processes differ ends with another exit code."""
+    given = {"latency": str(tiny_run.path / "latency.json"), "generations": 4}
+    search = dataclasses.replace(tiny.search, **given, population=16, surrogate="mlp")
+    config = dataclasses.replace(tiny, weights=str(tiny_run.path / "supernet.safetensors"), search=search)
+    write_json(tmp_path / "config.json", to_dict(config))
+    for code, _, errors in Job(tmp_path / "config.json", tmp_path / "run").end():
+        assert code == 0, errors
+    found = archive(tmp_path / "run")
+    assert {record["generation"] for record in found if "predicted_psnr_y" in record}

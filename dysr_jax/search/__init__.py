@@ -2,9 +2,9 @@
 
 `loop` asks `nsga2` for archs, which `evaluator` judges: quality on patches by one program for a whole
 `population` in the order of its `schedule`, latency by the table of `latency` that `probing` measures, by the
-objectives and bounds of `config`. Every candidate stands in the `archive`; `loop` also saves the state
-between generations, and the `clock` where their time went. `select` chooses from the front (`pareto`) the
-members, and measures them.
+objectives and bounds of `config`. Which archs are worth it, a `surrogate` or the front of `additive` scores
+may say. Every candidate stands in the `archive`; `loop` also saves the state between generations, and the
+`clock` where their time went. `select` chooses from the front (`pareto`) the members, and measures them.
 """
 
 from etils import epy
@@ -52,3 +52,4 @@ with epy.lazy_api_imports(globals()):  # each is imported when it is first used
         sample_frame,
         sharing_curve,
     )
+    from dysr_jax.search.surrogate import taus

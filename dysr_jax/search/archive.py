@@ -23,6 +23,7 @@ class Record(NamedTuple):
     latency_ms: float  # as the latency table predicts it
     generation: int
     seconds: float  # its share of the dispatch that evaluated it
+    predicted_psnr_y: float | None = None  # dB, by the surrogate that chose it
 
 
 def candidates_per_second(records: Sequence[Record]) -> float:
@@ -80,14 +81,22 @@ class Archive:
 
     def append(self, records: list[Record]) -> None:
         """Write records to the end of the file and wait until they are on disk."""
-        self._lines.append(record._asdict() for record in records)
+        self._lines.append(map(_row, records))
         self.records |= {record.arch: record for record in records}
+
+
+def _row(record: Record) -> dict[str, Any]:
+    fields = record._asdict()
+    if record.predicted_psnr_y is None:
+        del fields["predicted_psnr_y"]
+    return fields
 
 
 def _parse(line: bytes) -> Record:
     fields = json.loads(line)
     arch = tuple(int(index) for index in fields["arch"])
-    numbers = {k: float(fields[k]) for k in ("psnr_y", "latency_ms", "seconds")}
+    predicted = ["predicted_psnr_y"] if fields.get("predicted_psnr_y") is not None else []
+    numbers = {k: float(fields[k]) for k in ("psnr_y", "latency_ms", "seconds", *predicted)}
     generation = operator.index(fields["generation"])
     if any(map(math.isnan, numbers.values())) or not 0 <= generation < 2**31:
         raise ValueError

@@ -29,6 +29,7 @@ class PartSeconds:
     schedule: float = 0.0  # on the host: partition, tiles, their way to the devices
     evaluate: float = 0.0  # dispatch, and waiting for the devices
     nsga2: float = 0.0  # ask and tell
+    surrogate: float = 0.0  # fitting, proposing and screening, where a surrogate or the additive method asks
     latency: float = 0.0  # probing the device for the latency table
     members: float = 0.0  # choosing, compiling and measuring members
     write: float = 0.0  # archive, state, bundle, figures

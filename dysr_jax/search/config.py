@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from dysr_jax.errors import InputError
-from dysr_jax.fields import check_each, normalise
+from dysr_jax.fields import check_each, normalise, require
 from dysr_jax.model import (
     Arch,
     SearchSpace,
@@ -37,7 +37,7 @@ FRONT: tuple[Objective, ...] = ("psnr_y", "latency_ms")
 
 @dataclasses.dataclass(frozen=True)
 class SearchConfig:
-    """NSGA-II over the trained supernet, and the choice of the members.
+    """The search of the trained supernet, and the choice of the members.
 
     Raises InputError: names the field, its value and what it must be.
     """
@@ -56,6 +56,14 @@ class SearchConfig:
     """Side of a validation patch, in LR pixels."""
     frame: tuple[int, int] = (180, 320)
     """LR rows and columns of the frame whose latency counts."""
+    method: Literal["nsga2", "additive"] = "nsga2"
+    """Who asks for archs: NSGA-II, or the exact front of scores that are fitted to each branch of each slot
+    (psnr_y and latency_ms alone)."""
+    surrogate: Literal["none", "additive", "mlp"] = "none"
+    """What predicts PSNR-Y to choose among children before they are evaluated: a score for each branch of
+    each slot, or an ensemble of MLPs beside these."""
+    proposals: int = 8
+    """Children from which a surrogate chooses each one that is evaluated."""
     objectives: tuple[Objective, ...] = FRONT
     """What NSGA-II optimises; psnr_y and latency_ms are always among them."""
     max_latency_ms: float | None = None
@@ -85,6 +93,7 @@ class SearchConfig:
             ("generations patches rounds", lambda value: value >= 1, "at least 1"),
             ("population members", lambda value: value >= 2, "at least 2"),
             ("population", lambda value: value <= MAX_POPULATION, f"at most {MAX_POPULATION}"),
+            ("proposals", lambda value: value >= 2, "at least 2"),
             ("latency_archs", lambda value: value >= 0, "at least 0"),
             ("patch", lambda value: value >= MIN_PATCH, f"at least {MIN_PATCH}"),
             ("frame", lambda value: min(value) >= 1, "rows and columns of at least 1"),
@@ -94,6 +103,15 @@ class SearchConfig:
             ("objectives", lambda _: once, both),
         ):
             check_each(self, "search.", names, allowed, needed)
+        plain, most = self.method == "nsga2", MAX_POPULATION // self.population
+        for valid, name, must in (
+            (plain or set(self.objectives) == set(FRONT), "objectives", "psnr_y and latency_ms"),
+            (plain or self.surrogate == "none", "surrogate", "none"),
+        ):
+            require(valid, f"search.{name}", getattr(self, name), f"{must} with search.method additive")
+        if self.surrogate != "none":
+            needed = f"at most {most} with search.population {self.population}"
+            check_each(self, "search.", "proposals", lambda value: value <= most, needed)
 
     def check_space(self, space: SearchSpace) -> None:
         """Raise `InputError` for a space that has one arch, or fewer than `population`."""

@@ -10,7 +10,7 @@ import datetime
 import json
 import math
 import os
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -124,15 +124,30 @@ def branch_ms(table: LatencyTable, space: SearchSpace, width: int | None = None)
     return costs
 
 
+class Terms(NamedTuple):
+    """A sum over an arch's genes, as arrays."""
+
+    width: Array  # `[widths]`: what a width counts by itself
+    branch: Array  # `[widths, slots, branches]`: what each branch of a slot adds at a width
+
+
+def table_terms(table: LatencyTable, space: SearchSpace) -> Terms:
+    """The milliseconds of a table: float32."""
+    costs = np.stack([branch_ms(table, space, width) for width in space.widths])
+    return Terms(np.array([_at(table, width).intercept_ms for width in space.widths], np.float32), costs)
+
+
+def add_terms(space: SearchSpace, terms: Terms, genes: Array) -> Array:
+    """The sums of archs: int32 `[..., genes]` to `[...]`. Traceable in `genes`."""
+    if isinstance(genes, jax.Array):
+        terms = Terms(*map(jnp.asarray, terms))
+    slots, width = len(space.slots), width_genes(space, genes)
+    return terms.width[width] + terms.branch[width[..., None], np.arange(slots), genes[..., :slots]].sum(-1)
+
+
 def predict(table: LatencyTable, space: SearchSpace, genes: Array) -> Array:
     """Milliseconds of archs: int32 `[..., genes]` to float32 `[...]`. Traceable in `genes`."""
-    costs: Array = np.stack([branch_ms(table, space, width) for width in space.widths])
-    intercepts: Array = np.array([_at(table, width).intercept_ms for width in space.widths], np.float32)
-    if isinstance(genes, jax.Array):
-        costs, intercepts = jnp.asarray(costs), jnp.asarray(intercepts)
-    slots = len(space.slots)
-    width = width_genes(space, genes)
-    return intercepts[width] + costs[width[..., None], np.arange(slots), genes[..., :slots]].sum(-1)
+    return add_terms(space, table_terms(table, space), genes)
 
 
 def table_json(table: LatencyTable) -> dict[str, Any]:

@@ -7,6 +7,7 @@ ignored: the generations are repeated with the records that they left.
 import dataclasses
 import functools
 import hashlib
+import sys
 import time
 from typing import NamedTuple
 
@@ -22,12 +23,12 @@ from tqdm import tqdm
 from dysr_jax import parallel
 from dysr_jax.atomic import replacing
 from dysr_jax.model import Params, SearchSpace, Supernet, arch_names, to_archs
-from dysr_jax.search import nsga2
+from dysr_jax.search import nsga2, surrogate
 from dysr_jax.search.archive import Archive, Record
 from dysr_jax.search.clock import CLOCK_FILE, Clock, Lap, Laps
 from dysr_jax.search.config import SearchConfig, judge
 from dysr_jax.search.evaluator import Evaluator
-from dysr_jax.search.latency import LatencyTable, branch_ms, predict
+from dysr_jax.search.latency import LatencyTable, branch_ms, predict, table_terms
 from dysr_jax.search.nsga2 import State
 from dysr_jax.search.population import Patches
 
@@ -130,12 +131,20 @@ def search(
         with clock.part("compile"):  # what first calls do; later ones are NSGA-II's own time
             told = nsga2.tell(fresh, fresh.genes, fresh.objectives, fresh.violation)
             jax.block_until_ready((nsga2.ask(fresh, operators), told))
+    plain = config.surrogate == "none" and config.method == "nsga2"
     options = {"desc": "search", "unit": "generation", "disable": not write}
     with tqdm(total=config.generations, initial=start, **options) as bar:
         for generation in range(start, config.generations):
-            with clock.part("nsga2"):
-                genes, state = nsga2.ask(state, operators) if generation else (state.genes, state)
+            asked = surrogate.Asked(state.genes, state, {})
+            with clock.part("nsga2" if plain else "surrogate"):
+                if generation:  # what a later one left in the archive is not known yet
+                    known = [record for record in archive.records.values() if record.generation < generation]
+                    own = jax.random.fold_in(key, generation)
+                    asked = surrogate.ask(own, state, operators, config, table_terms(table, space), known)
+                genes, state, predicted, note = asked
                 archs = to_archs(space, genes)
+            if note and write and generation == max(start, 1):
+                bar.write(note, file=sys.stderr)
             parallel.same(
                 functools.partial(_digest, archs), "the search came apart: processes ask for other archs"
             )
@@ -148,7 +157,7 @@ def search(
                 names, latency = arch_names(space, rows), predict(table, space, rows).tolist()
                 each = zip(names, new, quality, latency, strict=True)
                 with clock.part("write"):
-                    archive.append([Record(*figures, generation, seconds) for figures in each])
+                    archive.append([Record(*of, generation, seconds, predicted.get(of[1])) for of in each])
             found = [archive.records[arch] for arch in archs]
             judged = judge(space, found, config)
             with clock.part("nsga2"):
@@ -158,16 +167,20 @@ def search(
                 with clock.part("write"):
                     save(run, Saved(state, generation + 1, len(archive.records)))
                     laps.append(Lap(generation, len(new), clock.lap()))
-            bar.set_postfix(_shown(metrics, config, len(archive.records)), refresh=False)
+            tau = surrogate.tau([r for r in archive.records.values() if r.generation == generation])
+            bar.set_postfix(_shown(metrics, config, len(archive.records), tau), refresh=False)
             bar.update()
     return archive
 
 
-def _shown(metrics: nsga2.Metrics, config: SearchConfig, evaluated: int) -> dict[str, str | int]:
-    """What the progress bar shows: how much was evaluated, the front, its ends."""
+def _shown(
+    metrics: nsga2.Metrics, config: SearchConfig, evaluated: int, tau: float | None
+) -> dict[str, str | int]:
+    """What the progress bar shows: how much was evaluated, the front, its ends; a surrogate's tau."""
     best = dict(zip(config.objectives, metrics.best.tolist(), strict=True))
     ends = {"best": f"{-best['psnr_y']:.2f} dB", "fastest": f"{best['latency_ms']:.3g} ms"}
-    return {"evaluated": evaluated, "front": int(metrics.front), **(ends if metrics.front else {})}
+    ranks = {} if tau is None else {"tau": f"{tau:.2f}"}
+    return {"evaluated": evaluated, "front": int(metrics.front), **(ends if metrics.front else {}), **ranks}
 
 
 def _digest(value: object) -> str:

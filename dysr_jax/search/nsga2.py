@@ -157,21 +157,22 @@ def _tournament(key: PRNGKey, state: State, count: int) -> Array:
     return state.genes[jnp.where(second, pair[1], pair[0])]
 
 
-@functools.partial(jit, static_argnames="operators")
-def ask(state: State, operators: Operators) -> tuple[Array, State]:
-    """Children to evaluate, int32 `[P, genes]`, and the state to `tell`.
+@functools.partial(jit, static_argnames=("operators", "wanted"))
+def ask(state: State, operators: Operators, wanted: int | None = None) -> tuple[Array, State]:
+    """Children to evaluate, int32 `[wanted, genes]` (None: P), and the state to `tell`.
 
     Children that repeat each other or the population come last: where the space has too few others near.
     """
     key, key_first, key_second, key_both, key_cross, key_mutate = jax.random.split(state.key, 6)
     population, count = state.genes.shape
-    first, second = (_tournament(k, state, OVERSAMPLE * population) for k in (key_first, key_second))
+    wanted = population if wanted is None else wanted
+    first, second = (_tournament(k, state, OVERSAMPLE * wanted) for k in (key_first, key_second))
     crossed = model.crossover(key_cross, first, second)
     both = jax.random.bernoulli(key_both, operators.crossover, (len(first), 1))
     rate = 0.5 / count if operators.mutation is None else operators.mutation
     children = model.mutate(key_mutate, operators.space, jnp.where(both, crossed, first), rate)
     order = jnp.argsort(is_duplicate(children, state.genes), stable=True)
-    return children[order][:population], dataclasses.replace(state, key=key)
+    return children[order][:wanted], dataclasses.replace(state, key=key)
 
 
 @jit

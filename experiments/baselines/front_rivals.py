@@ -64,7 +64,12 @@ def pymoo_with_our_operators(truth: Truth, population: int, seed: int) -> Iterat
 
     first = nsga2.init(jax.random.key(seed), nsga2.Operators(truth.space), population).genes
     yield from _pymoo(
-        truth, seed, pop_size=population, sampling=np.asarray(first), crossover=UX(), mutation=AnotherBranch(prob=1.0)
+        truth,
+        seed,
+        pop_size=population,
+        sampling=np.asarray(first),
+        crossover=UX(),
+        mutation=AnotherBranch(prob=1.0),
     )
 
 

@@ -19,6 +19,7 @@ from dysr_jax.search.config import SearchConfig
 from dysr_jax.search.evaluator import Evaluator, Patches
 from dysr_jax.search.latency import LatencyTable, WidthTerms
 from dysr_jax.search.select import front_records
+from dysr_jax.search.surrogate import taus
 
 SPACE = uniform_space(slots=3, widths=4, scale=2, branches=("id", "s3", "c3", "r1"))
 ELASTIC = dataclasses.replace(SPACE, widths=(4, 6))
@@ -116,7 +117,21 @@ def comparable(archive):
     return [record._replace(seconds=0.0) for record in archive.records.values()]
 
 
-def test_a_search_killed_anywhere_ends_the_same(compiled, tmp_path, monkeypatch):
+CHOICES = {
+    "every child": ({}, KILLS),
+    "additive surrogate": ({"surrogate": "additive"}, 4),
+    "mlp surrogate": ({"surrogate": "mlp"}, 4),
+    "additive front": ({"method": "additive", "objectives": ("psnr_y", "latency_ms")}, 4),
+}
+LONG = ("mlp surrogate",)
+
+
+@pytest.mark.parametrize(
+    ("choice", "kills"),
+    [pytest.param(*CHOICES[name], id=name, marks=[pytest.mark.long] * (name in LONG)) for name in CHOICES],
+)
+def test_a_search_killed_anywhere_ends_the_same(compiled, tmp_path, monkeypatch, choice, kills):
+    config = dataclasses.replace(CONFIG, **choice)
     net, weights, mesh, evaluate = compiled
     spy = Spy(evaluate)
     monkeypatch.setattr(loop, "Evaluator", lambda *_, **__: spy)
@@ -125,17 +140,18 @@ def test_a_search_killed_anywhere_ends_the_same(compiled, tmp_path, monkeypatch)
     def run(folder):
         folder.mkdir(exist_ok=True)
         key = jax.random.key(0)
-        return loop.search(key, net, weights, None, TABLE, CONFIG, mesh, folder)
+        return loop.search(key, net, weights, None, TABLE, config, mesh, folder)
 
     whole = run(tmp_path / "whole")
     expected, moments = comparable(whole), reaper.seen
-    assert moments >= 2 * KILLS
+    assert moments >= 2 * kills
+    assert bool(taus(expected)) == ("surrogate" in choice)
     assert len(front_records(expected)) >= 4
     assert {arch_width(net.space, record.arch) for record in expected} == {*net.space.widths}
     state = (tmp_path / "whole" / resume.FILE).read_bytes()
 
     rng = np.random.default_rng(mesh.devices.size)
-    for moment in rng.choice(moments, KILLS, replace=False).tolist():
+    for moment in rng.choice(moments, kills, replace=False).tolist():
         folder = tmp_path / str(moment)
         reaper.left = moment
         with pytest.raises(Killed):
