@@ -76,6 +76,7 @@ def measure(options: Options) -> dict[str, Any]:
         populations=options.populations,
         patch_counts=options.patch_counts,
         rounds=options.rounds,
+        generations=0,  # the methods alone
         rivals={} if reason else {TORCH: torch_rival},
     )
     return {**found.to_json(), "pytorch": reason or "measured"}

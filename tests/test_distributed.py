@@ -160,10 +160,12 @@ def test_a_killed_process_ends_the_job_with_one_line(little, tmp_path, tiny):
 
 
 @pytest.mark.long
-def test_started_again_it_ends_as_one_process_does(killed, resumed, tiny_run):
+def test_started_again_it_ends_as_one_process_does(killed, resumed, tiny, tiny_run):
     run = killed
     for code, _, errors in resumed:
         assert code == 0, errors
+    clock = [json.loads(line)["stage"] for line in (run / "search_clock.jsonl").read_text().splitlines()]
+    assert clock == ["latency", *range(tiny.search.generations), "members"]  # of one writer
     found, expected = archive(run), archive(tiny_run.path)
     names = [record["name"] for record in expected]
     assert len(names) == len(set(names)) > 8

@@ -16,6 +16,7 @@ import pytest
 from dysr_jax.atomic import write_json
 from dysr_jax.config import to_dict
 from dysr_jax.run import run_search
+from dysr_jax.search.clock import CLOCK_FILE, Laps
 from dysr_jax.search.config import SearchConfig
 from dysr_jax.train.state import Checkpoints, init_state
 
@@ -94,6 +95,7 @@ def test_sigkill_in_training_and_in_the_search(config, uninterrupted, tmp_path):
     kill_when(start(config_file, run), (run / "search_state.msgpack").exists)
     assert 0 < len(archive(run)) < len(archive(uninterrupted))
     assert not (run / "pareto.json").exists()
+    clock = (run / CLOCK_FILE).read_bytes()  # the last line may be a part of one
 
     process = start(config_file, run)
     out, err = process.communicate(timeout=PATIENCE_S)
@@ -101,6 +103,12 @@ def test_sigkill_in_training_and_in_the_search(config, uninterrupted, tmp_path):
     assert "0 compilations" in out
 
     assert archive(run) == archive(uninterrupted)
+    assert (run / CLOCK_FILE).read_bytes().startswith(clock[: clock.rfind(b"\n") + 1])
+    laps = Laps(run / CLOCK_FILE, write=False).by_stage
+    stages = {"latency", *range(config.search.generations), "members"}
+    assert set(laps) <= stages and len(laps) >= len(stages) - 1  # a kill between a state and its lap
+    told = json.loads((run / "pareto.json").read_text())["clock"]
+    assert told["total"] == pytest.approx(sum(lap.seconds.total for lap in laps.values()))
     state = [folder / "search_state.msgpack" for folder in (run, uninterrupted)]
     assert state[0].read_bytes() == state[1].read_bytes()
     mine, theirs = parameters(run, config), parameters(uninterrupted, config)

@@ -246,6 +246,22 @@ def test_a_dark_page(driver, report):
     assert page.errors() == []
 
 
+def test_the_time_of_the_search_is_stacked_by_part(page, data):
+    laps = data.laps.generations()
+    drawn = page.js(
+        "document.getElementById('clock-plot').data.map(bar => [bar.name, [...bar.x], [...bar.y]])"
+    )
+    bars = {name: (x, y) for name, x, y in drawn}
+    assert {"compile", "evaluate", "nsga2", "write"} <= set(bars)
+    for name, (x, y) in bars.items():
+        assert x == [lap.stage + 1 for lap in laps]
+        assert y == pytest.approx([getattr(lap.seconds, name) for lap in laps])
+    assert page.js("document.getElementById('clock-plot').layout.barmode") == "stack"
+    assert sum(sum(y) for _, y in bars.values()) == pytest.approx(sum(lap.seconds.total for lap in laps))
+    total = page.text("clock-note").split(" s by the wall clock")[0].replace(",", "")
+    assert float(total) == pytest.approx(data.results.clock.total, rel=0.01)
+
+
 def test_a_page_on_a_phone(driver, report):
     page = Page(driver, report).open(width=390, height=844, touch=True)
     assert page.js("document.documentElement.scrollWidth") <= 390
@@ -264,7 +280,8 @@ def test_an_interrupted_search_of_many_candidates(driver, long_run, tmp_path):
     assert page.js("document.getElementById('front-plot').data[0].type") == "scattergl"
     data = read_run(long_run)
     lines = page.js("[...document.querySelectorAll('#missing li')].map(line => line.textContent)")
-    assert lines == data.missing and len(lines) == 6
+    assert lines == data.missing and len(lines) == 7
+    assert page.js("document.getElementById('clock').hidden")
     hidden = page.js("[...document.querySelectorAll('main > section[hidden]')].map(part => part.id)")
     assert set(hidden) == {
         "members", "images", "training", "latency", "memory", "switching", "steady"
