@@ -1,13 +1,14 @@
 """Is what the search finds the true front? A space small enough to evaluate whole tells.
 
 Trains one supernet on the embedded photographs, evaluates every arch of its space (4,096 as it stands), and
-then lets NSGA-II, with and without a surrogate, the front of additive scores, pymoo's NSGA-II and random
-search look for the front, ten seeds each, at one evaluation an arch. Writes `exhaustive_front.json`, `.csv`
-and `.png` into a folder and prints a table.
+then lets NSGA-II, with and without a surrogate, the front of additive scores, pymoo's NSGA-II, Optuna's
+samplers and random search look for the front, ten seeds each, at one evaluation an arch. Writes
+`exhaustive_front.json`, `.csv` and `.png` into a folder and prints a table.
 
     python experiments/exhaustive_front.py --out runs/exhaustive
 
-Needs the `test` extra (pymoo). The same command goes on after an interruption of the training.
+Needs the `test` extra (pymoo); without Optuna its samplers are left out. The same command goes on after an
+interruption of the training.
 """
 
 import dataclasses
@@ -21,6 +22,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 import tyro
+from baselines.front_rivals import rivals
 
 from dysr_jax import parallel
 from dysr_jax.atomic import replacing, write_json
@@ -76,7 +78,7 @@ class Truth(NamedTuple):
         return np.ravel_multi_index(tuple(genes.T), gene_counts(self.space))
 
 
-COLOURS = (BLUE, "tab:green", "tab:red", "tab:purple", ORANGE, GREY)
+COLOURS = (BLUE, ORANGE, GREY, "tab:green", "tab:red", "tab:purple", "tab:brown", "tab:pink", "tab:olive")
 """Of the methods, in their order."""
 
 SHARES = (0.03, 0.05, 0.1)
@@ -131,37 +133,6 @@ def ours(truth: Truth, population: int, seed: int, **choice: str) -> Iterator[np
         genes, state = asked.genes, asked.state
 
 
-def pymoos(truth: Truth, population: int, seed: int) -> Iterator[np.ndarray]:
-    """NSGA-II of pymoo, with the operators that its manual gives for integers."""
-    from pymoo.algorithms.moo.nsga2 import NSGA2
-    from pymoo.core.problem import Problem
-    from pymoo.operators.crossover.sbx import SBX
-    from pymoo.operators.mutation.pm import PM
-    from pymoo.operators.repair.rounding import RoundingRepair
-    from pymoo.operators.sampling.rnd import IntegerRandomSampling
-
-    limits = np.array(gene_counts(truth.space))
-    problem = Problem(n_var=len(limits), n_obj=2, xl=0, xu=limits - 1, vtype=int)
-    algorithm = NSGA2(
-        pop_size=population,
-        sampling=IntegerRandomSampling(),
-        crossover=SBX(prob=1.0, eta=3.0, vtype=float, repair=RoundingRepair()),
-        mutation=PM(prob=1.0, eta=3.0, vtype=float, repair=RoundingRepair()),
-        eliminate_duplicates=True,
-    )
-    algorithm.setup(problem, termination=("n_gen", 10**6), seed=seed, verbose=False)
-    while algorithm.has_next():
-        children = algorithm.ask()
-        if children is None:  # it can make no others
-            return
-        rows = truth.rows(children.get("X").astype(int))
-        yield rows
-        children.set("F", truth.objectives[rows])
-        for child in children:
-            child.evaluated.update("F", "G", "H")
-        algorithm.tell(infills=children)
-
-
 def by_chance(truth: Truth, population: int, seed: int) -> Iterator[np.ndarray]:
     """Random search without replacement."""
     batches = max(1, len(truth.genes) // population)
@@ -173,7 +144,7 @@ METHODS: dict[str, Search] = {
     "NSGA-II + additive surrogate": functools.partial(ours, surrogate="additive"),
     "NSGA-II + mlp surrogate": functools.partial(ours, surrogate="mlp"),
     "front of additive scores": functools.partial(ours, method="additive"),
-    "NSGA-II (pymoo)": pymoos,
+    **rivals(),
     "random search": by_chance,
 }
 
@@ -223,7 +194,7 @@ def draw(path: pathlib.Path, curves: dict[str, np.ndarray], title: str) -> None:
 
     figure = Figure(figsize=(7, 4.2))
     axes = figure.subplots()
-    for (name, values), colour in zip(curves.items(), COLOURS, strict=True):
+    for (name, values), colour in zip(curves.items(), COLOURS, strict=False):
         evaluations = np.arange(1, values.shape[1] + 1)
         axes.plot(evaluations, 100 * np.median(values, 0), color=colour, label=name)
         axes.fill_between(evaluations, 100 * values.min(0), 100 * values.max(0), color=colour, alpha=0.2)

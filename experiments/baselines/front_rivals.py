@@ -48,7 +48,7 @@ def pymoo_of_its_own(truth: Truth, population: int, seed: int) -> Iterator[np.nd
 
 
 def pymoo_with_our_operators(truth: Truth, population: int, seed: int) -> Iterator[np.ndarray]:
-    """NSGA-II of pymoo with the first generation, the crossover and the mutation of `dysr_jax.search.nsga2`."""
+    """NSGA-II of pymoo with the first generation, crossover and mutation of `dysr_jax.search.nsga2`."""
     from pymoo.core.mutation import Mutation
     from pymoo.operators.crossover.ux import UX
 
@@ -101,7 +101,7 @@ def optuna_nsga2(truth: Truth, population: int, seed: int) -> Iterator[np.ndarra
 
 
 def optuna_tpe(truth: Truth, population: int, seed: int) -> Iterator[np.ndarray]:
-    """The tree-structured Parzen estimator of Optuna for several objectives, a categorical choice per slot."""
+    """Optuna's tree-structured Parzen estimator of several objectives, a categorical choice per slot."""
     import optuna
 
     del population
@@ -122,10 +122,14 @@ def _optuna(truth: Truth, sampler: Any) -> Iterator[np.ndarray]:
         study.tell(trial, truth.objectives[rows[0]].tolist())
 
 
-RIVALS: dict[str, Callable[[Any, int, int], Iterator[np.ndarray]]] = {
+def rivals() -> dict[str, Callable[[Any, int, int], Iterator[np.ndarray]]]:
+    """By their names in tables: those that can be imported."""
+    return {name: search for name, search in _RIVALS.items() if "Optuna" not in name or has_optuna()}
+
+
+_RIVALS: dict[str, Callable[[Any, int, int], Iterator[np.ndarray]]] = {
     "NSGA-II (pymoo)": pymoo_of_its_own,
     "NSGA-II (pymoo, our operators)": pymoo_with_our_operators,
     "NSGA-II (Optuna)": optuna_nsga2,
     "TPE (Optuna)": optuna_tpe,
 }
-"""By the name in tables; Optuna's only where `has_optuna`."""

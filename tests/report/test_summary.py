@@ -116,7 +116,7 @@ def test_where_the_time_of_the_search_went(tiny_run, tiny, results, records):
     for part, seconds in clock["seconds"].items():
         assert seconds == pytest.approx(sum(lap["seconds"][part] for lap in laps.values()))
     assert clock["total"] == pytest.approx(sum(clock["seconds"].values()))
-    assert min(clock["seconds"][part] for part in PARTS) > 0
+    assert [part for part in PARTS if not clock["seconds"][part] > 0] == ["surrogate"]
     assert clock["evaluated"] == sum(lap["evaluated"] for lap in laps.values()) == len(records)
     assert clock["wall_candidates_per_second"] == pytest.approx(len(records) / clock["total"])
     assert clock["candidates_per_second"] == results["candidates_per_second"]
