@@ -3,19 +3,21 @@
 `loop` asks `nsga2` for archs, which `evaluator` judges: quality on patches by one program for a whole
 `population` in the order of its `schedule`, latency by the table of `latency` that `probing` measures, by the
 objectives and bounds of `config`. Every candidate stands in the `archive`; `loop` also saves the state
-between generations. `select` chooses from the front (`pareto`) the members, and measures them.
+between generations. `seeding` is what a search takes over from another one. `select` chooses from the front
+(`pareto`) the members, and measures them.
 """
 
 from etils import epy
 
 with epy.lazy_api_imports(globals()):  # each is imported when it is first used
     from dysr_jax.search.archive import Archive, Record
-    from dysr_jax.search.config import SearchConfig, arch_costs, feasible_records, violation
+    from dysr_jax.search.config import SearchConfig, arch_costs, describe_bounds, feasible_records, violation
     from dysr_jax.search.evaluator import Evaluator
     from dysr_jax.search.latency import (
         LatencyTable,
         WidthTerms,
         branch_ms,
+        is_foreign,
         load_table,
         predict,
         save_table,
@@ -28,6 +30,7 @@ with epy.lazy_api_imports(globals()):  # each is imported when it is first used
     from dysr_jax.search.population import Patches, grid_patches
     from dysr_jax.search.probing import Fidelity, device_table, leave_one_out, measure_table
     from dysr_jax.search.schedule import computed_share, partition
+    from dysr_jax.search.seeding import first_archs, reused_records, to_reused
     from dysr_jax.search.select import (
         SWITCH_COST_WEIGHTS,
         SharingPoint,

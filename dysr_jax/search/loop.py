@@ -30,6 +30,7 @@ from dysr_jax.search.evaluator import Evaluator
 from dysr_jax.search.latency import LatencyTable, branch_ms, predict
 from dysr_jax.search.nsga2 import State
 from dysr_jax.search.population import Patches
+from dysr_jax.search.seeding import first_archs
 
 FILE = "search_state.msgpack"
 
@@ -113,7 +114,8 @@ def search(
     archive = Archive(run / "archive.jsonl", write=write)
     evaluate = Evaluator(net, patches, mesh, costs=functools.partial(branch_ms, table, space))
     operators = nsga2.Operators(space, config.mutation, config.crossover)
-    fresh = nsga2.init(key, operators, config.population, len(config.objectives))
+    first = first_archs(space, archive.records.values(), config)
+    fresh = nsga2.init(key, operators, config.population, len(config.objectives), first)
     saved = load(run, fresh)
     if saved is None or not belongs(saved, space, archive, config):
         saved = Saved(fresh, 0, 0)
@@ -157,5 +159,6 @@ def _digest(value: object) -> str:
 
 
 def candidates_per_second(records: Sequence[Record]) -> float:
-    """Rate of evaluation over all records, compilation apart."""
-    return len(records) / sum(record.seconds for record in records)
+    """Rate of evaluation over all records, compilation apart; 0 where all were reused."""
+    seconds = [record.seconds for record in records if record.seconds]
+    return len(seconds) / sum(seconds) if seconds else 0.0
