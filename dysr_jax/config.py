@@ -4,8 +4,9 @@ import dataclasses
 import itertools
 import json
 import os
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
+import tyro
 from etils import epath
 
 from dysr_jax.aot import find_provider
@@ -60,6 +61,8 @@ class RunConfig:
     search: SearchConfig = SearchConfig()
     weights: str | None = None
     """`supernet.safetensors` of another run of this space, to search without training."""
+    from_run: Annotated[str | None, tyro.conf.arg(name="from")] = None
+    """Run whose config, weights and archive a search begins with: what is known is not evaluated again."""
     seed: int = 0
     """Seed of all randomness."""
     devices: int | None = None
@@ -135,6 +138,8 @@ def check(config: RunConfig, devices: int) -> SearchSpace:
     if not 0 <= config.seed <= MAX_SEED:
         raise InputError(f"seed {config.seed}: must be in [0, {MAX_SEED}]")
     space = config.space.build()
+    given = config.from_run is None or config.weights is not None
+    require(given, "weights", config.weights, "those of the run, as config_from_run names them")
     config.train.check_devices(devices)
     config.search.check_space(space)
     layer_backend(config.layers)

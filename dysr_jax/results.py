@@ -19,8 +19,10 @@ from dysr_jax.search import (
     SearchTimes,
     SharingPoint,
     candidates_per_second,
+    is_foreign,
     pareto,
     predict,
+    reused_records,
 )
 
 RESULTS_FILE: Final = "pareto.json"
@@ -36,7 +38,7 @@ class Results:
     frame: tuple[int, int]  # LR rows and columns at which members were measured
     space_size: int
     bicubic_psnr_y: float  # dB, on the whole validation images
-    evaluated: int
+    evaluated: int  # archs that this search evaluated
     candidates_per_second: float
     hypervolume: float  # of the members, in ms times dB, up to the reference
     hypervolume_reference: tuple[float, float]  # the largest arch's predicted ms, bicubic's dB
@@ -47,6 +49,8 @@ class Results:
     sharing: tuple[SharingPoint, ...] = dataclasses.field(repr=False)
     """What each weight of sharing would choose, before members that measured as dominated were dropped."""
     clock: SearchTimes | None = None  # where the search's time went; None: of a version that did not say
+    reused: int = 0  # archs that another run had evaluated
+    predicted: bool = False  # members' latencies are predictions of another device's table
 
     def to_json(self) -> dict[str, Any]:
         """The content of `pareto.json`."""
@@ -81,7 +85,7 @@ def run_results(
     the search's times, where they are known.
     """
     space = bundle.space
-    archs = [member.arch for member in bundle.members]
+    archs, reused = [member.arch for member in bundle.members], reused_records(records)
     slowest = predict(table, space, np.array([model.largest_arch(space)]))
     reference = (float(slowest[0]), bundle.bicubic_psnr_y)
     return Results(
@@ -90,7 +94,7 @@ def run_results(
         frame=bundle.frame,
         space_size=model.space_size(space),
         bicubic_psnr_y=bundle.bicubic_psnr_y,
-        evaluated=len(records),
+        evaluated=len(records) - len(reused),
         candidates_per_second=candidates_per_second(records),
         hypervolume=front_hypervolume(quality_points(bundle.members), reference),
         hypervolume_reference=reference,
@@ -100,6 +104,8 @@ def run_results(
         steps=bundle.steps,
         sharing=tuple(curve),
         clock=clock,
+        reused=len(reused),
+        predicted=is_foreign(table),
     )
 
 
@@ -129,11 +135,13 @@ def _from_json(found: dict[str, Any], space: SearchSpace) -> Results:
     archs = [parse_arch(space, member.name) for member in members]
     named = found["hypervolume_reference"]
     reference = [named["latency_ms"], named["psnr_y"]]
+    later = {"reused": int, "predicted": bool}  # older runs lack them
     plain = {
         field.name: typed(field.type, found[field.name], field.name)
         for field in dataclasses.fields(Results)
-        if field.type in (int, float, str) or field.name == "frame"
+        if (field.type in (int, float, str) or field.name == "frame") and field.name not in later
     }
+    plain |= {name: typed(kind, found.get(name, kind()), name) for name, kind in later.items()}
     points = [from_dict(SharingPoint, fields, "sharing") for fields in found["sharing"]]
     if any(len(point) < len(SharingPoint.__annotations__) for point in points):
         raise KeyError("sharing")
@@ -159,9 +167,10 @@ class LatencyPrediction(NamedTuple):
 def latency_predictions(
     space: SearchSpace, table: LatencyTable, results: Results | None
 ) -> list[LatencyPrediction]:
-    """Of the archs that the table was fitted to, then of the members, each in its order."""
+    """Of the archs that the table was fitted to, then of members that were measured, each in its order."""
     measured = [("fitted", name, ms) for name, ms in table.measured_ms.items()]
-    measured += [("member", m.name, m.latency_ms) for m in (results.members if results else ())]
+    members = results.members if results and not results.predicted else ()
+    measured += [("member", m.name, m.latency_ms) for m in members]
     genes = np.array([parse_arch(space, name) for _, name, _ in measured], np.int32)
     guesses = np.asarray(predict(table, space, genes)).tolist()
     return [

@@ -15,8 +15,9 @@ from dysr_jax import data, model, parallel, search
 from dysr_jax.atomic import exclusive, replacing, write_json
 from dysr_jax.bundle import Bundle, load_bundle, save_bundle
 from dysr_jax.config import RunConfig, check, with_groups
-from dysr_jax.device import device_name, memory_bytes
+from dysr_jax.device import memory_bytes
 from dysr_jax.errors import InputError
+from dysr_jax.known import KEY_FILE, TABLE_FILE, begin_archive, check_known
 from dysr_jax.model import SUPERNET_FILE, Params, SearchSpace, Supernet
 from dysr_jax.report import compare, format_count, summarise, write_comparison, write_run_figures
 from dysr_jax.report.html import write_report
@@ -72,6 +73,8 @@ def _begin(config: RunConfig, out: epath.PathLike, log: Log) -> _Job:
     )
     config = dataclasses.replace(config, data=dataclasses.replace(config.data, pipeline=images.pipeline))
     patches = search.grid_patches(images.validation, config.search.patches, config.search.patch)
+    if not _has(out, KEY_FILE):
+        parallel.from_main(lambda: check_known(config, space, patches))
     run = open_run(out, config)
     net = model.make_supernet(space, config.dtype, layers=config.layers)
     return _Job(config, run, mesh, net, images, patches, log)
@@ -80,11 +83,16 @@ def _begin(config: RunConfig, out: epath.PathLike, log: Log) -> _Job:
 def _load(config: RunConfig, space: SearchSpace, out: epath.PathLike, memory: int) -> data.RunImages:
     """The images; a latency table and weights that the config names must be readable before a run begins."""
     images = data.load_run_images(config.data, space.scale, memory=memory, train=config.weights is None)
-    if config.search.latency and parallel.is_main() and not _has(out, "latency.json"):
-        search.load_table(config.search.latency, _table_key(config, space))
+    if config.search.latency and parallel.is_main() and not _has(out, TABLE_FILE):
+        _load_table(config, space, config.search.latency)
     if config.weights and not _has(out, "config.json"):
         model.load_supernet(config.weights, space)
     return images
+
+
+def _load_table(config: RunConfig, space: SearchSpace, path: epath.PathLike) -> LatencyTable:
+    """A table of this device; where known archs are searched again, of another one too."""
+    return search.load_table(path, _table_key(config, space), foreign=config.from_run is not None)
 
 
 def _table_key(config: RunConfig, space: SearchSpace) -> dict[str, Any]:
@@ -94,15 +102,14 @@ def _table_key(config: RunConfig, space: SearchSpace) -> dict[str, Any]:
 
 def _latency_table(job: _Job) -> LatencyTable:
     """The run's own copy, so that a resumed run sees the same; the one the config names; the device's."""
-    config, own = job.config.search, job.run / "latency.json"
-    key = _table_key(job.config, job.net.space)
+    config, space, own = job.config.search, job.net.space, job.run / TABLE_FILE
     if own.exists():
-        return search.load_table(own, key)
+        return _load_table(job.config, space, own)
     if config.latency:
-        table, how = search.load_table(config.latency, key), f"from {config.latency}"
+        table, how = _load_table(job.config, space, config.latency), f"from {config.latency}"
     else:
         # Latencies do not depend on the values of the weights.
-        params = model.init_params(jax.random.key(0), job.net.space)
+        params = model.init_params(jax.random.key(0), space)
         frame, rounds, drawn = config.frame, config.rounds, config.latency_archs
         with timed_stage(job.run, BEFORE, "latency"):
             table, measured = device_table(
@@ -115,7 +122,7 @@ def _latency_table(job: _Job) -> LatencyTable:
                 backend=job.config.backend,
             )
         how = "measured now" if measured else f"as measured {table.measured_at}"
-    job.log(f"latency table of {device_name()}: {how}, {len(table.measured_ms)} executables")
+    job.log(f"latency table of {table.key.get('device')}: {how}, {len(table.measured_ms)} executables")
     search.save_table(own, table)
     return table
 
@@ -123,13 +130,19 @@ def _latency_table(job: _Job) -> LatencyTable:
 def _write_results(job: _Job, params: Params, table: LatencyTable, records: list[Record]) -> None:
     """Bundle, figures, images and `pareto.json`, which is written last: a run that has it is finished."""
     config, space, sharing = job.config.search, job.net.space, job.config.search.switch_cost_weight
-    with timed_stage(job.run, AFTER, "members") as clock:
+    try:
         archs = search.choose_members(space, records, config)
+    except InputError as error:
+        again = f"dysr search --from {job.run} --out OTHER takes other bounds without training"
+        raise InputError(f"{error}; {again}") from None
+    if search.is_foreign(table):
+        given: dict[str, Any] = {"table": table}
+        job.log(f"{len(archs)} members of the front, with the latencies that the table predicts")
+    else:
+        given = {"backend": job.config.backend}
         job.log(f"compiling {len(archs)} members of the front and measuring them again")
-        backend = job.config.backend
-        bundle = search.measure_members(
-            job.net, params, archs, job.images.validation, config, backend=backend
-        )
+    with timed_stage(job.run, AFTER, "members") as clock:
+        bundle = search.measure_members(job.net, params, archs, job.images.validation, config, **given)
         weights = sorted({*search.SWITCH_COST_WEIGHTS, sharing})
         points = search.front_records(search.feasible_records(records, config))
         curve = search.sharing_curve(space, points, members=config.members, weights=weights)
@@ -174,6 +187,7 @@ def _train_and_search(job: _Job) -> None:
     job.log(f"{len(job.images.validation)} images for validation; {archs} archs")
     table = search.table_from_json(parallel.from_main(lambda: search.table_json(_latency_table(job))))
     params = _weights(job, key_train, table)
+    parallel.from_main(lambda: begin_archive(job.run, config, space, job.patches, table))
     start = time.perf_counter()
     main = parallel.is_main()
     archive = search.search(
@@ -181,10 +195,14 @@ def _train_and_search(job: _Job) -> None:
     )
     records = list(archive.records.values())
     took = f"{time.perf_counter() - start:.1f} s, compilation and NSGA-II included"
-    job.log(f"searched {len(records):,} candidates in {took}")
+    reused = len(search.reused_records(records))
+    known = f", {reused:,} of them known from {config.from_run}," if reused else ""
+    job.log(f"searched {len(records):,} candidates{known} in {took}")
     ranks = " ".join(f"{tau:.2f}" for tau in search.taus(records).values())
     if ranks:
         job.log(f"Kendall's tau of the surrogate's PSNR-Y and the measured one, by generation: {ranks}")
+    if bounds := search.describe_bounds(records, config.search):
+        job.log(f"constraints: {bounds}")
     parallel.from_main(lambda: _write_results(job, params, table, records))
 
 
@@ -213,9 +231,10 @@ def run_search(config: RunConfig, out: epath.PathLike, *, log: Log = print) -> B
     measures latencies.
 
     Args:
-        config: of the run.
+        config: of the run; `config_from_run` gives that of a run to search again.
         out: directory that gets `config.json`, `checkpoints/`, `tensorboard/`, `latency.json`,
-            `supernet.safetensors`, `archive.jsonl`, `search_state.msgpack`, `search_clock.jsonl`, `bundle/`,
+            `supernet.safetensors`, `archive_key.json`, `archive.jsonl`, `search_state.msgpack`,
+            `search_clock.jsonl`, `bundle/`,
             `figures/`, `comparison/`, `pareto.json` and `report.html`; a folder or `gs://BUCKET/RUN`, and one
             that all processes see.
         log: called with each line for the user, on process 0.

@@ -22,6 +22,7 @@ from dysr_jax.commands.runs import Merge, Profile, Report, Search
 from dysr_jax.commands.video import Stream
 from dysr_jax.config import PRESETS, load_config
 from dysr_jax.errors import InputError
+from dysr_jax.known import config_from_run
 from dysr_jax.user_modules import register_modules
 
 COMMANDS: Final[dict[str, Any]] = {
@@ -144,16 +145,23 @@ def _unknown(option: str, listed: list[str], name: str) -> InputError:
 
 
 def _default(kind: type[Any], args: Sequence[str]) -> Any:
-    """The command with the config that `--config` names, which other options then change."""
+    """The command with the config that `--config` or `--from` names, which other options then change."""
     fields = {field.name for field in dataclasses.fields(kind)}
     if "config" not in fields:
         return None
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    first.add_argument("--config", default="quickstart", nargs="?")
+    first.add_argument("--config", nargs="?", const="")
+    first.add_argument("--from", dest="from_run", nargs="?")
     known, _ = first.parse_known_args(list(args))
-    if known.config is None:
+    if known.config == "":
         raise InputError(f"--config: must be {', '.join(PRESETS)} or a .json file")
-    given = {"config": known.config, "run": load_config(known.config)}
+    if known.from_run is None:
+        config = load_config(known.config or "quickstart")
+    elif known.config is None:
+        config = config_from_run(known.from_run)
+    else:
+        raise InputError(f"--config {known.config!r}: must not come with --from, whose config counts")
+    given = {"config": known.config or "quickstart", "run": config}
     return kind(**given, **({"out": tyro.MISSING} if "out" in fields else {}))
 
 

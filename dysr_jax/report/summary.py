@@ -69,10 +69,11 @@ def summarise(
     log(members_table(bundle))
     results = read_results(run, bundle.space)
     shared, separate = results.union_weight_bytes / 1e3, results.ensemble_weight_bytes / 1e3
+    rate = f", {results.candidates_per_second:.1f} per second" if results.evaluated else ""
+    reused = f", {results.reused:,} of another run reused" if results.reused else ""
     log(
-        f"{results.evaluated} of {format_count(results.space_size)} archs evaluated, "
-        f"{results.candidates_per_second:.1f} per second; resident weights {shared:.0f} KB, "
-        f"as separate models {separate:.0f} KB"
+        f"{results.evaluated} of {format_count(results.space_size)} archs evaluated{rate}{reused}; "
+        f"resident weights {shared:.0f} KB, as separate models {separate:.0f} KB"
     )
     if results.clock:
         log(f"\nwhere the search's time went:\n{clock_table(results.clock)}\n")

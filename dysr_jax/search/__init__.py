@@ -4,7 +4,8 @@
 `population` in the order of its `schedule`, latency by the table of `latency` that `probing` measures, by the
 objectives and bounds of `config`. Which archs are worth it, a `surrogate` or the front of `additive` scores
 may say. Every candidate stands in the `archive`; `loop` also saves the state between generations, and the
-`clock` where their time went. `select` chooses from the front (`pareto`) the members, and measures them.
+`clock` where their time went. `seeding` is what a search takes over from another one. `select` chooses from
+the front (`pareto`) the members, and measures them.
 """
 
 from etils import epy
@@ -24,12 +25,13 @@ with epy.lazy_api_imports(globals()):  # each is imported when it is first used
         search_times,
         timed_stage,
     )
-    from dysr_jax.search.config import SearchConfig, arch_costs, feasible_records, violation
+    from dysr_jax.search.config import SearchConfig, arch_costs, describe_bounds, feasible_records, violation
     from dysr_jax.search.evaluator import Evaluator
     from dysr_jax.search.latency import (
         LatencyTable,
         WidthTerms,
         branch_ms,
+        is_foreign,
         load_table,
         predict,
         save_table,
@@ -42,6 +44,7 @@ with epy.lazy_api_imports(globals()):  # each is imported when it is first used
     from dysr_jax.search.population import Patches, grid_patches
     from dysr_jax.search.probing import Fidelity, device_table, leave_one_out, measure_table
     from dysr_jax.search.schedule import computed_share, partition
+    from dysr_jax.search.seeding import first_archs, reused_records, to_reused
     from dysr_jax.search.select import (
         SWITCH_COST_WEIGHTS,
         SharingPoint,

@@ -27,8 +27,9 @@ class Record(NamedTuple):
 
 
 def candidates_per_second(records: Sequence[Record]) -> float:
-    """Rate of evaluation over all records, compilation apart."""
-    return len(records) / sum(record.seconds for record in records)
+    """Rate of evaluation over all records, compilation apart; 0 where all were reused."""
+    seconds = [record.seconds for record in records if record.seconds]
+    return len(seconds) / sum(seconds) if seconds else 0.0
 
 
 class JsonLines:

@@ -178,13 +178,20 @@ def judge(space: SearchSpace, records: Sequence[Record], config: SearchConfig) -
     return objectives(space, records, config), violation(records, config)
 
 
+def describe_bounds(records: Sequence[Record], config: SearchConfig) -> str:
+    """How many of the records each constraint excludes, and all of them together; empty without one."""
+    outside = {constraint: excess > 0 for constraint, excess in excesses(records, config).items()}
+    counts = [f"{bound} excludes {np.sum(rows)} of {len(records)}" for bound, rows in outside.items()]
+    together = [f"together {np.sum(np.any([*outside.values()], 0))}"] if len(counts) > 1 else []
+    return ", ".join(counts + together)
+
+
 def feasible_records(records: Sequence[Record], config: SearchConfig) -> list[Record]:
     """The records that satisfy every constraint, in their order. Raises `InputError`: none does; says how
-    many each constraint excludes.
+    many each constraint excludes, and all together.
     """
-    outside = {constraint: excess > 0 for constraint, excess in excesses(records, config).items()}
-    excluded = np.any([np.zeros(len(records), bool), *outside.values()], 0)
+    excluded = violation(records, config) > 0
     if records and excluded.all():
-        counts = [f"{bound} excludes {np.sum(rows)} of {len(records)}" for bound, rows in outside.items()]
-        raise InputError(f"no evaluated arch satisfies the constraints: {', '.join(counts)}")
+        counts = describe_bounds(records, config)
+        raise InputError(f"no evaluated arch satisfies the constraints: {counts}")
     return list(itertools.compress(records, ~excluded))

@@ -27,6 +27,9 @@ from dysr_jax.model import XLA, SearchSpace, at_width, parse_arch, rows_by_width
 FORMAT_VERSION = 2
 """Version 1 has the terms of one width."""
 
+_OF_ANY_DEVICE = ("frame", "widths", "scale", "body", "layers")
+"""What a table's key says of the archs; the rest is of the device and its programs."""
+
 
 @dataclasses.dataclass(frozen=True)
 class WidthTerms:
@@ -176,14 +179,25 @@ def save_table(path: str | os.PathLike[str], table: LatencyTable) -> None:
     write_json(path, table_json(table))
 
 
-def load_table(path: str | os.PathLike[str], key: dict[str, Any] | None = None) -> LatencyTable:
+def is_foreign(table: LatencyTable) -> bool:
+    """Whether a table is of another device than this one: what runs here says nothing about its times."""
+    own = device_key()
+    return any(table.key.get(name) != own[name] for name in ("device", "platform"))
+
+
+def load_table(
+    path: str | os.PathLike[str], key: dict[str, Any] | None = None, *, foreign: bool = False
+) -> LatencyTable:
     """Read a table and hold it against a `table_key`; None takes that of any device and program.
 
+    With `foreign` a table of another device is taken too, if its space, frame and layers are the key's.
     Raises `InputError`: no table, one of another version, device or program, or without a branch's time.
     """
     name = f"latency table {os.fspath(path)!r}"
     try:
         table = table_from_json(json.loads(epath.Path(path).read_text()))
+        if foreign and key is not None and is_foreign(table):
+            key = {name: value for name, value in key.items() if name in _OF_ANY_DEVICE}
         found = {field: table.key.get(field) for field in [*(key or {}), "layers"]}
         whole = _is_whole(table)
     except InputError as error:

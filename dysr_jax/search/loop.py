@@ -31,6 +31,7 @@ from dysr_jax.search.evaluator import Evaluator
 from dysr_jax.search.latency import LatencyTable, branch_ms, predict, table_terms
 from dysr_jax.search.nsga2 import State
 from dysr_jax.search.population import Patches
+from dysr_jax.search.seeding import first_archs
 
 FILE = "search_state.msgpack"
 
@@ -116,8 +117,9 @@ def search(
     laps = Laps(run / CLOCK_FILE, write=write)
     evaluate = Evaluator(net, patches, mesh, costs=functools.partial(branch_ms, table, space), clock=clock)
     operators = nsga2.Operators(space, config.mutation, config.crossover)
+    first = first_archs(space, archive.records.values(), config)
     with clock.part("compile"):
-        fresh = nsga2.init(key, operators, config.population, len(config.objectives))
+        fresh = nsga2.init(key, operators, config.population, len(config.objectives), first)
     saved = load(run, fresh)
     if saved is None or not belongs(saved, space, archive, config):
         saved = Saved(fresh, 0, 0)

@@ -129,12 +129,14 @@ def is_duplicate(genes: Array, population: Array) -> Array:
 
 
 @functools.partial(jit, static_argnames=("operators", "population", "objectives"))
-def init(key: PRNGKey, operators: Operators, population: int, objectives: int = 2) -> State:
+def init(
+    key: PRNGKey, operators: Operators, population: int, objectives: int = 2, first: Array | None = None
+) -> State:
     """A state whose `genes` are the first generation: `population` archs, at least 2, for M `objectives`.
 
     They are the extremes of the space, those of each width, and archs from all along its costs
-    (`sample_plain_archs`), filled up with uniform ones where those repeat each other. All draws of the search
-    come from `key`.
+    (`sample_plain_archs`), filled up with uniform ones where those repeat each other. Archs that are given,
+    `first` int32 `[N, genes]`, come before all of these. All draws of the search come from `key`.
     """
     key, key_plain, key_sample = jax.random.split(key, 3)
     space, count = operators.space, OVERSAMPLE * population
@@ -142,7 +144,8 @@ def init(key: PRNGKey, operators: Operators, population: int, objectives: int = 
     extremes = [(model.smallest_arch(space, width), model.largest_arch(space, width)) for width in widths]
     ends = jnp.asarray(list(dict.fromkeys(itertools.chain(*extremes))), jnp.int32)
     plain = model.sample_plain_archs(key_plain, space, count)
-    genes = jnp.concatenate([ends, plain, model.sample_archs(key_sample, space, (count,))])
+    given = ends[:0] if first is None else first
+    genes = jnp.concatenate([given, ends, plain, model.sample_archs(key_sample, space, (count,))])
     genes = genes[jnp.argsort(is_duplicate(genes, genes[:0]), stable=True)][:population]
     untold = jnp.full((population, objectives), jnp.inf, jnp.float32)
     rank, crowding = jnp.zeros(population, jnp.int32), jnp.zeros(population, jnp.float32)

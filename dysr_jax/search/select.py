@@ -27,6 +27,7 @@ from dysr_jax.model import Arch, Params, SearchSpace, Supernet
 from dysr_jax.search import pareto
 from dysr_jax.search.archive import Record
 from dysr_jax.search.config import SearchConfig, feasible_records
+from dysr_jax.search.latency import LatencyTable, predict
 from dysr_jax.search.population import archs_psnr_y, bicubic_psnr_y
 from dysr_jax.search.probing import measure_archs
 
@@ -166,25 +167,33 @@ def measure_members(
     *,
     backend: str = "auto",
     keep_all: bool = False,
+    table: LatencyTable | None = None,
 ) -> Bundle:
     """Compile archs as static programs, measure them, and bundle the front of those figures.
 
     Quality is the mean PSNR-Y over the whole `validation` images; `config` gives the frame and the rounds of
     the latencies: of a bank, or of the sessions of another `backend` than XLA. With `keep_all` (archs chosen
-    by another cost) what is not on that front is bundled too.
+    by another cost) what is not on that front is bundled too. With a `table` of another device nothing is
+    measured here: latencies are its predictions, and the bundle's device says so.
     """
     space = net.space
     bicubic = bicubic_psnr_y(validation, space.scale)
     quality = archs_psnr_y(net, params, archs, validation)
     members = [make_member(space, a, q, 1.0) for a, q in zip(archs, quality, strict=True)]
     bundle = make_bundle(params, members, net=net, frame=config.frame, bicubic_psnr_y=bicubic)
-    latency = measure_archs(
-        bundle.net, bundle.params, archs, config.frame, config.rounds, tune=True, backend=backend
-    )
+    if table is None:
+        latency = measure_archs(
+            bundle.net, bundle.params, archs, config.frame, config.rounds, tune=True, backend=backend
+        )
+    else:
+        predicted = np.asarray(predict(table, space, np.array(archs, np.int32))).tolist()
+        latency = {member.name: ms for member, ms in zip(members, predicted, strict=True)}
     timed = [make_member(space, m.arch, m.psnr_y, latency[m.name]) for m in members]
     if not keep_all:
         figures = [(member.latency_ms, member.psnr_y) for member in timed]
         timed = [timed[i] for i in pareto.front(*np.array(figures).T)]
     found = make_bundle(params, timed, net=net, frame=config.frame, bicubic_psnr_y=bicubic)
+    if table is not None:
+        return dataclasses.replace(found, device=f"{table.key.get('device')}, as its latency table predicts")
     runtime = backend_name(backend)
     return dataclasses.replace(found, device=f"{found.device}, {runtime}") if runtime else found

@@ -102,7 +102,7 @@ def test_where_none_is_feasible_each_constraint_is_counted():
     config = dataclasses.replace(CONFIG, max_latency_ms=3.0, min_psnr_y=30.0)
     message = (
         "no evaluated arch satisfies the constraints: search.max_latency_ms 3.0 excludes 3 of 5, "
-        "search.min_psnr_y 30.0 excludes 4 of 5"
+        "search.min_psnr_y 30.0 excludes 4 of 5, together 5"
     )
     with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
         feasible_records(RECORDS, config)
