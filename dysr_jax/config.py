@@ -4,9 +4,8 @@ import dataclasses
 import itertools
 import json
 import os
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final, Literal
 
-import tyro
 from etils import epath
 
 from dysr_jax.aot import find_provider
@@ -61,8 +60,9 @@ class RunConfig:
     search: SearchConfig = SearchConfig()
     weights: str | None = None
     """`supernet.safetensors` of another run of this space, to search without training."""
-    from_run: Annotated[str | None, tyro.conf.arg(name="from")] = None
-    """Run whose config, weights and archive a search begins with: what is known is not evaluated again."""
+    from_run: str | None = None
+    """Run whose config, weights and archive a search begins with: what is known is not evaluated again.
+    `dysr search --from` for short."""
     seed: int = 0
     """Seed of all randomness."""
     devices: int | None = None

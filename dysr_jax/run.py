@@ -234,9 +234,8 @@ def run_search(config: RunConfig, out: epath.PathLike, *, log: Log = print) -> B
         config: of the run; `config_from_run` gives that of a run to search again.
         out: directory that gets `config.json`, `checkpoints/`, `tensorboard/`, `latency.json`,
             `supernet.safetensors`, `archive_key.json`, `archive.jsonl`, `search_state.msgpack`,
-            `search_clock.jsonl`, `bundle/`,
-            `figures/`, `comparison/`, `pareto.json` and `report.html`; a folder or `gs://BUCKET/RUN`, and one
-            that all processes see.
+            `search_clock.jsonl`, `bundle/`, `figures/`, `comparison/`, `pareto.json` and `report.html`; a
+            folder or `gs://BUCKET/RUN`, and one that all processes see.
         log: called with each line for the user, on process 0.
 
     Raises InputError: anything in the config or the folder that cannot be, nothing is written then; another

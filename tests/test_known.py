@@ -242,3 +242,20 @@ def test_a_table_of_another_device_is_refused_without_a_run(tiny_run, phone, tmp
 def test_weights_come_with_the_run(tiny, tmp_path):
     with pytest.raises(InputError, match="config_from_run"):
         run_search(dataclasses.replace(tiny, from_run="somewhere"), tmp_path / "run")
+
+
+def test_only_what_the_archive_lacks_is_evaluated(every, tmp_path):
+    """Of a run that knows half of its space, on the same device: members are measured again."""
+    half, out = tmp_path / "half", tmp_path / "out"
+    shutil.copytree(every, half)
+    lines = (half / ARCHIVE).read_text().splitlines(keepends=True)
+    (half / ARCHIVE).write_text("".join(lines[::2]))
+    config = config_from_run(half)
+    run_search(config, out, log=lambda _: None)
+    before, after = (Archive(path / ARCHIVE, write=False).records for path in (every, out))
+    results = read_results(out, config.space.build())
+    assert results.reused == 16
+    assert results.evaluated == len(after) - 16 > 0
+    assert not results.predicted
+    for arch, record in after.items():
+        assert record.psnr_y == pytest.approx(before[arch].psnr_y, abs=1e-3)

@@ -151,7 +151,7 @@ def _default(kind: type[Any], args: Sequence[str]) -> Any:
         return None
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     first.add_argument("--config", nargs="?", const="")
-    first.add_argument("--from", dest="from_run", nargs="?")
+    first.add_argument("--from-run", nargs="?")
     known, _ = first.parse_known_args(list(args))
     if known.config == "":
         raise InputError(f"--config: must be {', '.join(PRESETS)} or a .json file")
@@ -165,11 +165,18 @@ def _default(kind: type[Any], args: Sequence[str]) -> Any:
     return kind(**given, **({"out": tyro.MISSING} if "out" in fields else {}))
 
 
+def _spelled(kind: type[Any], arg: str) -> str:
+    """`--from`, which no field of a config can be called, as the option that it is short for."""
+    name, equals, value = arg.partition("=")
+    return f"--from-run{equals}{value}" if kind is Search and name == "--from" else arg
+
+
 def command(args: Sequence[str]) -> Callable[[], None]:
     """The command with its options, to be called; an InputError, or a SystemExit after `--help`."""
     words = take_registered(args)
     for length in (2, 1):
-        name, rest = " ".join(words[:length]), words[length:]
+        name = " ".join(words[:length])
         if kind := COMMANDS.get(name):
+            rest = [_spelled(kind, word) for word in words[length:]]
             return _parse(kind, name, rest, _default(kind, rest))
     raise InputError(f"unknown command {' '.join(words[:2])!r}; must be one of {', '.join(COMMANDS)}")

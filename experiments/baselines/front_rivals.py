@@ -13,6 +13,9 @@ import numpy as np
 from dysr_jax.model import SearchSpace, gene_counts
 from dysr_jax.search import nsga2
 
+TRIALS = 1000
+"""Of a study of Optuna: its samplers repeat known archs, and a trial takes longer each time."""
+
 
 class Truth(Protocol):
     """Every arch of a space, and what it is worth."""
@@ -115,7 +118,7 @@ def _optuna(truth: Truth, sampler: Any) -> Iterator[np.ndarray]:
     study = optuna.create_study(directions=["minimize", "minimize"], sampler=sampler)
     counts = gene_counts(truth.space)
     genes = {f"gene{i}": optuna.distributions.CategoricalDistribution(range(n)) for i, n in enumerate(counts)}
-    while True:
+    for _ in range(TRIALS):
         trial = study.ask(genes)
         rows = truth.rows(np.array([[trial.params[name] for name in genes]]))
         yield rows

@@ -89,7 +89,8 @@ def test_constraints_that_nothing_satisfies(planted, small, weights, tmp_path, c
     error = capsys.readouterr().err.splitlines()[-1]  # below the search's progress
     assert error == (
         "dysr: error: no evaluated arch satisfies the constraints: search.max_latency_ms 105.0 excludes "
-        "3 of 4, search.min_psnr_y 90.0 excludes 4 of 4"
+        "3 of 4, search.min_psnr_y 90.0 excludes 4 of 4, together 4; "
+        f"dysr search --from {out} --out OTHER takes other bounds without training"
     )
     assert not (out / "bundle").exists()
     assert not (out / "pareto.json").exists()

@@ -12,8 +12,9 @@ import sys
 import pytest
 
 from dysr_jax.cli import main
+from dysr_jax.commands import parsing
 from dysr_jax.commands.parsing import command
-from dysr_jax.config import to_dict
+from dysr_jax.config import load_config, to_dict
 from dysr_jax.model import BODY
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -71,6 +72,7 @@ def without_modules(words):
 @pytest.mark.parametrize("page", PAGES)
 def test_command_lines_are_accepted(page, blocks, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(parsing, "config_from_run", lambda run: load_config("quickstart"))
     lines = shell_lines(blocks(page, "sh"))
     assert lines
     for line in lines:

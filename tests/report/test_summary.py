@@ -44,6 +44,8 @@ KEYS = {
     "steps",
     "sharing",
     "clock",
+    "reused",
+    "predicted",
 }
 MEMBER_KEYS = {"name", "arch", "psnr_y", "latency_ms", "fps", "params", "macs"}
 

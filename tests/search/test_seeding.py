@@ -5,14 +5,13 @@ import dataclasses
 import hypothesis.strategies as st
 import jax
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 
 from dysr_jax.model.space import arch_parameters, uniform_space
 from dysr_jax.search import nsga2
-from dysr_jax.search.archive import Archive, Record
+from dysr_jax.search.archive import Archive, Record, candidates_per_second
 from dysr_jax.search.config import SearchConfig
 from dysr_jax.search.latency import LatencyTable, WidthTerms
-from dysr_jax.search.loop import candidates_per_second
 from dysr_jax.search.seeding import first_archs, reused_records, to_reused
 
 SPACE = uniform_space(slots=2, widths=4, scale=2, branches=("id", "s3", "c3", "r1"))
@@ -30,6 +29,7 @@ few = st.lists(st.tuples(st.integers(20, 24), st.integers(1, 5)), min_size=1, ma
 
 
 @given(few, st.sampled_from([None, 1.5, 3.5]), st.booleans())
+@settings(max_examples=25)
 def test_the_first_archs_are_those_that_none_dominates(points, bound, three):
     """Of archs that are equal in all, one stays."""
     known = records(*zip(*points, strict=True))
