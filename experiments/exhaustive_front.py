@@ -81,6 +81,9 @@ class Truth(NamedTuple):
 COLOURS = (BLUE, ORANGE, GREY, "tab:green", "tab:red", "tab:purple", "tab:brown", "tab:pink", "tab:olive")
 """Of the methods, in their order."""
 
+BANDS = ("NSGA-II (dysr_jax)", "NSGA-II + mlp surrogate")
+"""Methods whose seeds are drawn too: of all they would hide each other."""
+
 SHARES = (0.03, 0.05, 0.1)
 """Parts of the space after which methods are compared."""
 
@@ -189,7 +192,7 @@ def compare(truth: Truth, options: Options) -> dict[str, np.ndarray]:
 
 
 def draw(path: pathlib.Path, curves: dict[str, np.ndarray], title: str) -> None:
-    """Medians over the seeds, the band from the worst to the best."""
+    """Medians over the seeds; of two methods the band from the worst to the best too."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 4.2))
@@ -197,14 +200,15 @@ def draw(path: pathlib.Path, curves: dict[str, np.ndarray], title: str) -> None:
     for (name, values), colour in zip(curves.items(), COLOURS, strict=False):
         evaluations = np.arange(1, values.shape[1] + 1)
         axes.plot(evaluations, 100 * np.median(values, 0), color=colour, label=name)
-        axes.fill_between(evaluations, 100 * values.min(0), 100 * values.max(0), color=colour, alpha=0.2)
+        if name in BANDS:
+            axes.fill_between(evaluations, 100 * values.min(0), 100 * values.max(0), color=colour, alpha=0.2)
     axes.axhline(99, color="black", linewidth=0.8, linestyle=":")
     axes.set_ylim(80, 100.3)
     axes.set_xlabel("archs evaluated")
     axes.set_ylabel("share of the true hypervolume, %")
     axes.set_title(title, fontsize=9)
     axes.grid(alpha=0.3)
-    axes.legend(loc="lower right", title="median, worst to best seed", fontsize=8)
+    axes.legend(loc="lower right", title="median; band: worst to best seed", fontsize=8)
     figure.tight_layout()
     save_figure(figure, path)
 
