@@ -132,7 +132,7 @@ def rivals() -> dict[str, Callable[[Any, int, int], Iterator[np.ndarray]]]:
 
 _RIVALS: dict[str, Callable[[Any, int, int], Iterator[np.ndarray]]] = {
     "NSGA-II (pymoo)": pymoo_of_its_own,
-    "NSGA-II (pymoo, our operators)": pymoo_with_our_operators,
+    "NSGA-II (pymoo with our operators)": pymoo_with_our_operators,
     "NSGA-II (Optuna)": optuna_nsga2,
     "TPE (Optuna)": optuna_tpe,
 }

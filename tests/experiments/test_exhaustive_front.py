@@ -100,7 +100,7 @@ METHODS = (
     "NSGA-II + mlp surrogate",
     "front of additive scores",
     "NSGA-II (pymoo)",
-    "NSGA-II (pymoo, our operators)",
+    "NSGA-II (pymoo with our operators)",
     "random search",
 )
 COMPLETE = [
