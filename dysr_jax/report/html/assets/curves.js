@@ -30,7 +30,7 @@ function showGrowth(report) {
 // Of Okabe and Ito: parts beside each other differ for every eye.
 const PART_COLOURS = {
   compile: "#cc79a7", schedule: "#e69f00", evaluate: "#0072b2", nsga2: "#009e73", latency: "#f0e442",
-  members: "#d55e00", write: "#56b4e9", surrogate: "#000000",
+  members: "#d55e00", write: "#56b4e9", surrogate: "#999933",
 };
 
 function showClock(report) {
