@@ -14,7 +14,7 @@ from dysr_jax.data import DataConfig
 from dysr_jax.errors import InputError
 from dysr_jax.fields import from_dict, normalise, require
 from dysr_jax.model import XLA, SearchSpace, compute_dtype, layer_backend, uniform_space
-from dysr_jax.search import SearchConfig
+from dysr_jax.search import SearchConfig, read_load
 from dysr_jax.train import TrainConfig
 
 MAX_COUNT: Final = 9999  # of slots and of channels: names of archs count slots in four digits
@@ -142,6 +142,8 @@ def check(config: RunConfig, devices: int) -> SearchSpace:
     require(given, "weights", config.weights, "those of the run, as config_from_run names them")
     config.train.check_devices(devices)
     config.search.check_space(space)
+    if config.search.for_load is not None:
+        read_load(config.search.for_load)
     layer_backend(config.layers)
     if find_provider(config.backend) is not None:
         other = "in ONNX Runtime (backend)"

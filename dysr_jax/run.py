@@ -135,6 +135,8 @@ def _write_results(job: _Job, params: Params, table: LatencyTable, records: list
     except InputError as error:
         again = f"dysr search --from {job.run} --out OTHER takes other bounds without training"
         raise InputError(f"{error}; {again}") from None
+    if worth := search.describe_load(space, records, config, archs):
+        job.log(worth)
     if search.is_foreign(table):
         given: dict[str, Any] = {"table": table}
         job.log(f"{len(archs)} members of the front, with the latencies that the table predicts")

@@ -320,3 +320,11 @@ def test_older_formats_have_one_width(version):
 def test_the_newest_format_has_no_width():
     with pytest.raises(InputError, match="x: space: unknown key 'width'; must be one of slots, widths"):
         config_from_json({"format_version": 3, "space": {"width": 24}}, "x")
+
+
+def test_a_load_is_refused_before_training(tmp_path):
+    path = tmp_path / "load.json"
+    path.write_text("[[2, 0.5]]")
+    search = dataclasses.replace(PRESETS["quickstart"].search, for_load=str(path), fps=30.0)
+    with pytest.raises(InputError, match=r"search\.for_load .*sum to 1, got 0\.5"):
+        check(dataclasses.replace(PRESETS["quickstart"], search=search), 1)

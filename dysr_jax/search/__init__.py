@@ -5,7 +5,7 @@
 objectives and bounds of `config`. Which archs are worth it, a `surrogate` or the front of `additive` scores
 may say. Every candidate stands in the `archive`; `loop` also saves the state between generations, and the
 `clock` where their time went. `seeding` is what a search takes over from another one. `select` chooses from
-the front (`pareto`) the members, and measures them.
+the front (`pareto`) the members, for hypervolume or for a `load`, and measures them.
 """
 
 from etils import epy
@@ -39,6 +39,7 @@ with epy.lazy_api_imports(globals()):  # each is imported when it is first used
         table_json,
         table_key,
     )
+    from dysr_jax.search.load import Load, expected_psnr_y, read_load
     from dysr_jax.search.loop import search
     from dysr_jax.search.pareto import hypervolume
     from dysr_jax.search.population import Patches, grid_patches
@@ -50,6 +51,7 @@ with epy.lazy_api_imports(globals()):  # each is imported when it is first used
         SharingPoint,
         choose_ladder,
         choose_members,
+        describe_load,
         front_records,
         measure_members,
         sample_frame,

@@ -81,6 +81,11 @@ class SearchConfig:
     switch_cost_weight: float = 0.03
     """How much it counts, in choosing members, that a switch between neighbours changes little: 0 is
     hypervolume alone."""
+    for_load: str | None = None
+    """JSON of a load: a list of [slowdown, probability], or what `dysr bench steady --json` wrote. Members
+    are chosen for the expected PSNR-Y of on-time frames under it, at `fps`, instead of for hypervolume."""
+    fps: float | None = None
+    """Frames per second that the members shall hold under `for_load`."""
     remeasure: bool = False
     """Measure this device's latency table anew, though an earlier run left one."""
 
@@ -99,10 +104,12 @@ class SearchConfig:
             ("frame", lambda value: min(value) >= 1, "rows and columns of at least 1"),
             ("switch_cost_weight", lambda value: 0 <= value < math.inf, "finite and at least 0"),
             ("mutation crossover", lambda value: 0 <= value <= 1, "in [0, 1]"),
-            ("max_latency_ms min_psnr_y", lambda value: 0 < value < math.inf, "finite and above 0"),
+            ("max_latency_ms min_psnr_y fps", lambda value: 0 < value < math.inf, "finite and above 0"),
             ("objectives", lambda _: once, both),
         ):
             check_each(self, "search.", names, allowed, needed)
+        both_or_none = (self.for_load is None) == (self.fps is None)
+        require(both_or_none, "search.fps", self.fps, "given with search.for_load, and only then")
         plain, most = self.method == "nsga2", MAX_POPULATION // self.population
         for valid, name, must in (
             (plain or set(self.objectives) == set(FRONT), "objectives", "psnr_y and latency_ms"),

@@ -28,6 +28,7 @@ from dysr_jax.search import pareto
 from dysr_jax.search.archive import Record
 from dysr_jax.search.config import SearchConfig, feasible_records
 from dysr_jax.search.latency import LatencyTable, predict
+from dysr_jax.search.load import expected_psnr_y, load_gains, read_load
 from dysr_jax.search.population import archs_psnr_y, bicubic_psnr_y
 from dysr_jax.search.probing import measure_archs
 
@@ -53,8 +54,10 @@ def _areas(latency_ms: np.ndarray, psnr_y: np.ndarray) -> np.ndarray:
     return np.where(np.triu(np.ones(areas.shape, bool), 1), areas, -np.inf)
 
 
-def _best_path(gains: np.ndarray, members: int) -> list[int]:
-    """The path of `members` points from the first to the last whose gains `[n, n]` sum to most."""
+def _best_path(gains: np.ndarray, members: int, ends: np.ndarray | None = None) -> list[int]:
+    """The path of `members` points from the first on whose gains `[n, n]` sum to most: to the last point, or
+    to any, with what it adds as the end, `[n]`.
+    """
     count = len(gains)
     if count <= members:
         return list(range(count))
@@ -63,7 +66,7 @@ def _best_path(gains: np.ndarray, members: int) -> list[int]:
         through = value[:, None] + gains
         previous.append(through.argmax(0))
         value = through.max(0)
-    chosen = [count - 1]
+    chosen = [count - 1 if ends is None else int((value + ends).argmax())]
     for step in reversed(previous):
         chosen.append(int(step[chosen[-1]]))
     return chosen[::-1]
@@ -144,12 +147,37 @@ def front_records(records: Iterable[Record]) -> list[Record]:
 
 def choose_members(space: SearchSpace, records: Iterable[Record], config: SearchConfig) -> list[Arch]:
     """The archs that are worth compiling, fastest first: a ladder of the feasible front (`choose_ladder`).
-    Raises `InputError`: no record satisfies the constraints; says how many each one excludes.
+    With `config.for_load` it is the ladder of the largest expected PSNR-Y of on-time frames instead
+    (`dysr_jax.search.load`), less the steps' costs. Raises `InputError`: no record satisfies the constraints;
+    says how many each one excludes.
     """
     columns = _columns(front_records(feasible_records(list(records), config)))
     members, weight = config.members, config.switch_cost_weight
-    chosen = choose_ladder(space, *columns, members=members, switch_cost_weight=weight)
+    if config.for_load is not None and config.fps is not None:
+        gains, last = load_gains(columns[1], columns[2], read_load(config.for_load), config.fps)
+        chosen = _best_path(gains - weight * model.step_costs(space, columns[0]), members, last)
+    else:
+        chosen = choose_ladder(space, *columns, members=members, switch_cost_weight=weight)
     return [columns[0][i] for i in chosen]
+
+
+def describe_load(
+    space: SearchSpace, records: Iterable[Record], config: SearchConfig, archs: Sequence[Arch]
+) -> str:
+    """What `archs` are worth under `config.for_load`, beside members chosen for hypervolume; else ""."""
+    if config.for_load is None or config.fps is None:
+        return ""
+    known = {record.arch: record for record in records}
+    plain = choose_members(space, known.values(), dataclasses.replace(config, for_load=None, fps=None))
+    load = read_load(config.for_load)
+    found = [
+        expected_psnr_y(*_columns([known[arch] for arch in each])[1:], load, config.fps)
+        for each in (archs, plain)
+    ]
+    return (
+        f"expected PSNR-Y of on-time frames at {config.fps:g} frames per second: {found[0]:.3f} dB; "
+        f"of members chosen for hypervolume {found[1]:.3f} dB"
+    )
 
 
 def sample_frame(shape: tuple[int, int], pair: Pair) -> np.ndarray:
