@@ -11,7 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dysr_jax.bench.steady import SteadyOptions
-from dysr_jax.config import PRESETS, RunConfig, SpaceConfig, config_from_json, from_dict, load_config, to_dict
+from dysr_jax.config import (
+    PRESETS,
+    RunConfig,
+    SpaceConfig,
+    check,
+    config_from_json,
+    from_dict,
+    load_config,
+    to_dict,
+)
 from dysr_jax.data.config import DataConfig
 from dysr_jax.errors import InputError
 from dysr_jax.rundir import open_run
