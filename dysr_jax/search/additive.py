@@ -59,11 +59,15 @@ def fit(space: SearchSpace, genes: np.ndarray, quality: np.ndarray) -> Fit:
     return Fit(mean, scale, covariance @ columns.T @ ((quality - mean) / scale), covariance)
 
 
-def predict(space: SearchSpace, fitted: Fit, genes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Quality and the doubt about it (root of the leverage, no unit), `[N]` each."""
+def predict(space: SearchSpace, fitted: Fit, genes: np.ndarray) -> np.ndarray:
+    """Quality, `[N]`."""
+    return fitted.mean + fitted.scale * features(space, genes) @ fitted.scores
+
+
+def doubt(space: SearchSpace, fitted: Fit, genes: np.ndarray) -> np.ndarray:
+    """The root of the leverage, `[N]` without a unit: how unsure the quality is."""
     columns = features(space, genes)
-    leverage = np.einsum("nc,cd,nd->n", columns, fitted.covariance, columns)
-    return fitted.mean + fitted.scale * columns @ fitted.scores, np.sqrt(np.maximum(leverage, 0.0))
+    return np.sqrt(np.maximum(np.sum(columns @ fitted.covariance * columns, 1), 0.0))
 
 
 def score_terms(space: SearchSpace, fitted: Fit) -> Terms:

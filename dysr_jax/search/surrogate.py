@@ -101,10 +101,10 @@ def predict(
     """
     seen, quality = np.array([r.arch for r in known], np.int32), np.array([r.psnr_y for r in known])
     fitted = additive.fit(space, seen, quality)
-    psnr_y, doubt = additive.predict(space, fitted, genes)
+    psnr_y = additive.predict(space, fitted, genes)
     if config.surrogate == "additive":
-        return Prediction(psnr_y, doubt)
-    left = (quality - additive.predict(space, fitted, seen)[0]) / fitted.scale
+        return Prediction(psnr_y, additive.doubt(space, fitted, genes))
+    left = (quality - additive.predict(space, fitted, seen)) / fitted.scale
     room = max(config.population * config.generations, len(known)) - len(known)
     x = np.pad(additive.one_hot(space, seen), ((0, room), (0, 0)))
     y = np.pad(left.astype(np.float32), (0, room))

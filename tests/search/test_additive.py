@@ -65,7 +65,7 @@ def test_predictions_are_the_sums_of_the_scores(space):
     genes = every_arch(space)
     rows = rng.permutation(len(genes))[:30]
     fitted = additive.fit(space, genes[rows], 25 + rng.standard_normal(30))
-    psnr_y, _ = additive.predict(space, fitted, genes)
+    psnr_y = additive.predict(space, fitted, genes)
     np.testing.assert_allclose(add_terms(space, additive.score_terms(space, fitted), genes), psnr_y)
 
 
@@ -75,7 +75,7 @@ def test_a_quality_that_is_a_sum_is_learned(space):
     genes, terms = every_arch(space), terms_of(space, rng)
     rows = rng.permutation(len(genes))[: len(genes) * 3 // 4]
     quality = 20 + add_terms(space, terms, genes)
-    psnr_y, _ = additive.predict(space, additive.fit(space, genes[rows], quality[rows]), genes)
+    psnr_y = additive.predict(space, additive.fit(space, genes[rows], quality[rows]), genes)
     assert np.abs(psnr_y - quality).max() < 0.1 * np.ptp(quality)
 
 
@@ -83,12 +83,12 @@ def test_doubt_is_least_where_archs_were_seen():
     genes = every_arch(ONE)
     near, far = genes[genes[:, 0] == 0], genes[genes[:, 0] == 2]
     fitted = additive.fit(ONE, near, np.linspace(20.0, 21.0, len(near)))
-    assert additive.predict(ONE, fitted, near)[1].max() < additive.predict(ONE, fitted, far)[1].min()
+    assert additive.doubt(ONE, fitted, near).max() < additive.doubt(ONE, fitted, far).min()
 
 
 def test_one_quality_for_all_is_predicted_for_all():
     genes = every_arch(ONE)
-    psnr_y, _ = additive.predict(ONE, additive.fit(ONE, genes[:5], np.full(5, 30.0)), genes)
+    psnr_y = additive.predict(ONE, additive.fit(ONE, genes[:5], np.full(5, 30.0)), genes)
     np.testing.assert_allclose(psnr_y, 30.0)
 
 
