@@ -2,9 +2,9 @@
 
 `space` and `names` say what can be chosen; `branches`, `upsamplers` and their `kernels` what is
 computed, by the convolutions of a `backend` (`conv` is the default one) or, in other runtimes, by
-`operations`; `supernet` is the Linen module, and `masked` runs branches of many archs at once; `programs` are
-compiled, whole, in `bands` of rows or in stages; `sharing` and `weights` are its parameters, in memory and on
-disk.
+`operations`; `planes` is how videos hold frames; `supernet` is the Linen module, and `masked` runs branches of
+many archs at once; `programs` are compiled, whole, in `bands` of rows or in stages; `sharing` and `weights`
+are its parameters, in memory and on disk.
 """
 
 from etils import epy
@@ -37,6 +37,16 @@ with epy.lazy_api_imports(globals()):  # each is imported when it is first used
     from dysr_jax.model.masked import branch_families, run_masked
     from dysr_jax.model.names import arch_name, arch_names, canonical_name, parse_arch
     from dysr_jax.model.operations import Operations, build_subpixels, conv_layout
+    from dysr_jax.model.planes import (
+        RGB,
+        Frame,
+        FrameFormat,
+        Orientation,
+        PlaneFormat,
+        orient,
+        read_frame,
+        write_frame,
+    )
     from dysr_jax.model.programs import (
         Form,
         Output,
