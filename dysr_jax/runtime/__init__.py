@@ -20,6 +20,7 @@ with epy.lazy_api_imports(globals()):  # each is imported when it is first used
         MemberLike,
         Members,
         Server,
+        VideoServer,
         resolve,
         resolve_all,
         resolver,
