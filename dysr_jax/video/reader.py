@@ -61,6 +61,7 @@ class Reader:
         self._check_colours(first)
         self.planes = plane_format(first, self._codec)
         """What `plane_frames` gives; None: RGB."""
+        self._take(first)  # or it is refused
         self.orientation = colour.display_orientation(first)
         """What makes stored frames upright."""
         self._stored = first.height, first.width
