@@ -57,7 +57,7 @@ class VideoOptions:
     """Seconds that are streamed; None: all."""
     encoder: str = "auto"
     """FFmpeg's name of the encoder (`dysr_jax.video.list_encoders`); `auto`: the first that there is."""
-    crf: float | None = None
+    crf: int | None = None
     """Quality in the encoder's own scale, smaller is better; None: the default."""
     preset: str | None = None
     """Speed, by the encoder's own name; None: the default."""

@@ -48,7 +48,7 @@ class Stream(ServerOptions, JsonOption):
     """Megabytes that weights, executables and workspace may take on the device."""
     encoder: str = "auto"
     """FFmpeg's name, as --encoders lists them."""
-    crf: float | None = None
+    crf: int | None = None
     """Quality in the encoder's own scale, smaller is better; without it the encoder's default here."""
     preset: str | None = None
     """Speed, by the encoder's own name for it."""

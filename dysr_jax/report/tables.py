@@ -11,6 +11,7 @@ from dysr_jax.data.builders import DATASETS, PreparedDataset
 from dysr_jax.device import device_name
 from dysr_jax.runtime import OnnxModel, SwitchReport, Trace
 from dysr_jax.search import SearchTimes
+from dysr_jax.video import EncoderInfo
 
 LISTED_SLOTS: Final = 3  # changed slots of a step that are written out; more are counted
 
@@ -143,6 +144,25 @@ def scores_json(
             for found in sets
         },
     }
+
+
+def encoders_table(encoders: Sequence[EncoderInfo]) -> str:
+    """What each encoder takes; those that do not work here last, with the reason."""
+    rows = [
+        [
+            each.name,
+            " ".join(each.suffixes),
+            "" if each.crf is None else f"{each.crf[0]}-{each.crf[1]}",
+            f"{each.presets[0]} ... {each.presets[-1]}" if each.presets else "",
+            " ".join(each.pixel_formats),
+        ]
+        for each in encoders
+        if each.works
+    ]
+    lines = [f"{each.name}: does not work here, {each.reason}" for each in encoders if not each.works]
+    return "\n".join(
+        [format_table(["encoder", "files", "crf", "presets", "pixel formats"], rows, left=5), *lines]
+    )
 
 
 def stream_summary(trace: Trace) -> str:

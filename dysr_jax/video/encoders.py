@@ -74,12 +74,7 @@ PIXEL_FORMATS = tuple(
     for chroma in (420, 422, 444)
 )
 # The same samples with blue and red beside each other, which many devices take only.
-PACKED = {
-    "yuv420p": "nv12",
-    "yuv422p": "nv16",
-    "yuv420p10le": "p010le",
-    "yuv422p10le": "p210le",
-}
+PACKED = {"yuv420p": "nv12", "yuv422p": "nv16", "yuv420p10le": "p010le", "yuv422p10le": "p210le"}
 
 QSV = ("veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
 X26X = ("ultrafast", "superfast", *QSV, "placebo")
