@@ -84,7 +84,7 @@ class _Case:
         """Frames per second of the network, from host to host, and of the encoder; the encoder's name."""
         with open_video(self.clip) as reader:
             rows, columns = (self.server.bundle.space.scale * side for side in reader.image_shape)
-            size = {"width": columns, "height": rows, "rate": reader.rate}
+            size: dict[str, Any] = {"width": columns, "height": rows, "rate": reader.rate}
             writer = open_writer(target, encoder=self.options.encoder, overwrite=True, **size)
             with contextlib.ExitStack() as held:
                 held.callback(writer.abandon)
