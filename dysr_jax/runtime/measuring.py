@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Sequence
 
 import chex
-import numpy as np
 
 from dysr_jax.aot import count_compilations
 from dysr_jax.bundle import Member

@@ -1,4 +1,4 @@
-"""A file through an accelerator: planes in, samples out, frames in flight, in order, and a lossless encoder."""
+"""A file through an accelerator: planes in, samples out, frames in flight and in order."""
 
 from fractions import Fraction
 
