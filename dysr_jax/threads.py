@@ -110,12 +110,14 @@ class Worker(Generic[T]):
     After the first error of `work`, items are dropped; `last` is called in any case.
     """
 
-    def __init__(self, work: Callable[[T], None], last: Callable[[], None], room: int) -> None:
+    def __init__(
+        self, work: Callable[[T], None], last: Callable[[], None], room: int, name: str = "encode"
+    ) -> None:
         self._work, self._last = work, last
         self._queue: queue.Queue[T | None] = queue.Queue(room)
         self.error: BaseException | None = None
         """The first error of `work` or `last`."""
-        self._thread = threading.Thread(target=self._run, name="encode", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
     def put(self, item: T) -> None:

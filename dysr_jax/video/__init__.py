@@ -2,12 +2,16 @@
 
 Reading: `source` opens a file, `packets` puts its packets on one timeline, `decode` gives frames and their
 times, `colour` makes RGB images of them, and `reader` gives them and says what was lost. Writing: `sink`
-knows containers and encoders and takes the bytes, `headers` patches what FFmpeg gets wrong, `tags` and
-`copied` keep what is beside the frames, `encoding` joins them, and `writer` runs it in a thread.
+knows containers and takes the bytes, `encoders` knows encoders, `headers` patches what FFmpeg gets wrong,
+`tags` and `copied` keep what is beside the frames, `samples` makes PyAV's frames, `encoding` makes packets of
+them, `muxing` writes these, and `writer` runs both in threads.
 """
 
 from etils import epy
 
 with epy.lazy_api_imports(globals()):  # each is imported when it is first used
+    from dysr_jax.video.encoders import EncoderInfo, list_encoders
     from dysr_jax.video.reader import Reader, open_video
+    from dysr_jax.video.sink import FORMATS
+    from dysr_jax.video.source import STANDARD
     from dysr_jax.video.writer import Writer, open_writer

@@ -1,4 +1,4 @@
-"""Where the bytes of a video go, and in which container and codec.
+"""Where the bytes of a video go, and in which container.
 
 A muxer goes back at the end to write sizes and an index into the header: such patches wait until all else is
 written. So at any moment, even after a kill, the file is the start of a stream, which plays.
@@ -143,28 +143,14 @@ def open_output(name: str) -> int:
         raise InputError(f"video {name!r} cannot be written: {error.strerror}") from None
 
 
-class Encoder(NamedTuple):
-    """An encoder of FFmpeg and its options."""
-
-    name: str
-    options: tuple[tuple[str, str], ...] = ()
-    even: bool = False  # whether it takes even sizes only
-    max_denominator: int = 1 << 30  # of the unit of its time stamps
-
-
 class Format(NamedTuple):
-    """A container of FFmpeg, its options, and the encoders that are tried in turn."""
+    """A container of FFmpeg, its options, and the names of the encoders that are tried in turn."""
 
     muxer: str
-    encoders: tuple[Encoder, ...]
+    encoders: tuple[str, ...]
     options: tuple[tuple[str, str], ...] = ()
     tagged: bool = True  # whether it says the matrix of its colours, and the time of each frame
 
-
-X264 = Encoder("libx264", (("crf", "18"), ("preset", "veryfast")), even=True)
-MPEG4 = Encoder("mpeg4", (("flags", "+qscale"), ("global_quality", "236")), max_denominator=60_000)
-VP9_OPTIONS = {"crf": "20", "b": "0", "deadline": "realtime", "cpu-used": "7", "row-mt": "1"}
-VP9 = Encoder("libvpx-vp9", tuple(VP9_OPTIONS.items()))
 
 # Fragments of a second, so that a part plays; at the end they become a file like any other.
 FRAGMENTS = (("movflags", "hybrid_fragmented+delay_moov"), ("frag_duration", "1000000"))
@@ -172,16 +158,17 @@ FRAGMENTS = (("movflags", "hybrid_fragmented+delay_moov"), ("frag_duration", "10
 ONLY_FRAGMENTS = (("movflags", "frag_keyframe+empty_moov+delay_moov"), FRAGMENTS[1])
 CLUSTERS = (("cluster_time_limit", "1000"),)
 
-MP4 = Format("mp4", (X264, MPEG4), FRAGMENTS)
-Y4M = Format("yuv4mpegpipe", (Encoder("rawvideo"),), (("flush_packets", "1"),), tagged=False)
+MP4 = Format("mp4", ("libx264", "libx265", "mpeg4"), FRAGMENTS)
+# More than 8 bits are beyond the standard of Y4M.
+Y4M = Format("yuv4mpegpipe", ("rawvideo",), (("flush_packets", "1"), ("strict", "-1")), tagged=False)
 
 # By suffix, in lower case.
 FORMATS = {
     ".mp4": MP4,
     ".m4v": MP4,
     ".mov": MP4._replace(muxer="mov"),
-    ".mkv": Format("matroska", (X264, MPEG4), CLUSTERS),
-    ".webm": Format("webm", (VP9,), CLUSTERS),
+    ".mkv": Format("matroska", ("libx264", "libx265", "mpeg4", "ffv1"), CLUSTERS),
+    ".webm": Format("webm", ("libvpx-vp9", "libsvtav1"), CLUSTERS),
     ".y4m": Y4M,
 }
 
@@ -203,12 +190,3 @@ def muxer_options(form: Format, *, full_names: bool = False) -> dict[str, str]:
     if full_names and "movflags" in options:
         options["movflags"] += "+use_metadata_tags"
     return options
-
-
-def choose_encoder(form: Format) -> Encoder:
-    """The first encoder of a format that this build of FFmpeg has; an InputError if it has none."""
-    found = next((encoder for encoder in form.encoders if encoder.name in av.codecs_available), None)
-    if found is None:
-        names = ", ".join(encoder.name for encoder in form.encoders)
-        raise InputError(f"format {form.muxer!r} cannot be written: this FFmpeg has no {names}")
-    return found

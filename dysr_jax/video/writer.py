@@ -1,4 +1,4 @@
-"""Write a video: `open_writer` gives a `Writer`, which takes RGB images with their times.
+"""Write a video: `open_writer` gives a `Writer`, which takes RGB images or samples with their times.
 
 A file is written as `NAME.partial.EXT`, and renamed when it is closed. Its beginning plays at any moment,
 also after a kill or on a full disk, and only `overwrite` replaces it. Two commands never write to one place.
@@ -15,6 +15,7 @@ from dysr_jax.atomic import exclusive
 from dysr_jax.errors import InputError
 from dysr_jax.fields import as_path
 from dysr_jax.threads import Worker
+from dysr_jax.video.encoders import choose
 from dysr_jax.video.encoding import Encoding
 from dysr_jax.video.reader import Reader
 from dysr_jax.video.sink import Sink, check_output, format_of, open_output, partial_path
@@ -24,7 +25,7 @@ MAX_WAITING = 4  # frames that wait for the encoder
 
 
 class Writer:
-    """A video that a thread of its own writes, made by `open_writer`.
+    """A video, made by `open_writer`; one thread encodes it, and another writes it.
 
     As a context manager it is closed at the end; after an exception, it keeps its partial name.
     """
@@ -34,6 +35,12 @@ class Writer:
     ) -> None:
         self.path, self._held = name, held
         self.frames = 0  # that were handed over
+        self.encoder = encoding.encoder
+        """Name of FFmpeg's encoder."""
+        self.format, self.multiple = encoding.format, encoding.multiple
+        """How samples hold a frame, and what its sides are padded to multiples of."""
+        self.encode_ms, self.mux_ms = encoding.ms, encoding.muxing.ms
+        """Milliseconds of encoding and of writing by the number of the frame; complete after closing."""
         self._sink, self._encoding, self._size = sink, encoding, size
         self._worker = Worker(self._add, self._finish, MAX_WAITING)
         self._closed = self._whole = False
@@ -46,19 +53,23 @@ class Writer:
     @property
     def notes(self) -> tuple[str, ...]:
         """How the file differs from what was given, a sentence each; complete after closing."""
-        return tuple(self._encoding.notes)
+        return tuple(self._encoding.muxing.notes)
 
-    def write(self, image: np.ndarray, time: Fraction) -> None:
-        """Append a frame, `[H, W, 3]` uint8 RGB, shown from `time` s on; waits while `MAX_WAITING` wait.
+    def write(self, frame: np.ndarray, time: Fraction) -> None:
+        """Append a frame that is shown from `time` s on; waits while `MAX_WAITING` wait.
 
+        It is `[H, W, 3]` uint8 RGB, or the samples `[size]` of its planes in `format`, padded to `multiple`.
         The array must not change afterwards, and times must increase. Raises `InputError`: another size than
         that of the video, or a full disk; `BrokenPipeError`: the reader of standard output has ended.
         """
-        shape = (*reversed(self._size), 3)
-        if image.shape != shape or image.dtype != np.uint8:
-            raise InputError(f"image must be {shape} and uint8, got {image.shape} and {image.dtype}")
+        samples, form = frame.ndim == 1, self.format
+        shape = (form.size(*self._encoding.shape),) if samples else (*reversed(self._size), 3)
+        dtype = form.dtype if samples else np.dtype(np.uint8)
+        if frame.shape != shape or frame.dtype != dtype:
+            what = "samples" if samples else "image"
+            raise InputError(f"{what} must be {shape} and {dtype}, got {frame.shape} and {frame.dtype}")
         self._check()
-        self._worker.put((image, time))
+        self._worker.put((frame, time))
         self.frames += 1
 
     def close(self) -> None:
@@ -87,8 +98,8 @@ class Writer:
 
     def _add(self, item: tuple[np.ndarray, Fraction]) -> None:
         self._encoding.add(*item)
-        if self._sink.error is not None:
-            raise self._sink.error
+        if error := self._sink.error or self._encoding.muxing.error:
+            raise error
 
     def _end(self) -> None:
         self._closed = True
@@ -107,7 +118,7 @@ class Writer:
             pathlib.Path(self.partial).replace(self.path)
 
     def _error(self) -> BaseException | None:
-        return self._sink.error or self._worker.error
+        return self._sink.error or self._worker.error or self._encoding.muxing.error
 
     def _check(self) -> None:
         error = self._error()
@@ -127,26 +138,29 @@ def open_writer(
     rate: Fraction,
     like: Reader | None = None,
     overwrite: bool = False,
+    encoder: str = "auto",
     crf: int | None = None,
+    preset: str | None = None,
+    pixel_format: str | None = None,
 ) -> Writer:
     """Begin a video: H.264 in MP4, MOV and Matroska, VP9 in WebM, raw frames in Y4M.
 
-    Colours are BT.709 in limited range; Y4M cannot say its matrix, so it has the one that `open_video`
-    assumes. Its rate is constant, so frames are repeated or left out if the times need it.
+    Colours are BT.709 in limited range, chroma is sited left; Y4M cannot say its matrix, so it has the one
+    that `open_video` assumes. Its rate is constant, so frames are repeated or left out if the times need it.
 
     The suffix of `path` (`sink.FORMATS`) is the format; `-` is Y4M on standard output. `rate` is in frames
     per second, on average. Of the source `like`, audio, subtitles, tags, chapters, covers, attachments and
-    pixel aspect ratio are kept. `overwrite` replaces a file that exists, or what is left of one. `crf`, 0 to
-    51, is the constant rate factor of H.264 (by default 18) or VP9 (20); smaller is better. Raises
-    `InputError`: an unknown suffix, a file that exists, is the source or is being written by another command,
-    a place that cannot be written to, or a size that cannot be encoded.
+    pixel aspect ratio are kept. `overwrite` replaces a file that exists, or what is left of one.
+
+    `encoder`, `crf` (its constant quality) and `preset` are what `list_encoders` tells, and `pixel_format` is
+    one of the encoder's, by default `yuv420p`. Raises `InputError`: an unknown suffix, a file that exists, is
+    the source or is being written by another command, a place that cannot be written to, or what the encoder
+    does not take.
     """
     name = as_path(path, "video")
     form = format_of(name)
     if "\0" in name:
         raise InputError(f"video {name!r} cannot be written: its name has a null in it")
-    if crf is not None and not 0 <= crf <= 51:
-        raise InputError(f"crf must be in [0, 51], got {crf}")
     if rate <= 0:
         raise InputError(f"rate must be above 0 frames per second, got {rate}")
     with contextlib.ExitStack() as held:
@@ -157,9 +171,11 @@ def open_writer(
             rate = like.densest  # at their average rate, frames of a variable rate were left out
         # Containers hold the terms of a fraction in 32 bits.
         rate = Fraction(rate).limit_denominator(100_000)
+        size = width, height
+        choice = choose(form, size, rate, name=encoder, crf=crf, preset=preset, pixel_format=pixel_format)
         sink = Sink(open_output(name), seekable=name != STANDARD)
         try:
-            encoding = Encoding(sink, form, (width, height), rate, like, crf)
+            encoding = Encoding(sink, form, size, rate, like, choice)
         except BaseException as error:
             sink.finish()
             if name != STANDARD:
@@ -167,4 +183,4 @@ def open_writer(
             if isinstance(error, InputError):
                 raise InputError(f"video {name!r}: {error}") from None
             raise
-        return Writer(name, sink, encoding, (width, height), held.pop_all())
+        return Writer(name, sink, encoding, size, held.pop_all())

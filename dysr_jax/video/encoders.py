@@ -1,0 +1,326 @@
+"""The encoders of FFmpeg that can be asked for: quality, presets, pixel formats, whether they work here."""
+
+import dataclasses
+import functools
+import io
+import os
+import re
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+from dysr_jax.errors import InputError
+from dysr_jax.fields import as_integer, require
+from dysr_jax.model.planes import PlaneFormat
+from dysr_jax.video.samples import is_subsampled, plane_format
+from dysr_jax.video.sink import FORMATS, Format
+from dysr_jax.video.source import av, open_av, reason_of
+
+Size = tuple[int, int]  # columns and rows
+Options = dict[str, str]
+
+
+class Quality(NamedTuple):
+    """The option that `crf` stands for, its range and default; FFmpeg takes it times `factor`."""
+
+    option: str
+    low: int
+    high: int
+    default: int
+    factor: int = 1
+
+
+class Presets(NamedTuple):
+    """The option that `preset` stands for, what it takes and the default."""
+
+    option: str
+    names: tuple[str, ...]
+    default: str
+
+
+class Encoder(NamedTuple):
+    """An encoder of FFmpeg, and how it is used here."""
+
+    name: str
+    codec: str
+    quality: Quality | None = None
+    presets: Presets | None = None
+    options: tuple[tuple[str, str], ...] = ()
+    even: bool = False  # whether it takes even sizes only where chroma is halved
+    max_denominator: int = 1 << 30  # of the unit of its time stamps
+    hardware: bool = False
+    device: str | None = None  # FFmpeg's type of the device that frames are uploaded to
+
+    @property
+    def available(self) -> bool:
+        """Whether this build of FFmpeg has it."""
+        return self.name in av.codecs_available
+
+    @property
+    def pixel_formats(self) -> dict[str, str]:
+        """What it takes here, planar formats, each with the form that FFmpeg's encoder wants it in."""
+        known = av.Codec(self.name, "w").video_formats if self.available else ()
+        native = {form.name for form in known or ()} if known is not None else set(PIXEL_FORMATS)
+        if self.device in native:
+            native = set(PACKED.values())  # frames on the device hold these
+        # Devices take samples of 12 and 16 bits, and round them to 10.
+        names = [n for n in PIXEL_FORMATS if not (self.hardware and n.endswith(("12le", "14le", "16le")))]
+        found = {name: name if name in native else PACKED.get(name, "") for name in names}
+        return {name: form for name, form in found.items() if form in native}
+
+
+PIXEL_FORMATS = tuple(
+    f"yuv{chroma}p{f'{bits}le' if bits > 8 else ''}"
+    for bits in (8, 9, 10, 12, 14, 16)
+    for chroma in (420, 422, 444)
+)
+# The same samples with blue and red beside each other, which many devices take only.
+PACKED = {"yuv420p": "nv12", "yuv422p": "nv16", "yuv420p10le": "p010le", "yuv422p10le": "p210le"}
+
+QSV = ("veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
+X26X = ("ultrafast", "superfast", *QSV, "placebo")
+QP2LAMBDA = 118  # FFmpeg's unit of `global_quality`, where it is a quantiser
+FIXED_QUANTISER = (("flags", "+qscale"),)
+
+
+def _numbers(option: str, last: int, default: int) -> Presets:
+    return Presets(option, tuple(map(str, range(last + 1))), str(default))
+
+
+def _nvenc(codec: str, best: int, worst: int) -> Encoder:
+    quality, presets = Quality("cq", 1, worst, best), tuple(f"p{n}" for n in range(1, 8))
+    options = (("rc", "vbr"), ("b", "0"))
+    name = f"{codec}_nvenc"
+    return Encoder(name, codec, quality, Presets("preset", presets, "p4"), options, even=True, hardware=True)
+
+
+def _vaapi(codec: str) -> Encoder:
+    quality, options = Quality("qp", 1, 52, 20), (("rc_mode", "CQP"),)
+    return Encoder(f"{codec}_vaapi", codec, quality, None, options, True, hardware=True, device="vaapi")
+
+
+def _videotoolbox(codec: str) -> Encoder:
+    quality = Quality("global_quality", 1, 100, 65, QP2LAMBDA)  # here larger is better
+    return Encoder(f"{codec}_videotoolbox", codec, quality, None, FIXED_QUANTISER, True, hardware=True)
+
+
+def _qsv(codec: str) -> Encoder:
+    quality, presets = Quality("global_quality", 1, 51, 20), Presets("preset", QSV, "veryfast")
+    return Encoder(f"{codec}_qsv", codec, quality, presets, even=True, hardware=True)
+
+
+VP9_OPTIONS = (("b", "0"), ("deadline", "realtime"), ("row-mt", "1"))
+X26X_PRESETS = Presets("preset", X26X, "veryfast")
+QUIET_X265 = (("x265-params", "log-level=none"),)
+_ALL = (
+    Encoder("libx264", "h264", Quality("crf", 0, 51, 18), X26X_PRESETS, even=True),
+    Encoder("libx265", "hevc", Quality("crf", 0, 51, 20), X26X_PRESETS, QUIET_X265, even=True),
+    Encoder("libsvtav1", "av1", Quality("crf", 1, 63, 24), _numbers("preset", 13, 8)),
+    Encoder("libvpx-vp9", "vp9", Quality("crf", 0, 63, 20), _numbers("cpu-used", 8, 7), VP9_OPTIONS),
+    Encoder("ffv1", "ffv1", options=(("level", "3"), ("slicecrc", "1"))),
+    Encoder(
+        "mpeg4",
+        "mpeg4",
+        Quality("global_quality", 1, 31, 2, QP2LAMBDA),
+        options=FIXED_QUANTISER,
+        max_denominator=60_000,
+    ),
+    Encoder("rawvideo", "rawvideo"),
+    *(_nvenc(codec, 19, 51) for codec in ("h264", "hevc")),
+    _nvenc("av1", 24, 63),
+    *(make(codec) for make in (_vaapi, _videotoolbox, _qsv) for codec in ("h264", "hevc")),
+)
+ENCODERS = {encoder.name: encoder for encoder in _ALL}
+
+# Codecs that FFmpeg's table of QuickTime has, and its header refuses.
+NOT_IN_MOV = ("av1", "vp9")
+
+
+@dataclasses.dataclass(frozen=True)
+class EncoderInfo:
+    """An encoder, what it takes in this build of FFmpeg, and whether it works here."""
+
+    name: str
+    """As `open_writer` takes it."""
+    codec: str
+    suffixes: tuple[str, ...]
+    """Of the files that take it."""
+    pixel_formats: tuple[str, ...]
+    crf: tuple[int, int] | None
+    """Range of `crf`; None: it has none."""
+    presets: tuple[str, ...]
+    hardware: bool
+    works: bool
+    """Whether it was opened and encoded a frame."""
+    reason: str | None
+    """Why it does not work."""
+
+
+def list_encoders() -> tuple[EncoderInfo, ...]:
+    """All encoders that can be asked for; each is tried with one frame."""
+    return tuple(map(_info, _ALL))
+
+
+def _info(encoder: Encoder) -> EncoderInfo:
+    reason = "this FFmpeg does not have it"
+    if encoder.available:
+        form = next(iter(encoder.pixel_formats.values()), "yuv420p")
+        reason = why_not(encoder, form, _options(encoder, None, None)) or ""
+    suffixes = tuple(suffix for suffix, form in FORMATS.items() if takes(form, encoder))
+    quality, presets = encoder.quality, encoder.presets
+    return EncoderInfo(
+        encoder.name,
+        encoder.codec,
+        suffixes,
+        tuple(encoder.pixel_formats),
+        (quality.low, quality.high) if quality else None,
+        presets.names if presets else (),
+        encoder.hardware,
+        not reason,
+        reason or None,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """An encoder with all that it is opened with, for a format and a size."""
+
+    encoder: Encoder
+    options: Options
+    pixel_format: str
+    """That it takes."""
+    planes: str
+    """The pixel format of the frames that it is given; FFmpeg repacks them where it takes another."""
+    multiple: int
+    """The sides of the frames are multiples of it."""
+    note: str | None
+
+    def plane_format(self, matrix: int) -> PlaneFormat:
+        """Of the frames."""
+        return plane_format(self.planes, matrix)
+
+
+def choose(
+    form: Format,
+    size: Size,
+    rate: Fraction,
+    *,
+    name: str = "auto",
+    crf: int | None = None,
+    preset: str | None = None,
+    pixel_format: str | None = None,
+) -> Choice:
+    """The encoder of that name, or the first of the format's that this FFmpeg has, and its options.
+
+    What cannot be is an InputError that names the argument, its value, and what it must be.
+    """
+    if pixel_format is not None:
+        require(pixel_format in PIXEL_FORMATS, "pixel_format", pixel_format, _one_of(PIXEL_FORMATS))
+    planes = pixel_format or "yuv420p"
+    encoder, note = _first(form, planes) if name == "auto" else (_named(form, name), None)
+    formats = encoder.pixel_formats
+    require(planes in formats, "pixel_format", planes, f"{_one_of(formats)}, for {encoder.name} here")
+    options = _options(encoder, crf, preset)
+    if is_subsampled(planes):
+        options["chroma_sample_location"] = "left"
+    multiple = 2 if encoder.even and is_subsampled(planes) else 1
+    if encoder.hardware:
+        columns, rows = (-(-side // multiple) * multiple for side in size)
+        reason = why_not(encoder, formats[planes], options, (columns, rows), rate)
+        what = f"one that works here for {columns}x{rows} at {rate} frames per second"
+        require(reason is None, "encoder", encoder.name, f"{what} ({reason})")
+    return Choice(encoder, options, formats[planes], planes, multiple, note)
+
+
+def _one_of(names: Any) -> str:
+    return f"one of {', '.join(names)}" if names else "another"
+
+
+def _first(form: Format, planes: str) -> tuple[Encoder, str | None]:
+    """The first encoder of a format that this build of FFmpeg has, and that takes such frames."""
+    names, found = form.encoders, [ENCODERS[each] for each in form.encoders if ENCODERS[each].available]
+    if not found:
+        missing = ", ".join(names)
+        raise InputError(f"format {form.muxer!r} cannot be written: this FFmpeg has no {missing}")
+    fitting = [encoder for encoder in found if planes in encoder.pixel_formats]
+    must = ", ".join(dict.fromkeys(each for encoder in found for each in encoder.pixel_formats))
+    require(bool(fitting), "pixel_format", planes, f"one of {must}, in {form.muxer} here")
+    first = fitting[0]
+    if first.name == names[0]:
+        return first, None
+    why = "this FFmpeg has no better one" if first is found[0] else f"it takes {planes}"
+    return first, f"encoded with {first.name}: {why}"
+
+
+def _named(form: Format, name: str) -> Encoder:
+    require(name in ENCODERS, "encoder", name, _one_of(("auto", *ENCODERS)))
+    fitting = [encoder for encoder in _ALL if takes(form, encoder)]
+    here = [encoder.name for encoder in fitting if encoder.available]
+    require(ENCODERS[name] in fitting, "encoder", name, f"{_one_of(here)}, for {form.muxer}")
+    require(name in here, "encoder", name, f"{_one_of(here)}: this FFmpeg does not have it")
+    return ENCODERS[name]
+
+
+def _options(encoder: Encoder, crf: int | None, preset: str | None) -> Options:
+    options, quality, presets = dict(encoder.options), encoder.quality, encoder.presets
+    if quality is None:
+        require(crf is None, "crf", crf, f"left out: {encoder.name} loses nothing")
+    else:
+        level = quality.default if crf is None else as_integer(crf)
+        if level is None or not quality.low <= level <= quality.high:
+            limits = f"[{quality.low}, {quality.high}]"
+            raise InputError(f"crf must be in {limits} for {encoder.name}, got {crf}")
+        options[quality.option] = str(level * quality.factor)
+    if presets is None:
+        require(preset is None, "preset", preset, f"left out: {encoder.name} has none")
+    else:
+        chosen = presets.default if preset is None else str(preset)
+        require(chosen in presets.names, "preset", preset, f"{_one_of(presets.names)}, for {encoder.name}")
+        options[presets.option] = chosen
+    return options
+
+
+def takes(form: Format, encoder: Encoder) -> bool:
+    """Whether a container takes what an encoder makes; raw frames go into Y4M alone."""
+    if not form.tagged or encoder.codec == "rawvideo":
+        return not form.tagged and encoder.codec == "rawvideo"
+    if form.muxer == "mov" and encoder.codec in NOT_IN_MOV:
+        return False
+    return encoder.codec in _codecs(form.muxer)
+
+
+@functools.cache
+def _codecs(muxer: str) -> set[str]:
+    with open_av(io.BytesIO(), "w", format=muxer) as container:
+        return container.supported_codecs
+
+
+def arguments(encoder: Encoder) -> dict[str, Any]:
+    """What PyAV opens an encoder with beside its name: the device that frames are uploaded to."""
+    os.environ.setdefault("SVT_LOG", "1")  # errors only; libsvtav1 prints by itself, and has no option for it
+    if encoder.device is None:
+        return {}
+    return {"hwaccel": av.codec.hwaccel.HWAccel(encoder.device, allow_software_fallback=False)}
+
+
+def why_not(
+    encoder: Encoder, form: str, options: Options, size: Size = (256, 256), rate: Fraction = Fraction(25)
+) -> str | None:
+    """Why an encoder cannot be opened, or does not encode a frame; None where it does."""
+    level = av.logging.get_level()
+    av.logging.set_level(av.logging.ERROR)  # what FFmpeg says beside the number of its error
+    try:
+        with av.logging.Capture() as logged:
+            try:
+                context: Any = av.CodecContext.create(encoder.name, "w", **arguments(encoder))
+                context.width, context.height = size
+                context.pix_fmt, context.framerate, context.options = form, rate, dict(options)
+                context.open()
+                frame = av.VideoFrame(*size, form)
+                frame.pts = 0
+                works = [*context.encode(frame), *context.encode(None)]
+                return None if works else "it gives nothing"
+            except (av.error.FFmpegError, ValueError, RuntimeError, NotImplementedError) as error:
+                said = [re.sub(r"\s+", " ", text).strip(" .") for _, _, text in logged]
+                return next(filter(None, reversed(said)), reason_of(error))
+    finally:
+        av.logging.set_level(level)
