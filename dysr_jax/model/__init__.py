@@ -41,6 +41,7 @@ with epy.lazy_api_imports(globals()):  # each is imported when it is first used
         LEFT,
         RGB,
         SITINGS,
+        WEIGHTS,
         Frame,
         FrameFormat,
         Orientation,

@@ -12,18 +12,16 @@ import jax
 import numpy as np
 from chex import Array
 
+from dysr_jax.compiling import jit
 from dysr_jax.data.images import HDR
 from dysr_jax.errors import InputError
-from dysr_jax.model import FrameFormat, Orientation, PlaneFormat, orient, read_frame, write_frame
+from dysr_jax.model import WEIGHTS, FrameFormat, Orientation, PlaneFormat, orient, read_frame, write_frame
 from dysr_jax.video.source import av
 
 # Matrices, primaries and transfers by their numbers in ITU-T H.273, which FFmpeg and the files use too.
 BT709, BT601, UNTAGGED = 1, 6, 2
 UNKNOWN = (0, UNTAGGED, 3)  # numbers that say nothing
 LIMITED, FULL = 1, 2  # FFmpeg's numbers of the ranges
-
-# From the numbers of H.273 to those that swscale takes.
-MATRICES = {BT709: 1, 4: 4, 5: 5, BT601: 5, 7: 7, 9: 9}
 
 OTHER_MATRICES = {8: "YCgCo", 10: "BT.2020 constant luminance", 14: "ICtCp"}
 
@@ -50,12 +48,12 @@ def check_colours(frame: "av.VideoFrame") -> None:
     if transfer:
         way = "tone-map it first, with ffmpeg's zscale and tonemap"
         raise InputError(f"it is HDR ({transfer} transfer); it must be SDR: {way}")
-    if is_yuv(frame) and matrix not in MATRICES:
+    if is_yuv(frame) and matrix not in WEIGHTS:
         told = OTHER_MATRICES.get(matrix, f"number {matrix}")
         raise InputError(f"its colour matrix is {told}; it must be BT.601, BT.709 or BT.2020")
 
 
-@functools.partial(jax.jit, static_argnames=("form", "shape"))
+@functools.partial(jit, static_argnames=("form", "shape"))
 def _converted(arrays: tuple[Array, ...], form: FrameFormat, shape: tuple[int, int]) -> Array:
     rgb = read_frame(tuple(array[None] for array in arrays), form)
     if rgb.shape[1:3] != shape:
@@ -80,17 +78,6 @@ def convert(
     """Planes or an image of one format in another one, and `shape` (rows and columns), not turned."""
     made = np.asarray(_converted(arrays, FrameFormat(source, target), shape))
     return (made,) if target is None else tuple(target.split(made, *shape))
-
-
-def from_rgb(
-    image: np.ndarray, reformatter: "av.video.reformatter.VideoReformatter", form: str, matrix: int
-) -> "av.VideoFrame":
-    """`[H, W, 3]` uint8 RGB as a frame in limited range of a matrix, in a pixel format such as `yuv420p`."""
-    flags, frame = av.video.reformatter.Interpolation, av.VideoFrame.from_ndarray(image, format="rgb24")
-    same: Any = {"src_colorspace": MATRICES[matrix], "dst_colorspace": MATRICES[matrix]}
-    ranges: Any = {"src_color_range": FULL, "dst_color_range": LIMITED}
-    exact = flags.BILINEAR | flags.ACCURATE_RND
-    return reformatter.reformat(frame, format=form, interpolation=exact, **same, **ranges)
 
 
 def display_orientation(frame: "av.VideoFrame") -> Orientation:

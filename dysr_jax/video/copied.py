@@ -2,18 +2,21 @@
 
 import io
 import itertools
+import math
 from collections.abc import Iterator
 from fractions import Fraction
 
 from dysr_jax.errors import InputError
-from dysr_jax.video.packets import Packets, shift_stamps
+from dysr_jax.video import addresses
+from dysr_jax.video.packets import Packets, seek, shift_stamps
 from dysr_jax.video.reader import Reader
-from dysr_jax.video.source import av, fraction, is_cover, is_pipe, open_av, open_container
+from dysr_jax.video.source import av, fraction, is_cover, open_av, open_container
 from dysr_jax.video.tags import is_in_tags, stream_tags
 
 # Name and type of an attached cover, by its codec.
 COVER_FILES = {"mjpeg": ("cover.jpg", "image/jpeg"), "png": ("cover.png", "image/png")}
 MAX_COVER_PACKETS = 1000  # at the beginning of a file, among which covers are
+LONG_SUBTITLE = 10  # seconds before the first picture from which on subtitles are looked for
 PREROLL = Fraction(1, 2)  # seconds before the first picture that may be needed to decode the audio there
 
 
@@ -32,10 +35,11 @@ class Copied:
         self._filters: dict[int, av.bitstream.BitStreamFilterContext] = {}
         self._pending: av.Packet | None = None
         self._packets: Iterator[av.Packet] = iter(())
-        if not is_pipe(like.path):
+        if addresses.lasts(like.path) and not like.live:
             self._open(like.path)
         elif like.accompanied:
-            self.notes.append("audio, subtitles and attachments of standard input are not copied")
+            what = "a live source" if like.live else "standard input"
+            self.notes.append(f"audio, subtitles and attachments of {what} are not copied")
 
     def begin(self) -> None:
         """Copy the covers, when the header is written and before all else."""
@@ -78,6 +82,9 @@ class Copied:
         with for_covers:
             self._add_covers(for_covers)
         if self._streams:
+            if self._like.offset:
+                # A subtitle that is shown there begins before.
+                seek(self._source, self._source.streams[self._like.index], self._like.start - LONG_SUBTITLE)
             self._packets = self._demux(Packets(self._source, tuple(data)))
 
     def _add(self, stream: "av.stream.Stream") -> None:
@@ -116,14 +123,42 @@ class Copied:
                 self.left.append(f"cover (stream {stream.index})")
 
     def _demux(self, packets: Packets) -> Iterator["av.Packet"]:
+        kinds = ("audio", "video")  # the others may have nothing more to give
+        unfinished = {self._like.index, *(i for i, s in self._streams.items() if s.type in kinds)}
         try:
             for packet in packets:
                 if packet.dts is None:
                     packet.dts = packet.pts
-                if packet.stream.index in self._streams and packet.dts is not None:
+                if self._is_behind(packet):
+                    unfinished.discard(packet.stream.index)
+                    if not unfinished:
+                        return
+                elif packet.stream.index in self._streams and self._is_wanted(packet):
                     yield packet
         except av.error.FFmpegError as error:
             self.notes.append(f"audio and subtitles end early: {error.strerror}")
+
+    def _is_behind(self, packet: "av.Packet") -> bool:
+        """Whether it begins after what is read of the source."""
+        if self._like.limit is None or packet.dts is None:
+            return False
+        return packet.dts * packet.time_base - self._like.start >= self._like.limit
+
+    def _is_wanted(self, packet: "av.Packet") -> bool:
+        """Whether it begins with the first frame or later; a subtitle that is shown then is cut to that."""
+        if packet.dts is None:
+            return False
+        like, tick = self._like, packet.time_base
+        first: Fraction = (packet.dts if packet.pts is None else packet.pts) * tick - like.start
+        end = first + (packet.duration or 0) * tick
+        if like.offset and first < 0:
+            if packet.stream.type != "subtitle" or end <= 0:
+                return False
+            packet.pts = packet.dts = math.ceil(like.start / tick)
+            packet.duration = round(end / tick)
+        if like.limit is not None and packet.stream.type == "subtitle":
+            packet.duration = min(packet.duration or 0, round((like.limit - max(first, Fraction(0))) / tick))
+        return True
 
     def _mux(self, packet: "av.Packet") -> None:
         source, end = packet.stream, (packet.dts or 0) + (packet.duration or 0)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 
-from dysr_jax.video.packets import Packets
+from dysr_jax.video.packets import Packets, from_key_frame, seek
 from dysr_jax.video.source import av, fraction, reason_of
 
 MAX_HELD = 64  # more frames than a decoder holds back
@@ -11,10 +11,21 @@ UNEVEN = Fraction(1, 500)  # seconds by which intervals of a variable rate diffe
 
 
 class Decoder:
-    """The frames of a stream. Packets that cannot be decoded are left out and counted."""
+    """The frames of a stream. Packets that cannot be decoded are left out and counted.
 
-    def __init__(self, container: "av.container.InputContainer", stream: "av.VideoStream") -> None:
-        self.stream, self.packets = stream, Packets(container)
+    With `start`, a time of the file in seconds, it begins with a key frame before it.
+    """
+
+    def __init__(
+        self,
+        container: "av.container.InputContainer",
+        stream: "av.VideoStream",
+        start: Fraction | None = None,
+    ) -> None:
+        self.stream, self._start = stream, start
+        if start is not None:
+            seek(container, stream, start)
+        self.packets = Packets(container)
         self.skipped = 0  # packets that could not be decoded
         self.concealed = 0  # damaged frames that the decoder filled in
         self.cut = False  # whether the last packet was incomplete
@@ -36,8 +47,11 @@ class Decoder:
 
     def _packets(self) -> Iterator["av.Packet"]:
         self.stream.thread_type = "AUTO"  # frames in parallel, if the codec can
+        packets: Iterator[av.Packet] = self.packets
+        if self._start is not None:
+            packets = from_key_frame(packets, self.stream.index, self._start)
         try:
-            for packet in self.packets:
+            for packet in packets:
                 if packet.stream.index == self.stream.index:
                     self.cut = packet.is_corrupt
                     yield packet
@@ -105,10 +119,15 @@ def drop_early_stamps(frames: "Iterable[av.VideoFrame]", gap: int) -> "Iterator[
 
 
 class Clock:
-    """From stamps in `tick` seconds, or none at `rate`, to strictly increasing seconds from `start` on."""
+    """From stamps in `tick` seconds, or none at `rate`, to strictly increasing seconds from `start` on.
 
-    def __init__(self, rate: Fraction, tick: Fraction, start: Fraction) -> None:
-        self.rate, self.tick, self.start = rate, tick, start
+    `first` is the time of a first frame without a stamp.
+    """
+
+    def __init__(
+        self, rate: Fraction, tick: Fraction, start: Fraction, first: Fraction = Fraction(0)
+    ) -> None:
+        self.rate, self.tick, self.start, self.first = rate, tick, start, first
         self.last: Fraction | None = None
         self.end = Fraction(0)  # when the last frame ends
         self.repaired = 0  # frames whose times did not increase
@@ -121,7 +140,7 @@ class Clock:
 
     def __call__(self, frame: "av.VideoFrame") -> Fraction:
         """The time of the next frame, in seconds."""
-        time = Fraction(0) if self.last is None else self.last + 1 / self.rate
+        time = self.first if self.last is None else self.last + 1 / self.rate
         if frame.pts is not None:
             time = frame.pts * self.tick - self.start
         if self.last is not None:

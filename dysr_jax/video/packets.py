@@ -5,9 +5,10 @@ and players go on where the last packet ended, and keep pictures and audio in sy
 `ffmpeg` (`dts_delta_threshold`, `dts_error_threshold`).
 """
 
+import contextlib
 import dataclasses
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from typing import Any, cast
 
@@ -21,6 +22,7 @@ MAX_BACK = Fraction(1, 10)  # how far a stream may go back without a jump
 DEFAULT_DURATION = Fraction(1, 25)  # of a packet that does not declare it
 MAX_AUDIO = 60  # duration of an audio packet
 MAX_REORDERING = 60  # between decoding and showing a picture
+MARGIN = 2  # by which a search by decoding times begins before a picture's time
 
 
 @dataclasses.dataclass
@@ -172,3 +174,36 @@ class Packets:
             return False
         longest = JUMP if self.timeline.jumps else MAX_REORDERING
         return abs(packet.pts - packet.dts) * packet.time_base > longest
+
+
+def seek(container: "av.container.InputContainer", stream: "av.stream.Stream", time: Fraction) -> None:
+    """Go to a key frame of a stream before a time of the file in seconds, or stay at the beginning.
+
+    Where clocks may jump, or there are none, times say nothing about places.
+    """
+    flags, wanted = container.format.flags, av.format.Flags.ts_discont | av.format.Flags.no_timestamps
+    tick = fraction(stream.time_base)
+    if tick is None or time <= 0 or flags & cast(Any, wanted).value:
+        return
+    with contextlib.suppress(av.error.FFmpegError, OSError):
+        container.seek(int((time - MARGIN) / tick), stream=cast(Any, stream))
+
+
+def from_key_frame(packets: "Iterable[av.Packet]", index: int, time: Fraction) -> "Iterator[av.Packet]":
+    """Packets without those of a stream before the key frame that shows what is shown at a time.
+
+    `time` is in seconds of the file. Without time stamps all are given.
+    """
+    held: list[av.Packet] = []
+    packets = iter(packets)
+    for packet in packets:
+        if packet.stream.index != index:
+            continue
+        tick, shown = packet.time_base, packet.dts if packet.pts is None else packet.pts
+        if packet.is_keyframe and shown is not None and shown * tick <= time:
+            held.clear()
+        held.append(packet)
+        if packet.dts is None or packet.dts * tick > time:  # none that is decoded later is shown before
+            break
+    yield from held
+    yield from packets

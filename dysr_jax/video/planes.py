@@ -63,7 +63,7 @@ def _reformat(
     """A frame in another pixel format, with its levels."""
     flags = av.video.reformatter.Interpolation
     exact = flags.BILINEAR | flags.ACCURATE_RND | flags.FULL_CHR_H_INT | flags.FULL_CHR_H_INP
-    matrix = None if name == "rgb24" else colour.MATRICES[colour.BT709]  # any, for it stays
+    matrix = None if name == "rgb24" else colour.BT709  # any, for it stays
     same: Any = {"src_colorspace": matrix, "dst_colorspace": matrix, "interpolation": exact}
     same |= {"src_color_range": colour.FULL, "dst_color_range": colour.FULL}
     try:

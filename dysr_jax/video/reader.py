@@ -1,6 +1,9 @@
 """Read a video: `open_video` gives a `Reader`, whose frames are RGB images with their times."""
 
+import dataclasses
 import itertools
+import math
+import numbers
 import os
 from collections.abc import Generator, Iterable, Iterator
 from fractions import Fraction
@@ -10,17 +13,19 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from dysr_jax.errors import InputError
-from dysr_jax.fields import as_path
+from dysr_jax.fields import as_path, require
 from dysr_jax.model import SITINGS, FrameFormat, PlaneFormat
 from dysr_jax.threads import Prefetched
 from dysr_jax.video import colour
+from dysr_jax.video.addresses import is_live
 from dysr_jax.video.decode import Clock, Decoder
 from dysr_jax.video.planes import arrays_of, plane_format
 from dysr_jax.video.source import av, fraction, open_container, refuse, video_stream
-from dysr_jax.video.tags import read_tags, stream_tags
+from dysr_jax.video.tags import has_time_code, read_tags, stream_tags, without_time_code
 
 MAX_GUESSED_RATE = 120  # frames per second; a guess above it is the unit of the time stamps
 MAX_MISSING = Fraction(1, 2)  # seconds by which a whole video may end before the time that it declares
+TOLERANCE = Fraction(1, 1000)  # seconds by which a time that is given may miss a frame's
 MATRIX_NAMES = {colour.BT709: "BT.709", 5: "BT.601", colour.BT601: "BT.601", 9: "BT.2020"}
 SITING_NAMES = dict(
     zip(SITINGS.values(), ("left", "centre", "top left", "top", "bottom left", "bottom"), strict=True)
@@ -48,16 +53,38 @@ class PlaneFrame(NamedTuple):
 class Reader:
     """A video that is read once, from its first frame to its last. Made by `open_video`."""
 
-    def __init__(self, name: str, container: "av.container.InputContainer") -> None:
+    def __init__(
+        self,
+        name: str,
+        container: "av.container.InputContainer",
+        offset: Fraction = Fraction(0),
+        limit: Fraction | None = None,
+    ) -> None:
         stream = video_stream(name, container)
         self.path, self._container = name, container
+        self.live = is_live(name, container)
+        """Whether frames come at their own pace, as from a camera."""
+        self.offset, self.limit = offset, limit
+        """Seconds of the video that are left out before the first frame, and those that are read then."""
         self._reformatter = av.video.reformatter.VideoReformatter()
-        self._decoder = Decoder(container, stream)
+        self.start = _start(container, stream) + offset  # the time of the file, in seconds, that is 0 here
+        self._decoder = Decoder(container, stream, self.start if offset else None)
         self._codec = stream.codec_context.name
         decoded = iter(self._decoder)
         first = next(decoded, None)
         if first is None:
             refuse(name, "no frame of it can be decoded")
+        rates = (stream.average_rate, stream.guessed_rate, stream.base_rate)
+        self.rate = next((rate for rate in map(fraction, rates) if rate and rate > 0), Fraction(25))
+        """Frames per second, on average."""
+        # Where frames are densest: more than the average if the rate varies, or the last frame is shown long.
+        guessed = fraction(stream.guessed_rate)
+        self.densest = max(self.rate, guessed) if guessed and guessed <= MAX_GUESSED_RATE else self.rate
+        self.tick = fraction(stream.time_base) or 1 / self.rate  # the file's times are multiples of it
+        self._clock = Clock(self.rate, self.tick, self.start, -offset)
+        self._cut = False  # whether frames after the limit are left out
+        timed = self._timed(itertools.chain([first], decoded))
+        first, time = self._first(timed)
         self._check_colours(first)
         self.planes = plane_format(first, self._codec)
         """What `plane_frames` gives; None: RGB."""
@@ -66,47 +93,49 @@ class Reader:
         """What makes stored frames upright."""
         self._stored = first.height, first.width
         self._described = _described(first, self.planes)
-        turned = self.orientation.swap
-        self.image_shape = self.height, self.width = FrameFormat(orientation=self.orientation).stored(
-            self._stored
-        )
+        upright = FrameFormat(orientation=self.orientation).stored(self._stored)
+        self.image_shape = self.height, self.width = upright
         """Rows and columns of the first frame, as it is shown."""
         aspect = fraction(stream.sample_aspect_ratio) or Fraction(1)
-        self.pixel_aspect = 1 / aspect if turned else aspect
+        self.pixel_aspect = 1 / aspect if self.orientation.swap else aspect
         """Width of a pixel by its height, as it is shown."""
         self.primaries, self.transfer = int(first.color_primaries), int(first.color_trc)
         """H.273 numbers of the colours' primaries and transfer; 2 if the file does not say."""
-        rates = (stream.average_rate, stream.guessed_rate, stream.base_rate)
-        self.rate = next((rate for rate in map(fraction, rates) if rate and rate > 0), Fraction(25))
-        """Frames per second, on average."""
-        # Where frames are densest: more than the average if the rate varies, or the last frame is shown long.
-        guessed = fraction(stream.guessed_rate)
-        self.densest = max(self.rate, guessed) if guessed and guessed <= MAX_GUESSED_RATE else self.rate
-        self.start = _start(container, stream)  # the time of the file, in seconds, that is time 0 here
-        self.tick = fraction(stream.time_base) or 1 / self.rate  # the file's times are multiples of it
-        self.duration = _declared_end(stream, self.start)
+        ends = [end for end in (_declared_end(stream, self.start), limit) if end is not None]
+        self.duration = min(ends, default=None)
         """When the last frame ends, in seconds, as the file declares it; `None` if it does not."""
         self.index = stream.index  # in the file
-        self.film = read_tags(container, self.start)
-        self.tags, self.disposition = stream_tags(stream.metadata), stream.disposition
+        self.film, self.tags = read_tags(container, self.start, limit), stream_tags(stream.metadata)
+        self._first_notes = list(_notes_on(first))
+        if offset and has_time_code(self.film.tags):
+            self.film = dataclasses.replace(self.film, tags=without_time_code(self.film.tags))
+            self.tags = without_time_code(self.tags)
+            self._first_notes.append("its time code is left out: it is that of the film's beginning")
+        self.disposition = stream.disposition
         self.accompanied = len(container.streams) > 1  # whether there is more in the file than these frames
-        self._clock = Clock(self.rate, self.tick, self.start)
-        self._first_notes = tuple(_notes_on(first))
         self._interlaced = 0
         self._changes: list[str] = []
-        self._frames = self._read(itertools.chain([first], decoded))
+        self._frames = self._read(itertools.chain([(first, time)], timed))
         self._ahead: Prefetched[Any] | None = None
 
     variable = property(attrgetter("_clock.variable"), doc="Whether intervals of frames so far differ.")
-    ended = property(attrgetter("_decoder.ended"), doc="Whether all frames were given.")
-    end = property(attrgetter("_clock.end"), doc="When the last frame so far ends, in seconds.")
     skipped = property(attrgetter("_decoder.skipped"), doc="Packets so far that could not be decoded.")
+
+    @property
+    def ended(self) -> bool:
+        """Whether all frames were given."""
+        return self._cut or self._decoder.ended
+
+    @property
+    def end(self) -> Fraction:
+        """When the last frame so far ends, in seconds."""
+        return self._clock.end if self.limit is None else min(self._clock.end, self.limit)
 
     @property
     def damaged(self) -> str | None:
         """How the video ended too early; `None` before its end, and if it is whole."""
-        decoder, end = self._decoder, self._clock.end
-        if not decoder.ended:
+        decoder, end = self._decoder, self.end
+        if self._cut or not decoder.ended:
             return None
         if decoder.failure:
             return f"it cannot be read after {float(end):.2f} s: {decoder.failure}"
@@ -164,11 +193,31 @@ class Reader:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def _read(
-        self, decoded: "Iterable[av.VideoFrame]"
-    ) -> Generator[tuple["av.VideoFrame", Fraction], None, None]:
+    def _timed(self, decoded: "Iterable[av.VideoFrame]") -> Iterator[tuple["av.VideoFrame", Fraction]]:
+        """The frames from the offset to the limit, with their times."""
         for frame in decoded:
             time = self._clock(frame)
+            if self.offset and time < -TOLERANCE:
+                continue
+            if self.limit is not None and time >= self.limit - TOLERANCE:
+                self._cut = True
+                return
+            yield frame, max(time, Fraction(0)) if self.offset else time
+
+    def _first(self, timed: 'Iterator[tuple["av.VideoFrame", Fraction]]') -> tuple["av.VideoFrame", Fraction]:
+        found = next(timed, None)
+        if found is None:
+            end = f"{float(self._clock.end + self.offset):.2f} s"
+            require(self._cut, "start", float(self.offset), f"before the end of the video, {end}")
+            refuse(self.path, f"no frame of it begins within a duration of {float(self.limit or 0)} s")
+        if self.offset:  # what is broken before it is of no interest
+            self._decoder.skipped = self._decoder.concealed = self._clock.repaired = 0
+        return found
+
+    def _read(
+        self, timed: "Iterable[tuple[av.VideoFrame, Fraction]]"
+    ) -> Generator[tuple["av.VideoFrame", Fraction], None, None]:
+        for frame, time in timed:
             self._check_colours(frame)
             self._interlaced += frame.interlaced_frame
             yield frame, time
@@ -259,18 +308,34 @@ def _notes_on(frame: "av.VideoFrame") -> list[str]:
     return notes
 
 
-def open_video(path: str | os.PathLike[str]) -> Reader:
-    """Open a video file of any kind that FFmpeg reads, or standard input for `-`.
+def open_video(
+    path: str | os.PathLike[str], start: float | Fraction = 0.0, duration: float | Fraction | None = None
+) -> Reader:
+    """Open a video file of any kind that FFmpeg reads, an address, a camera, or standard input for `-`.
 
-    Its frames are turned as the file says, and are RGB of 8 bits: deeper ones are rounded. If the file does
-    not say them, the matrix is BT.709 from 1280 columns or 577 rows on, else BT.601, and the range limited.
-    Frames of an interlaced video are given as they are woven.
-    Raises `InputError`: no such file, no video, none of its frames can be decoded, or HDR (PQ or HLG).
+    An address is such as `https://host/film.mp4`, `https://host/list.m3u8` or `rtsp://host/camera`, a camera
+    `/dev/video0`. From `start` on, `duration` seconds are read (None: all); times count from `start`.
+
+    Frames are turned as the file says, and are RGB of 8 bits: deeper ones are rounded; or planes as they are
+    stored. If the file does not say them, the matrix is BT.709 from 1280 columns or 577 rows on, else BT.601,
+    and the range limited. Frames of an interlaced video are given as they are woven.
+    Raises `InputError`: no such file, no video, none of its frames can be decoded, HDR (PQ or HLG), a source
+    that cannot be reached or sends nothing, a `start` behind the end.
     """
     name = as_path(path, "video")
+    offset = _seconds("start", start, "a number of seconds, at least 0", least=0.0)
+    limit = None if duration is None else _seconds("duration", duration, "a number of seconds above 0")
+    require(limit is None or limit > 0, "duration", duration, "a number of seconds above 0")
     container = open_container(name)
     try:
-        return Reader(name, container)
+        return Reader(name, container, offset, limit)
     except BaseException:
         container.close()
         raise
+
+
+def _seconds(name: str, value: float | Fraction, needed: str, least: float = -math.inf) -> Fraction:
+    """A finite time as people write it: 0.04 is 1/25."""
+    valid = isinstance(value, numbers.Real) and math.isfinite(value) and value >= least
+    require(valid, name, value, needed)
+    return Fraction(float(value)).limit_denominator(1_000_000)

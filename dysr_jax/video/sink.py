@@ -113,7 +113,8 @@ def check_output(name: str, like: Reader | None, *, overwrite: bool) -> None:
         return
     try:
         path, partial = pathlib.Path(name), partial_path(name)
-        source = None if like is None or like.path == STANDARD else like.path
+        read = like is not None and like.path != STANDARD and os.path.lexists(like.path)
+        source = like.path if like is not None and read else None  # no address
         if source and any(mine.exists() and mine.samefile(source) for mine in (path, partial)):
             raise InputError(f"output {name!r} is the input, or written over it; it must be another file")
         if path.exists() and not path.is_file():

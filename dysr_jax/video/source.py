@@ -1,4 +1,4 @@
-"""A video file, or standard input, as an open PyAV container with a stream that can be decoded."""
+"""A video file, address, device or standard input as an open PyAV container with a stream to decode."""
 
 import pathlib
 import sys
@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 from etils import epy
 
 from dysr_jax.errors import InputError
+from dysr_jax.video import addresses
 
 with epy.lazy_imports():
     import av as av
@@ -34,17 +35,14 @@ def is_cover(stream: "av.stream.Stream") -> bool:
 
 def reason_of(error: Exception) -> str:
     """The message of an error of the system or of FFmpeg, without its number."""
+    if isinstance(error, av.error.ExitError):  # only time ends FFmpeg's waiting
+        return f"nothing came for {addresses.TIMEOUT_S} s"
     return str(getattr(error, "strerror", None) or error)
 
 
 MAX_FRAME_PIXELS = 1 << 27  # above 15360x8640; what declares more is damaged as a rule, and fills the memory
 STILL_BRANDS = ("avif", "heic", "heix", "heim", "heis", "mif1")  # of images in the container of MP4
 STANDARD = "-"  # the path that stands for standard input or standard output
-
-
-def is_pipe(name: str) -> bool:
-    """Whether a path can be read only once: standard input, or a pipe with a name."""
-    return name == STANDARD or not pathlib.Path(name).is_file()
 
 
 def refuse(name: str, reason: object) -> NoReturn:
@@ -72,19 +70,35 @@ def _check_path(name: str) -> None:
 
 
 def open_container(name: str) -> "av.container.InputContainer":
-    """Open a path, always as a file or standard input, even if it looks like an address; or refuse it."""
-    _check_path(name)
+    """Open a file, a device, an address or standard input, or refuse it; a file of that name comes first."""
+    scheme, device = addresses.scheme_of(name), addresses.device_of(name)
+    if scheme is None and device is None:
+        _check_path(name)
+    elif scheme is not None and scheme not in addresses.SCHEMES:
+        refuse(name, f"its scheme must be one of {', '.join(addresses.SCHEMES)}")
+    # The default size of reads is for seeking in files; raw frames in a pipe are larger.
+    place, size = ("pipe:0", 1 << 20) if name == STANDARD else (f"file:{name}", 1 << 15)
+    options = {"max_pixels": str(MAX_FRAME_PIXELS)}  # also for the probing of the file
+    more: dict[str, Any] = {}
+    if device is not None:
+        more["format"], place = device
+    elif scheme is not None:
+        place, options["protocol_whitelist"] = name, ",".join(addresses.PROTOCOLS)
+    if scheme or device:
+        more["timeout"] = addresses.TIMEOUT_S
     try:
-        # The default size of reads is for seeking in files; raw frames in a pipe are larger.
-        place, size = ("pipe:0", 1 << 20) if name == STANDARD else (f"file:{name}", 1 << 15)
-        options = {"max_pixels": str(MAX_FRAME_PIXELS)}  # also for the probing of the file
-        return open_av(place, "r", buffer_size=size, options=options)
+        return open_av(place, "r", buffer_size=size, options=options, **more)
     except av.error.InvalidDataError:
         refuse(name, "it is no video, or it is cut off before its index")
     except av.error.EOFError:
         refuse(name, "it ends before its first frame")
+    except av.error.ProtocolNotFoundError:
+        refuse(name, f"this FFmpeg has no protocol {scheme}, or may not use one that it leads to")
     except (av.error.FFmpegError, OSError, ValueError) as error:
-        refuse(name, reason_of(error))
+        if device is not None and "no container format" in str(error):
+            refuse(name, f"this FFmpeg has no devices of {device[0]}")
+        host = addresses.unknown_host(name) if scheme else None
+        refuse(name, f"its host {host!r} is not found" if host else reason_of(error))
 
 
 def video_stream(name: str, container: "av.container.InputContainer") -> "av.video.stream.VideoStream":

@@ -47,24 +47,38 @@ def stream_tags(metadata: Mapping[str, str]) -> dict[str, str]:
     return {"title": tags.pop("name"), **tags} if "name" in tags else tags
 
 
-def read_tags(container: "av.container.InputContainer", start: Fraction) -> FilmTags:
-    """The tags and chapters of a file, whose time `start` in seconds becomes 0."""
+def read_tags(
+    container: "av.container.InputContainer", start: Fraction, limit: Fraction | None = None
+) -> FilmTags:
+    """The tags and chapters of a file, whose time `start` in seconds becomes 0 and which ends at `limit`."""
     tags = film_tags(container.metadata)
     codes = [s.metadata["timecode"] for s in container.streams if "timecode" in s.metadata]
-    if codes and "timecode" not in {key.lower() for key in tags}:
+    if codes and not has_time_code(tags):
         tags["timecode"] = codes[0]
-    chapters = [_shifted(chapter, start) for chapter in container.chapters()]
+    chapters = [_shifted(chapter, start, limit) for chapter in container.chapters()]
     return FilmTags(tags, tuple(chapter for chapter in chapters if chapter is not None))
 
 
-def _shifted(chapter: Any, start: Fraction) -> dict[str, Any] | None:
-    """A chapter in the time of the output; None if it ends before the start, or is damaged."""
+def without_time_code(tags: Mapping[str, str]) -> dict[str, str]:
+    """Tags but for the time code of the first frame."""
+    return {key: value for key, value in tags.items() if key.lower() != "timecode"}
+
+
+def has_time_code(tags: Mapping[str, str]) -> bool:
+    """Whether one of the tags is the time code of the first frame."""
+    return len(without_time_code(tags)) < len(tags)
+
+
+def _shifted(chapter: Any, start: Fraction, limit: Fraction | None) -> dict[str, Any] | None:
+    """A chapter in the time of the output; None if it lies outside, or is damaged."""
     tick = fraction(chapter["time_base"])
     if tick is None or chapter["end"] < chapter["start"]:
         return None
     first, end = (round(chapter[name] - start / tick) for name in ("start", "end"))
-    if end < 0:
+    last = end if limit is None else round(limit / tick)
+    if end < 0 or first > last or (limit is not None and first == last):
         return None
+    end = min(end, last)
     tags = film_tags(chapter["metadata"])
     return {**chapter, "metadata": tags, "start": max(first, 0), "end": end, "time_base": tick}
 
@@ -87,7 +101,7 @@ def fit_tags(
     film: FilmTags, muxer: str, options: Mapping[str, str], encoder: str, rate: Fraction
 ) -> tuple[FilmTags, list[str]]:
     """The part of a film's tags that a container takes, and what not in words, as a short video shows."""
-    bare = {key: value for key, value in film.tags.items() if key.lower() != "timecode"}
+    bare = without_time_code(film.tags)
     tries = (film, FilmTags(bare, film.chapters), FilmTags(film.tags), FilmTags(bare), FilmTags())
     results = ((tried, _read_back(tried, muxer, options, encoder, rate)) for tried in tries)
     fallback = (FilmTags(), (set[str](), 0))

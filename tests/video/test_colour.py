@@ -11,6 +11,7 @@ from dysr_jax.model import FrameFormat, Orientation
 from dysr_jax.video import colour
 from dysr_jax.video.planes import arrays_of, plane_format
 from dysr_jax.video.reader import open_video
+from dysr_jax.video.samples import FromRgb
 
 WEIGHTS = {1: (0.2126, 0.0722), 5: (0.299, 0.114), 6: (0.299, 0.114), 9: (0.2627, 0.0593)}
 """Of red and blue in luma, by H.273 number of the matrix (ITU-R BT.709, BT.601, BT.2020)."""
@@ -115,8 +116,7 @@ def test_there_and_back(matrix):
     """Flat colours survive limited range and a quarter of the chroma to the rounding."""
     colours = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)
     image = colours.repeat(8, 0).repeat(8, 1)
-    reformatter = av.video.reformatter.VideoReformatter()
-    frame = colour.from_rgb(image, reformatter, "yuv420p", matrix)
+    frame = FromRgb("yuv420p", matrix, image.shape[:2])(image)
     frame.colorspace = matrix
     centre = np.abs(convert(frame).astype(int) - image)[4::8, 4::8]
     assert centre.max() <= 3
