@@ -179,11 +179,12 @@ class Packets:
 def seek(container: "av.container.InputContainer", stream: "av.stream.Stream", time: Fraction) -> None:
     """Go to a key frame of a stream before a time of the file in seconds, or stay at the beginning.
 
-    Where clocks may jump, or there are none, times say nothing about places.
+    Not where clocks may jump, or there are none, nor where FFmpeg would read on to find the place.
     """
-    flags, wanted = container.format.flags, av.format.Flags.ts_discont | av.format.Flags.no_timestamps
+    names = av.format.Flags
+    unfit = cast(Any, names.ts_discont | names.no_timestamps | names.generic_index).value
     tick = fraction(stream.time_base)
-    if tick is None or time <= 0 or flags & cast(Any, wanted).value:
+    if tick is None or time <= MARGIN or container.format.flags & unfit:
         return
     with contextlib.suppress(av.error.FFmpegError, OSError):
         container.seek(int((time - MARGIN) / tick), stream=cast(Any, stream))
@@ -203,7 +204,8 @@ def from_key_frame(packets: "Iterable[av.Packet]", index: int, time: Fraction) -
         if packet.is_keyframe and shown is not None and shown * tick <= time:
             held.clear()
         held.append(packet)
-        if packet.dts is None or packet.dts * tick > time:  # none that is decoded later is shown before
+        decoded, latest = (packet.dts, time) if packet.dts is not None else (shown, time + MARGIN)
+        if decoded is None or decoded * tick > latest:  # none that comes later is shown before
             break
     yield from held
     yield from packets

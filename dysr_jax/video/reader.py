@@ -107,12 +107,14 @@ class Reader:
         self.index = stream.index  # in the file
         self.film, self.tags = read_tags(container, self.start, limit), stream_tags(stream.metadata)
         self._first_notes = list(_notes_on(first))
-        if offset and has_time_code(self.film.tags):
+        if offset and has_time_code({**self.tags, **self.film.tags}):
             self.film = dataclasses.replace(self.film, tags=without_time_code(self.film.tags))
             self.tags = without_time_code(self.tags)
             self._first_notes.append("its time code is left out: it is that of the film's beginning")
         self.disposition = stream.disposition
         self.accompanied = len(container.streams) > 1  # whether there is more in the file than these frames
+        self._depth = max(component.bits for component in first.format.components)
+        self._rounded = self.planes is None  # or when images are taken
         self._interlaced = 0
         self._changes: list[str] = []
         self._frames = self._read(itertools.chain([(first, time)], timed))
@@ -153,9 +155,11 @@ class Reader:
             (self._clock.repaired, "times that do not increase, moved"),
             (self._interlaced, "interlaced frames, used as they are woven"),
         )
+        deep = self._rounded and self._depth > 8
+        rounded = [f"its {self._depth} bits per channel are rounded to 8"] if deep else []
         variable = ["its frame rate is variable"] if self._clock.variable else []
         counts = [f"{what}: {count}" for count, what in counted if count]
-        return (*self._first_notes, *variable, *counts, *self._changes)
+        return (*self._first_notes, *rounded, *variable, *counts, *self._changes)
 
     def frames(self, *, ahead: int = 0) -> Iterator[VideoFrame]:
         """The frames that were not given yet, each of its own size; up to `ahead` are decoded in advance.
@@ -223,7 +227,7 @@ class Reader:
             yield frame, time
 
     def _images(self) -> Iterator[VideoFrame]:
-        size = self._stored
+        size, self._rounded = self._stored, True
         for frame, time in self._frames:
             arrays, form = self._take(frame)
             if size != (frame.height, frame.width):
@@ -300,9 +304,6 @@ def _notes_on(frame: "av.VideoFrame") -> list[str]:
     if colour.is_yuv(frame) and int(frame.colorspace) in colour.UNKNOWN:
         name = MATRIX_NAMES[colour.matrix_of(frame)]
         notes.append(f"it does not say its colour matrix: {name} is assumed")
-    depth = max(component.bits for component in frame.format.components)
-    if depth > 8:
-        notes.append(f"its {depth} bits per channel are rounded to 8")
     if any(component.is_alpha for component in frame.format.components):
         notes.append("its transparency is left out")
     return notes

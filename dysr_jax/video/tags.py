@@ -75,12 +75,11 @@ def _shifted(chapter: Any, start: Fraction, limit: Fraction | None) -> dict[str,
     if tick is None or chapter["end"] < chapter["start"]:
         return None
     first, end = (round(chapter[name] - start / tick) for name in ("start", "end"))
-    last = end if limit is None else round(limit / tick)
-    if end < 0 or first > last or (limit is not None and first == last):
+    last = end if limit is None else min(end, round(limit / tick))
+    if last < max(first, 0) or (last == max(first, 0) and first < end):  # nothing of it is left
         return None
-    end = min(end, last)
     tags = film_tags(chapter["metadata"])
-    return {**chapter, "metadata": tags, "start": max(first, 0), "end": end, "time_base": tick}
+    return {**chapter, "metadata": tags, "start": max(first, 0), "end": last, "time_base": tick}
 
 
 def is_in_tags(stream: "av.stream.Stream", film: FilmTags) -> bool:

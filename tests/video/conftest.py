@@ -75,10 +75,10 @@ def write(path, film: Film, given: list[av.VideoFrame] | None = None):
 
 
 def tone(number: int, rate: Fraction) -> av.AudioFrame:
-    """What is heard during a frame."""
+    """What is heard during a frame; each has a pitch of its own."""
     samples = int(48000 / rate)
     at = np.arange(samples) + number * samples
-    wave = np.float32(0.3 * np.sin(at * 440 * 2 * np.pi / 48000))
+    wave = np.float32(0.3 * np.sin(at * (440 + 10 * number) * 2 * np.pi / 48000))
     frame = av.AudioFrame.from_ndarray(np.stack([wave, wave]), format="fltp", layout="stereo")
     frame.sample_rate, frame.pts = 48000, number * samples
     return frame

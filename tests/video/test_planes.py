@@ -211,6 +211,15 @@ def test_the_planes_of_a_lossless_video_are_its_samples(films):
         np.testing.assert_array_equal(a, b)
 
 
+def test_deep_samples_are_rounded_in_images_only(films):
+    path = films.make("a.mkv", codec="ffv1", form="yuv420p10le", frames=2)
+    note = "its 10 bits per channel are rounded to 8"
+    assert note not in planes_of(path)[0].notes
+    with open_video(path) as reader:
+        list(reader.frames())
+        assert note in reader.notes
+
+
 KNOWS_SITING = hasattr(av.VideoFrame, "chroma_location")  # from PyAV 19 on
 
 

@@ -1,5 +1,6 @@
 """A part of a video: frames, audio, subtitles and chapters from a start on, for a duration."""
 
+import collections
 import itertools
 import math
 from fractions import Fraction
@@ -50,12 +51,12 @@ def check_span(path, whole, start, duration):
 @pytest.mark.parametrize("name", list(KINDS))
 @pytest.mark.parametrize(
     ("start", "duration"),
-    [(0, 1), (Fraction(1, 25), None), (1, 1), (2, None), (Fraction(17, 10), Fraction(1, 2))],
+    [(0, 1), (Fraction(1, 25), None), (1, 1), (4, None), (Fraction(37, 10), Fraction(1, 2))],
 )
 def test_a_part_has_the_frames_of_the_whole(films, name, start, duration):
-    path = films.make(name, frames=75, **KINDS[name])
+    path = films.make(name, frames=125, **KINDS[name])
     _, whole = read(path)
-    assert len(whole) == 75
+    assert len(whole) == 125
     check_span(path, whole, Fraction(start) + whole[0].time, duration)
 
 
@@ -99,7 +100,7 @@ def test_what_lies_before_is_not_decoded(films, monkeypatch, name, most):
     monkeypatch.setattr(
         Decoder, "_decode", lambda self, packet: decoded.append(packet.size) or whole(self, packet)
     )
-    reader, frames = read(path, start=18, duration=0.4)
+    _, frames = read(path, start=18, duration=0.4)
     assert len(frames) == 10
     assert len([size for size in decoded if size]) < most
 
@@ -162,16 +163,15 @@ def test_a_part_of_a_video_that_is_cut_off(films, tmp_path):
 
 
 def written(source, target, **options):
-    """What a stream does, without upscaling."""
+    """What a stream does, without upscaling; returns when the first frame is in the source."""
     with (
         open_video(source, **options) as reader,
         open_writer(
             target, width=reader.width, height=reader.height, rate=reader.rate, like=reader
         ) as writer,
     ):
-        for image, time in reader.frames():
-            writer.write(image, time)
-    return reader, writer
+        times = [time for image, time in reader.frames() if not writer.write(image, time)]
+    return reader.start + times[0]
 
 
 AUDIO = {"a.mp4": "aac", "a.mkv": "libopus", "a.ts": "mp2", "a.mov": "aac"}
@@ -185,13 +185,14 @@ AUDIO = {"a.mp4": "aac", "a.mkv": "libopus", "a.ts": "mp2", "a.mov": "aac"}
 def test_audio_is_in_step(films, tmp_path, name, start, duration, suffix):
     path = films.make(name, frames=75, audio=AUDIO[name], **KINDS[name])
     target = tmp_path / f"out.{suffix}"
-    reader, _ = written(path, target, start=float(start), duration=duration and float(duration))
-    headers = 7 if name == "a.ts" and AUDIO[name] == "aac" else 0
-    given = {content[headers:]: time for time, content in films.packets(path, "audio")}
-    found = films.packets(target, "audio")
-    assert len(given) == len(films.packets(path, "audio"))  # each packet is known by its content
-    shifts = [time - given[content] for time, content in found]
-    pictures = films.packets(target, "video")[0][0] - reader.start
+    first = written(path, target, start=float(start), duration=duration and float(duration))
+    given, found = films.packets(path, "audio"), films.packets(target, "audio")
+    times = {content: time for time, content in given}
+    unique = {content for content, count in collections.Counter(c for _, c in given).items() if count == 1}
+    assert len(unique) > 0.9 * len(given)
+    shifts = [time - times[content] for time, content in found if content in unique]
+    assert len(shifts) > 0.9 * len(found) > 10
+    pictures = films.packets(target, "video")[0][0] - first
     assert max(abs(shift - pictures) for shift in shifts) < 10e-3
     count = 75 / 25 - float(start) if duration is None else float(duration)
     assert found[0][0] - films.packets(target, "video")[0][0] < 0.05
@@ -241,19 +242,18 @@ def with_more(films, tmp_path):
     text.write_text(SUBTITLES)
     with av.open(str(film)) as a, av.open(str(text)) as b, av.open(str(path), "w") as output:
         into = [output.add_stream_from_template(each.streams[0]) for each in (a, b)]
-        output.metadata["timecode"] = "10:00:00:00"
+        into[0].metadata["timecode"] = "10:00:00:00"
         output.set_chapters(CHAPTERS)
-        for item in sorted(
-            (p for each in (a, b) for p in each.demux() if p.size), key=lambda p: p.dts * p.time_base
-        ):
-            item.stream = into[item.stream.type == "subtitle"]
+        found = [packet for each in (a, b) for packet in each.demux() if packet.size]
+        for item in sorted(found, key=lambda packet: packet.pts * packet.time_base):
+            item.stream, item.dts = into[item.stream.type == "subtitle"], item.pts
             output.mux(item)
     return path
 
 
 def test_subtitles_and_chapters_begin_and_end_with_the_part(with_more, films, tmp_path):
     target = tmp_path / "out.mkv"
-    _, writer = written(with_more, target, start=1.0, duration=1.0)
+    written(with_more, target, start=1.0, duration=1.0)
     with av.open(str(target)) as container:
         (stream,) = (s for s in container.streams if s.type == "subtitle")
         shown = [
@@ -285,7 +285,7 @@ def test_chapters_of_a_part_that_begins_within_one(with_more, tmp_path):
 
 def test_a_time_code_is_that_of_the_beginning(with_more):
     with open_video(with_more) as reader:
-        assert reader.film.tags["timecode"] == "10:00:00:00" or "TIMECODE" in reader.film.tags
+        assert "10:00:00:00" in (*reader.film.tags.values(), *reader.tags.values())
     with open_video(with_more, start=1) as reader:
         assert "timecode" not in {key.lower() for key in (*reader.film.tags, *reader.tags)}
         assert "its time code is left out" in reader.notes[-1]
