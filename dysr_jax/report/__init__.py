@@ -23,6 +23,7 @@ with epy.lazy_api_imports(globals()):  # each is imported when it is first used
     from dysr_jax.report.tables import (
         clock_table,
         datasets_table,
+        encoders_table,
         format_count,
         format_number,
         format_table,

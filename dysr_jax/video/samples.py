@@ -29,7 +29,7 @@ def to_frame(samples: np.ndarray, name: str, form: PlaneFormat, shape: tuple[int
     """A frame of a pixel format, of samples `[size]`, whose memory it may share; `shape` is rows, columns."""
     rows, columns = shape
     samples = np.ascontiguousarray(samples)
-    if name == "yuv420p" and not rows % 2 and not columns % 2:
+    if name == "yuv420p" and not rows % 4 and not columns % 2:  # PyAV cuts rows off to a multiple of 4
         return av.VideoFrame.from_numpy_buffer(samples.reshape(-1, columns), name)
     frame = av.VideoFrame(columns, rows, name)
     for plane, values in zip(frame.planes, form.split(samples, rows, columns), strict=True):
