@@ -3,6 +3,7 @@
 An interruption from the keyboard reaches the main thread only: what runs here is never left half done.
 """
 
+import collections
 import concurrent.futures
 import os
 import queue
@@ -36,15 +37,18 @@ def in_threads(make: Callable[[T], R], items: Sequence[T]) -> list[R]:
 class Prefetched(Generic[T]):
     """What `items` yields, computed up to `ahead` items in advance in a thread of its own.
 
-    An error of `items` is raised here, after all that came before it.
+    An error of `items` is raised here, after all that came before it. With `drop` the thread never waits: if
+    `ahead` items wait already, the oldest is dropped.
     """
 
-    def __init__(self, items: Iterator[T], ahead: int) -> None:
-        self._items = items
-        self._queue: queue.Queue[tuple[str, T | BaseException | None]] = queue.Queue(max(1, ahead))
-        self._closed = threading.Event()
-        self._over = False
-        self._made = self._taken = 0
+    def __init__(self, items: Iterator[T], ahead: int, *, drop: bool = False) -> None:
+        self._items, self._room, self._drop = items, max(1, ahead), drop
+        self._waiting: collections.deque[T] = collections.deque()
+        self._changed = threading.Condition()
+        self._closed = self._ended = False
+        self._error: BaseException | None = None
+        self.dropped = 0
+        """Items that were dropped."""
         self._thread = threading.Thread(target=self._run, name="prefetch", daemon=True)
         self._thread.start()
 
@@ -52,47 +56,52 @@ class Prefetched(Generic[T]):
         return self
 
     def __next__(self) -> T:
-        if self._over:
-            raise StopIteration
-        kind, value = self._queue.get()
-        if kind == "item":
-            self._taken += 1
-            return value  # type: ignore[return-value]
-        self._over = True
-        if isinstance(value, BaseException):
-            raise value
-        raise StopIteration
+        with self._changed:
+            while not (self._waiting or self._ended or self._closed):
+                self._changed.wait()
+            if self._waiting:
+                self._changed.notify_all()
+                return self._waiting.popleft()
+            error, self._error = self._error, None
+        raise error or StopIteration
 
     @property
     def waiting(self) -> int:
         """Items that wait now; the end and an error are none."""
-        return self._made - self._taken
+        return len(self._waiting)
 
     def close(self) -> bool:
         """End the thread and drop what waits; whether the thread has ended."""
-        self._over = True
-        self._closed.set()
+        with self._changed:
+            self._closed = True
+            self._waiting.clear()
+            self._changed.notify_all()
         self._thread.join(CLOSE_TIMEOUT_S)
         return not self._thread.is_alive()
 
     def _run(self) -> None:
         try:
             for item in self._items:
-                self._made += 1  # before it can be taken
-                if not self._put("item", item):
+                if not self._put(item):
                     return
-            self._put("end", None)
         except BaseException as error:
-            self._put("error", error)
+            self._error = error
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
 
-    def _put(self, kind: str, value: T | BaseException | None) -> bool:
-        while not self._closed.is_set():
-            try:
-                self._queue.put((kind, value), timeout=0.05)
-                return True
-            except queue.Full:
-                continue
-        return False
+    def _put(self, item: T) -> bool:
+        with self._changed:
+            while len(self._waiting) >= self._room and not (self._closed or self._drop):
+                self._changed.wait()
+            if self._closed:
+                return False
+            if len(self._waiting) >= self._room:
+                self._waiting.popleft()
+                self.dropped += 1
+            self._waiting.append(item)
+            self._changed.notify_all()
+        return True
 
 
 class Worker(Generic[T]):

@@ -76,11 +76,23 @@ def ratios(found: SwitchResult) -> list[str]:
         resident = "weights and executables"
         lines += _ratio(rows, resident, lambda row: row.weight_bytes + row.executable_bytes, name, "ensemble")
         lines += _ratio(rows, "memory of the device", lambda row: row.device_bytes, name, "ensemble")
+    lines += _own_workspaces(rows)
     for name, row in rows.items():
         if row.ready_warm_s is not None:
             ratio = format_number(row.ready_warm_s / row.ready_s)
             lines.append(f"ready, {name} from its cache / compiled: {ratio}")
     return lines
+
+
+def _own_workspaces(rows: Mapping[str, StrategyResult]) -> list[str]:
+    """The bank beside models that run apart: each with its own workspace."""
+    fused, ensemble = rows.get("fused"), rows.get("ensemble")
+    if not (fused and ensemble and ensemble.own_workspace_bytes):
+        return []
+    apart = ensemble.device_bytes - ensemble.workspace_bytes + ensemble.own_workspace_bytes
+    return [
+        f"memory of the device, fused / ensemble, own workspaces: {format_number(fused.device_bytes / apart)}"
+    ]
 
 
 def _ratio(

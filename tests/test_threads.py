@@ -127,3 +127,36 @@ def test_an_interruption_anywhere_in_the_end_waits_for_the_last_work(first, monk
     with pytest.raises(KeyboardInterrupt):
         worker.finish()
     assert done == ["item", "last"]
+
+
+def test_a_queue_that_drops_keeps_the_newest():
+    made = threading.Event()
+
+    def items():
+        yield from range(10)
+        made.set()
+
+    ahead = Prefetched(items(), 3, drop=True)
+    assert made.wait(60)
+    assert list(ahead) == [7, 8, 9] and ahead.dropped == 7
+
+
+def test_whoever_waits_for_an_item_is_told_of_the_close():
+    gate, ended = threading.Event(), threading.Event()
+
+    def items():
+        gate.wait(60)
+        yield 1
+
+    ahead = Prefetched(items(), 1)
+
+    def take():
+        assert list(ahead) == []
+        ended.set()
+
+    threading.Thread(target=take, daemon=True).start()
+    closing = threading.Thread(target=ahead.close)
+    closing.start()
+    assert ended.wait(60)
+    gate.set()
+    closing.join(60)

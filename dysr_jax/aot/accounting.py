@@ -18,10 +18,12 @@ class Memory:
     """All generated code; where the backend does not report it (the CPU), the serialised executables."""
     workspace: int
     """Temporaries, frame and result of the largest executable, for one frame at a time."""
+    own_workspaces: int = 0
+    """The same of all executables together: what they take where each keeps its own."""
 
     @property
     def total(self) -> int:
-        """The sum of all three."""
+        """Weights, executables and the one workspace."""
         return self.weights + self.executables + self.workspace
 
 

@@ -77,7 +77,8 @@ def executables_memory(weights: int, executables: Iterable[Executable]) -> Memor
     """The sum of the executables' code and the largest workspace, beside the bytes of their weights."""
     each = list(executables)
     code = sum(executable.code_bytes for executable in each)
-    return Memory(weights, code, max((executable.workspace for executable in each), default=0))
+    workspaces = [executable.workspace for executable in each]
+    return Memory(weights, code, max(workspaces, default=0), sum(workspaces))
 
 
 class ExecutableCache:

@@ -16,7 +16,18 @@ from dysr_jax.aot.fingerprint import Parts, branches_digest, lowered_digest
 from dysr_jax.aot.tuning import choose_form, noted_name, offered_forms
 from dysr_jax.compiling import exact_options
 from dysr_jax.device import default_device
-from dysr_jax.model import Arch, Branch, Form, Output, Params, StageProgram, Supernet, frame_spec
+from dysr_jax.model import (
+    RGB,
+    Arch,
+    Branch,
+    Form,
+    FrameFormat,
+    Output,
+    Params,
+    StageProgram,
+    Supernet,
+    frame_spec,
+)
 
 Compile = Callable[[Lowered], Compiled]
 
@@ -34,6 +45,7 @@ def static_executable(
     *,
     batch: int | None = None,
     output: Output = "device",
+    frames: FrameFormat = RGB,
     cache: ExecutableCache | None = None,
     compile_lowered: Compile = compile_now,
 ) -> Executable:
@@ -42,7 +54,7 @@ def static_executable(
     `cache` is searched for it and keeps it; `compile_lowered` compiles it, perhaps in another thread. It has
     the form that `tune_static` chose with this cache, else the first of `offered_forms`.
     """
-    program = _Static(net, arch, params, shape, batch=batch, output=output)
+    program = _Static(net, arch, params, shape, batch=batch, output=output, frames=frames)
     return program.executable(program.form(cache), cache, compile_lowered)
 
 
@@ -79,11 +91,20 @@ def tune_static(
 class _Static:
     """A static program, and what its executables and the choice among their forms are kept by."""
 
-    def __init__(self, net: Supernet, arch: Arch, params: Params, shape: tuple[int, int], **how: Any) -> None:
-        self.net, space = net, net.space
+    def __init__(
+        self,
+        net: Supernet,
+        arch: Arch,
+        params: Params,
+        shape: tuple[int, int],
+        frames: FrameFormat = RGB,
+        **how: Any,
+    ) -> None:
+        self.net, self._frames, space = net, frames, net.space
         self.branches = [space.branches(slot)[arch[slot]] for slot in range(len(space.slots))]
         self.read = model.arch_params(params, space, arch)
-        self.arguments = (self.read, frame_spec(shape, how["batch"]))
+        self.arguments = (self.read, frame_spec(shape, how["batch"]))  # of plain frames
+        self._own_arguments = (self.read, frame_spec(shape, how["batch"], frames))
         self.offered = offered_forms(net, arch, shape, how["batch"])
         of = {"space": dataclasses.asdict(space), "kept": net.kept, "arch": list(arch), **how}
         self._key: Parts = {"program": "static", **of}
@@ -91,7 +112,9 @@ class _Static:
 
     @functools.cached_property
     def note_key(self) -> Parts:
-        """Of the choice: the program as it is in its first form, and the forms."""
+        """Of the choice, which holds for frames of every format: the program of plain frames as it is in its
+        first form, and the forms.
+        """
         code, lower = _code(self.net, self.branches), functools.partial(self._lower, form=self._first)
         told = {"code": code} if code is not None else {"lowered": lowered_digest(lower())}
         forms = {name: [form.options, form.bands] for name, form in self.offered.items()}
@@ -115,9 +138,10 @@ class _Static:
         self, form: Form, cache: ExecutableCache | None, compile_lowered: Compile = compile_now
     ) -> Executable:
         """In this form."""
-        key = {**self._key, "options": form.options, "bands": form.bands}
-        lower = functools.partial(self._lower, form=form)
-        return _executable(self.net, lower, key, self.branches, self.arguments, cache, compile_lowered)
+        frames = dataclasses.asdict(self._frames)
+        key = {**self._key, "frames": frames, "options": form.options, "bands": form.bands}
+        lower = functools.partial(self._lower, form=form, frames=self._frames)
+        return _executable(self.net, lower, key, self.branches, self._own_arguments, cache, compile_lowered)
 
 
 _tuning = threading.Lock()

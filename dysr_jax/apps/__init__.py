@@ -10,4 +10,4 @@ with epy.lazy_api_imports(globals()):  # each is imported when it is first used
     from dysr_jax.apps.evaluation import BICUBIC, SetScores, evaluate_folder, evaluate_set
     from dysr_jax.apps.files import Written, upscale_files
     from dysr_jax.apps.upscaler import Upscaler
-    from dysr_jax.apps.videos import VideoOptions, stream_video
+    from dysr_jax.apps.videos import VideoOptions, frames_in_flight, stream_video, stream_videos

@@ -18,6 +18,7 @@ from dysr_jax.bench import (
     bench_search,
     bench_steady,
     bench_step,
+    bench_stream,
 )
 from dysr_jax.bench.switch import STRATEGIES, bench_switch
 from dysr_jax.bundle import find_bundle
@@ -187,6 +188,25 @@ class BenchSwitch(ServerOptions, Bench):
     def __call__(self) -> None:
         check_output(self.json_path)
         self._measure(self.bundle, scale=self.scale, backend=self.backend, progress=True)
+
+
+@dataclasses.dataclass(frozen=True)
+class BenchStream(ServerOptions, Bench):
+    """Frames per second of a stream, beside those of its decoder, network and encoder alone."""
+
+    bench = bench_stream
+    frame: tuple[int, int] = (270, 480)
+    """LR rows and columns."""
+    members: tuple[str, ...] = ()
+    """Members' names, fastest or best; default: fastest and best."""
+    frames: int = 300
+    """Frames of the clip."""
+    encoder: str = "auto"
+    """FFmpeg's name, as `dysr stream --encoders` lists them; raw frames are streamed as well."""
+
+    def __call__(self) -> None:
+        check_output(self.json_path)
+        self._measure(find_bundle(self.bundle, self.scale), backend=self.backend)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -43,6 +43,7 @@ COMMANDS: Final[dict[str, Any]] = {
     "bench fps": bench.BenchFps,
     "bench switch": bench.BenchSwitch,
     "bench steady": bench.BenchSteady,
+    "bench stream": bench.BenchStream,
     "profile": Profile,
     "data prepare": DataPrepare,
     "data list": DataList,

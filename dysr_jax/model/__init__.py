@@ -3,8 +3,8 @@
 `space` and `names` say what can be chosen; `branches`, `upsamplers` and their `kernels` what is
 computed, by the convolutions of a `backend` (`conv` is the default one) or, in other runtimes, by
 `operations`; `planes` is how videos hold frames; `supernet` is the Linen module, and `masked` runs branches
-of many archs at once; `programs` are compiled, whole, in `bands` of rows or in stages; `sharing` and `weights`
-are its parameters, in memory and on disk.
+of many archs at once; `programs` are compiled, whole, in `bands` of rows or in stages; `sharing` and
+`weights` are its parameters, in memory and on disk.
 """
 
 from etils import epy

@@ -42,11 +42,14 @@ def _running(space: SearchSpace, arch: Arch) -> list[tuple[int, Branch]]:
     return [(slot, branch) for slot, branch in chosen if type(branch) is not Identity]
 
 
-def banded_program(net: Supernet, bands: Bands) -> Callable[[Params, Array, Arch], Array]:
+def banded_program(
+    net: Supernet, bands: Bands, *, pixels: bool = False
+) -> Callable[[Params, Array, Arch], Array]:
     """`(params, frames, arch) -> frames` as of `dysr_jax.model.programs.frame_program`, for static archs that
-    `can_band` takes.
+    `can_band` takes. With `pixels` frames are float32 in [0, 1], and what leaves is not clipped.
     """
     space = net.space
+    enter, leave = (_same, _same) if pixels else (to_pixels, to_uint8)
 
     def branches(params: Params, part: list[tuple[int, Branch]], x: Array) -> Array:
         for slot, branch in part:
@@ -65,11 +68,11 @@ def banded_program(net: Supernet, bands: Bands) -> Callable[[Params, Array, Arch
 
         def head(frames: Array) -> Array:
             kernels = cast_kernels(params["head"], net.dtype)
-            x = supernet.run_head(kernels, to_pixels(frames), net.dtype, width)
+            x = supernet.run_head(kernels, enter(frames), net.dtype, width)
             return branches(params, parts[0], x)
 
         def tail(x: Array, frames: Array) -> Array:
-            return to_uint8(supernet.to_image(branches(params, [last], x), to_pixels(frames), space.scale))
+            return leave(supernet.to_image(branches(params, [last], x), enter(frames), space.scale))
 
         if len(parts) == 1:
             halo = _HEAD_RADIUS + radius([*parts[0], last])
@@ -84,6 +87,10 @@ def banded_program(net: Supernet, bands: Bands) -> Callable[[Params, Array, Arch
         return _in_bands(end, (x, frames), bands.rows, radius([*parts[-1], last]), space.scale)
 
     return upscale_frames
+
+
+def _same(pixels: Array) -> Array:
+    return pixels
 
 
 def _in_bands(

@@ -22,6 +22,7 @@ from dysr_jax.model.backend import XLA, layer_backend
 from dysr_jax.model.bands import Bands, banded_program
 from dysr_jax.model.branches import Branch, Identity
 from dysr_jax.model.kernels import Kernels, cast_kernels
+from dysr_jax.model.planes import RGB, FrameFormat, read_frame, write_frame
 from dysr_jax.model.space import Arch, SearchSpace, validate_arch
 from dysr_jax.model.supernet import Kept, Params, Supernet
 
@@ -74,9 +75,21 @@ def frame_program(net: Supernet) -> Callable[[Params, Array, Arch | Array], Arra
     return upscale_frames
 
 
-def frame_spec(shape: tuple[int, int], batch: int | None = None) -> jax.ShapeDtypeStruct:
-    """Of a uint8 frame of these rows and columns, or of `batch` of them."""
-    return jax.ShapeDtypeStruct((*shape, 3) if batch is None else (batch, *shape, 3), jnp.uint8)
+def _program(net: Supernet, plain: bool) -> Callable[[Params, Array, Arch | Array], Array]:
+    """Of plain frames `frame_program`; else of float32 pixels in [0, 1], not clipped where they leave."""
+    return frame_program(net) if plain else lambda params, lr, arch: net.apply({"params": params}, lr, arch)
+
+
+def frame_spec(shape: tuple[int, int], batch: int | None = None, form: FrameFormat = RGB) -> Any:
+    """The shapes of what a frame program takes, for an upright frame of these rows and columns: of an RGB
+    image, of `batch` of them, or of a frame's arrays in another format.
+    """
+    if form == RGB:
+        return jax.ShapeDtypeStruct((*shape, 3) if batch is None else (batch, *shape, 3), jnp.uint8)
+    stored = form.stored(shape)
+    if form.source is None:
+        return (jax.ShapeDtypeStruct((*stored, 3), jnp.uint8),)
+    return tuple(jax.ShapeDtypeStruct(plane, form.source.dtype) for plane in form.source.shapes(*stored))
 
 
 _COMMAND_BUFFERS = "FUSION,CUBLAS,CUBLASLT,CUSTOM_CALL,CUDNN,CONVOLUTION"
@@ -111,17 +124,23 @@ def lower_static(
     batch: int | None = None,
     output: Output = "device",
     form: Form | None = None,
+    frames: FrameFormat = RGB,
 ) -> jax.stages.Lowered:
     """The program of one arch, `(arch_params(...), frame) -> frame`, to be compiled ahead of time.
 
     It maps a frame `[*shape, 3]` uint8 to `[s H, s W, 3]` uint8, which lies in `output`; with `batch`, so
-    many frames in one array. `params` are arrays or their shapes, of the whole supernet, or of all that was
-    kept where `net.kept` is set. Without a `form`, the frame is whole and XLA is told `compiler_options`.
+    many frames in one array; or a frame's arrays to what leaves, as the format `frames` says. `params` are
+    arrays or their shapes, of the whole supernet, or of all that was kept where `net.kept` is set. Without a
+    `form`, the frame is whole and XLA is told `compiler_options`.
     """
     options, bands = form or Form(compiler_options())
-    program = frame_program(net) if bands is None else banded_program(net, bands)
+    plain = frames == RGB
+    program = _program(net, plain) if bands is None else banded_program(net, bands, pixels=not plain)
 
-    def upscale_frame(params: Params, frame: Array) -> Array:
+    def upscale_frame(params: Params, frame: Any) -> Array:
+        if not plain:
+            arrays = tuple(array[None] for array in frame)
+            return write_frame(program(params, read_frame(arrays, frames), arch), frames)[0]
         if batch is None:
             return program(params, frame[None], arch)[0]
         return program(params, frame, arch)
@@ -129,7 +148,7 @@ def lower_static(
     read = supernet.arch_params(params, net.space, validate_arch(net.space, arch))
     memory = host_memory() if output == "host" else None
     jitted = jax.jit(upscale_frame, out_shardings=memory, compiler_options=options or None)
-    return jitted.lower(read, frame_spec(shape, batch))
+    return jitted.lower(read, frame_spec(shape, batch, frames))
 
 
 def compile_static(

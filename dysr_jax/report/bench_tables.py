@@ -70,7 +70,8 @@ TIMES: Final = (
     *("switch, host us", "missed", "after a switch", "compiled"),
 )
 BYTES: Final = (
-    *("strategy", "weights", "executables", "workspace", "sum", "peak", "host RSS", "before"),
+    *("strategy", "weights", "executables", "workspace", "sum", "own workspaces", "peak"),
+    *("host RSS", "before"),
     *("ready s", "warm s", "max diff"),
 )
 
@@ -92,7 +93,8 @@ def switch_tables(found: SwitchResult) -> str:
             "\nms per frame, host to host; first: the frame after a switch, with the switch",
             format_table(TIMES, [_times(row) for row in finished]),
             "\nMB (1,000,000 bytes) on the device by XLA's analysis; peak: by its allocator, where it tells; "
-            "max diff: of pixels, in levels",
+            "own workspaces: the sum where each executable keeps its own, as models apart do; max diff: of "
+            "pixels, in levels",
             format_table(BYTES, [_bytes(row) for row in finished]),
         ]
     return "\n".join(parts + [f"{name}: failed, {reason}" for name, reason in found.failures.items()])
@@ -112,7 +114,7 @@ def _times(row: StrategyResult) -> Sequence[str]:
 
 
 def _bytes(row: StrategyResult) -> Sequence[str]:
-    kinds = ("weight", "executable", "workspace", "device", "peak", "rss", "rss_before")
+    kinds = ("weight", "executable", "workspace", "device", "own_workspace", "peak", "rss", "rss_before")
     sizes = [getattr(row, f"{kind}_bytes") for kind in kinds]
     return [
         row.name,

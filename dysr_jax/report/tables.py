@@ -164,6 +164,25 @@ def scores_json(
     }
 
 
+def encoders_table(encoders: Sequence[EncoderInfo]) -> str:
+    """What each encoder takes; those that do not work here last, with the reason."""
+    rows = [
+        [
+            each.name,
+            " ".join(each.suffixes),
+            "" if each.crf is None else f"{each.crf[0]}-{each.crf[1]}",
+            f"{each.presets[0]} ... {each.presets[-1]}" if each.presets else "",
+            " ".join(each.pixel_formats),
+        ]
+        for each in encoders
+        if each.works
+    ]
+    lines = [f"{each.name}: does not work here, {each.reason}" for each in encoders if not each.works]
+    return "\n".join(
+        [format_table(["encoder", "files", "crf", "presets", "pixel formats"], rows, left=5), *lines]
+    )
+
+
 def stream_summary(trace: Trace) -> str:
     """Frames, rate, what was late, the members' shares and the PSNR-Y that they are estimated to give."""
     found = trace.summary()
@@ -173,10 +192,15 @@ def stream_summary(trace: Trace) -> str:
     lines = [
         f"{found['frames']} frames in {found['seconds']:.1f} s, {found['frames_per_second']:.1f} per second "
         f"({pace}); {trace.fps:.4g} were to be held",
-        f"{found['late']} late ({100 * (1 - found['on_time']):.1f} %), {found['interruptions']} "
-        f"interruptions of more than two frames, the longest gap {found['longest_gap_ms']:.1f} ms",
+        f"{found['late']} late and {found['dropped']} dropped ({100 * (1 - found['on_time']):.1f} %), "
+        f"{found['interruptions']} interruptions of more than two frames, the longest gap "
+        f"{found['longest_gap_ms']:.1f} ms",
         f"{found['switches']} switches; PSNR-Y about {found['mean_psnr_y']:.2f} dB",
+        f"ms per frame: {', '.join(f'{name} {ms:.2f}' for name, ms in trace.stage_ms.items() if ms)}; "
+        f"{trace.limiting_stage} limits the rate",
     ]
+    if trace.repeated:
+        lines.append(f"{trace.repeated} frames repeat the one before and were not computed again")
     shares = found["members"].items()
     rows = [[name, f"{trace.psnr_y[name]:.2f}", f"{100 * share:.1f} %"] for name, share in shares]
     return "\n".join([*lines, format_table(["member", "PSNR-Y dB", "frames"], rows)])

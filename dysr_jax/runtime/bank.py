@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-import chex
 import jax
 import numpy as np
 
@@ -18,9 +17,18 @@ from dysr_jax import aot
 from dysr_jax.aot import DEFAULT_CACHE, Compile, Executable, ExecutableCache, Memory
 from dysr_jax.bundle import Bundle, check_bundle
 from dysr_jax.errors import InputError
-from dysr_jax.model import Output, Params, arch_params, check_output, frame_spec
+from dysr_jax.fields import require
+from dysr_jax.model import RGB, Frame, FrameFormat, Output, Params, arch_params, check_output, frame_spec
 from dysr_jax.runtime.executable_lru import ExecutableLRU, Program, check_batch, check_frame, check_shape
-from dysr_jax.runtime.server import FrameShape, MemberLike, Members, Server, resolve_all, resolver
+from dysr_jax.runtime.server import (
+    FrameLike,
+    FrameShape,
+    MemberLike,
+    Members,
+    VideoServer,
+    resolve_all,
+    resolver,
+)
 from dysr_jax.threads import in_threads
 
 Job = concurrent.futures.Future[None]
@@ -62,7 +70,7 @@ class Background:
         self._jobs.shutdown(wait=False, cancel_futures=True)
 
 
-class Bank(Server):
+class Bank(VideoServer):
     """Ready executables by member, frame shape and batch. Any thread may send frames while another prepares.
 
     At most `keep` executables are held (None: all), and at most `budget` bytes of weights, executables and
@@ -95,32 +103,46 @@ class Bank(Server):
         self._background = Background()
 
     def prepare(
-        self, shape: FrameShape, members: Members = None, *, batch: int | None = None, warm_up: bool = True
+        self,
+        shape: FrameShape,
+        members: Members = None,
+        *,
+        batch: int | None = None,
+        frames: FrameFormat = RGB,
+        warm_up: bool = True,
     ) -> None:
         """Compile members, or other archs whose weights are there, in threads; or load them from the cache.
 
-        With `batch`, for frames `[N, H, W, 3]`. An InputError above the budget; what was ready still is.
+        For upright frames of `shape`, which come as `frames` says; with `batch`, for images `[N, H, W, 3]`.
+        An InputError above the budget; what was ready still is.
         """
-        programs = self._programs(shape, members, batch)
+        programs = self._programs(shape, members, batch, frames)
         missing = [program for program in programs if program not in self._held]
         end = time.monotonic() + TUNING_S
         for program in missing if self._tune else ():
             if time.monotonic() < end:
                 what, how = self._static(program)
-                aot.tune_static(*what, **how)
+                aot.tune_static(*what, **{name: value for name, value in how.items() if name != "frames"})
         executables = dict(zip(missing, in_threads(self._executable, missing), strict=True))
         self._held.add(executables, programs)
         for program, executable in executables.items() if warm_up else ():
             self._warm_up(program, executable)
 
-    def prepare_soon(self, shape: FrameShape, members: Members = None, *, batch: int | None = None) -> Job:
+    def prepare_soon(
+        self,
+        shape: FrameShape,
+        members: Members = None,
+        *,
+        batch: int | None = None,
+        frames: FrameFormat = RGB,
+    ) -> Job:
         """Prepare in a thread, one member after the other; each is ready as soon as it is compiled.
 
         The future is done when all are ready; it holds what `prepare` would have raised.
         """
 
         def job() -> None:
-            programs = self._programs(shape, members, batch)
+            programs = self._programs(shape, members, batch, frames)
             for program in programs:
                 if program not in self._held:
                     executable = self._executable(program, self._background.compile_lowered)
@@ -136,33 +158,36 @@ class Bank(Server):
         """
         self._background.close()
 
-    def is_ready(self, member: MemberLike, shape: FrameShape, *, batch: int | None = None) -> bool:
-        """Whether frames of this shape can be sent to a member."""
-        return Program(self._resolve(member).name, check_shape(shape), batch) in self._held
+    def is_ready(
+        self, member: MemberLike, shape: FrameShape, *, batch: int | None = None, frames: FrameFormat = RGB
+    ) -> bool:
+        """Whether frames of this shape and format can be sent to a member."""
+        return Program(self._resolve(member).name, check_shape(shape), batch, frames) in self._held
 
     def memory(self) -> Memory:
         """Bytes of weights, executables and workspace that are held."""
         return self._held.memory()
 
-    def dispatch(self, frame: chex.Array, member: MemberLike) -> jax.Array:
-        """Start to upscale `[H, W, 3]` or `[N, H, W, 3]` uint8, on the host or on the device.
+    def dispatch(self, frame: FrameLike, member: MemberLike) -> jax.Array:
+        """Start to upscale `[H, W, 3]` or `[N, H, W, 3]` uint8, or planes, on the host or on the device.
 
-        What is no uint8 RGB image, no member, or was not prepared for, is an InputError.
+        What is no uint8 RGB image and no planes, no member, or was not prepared for, is an InputError.
         """
         name = self._resolve(member).name
-        check_frame(frame)
-        *batch, rows, columns, _ = frame.shape
-        program = Program(name, (rows, columns), batch[0] if batch else None)
+        program = Program(name, *check_frame(frame))
         executable = self._held.get(program)
         if executable is None:
             ready = ", ".join(map(str, self._held.programs())) or "none"
             asked = f"member {name!r} is not prepared for a frame of {program.size}"
             raise InputError(f"{asked}; ready are {ready}")
-        return executable(self._read[name], frame)
+        return executable(self._read[name], frame.arrays if isinstance(frame, Frame) else frame)
 
-    def _programs(self, shape: FrameShape, members: Members, batch: int | None) -> list[Program]:
+    def _programs(
+        self, shape: FrameShape, members: Members, batch: int | None, frames: FrameFormat
+    ) -> list[Program]:
         shape, batch = check_shape(shape), check_batch(batch)
-        return [Program(found.name, shape, batch) for found in resolve_all(self.bundle, members)]
+        require(batch is None or frames == RGB, "batch", batch, "none, of frames in planes")
+        return [Program(found.name, shape, batch, frames) for found in resolve_all(self.bundle, members)]
 
     def _executable(self, program: Program, compile_lowered: Compile = aot.compile_now) -> Executable:
         """Compile or load a program; raises `InputError` if weights that it reads were not kept."""
@@ -174,9 +199,11 @@ class Bank(Server):
         """A program as arguments of `aot.static_executable`."""
         arch = self._resolve(program.member).arch
         what = (self.bundle.net, arch, self._params, program.shape)
-        return what, {"batch": program.batch, "output": self._output, "cache": self._cache}
+        how = {"batch": program.batch, "output": self._output, "cache": self._cache}
+        return what, {**how, "frames": program.frames}
 
     def _warm_up(self, program: Program, executable: Executable) -> None:
         """Run an executable once, on a black frame: some backends finish their work at the first run."""
-        spec = frame_spec(program.shape, program.batch)
-        executable(self._read[program.member], np.zeros(spec.shape, spec.dtype)).block_until_ready()
+        spec = frame_spec(program.shape, program.batch, program.frames)
+        frame = jax.tree.map(lambda array: np.zeros(array.shape, array.dtype), spec)
+        executable(self._read[program.member], frame).block_until_ready()

@@ -19,9 +19,29 @@ from dysr_jax import aot, model
 from dysr_jax.aot import DEFAULT_CACHE, Executable, ExecutableCache, Memory
 from dysr_jax.bundle import Bundle, check_bundle
 from dysr_jax.errors import InputError
-from dysr_jax.model import Arch, Kernels, Output, Params, Shape, StageKey, StageProgram
+from dysr_jax.model import (
+    RGB,
+    Arch,
+    Frame,
+    FrameFormat,
+    Kernels,
+    Output,
+    Params,
+    Shape,
+    StageKey,
+    StageProgram,
+)
+from dysr_jax.runtime.converted import dispatch_converted, prepare_converted
 from dysr_jax.runtime.executable_lru import check_batch, check_frame, check_shape
-from dysr_jax.runtime.server import FrameShape, MemberLike, Members, Server, resolve_all, resolver
+from dysr_jax.runtime.server import (
+    FrameLike,
+    FrameShape,
+    MemberLike,
+    Members,
+    VideoServer,
+    resolve_all,
+    resolver,
+)
 from dysr_jax.threads import in_threads
 
 
@@ -86,7 +106,7 @@ class Plan:
             jax.block_until_ready(ends)
 
 
-class Chain(Server):
+class Chain(VideoServer):
     """Serves any arch whose weights are there; `cache` and `output` are as of `Bank`.
 
     With `params` of the whole supernet that is every arch of the space; with the bundle's own weights (None)
@@ -140,13 +160,20 @@ class Chain(Server):
         return tuple(slot for slot in self._slots if other or old[slot] != new[slot])
 
     def prepare(
-        self, shape: FrameShape, members: Members = None, *, batch: int | None = None, warm_up: bool = True
+        self,
+        shape: FrameShape,
+        members: Members = None,
+        *,
+        batch: int | None = None,
+        frames: FrameFormat = RGB,
+        warm_up: bool = True,
     ) -> None:
         """Compile all that any arch needs, whichever members are named, in threads; or load it.
 
-        With `batch`, for frames `[N, H, W, 3]`.
+        For upright frames of `shape`, which come as `frames` says; with `batch`, for images `[N, H, W, 3]`.
         """
         resolve_all(self.bundle, members)
+        prepare_converted(check_shape(shape), self.bundle.space.scale, frames)
         frame = model.frame_spec(check_shape(shape), check_batch(batch)).shape
         if frame in self._plans:
             return
@@ -155,13 +182,16 @@ class Chain(Server):
             plan.warm_up(np.zeros(frame, np.uint8))
         self._plans[frame] = plan
 
-    def dispatch(self, frame: chex.Array, member: MemberLike) -> jax.Array:
-        """Start to upscale `[H, W, 3]` or `[N, H, W, 3]` uint8, by any arch whose weights are there.
+    def dispatch(self, frame: FrameLike, member: MemberLike) -> jax.Array:
+        """Start to upscale `[H, W, 3]` or `[N, H, W, 3]` uint8, or planes, by any arch whose weights are
+        there.
 
         An InputError for no uint8 RGB frame, a shape that was not prepared, no such member, or a branch whose
         weights were not kept.
         """
         check_frame(frame)
+        if isinstance(frame, Frame):
+            return dispatch_converted(frame, lambda image: self.dispatch(image, member))
         plan = self._plans.get(frame.shape)
         if plan is None:
             ready = ", ".join("x".join(map(str, shape[:-1])) for shape in list(self._plans)) or "none"

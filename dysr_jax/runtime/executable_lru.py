@@ -5,13 +5,14 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-import chex
 import jax
 import numpy as np
 
 from dysr_jax.aot import Executable, Memory, executables_memory
 from dysr_jax.errors import InputError
 from dysr_jax.fields import as_integer, require
+from dysr_jax.model import RGB, Frame, FrameFormat, frame_spec
+from dysr_jax.runtime.server import FrameLike
 
 
 class Program(NamedTuple):
@@ -19,7 +20,8 @@ class Program(NamedTuple):
 
     member: str
     shape: tuple[int, int]  # LR rows and columns
-    batch: int | None  # frames at once; None: one, without a leading axis
+    batch: int | None = None  # frames at once; None: one, without a leading axis
+    frames: FrameFormat = RGB
 
     @property
     def size(self) -> str:
@@ -45,12 +47,27 @@ def check_shape(shape: Sequence[int]) -> tuple[int, int]:
     return sides[0], sides[1]  # type: ignore[return-value]
 
 
-def check_frame(frame: chex.Array) -> None:
-    """Refuse anything but a uint8 RGB frame or a batch of them."""
+def check_frame(frame: FrameLike) -> tuple[tuple[int, int], int | None, FrameFormat]:
+    """Rows and columns of an upright frame, the batch and the format; refuses anything but a uint8 RGB frame,
+    a batch of them, or the arrays of a frame as its format says.
+    """
+    if isinstance(frame, Frame):
+        return _check_planes(frame), None, frame.format
     if not isinstance(frame, np.ndarray | jax.Array):
         raise InputError(f"frame {type(frame).__name__}: must be an array, [H, W, 3] uint8")
     if frame.ndim not in (3, 4) or frame.shape[-1] != 3 or frame.dtype != np.uint8:
         raise InputError(f"frame of {frame.shape} {frame.dtype}: must be [H, W, 3] uint8, or [N, H, W, 3]")
+    *batch, rows, columns, _ = frame.shape
+    return (rows, columns), batch[0] if batch else None, RGB
+
+
+def _check_planes(frame: Frame) -> tuple[int, int]:
+    form, first = frame.format, frame.arrays[0]
+    shape = form.stored((first.shape[0], first.shape[1]))  # swapping is its own inverse
+    expected = [(spec.shape, spec.dtype) for spec in frame_spec(shape, None, form)]
+    found = [(array.shape, array.dtype) for array in frame.arrays]
+    require(found == expected, "frame", found, f"planes of {expected}")
+    return shape
 
 
 class ExecutableLRU:

@@ -6,12 +6,11 @@ import time
 from collections.abc import Callable, Sequence
 
 import chex
-import numpy as np
 
 from dysr_jax.aot import count_compilations
 from dysr_jax.bundle import Member
 from dysr_jax.runtime.policy import MemberTiming, sort_timings
-from dysr_jax.runtime.server import Server
+from dysr_jax.runtime.server import FrameLike, Server
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,13 +63,13 @@ TOO_SLOW_DEADLINES = 4  # A member whose frame takes this many deadlines is time
 
 def measure_timings(
     server: Server,
-    frame: np.ndarray,
+    frame: FrameLike,
     members: Sequence[Member],
     *,
     deadline_ms: float,
     clock: Callable[[], float] = time.perf_counter,
 ) -> tuple[MemberTiming, ...]:
-    """Frame times of members, fastest first; `server` is prepared for `frame`, `[H, W, 3]` uint8."""
+    """Frame times of members, fastest first; `server` is prepared for `frame`."""
     took: dict[str, float] = {}
     for _ in range(TIMED_FRAMES):
         for member in members:

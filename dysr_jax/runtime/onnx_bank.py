@@ -10,11 +10,21 @@ from dysr_jax.bundle import Bundle, check_bundle
 from dysr_jax.device import resident_bytes
 from dysr_jax.errors import InputError
 from dysr_jax.fields import require
+from dysr_jax.model import RGB, Frame, FrameFormat
+from dysr_jax.runtime.converted import dispatch_converted, prepare_converted
 from dysr_jax.runtime.executable_lru import check_frame, check_shape
-from dysr_jax.runtime.server import FrameShape, MemberLike, Members, Server, resolve_all, resolver
+from dysr_jax.runtime.server import (
+    FrameLike,
+    FrameShape,
+    MemberLike,
+    Members,
+    VideoServer,
+    resolve_all,
+    resolver,
+)
 
 
-class OnnxBank(Server):
+class OnnxBank(VideoServer):
     """Sessions by member; a switch is another name. Any thread may send frames while another prepares.
 
     A session takes frames of any shape. Raises `InputError`: as `dysr_jax.aot.find_provider`, or a backend
@@ -33,11 +43,14 @@ class OnnxBank(Server):
         self._session_bytes = self._workspace = 0
         self._frame_bytes = 0  # of the largest frame and its result
 
-    def prepare(self, shape: FrameShape, members: Members = None, *, warm_up: bool = True) -> None:
+    def prepare(
+        self, shape: FrameShape, members: Members = None, *, frames: FrameFormat = RGB, warm_up: bool = True
+    ) -> None:
         """Make the sessions of members, or other archs whose weights are there. Raises `InputError`: a branch
         without an ONNX form, weights that were not kept, or what the provider refuses.
         """
         shape, found = check_shape(shape), resolve_all(self.bundle, members)
+        prepare_converted(shape, self.bundle.space.scale, frames)
         missing = [each for each in found if each.name not in self._sessions]
         if not self._sessions and missing:  # the runtime itself grows with its first session
             arch = missing[0].arch
@@ -54,13 +67,15 @@ class OnnxBank(Server):
             self._sessions[name](np.zeros((*shape, 3), np.uint8))
         self._workspace += max(0, resident_bytes() - made)
 
-    def dispatch(self, frame: chex.Array, member: MemberLike) -> np.ndarray:
-        """Upscale `[H, W, 3]` uint8 and wait for it. Raises `InputError`: what is no uint8 RGB image, no
+    def dispatch(self, frame: FrameLike, member: MemberLike) -> chex.Array:
+        """Upscale `[H, W, 3]` uint8, or planes, and wait for it. Raises `InputError`: what is neither, no
         member or was not prepared, or a frame that the provider refuses.
         """
         name = self._resolve(member).name
-        check_frame(frame)
-        require(frame.ndim == 3, "frame", frame.shape, "[H, W, 3]: ONNX Runtime takes one at a time")
+        _, batch, _ = check_frame(frame)
+        if isinstance(frame, Frame):
+            return dispatch_converted(frame, lambda image: self.dispatch(np.asarray(image), member))
+        require(batch is None, "frame", frame.shape, "[H, W, 3]: ONNX Runtime takes one at a time")
         session = self._sessions.get(name)
         if session is None:
             ready = ", ".join(self._sessions) or "none"
@@ -74,6 +89,6 @@ class OnnxBank(Server):
         return Memory(self._pool.bytes, self._session_bytes, max(self._workspace, self._frame_bytes))
 
 
-def open_server(bundle: Bundle, backend: str, xla: Callable[[], Server]) -> Server:
+def open_server(bundle: Bundle, backend: str, xla: Callable[[], VideoServer]) -> VideoServer:
     """The server of a backend (`dysr_jax.aot.sessions`): what `xla` makes, or an `OnnxBank`."""
     return xla() if find_provider(backend) is None else OnnxBank(bundle, backend)

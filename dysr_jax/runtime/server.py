@@ -3,7 +3,7 @@
 import abc
 import functools
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import chex
 import numpy as np
@@ -11,10 +11,13 @@ import numpy as np
 from dysr_jax.aot import Memory
 from dysr_jax.bundle import Bundle
 from dysr_jax.fields import require
-from dysr_jax.model import Arch, arch_name, validate_arch
+from dysr_jax.model import RGB, Arch, Frame, FrameFormat, arch_name, validate_arch
 
 FrameShape = tuple[int, int]
 """LR rows and columns."""
+
+FrameLike: TypeAlias = chex.Array | Frame
+"""An image `[H, W, 3]` uint8, or the planes of a video's frame."""
 
 MemberLike = str | Arch
 """A member's name or an arch's, in any spelling; `fastest` or `best`; or the arch itself."""
@@ -43,7 +46,7 @@ class Server(Protocol):
     def dispatch(self, frame: chex.Array, member: MemberLike) -> chex.Array:
         """Start to upscale `[H, W, 3]` uint8 to `[s H, s W, 3]` uint8: the array may not be ready yet."""
 
-    def __call__(self, frame: chex.Array, member: MemberLike) -> np.ndarray:
+    def __call__(self, frame: Any, member: MemberLike) -> np.ndarray:
         """What `dispatch` makes of a frame, on the host: `[s H, s W, 3]` uint8."""
         return np.asarray(self.dispatch(frame, member))
 
@@ -54,6 +57,20 @@ class Server(Protocol):
     @abc.abstractmethod
     def memory(self) -> Memory:
         """Bytes that are resident: weights, executables, and the workspace of one frame."""
+
+
+class VideoServer(Server, Protocol):
+    """Takes planes as well: of upright frames, in the format that it was prepared for."""
+
+    @abc.abstractmethod
+    def prepare(
+        self, shape: FrameShape, members: Members = None, *, frames: FrameFormat = RGB, warm_up: bool = True
+    ) -> None:
+        """As of `Server`, for frames that come as `frames` says; `shape` is that of upright ones."""
+
+    @abc.abstractmethod
+    def dispatch(self, frame: FrameLike, member: MemberLike) -> chex.Array:
+        """As of `Server`, or from planes to samples `[size]` as their format says."""
 
 
 class Subgraph(NamedTuple):

@@ -14,17 +14,24 @@ import time
 from collections.abc import Callable, Hashable
 from typing import Any, Final
 
-import chex
 import jax
 
 from dysr_jax.aot import DEFAULT_CACHE, ExecutableCache, Memory
 from dysr_jax.bundle import Bundle, check_bundle
 from dysr_jax.errors import InputError
-from dysr_jax.model import Output
+from dysr_jax.model import RGB, FrameFormat, Output
 from dysr_jax.runtime.bank import Bank, Job
 from dysr_jax.runtime.chain import Chain
 from dysr_jax.runtime.executable_lru import check_frame, check_shape
-from dysr_jax.runtime.server import FrameShape, MemberLike, Members, Server, resolve_all, resolver
+from dysr_jax.runtime.server import (
+    FrameLike,
+    FrameShape,
+    MemberLike,
+    Members,
+    VideoServer,
+    resolve_all,
+    resolver,
+)
 
 FIRST_PAUSE_S: Final = 1.0  # from the first attempt to the next one; each further pause is twice as long
 
@@ -76,7 +83,7 @@ class Backoff:
         return None if attempt is None else attempt.job
 
 
-class Serving(Server):
+class Serving(VideoServer):
     """Frames through any sub-graph whose weights are there; options as of `Bank`.
 
     The budget does not count the chain's executables. `log` is told what stays chained since it cannot be
@@ -101,34 +108,36 @@ class Serving(Server):
         self._backoff = Backoff()
         self._log = log
 
-    def prepare(self, shape: FrameShape, members: Members = None, *, warm_up: bool = True) -> None:
+    def prepare(
+        self, shape: FrameShape, members: Members = None, *, frames: FrameFormat = RGB, warm_up: bool = True
+    ) -> None:
         """Compile sub-graphs (default: the members) and wait for them: see `Bank.prepare`."""
-        self.bank.prepare(shape, members, warm_up=warm_up)
+        self.bank.prepare(shape, members, frames=frames, warm_up=warm_up)
 
-    def prepare_soon(self, shape: FrameShape, members: Members = None) -> None:
+    def prepare_soon(self, shape: FrameShape, members: Members = None, *, frames: FrameFormat = RGB) -> None:
         """Compile the chain, which serves all of them from then on; the rest in the background."""
         shape = check_shape(shape)
-        self.chain.prepare(shape)
+        self.chain.prepare(shape, frames=frames)
         for found in resolve_all(self.bundle, members):
-            self._compile_soon(found.name, shape)
+            self._compile_soon(found.name, shape, frames)
 
     def close(self) -> None:
         """Compile nothing more in the background. Frames still go."""
         self.bank.close()
 
-    def dispatch(self, frame: chex.Array, member: MemberLike) -> jax.Array:
-        """Start to upscale `[H, W, 3]` uint8, fused if that is ready, else chained (after `prepare_soon`).
+    def dispatch(self, frame: FrameLike, member: MemberLike) -> jax.Array:
+        """Start to upscale `[H, W, 3]` uint8, or planes, fused if that is ready, else chained (after
+        `prepare_soon`).
 
         No such member, or a frame shape that nothing was prepared for, is an InputError.
         """
-        check_frame(frame)
-        shape = (frame.shape[0], frame.shape[1])
+        shape, _, frames = check_frame(frame)
         name, arch = self._resolve(member)
-        if self.bank.is_ready(name, shape):
+        if self.bank.is_ready(name, shape, frames=frames):
             with contextlib.suppress(InputError):  # it may have been let go of meanwhile
                 return self.bank.dispatch(frame, name)
         output = self.chain.dispatch(frame, arch)
-        self._compile_soon(name, shape)
+        self._compile_soon(name, shape, frames)
         return output
 
     def memory(self) -> Memory:
@@ -137,8 +146,11 @@ class Serving(Server):
         code, workspace = bank.executables + chain.executables, max(bank.workspace, chain.workspace)
         return Memory(bank.weights, code, workspace)
 
-    def _compile_soon(self, name: str, shape: FrameShape) -> None:
-        job = self._backoff.start((name, shape), lambda: self.bank.prepare_soon(shape, [name]))
+    def _compile_soon(self, name: str, shape: FrameShape, frames: FrameFormat) -> None:
+        def start() -> Job:
+            return self.bank.prepare_soon(shape, [name], frames=frames)
+
+        job = self._backoff.start((name, shape, frames), start)
         if job is not None:  # outside of the lock: it may be over, and then this thread says so
             job.add_done_callback(functools.partial(self._report, name))
 

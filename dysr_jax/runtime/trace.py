@@ -4,7 +4,7 @@ import dataclasses
 import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 Load = tuple[float, float]
 """Seconds since the stream began, and the number of busy processes from then on."""
@@ -30,6 +30,29 @@ class FrameRecord:
     """Whether it was done after it was due."""
     queued: int
     """In real time: frames that had come and waited when it was dispatched."""
+    repeated: bool = False
+    """Whether it is the frame before it, which was not computed again."""
+    decode_ms: float = 0.0
+    """How long its source took to give it."""
+    upload_ms: float = 0.0
+    """How long it took to the device, where a thread of its own sends it there."""
+    download_ms: float = 0.0
+    """From the end of the network until it lay on the host."""
+    encode_ms: float = 0.0
+    """How long the encoder took to take it."""
+    mux_ms: float = 0.0
+    """How long it took to write what the encoder gave for it."""
+
+
+STAGES: Final = {
+    "decode": "decode_ms",
+    "upload": "upload_ms",
+    "network": "frame_ms",
+    "download": "download_ms",
+    "encode": "encode_ms",
+    "mux": "mux_ms",
+}
+"""What a frame goes through, each in a thread or queue of its own; by the record's field."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +68,8 @@ class Trace:
     frames: Sequence[FrameRecord]
     interrupted: bool = False
     """Whether it was ended from the keyboard."""
+    dropped: int = 0
+    """In real time: frames that waited too long and were left out."""
 
     @property
     def late(self) -> int:
@@ -53,8 +78,26 @@ class Trace:
 
     @property
     def on_time(self) -> float:
-        """Share of the frames that were not late; 1 of none."""
-        return 1.0 - self.late / len(self.frames) if self.frames else 1.0
+        """Share of the frames that were neither late nor dropped; 1 of none."""
+        came = len(self.frames) + self.dropped
+        return 1.0 - (self.late + self.dropped) / came if came else 1.0
+
+    @property
+    def repeated(self) -> int:
+        """Number of frames that were not computed again."""
+        return sum(frame.repeated for frame in self.frames)
+
+    @property
+    def stage_ms(self) -> dict[str, float]:
+        """Milliseconds per frame that each of `STAGES` was busy, on average."""
+        count = max(1, len(self.frames))
+        return {name: sum(getattr(f, field) for f in self.frames) / count for name, field in STAGES.items()}
+
+    @property
+    def limiting_stage(self) -> str:
+        """The stage that was busy longest: the others wait for it."""
+        stage_ms = self.stage_ms
+        return max(stage_ms, key=stage_ms.__getitem__)
 
     @property
     def switches(self) -> int:
@@ -90,9 +133,12 @@ class Trace:
             "frames": count,
             "seconds": self.seconds,
             "frames_per_second": count / self.seconds if self.seconds else 0.0,
-            **{name: getattr(self, name) for name in ("late", "on_time", "switches", "interruptions")},
+            **{name: getattr(self, name) for name in ("late", "dropped", "repeated", "on_time")},
+            **{name: getattr(self, name) for name in ("switches", "interruptions")},
             "longest_gap_ms": max(self.gaps_ms, default=0.0),
             "mean_psnr_y": self.mean_psnr_y,
+            "stage_ms": self.stage_ms,
+            "limiting_stage": self.limiting_stage,
             "members": {name: shares[name] / count for name in self.psnr_y if shares[name]},
         }
 
@@ -110,5 +156,5 @@ def trace_from_json(fields: Mapping[str, Any]) -> Trace:
     columns = fields["trace"]
     rows = zip(*columns.values(), strict=True)
     frames = [FrameRecord(**dict(zip(columns, row, strict=True))) for row in rows]
-    interrupted = fields.get("interrupted", False)
-    return Trace(fields["fps"], fields["real_time"], fields["psnr_y"], frames, interrupted)
+    told = {name: fields[name] for name in ("interrupted", "dropped") if name in fields}
+    return Trace(fields["fps"], fields["real_time"], fields["psnr_y"], frames, **told)

@@ -12,4 +12,6 @@ from etils import epy
 with epy.lazy_api_imports(globals()):  # each is imported when it is first used
     from dysr_jax.video.encoders import EncoderInfo, list_encoders
     from dysr_jax.video.reader import Reader, open_video
+    from dysr_jax.video.sink import FORMATS
+    from dysr_jax.video.source import STANDARD
     from dysr_jax.video.writer import Writer, open_writer

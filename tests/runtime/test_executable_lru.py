@@ -32,7 +32,7 @@ def test_memory_is_weights_all_code_and_the_largest_workspace():
     held = ExecutableLRU(weights=100, keep=None, budget=None)
     assert held.memory() == Memory(100, 0, 0)
     add(held, a=(10, 5), b=(20, 7), c=(30, 2))
-    assert held.memory() == Memory(100, 60, 7)
+    assert held.memory() == Memory(100, 60, 7, own_workspaces=5 + 7 + 2)
     assert held.memory().total == 167
 
 

@@ -10,6 +10,7 @@ from dysr_jax.aot.accounting import count_compilations
 from dysr_jax.bundle.bundle import make_bundle, make_member
 from dysr_jax.errors import InputError
 from dysr_jax.model.names import parse_arch
+from dysr_jax.model.planes import RGB
 from dysr_jax.model.programs import make_supernet
 from dysr_jax.model.space import uniform_space
 from dysr_jax.model.supernet import init_params
@@ -63,7 +64,7 @@ def test_a_sub_graph_is_chained_at_once_and_fused_once_compiled(bundle, frame, g
     assert not any(serving.bank.is_ready(name, SHAPE) for name in chained)
     gate.set()
     for name, image in chained.items():
-        serving._backoff.last((name, SHAPE)).result(60)
+        serving._backoff.last((name, SHAPE, RGB)).result(60)
         assert serving.bank.is_ready(name, SHAPE)
         assert levels(serving.dispatch(frame, name), image) <= 1
     assert levels(chained[NAMES[0]], chained[NAMES[1]]) > 5
@@ -118,7 +119,7 @@ def test_one_executable_serves_every_spelling(bundle, frame, gate):
     chained = {name: np.asarray(serving.dispatch(frame, SPELLED[name])) for name in SPELLED}
     gate.set()
     for name, other in SPELLED.items():
-        serving._backoff.last((name, SHAPE)).result(60)
+        serving._backoff.last((name, SHAPE, RGB)).result(60)
         assert serving.bank.is_ready(other, SHAPE)
         assert levels(serving.dispatch(frame, other), chained[name]) <= 1
     assert len(serving.bank._held.programs()) == len(SPELLED)
@@ -141,7 +142,7 @@ def test_what_the_budget_let_go_of_is_compiled_again(bundle, frame, clocked):
     serving.chain.prepare(SHAPE)
     for name, other in (NAMES, NAMES[::-1], NAMES):
         serving.dispatch(frame, name)
-        serving._backoff.last((name, SHAPE)).result(60)
+        serving._backoff.last((name, SHAPE, RGB)).result(60)
         assert serving.bank.is_ready(name, SHAPE)
         assert not serving.bank.is_ready(other, SHAPE)
         clocked[0] += 100.0
@@ -159,12 +160,12 @@ def test_what_failed_is_said_and_tried_again(bundle, frame, clocked, monkeypatch
     monkeypatch.setattr(serving.bank, "_executable", fail)
     for _ in range(3):  # one attempt, whatever the number of frames
         serving.dispatch(frame, OTHER)
-        assert isinstance(serving._backoff.last((OTHER, SHAPE)).exception(60), RuntimeError)
+        assert isinstance(serving._backoff.last((OTHER, SHAPE, RGB)).exception(60), RuntimeError)
     assert said == [f"{OTHER} is chained for now: RESOURCE_EXHAUSTED"]
     monkeypatch.setattr(serving.bank, "_executable", entry)
     clocked[0] += 2.0
     serving.dispatch(frame, OTHER)
-    serving._backoff.last((OTHER, SHAPE)).result(60)
+    serving._backoff.last((OTHER, SHAPE, RGB)).result(60)
     assert serving.bank.is_ready(OTHER, SHAPE)
 
 
@@ -175,7 +176,7 @@ def test_what_never_fits_stays_chained(bundle, frame, clocked):
     serving.chain.prepare(SHAPE)
     for _ in range(3):
         serving.dispatch(frame, NAMES[1])
-        assert isinstance(serving._backoff.last((NAMES[1], SHAPE)).exception(60), InputError)
+        assert isinstance(serving._backoff.last((NAMES[1], SHAPE, RGB)).exception(60), InputError)
         clocked[0] += 1000.0
     assert len(said) == 1
     assert said[0].startswith(f"{NAMES[1]} stays chained: budget {weights} bytes")

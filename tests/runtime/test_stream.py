@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dysr_jax.errors import InputError
+from dysr_jax.model.planes import Frame, FrameFormat, PlaneFormat
 from dysr_jax.runtime import stream as module
 from dysr_jax.runtime.policy.base import FixedPolicy, MemberTiming, Observation
 from dysr_jax.runtime.stream import Stream, StreamOptions
@@ -165,8 +166,11 @@ def test_time_spent_waiting_for_the_encoder_is_not_the_devices(monkeypatch):
         def __init__(self, image):
             self.image = image
 
-        def __array__(self, dtype=None, copy=None):
+        def block_until_ready(self):
             clock.move(0.002)
+            return self
+
+        def __array__(self, dtype=None, copy=None):
             return self.image
 
     def dispatch(image, member):
@@ -175,7 +179,7 @@ def test_time_spent_waiting_for_the_encoder_is_not_the_devices(monkeypatch):
 
     def write(image, when):
         with clock.changed:
-            assert clock.changed.wait_for(lambda: clock.fetched == len(dispatched), timeout=60)
+            assert clock.changed.wait_for(lambda: clock.fetched == 2 * len(dispatched), timeout=60)
         clock.move(0.06)
 
     options = StreamOptions(fps=20.0, in_flight=3)
@@ -262,3 +266,95 @@ def test_a_trace_adds_up_and_can_be_kept():
     assert summary["frames_per_second"] == pytest.approx(8.0)
     assert summary["members"] == {"fast": 0.5, "best": 0.5}
     assert trace_from_json(trace.to_json()) == Trace(10.0, True, trace.psnr_y, list(frames))
+
+
+def slow(image, member):
+    time.sleep(0.03)
+    return twice(image, member)
+
+
+@pytest.mark.parametrize("upload", [False, True])
+def test_a_live_stream_drops_the_oldest_waiting_frames_and_stays_in_time(upload):
+    """Frames come every 10 ms and take 30: two of three go, and none waits for more than the queue."""
+    options = {"fps": 100.0, "real_time": True, "most_waiting": 2, "upload": upload}
+    trace, out = run(slow, FixedPolicy("best"), 60, **options)
+    numbers = [frame.number for frame in trace.frames]
+    assert numbers == sorted(set(numbers)) and numbers[-1] >= 58
+    assert [int(np.asarray(image)[0, 0, 0]) for image, _ in out] == numbers
+    assert [when for _, when in out] == [Fraction(number, 25) for number in numbers]
+    assert trace.dropped == 60 - len(numbers) > 20
+    assert trace.on_time <= len(numbers) / 60
+    assert max(frame.queued for frame in trace.frames) <= 2 + upload
+    assert trace.summary()["dropped"] == trace.dropped
+    assert trace_from_json(trace.to_json()).dropped == trace.dropped
+
+
+def test_a_file_drops_nothing():
+    trace, out = run(slow, FixedPolicy("best"), 20, fps=1000.0, most_waiting=1)
+    assert len(out) == 20 and trace.dropped == 0
+
+
+def stills(levels):
+    for number, level in enumerate(levels):
+        yield np.full((2, 3, 3), level, np.uint8), Fraction(number, 25)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    levels=st.lists(st.integers(0, 3), max_size=30),
+    threshold=st.integers(-1, 2),
+    in_flight=st.integers(1, 3),
+    upload=st.booleans(),
+)
+def test_frames_that_repeat_are_not_computed_again(levels, threshold, in_flight, upload):
+    """What is computed is a frame that differs from the last computed one; all come out, in order."""
+    computed, out = [], []
+
+    def dispatch(image, member):
+        computed.append(int(image[0, 0, 0]))
+        return twice(np.asarray(image), member)
+
+    expected, shown = [], []
+    for level in levels:
+        if not expected or abs(level - expected[-1]) > threshold:
+            expected.append(level)
+        shown.append(expected[-1])
+    options = StreamOptions(fps=1000.0, in_flight=in_flight, repeat_threshold=threshold, upload=upload)
+    stream = Stream(Dispatching(dispatch), FixedPolicy("best"), TIMINGS, options)
+    trace = stream.run(stills(levels), lambda image, when: out.append((int(image[0, 0, 0]), when)))
+    assert computed == expected
+    assert out == [(level, Fraction(number, 25)) for number, level in enumerate(shown)]
+    assert trace.repeated == len(levels) - len(expected)
+    assert [frame.number for frame in trace.frames] == list(range(len(levels)))
+
+
+def test_a_still_is_computed_again_by_a_better_member():
+    """`Alternate` begins with the fast member; the better one makes the picture anew, and then it stays."""
+    members = []
+
+    def dispatch(image, member):
+        members.append(member)
+        return twice(image, member)
+
+    stream = Stream(Dispatching(dispatch), Alternate(), TIMINGS, StreamOptions(fps=1000.0))
+    trace = stream.run(stills([7] * 6), lambda image, when: None)
+    assert members == ["fast", "best"]
+    assert [frame.member for frame in trace.frames] == ["fast"] + ["best"] * 5
+    assert trace.repeated == 4
+
+
+def test_planes_repeat_only_if_all_of_them_do():
+    form = FrameFormat(PlaneFormat(), PlaneFormat())
+    luma, chroma = np.zeros((4, 4), np.uint8), np.zeros((2, 2), np.uint8)
+    frames = [Frame((luma, chroma, chroma), form) for _ in range(2)]
+    frames.append(Frame((luma, chroma, chroma + 1), form))
+    stream = Stream(
+        Dispatching(lambda frame, member: frame.arrays[2]),
+        FixedPolicy("best"),
+        TIMINGS,
+        StreamOptions(fps=1000.0),
+    )
+    out = []
+    timed = ((frame, Fraction(n)) for n, frame in enumerate(frames))
+    trace = stream.run(timed, lambda image, when: out.append(int(image[0, 0])))
+    assert out == [0, 0, 1] and [frame.repeated for frame in trace.frames] == [False, True, False]

@@ -59,6 +59,7 @@ class StrategyResult:
     peak_bytes: int | None  # by the device's allocator; None where it does not tell
     rss_bytes: int
     rss_before_bytes: int
+    own_workspace_bytes: int | None = None  # of all executables, if each keeps its own, as programs apart do
 
 
 @dataclasses.dataclass(frozen=True)

@@ -145,6 +145,7 @@ class StrategyWorker:
             "executable_bytes": memory.executables,
             "workspace_bytes": memory.workspace,
             "device_bytes": memory.total,
+            "own_workspace_bytes": memory.own_workspaces or None,
             "peak_bytes": stats.get("peak_bytes_in_use"),
             "rss_bytes": resident,
             "rss_before_bytes": self._before,

@@ -10,8 +10,9 @@ from dysr_jax.bench import SteadyStream
 from dysr_jax.bench.switch import StrategyResult, SwitchResult
 from dysr_jax.bundle import Member
 from dysr_jax.report.plots import style
-from dysr_jax.runtime import Load, SwitchReport, Trace
+from dysr_jax.runtime import STAGES, Load, SwitchReport, Trace
 
+WINDOW: Final = 15  # frames, odd
 NAME_LENGTH: Final = 22  # letters of a member's name that fit beside an axis
 
 
@@ -23,7 +24,7 @@ def timeline_figure(
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(10, 6.2 if load else 5.0))
+    figure = Figure(figsize=(10, 5.0 + 1.2 * (bool(load) + _staged(trace))))
     top = _draw_timeline(figure, trace, load)
     if title:
         top.set_title(title, fontsize=10)
@@ -34,7 +35,8 @@ def timeline_figure(
 def streamed_figure(stream: SteadyStream) -> Any:
     """For papers: frame times, members and the load over seconds; of at least one frame."""
     members = len(stream.trace.psnr_y)
-    figure = style.paper_figure(style.PAGE, 2.9 + 0.13 * members + (0.6 if stream.load else 0.0))
+    more = 0.6 * bool(stream.load) + 0.9 * _staged(stream.trace)
+    figure = style.paper_figure(style.PAGE, 2.9 + 0.13 * members + more)
     _draw_timeline(figure, stream.trace, stream.load)
     return figure
 
@@ -44,7 +46,7 @@ def _draw_timeline(figure: Any, trace: Trace, load: Sequence[Load]) -> Any:
     seconds = np.array([frame.done_s for frame in frames])
     took = np.array([frame.frame_ms for frame in frames])
     late = np.array([frame.late for frame in frames])
-    heights = [3, 2, 1] if load else [3, 2]
+    heights = [3, 2, *([1.5] if _staged(trace) else []), *([1] if load else [])]
     rows = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)
     top, middle = rows[:2]
     top.plot(seconds, took, ".", markersize=3, color=style.BLUE, label="frame")
@@ -59,16 +61,35 @@ def _draw_timeline(figure: Any, trace: Trace, load: Sequence[Load]) -> Any:
     middle.set_yticks(range(len(names)), labels)
     middle.tick_params(axis="y", labelsize=8)
     middle.set_ylabel("member")
+    if _staged(trace):
+        _draw_stages(rows[2], trace, seconds)
     if load:
         times, busy = zip(*[*load, (float(seconds[-1]), load[-1][1])], strict=True)
-        rows[2].step(times, busy, where="post", color=style.ORANGE, linewidth=1)
-        rows[2].set(ylabel="other\nprocesses", ylim=(0, max(busy) + 0.5))
-        style.whole_numbers(rows[2].yaxis)
+        rows[-1].step(times, busy, where="post", color=style.ORANGE, linewidth=1)
+        rows[-1].set(ylabel="other\nprocesses", ylim=(0, max(busy) + 0.5))
+        style.whole_numbers(rows[-1].yaxis)
     for axes in rows:
         axes.grid(alpha=0.3)
     rows[-1].set_xlabel("seconds")
     figure.align_ylabels(rows)
     return top
+
+
+def _staged(trace: Trace) -> bool:
+    """Whether times of other stages than the network are known."""
+    return any(ms for name, ms in trace.stage_ms.items() if name != "network")
+
+
+def _draw_stages(axes: Any, trace: Trace, seconds: np.ndarray) -> None:
+    """How long each stage was busy with a frame: the median of `WINDOW` frames around it."""
+    for (name, field), colour in zip(STAGES.items(), style.COLOURS, strict=False):
+        took = np.array([getattr(frame, field) for frame in trace.frames])
+        if took.any():
+            padded = np.pad(took, WINDOW // 2, mode="edge")
+            smooth = np.median(np.lib.stride_tricks.sliding_window_view(padded, WINDOW), -1)
+            axes.plot(seconds, np.maximum(smooth, 1e-3), color=colour, linewidth=1, label=name)
+    axes.set(ylabel="stages, ms", yscale="log")
+    axes.legend(fontsize=7, ncols=len(STAGES), loc="lower left", bbox_to_anchor=(0, 1), frameon=False)
 
 
 def _draw_times(axes: Any, rows: Sequence[StrategyResult], *, paper: bool) -> None:
