@@ -1,7 +1,6 @@
 """Tables for the terminal: members, steps, scores, data sets, streams."""
 
 import dataclasses
-import re
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -96,23 +95,6 @@ def datasets_table(prepared: Sequence[PreparedDataset]) -> str:
         images = ", ".join(f"{count:,} {split}" for split, count in each.examples.items())
         rows.append([each.name, images, str(each.path), f"{each.size / 1e6:,.1f}"])
     return f"{table}\n\n{format_table(['prepared', 'images', 'in', 'MB'], rows, left=3)}"
-
-
-def encoders_table(encoders: Sequence[EncoderInfo]) -> str:
-    """Which files take an encoder, what it takes itself, and whether it works here."""
-    rows = []
-    for each in encoders:
-        crf = "" if each.crf is None else f"{each.crf[0]}-{each.crf[1]}"
-        presets = f"{each.presets[0]}..{each.presets[-1]}" if each.presets else ""
-        works = "yes" if each.works else f"no: {each.reason}"
-        rows.append([each.name, " ".join(each.suffixes), crf, presets, _chroma(each), works])
-    return format_table(["encoder", "files", "crf", "presets", "chroma and bits", "works"], rows, left=6)
-
-
-def _chroma(encoder: EncoderInfo) -> str:
-    """Of its pixel formats: `420 422 444, 8 10`."""
-    numbers = [[*re.findall(r"\d+", name), "8"][:2] for name in encoder.pixel_formats]
-    return ", ".join(" ".join(sorted(set(part), key=int)) for part in zip(*numbers, strict=True))
 
 
 def scores_table(

@@ -225,10 +225,10 @@ def test_an_encoder_of_a_device_is_tried_before_anything_is_written(tmp_path, mo
 
 def test_the_table_names_each_encoder_with_what_it_takes():
     lost = dataclasses.replace(INFOS["libx264"], works=False, reason="it is gone")
-    header, _, *rows = encoders_table((INFOS["libsvtav1"], lost, INFOS["rawvideo"])).splitlines()
-    assert header.split() == ["encoder", "files", "crf", "presets", "chroma", "and", "bits", "works"]
-    assert [cell.strip() for cell in rows[0].split("  ") if cell.strip()] == [
-        "libsvtav1", ".mp4 .m4v .mkv .webm", "1-63", "0..13", "420, 8 10", "yes"
-    ]  # fmt: skip
-    assert "no: it is gone" in rows[1]
-    assert rows[2].split()[:2] == ["rawvideo", ".y4m"]
+    table = encoders_table((lost, INFOS["libsvtav1"], INFOS["rawvideo"]))
+    header, _, first, second, last = table.splitlines()
+    assert header.split() == ["encoder", "files", "crf", "presets", "pixel", "formats"]
+    cells = [cell.strip() for cell in first.split("  ") if cell.strip()]
+    assert cells == ["libsvtav1", ".mp4 .m4v .mkv .webm", "1-63", "0 ... 13", "yuv420p yuv420p10le"]
+    assert second.split()[:3] == ["rawvideo", ".y4m", "yuv420p"]
+    assert last == "libx264: does not work here, it is gone"
