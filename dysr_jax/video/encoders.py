@@ -20,9 +20,9 @@ Options = dict[str, str]
 
 
 class Quality(NamedTuple):
-    """The option that `crf` stands for, its range and default; FFmpeg takes it times `factor`."""
+    """The options that `crf` stands for, its range and default; FFmpeg takes it times `factor`."""
 
-    option: str
+    options: tuple[str, ...]
     low: int
     high: int
     default: int
@@ -78,8 +78,7 @@ PACKED = {"yuv420p": "nv12", "yuv422p": "nv16", "yuv420p10le": "p010le", "yuv422
 
 QSV = ("veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
 X26X = ("ultrafast", "superfast", *QSV, "placebo")
-QP2LAMBDA = 118  # FFmpeg's unit of `global_quality`, where it is a quantiser
-FIXED_QUANTISER = (("flags", "+qscale"),)
+QP2LAMBDA = 118  # FFmpeg's unit of a quantiser
 
 
 def _numbers(option: str, last: int, default: int) -> Presets:
@@ -87,24 +86,25 @@ def _numbers(option: str, last: int, default: int) -> Presets:
 
 
 def _nvenc(codec: str, best: int, worst: int) -> Encoder:
-    quality, presets = Quality("cq", 1, worst, best), tuple(f"p{n}" for n in range(1, 8))
+    quality, presets = Quality(("cq",), 1, worst, best), tuple(f"p{n}" for n in range(1, 8))
     options = (("rc", "vbr"), ("b", "0"))
     name = f"{codec}_nvenc"
     return Encoder(name, codec, quality, Presets("preset", presets, "p4"), options, even=True, hardware=True)
 
 
 def _vaapi(codec: str) -> Encoder:
-    quality, options = Quality("qp", 1, 52, 20), (("rc_mode", "CQP"),)
+    quality, options = Quality(("qp",), 1, 52, 20), (("rc_mode", "CQP"),)
     return Encoder(f"{codec}_vaapi", codec, quality, None, options, True, hardware=True, device="vaapi")
 
 
 def _videotoolbox(codec: str) -> Encoder:
-    quality = Quality("global_quality", 1, 100, 65, QP2LAMBDA)  # here larger is better
-    return Encoder(f"{codec}_videotoolbox", codec, quality, None, FIXED_QUANTISER, True, hardware=True)
+    quality = Quality(("global_quality",), 1, 100, 65, QP2LAMBDA)  # here larger is better
+    options = (("flags", "+qscale"),)
+    return Encoder(f"{codec}_videotoolbox", codec, quality, None, options, True, hardware=True)
 
 
 def _qsv(codec: str) -> Encoder:
-    quality, presets = Quality("global_quality", 1, 51, 20), Presets("preset", QSV, "veryfast")
+    quality, presets = Quality(("global_quality",), 1, 51, 20), Presets("preset", QSV, "veryfast")
     return Encoder(f"{codec}_qsv", codec, quality, presets, even=True, hardware=True)
 
 
@@ -112,18 +112,12 @@ VP9_OPTIONS = (("b", "0"), ("deadline", "realtime"), ("row-mt", "1"))
 X26X_PRESETS = Presets("preset", X26X, "veryfast")
 QUIET_X265 = (("x265-params", "log-level=none"),)
 _ALL = (
-    Encoder("libx264", "h264", Quality("crf", 0, 51, 18), X26X_PRESETS, even=True),
-    Encoder("libx265", "hevc", Quality("crf", 0, 51, 20), X26X_PRESETS, QUIET_X265, even=True),
-    Encoder("libsvtav1", "av1", Quality("crf", 1, 63, 24), _numbers("preset", 13, 8)),
-    Encoder("libvpx-vp9", "vp9", Quality("crf", 0, 63, 20), _numbers("cpu-used", 8, 7), VP9_OPTIONS),
+    Encoder("libx264", "h264", Quality(("crf",), 0, 51, 18), X26X_PRESETS, even=True),
+    Encoder("libx265", "hevc", Quality(("crf",), 0, 51, 20), X26X_PRESETS, QUIET_X265, even=True),
+    Encoder("libsvtav1", "av1", Quality(("crf",), 1, 63, 24), _numbers("preset", 13, 8)),
+    Encoder("libvpx-vp9", "vp9", Quality(("crf",), 0, 63, 20), _numbers("cpu-used", 8, 7), VP9_OPTIONS),
     Encoder("ffv1", "ffv1", options=(("level", "3"), ("slicecrc", "1"))),
-    Encoder(
-        "mpeg4",
-        "mpeg4",
-        Quality("global_quality", 1, 31, 2, QP2LAMBDA),
-        options=FIXED_QUANTISER,
-        max_denominator=60_000,
-    ),
+    Encoder("mpeg4", "mpeg4", Quality(("qmin", "qmax"), 1, 31, 2), max_denominator=60_000),
     Encoder("rawvideo", "rawvideo"),
     *(_nvenc(codec, 19, 51) for codec in ("h264", "hevc")),
     _nvenc("av1", 24, 63),
@@ -269,7 +263,7 @@ def _options(encoder: Encoder, crf: int | None, preset: str | None) -> Options:
         if level is None or not quality.low <= level <= quality.high:
             limits = f"[{quality.low}, {quality.high}]"
             raise InputError(f"crf must be in {limits} for {encoder.name}, got {crf}")
-        options[quality.option] = str(level * quality.factor)
+        options |= dict.fromkeys(quality.options, str(level * quality.factor))
     if presets is None:
         require(preset is None, "preset", preset, f"left out: {encoder.name} has none")
     else:

@@ -29,7 +29,7 @@ def to_frame(samples: np.ndarray, name: str, form: PlaneFormat, shape: tuple[int
     """A frame of a pixel format, of samples `[size]`, whose memory it may share; `shape` is rows, columns."""
     rows, columns = shape
     samples = np.ascontiguousarray(samples)
-    if name == "yuv420p" and not rows % 2 and not columns % 2:
+    if name == "yuv420p" and not rows % 4 and not columns % 2:  # PyAV cuts rows off to a multiple of 4
         return av.VideoFrame.from_numpy_buffer(samples.reshape(-1, columns), name)
     frame = av.VideoFrame(columns, rows, name)
     for plane, values in zip(frame.planes, form.split(samples, rows, columns), strict=True):
@@ -45,9 +45,10 @@ class FromRgb:
         rows, columns = self._shape = shape
         self._graph = av.filter.Graph()
         ranges = f"in_range=full:out_range=limited:out_color_matrix={SCALER_MATRICES[matrix]}"
-        siting = "out_h_chr_pos=0:out_v_chr_pos=128" if is_subsampled(name) else ""
+        across = "out_h_chr_pos=0" if is_subsampled(name) else ""
+        down = "out_v_chr_pos=128" if "420" in name else ""  # elsewhere older versions move rows by it
         exact = "flags=bilinear+accurate_rnd+full_chroma_inp"
-        options = ":".join(filter(None, (ranges, siting, exact)))
+        options = ":".join(filter(None, (ranges, across, down, exact)))
         nodes = (
             self._graph.add_buffer(width=columns, height=rows, format="rgb24", time_base=Fraction(1)),
             self._graph.add("scale", options),
