@@ -138,7 +138,7 @@ class Encoding:
     def _start(self, size: Size) -> None:
         name = self._choice.encoder.name
         try:
-            self.muxing.start(self._stream, name, self._rate)
+            self.muxing.start(self._stream, self._rate)
         except (av.error.FFmpegError, ValueError) as error:
             what = f"{size[0]}x{size[1]} at {self._rate} frames per second"
             raise InputError(f"{what} cannot be encoded with {name}: {reason_of(error)}") from None

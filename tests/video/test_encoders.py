@@ -83,6 +83,18 @@ def test_each_encoder_in_each_file(films, tmp_path, name, suffix):
             assert luma_error(frame, picture(number // 3)) < 4
 
 
+@pytest.mark.parametrize("name", WORKING)
+def test_an_encoder_prints_nothing_and_tags_are_kept(films, tmp_path, capfd, name):
+    source = films.make("in.mkv", metadata=(("title", "A film"),))
+    capfd.readouterr()
+    path = tmp_path / f"a{INFOS[name].suffixes[-1]}"
+    notes = films.upscaled(source, path, encoder=name).notes
+    assert capfd.readouterr() == ("", "")
+    with av.open(str(path)) as container:
+        assert container.metadata.get("title") == (None if notes else "A film")
+    assert bool(notes) == (name == "rawvideo")
+
+
 @pytest.mark.parametrize("suffix", [".mp4", ".mov"])
 def test_apples_players_know_the_tag_of_hevc(tmp_path, suffix):
     write(tmp_path / f"a{suffix}", encoder="libx265")
