@@ -1,6 +1,7 @@
 """Tables for the terminal: members, steps, scores, data sets, streams."""
 
 import dataclasses
+import re
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -23,7 +24,7 @@ def format_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: 
 
     def line(cells: Sequence[str]) -> str:
         pairs = enumerate(zip(cells, widths, strict=True))
-        return "  ".join(cell.ljust(w) if i < left else cell.rjust(w) for i, (cell, w) in pairs)
+        return "  ".join(cell.ljust(w) if i < left else cell.rjust(w) for i, (cell, w) in pairs).rstrip()
 
     return "\n".join([line(header), "  ".join("-" * width for width in widths), *map(line, rows)])
 
@@ -154,15 +155,24 @@ def encoders_table(encoders: Sequence[EncoderInfo]) -> str:
             " ".join(each.suffixes),
             "" if each.crf is None else f"{each.crf[0]}-{each.crf[1]}",
             f"{each.presets[0]} ... {each.presets[-1]}" if each.presets else "",
-            " ".join(each.pixel_formats),
+            _braced(each.pixel_formats),
         ]
         for each in encoders
         if each.works
     ]
     lines = [f"{each.name}: does not work here, {each.reason}" for each in encoders if not each.works]
-    return "\n".join(
-        [format_table(["encoder", "files", "crf", "presets", "pixel formats"], rows, left=5), *lines]
-    )
+    titles = ["encoder", "files", "crf", "presets", "pixel formats"]
+    return "\n".join([format_table(titles, rows, left=len(titles)), *lines])
+
+
+def _braced(names: Sequence[str]) -> str:
+    """`yuv{420,422}p{,10le}` for the four, as shells write it; else each name."""
+    parts = [part for part in (re.fullmatch(r"yuv(\d+)p(\w*)", name) for name in names) if part]
+    chroma, depth = ([*dict.fromkeys(part[at] for part in parts)] for at in (1, 2))
+    if len(names) < 2 or len(parts) < len(names) or len(chroma) * len(depth) != len(names):
+        return " ".join(names)
+    inner = [each[0] if len(each) == 1 else f"{{{','.join(each)}}}" for each in (chroma, depth)]
+    return f"yuv{inner[0]}p{inner[1]}"
 
 
 def stream_summary(trace: Trace) -> str:

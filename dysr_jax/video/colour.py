@@ -1,16 +1,20 @@
 """Between frames of videos and upright RGB images of 8 bits: colours and orientation.
 
-Only the matrix and the range are undone: primaries and transfer stay, and are passed on as tags. If a stream
-does not say them, they are what players take: the matrix BT.709 from 1280 columns or 577 rows on, else
-BT.601, and limited range.
+Planes become RGB as in the programs that upscale them (`model.planes`). Only the matrix and the range are
+undone: primaries and transfer stay, and are passed on as tags. If a stream does not say them, they are what
+players take: the matrix BT.709 from 1280 columns or 577 rows on, else BT.601, and limited range.
 """
 
+import functools
 from typing import Any
 
+import jax
 import numpy as np
+from chex import Array
 
 from dysr_jax.data.images import HDR
 from dysr_jax.errors import InputError
+from dysr_jax.model import FrameFormat, Orientation, PlaneFormat, orient, read_frame, write_frame
 from dysr_jax.video.source import av
 
 # Matrices, primaries and transfers by their numbers in ITU-T H.273, which FFmpeg and the files use too.
@@ -51,23 +55,31 @@ def check_colours(frame: "av.VideoFrame") -> None:
         raise InputError(f"its colour matrix is {told}; it must be BT.601, BT.709 or BT.2020")
 
 
-def to_rgb(frame: "av.VideoFrame", reformatter: "av.video.reformatter.VideoReformatter") -> np.ndarray:
-    """`[H, W, 3]` uint8 of a frame, as `check_colours` allows it; deeper channels are rounded to 8 bits."""
-    check_colours(frame)
-    if frame.format.name.startswith("gray"):  # swscale always takes it for full range
-        levels = frame.reformat(format="gray").to_ndarray()
-        if frame.color_range == LIMITED:
-            wide = (levels.astype(np.float32) - 16) * (255 / 219)
-            levels = np.clip(np.rint(wide), 0, 255).astype(np.uint8)
-        return np.repeat(levels[:, :, None], 3, 2)
-    # Without these, chroma is repeated instead of interpolated, and sums are rounded coarsely.
-    flags = av.video.reformatter.Interpolation
-    exact = flags.BILINEAR | flags.ACCURATE_RND | flags.FULL_CHR_H_INT | flags.FULL_CHR_H_INP
-    matrix = MATRICES.get(matrix_of(frame), 5) if is_yuv(frame) else None
-    full = frame.color_range == FULL or not is_yuv(frame) or frame.format.name.startswith("yuvj")
-    same: Any = {"src_colorspace": matrix, "dst_colorspace": matrix, "interpolation": exact}
-    ranges = {"src_color_range": FULL if full else LIMITED, "dst_color_range": FULL}
-    return reformatter.reformat(frame, format="rgb24", **same, **ranges).to_ndarray()
+@functools.partial(jax.jit, static_argnames=("form", "shape"))
+def _converted(arrays: tuple[Array, ...], form: FrameFormat, shape: tuple[int, int]) -> Array:
+    rgb = read_frame(tuple(array[None] for array in arrays), form)
+    if rgb.shape[1:3] != shape:
+        rgb = jax.image.resize(rgb, (1, *shape, 3), "cubic")
+    return write_frame(rgb, form)[0]
+
+
+def to_rgb(arrays: tuple[np.ndarray, ...], form: FrameFormat) -> np.ndarray:
+    """`[H, W, 3]` uint8 RGB, upright, of the planes or the image that `form.source` says."""
+    if form.source is None:
+        return np.ascontiguousarray(orient(arrays[0], form.orientation))
+    rows, columns = arrays[0].shape
+    return np.array(_converted(arrays, form, form.stored((rows, columns))))
+
+
+def convert(
+    arrays: tuple[np.ndarray, ...],
+    source: PlaneFormat | None,
+    target: PlaneFormat | None,
+    shape: tuple[int, int],
+) -> tuple[np.ndarray, ...]:
+    """Planes or an image of one format in another one, and `shape` (rows and columns), not turned."""
+    made = np.asarray(_converted(arrays, FrameFormat(source, target), shape))
+    return (made,) if target is None else tuple(target.split(made, *shape))
 
 
 def from_rgb(
@@ -81,36 +93,22 @@ def from_rgb(
     return reformatter.reformat(frame, format=form, interpolation=exact, **same, **ranges)
 
 
-# `(a, b, c, d)`: a pixel at column x and row y is shown at column `a x + c y`, row `b x + d y`
-DisplayMatrix = tuple[float, float, float, float]
-UPRIGHT: DisplayMatrix = (1, 0, 0, 1)
-
-
-def display_matrix(frame: "av.VideoFrame") -> DisplayMatrix:
-    """What turns and mirrors a frame for display; `UPRIGHT` without such metadata."""
+def display_orientation(frame: "av.VideoFrame") -> Orientation:
+    """How a frame is turned and mirrored for display, to the nearest quarter turn."""
     from av.sidedata.sidedata import Type
 
     side_data: Any = frame.side_data  # PyAV 18 and 19 annotate it differently
     data = side_data.get(Type.DISPLAYMATRIX)
-    if data is None:
-        return UPRIGHT
-    # Rows of three in 16.16 fixed point (the last column in 2.30); translations do not matter here.
-    fixed = np.frombuffer(data, np.int32)[:6].astype(float) / 65536
-    return fixed[0], fixed[1], fixed[3], fixed[4]
+    return Orientation() if data is None else orientation_of(np.frombuffer(data, np.int32))
 
 
-def swaps_sides(matrix: DisplayMatrix) -> bool:
-    """Whether rows are shown as columns."""
-    a, b, c, d = map(abs, matrix)
-    return b + c > a + d
+def orientation_of(matrix: np.ndarray) -> Orientation:
+    """Of a display matrix, rows of three numbers.
 
-
-def oriented(image: np.ndarray, matrix: DisplayMatrix) -> np.ndarray:
-    """`[H, W, C]` as it is shown, to the nearest quarter turn."""
-    if matrix == UPRIGHT:
-        return image
-    if swaps_sides(matrix):
-        image, across, down = image.swapaxes(0, 1), matrix[2], matrix[1]
-    else:
-        across, down = matrix[0], matrix[3]
-    return np.ascontiguousarray(image[:: -1 if down < 0 else 1, :: -1 if across < 0 else 1])
+    `a b` begins its first row and `c d` its second: a pixel at column x and row y is shown at column
+    `a x + c y`, row `b x + d y`.
+    """
+    a, b, _, c, d = matrix[:5].tolist()
+    swap = abs(b) + abs(c) > abs(a) + abs(d)
+    across, down = (c, b) if swap else (a, d)
+    return Orientation(swap, down < 0, across < 0)

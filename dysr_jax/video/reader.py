@@ -5,27 +5,43 @@ import os
 from collections.abc import Generator, Iterable, Iterator
 from fractions import Fraction
 from operator import attrgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from dysr_jax.errors import InputError
 from dysr_jax.fields import as_path
+from dysr_jax.model import SITINGS, FrameFormat, PlaneFormat
 from dysr_jax.threads import Prefetched
 from dysr_jax.video import colour
 from dysr_jax.video.decode import Clock, Decoder
+from dysr_jax.video.planes import arrays_of, plane_format
 from dysr_jax.video.source import av, fraction, open_container, refuse, video_stream
 from dysr_jax.video.tags import read_tags, stream_tags
 
 MAX_GUESSED_RATE = 120  # frames per second; a guess above it is the unit of the time stamps
 MAX_MISSING = Fraction(1, 2)  # seconds by which a whole video may end before the time that it declares
-MATRIX_NAMES = {colour.BT709: "BT.709", colour.BT601: "BT.601"}
+MATRIX_NAMES = {colour.BT709: "BT.709", 5: "BT.601", colour.BT601: "BT.601", 9: "BT.2020"}
+SITING_NAMES = dict(
+    zip(SITINGS.values(), ("left", "centre", "top left", "top", "bottom left", "bottom"), strict=True)
+)
+T = TypeVar("T")
 
 
 class VideoFrame(NamedTuple):
     """A picture, `[H, W, 3]` uint8 RGB as it is shown, and its time: seconds from the start, increasing."""
 
     image: np.ndarray
+    time: Fraction
+
+
+class PlaneFrame(NamedTuple):
+    """A picture as it is stored, not turned, and its time: seconds from the start, increasing.
+
+    `arrays` are read-only planes `[H, W]` as `Reader.planes` says, or without it one image `[H, W, 3]` uint8.
+    """
+
+    arrays: tuple[np.ndarray, ...]
     time: Fraction
 
 
@@ -37,14 +53,23 @@ class Reader:
         self.path, self._container = name, container
         self._reformatter = av.video.reformatter.VideoReformatter()
         self._decoder = Decoder(container, stream)
+        self._codec = stream.codec_context.name
         decoded = iter(self._decoder)
         first = next(decoded, None)
         if first is None:
             refuse(name, "no frame of it can be decoded")
         self._check_colours(first)
-        self._matrix = colour.display_matrix(first)
-        turned, size = colour.swaps_sides(self._matrix), (first.width, first.height)
-        self.image_shape = self.height, self.width = size if turned else size[::-1]
+        self.planes = plane_format(first, self._codec)
+        """What `plane_frames` gives; None: RGB."""
+        self._take(first)  # or it is refused
+        self.orientation = colour.display_orientation(first)
+        """What makes stored frames upright."""
+        self._stored = first.height, first.width
+        self._described = _described(first, self.planes)
+        turned = self.orientation.swap
+        self.image_shape = self.height, self.width = FrameFormat(orientation=self.orientation).stored(
+            self._stored
+        )
         """Rows and columns of the first frame, as it is shown."""
         aspect = fraction(stream.sample_aspect_ratio) or Fraction(1)
         self.pixel_aspect = 1 / aspect if turned else aspect
@@ -66,12 +91,11 @@ class Reader:
         self.tags, self.disposition = stream_tags(stream.metadata), stream.disposition
         self.accompanied = len(container.streams) > 1  # whether there is more in the file than these frames
         self._clock = Clock(self.rate, self.tick, self.start)
-        self._size = size
         self._first_notes = tuple(_notes_on(first))
         self._interlaced = 0
-        self._resized: list[str] = []
+        self._changes: list[str] = []
         self._frames = self._read(itertools.chain([first], decoded))
-        self._ahead: Prefetched[VideoFrame] | None = None
+        self._ahead: Prefetched[Any] | None = None
 
     variable = property(attrgetter("_clock.variable"), doc="Whether intervals of frames so far differ.")
     ended = property(attrgetter("_decoder.ended"), doc="Whether all frames were given.")
@@ -102,16 +126,28 @@ class Reader:
         )
         variable = ["its frame rate is variable"] if self._clock.variable else []
         counts = [f"{what}: {count}" for count, what in counted if count]
-        return (*self._first_notes, *variable, *counts, *self._resized)
+        return (*self._first_notes, *variable, *counts, *self._changes)
 
     def frames(self, *, ahead: int = 0) -> Iterator[VideoFrame]:
         """The frames that were not given yet, each of its own size; up to `ahead` are decoded in advance.
 
-        Colours that change to what cannot be converted are an InputError.
+        With `ahead`, take all frames of a video this way, or all by `plane_frames`. Colours that change to
+        what cannot be converted are an InputError.
         """
+        return self._given(self._images(), ahead)
+
+    def plane_frames(self, *, ahead: int = 0) -> Iterator[PlaneFrame]:
+        """As `frames`, but as they are stored, all in the format and size of the first one.
+
+        The arrays lie in the decoder's memory where its pixel format is planar. `read_frame` makes of them
+        what `frames` gives (`dysr_jax.model`).
+        """
+        return self._given(self._arrays(), ahead)
+
+    def _given(self, frames: Iterator[T], ahead: int) -> Iterator[T]:
         if ahead and self._ahead is None:
-            self._ahead = Prefetched(self._frames, ahead)
-        return self._ahead or self._frames
+            self._ahead = Prefetched(frames, ahead)
+        return self._ahead or frames
 
     def close(self) -> None:
         """Close the file; one that another thread hangs in is left to the end of the process."""
@@ -128,16 +164,48 @@ class Reader:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def _read(self, decoded: "Iterable[av.VideoFrame]") -> Generator[VideoFrame, None, None]:
+    def _read(
+        self, decoded: "Iterable[av.VideoFrame]"
+    ) -> Generator[tuple["av.VideoFrame", Fraction], None, None]:
         for frame in decoded:
-            time, size = self._clock(frame), (frame.width, frame.height)
+            time = self._clock(frame)
             self._check_colours(frame)
-            image = colour.oriented(colour.to_rgb(frame, self._reformatter), self._matrix)
             self._interlaced += frame.interlaced_frame
-            if size != self._size:
-                self._size = size
-                self._resized.append(f"from {float(time):.2f} s on it is {frame.width}x{frame.height}")
-            yield VideoFrame(image, time)
+            yield frame, time
+
+    def _images(self) -> Iterator[VideoFrame]:
+        size = self._stored
+        for frame, time in self._frames:
+            arrays, form = self._take(frame)
+            if size != (frame.height, frame.width):
+                size = frame.height, frame.width
+                self._changes.append(f"from {float(time):.2f} s on it is {frame.width}x{frame.height}")
+            yield VideoFrame(colour.to_rgb(arrays, FrameFormat(form, orientation=self.orientation)), time)
+
+    def _arrays(self) -> Iterator[PlaneFrame]:
+        rows, columns = self._stored
+        first = last = self.planes, self._stored
+        for frame, time in self._frames:
+            arrays, form = self._take(frame)
+            found = form, (frame.height, frame.width)
+            if found != last and found != first:
+                size = f"{frame.width}x{frame.height}"
+                if found[1] != first[1]:
+                    became, made = size, f"resized to {columns}x{rows}"
+                else:
+                    became, made = _described(frame, form), f"converted to {self._described}"
+                self._changes.append(f"at {float(time):.2f} s frames become {became}: they are {made}")
+            last = found
+            if found != first:
+                arrays = colour.convert(arrays, form, *first)
+            yield PlaneFrame(arrays, time)
+
+    def _take(self, frame: "av.VideoFrame") -> tuple[tuple[np.ndarray, ...], PlaneFormat | None]:
+        form = plane_format(frame, self._codec)
+        try:
+            return arrays_of(frame, form, self._reformatter), form
+        except InputError as error:
+            refuse(self.path, error)
 
     def _check_colours(self, frame: "av.VideoFrame") -> None:
         try:
@@ -164,6 +232,18 @@ def _declared_end(stream: "av.video.stream.VideoStream", start: Fraction) -> Fra
     except ValueError:
         return None
     return hours * 3600 + minutes * 60 + seconds - start or None
+
+
+def _described(frame: "av.VideoFrame", form: PlaneFormat | None) -> str:
+    """Pixel format and colours, in words."""
+    if form is None:
+        return frame.format.name
+    words = [frame.format.name, "full range" if form.full_range else "limited range"]
+    if form.chroma is not None:
+        words.append(MATRIX_NAMES.get(form.matrix, f"matrix {form.matrix}"))
+    if form.chroma and any(form.chroma):
+        words.append(f"chroma {SITING_NAMES[form.siting]}")
+    return ", ".join(words)
 
 
 def _notes_on(frame: "av.VideoFrame") -> list[str]:

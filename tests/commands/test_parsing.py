@@ -30,7 +30,10 @@ def test_no_arguments_print_the_usage(capsys):
 def test_the_usage_says_what_every_command_is_for(capsys):
     main([])
     listed = dict(re.findall(r"^  dysr (\S+(?: \S+)?)  +(\S.*)$", capsys.readouterr().out, re.M))
-    names = (*("step", "candidates", "search", "scaling", "data", "front"), *("fps", "switch", "steady"))
+    names = (
+        *("step", "candidates", "search", "scaling", "data", "front"),
+        *("fps", "switch", "steady", "stream"),
+    )
     benchmarks = {f"bench {name}" for name in names}
     data = {"data prepare", "data list"}
     assert (
@@ -65,6 +68,7 @@ def test_help_of_a_command_names_its_options(capsys, command):
         "bench front": "--figure",
         "bench switch": "--strategies",
         "bench steady": "--figures",
+        "bench stream": "--encoder",
         "data prepare": "--from",
         "data list": "--data-dir",
     }

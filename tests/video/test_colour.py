@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from dysr_jax.errors import InputError
+from dysr_jax.model import FrameFormat, Orientation
 from dysr_jax.video import colour
+from dysr_jax.video.planes import arrays_of, plane_format
 from dysr_jax.video.reader import open_video
 
 WEIGHTS = {1: (0.2126, 0.0722), 5: (0.299, 0.114), 6: (0.299, 0.114), 9: (0.2627, 0.0593)}
@@ -46,7 +48,10 @@ def frame_of(planes: np.ndarray, form: str, **tags: int) -> av.VideoFrame:
 
 
 def convert(frame: av.VideoFrame) -> np.ndarray:
-    return colour.to_rgb(frame, av.video.reformatter.VideoReformatter())
+    colour.check_colours(frame)
+    form = plane_format(frame)
+    arrays = arrays_of(frame, form, av.video.reformatter.VideoReformatter())
+    return colour.to_rgb(arrays, FrameFormat(form))
 
 
 @pytest.mark.parametrize("full", [False, True])
@@ -123,12 +128,21 @@ STRAIGHT = [(a, 0, 0, d) for a, d in itertools.product((1, -1), repeat=2)]
 TURNED = [(0, b, c, 0) for b, c in itertools.product((1, -1), repeat=2)]
 
 
+def orientation(matrix) -> Orientation:
+    a, b, c, d = (round(65536 * value) for value in matrix)
+    return colour.orientation_of(np.array([a, b, 0, c, d, 0, 0, 0, 1 << 30], np.int32))
+
+
+def oriented(image, matrix):
+    return colour.to_rgb((image,), FrameFormat(orientation=orientation(matrix)))
+
+
 @pytest.mark.parametrize("matrix", STRAIGHT + TURNED)
 def test_every_pixel_goes_where_the_matrix_says(matrix):
     a, b, c, d = matrix
     image = np.arange(3 * 4 * 3, dtype=np.uint8).reshape(3, 4, 3)
-    shown = colour.oriented(image, matrix)
-    assert colour.swaps_sides(matrix) == (matrix in TURNED)
+    shown = oriented(image, matrix)
+    assert orientation(matrix).swap == (matrix in TURNED)
     assert shown.shape == ((4, 3, 3) if matrix in TURNED else (3, 4, 3))
     assert shown.flags.c_contiguous
     for y, x in np.ndindex(3, 4):
@@ -140,4 +154,4 @@ def test_every_pixel_goes_where_the_matrix_says(matrix):
 
 def test_a_slight_tilt_is_no_turn():
     image = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
-    np.testing.assert_array_equal(colour.oriented(image, (0.99, 0.1, -0.1, 0.99)), image)
+    np.testing.assert_array_equal(oriented(image, (0.99, 0.1, -0.1, 0.99)), image)
