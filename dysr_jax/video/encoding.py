@@ -9,7 +9,8 @@ import numpy as np
 
 from dysr_jax.errors import InputError
 from dysr_jax.video import colour
-from dysr_jax.video.encoders import Choice, Size, arguments
+from dysr_jax.video.encoder_choice import Choice
+from dysr_jax.video.encoders import Size, arguments
 from dysr_jax.video.muxing import Muxing
 from dysr_jax.video.reader import Reader
 from dysr_jax.video.samples import FromRgb, to_frame
