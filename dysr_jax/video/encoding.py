@@ -18,32 +18,6 @@ from dysr_jax.video.sink import Format, Sink
 from dysr_jax.video.source import av, reason_of
 
 
-class Pacer:
-    """How often each frame is written at `rate` frames per second, so that times are kept."""
-
-    def __init__(self, rate: Fraction) -> None:
-        self.rate = rate
-        self.written = 0
-        self.repeated = 0  # frames that were written again to fill a gap
-        self.dropped = 0  # frames that came too soon after another
-        self._first: Fraction | None = None
-
-    def place(self, time: Fraction) -> tuple[int, bool]:
-        """How often the last frame is repeated before one at `time`, and whether that one is written."""
-        gap = self.fill(time)
-        self.dropped += gap < 0
-        self.written += gap >= 0
-        return max(gap, 0), gap >= 0
-
-    def fill(self, time: Fraction) -> int:
-        """How often the last frame is repeated until a time in seconds; negative if it is shown longer."""
-        self._first = time if self._first is None else self._first
-        gap = round((time - self._first) * self.rate) - self.written
-        self.repeated += max(gap, 0)
-        self.written += max(gap, 0)
-        return gap
-
-
 class _Last(NamedTuple):  # the frame that was added last, whose duration is not known yet
     time: Fraction
     stamp: int
@@ -63,42 +37,38 @@ class Encoding:
     ) -> None:
         self.ms: list[float] = []  # milliseconds of encoding, by the number of the frame
         self._form, self._rate, self._like, self._choice = form, rate, like, choice
-        self._matrix = colour.BT709 if form.tagged else colour.assumed_matrix(size[1], size[0])
         self.encoder = choice.encoder.name
-        self.format, self.multiple = choice.plane_format(self._matrix), choice.multiple
+        self.format, self.multiple = choice.plane_format(colour.BT709), choice.multiple
         columns, rows = (-(-side // self.multiple) * self.multiple for side in size)
         self.shape = rows, columns
         """Of the frames that are encoded."""
-        tick, largest = like.tick if like and form.tagged else 1 / rate, choice.encoder.max_denominator
+        tick, largest = like.tick if like else 1 / rate, choice.encoder.max_denominator
         fine = tick / math.ceil(tick * 10_000)  # at most 1/10000 s, if the encoder allows it
         self._tick = fine if fine.denominator <= largest else Fraction(1, largest)
-        self._pacer = None if form.tagged else Pacer(rate)
         self._from_rgb: FromRgb | None = None
         self._last: _Last | None = None
         self._sent: dict[int, tuple[int, int]] = {}  # duration and number of frames in the encoder
-        self.muxing = Muxing(sink, form, like)
+        self._muxing = Muxing(sink, form, like)
+        self.mux_ms, self.notes = self._muxing.ms, self._muxing.notes
         self._stream = self._add_stream()
         self._start(size)
+
+    @property
+    def error(self) -> BaseException | None:
+        """The first error of the thread that writes."""
+        return self._muxing.error
 
     def add(self, image: np.ndarray, time: Fraction) -> None:
         """Encode the frame before this one, and copy audio and subtitles until then."""
         number = len(self.ms)
         self.ms.append(0.0)
-        self.muxing.ms.append(0.0)
-        if self._pacer is not None:
-            repeats, fits = self._pacer.place(time)
-            self._repeat(repeats)
-            if fits:
-                stamp = -1 if self._last is None else self._last.stamp
-                self._last = _Last(time, stamp, self._to_frame(image, number), number)
-                self._repeat(1)
-            return
+        self._muxing.ms.append(0.0)
         stamp = round(time / self._tick)
         if self._last is not None:
             stamp = max(stamp, self._last.stamp + 1)
             self._encode(self._last, stamp - self._last.stamp)
         self._last = _Last(time, stamp, self._to_frame(image, number), number)
-        self.muxing.put(time, number)
+        self._muxing.put(time, number)
 
     def finish(self) -> None:
         """Encode what the encoder still holds, copy the rest, and write the end of the file."""
@@ -110,43 +80,39 @@ class Encoding:
             if self._like is not None and self._like.ended and not self._like.damaged:
                 end = None
         finally:
-            self.muxing.finish(end)
-        if self._pacer is not None and (self._pacer.repeated or self._pacer.dropped):
-            counted = f"{self._pacer.repeated} frames are repeated and {self._pacer.dropped} left out"
-            self.muxing.notes.append(f"Y4M has a constant rate: {counted}")
+            self._muxing.finish(end)
 
     def _add_stream(self) -> "av.VideoStream":
         encoder, options = self._choice.encoder, self._choice.options
-        container = self.muxing.container
+        container = self._muxing.container
         added = container.add_stream(encoder.name, rate=self._rate, options=options, **arguments(encoder))
         stream = cast("av.VideoStream", added)
         stream.height, stream.width = self.shape
         stream.pix_fmt = self._choice.pixel_format
         context, like = stream.codec_context, self._like
-        context.time_base = self._tick if self._form.tagged else 1 / self._rate  # of a raw frame, its number
+        context.time_base = self._tick
         context.color_range = colour.LIMITED
         if encoder.codec == "hevc" and self._form.muxer in ("mp4", "mov"):
             context.codec_tag = "hvc1"  # Apple's players know no other
         if like is not None and like.pixel_aspect != 1:
             context.sample_aspect_ratio = like.pixel_aspect
-        if self._form.tagged:
-            context.colorspace = self._matrix
-            told = (like.primaries, like.transfer) if like else (colour.BT709, colour.BT709)
-            known = (colour.BT709 if number in colour.UNKNOWN else number for number in told)
-            context.color_primaries, context.color_trc = known
+        context.colorspace = colour.BT709
+        told = (like.primaries, like.transfer) if like else (colour.BT709, colour.BT709)
+        known = (colour.BT709 if number in colour.UNKNOWN else number for number in told)
+        context.color_primaries, context.color_trc = known
         return stream
 
     def _start(self, size: Size) -> None:
         name = self._choice.encoder.name
         try:
-            self.muxing.start(self._stream, self._rate)
+            self._muxing.start(self._stream, self._rate)
         except (av.error.FFmpegError, ValueError) as error:
             what = f"{size[0]}x{size[1]} at {self._rate} frames per second"
             raise InputError(f"{what} cannot be encoded with {name}: {reason_of(error)}") from None
         if self._choice.note:
-            self.muxing.notes.append(self._choice.note)
+            self.notes.append(self._choice.note)
         if self.shape != size[::-1]:
-            self.muxing.notes.append(f"its last pixels are repeated: {name} takes even sizes")
+            self.notes.append(f"its last pixels are repeated: {name} takes even sizes")
 
     def _to_frame(self, image: np.ndarray, number: int) -> "av.VideoFrame":
         began = perf_counter()
@@ -154,17 +120,10 @@ class Encoding:
             frame = to_frame(image, self._choice.planes, self.format, self.shape)
         else:
             if self._from_rgb is None:
-                self._from_rgb = FromRgb(self._choice.planes, self._matrix, self.shape)
+                self._from_rgb = FromRgb(self._choice.planes, colour.BT709, self.shape)
             frame = self._from_rgb(image)
         self.ms[number] += 1e3 * (perf_counter() - began)
         return frame
-
-    def _repeat(self, times: int) -> None:
-        """Encode the last frame at a constant rate, under the next numbers."""
-        for _ in range(times):
-            if self._last is not None:
-                self._last = self._last._replace(stamp=self._last.stamp + 1)
-                self._encode(self._last, 1)
 
     def _encode_last(self) -> Fraction:
         """Encode the last frame, which may be shown long, and return the time when it ends."""
@@ -173,10 +132,7 @@ class Encoding:
         end = self._last.time + 1 / self._rate
         if self._like is not None and self._like.ended:
             end = max(end, self._like.end)
-        if self._pacer is not None:
-            self._repeat(self._pacer.fill(end))
-        else:
-            self._encode(self._last, max(1, round(end / self._tick) - self._last.stamp))
+        self._encode(self._last, max(1, round(end / self._tick) - self._last.stamp))
         return end
 
     def _encode(self, last: _Last, duration: int) -> None:
@@ -196,4 +152,4 @@ class Encoding:
             known = None if packet.pts is None else self._sent.pop(packet.pts, None)
             duration, own = known or (packet.duration, number)
             packet.duration = duration
-            self.muxing.put(packet, own)
+            self._muxing.put(packet, own)

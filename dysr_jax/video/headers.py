@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import BinaryIO
 
-Y4M_UNKNOWN = b" A0:0 "
 # Identifiers of Matroska's elements.
 TRACKS, TRACK, VIDEO, CRC, VOID = b"\x16\x54\xae\x6b", b"\xae", b"\xe0", b"\xbf", b"\xec"
 NAME, WIDTH, HEIGHT, UNIT = b"\x53\x6e", b"\x54\xb0", b"\x54\xba", b"\x54\xb2"
@@ -31,13 +30,6 @@ def display_size(size: tuple[int, int], aspect: Fraction) -> tuple[int, int]:
     if abs(times * ratio.denominator - rows) <= MAX_RESCALING * rows:
         return times * ratio.numerator, times * ratio.denominator
     return max(1, round(columns * aspect)), rows
-
-
-def y4m_header(header: bytes, aspect: Fraction) -> bytes | None:
-    """The first bytes of a Y4M file, with the pixel aspect ratio; None if its first line is incomplete."""
-    if b"\n" not in header:
-        return None
-    return header.replace(Y4M_UNKNOWN, b" A%d:%d " % (aspect.numerator, aspect.denominator), 1)
 
 
 def matroska_header(header: bytes, shown: tuple[int, int]) -> bytes | None:

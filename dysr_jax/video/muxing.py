@@ -76,10 +76,6 @@ class Muxing:
 
     def _copy_others(self, like: Reader, stream: "av.VideoStream", rate: Fraction) -> None:
         """Copy what is in the source beside its frames, as far as the container takes it."""
-        if not self._form.tagged:
-            if like.accompanied or like.film.tags or like.film.chapters:
-                self.notes.append("audio, subtitles and metadata are left out: Y4M has none")
-            return
         film, lost = fit_tags(like.film, self._form.muxer, self._options, rate)
         self.container.metadata.update(film.tags)
         self.container.set_chapters(list(film.chapters))
@@ -98,9 +94,7 @@ class Muxing:
     def _write_pixel_aspect(self, stream: "av.VideoStream") -> None:
         """Put the pixel aspect ratio into the header if the muxer does not."""
         aspect = self._like.pixel_aspect if self._like else Fraction(1)
-        if not self._form.tagged:
-            self._sink.edit = functools.partial(headers.y4m_header, aspect=aspect)
-        elif self._form.muxer in ("matroska", "webm") and aspect != 1:
+        if self._form.muxer in ("matroska", "webm") and aspect != 1:
             shown = headers.display_size((stream.width, stream.height), aspect)
             self._sink.edit = functools.partial(headers.matroska_header, shown=shown)
             stream.metadata["title"] = stream.metadata.get("title", "") + headers.PLACEHOLDER

@@ -54,7 +54,7 @@ def arrays_of(
         depth = "" if form.bits == 8 else f"{form.bits}le"
         name = "gray" if form.chroma is None else f"yuv{SUBSAMPLINGS[form.chroma]}p"
         frame = _reformat(frame, name + depth, reformatter)
-    return tuple(_view(plane, form.dtype) for plane in frame.planes[: 1 if form.chroma is None else 3])
+    return tuple(plane_view(plane, form.dtype) for plane in frame.planes[: 1 if form.chroma is None else 3])
 
 
 def _reformat(
@@ -73,7 +73,7 @@ def _reformat(
         raise InputError(f"its pixel format {frame.format.name} must be one that FFmpeg converts") from None
 
 
-def _view(plane: "av.video.plane.VideoPlane", dtype: np.dtype) -> np.ndarray:
+def plane_view(plane: "av.video.plane.VideoPlane", dtype: np.dtype) -> np.ndarray:
     """`[H, W]` of a plane, without what pads its rows; it keeps the frame alive."""
     rows = np.frombuffer(plane, dtype).reshape(plane.height, -1)[:, : plane.width]
     rows.flags.writeable = False  # the decoder may predict later frames from it

@@ -7,6 +7,7 @@ from typing import cast
 import numpy as np
 
 from dysr_jax.model.planes import PlaneFormat
+from dysr_jax.video.planes import plane_view
 from dysr_jax.video.source import av
 
 CHROMA = {"420": (1, 1), "422": (0, 1), "444": (0, 0)}  # how often it is halved, down and across
@@ -36,6 +37,11 @@ def to_frame(samples: np.ndarray, name: str, form: PlaneFormat, shape: tuple[int
         lines = np.frombuffer(plane, form.dtype).reshape(-1, plane.line_size // form.dtype.itemsize)
         lines[: values.shape[0], : values.shape[1]] = values
     return frame
+
+
+def to_samples(frame: "av.VideoFrame", form: PlaneFormat) -> np.ndarray:
+    """The samples `[size]` of a frame, copied."""
+    return np.concatenate([plane_view(plane, form.dtype).ravel() for plane in frame.planes])
 
 
 class FromRgb:

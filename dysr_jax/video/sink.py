@@ -36,10 +36,11 @@ class Sink:
         """Whether `seek` is allowed."""
         return self._seekable
 
-    def write(self, data: bytes) -> int:
+    def write(self, data: bytes | memoryview) -> int:
         """Append, or keep for later what lies before the end."""
         if self._position < self._end:
-            self._patches.append((self._position, (self.edit and self.edit(data)) or data))
+            patch = bytes(data)
+            self._patches.append((self._position, (self.edit and self.edit(patch)) or patch))
         else:
             self._append(data)
             self._end += len(data)
@@ -74,7 +75,7 @@ class Sink:
         except OSError as error:  # network file systems say it here that the disk is full
             self.error = self.error or error
 
-    def _append(self, data: bytes) -> None:
+    def _append(self, data: bytes | memoryview) -> None:
         """Write data; the header of the file waits until it is edited."""
         if self.edit is not None and self._header is not None:
             beginning = self._header + data
@@ -83,7 +84,7 @@ class Sink:
             data = (edited or beginning) if self._header is None else b""
         self._try_to_write(data)
 
-    def _try_to_write(self, data: bytes) -> None:
+    def _try_to_write(self, data: bytes | memoryview) -> None:
         left = memoryview(data)
         while left and self.error is None:
             try:

@@ -17,6 +17,7 @@ from dysr_jax.fields import as_path
 from dysr_jax.threads import Worker
 from dysr_jax.video.encoder_choice import choose
 from dysr_jax.video.encoding import Encoding
+from dysr_jax.video.raw import RawVideo
 from dysr_jax.video.reader import Reader
 from dysr_jax.video.sink import Sink, check_output, format_of, open_output, partial_path
 from dysr_jax.video.source import STANDARD, av, reason_of
@@ -31,7 +32,12 @@ class Writer:
     """
 
     def __init__(
-        self, name: str, sink: Sink, encoding: Encoding, size: tuple[int, int], held: contextlib.ExitStack
+        self,
+        name: str,
+        sink: Sink,
+        encoding: Encoding | RawVideo,
+        size: tuple[int, int],
+        held: contextlib.ExitStack,
     ) -> None:
         self.path, self._held = name, held
         self.frames = 0  # that were handed over
@@ -39,7 +45,7 @@ class Writer:
         """Name of FFmpeg's encoder."""
         self.format, self.multiple = encoding.format, encoding.multiple
         """How samples hold a frame, and what its sides are padded to multiples of."""
-        self.encode_ms, self.mux_ms = encoding.ms, encoding.muxing.ms
+        self.encode_ms, self.mux_ms = encoding.ms, encoding.mux_ms
         """Milliseconds of encoding and of writing by the number of the frame; complete after closing."""
         self._sink, self._encoding, self._size = sink, encoding, size
         self._worker = Worker(self._add, self._finish, MAX_WAITING)
@@ -53,7 +59,7 @@ class Writer:
     @property
     def notes(self) -> tuple[str, ...]:
         """How the file differs from what was given, a sentence each; complete after closing."""
-        return tuple(self._encoding.muxing.notes)
+        return tuple(self._encoding.notes)
 
     def write(self, frame: np.ndarray, time: Fraction) -> None:
         """Append a frame that is shown from `time` s on; waits while `MAX_WAITING` wait.
@@ -98,7 +104,7 @@ class Writer:
 
     def _add(self, item: tuple[np.ndarray, Fraction]) -> None:
         self._encoding.add(*item)
-        if error := self._sink.error or self._encoding.muxing.error:
+        if error := self._sink.error or self._encoding.error:
             raise error
 
     def _end(self) -> None:
@@ -118,7 +124,7 @@ class Writer:
             pathlib.Path(self.partial).replace(self.path)
 
     def _error(self) -> BaseException | None:
-        return self._sink.error or self._worker.error or self._encoding.muxing.error
+        return self._sink.error or self._worker.error or self._encoding.error
 
     def _check(self) -> None:
         error = self._error()
@@ -175,7 +181,11 @@ def open_writer(
         choice = choose(form, size, rate, name=encoder, crf=crf, preset=preset, pixel_format=pixel_format)
         sink = Sink(open_output(name), seekable=name != STANDARD)
         try:
-            encoding = Encoding(sink, form, size, rate, like, choice)
+            encoding: Encoding | RawVideo
+            if form.tagged:
+                encoding = Encoding(sink, form, size, rate, like, choice)
+            else:
+                encoding = RawVideo(sink, size, rate, like, choice)
         except BaseException as error:
             sink.finish()
             if name != STANDARD:

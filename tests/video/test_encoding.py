@@ -7,7 +7,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from dysr_jax.video.encoding import Encoding, Pacer
+from dysr_jax.video.encoding import Encoding
+from dysr_jax.video.raw import Pacer
 from dysr_jax.video.reader import open_video
 from dysr_jax.video.writer import open_writer
 

@@ -11,6 +11,7 @@ from dysr_jax.errors import InputError
 from dysr_jax.video.copied import Copied
 from dysr_jax.video.encoding import Encoding
 from dysr_jax.video.muxing import MAX_PACKETS, Muxing
+from dysr_jax.video.raw import RawVideo
 from dysr_jax.video.writer import MAX_WAITING, open_writer
 
 SIZE = {"width": 32, "height": 24, "rate": Fraction(25)}
@@ -104,17 +105,18 @@ def test_an_error_at_the_end_is_raised_by_closing(tmp_path, monkeypatch):
     assert [p.name for p in tmp_path.iterdir()] == ["a.partial.mkv"]
 
 
-def test_a_slow_disk_holds_frames_back(tmp_path, monkeypatch):
+@pytest.mark.parametrize(("name", "of"), [("a.mkv", Muxing), ("a.y4m", RawVideo)])
+def test_a_slow_disk_holds_frames_back(tmp_path, monkeypatch, name, of):
     """What waits for it is bounded: the queue of packets, that of frames, and one in each thread."""
-    go_on, started, written = threading.Event(), threading.Event(), Muxing._write
+    go_on, started, written = threading.Event(), threading.Event(), of._write
 
     def wait(self, entry):
         started.set()
         assert go_on.wait(30)
         written(self, entry)
 
-    monkeypatch.setattr(Muxing, "_write", wait)
-    writer = open_writer(tmp_path / "a.y4m", **SIZE)
+    monkeypatch.setattr(of, "_write", wait)
+    writer = open_writer(tmp_path / name, **SIZE, encoder="auto" if name.endswith("y4m") else "ffv1")
     handed = threading.Thread(
         target=lambda: [writer.write(image(n), Fraction(n, 25)) for n in range(50)], daemon=True
     )
