@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import http.server
+import io
 import pathlib
 import socket
 import threading
@@ -13,6 +14,7 @@ from types import SimpleNamespace
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 from dysr_jax.errors import InputError
 from dysr_jax.video import addresses, source
@@ -70,6 +72,21 @@ def serving(folder, handler=Quiet):
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+class Camera(Quiet):
+    """Pictures one behind the other, as web cameras send them."""
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+        self.end_headers()
+        for number in range(30):
+            content = io.BytesIO()
+            Image.new("RGB", (32, 24), (8 * number, 0, 0)).save(content, "JPEG")
+            head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {content.tell()}\r\n\r\n"
+            self.wfile.write(head.encode() + content.getvalue() + b"\r\n")
+        self.close_connection = True
 
 
 def free_port(kind=socket.SOCK_STREAM) -> int:
@@ -132,6 +149,13 @@ def test_a_playlist_without_an_end_is_live(films, tmp_path):
     with serving(tmp_path) as address, open_video(f"{address}/list.m3u8") as reader:
         assert reader.live
         assert next(reader.frames()).image.shape == (24, 32, 3)
+
+
+def test_a_web_camera_is_live(tmp_path):
+    with serving(tmp_path, Camera) as address:
+        reader, frames = read(f"{address}/camera")
+    assert reader.live and len(frames) == 30
+    assert reader.planes is not None and reader.planes.full_range and reader.planes.siting == (1, 1)
 
 
 def test_a_playlist_of_a_server_reads_no_file_of_this_machine(films, tmp_path):
