@@ -28,6 +28,8 @@ class Options:
     """Folder for the results."""
     bundle: str | None = None
     """A bundle directory; without it the weights that come with the package."""
+    against: str | None = None
+    """Another bundle directory, whose members take turns with these."""
     stream: Annotated[SteadyOptions, tyro.conf.arg(name="")] = SteadyOptions()
     recorded: pathlib.Path | None = None
     """Draw and print these results and measure nothing."""
@@ -41,7 +43,7 @@ def main() -> None:
         result = SteadyResult.from_json(json.loads(options.recorded.read_text()))
     else:
         try:
-            result = bench_steady(options.bundle, options.stream)
+            result = bench_steady(options.bundle, options.stream, against=options.against)
         except InputError as error:
             sys.exit(f"error: {error}")
         write_json(options.out / "steady_fps.json", result.to_json())

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import subprocess
@@ -17,8 +18,10 @@ from safetensors.numpy import load_file
 from dysr_jax.atomic import write_json
 from dysr_jax.cli import main
 from dysr_jax.config import to_dict
+from dysr_jax.known import config_from_run
+from dysr_jax.results import read_results
 from dysr_jax.run import run_search
-from dysr_jax.search.latency import LatencyTable, WidthTerms, save_table, table_key
+from dysr_jax.search.latency import LatencyTable, WidthTerms, load_table, save_table, table_key
 
 TIMEOUT_S = 240
 """Of every wait; a machine that does nothing else needs a tenth."""
@@ -58,12 +61,12 @@ sys.exit(main())
 class Job:
     """`dysr search --distributed` in two processes; one process may be given options of its own."""
 
-    def __init__(self, config, out, *, second=(), program=("-m", "dysr_jax.cli")):
+    def __init__(self, config, out, *, start="--config", second=(), program=("-m", "dysr_jax.cli")):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         place = ["--distributed", "--coordinator", f"127.0.0.1:{port}", "--processes", "2"]
-        command = [sys.executable, *program, "search", "--config", str(config), "--out", str(out)]
+        command = [sys.executable, *program, "search", start, str(config), "--out", str(out)]
         flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
         self.processes = [
             subprocess.Popen(
@@ -272,3 +275,32 @@ def test_all_processes_let_a_surrogate_choose_the_same(tiny, tiny_run, tmp_path)
         assert code == 0, errors
     found = archive(tmp_path / "run")
     assert {record["generation"] for record in found if "predicted_psnr_y" in record}
+
+
+@pytest.mark.long
+def test_what_a_run_knows_is_searched_again_as_by_one_process(tiny, tiny_run, tmp_path):
+    """For a device that is not here: members' latencies are predicted, so that fronts are the same too."""
+    known = tmp_path / "known"
+    shutil.copytree(tiny_run.path, known, ignore=shutil.ignore_patterns("checkpoints"))
+    table = load_table(known / "latency.json")
+    (terms,) = table.terms
+    odd = dataclasses.replace(terms, body_ms=dict(zip(terms.body_ms, (7.0, 1.0, 3.0), strict=True)))
+    key = {**table.key, "device": "Phone 9", "platform": "phone"}
+    save_table(tmp_path / "phone.json", dataclasses.replace(table, key=key, terms=(odd,)))
+    search = dataclasses.replace(tiny.search, latency=str(tmp_path / "phone.json"), generations=5)
+    write_json(known / "config.json", to_dict(dataclasses.replace(tiny, search=search)))
+    shutil.copy(tmp_path / "phone.json", known / "latency.json")
+    run_search(config_from_run(known), tmp_path / "one", log=lambda line: None)
+    (code, said, errors), (other, silent, _) = Job(known, tmp_path / "two", start="--from").end()
+    assert (code, other) == (0, 0), errors
+    found, expected = archive(tmp_path / "two"), archive(tmp_path / "one")
+    for key in ("name", "arch", "latency_ms", "generation"):
+        assert [record[key] for record in found] == [record[key] for record in expected]
+    assert [r["psnr_y"] for r in found] == pytest.approx([r["psnr_y"] for r in expected], abs=1e-4)
+    two, one = (read_results(tmp_path / name, tiny.space.build()) for name in ("two", "one"))
+    assert (two.reused, two.evaluated) == (one.reused, one.evaluated)
+    assert one.reused == len(archive(known)) and one.evaluated > 0
+    assert [m.name for m in two.members] == [m.name for m in one.members]
+    assert [m.latency_ms for m in two.members] == [m.latency_ms for m in one.members]
+    assert f"{one.reused} of another run reused" in said
+    assert "reused" not in silent

@@ -190,6 +190,7 @@ def _stream(
                 server.prepare_soon(reader.image_shape, names, frames=frames)
             else:
                 server.prepare(reader.image_shape, names, frames=frames)
+            log(f"{writer.path}: encoded with {writer.encoder}")
             timings = _measure(server, reader.image_shape, frames, members, fps, log)
             stream = Stream(server, policy or AdaptivePolicy(), timings, stream_options, watch)
             try:

@@ -13,6 +13,7 @@ import numpy as np
 
 from dysr_jax.aot import ExecutableCache
 from dysr_jax.bench.burners import Burners
+from dysr_jax.bench.steady_result import AGAINST, SteadyResult, SteadyStream
 from dysr_jax.bench.switch import Reload, write_weights_store
 from dysr_jax.bundle import Bundle, find_bundle
 from dysr_jax.data import bicubic_downscale, crop_to_scale, load_source
@@ -20,7 +21,7 @@ from dysr_jax.device import device_name
 from dysr_jax.errors import InputError
 from dysr_jax.fields import normalise, require
 from dysr_jax.metrics import PSNR_CAP_DB, psnr_y
-from dysr_jax.runtime import Bank, Load, Stream, StreamOptions, Trace, measure_timings, trace_from_json
+from dysr_jax.runtime import Bank, Stream, StreamOptions, measure_timings
 from dysr_jax.runtime.policy import AdaptivePolicy, FixedPolicy, MemberTiming, Policy
 
 LOAD: Final = ((0.0, 0), (1 / 6, 2), (1 / 3, 0), (1 / 2, 4), (2 / 3, 1), (5 / 6, 0))
@@ -47,71 +48,12 @@ class SteadyOptions:
         normalise(self)
 
 
-@dataclasses.dataclass(frozen=True)
-class SteadyStream:
-    """One stream of frames in time."""
-
-    name: str
-    trace: Trace
-    load: Sequence[Load] = ()  # when other processes came and went, if known
-    true_psnr_y: float | None = None  # dB, mean of all frames against their HR frames, if measured
-
-    def to_json(self) -> dict[str, Any]:
-        """With the summary and every frame of the trace."""
-        fields = {"name": self.name, "load": self.load, "true_psnr_y": self.true_psnr_y}
-        return fields | self.trace.to_json()
-
-    @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> "SteadyStream":
-        """The inverse; also of what `dysr stream --json` writes, with a name."""
-        load = [(float(seconds), float(busy)) for seconds, busy in fields.get("load", [])]
-        return cls(fields["name"], trace_from_json(fields), load, fields.get("true_psnr_y"))
-
-
-@dataclasses.dataclass(frozen=True)
-class SteadyResult:
-    """What `bench_steady` found. `to_json` is what `dysr bench steady --json` writes."""
-
-    device: str
-    frame: tuple[int, int]
-    fps: float
-    members: tuple[MemberTiming, ...]
-    """That hold the rate on a free machine, fastest first; `psnr_y` as the bundle has it."""
-    member_psnr_y: Mapping[str, float] = dataclasses.field(hash=False)  # dB on these frames
-    schedule: tuple[Load, ...]
-    strategies: tuple[SteadyStream, ...]
-
-    @property
-    def gain(self) -> float:
-        """Of the distance from the smallest to the largest member's PSNR-Y, the share that adapting gains."""
-        low, high = (self.member_psnr_y[self.members[end].name] for end in (0, -1))
-        adaptive = next(stream for stream in self.strategies if stream.name == "adaptive")
-        assert adaptive.true_psnr_y is not None
-        return (adaptive.true_psnr_y - low) / (high - low)
-
-    def to_json(self) -> dict[str, Any]:
-        """The figures and every frame."""
-        members = [dataclasses.asdict(member) for member in self.members]
-        return vars(self) | {"members": members, "strategies": [s.to_json() for s in self.strategies]}
-
-    @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> "SteadyResult":
-        """The inverse of `to_json`."""
-        rows = {
-            "frame": tuple(fields["frame"]),
-            "members": tuple(MemberTiming(**member) for member in fields["members"]),
-            "schedule": tuple(map(tuple, fields["schedule"])),
-            "strategies": tuple(map(SteadyStream.from_json, fields["strategies"])),
-        }
-        return cls(**{**fields, **rows})
-
-
 @dataclasses.dataclass(frozen=True, eq=False)
 class SteadyCase:
-    """What all streams share."""
+    """What all streams of a bundle share."""
 
     options: SteadyOptions
-    bundle: Bundle
+    bank: Bank  # ready for the frames
     members: Sequence[MemberTiming]  # those that hold the rate on a free machine
     lr: Sequence[np.ndarray]
     psnr_y: dict[str, list[float]]  # of each member, by frame
@@ -128,6 +70,15 @@ class SteadyCase:
         return tuple((part * self.options.seconds, count) for part, count in LOAD)
 
 
+STRATEGIES: Final[Mapping[str, Callable[[SteadyCase, pathlib.Path], tuple[Bank | Reload, Policy[Any]]]]] = {
+    "adaptive": lambda case, _: (case.bank, AdaptivePolicy()),
+    "fixed largest": lambda case, _: (case.bank, FixedPolicy(case.members[-1].name)),
+    "fixed smallest": lambda case, _: (case.bank, FixedPolicy(case.members[0].name)),
+    "adaptive, reloading": lambda case, folder: (_reloading(case, folder), AdaptivePolicy()),
+}
+"""What is compared; a folder is for what a strategy keeps on disk."""
+
+
 def moving_windows(image: np.ndarray, shape: tuple[int, int], count: int) -> list[np.ndarray]:
     """Windows of this shape that go around once over an image `[H, W, 3]`, which must be as large."""
     free = [side - length for side, length in zip(image.shape[:2], shape, strict=True)]
@@ -140,8 +91,8 @@ def moving_windows(image: np.ndarray, shape: tuple[int, int], count: int) -> lis
     return frames
 
 
-def make_case(bundle: Bundle, options: SteadyOptions) -> tuple[SteadyCase, Bank]:
-    """Frames, members, and what each member makes of each frame; and the bank that is ready for them.
+def make_case(bundle: Bundle, options: SteadyOptions) -> SteadyCase:
+    """Frames, members, and what each member makes of each frame.
 
     An InputError says that an option is out of range, the image smaller than a frame, or no two members fit.
     """
@@ -171,13 +122,14 @@ def make_case(bundle: Bundle, options: SteadyOptions) -> tuple[SteadyCase, Bank]
         return [min(PSNR_CAP_DB, float(psnr_y(bank(x, name), y, scale))) for x, y in pairs]
 
     found = {member.name: quality(member.name) for member in members}
-    return SteadyCase(options, bundle, members, lr, found), bank
+    return SteadyCase(options, bank, members, lr, found)
 
 
 def bench_steady(
     bundle: str | os.PathLike[str] | None = None,
     options: SteadyOptions | None = None,
     *,
+    against: str | os.PathLike[str] | None = None,
     log: Callable[[str], Any] = print,
 ) -> SteadyResult:
     """Does a stream hold its rate while other programs come and go?
@@ -185,22 +137,29 @@ def bench_steady(
     Sends the same frames at the same rate through the same members, beside the same schedule of busy
     processes, four times: with the adaptive policy, with the largest member that holds the rate on a free
     machine, with the smallest, and with the adaptive policy where a switch drops a member and loads the next
-    one's weights and (cached) executable from disk. Nothing is encoded. `log` gets a line as each begins.
+    one's weights and (cached) executable from disk. Nothing is encoded. With `against`, another bundle, each
+    of the four is followed by the same one through that bundle's members. `log` gets a line as each begins.
 
-    Raises InputError: no such bundle, or see `make_case`.
+    Raises InputError: no such bundle, another scale, or see `make_case`.
     """
-    case, bank = make_case(find_bundle(bundle), options or SteadyOptions())
-    smallest, largest = case.members[0].name, case.members[-1].name
-    streams = []
+    options = options or SteadyOptions()
+    bundles = [find_bundle(bundle), *([find_bundle(against)] if against is not None else [])]
+    scales = [each.space.scale for each in bundles]
+    if len(set(scales)) > 1:
+        raise InputError(f"against {os.fspath(against or '')!r}: must be for x{scales[0]}, got x{scales[1]}")
+    cases = [make_case(each, options) for each in bundles]
+    streams: list[list[SteadyStream]] = [[] for _ in cases]
     with tempfile.TemporaryDirectory(prefix="dysr_") as folder:
-        for name, server, policy in (
-            ("adaptive", bank, AdaptivePolicy()),
-            ("fixed largest", bank, FixedPolicy(largest)),
-            ("fixed smallest", bank, FixedPolicy(smallest)),
-            ("adaptive, reloading", None, AdaptivePolicy()),
-        ):
-            log(f"{name}: {case.options.seconds:g} s")
-            streams.append(_run(name, case, server or _reloading(case, pathlib.Path(folder)), policy))
+        for strategy, start in STRATEGIES.items():
+            for place, case in enumerate(cases):
+                log(f"{strategy}{AGAINST * place}: {options.seconds:g} s")
+                server, policy = start(case, pathlib.Path(folder, str(place)))
+                streams[place].append(_run(strategy, case, server, policy))
+    first, *rest = map(_result, cases, streams)
+    return dataclasses.replace(first, against=rest[0] if rest else None)
+
+
+def _result(case: SteadyCase, streams: Sequence[SteadyStream]) -> SteadyResult:
     return SteadyResult(
         device=device_name(),
         frame=case.options.frame,
@@ -217,12 +176,14 @@ def _run(name: str, case: SteadyCase, server: Bank | Reload, policy: Policy[Any]
     stream = Stream(server, policy, case.members, options)
     with Burners(case.schedule) as load:
         trace = stream.run(case.source(), lambda image, time: None)
-    true = [case.psnr_y[f.member][f.number % len(case.lr)] for f in trace.frames]
-    return SteadyStream(name, trace, load.log, float(np.mean(true)))
+    true = np.array([case.psnr_y[f.member][f.number % len(case.lr)] for f in trace.frames])
+    on_time = [not f.late for f in trace.frames]
+    return SteadyStream(name, trace, load.log, float(true.mean()), float((true * on_time).mean()))
 
 
 def _reloading(case: SteadyCase, folder: pathlib.Path) -> Reload:
-    store = write_weights_store(folder, case.bundle, [member.name for member in case.members])
+    folder.mkdir()
+    store = write_weights_store(folder, case.bank.bundle, [member.name for member in case.members])
     server = Reload(store, ExecutableCache(folder / "executables"))
     server.prepare(case.options.frame)
     return server

@@ -215,6 +215,8 @@ class BenchSteady(JsonOption):
 
     bundle: str | None = None
     """Bundle directory, such as RUN/bundle; default: dysr_jax's own weights."""
+    against: str | None = None
+    """Another bundle directory, whose members take turns with these, such as those chosen for a load."""
     stream: Annotated[SteadyOptions, tyro.conf.arg(name="")] = SteadyOptions()
     figures: pathlib.Path | None = None
     """Draw a timeline of each stream into this folder."""
@@ -223,7 +225,7 @@ class BenchSteady(JsonOption):
         check_output(self.json_path)
         if self.figures is not None:
             common.make_folder(self.figures, "figures")
-        result = bench_steady(self.bundle, self.stream)
+        result = bench_steady(self.bundle, self.stream, against=self.against)
         common.report(result, steady_table, self.json_path)
         if self.figures is not None:
             write_timelines(self.figures, result)

@@ -6,10 +6,19 @@ from typing import Any, Final
 
 from etils import epath
 
-from dysr_jax.bench import BenchResult, FrontResult, LatencyProfile, SearchResult, SteadyResult
+from dysr_jax.bench import (
+    AGAINST,
+    BenchResult,
+    FrontResult,
+    LatencyProfile,
+    SearchResult,
+    SteadyResult,
+    SteadyStream,
+)
 from dysr_jax.bench.switch import StrategyResult, SwitchResult
 from dysr_jax.report.plots import timeline_figure
 from dysr_jax.report.tables import clock_table, format_number, format_table
+from dysr_jax.search import frames_load
 
 
 def bench_table(result: BenchResult) -> str:
@@ -126,33 +135,58 @@ def _bytes(row: StrategyResult) -> Sequence[str]:
 
 
 def steady_table(found: SteadyResult) -> str:
-    """The steady-rate experiment: the members at rest, then a row per stream."""
-    quality, (height, width) = found.member_psnr_y, found.frame
-    members = [[m.name, f"{m.frame_ms:.1f}", f"{quality[m.name]:.2f}"] for m in found.members]
-    rows = []
-    for stream in found.strategies:
-        trace = stream.trace
-        counts = (str(trace.late), str(trace.interruptions), f"{max(trace.gaps_ms, default=0.0):.0f}")
-        last = (str(trace.switches), f"{stream.true_psnr_y:.2f}")
-        rows.append([stream.name, f"{100 * trace.on_time:.1f} %", *counts, *last])
+    """The steady-rate experiment: the members at rest, then a row per stream, also of another bundle."""
+    (height, width), both, names = found.frame, _bundles(found), ("", AGAINST)
+    members, rows = [], []
+    for place, one in enumerate(both):
+        quality, name = one.member_psnr_y, names[place]
+        members += [[f"{m.name}{name}", f"{m.frame_ms:.1f}", f"{quality[m.name]:.2f}"] for m in one.members]
+    for streams in zip(*(one.strategies for one in both), strict=True):
+        rows += [_steady_row(stream, names[place]) for place, stream in enumerate(streams)]
     times = ("on time", "late", "interruptions", "longest gap ms")
-    return (
-        f"{found.device}, {width}x{height}, {found.fps:g} frames per second\n"
-        f"{format_table(['member', 'ms at rest', 'PSNR-Y dB'], members)}\n\n"
-        f"{format_table(['stream', *times, 'switches', 'PSNR-Y dB'], rows)}\n"
-        f"adapting gains {100 * found.gain:.0f} % of the way from the smallest to the largest member"
-    )
+    lines = [
+        f"{found.device}, {width}x{height}, {found.fps:g} frames per second",
+        f"{format_table(['member', 'ms at rest', 'PSNR-Y dB'], members)}\n",
+        format_table(["stream", *times, "switches", "PSNR-Y dB", "on-time PSNR-Y dB"], rows),
+        "(on-time PSNR-Y: the mean where a late frame counts 0 dB)",
+        *(
+            f"adapting{name} gains {100 * one.gain:.0f} % of the way from the smallest to the largest member"
+            for name, one in zip(names, both, strict=False)
+        ),
+    ]
+    if found.against is not None:
+        load = frames_load([*found.slowdowns, *found.against.slowdowns])
+        own, other = (f"{one.expected_psnr_y(load):.3f} dB" for one in both)
+        what = "expected PSNR-Y of on-time frames under the slowdowns of both adaptive streams"
+        lines.append(f"{what}, if the best member on time made each frame: {own}{AGAINST} {other}")
+    return "\n".join(lines)
+
+
+def _bundles(found: SteadyResult) -> list[SteadyResult]:
+    return [found, *([found.against] if found.against else [])]
+
+
+def _steady_row(stream: SteadyStream, name: str) -> list[str]:
+    trace = stream.trace
+    counts = (str(trace.late), str(trace.interruptions), f"{max(trace.gaps_ms, default=0.0):.0f}")
+    figures = (stream.true_psnr_y, stream.on_time_psnr_y)
+    psnr_y = ("" if figure is None else f"{figure:.2f}" for figure in figures)
+    return [f"{stream.name}{name}", f"{100 * trace.on_time:.1f} %", *counts, str(trace.switches), *psnr_y]
 
 
 def write_timelines(folder: epath.PathLike, found: SteadyResult) -> list[epath.Path]:
-    """A timeline of each stream as PNG, in the order of the streams; the folder is made where missing."""
+    """A timeline of each stream as PNG, in the order of the streams, then those of another bundle; the folder
+    is made where missing.
+    """
     place = epath.Path(folder)
     place.mkdir(parents=True, exist_ok=True)
     files = []
-    for stream in found.strategies:
-        trace = dataclasses.replace(stream.trace, psnr_y=found.member_psnr_y)
-        load = [(at, count) for at, count in stream.load if at <= trace.seconds]
-        title = f"{stream.name}: {100 * trace.on_time:.1f} % on time, {stream.true_psnr_y:.2f} dB"
-        files.append(place / f"steady_{stream.name.replace(', ', '_').replace(' ', '_')}.png")
-        timeline_figure(files[-1], trace, load=load, title=title)
+    for name, one in zip(("", AGAINST), _bundles(found), strict=False):
+        for stream in one.strategies:
+            trace = dataclasses.replace(stream.trace, psnr_y=one.member_psnr_y)
+            load = [(at, count) for at, count in stream.load if at <= trace.seconds]
+            title = f"{stream.name}{name}: {100 * trace.on_time:.1f} % on time, {stream.true_psnr_y:.2f} dB"
+            file = f"steady_{stream.name}{name}.png".replace(", ", "_").replace(" ", "_")
+            timeline_figure(place / file, trace, load=load, title=title)
+            files.append(place / file)
     return files

@@ -1,14 +1,14 @@
 """The candidates of a search as columns, and how its front grew."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from dysr_jax.errors import InputError
 from dysr_jax.model import SearchSpace, to_archs
 from dysr_jax.results import front_hypervolume
-from dysr_jax.search import Record, SearchConfig, pareto, violation
+from dysr_jax.search import Record, SearchConfig, pareto, taus, violation
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -21,6 +21,7 @@ class Candidates:
     generation: np.ndarray  # the first that had it
     seconds: np.ndarray  # its share of the dispatch that evaluated it
     feasible: np.ndarray  # whether it satisfies the search's constraints
+    taus: Mapping[int, float]  # by generation, of the PSNR-Y that a surrogate predicted; empty without one
 
     @property
     def front(self) -> np.ndarray:
@@ -49,7 +50,7 @@ def as_columns(space: SearchSpace, records: Sequence[Record], config: SearchConf
     genes = np.array(archs, np.int32)
     to_archs(space, genes)
     columns = {name: np.array([getattr(r, name) for r in records], kind) for name, kind in _KINDS.items()}
-    return Candidates(genes, **columns, feasible=violation(records, config) == 0)
+    return Candidates(genes, **columns, feasible=violation(records, config) == 0, taus=taus(records))
 
 
 def hypervolumes(

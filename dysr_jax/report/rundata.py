@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 from etils import epath
 
 from dysr_jax.atomic import is_remote
-from dysr_jax.bench import SteadyResult, SteadyStream
+from dysr_jax.bench import AGAINST, SteadyResult, SteadyStream
 from dysr_jax.bench.switch import SwitchResult
 from dysr_jax.bundle import load_bundle
 from dysr_jax.config import RunConfig, load_config
@@ -115,7 +115,10 @@ def _streams(fields: Any) -> tuple[SteadyStream, ...]:
     """Those of `dysr bench steady --json`, or the one of `dysr stream --json`."""
     if "trace" in fields:
         return (SteadyStream.from_json({"name": "stream", **fields}),)
-    return SteadyResult.from_json(fields).strategies
+    found = SteadyResult.from_json(fields)
+    other = found.against.strategies if found.against else ()
+    named = (dataclasses.replace(stream, name=f"{stream.name}{AGAINST}") for stream in other)
+    return (*found.strategies, *named)
 
 
 def _read_measured(option: str, path: epath.PathLike | None, read: Callable[[Any], T], by: str) -> T | None:

@@ -39,7 +39,7 @@ with epy.lazy_api_imports(globals()):  # each is imported when it is first used
         table_json,
         table_key,
     )
-    from dysr_jax.search.load import Load, expected_psnr_y, read_load
+    from dysr_jax.search.load import Load, expected_psnr_y, frames_load, read_load
     from dysr_jax.search.loop import search
     from dysr_jax.search.pareto import hypervolume
     from dysr_jax.search.population import Patches, grid_patches

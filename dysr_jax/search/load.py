@@ -6,7 +6,7 @@ best member counts that is on time under a frame rate; a frame that no member ma
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -49,11 +49,16 @@ def read_load(path: str) -> Load:
     return Load(slowdown, probability)
 
 
-def _recorded(steady: Mapping[str, Any]) -> list[tuple[float, float]]:
+def _recorded(steady: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     rest = {member["name"]: float(member["frame_ms"]) for member in steady["members"]}
     trace = next(each for each in steady["strategies"] if each["name"] == "adaptive")["trace"]
     each = [ms / rest[name] for ms, name in zip(trace["frame_ms"], trace["member"], strict=True)]
-    return [(max(1.0, slowdown), 1 / len(each)) for slowdown in each]
+    return list(zip(*frames_load(each), strict=True))
+
+
+def frames_load(slowdowns: Sequence[float]) -> Load:
+    """The load of frames, at least one: each counts as often, one that was faster than at rest as at rest."""
+    return Load(np.maximum(1.0, slowdowns), np.full(len(slowdowns), 1 / len(slowdowns)))
 
 
 def on_time_ms(load: Load, fps: float) -> np.ndarray:

@@ -9,7 +9,8 @@ import numpy as np
 
 from dysr_jax.errors import InputError
 from dysr_jax.video import colour
-from dysr_jax.video.encoders import Choice, Size, arguments
+from dysr_jax.video.encoder_choice import Choice
+from dysr_jax.video.encoders import Size, arguments
 from dysr_jax.video.muxing import Muxing
 from dysr_jax.video.reader import Reader
 from dysr_jax.video.samples import FromRgb, to_frame
@@ -138,7 +139,7 @@ class Encoding:
     def _start(self, size: Size) -> None:
         name = self._choice.encoder.name
         try:
-            self.muxing.start(self._stream, name, self._rate)
+            self.muxing.start(self._stream, self._rate)
         except (av.error.FFmpegError, ValueError) as error:
             what = f"{size[0]}x{size[1]} at {self._rate} frames per second"
             raise InputError(f"{what} cannot be encoded with {name}: {reason_of(error)}") from None

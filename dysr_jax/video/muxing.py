@@ -40,10 +40,10 @@ class Muxing:
         """The first error in the thread."""
         return self._worker.error
 
-    def start(self, stream: "av.VideoStream", encoder: str, rate: Fraction) -> None:
+    def start(self, stream: "av.VideoStream", rate: Fraction) -> None:
         """Write the header, for the frames of `stream`, and begin the thread."""
         if self._like is not None:
-            self._copy_others(self._like, stream, encoder, rate)
+            self._copy_others(self._like, stream, rate)
         self._write_pixel_aspect(stream)
         self.container.start_encoding()
         if self._copied is not None:
@@ -74,13 +74,13 @@ class Muxing:
             self.notes += self._copied.notes
         self.container.close()
 
-    def _copy_others(self, like: Reader, stream: "av.VideoStream", encoder: str, rate: Fraction) -> None:
+    def _copy_others(self, like: Reader, stream: "av.VideoStream", rate: Fraction) -> None:
         """Copy what is in the source beside its frames, as far as the container takes it."""
         if not self._form.tagged:
             if like.accompanied or like.film.tags or like.film.chapters:
                 self.notes.append("audio, subtitles and metadata are left out: Y4M has none")
             return
-        film, lost = fit_tags(like.film, self._form.muxer, self._options, encoder, rate)
+        film, lost = fit_tags(like.film, self._form.muxer, self._options, rate)
         self.container.metadata.update(film.tags)
         self.container.set_chapters(list(film.chapters))
         stream.metadata.update(like.tags)

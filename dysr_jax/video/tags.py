@@ -97,12 +97,12 @@ def is_in_tags(stream: "av.stream.Stream", film: FilmTags) -> bool:
 
 
 def fit_tags(
-    film: FilmTags, muxer: str, options: Mapping[str, str], encoder: str, rate: Fraction
+    film: FilmTags, muxer: str, options: Mapping[str, str], rate: Fraction
 ) -> tuple[FilmTags, list[str]]:
     """The part of a film's tags that a container takes, and what not in words, as a short video shows."""
     bare = without_time_code(film.tags)
     tries = (film, FilmTags(bare, film.chapters), FilmTags(film.tags), FilmTags(bare), FilmTags())
-    results = ((tried, _read_back(tried, muxer, options, encoder, rate)) for tried in tries)
+    results = ((tried, _read_back(tried, muxer, options, rate)) for tried in tries)
     fallback = (FilmTags(), (set[str](), 0))
     tried, (keys, chapters) = next(((t, found) for t, found in results if found), fallback)
     lost = [f"tag {key!r}" for key in film.tags if key.lower() not in keys]
@@ -112,20 +112,21 @@ def fit_tags(
 
 
 def _read_back(
-    film: FilmTags, muxer: str, options: Mapping[str, str], encoder: str, rate: Fraction
+    film: FilmTags, muxer: str, options: Mapping[str, str], rate: Fraction
 ) -> tuple[set[str], int] | None:
     """The keys of the tags, and the number of chapters, in a file with these; None if there is none."""
     content = io.BytesIO()
     try:
         with open_av(content, "w", format=muxer, options=dict(options)) as output:
-            stream: Any = output.add_stream(encoder, rate=rate)
-            stream.width = stream.height = 16
-            stream.pix_fmt = "yuv420p"
+            # A codec whose packets need no header of their own; they are never decoded.
+            codec = "vp8" if muxer == "webm" else "mpeg4"
+            stream = output.add_mux_stream(codec, rate=rate, width=16, height=16)
             output.metadata.update(film.tags)
             output.set_chapters(list(film.chapters))
-            frame = av.VideoFrame(16, 16, "yuv420p")
-            frame.pts = 0
-            output.mux([*stream.encode(frame), *stream.encode(None)])
+            packet: av.Packet = av.Packet(bytes(16))
+            packet.stream, packet.time_base, packet.pts, packet.dts = stream, 1 / rate, 0, 0
+            packet.is_keyframe = True
+            output.mux_one(packet)
         content.seek(0)
         with open_av(content, "r") as written:
             named = (written.metadata, *(stream.metadata for stream in written.streams))

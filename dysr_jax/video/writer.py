@@ -15,7 +15,7 @@ from dysr_jax.atomic import exclusive
 from dysr_jax.errors import InputError
 from dysr_jax.fields import as_path
 from dysr_jax.threads import Worker
-from dysr_jax.video.encoders import choose
+from dysr_jax.video.encoder_choice import choose
 from dysr_jax.video.encoding import Encoding
 from dysr_jax.video.reader import Reader
 from dysr_jax.video.sink import Sink, check_output, format_of, open_output, partial_path

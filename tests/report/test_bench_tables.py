@@ -1,17 +1,20 @@
 """What tables say: of the switch experiment, on the results that the repository keeps; of latencies."""
 
+import dataclasses
 import json
 import pathlib
 
 import pytest
 
 from dysr_jax.bench.latency import LatencyProfile
+from dysr_jax.bench.steady_result import SteadyResult
 from dysr_jax.bench.switch import SwitchResult
-from dysr_jax.report.bench_tables import profile_table, switch_tables
+from dysr_jax.report.bench_tables import profile_table, steady_table, switch_tables, write_timelines
 from dysr_jax.search.latency import LatencyTable, WidthTerms
 from dysr_jax.search.probing import Fidelity
 
-RECORDED = pathlib.Path(__file__).parents[2] / "experiments/results/switch_quickstart_cpu.json"
+RESULTS = pathlib.Path(__file__).parents[2] / "experiments" / "results"
+RECORDED, STEADY = RESULTS / "switch_quickstart_cpu.json", RESULTS / "steady_quickstart_cpu.json"
 
 
 @pytest.fixture
@@ -54,6 +57,56 @@ def test_what_failed_has_a_line_and_no_row(result):
     assert lines[-1] == "fused: failed, MemoryError"
     assert not any(line.startswith("fused ") for line in lines)
     assert "strategy" not in printed({**result, "strategies": [failed]})
+
+
+# --- streams ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def steady():
+    """Four recorded streams, and as another bundle's the same in another order."""
+    found = SteadyResult.from_json(json.loads(STEADY.read_text()))
+    return dataclasses.replace(
+        found, against=dataclasses.replace(found, member_psnr_y={**found.member_psnr_y})
+    )
+
+
+def test_streams_of_two_bundles_stand_in_pairs(steady):
+    lines = steady_table(steady).splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith("stream "))
+    assert "on-time PSNR-Y dB" in lines[start]
+    rows = [
+        [cell.strip() for cell in line.split("  ") if cell.strip()] for line in lines[start + 2 : start + 10]
+    ]
+    names = [stream.name for stream in steady.strategies]
+    assert [row[0] for row in rows] == [name + end for name in names for end in ("", ", against")]
+    for row, other in zip(rows[::2], rows[1::2], strict=True):
+        assert row[1:] == other[1:]
+    last = lines[-1].split("made each frame: ")[1]
+    own, other = last.split(", against ")
+    assert own == other
+    assert (
+        min(steady.member_psnr_y.values()) * 0.9 < float(own.split()[0]) < max(steady.member_psnr_y.values())
+    )
+
+
+def test_one_bundle_is_compared_with_none(steady):
+    assert "against" not in steady_table(dataclasses.replace(steady, against=None))
+
+
+def test_a_late_frame_counts_nothing(steady):
+    stream = dataclasses.replace(steady.adaptive, on_time_psnr_y=26.125)
+    found = dataclasses.replace(steady, strategies=(stream,), against=None)
+    assert next(line for line in steady_table(found).splitlines() if line.startswith("adaptive ")).endswith(
+        "26.12"
+    )
+
+
+def test_timelines_of_two_bundles_are_apart(steady, tmp_path):
+    paths = write_timelines(tmp_path, steady)
+    assert len({path.name for path in paths}) == 8
+    assert paths[4].name == "steady_adaptive_against.png"
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths)
 
 
 # --- a latency table --------------------------------------------------------------------------------

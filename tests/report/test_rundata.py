@@ -239,6 +239,13 @@ def test_given_measurements(tiny_run):
         assert [list(point) for point in stream.load] == case["load"]
 
 
+def test_streams_of_another_bundle_are_named_so(tiny_run, tmp_path):
+    own = json.loads(STEADY.read_text())
+    (tmp_path / "both.json").write_text(json.dumps({**own, "against": own}))
+    names = [stream.name for stream in read_run(tiny_run.path, steady=tmp_path / "both.json").steady]
+    assert names == [row["name"] + end for end in ("", ", against") for row in own["strategies"]]
+
+
 def test_a_runs_own_measurements(run):
     frames = [FrameRecord(i, i / 30, i / 30, i / 30 + 0.01, 10.0, "a", False, 0) for i in range(5)]
     trace = Trace(30.0, True, {"a": 27.0}, frames)

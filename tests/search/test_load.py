@@ -13,7 +13,7 @@ from dysr_jax.errors import InputError
 from dysr_jax.model.space import uniform_space
 from dysr_jax.search.archive import Record
 from dysr_jax.search.config import SearchConfig
-from dysr_jax.search.load import Load, expected_psnr_y, read_load
+from dysr_jax.search.load import Load, expected_psnr_y, frames_load, read_load
 from dysr_jax.search.select import choose_members, describe_load
 
 SPACE = uniform_space(slots=3, widths=4, scale=2, branches=("id", "c3"), upsamplers=("u1",))
@@ -80,6 +80,11 @@ def test_what_is_no_distribution_is_refused(written, content, says):
         read_load(path)
     assert str(error.value).startswith(f"search.for_load {path!r}: ")
     assert says in str(error.value)
+
+
+def test_frames_are_a_load():
+    load = frames_load([0.5, 3.0])
+    np.testing.assert_array_equal(load, [[1.0, 3.0], [0.5, 0.5]])
 
 
 def test_a_missing_file_is_refused(tmp_path):

@@ -5,7 +5,7 @@ import gzip
 import json
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -85,6 +85,7 @@ def content(data: RunData, packer: Packer) -> dict[str, Any]:
         "candidates": None if found is None else _candidates_json(found, rows, space, packer),
         "growth": None if found is None else _growth_json(found),
         "clock": data.laps and _clock_json(data.laps),
+        "taus": None if found is None or not found.taus else _taus_json(found.taus),
         "training": _training_json(data.training, packer),
         "results": results and _results_json(results, members),
         "space_size": float(np.prod([float(len(names)) for names in space.genes])),
@@ -129,6 +130,11 @@ def _clock_json(laps: Laps) -> dict[str, Any]:
         "parts": {name: [getattr(lap.seconds, name) for lap in generations] for name in PARTS},
         "total": {name: math.fsum(getattr(lap.seconds, name) for lap in every) for name in PARTS},
     }
+
+
+def _taus_json(taus: Mapping[int, float]) -> dict[str, Any]:
+    """Kendall's tau of the surrogate, by generation."""
+    return {"generation": [*taus], "tau": [*taus.values()]}
 
 
 def stream_json(stream: SteadyStream, packer: Packer) -> dict[str, Any]:

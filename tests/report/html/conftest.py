@@ -1,9 +1,11 @@
 """Pages to open in a browser."""
 
 import dataclasses
+import itertools
 import json
 import pathlib
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -70,6 +72,38 @@ def long_run(tmp_path_factory):
     ]
     (run / "archive.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     return run
+
+
+@pytest.fixture(scope="session")
+def guided_run(tiny_run, tmp_path_factory):
+    """The tiny run as if a surrogate had chosen its candidates after the first generation."""
+    run = tmp_path_factory.mktemp("guided") / "run"
+    shutil.copytree(tiny_run.path, run, ignore=shutil.ignore_patterns("checkpoints"))
+    rng = np.random.default_rng(0)
+    records = [json.loads(line) for line in (run / "archive.jsonl").read_text().splitlines()]
+    spread = np.std([record["psnr_y"] for record in records])
+    for record in records:
+        if record["generation"]:
+            record["predicted_psnr_y"] = record["psnr_y"] + float(rng.normal(0, spread))
+    (run / "archive.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    return run
+
+
+@pytest.fixture(scope="session")
+def guided_taus(guided_run):
+    """Concordant less discordant pairs, in parts of all, by generation; there are no ties."""
+    chosen = {}
+    for line in (guided_run / "archive.jsonl").read_text().splitlines():
+        record = json.loads(line)
+        if "predicted_psnr_y" in record:
+            pair = record["predicted_psnr_y"], record["psnr_y"]
+            chosen.setdefault(record["generation"], []).append(pair)
+    return {
+        generation: np.mean(
+            [np.sign((a - c) * (b - d)) for (a, b), (c, d) in itertools.combinations(pairs, 2)]
+        )
+        for generation, pairs in chosen.items()
+    }
 
 
 @pytest.fixture(scope="session")

@@ -89,6 +89,14 @@ def test_the_page_draws_where_the_time_went(tiny_run, tiny, page, packed):
     assert 'id="clock-plot"' in page
 
 
+def test_the_page_draws_how_well_the_surrogate_ranked(guided_run, guided_taus, page, tmp_path, packed):
+    assert packed(page)["taus"] is None
+    found = packed(pathlib.Path(write_report(guided_run, tmp_path / "page.html")).read_text("utf-8"))["taus"]
+    assert found["generation"] == list(guided_taus) == [1, 2]
+    assert found["tau"] == pytest.approx([*guided_taus.values()])
+    assert len({*found["tau"], 0.0, 1.0}) == 4
+
+
 def test_the_width_is_a_gene_of_the_page(elastic_run, tmp_path, packed):
     found = packed(pathlib.Path(write_report(elastic_run, tmp_path / "page.html")).read_text("utf-8"))
     assert found["genes"][1:] == [["id", "c3", "r1"], ["u1", "u2"], ["w4", "w8"]]

@@ -314,6 +314,23 @@ def test_a_search_over_widths(driver, elastic_run, tmp_path):
     assert page.errors() == []
 
 
+def test_the_ranks_of_a_surrogate_are_drawn(driver, report, guided_run, guided_taus, tmp_path):
+    assert Page(driver, report).open().js("document.getElementById('surrogate').hidden")
+    path = pathlib.Path(write_report(guided_run, tmp_path / "page.html"))
+    page = Page(driver, path).open()
+    assert not page.js("document.getElementById('surrogate').hidden")
+    ((x, y),) = page.js(
+        "document.getElementById('surrogate-plot').data.map(line => [[...line.x], [...line.y]])"
+    )
+    assert x == [generation + 1 for generation in guided_taus]
+    assert y == pytest.approx([*guided_taus.values()])
+    low, high = min(guided_taus.values()), max(guided_taus.values())
+    assert f"It is {low:.2f} to {high:.2f}." in page.text("surrogate-note")
+    bottom, top = page.js("document.getElementById('surrogate-plot').layout.yaxis.range")
+    assert bottom < min(0, low) and top > 1
+    assert page.errors() == []
+
+
 def test_names_stay_text(driver, tiny_run, tmp_path):
     """A run that someone else made cannot run scripts in its report."""
     run = tmp_path / "<img src=x onerror=document.title='run'>"

@@ -1,5 +1,5 @@
 "use strict";
-// Hypervolume and seconds by generation, the training's scalars, and the latency model against measurements.
+// Hypervolume, seconds and the surrogate's ranks by generation, the training's scalars, and the latency model against measurements.
 
 function showGrowth(report) {
   const found = report.growth;
@@ -56,6 +56,33 @@ function showClock(report) {
       marker: { color: PART_COLOURS[name] ?? colour("soft") },
     })),
     layout(axis("generation"), axis("seconds"), { barmode: "stack" }),
+  ]);
+}
+
+function showTaus(report) {
+  const found = report.taus;
+  if (!found) return;
+  byId("search").hidden = byId("surrogate").hidden = false;
+  const [least, most] = [Math.min(...found.tau), Math.max(...found.tau)];
+  fill(
+    byId("surrogate-note"),
+    `Kendall's tau of the PSNR-Y that the surrogate predicted and the measured one, over the candidates that it chose: ` +
+      `1 is the same order, 0 is chance. It is ${least.toFixed(2)} to ${most.toFixed(2)}. A generation without a point has no ` +
+      `candidates that the surrogate chose, or too few.`,
+  );
+  const low = Math.min(0, least) - 0.05;
+  plot("surrogate-plot", `Kendall's tau of the surrogate by generation: ${found.tau.map((tau) => tau.toFixed(2)).join(", ")}`, () => [
+    [
+      {
+        x: found.generation.map((generation) => generation + 1),
+        y: found.tau,
+        hovertemplate: "generation %{x}: tau %{y:.3f}<extra></extra>",
+        mode: "lines+markers",
+        line: { color: colour("accent") },
+        marker: { size: 6 },
+      },
+    ],
+    layout(axis("generation", { rangemode: "nonnegative" }), axis("Kendall's tau", { range: [low, 1.05] })),
   ]);
 }
 

@@ -38,8 +38,8 @@ async function main() {
   showHead(report);
   showComparison(report);
   await loadPlotly();
-  for (const show of [showFront, showMembers, showGrowth, showClock, showTraining, showLatency, showMemory, showSwitching,
-    showSteady]) {
+  for (const show of [showFront, showMembers, showGrowth, showClock, showTaus, showTraining, showLatency, showMemory,
+    showSwitching, showSteady]) {
     show(report);
   }
   followTheme();
