@@ -13,6 +13,7 @@ LASTING = ("http", "https")  # what lies there can be read again, and from the m
 LIVE = ("rtsp", "rtsps", "rtmp", "rtmps", "rtp", "udp", "srt")
 # What an address may lead FFmpeg to, as a playlist does: no file of this machine.
 PROTOCOLS = (*SCHEMES, "httpproxy", "tls", "crypto", "data", "hls", "srtp", "rtmpt", "rtmpts", "rtmpe")
+ENDLESS = ("hls", "mpjpeg")  # formats on servers that may have no end
 DEVICES = ("avfoundation", "dshow")  # of macOS and Windows: a name such as `avfoundation:0`
 TIMEOUT_S = 10
 """How long a source may send nothing."""
@@ -41,7 +42,7 @@ def lasts(name: str) -> bool:
 
 def is_live(name: str, container: Any) -> bool:
     """Whether frames of an open source come at their own pace."""
-    endless = container.format.name == "hls" and scheme_of(name) is not None and not container.duration
+    endless = container.format.name in ENDLESS and scheme_of(name) is not None and not container.duration
     return endless or scheme_of(name) in LIVE or device_of(name) is not None
 
 

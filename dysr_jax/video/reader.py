@@ -1,4 +1,4 @@
-"""Read a video: `open_video` gives a `Reader`, whose frames are RGB images with their times."""
+"""Read a video: `open_video` gives a `Reader`, whose frames are planes or RGB images with their times."""
 
 import dataclasses
 import itertools
@@ -14,22 +14,18 @@ import numpy as np
 
 from dysr_jax.errors import InputError
 from dysr_jax.fields import as_path, require
-from dysr_jax.model import SITINGS, FrameFormat, PlaneFormat
+from dysr_jax.model import FrameFormat, PlaneFormat
 from dysr_jax.threads import Prefetched
 from dysr_jax.video import colour
 from dysr_jax.video.addresses import is_live
 from dysr_jax.video.decode import Clock, Decoder
+from dysr_jax.video.facts import declared_end, described, notes_on, rates_of, start_of
 from dysr_jax.video.planes import arrays_of, plane_format
 from dysr_jax.video.source import av, fraction, open_container, refuse, video_stream
 from dysr_jax.video.tags import has_time_code, read_tags, stream_tags, without_time_code
 
-MAX_GUESSED_RATE = 120  # frames per second; a guess above it is the unit of the time stamps
 MAX_MISSING = Fraction(1, 2)  # seconds by which a whole video may end before the time that it declares
 TOLERANCE = Fraction(1, 1000)  # seconds by which a time that is given may miss a frame's
-MATRIX_NAMES = {colour.BT709: "BT.709", 5: "BT.601", colour.BT601: "BT.601", 9: "BT.2020"}
-SITING_NAMES = dict(
-    zip(SITINGS.values(), ("left", "centre", "top left", "top", "bottom left", "bottom"), strict=True)
-)
 T = TypeVar("T")
 
 
@@ -67,19 +63,15 @@ class Reader:
         self.offset, self.limit = offset, limit
         """Seconds of the video that are left out before the first frame, and those that are read then."""
         self._reformatter = av.video.reformatter.VideoReformatter()
-        self.start = _start(container, stream) + offset  # the time of the file, in seconds, that is 0 here
+        self.start = start_of(container, stream) + offset  # the time of the file, in seconds, that is 0 here
         self._decoder = Decoder(container, stream, self.start if offset else None)
         self._codec = stream.codec_context.name
         decoded = iter(self._decoder)
         first = next(decoded, None)
         if first is None:
             refuse(name, "no frame of it can be decoded")
-        rates = (stream.average_rate, stream.guessed_rate, stream.base_rate)
-        self.rate = next((rate for rate in map(fraction, rates) if rate and rate > 0), Fraction(25))
-        """Frames per second, on average."""
-        # Where frames are densest: more than the average if the rate varies, or the last frame is shown long.
-        guessed = fraction(stream.guessed_rate)
-        self.densest = max(self.rate, guessed) if guessed and guessed <= MAX_GUESSED_RATE else self.rate
+        self.rate, self.densest = rates_of(stream)
+        """Frames per second, on average, and where they are densest."""
         self.tick = fraction(stream.time_base) or 1 / self.rate  # the file's times are multiples of it
         self._clock = Clock(self.rate, self.tick, self.start, -offset)
         self._cut = False  # whether frames after the limit are left out
@@ -92,7 +84,7 @@ class Reader:
         self.orientation = colour.display_orientation(first)
         """What makes stored frames upright."""
         self._stored = first.height, first.width
-        self._described = _described(first, self.planes)
+        self._described = described(first, self.planes)
         upright = FrameFormat(orientation=self.orientation).stored(self._stored)
         self.image_shape = self.height, self.width = upright
         """Rows and columns of the first frame, as it is shown."""
@@ -101,12 +93,12 @@ class Reader:
         """Width of a pixel by its height, as it is shown."""
         self.primaries, self.transfer = int(first.color_primaries), int(first.color_trc)
         """H.273 numbers of the colours' primaries and transfer; 2 if the file does not say."""
-        ends = [end for end in (_declared_end(stream, self.start), limit) if end is not None]
+        ends = [end for end in (declared_end(stream, self.start), limit) if end is not None]
         self.duration = min(ends, default=None)
         """When the last frame ends, in seconds, as the file declares it; `None` if it does not."""
         self.index = stream.index  # in the file
         self.film, self.tags = read_tags(container, self.start, limit), stream_tags(stream.metadata)
-        self._first_notes = list(_notes_on(first))
+        self._first_notes = list(notes_on(first))
         if offset and has_time_code({**self.tags, **self.film.tags}):
             self.film = dataclasses.replace(self.film, tags=without_time_code(self.film.tags))
             self.tags = without_time_code(self.tags)
@@ -246,7 +238,7 @@ class Reader:
                 if found[1] != first[1]:
                     became, made = size, f"resized to {columns}x{rows}"
                 else:
-                    became, made = _described(frame, form), f"converted to {self._described}"
+                    became, made = described(frame, form), f"converted to {self._described}"
                 self._changes.append(f"at {float(time):.2f} s frames become {became}: they are {made}")
             last = found
             if found != first:
@@ -265,48 +257,6 @@ class Reader:
             colour.check_colours(frame)
         except InputError as error:
             refuse(self.path, error)
-
-
-def _start(container: "av.container.InputContainer", stream: "av.video.stream.VideoStream") -> Fraction:
-    """The least time stamp in seconds; what lies before 0 is an audio preroll, unless pictures lie there."""
-    own = (stream.start_time or 0) * (fraction(stream.time_base) or Fraction(0))
-    start = Fraction(container.start_time or 0, 1_000_000)
-    start = start if own < 0 else max(start, Fraction(0))
-    return own if abs(own - start) < Fraction(1, 500_000) else start  # without the rounding
-
-
-def _declared_end(stream: "av.video.stream.VideoStream", start: Fraction) -> Fraction | None:
-    """When the last frame ends, as the stream or Matroska's tag declares it."""
-    tick = fraction(stream.time_base)
-    if stream.duration and tick:
-        return ((stream.start_time or 0) + stream.duration) * tick - start
-    try:
-        hours, minutes, seconds = map(Fraction, stream.metadata.get("DURATION", "").split(":"))
-    except ValueError:
-        return None
-    return hours * 3600 + minutes * 60 + seconds - start or None
-
-
-def _described(frame: "av.VideoFrame", form: PlaneFormat | None) -> str:
-    """Pixel format and colours, in words."""
-    if form is None:
-        return frame.format.name
-    words = [frame.format.name, "full range" if form.full_range else "limited range"]
-    if form.chroma is not None:
-        words.append(MATRIX_NAMES.get(form.matrix, f"matrix {form.matrix}"))
-    if form.chroma and any(form.chroma):
-        words.append(f"chroma {SITING_NAMES[form.siting]}")
-    return ", ".join(words)
-
-
-def _notes_on(frame: "av.VideoFrame") -> list[str]:
-    notes = []
-    if colour.is_yuv(frame) and int(frame.colorspace) in colour.UNKNOWN:
-        name = MATRIX_NAMES[colour.matrix_of(frame)]
-        notes.append(f"it does not say its colour matrix: {name} is assumed")
-    if any(component.is_alpha for component in frame.format.components):
-        notes.append("its transparency is left out")
-    return notes
 
 
 def open_video(

@@ -145,8 +145,9 @@ def scaled(frame: av.VideoFrame, name: str, **options: str) -> av.VideoFrame:
 
 def swscale_options(form: PlaneFormat, side: str) -> dict[str, str]:
     named = {"color_matrix": NAMES[form.matrix], "range": "pc" if form.full_range else "tv"}
-    if form.chroma != (0, 0):
-        named |= {f"{axis}_chr_pos": str(128 * at) for axis, at in zip("vh", form.siting, strict=True)}
+    for axis, halvings, at in zip("vh", form.chroma, form.siting, strict=True):
+        if halvings:  # else older ones move chroma all the same
+            named[f"{axis}_chr_pos"] = str(128 * at)
     return {f"{side}_{key}": value for key, value in named.items()}
 
 
