@@ -141,9 +141,12 @@ def check_python(words):
 
 
 def executed(line):
-    """The command of a line that is executed as it stands; None for all others."""
+    """The command of a line that is executed as it stands; None for all others, and for addresses, patterns
+    of a shell and films of more than a second.
+    """
     words, *others = parts(line)
-    if words[0] != "dysr" or others or {"--register", "--figures"} & set(words):
+    elsewhere = {"--register", "--figures", "--start"} & set(words) or re.search(r"://|/dev/|\*", line)
+    if words[0] != "dysr" or others or elsewhere:
         return None
     return next((name for name in EXECUTED if words[1:][: len(name.split())] == name.split()), None)
 
