@@ -178,7 +178,8 @@ def _run(name: str, case: SteadyCase, server: Bank | Reload, policy: Policy[Any]
         trace = stream.run(case.source(), lambda image, time: None)
     true = np.array([case.psnr_y[f.member][f.number % len(case.lr)] for f in trace.frames])
     on_time = [not f.late for f in trace.frames]
-    return SteadyStream(name, trace, load.log, float(true.mean()), float((true * on_time).mean()))
+    came = len(trace.frames) + trace.dropped
+    return SteadyStream(name, trace, load.log, float(true.mean()), float((true * on_time).sum() / came))
 
 
 def _reloading(case: SteadyCase, folder: pathlib.Path) -> Reload:

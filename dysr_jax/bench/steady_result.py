@@ -21,8 +21,8 @@ class SteadyStream:
     name: str
     trace: Trace
     load: Sequence[Load] = ()  # when other processes came and went, if known
-    true_psnr_y: float | None = None  # dB, mean of all frames against their HR frames, if measured
-    on_time_psnr_y: float | None = None  # dB, the same where a late frame counts 0 dB
+    true_psnr_y: float | None = None  # dB, mean of all that were made against their HR frames, if measured
+    on_time_psnr_y: float | None = None  # dB, the same where a late or dropped frame counts 0 dB
 
     def to_json(self) -> dict[str, Any]:
         """With the summary and every frame of the trace."""

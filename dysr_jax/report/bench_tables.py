@@ -143,12 +143,12 @@ def steady_table(found: SteadyResult) -> str:
         members += [[f"{m.name}{name}", f"{m.frame_ms:.1f}", f"{quality[m.name]:.2f}"] for m in one.members]
     for streams in zip(*(one.strategies for one in both), strict=True):
         rows += [_steady_row(stream, names[place]) for place, stream in enumerate(streams)]
-    times = ("on time", "late", "interruptions", "longest gap ms")
+    times = ("on time", "late", "dropped", "interruptions", "longest gap ms")
     lines = [
         f"{found.device}, {width}x{height}, {found.fps:g} frames per second",
         f"{format_table(['member', 'ms at rest', 'PSNR-Y dB'], members)}\n",
         format_table(["stream", *times, "switches", "PSNR-Y dB", "on-time PSNR-Y dB"], rows),
-        "(on-time PSNR-Y: the mean where a late frame counts 0 dB)",
+        "(on-time PSNR-Y: the mean where a late or dropped frame counts 0 dB)",
         *(
             f"adapting{name} gains {100 * one.gain:.0f} % of the way from the smallest to the largest member"
             for name, one in zip(names, both, strict=False)
@@ -168,7 +168,8 @@ def _bundles(found: SteadyResult) -> list[SteadyResult]:
 
 def _steady_row(stream: SteadyStream, name: str) -> list[str]:
     trace = stream.trace
-    counts = (str(trace.late), str(trace.interruptions), f"{max(trace.gaps_ms, default=0.0):.0f}")
+    counts = [str(count) for count in (trace.late, trace.dropped, trace.interruptions)]
+    counts.append(f"{max(trace.gaps_ms, default=0.0):.0f}")
     figures = (stream.true_psnr_y, stream.on_time_psnr_y)
     psnr_y = ("" if figure is None else f"{figure:.2f}" for figure in figures)
     return [f"{stream.name}{name}", f"{100 * trace.on_time:.1f} %", *counts, str(trace.switches), *psnr_y]
