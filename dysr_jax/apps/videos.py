@@ -191,6 +191,9 @@ def _stream(
             else:
                 server.prepare(reader.image_shape, names, frames=frames)
             log(f"{writer.path}: encoded with {writer.encoder}")
+            if reader.planes and reader.planes.bits > writer.format.bits:
+                told = f"{reader.planes.bits} bits per channel become {writer.format.bits}"
+                log(f"{writer.path}: {told}; --pixel-format yuv420p10le keeps 10")
             timings = _measure(server, reader.image_shape, frames, members, fps, log)
             stream = Stream(server, policy or AdaptivePolicy(), timings, stream_options, watch)
             try:

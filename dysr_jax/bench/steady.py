@@ -172,7 +172,7 @@ def _result(case: SteadyCase, streams: Sequence[SteadyStream]) -> SteadyResult:
 
 
 def _run(name: str, case: SteadyCase, server: Bank | Reload, policy: Policy[Any]) -> SteadyStream:
-    options = StreamOptions(case.options.fps, real_time=True)
+    options = StreamOptions(case.options.fps, real_time=True, repeat_threshold=-1)
     stream = Stream(server, policy, case.members, options)
     with Burners(case.schedule) as load:
         trace = stream.run(case.source(), lambda image, time: None)
