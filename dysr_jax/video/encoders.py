@@ -1,9 +1,12 @@
 """The encoders of FFmpeg that can be asked for: quality, presets, pixel formats, whether they work here."""
 
+import contextlib
 import functools
 import io
 import os
+import pathlib
 import re
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -147,6 +150,24 @@ def arguments(encoder: Encoder) -> dict[str, Any]:
     return {"hwaccel": av.codec.hwaccel.HWAccel(encoder.device, allow_software_fallback=False)}
 
 
+@contextlib.contextmanager
+def ordinary_priority() -> Iterator[None]:
+    """Threads keep their scheduling policy while an encoder is opened: SVT-AV1 gives a process of the
+    superuser, with all its threads and children, a real-time priority above everything else on the machine.
+    """
+    if not hasattr(os, "sched_getscheduler"):  # not Linux
+        yield
+        return
+    before, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        for thread in (int(task.name) for task in pathlib.Path("/proc/self/task").iterdir()):
+            with contextlib.suppress(ProcessLookupError):  # it has ended
+                if os.sched_getscheduler(thread) != before:
+                    os.sched_setscheduler(thread, before, parameters)
+
+
 def why_not(
     encoder: Encoder, form: str, options: Options, size: Size = (256, 256), rate: Fraction = Fraction(25)
 ) -> str | None:
@@ -159,7 +180,8 @@ def why_not(
                 context: Any = av.CodecContext.create(encoder.name, "w", **arguments(encoder))
                 context.width, context.height = size
                 context.pix_fmt, context.framerate, context.options = form, rate, dict(options)
-                context.open()
+                with ordinary_priority():
+                    context.open()
                 frame = av.VideoFrame(*size, form)
                 frame.pts = 0
                 works = [*context.encode(frame), *context.encode(None)]

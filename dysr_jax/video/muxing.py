@@ -7,6 +7,7 @@ from time import perf_counter
 from dysr_jax.threads import Worker
 from dysr_jax.video import headers
 from dysr_jax.video.copied import Copied
+from dysr_jax.video.encoders import ordinary_priority
 from dysr_jax.video.reader import Reader
 from dysr_jax.video.sink import Format, Sink, muxer_options
 from dysr_jax.video.source import av, open_av
@@ -45,7 +46,8 @@ class Muxing:
         if self._like is not None:
             self._copy_others(self._like, stream, rate)
         self._write_pixel_aspect(stream)
-        self.container.start_encoding()
+        with ordinary_priority():
+            self.container.start_encoding()
         if self._copied is not None:
             self._copied.begin()
         self._worker = Worker(self._write, self._end, MAX_PACKETS, "mux")

@@ -2,6 +2,8 @@
 
 import dataclasses
 import itertools
+import os
+import pathlib
 import types
 from fractions import Fraction
 
@@ -244,3 +246,18 @@ def test_the_table_names_each_encoder_with_what_it_takes():
     assert cells == ["libsvtav1", ".mp4 .m4v .mkv .webm", "1-63", "0 ... 13", "yuv420p{,10le}"]
     assert second.split()[:2] == ["rawvideo", ".y4m"]
     assert last == "libx264: does not work here, it is gone"
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getscheduler"), reason="scheduling policies are Linux's")
+def test_no_encoder_makes_the_process_real_time(tmp_path):
+    """SVT-AV1 does, for the superuser; threads that it starts later inherit the policy of the others."""
+    tasks = pathlib.Path("/proc/self/task")
+    list_encoders()
+    with open_writer(
+        tmp_path / "a.mkv", width=64, height=64, rate=Fraction(25), encoder="libsvtav1"
+    ) as writer:
+        for number in range(12):
+            writer.write(np.full((64, 64, 3), 9 * number, np.uint8), Fraction(number, 25))
+            policies = {os.sched_getscheduler(int(thread.name)) for thread in tasks.iterdir()}
+            assert policies == {os.SCHED_OTHER}
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER
