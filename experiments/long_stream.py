@@ -114,7 +114,7 @@ class Memory:
             thread.join()
 
     def growth(self, settled: int, column: int) -> float | None:
-        """Megabytes between the medians of the first and the last tenth of what came later; None of nothing."""
+        """Megabytes from the first to the last tenth (medians) of what came later; None of nothing."""
         after = [row[column] for row in self.rows if row[0] > settled]
         if not after:
             return None
