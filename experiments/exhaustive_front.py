@@ -1,11 +1,16 @@
 """Is what the search finds the true front? A space small enough to evaluate whole tells.
 
-Trains one supernet on the embedded photographs, evaluates every arch of its space (4,096 as it stands), and
-then lets NSGA-II, with and without a surrogate, the front of additive scores, pymoo's NSGA-II, Optuna's
-samplers and random search look for the front, ten seeds each, at one evaluation an arch. Writes
-`exhaustive_front.json`, `.csv` and `.png` into a folder and prints a table.
+Trains one supernet on the embedded photographs, evaluates every arch of its space, and then lets NSGA-II,
+with and without a surrogate, the front of additive scores, pymoo's NSGA-II, Optuna's samplers and random
+search look for the front, ten seeds each, at one evaluation an arch. Writes `exhaustive_front.json`, `.csv`
+and `.png` into a folder and prints a table.
 
     python experiments/exhaustive_front.py --out runs/exhaustive
+    python experiments/exhaustive_front.py --space width --out runs/exhaustive_width
+    python experiments/exhaustive_front.py --space large --out runs/exhaustive_large
+
+`small` has one width, `width` four and as many archs. `large` is for a GPU; on a CPU `--share` and `--seeds`
+ask for less of it.
 
 Needs the `test` extra (pymoo); without Optuna its samplers are left out. The same command goes on after an
 interruption of the training.
@@ -17,7 +22,7 @@ import itertools
 import json
 import pathlib
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import jax
 import numpy as np
@@ -44,12 +49,8 @@ class Options:
 
     out: pathlib.Path
     """Folder for the results and the training's checkpoints."""
-    slots: int = 6
-    """Body slots; each offers `branches`, so the space has branches^slots archs per width."""
-    branches: tuple[str, ...] = ("id", "s3", "r1", "a2")
-    """Branches of each body slot."""
-    widths: tuple[int, ...] = (16,)
-    """Channels that an arch's trunk may have; as many times more archs."""
+    space: Literal["small", "width", "large"] = "small"
+    """4,096 archs of one width, 4,096 of four widths, or 46,656 of one width."""
     steps: int = 1500
     """Updates of the supernet."""
     population: int = 32
@@ -58,6 +59,15 @@ class Options:
     """Part of the space that each search may evaluate."""
     seeds: int = 10
     """Searches of each method."""
+
+
+FOUR: Final = ("id", "s3", "r1", "a2")
+SPACES: Final = {
+    "small": SpaceConfig(6, (16,), branches=FOUR, upsamplers=("u1",)),
+    "width": SpaceConfig(5, (8, 12, 16, 24), branches=FOUR, upsamplers=("u1",)),
+    "large": SpaceConfig(6, (16,), branches=("id", "s3", "c3", "r1", "r2", "a2"), upsamplers=("u1",)),
+}
+"""Spaces by their names: branches^slots archs per width."""
 
 
 class Truth(NamedTuple):
@@ -94,10 +104,9 @@ Search = Callable[[Truth, int, int], Iterator[np.ndarray]]
 def evaluate_all(options: Options) -> Truth:
     """Train a supernet and evaluate its whole space."""
     recipe = PRESETS["quickstart"]
-    space_config = SpaceConfig(options.slots, options.widths, branches=options.branches, upsamplers=("u1",))
     recipe = dataclasses.replace(
         recipe,
-        space=space_config,
+        space=SPACES[options.space],
         train=dataclasses.replace(recipe.train, steps=options.steps),
         search=dataclasses.replace(recipe.search, population=options.population),
     )

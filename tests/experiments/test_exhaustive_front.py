@@ -8,6 +8,7 @@ import itertools
 import json
 import pathlib
 import sys
+import typing
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from baselines import front_rivals
 from PIL import Image
 
 from dysr_jax import parallel
+from dysr_jax.bench.front import MOST_ARCHS
 from dysr_jax.config import PRESETS
 from dysr_jax.model.space import gene_counts, largest_arch, smallest_arch, space_size, uniform_space
 from dysr_jax.search.latency import Terms
@@ -33,15 +35,16 @@ def module():
 
 
 def truth_of(module, space, objectives, ms=0.0):
-    """`ms` of the body's slots and branches; the upsampler adds none."""
+    """`ms` of the body's slots and branches; neither upsampler nor width add any."""
     genes = np.indices(gene_counts(space)).reshape(len(gene_counts(space)), -1).T.astype(np.int32)
-    terms = np.zeros((1, len(space.slots), max(map(len, space.slots))))
+    widths = len(space.widths)
+    terms = np.zeros((widths, len(space.slots), max(map(len, space.slots))))
     terms[:, :-1] = ms
-    return module.Truth(space, genes, np.asarray(objectives, float), 0.5, Terms(np.zeros(1), terms))
+    return module.Truth(space, genes, np.asarray(objectives, float), 0.5, Terms(np.zeros(widths), terms))
 
 
-def space_of(slots, *branches):
-    return uniform_space(slots=slots, widths=4, scale=2, branches=branches, upsamplers=("u1",))
+def space_of(slots, *branches, widths=4):
+    return uniform_space(slots=slots, widths=widths, scale=2, branches=branches, upsamplers=("u1",))
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +62,28 @@ def many(module):
     body = np.indices(gene_counts(space)).reshape(5, -1).T[:, :4]
     quality = np.sqrt(gain[np.arange(4), body].sum(1))
     return truth_of(module, space, np.stack([-quality, cost[np.arange(4), body].sum(1)], 1), cost)
+
+
+@pytest.fixture(scope="module")
+def elastic(module):
+    """18 archs of two widths, at any quality and cost."""
+    return truth_of(
+        module, space_of(2, "id", "c3", "r1", widths=(4, 8)), np.random.default_rng(0).random((18, 2))
+    )
+
+
+# --- the spaces -------------------------------------------------------------------------------------
+
+
+def test_the_spaces(module):
+    spaces = {name: config.build() for name, config in module.SPACES.items()}
+    assert list(spaces) == list(typing.get_args(typing.get_type_hints(module.Options)["space"]))
+    sizes = {name: space_size(space) for name, space in spaces.items()}
+    assert sizes == {"small": 4096, "width": 4096, "large": 46_656}
+    assert max(sizes.values()) <= MOST_ARCHS  # or `evaluate_space` refuses it
+    assert {name: len(space.widths) > 1 for name, space in spaces.items()} == {
+        "small": False, "width": True, "large": False
+    }  # fmt: skip
 
 
 # --- shares of the hypervolume ----------------------------------------------------------------------
@@ -171,6 +196,12 @@ def test_the_whole_space_holds_the_whole_front(module, many, name):
 
 
 @pytest.mark.parametrize("name", COMPLETE)
+def test_all_widths_are_searched(module, elastic, name):
+    found = module.curve(elastic, module.METHODS[name](elastic, 8, 0), 18)
+    assert found[0] < found[-1] == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("name", COMPLETE)
 def test_a_population_larger_than_the_space(module, four, name):
     found = module.curve(four, module.METHODS[name](four, 8, 0), 4)
     assert found[-1] == pytest.approx(1.0)
@@ -240,20 +271,31 @@ def test_methods_are_compared_within_the_budget(module, many):
     ]
 
 
+LITTLE = {
+    "small": {"slots": 2, "widths": (4,), "branches": ("id", "r1")},
+    "width": {"slots": 1, "widths": (4, 8), "branches": ("id", "r1")},
+    "large": {"slots": 1, "widths": (4,), "branches": ("id", "s3", "c3", "r1")},
+}
+"""Spaces of four archs in place of those of the same name."""
+
+
 @pytest.mark.long
-def test_main_leaves_json_csv_and_a_figure(module, tiny, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("name", LITTLE)
+def test_main_leaves_json_csv_and_a_figure(module, tiny, tmp_path, monkeypatch, capsys, name):
     # The preset's frames and its step, on several devices, would take most of the time.
     mesh = parallel.device_mesh(1)
     monkeypatch.setattr(module.parallel, "device_mesh", lambda: mesh)
     recipe = dataclasses.replace(tiny.train, random_archs=1, distill=0.0)
     monkeypatch.setitem(PRESETS, "quickstart", dataclasses.replace(tiny, train=recipe))
     out = tmp_path / "out"
-    space = ["--slots", "2", "--branches", "id", "r1"]
+    little = dataclasses.replace(module.SPACES[name], scale=2, **LITTLE[name])
+    monkeypatch.setitem(module.SPACES, name, little)
+    space = ["--space", name]
     search = ["--steps", "5", "--population", "2", "--share", "0.75", "--seeds", "2"]
     monkeypatch.setattr(sys, "argv", ["exhaustive_front.py", "--out", str(out), *space, *search])
     module.main()
     found = json.loads((out / "exhaustive_front.json").read_text())
-    assert found["space_size"] == space_size(space_of(2, "id", "r1")) == 4
+    assert found["space_size"] == space_size(little.build()) == 4
     assert (found["evaluations"], found["seeds"], found["population"]) == (3, 2, 2)
     assert 1 <= found["front"] <= 4
     assert found["exhaustive_seconds"] > 0
