@@ -7,7 +7,17 @@ from typing import Any
 from dysr_jax.errors import InputError
 from dysr_jax.fields import as_integer, require
 from dysr_jax.model.planes import PlaneFormat
-from dysr_jax.video.encoders import ALL, ENCODERS, PIXEL_FORMATS, Encoder, Options, Size, takes, why_not
+from dysr_jax.video.encoders import (
+    ALL,
+    ENCODERS,
+    PIXEL_FORMATS,
+    Encoder,
+    Options,
+    Size,
+    Trial,
+    takes,
+    try_encoders,
+)
 from dysr_jax.video.samples import is_subsampled, plane_format
 from dysr_jax.video.sink import FORMATS, Format
 
@@ -34,14 +44,17 @@ class EncoderInfo:
 
 def list_encoders() -> tuple[EncoderInfo, ...]:
     """All encoders that can be asked for; each is tried with one frame."""
-    return tuple(map(_info, ALL))
+    here = [encoder for encoder in ALL if encoder.available]
+    forms = [next(iter(encoder.pixel_formats.values()), "yuv420p") for encoder in here]
+    trials = [
+        Trial(encoder.name, encoder.device, form, _options(encoder, None, None))
+        for encoder, form in zip(here, forms, strict=True)
+    ]
+    reasons = dict(zip(here, try_encoders(trials), strict=True))
+    return tuple(_info(encoder, reasons.get(encoder, "this FFmpeg does not have it")) for encoder in ALL)
 
 
-def _info(encoder: Encoder) -> EncoderInfo:
-    reason = "this FFmpeg does not have it"
-    if encoder.available:
-        form = next(iter(encoder.pixel_formats.values()), "yuv420p")
-        reason = why_not(encoder, form, _options(encoder, None, None)) or ""
+def _info(encoder: Encoder, reason: str | None) -> EncoderInfo:
     suffixes = tuple(suffix for suffix, form in FORMATS.items() if takes(form, encoder))
     quality, presets = encoder.quality, encoder.presets
     return EncoderInfo(
@@ -52,8 +65,8 @@ def _info(encoder: Encoder) -> EncoderInfo:
         (quality.low, quality.high) if quality else None,
         presets.names if presets else (),
         encoder.hardware,
-        not reason,
-        reason or None,
+        reason is None,
+        reason,
     )
 
 
@@ -102,7 +115,8 @@ def choose(
     multiple = 2 if encoder.even and is_subsampled(planes) else 1
     if encoder.hardware:
         columns, rows = (-(-side // multiple) * multiple for side in size)
-        reason = why_not(encoder, formats[planes], options, (columns, rows), rate)
+        trial = Trial(encoder.name, encoder.device, formats[planes], options, (columns, rows), str(rate))
+        (reason,) = try_encoders([trial])
         what = f"one that works here for {columns}x{rows} at {rate} frames per second"
         require(reason is None, "encoder", encoder.name, f"{what} ({reason})")
     return Choice(encoder, options, formats[planes], planes, multiple, note)

@@ -3,18 +3,20 @@
 import contextlib
 import functools
 import io
+import json
 import os
 import pathlib
-import re
-from collections.abc import Iterator
-from fractions import Fraction
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from dysr_jax.video.sink import Format
-from dysr_jax.video.source import av, open_av, reason_of
+from dysr_jax.video.source import av, open_av
 
 Size = tuple[int, int]  # columns and rows
 Options = dict[str, str]
+TRIAL_S = 30.0  # after which a trial is given up
 
 
 class Quality(NamedTuple):
@@ -168,26 +170,37 @@ def ordinary_priority() -> Iterator[None]:
                     os.sched_setscheduler(thread, before, parameters)
 
 
-def why_not(
-    encoder: Encoder, form: str, options: Options, size: Size = (256, 256), rate: Fraction = Fraction(25)
-) -> str | None:
-    """Why an encoder cannot be opened, or does not encode a frame; None where it does."""
-    level = av.logging.get_level()
-    av.logging.set_level(av.logging.ERROR)  # what FFmpeg says beside the number of its error
-    try:
-        with av.logging.Capture() as logged:
+class Trial(NamedTuple):
+    """An encoder that is tried with one frame."""
+
+    name: str
+    device: str | None
+    form: str
+    options: Options
+    size: Size = (256, 256)
+    rate: str = "25"
+
+
+def try_encoders(trials: Sequence[Trial]) -> list[str | None]:
+    """Why each encoder does not work here; None where it does. Processes of their own try them, because some
+    drivers and libraries end or stop the process that opens them.
+    """
+    reasons: list[str | None] = []
+    while len(reasons) < len(trials):
+        given = json.dumps([trial._asdict() for trial in trials[len(reasons) :]])
+        program = [sys.executable, str(pathlib.Path(__file__).with_name("encoder_trial.py"))]
+        environment = {**os.environ, "SVT_LOG": "1"}
+        how: dict[str, Any] = {"env": environment, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+        with subprocess.Popen(program, stdin=subprocess.PIPE, text=True, **how) as child:
             try:
-                context: Any = av.CodecContext.create(encoder.name, "w", **arguments(encoder))
-                context.width, context.height = size
-                context.pix_fmt, context.framerate, context.options = form, rate, dict(options)
-                with ordinary_priority():
-                    context.open()
-                frame = av.VideoFrame(*size, form)
-                frame.pts = 0
-                works = [*context.encode(frame), *context.encode(None)]
-                return None if works else "it gives nothing"
-            except (av.error.FFmpegError, ValueError, RuntimeError, NotImplementedError) as error:
-                said = [re.sub(r"\s+", " ", text).strip(" .") for _, _, text in logged]
-                return next(filter(None, reversed(said)), reason_of(error))
-    finally:
-        av.logging.set_level(level)
+                told, ended = (
+                    child.communicate(given, timeout=TRIAL_S)[0],
+                    "it ends the process that opens it",
+                )
+            except subprocess.TimeoutExpired:
+                child.kill()
+                told, ended = child.communicate()[0], f"nothing comes for {TRIAL_S:g} s"
+        reasons += [json.loads(line) for line in told.splitlines()]
+        if len(reasons) < len(trials):
+            reasons.append(ended)
+    return reasons

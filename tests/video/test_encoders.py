@@ -13,7 +13,7 @@ import pytest
 
 from dysr_jax.errors import InputError
 from dysr_jax.report import encoders_table
-from dysr_jax.video import list_encoders
+from dysr_jax.video import encoders, list_encoders
 from dysr_jax.video.encoders import ENCODERS, takes
 from dysr_jax.video.sink import FORMATS
 from dysr_jax.video.writer import open_writer
@@ -261,3 +261,20 @@ def test_no_encoder_makes_the_process_real_time(tmp_path):
             policies = {os.sched_getscheduler(int(thread.name)) for thread in tasks.iterdir()}
             assert policies == {os.SCHED_OTHER}
     assert os.sched_getscheduler(0) == os.SCHED_OTHER
+
+
+def test_an_encoder_that_ends_its_process_or_hangs_is_told_and_the_others_are_tried(tmp_path, monkeypatch):
+    program = tmp_path / "encoder_trial.py"
+    program.write_text(
+        "import json, os, sys, time\n"
+        "for trial in json.load(sys.stdin):\n"
+        "    if trial['name'] == 'abort':\n        os.abort()\n"
+        "    if trial['name'] == 'hang':\n        time.sleep(60)\n"
+        "    print(json.dumps('refused' if trial['name'] == 'no' else None), flush=True)\n"
+    )
+    monkeypatch.setattr(encoders, "__file__", str(tmp_path / "encoders.py"))
+    monkeypatch.setattr(encoders, "TRIAL_S", 3.0)
+    names = ["yes", "abort", "no", "hang", "yes", "abort"]
+    found = encoders.try_encoders([encoders.Trial(name, None, "yuv420p", {}) for name in names])
+    ends, hangs = "it ends the process that opens it", "nothing comes for 3 s"
+    assert found == [None, ends, "refused", hangs, None, ends]
