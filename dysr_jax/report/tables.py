@@ -24,7 +24,7 @@ def format_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: 
 
     def line(cells: Sequence[str]) -> str:
         pairs = enumerate(zip(cells, widths, strict=True))
-        return "  ".join(cell.ljust(w) if i < left else cell.rjust(w) for i, (cell, w) in pairs).rstrip()
+        return "  ".join(cell.ljust(w) if i < left else cell.rjust(w) for i, (cell, w) in pairs)
 
     return "\n".join([line(header), "  ".join("-" * width for width in widths), *map(line, rows)])
 
@@ -162,7 +162,8 @@ def encoders_table(encoders: Sequence[EncoderInfo]) -> str:
     ]
     lines = [f"{each.name}: does not work here, {each.reason}" for each in encoders if not each.works]
     titles = ["encoder", "files", "crf", "presets", "pixel formats"]
-    return "\n".join([format_table(titles, rows, left=len(titles)), *lines])
+    table = format_table(titles, rows, left=len(titles)).splitlines()
+    return "\n".join([*(line.rstrip() for line in table), *lines])
 
 
 def _braced(names: Sequence[str]) -> str:

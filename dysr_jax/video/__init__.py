@@ -1,11 +1,12 @@
-"""Videos in and out through PyAV: frames as planes, or as RGB `[H, W, 3]` uint8, with their times.
+"""Videos in and out through PyAV: frames as planes or RGB images, with their times.
 
-Reading: `source` opens a file or one of the `addresses`, `packets` puts its packets on one timeline, `decode`
-gives frames and their times, `planes` and `colour` make planes or RGB images of them, and `reader` gives them
-and says what was lost. Writing: `sink` knows containers and takes the bytes, `encoders` what FFmpeg's
-encoders take, and `encoder_choice` chooses one. `headers` patches what FFmpeg gets wrong, `tags` and `copied`
-keep what is beside the frames. `samples` makes PyAV's frames, `encoding` packets of them, `muxing` writes
-these, and `writer` runs both in threads.
+Reading: `source` opens a file, `addresses` an address or a camera, `packets` puts its packets on one
+timeline, `decode` gives frames and their times, `planes` their arrays, `colour` RGB images of them, and
+`reader` gives both and says what was lost, with what `facts` finds in a stream. Writing: `sink` knows
+containers and takes the bytes, `encoders` knows encoders, `encoder_trial` tries them and `encoder_choice`
+chooses one, `headers` patches what FFmpeg gets wrong, `tags` and `copied` keep what is beside the frames,
+`samples` makes PyAV's frames, `encoding` makes packets of them, `muxing` writes these, `raw` writes Y4M, and
+`writer` runs them in threads.
 """
 
 from etils import epy

@@ -75,7 +75,7 @@ class Choice:
     """An encoder with all that it is opened with, for a format and a size."""
 
     encoder: Encoder
-    options: Options
+    options: Options = dataclasses.field(hash=False)
     pixel_format: str
     """That it takes."""
     planes: str
@@ -109,6 +109,8 @@ def choose(
     encoder, note = _first(form, planes) if name == "auto" else (_named(form, name), None)
     formats = encoder.pixel_formats
     require(planes in formats, "pixel_format", planes, f"{_one_of(formats)}, for {encoder.name} here")
+    least, shown = encoder.smallest, f"{size[0]}x{size[1]}"
+    require(min(size) >= least, "size", shown, f"at least {least}x{least} for {encoder.name}")
     options = _options(encoder, crf, preset)
     if is_subsampled(planes):
         options["chroma_sample_location"] = "left"

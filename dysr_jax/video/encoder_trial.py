@@ -10,13 +10,13 @@ import sys
 from fractions import Fraction
 from typing import Any
 
-import av
-
 
 def why_not(
     name: str, device: str | None, form: str, options: dict[str, str], size: tuple[int, int], rate: str
 ) -> str | None:
     """Why an encoder cannot be opened, or does not encode a frame; None where it does."""
+    import av
+
     av.logging.set_level(av.logging.ERROR)  # what FFmpeg says beside the number of its error
     how = (
         {} if device is None else {"hwaccel": av.codec.hwaccel.HWAccel(device, allow_software_fallback=False)}

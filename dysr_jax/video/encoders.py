@@ -49,6 +49,7 @@ class Encoder(NamedTuple):
     max_denominator: int = 1 << 30  # of the unit of its time stamps
     hardware: bool = False
     device: str | None = None  # FFmpeg's type of the device that frames are uploaded to
+    smallest: int = 1  # side of a frame
 
     @property
     def available(self) -> bool:
@@ -113,7 +114,8 @@ X26X_PRESETS = Presets("preset", X26X, "veryfast")
 QUIET_X265 = (("x265-params", "log-level=none"),)
 ALL = (
     Encoder("libx264", "h264", Quality(("crf",), 0, 51, 18), X26X_PRESETS, even=True),
-    Encoder("libx265", "hevc", Quality(("crf",), 0, 51, 20), X26X_PRESETS, QUIET_X265, even=True),
+    # Below a width of 64 it writes beyond its own memory.
+    Encoder("libx265", "hevc", Quality(("crf",), 0, 51, 20), X26X_PRESETS, QUIET_X265, True, smallest=64),
     Encoder("libsvtav1", "av1", Quality(("crf",), 1, 63, 24), _numbers("preset", 13, 8)),
     Encoder("libvpx-vp9", "vp9", Quality(("crf",), 0, 63, 20), _numbers("cpu-used", 8, 7), VP9_OPTIONS),
     Encoder("ffv1", "ffv1", options=(("level", "3"), ("slicecrc", "1"))),

@@ -19,7 +19,7 @@ from dysr_jax.video.sink import FORMATS
 from dysr_jax.video.writer import open_writer
 
 RATE = Fraction(25)
-SIZE = {"width": 64, "height": 48, "rate": RATE}
+SIZE = {"width": 80, "height": 64, "rate": RATE}
 DECODERS = {"av1": "libdav1d"}
 INFOS = {info.name: info for info in list_encoders()}
 WORKING = [name for name, info in INFOS.items() if info.works]
@@ -28,7 +28,7 @@ MADE = [(name, suffix) for name in WORKING for suffix in INFOS[name].suffixes]
 
 
 def picture(number: int) -> np.ndarray:
-    colours = np.random.default_rng(number).integers(0, 256, (6, 8, 3), np.uint8)
+    colours = np.random.default_rng(number).integers(0, 256, (8, 10, 3), np.uint8)
     return colours.repeat(8, 0).repeat(8, 1)
 
 
@@ -78,7 +78,7 @@ def test_each_encoder_in_each_file(films, tmp_path, name, suffix):
         assert len(frames) == 12
         assert [frame.time for frame in frames] == pytest.approx([n / 25 for n in range(12)], abs=6e-4)
         for number, frame in enumerate(frames):
-            assert (frame.width, frame.height, frame.format.name) == (64, 48, form)
+            assert (frame.width, frame.height, frame.format.name) == (80, 64, form)
             # Y4M holds no matrix, and MPEG-4 in QuickTime no range.
             matrix, limited = 1 + (suffix == ".y4m"), int((name, suffix) != ("mpeg4", ".mov"))
             assert (frame.colorspace, frame.color_range) == (matrix, limited)
@@ -87,7 +87,7 @@ def test_each_encoder_in_each_file(films, tmp_path, name, suffix):
 
 @pytest.mark.parametrize("name", WORKING)
 def test_an_encoder_prints_nothing_and_tags_are_kept(films, tmp_path, capfd, name):
-    source = films.make("in.mkv", metadata=(("title", "A film"),))
+    source = films.make("in.mkv", size=(32, 32), metadata=(("title", "A film"),))
     capfd.readouterr()
     path = tmp_path / f"a{INFOS[name].suffixes[-1]}"
     notes = films.upscaled(source, path, encoder=name).notes
@@ -170,7 +170,7 @@ def test_what_does_not_work_here_is_refused_with_its_reason(tmp_path, name):
         (
             ".mp4",
             {"encoder": "libx264", "width": 70_000},
-            "70000x48 at 25 frames .* cannot be encoded with libx264",
+            "70000x64 at 25 frames .* cannot be encoded with libx264",
         ),
         (".mkv", {"encoder": "libsvtav1", "rate": Fraction(1000)}, "at 1000 frames .* with libsvtav1"),
     ],
@@ -198,20 +198,20 @@ def test_auto_takes_the_first_that_takes_the_pixel_format(films, tmp_path):
 @pytest.mark.parametrize(
     ("name", "form", "size"),
     [
-        ("libx264", "yuv420p", (34, 26)),
-        ("libx265", "yuv422p", (34, 26)),
-        ("libx264", "yuv444p", (33, 25)),
-        ("libx265", "yuv444p10le", (33, 25)),
-        ("libsvtav1", "yuv420p", (33, 25)),
-        ("libvpx-vp9", "yuv420p", (33, 25)),
-        ("mpeg4", "yuv420p", (33, 25)),
+        ("libx264", "yuv420p", (68, 66)),
+        ("libx265", "yuv422p", (68, 66)),
+        ("libx264", "yuv444p", (67, 65)),
+        ("libx265", "yuv444p10le", (67, 65)),
+        ("libsvtav1", "yuv420p", (67, 65)),
+        ("libvpx-vp9", "yuv420p", (67, 65)),
+        ("mpeg4", "yuv420p", (67, 65)),
     ],
 )
 def test_odd_sizes(films, tmp_path, name, form, size):
-    odd = {"width": 33, "height": 25, "rate": RATE}
+    odd = {"width": 67, "height": 65, "rate": RATE}
     with open_writer(tmp_path / "a.mkv", **odd, encoder=name, pixel_format=form) as writer:
-        writer.write(np.zeros((25, 33, 3), np.uint8), Fraction(0))
-    assert writer.multiple == (2 if size == (34, 26) else 1)
+        writer.write(np.zeros((65, 67, 3), np.uint8), Fraction(0))
+    assert writer.multiple == (2 if size == (68, 66) else 1)
     assert [("even sizes" in note) for note in writer.notes] == [True] * (writer.multiple - 1)
     frame = films.decoded(tmp_path / "a.mkv")[0]
     assert (frame.width, frame.height) == size
@@ -234,7 +234,7 @@ def test_an_encoder_of_a_device_is_tried_before_writing(tmp_path, monkeypatch):
     monkeypatch.setitem(ENCODERS, "libx264", ENCODERS["libx264"]._replace(hardware=True))
     write(tmp_path / "a.mp4", encoder="auto")
     (tmp_path / "a.mp4").unlink()
-    refused(tmp_path, ".mp4", "encoder 'libx264': must be one that works here for 70000x48", width=70_000)
+    refused(tmp_path, ".mp4", "encoder 'libx264': must be one that works here for 70000x64", width=70_000)
 
 
 def test_the_table_names_each_encoder_with_what_it_takes():
@@ -278,3 +278,11 @@ def test_an_encoder_that_ends_its_process_or_hangs_is_told_and_the_others_are_tr
     found = encoders.try_encoders([encoders.Trial(name, None, "yuv420p", {}) for name in names])
     ends, hangs = "it ends the process that opens it", "nothing comes for 3 s"
     assert found == [None, ends, "refused", hangs, None, ends]
+
+
+@pytest.mark.parametrize("size", [(62, 64), (64, 62), (48, 32)])
+def test_a_size_at_which_an_encoder_corrupts_memory_is_refused(tmp_path, size):
+    how = {"width": size[0], "height": size[1], "rate": Fraction(25), "encoder": "libx265"}
+    with pytest.raises(InputError, match=rf"size '{size[0]}x{size[1]}': must be at least 64x64 for libx265"):
+        open_writer(tmp_path / "a.mkv", **how)
+    assert not list(tmp_path.iterdir())

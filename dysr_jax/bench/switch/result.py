@@ -72,6 +72,7 @@ class FailedStrategy:
 
 Outcome = StrategyResult | FailedStrategy
 _JSON_KEYS = {"max_abs_diff": "levels_off"}
+_LATER = "own_workspace_bytes"  # older records do not have it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,7 +102,8 @@ class SwitchResult:
         """The result as dicts and lists for JSON."""
 
         def fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-            plain = ((key, list(value) if isinstance(value, tuple) else value) for key, value in pairs)
+            known = ((key, value) for key, value in pairs if key != _LATER or value is not None)
+            plain = ((key, list(value) if isinstance(value, tuple) else value) for key, value in known)
             return {_JSON_KEYS.get(key, key): value for key, value in plain}
 
         return dataclasses.asdict(self, dict_factory=fields)
