@@ -110,7 +110,9 @@ def test_a_killed_child_is_told_and_the_others_go_on(left):
         parts = (row.weight_bytes, row.executable_bytes, row.workspace_bytes)
         assert min(parts) > 0
         assert row.device_bytes == sum(parts)
-        assert row.own_workspace_bytes >= row.workspace_bytes
+    fused, reload = left.finished.values()
+    assert fused.own_workspace_bytes >= fused.workspace_bytes
+    assert reload.own_workspace_bytes is None  # one model at a time
 
 
 @pytest.mark.long
