@@ -221,12 +221,10 @@ def _frames(reader: Reader, form: FrameFormat) -> Iterator[tuple[Frame, Fraction
 
 def _with_writing(trace: Trace, writer: Writer) -> Trace:
     """With the time that each frame took to encode and to write; 0 for those that were not."""
-    took = (*trace.frames, *()), writer.encode_ms, writer.mux_ms
-    frames = [
-        dataclasses.replace(record, encode_ms=encode, mux_ms=mux)
-        for record, encode, mux in zip(*took, strict=False)
-    ]
-    return dataclasses.replace(trace, frames=(*frames, *trace.frames[len(frames) :]))
+    frames = list(trace.frames)
+    for number, (encode_ms, mux_ms) in enumerate(zip(writer.encode_ms, writer.mux_ms, strict=False)):
+        frames[number] = dataclasses.replace(frames[number], encode_ms=encode_ms, mux_ms=mux_ms)
+    return dataclasses.replace(trace, frames=tuple(frames))
 
 
 def _measure(
