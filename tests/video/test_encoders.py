@@ -1,5 +1,6 @@
 """Encoders by name: what each writes is read back by PyAV alone, and what cannot be is refused at once."""
 
+import contextlib
 import dataclasses
 import itertools
 import os
@@ -258,8 +259,9 @@ def test_no_encoder_makes_the_process_real_time(tmp_path):
     ) as writer:
         for number in range(12):
             writer.write(np.full((64, 64, 3), 9 * number, np.uint8), Fraction(number, 25))
-            policies = {os.sched_getscheduler(int(thread.name)) for thread in tasks.iterdir()}
-            assert policies == {os.SCHED_OTHER}
+            for thread in tasks.iterdir():
+                with contextlib.suppress(ProcessLookupError):  # it has ended
+                    assert os.sched_getscheduler(int(thread.name)) == os.SCHED_OTHER
     assert os.sched_getscheduler(0) == os.SCHED_OTHER
 
 
