@@ -147,7 +147,7 @@ def main(options: Options) -> None:
         "frames_written": frames,
         "seconds": seconds,
         "frames_per_second": len(trace.frames) / seconds,
-        "resident_mb": memory.rows[-1][1] / 1e6,
+        "resident_mb": resident_bytes() / 1e6,
         "resident_growth_mb": memory.growth(settled, 1),
         "device_growth_mb": memory.growth(settled, 2),
         "audio_packets": len(given),

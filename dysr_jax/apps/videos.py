@@ -41,6 +41,8 @@ class VideoOptions:
     real_time: bool = False
     """Whether frames come at that rate, as from a live source: they are late if they miss it, and dropped if
     they wait too long."""
+    most_waiting: int = 4
+    """In real time: frames that may wait; beyond it the oldest is dropped."""
     members: tuple[str, ...] = ()
     """Names of the members that may run; none: all."""
     at_once: bool = False
@@ -164,6 +166,7 @@ def _stream(
             fps,
             options.real_time or reader.live,
             paced=not reader.live,
+            most_waiting=options.most_waiting,
             in_flight=in_flight,
             upload=in_flight > 1,
             repeat_threshold=options.repeat_threshold,

@@ -23,7 +23,7 @@ from dysr_jax.bundle import Bundle, check_bundle
 from dysr_jax.device import device_name
 from dysr_jax.fields import require
 from dysr_jax.model import Frame, FrameFormat
-from dysr_jax.runtime import Serving, VideoServer, open_server
+from dysr_jax.runtime import FrameRecord, Serving, VideoServer, open_server
 from dysr_jax.runtime.policy import FixedPolicy
 from dysr_jax.video import STANDARD, Writer, open_video, open_writer
 
@@ -110,7 +110,10 @@ class _Case:
         """
         ends: list[float] = []
         how: dict[str, Any] = {"policy": FixedPolicy(member), "server": self.server}
-        watch = lambda record: ends.append(time.perf_counter())  # noqa: E731
+
+        def watch(record: FrameRecord) -> None:
+            ends.append(time.perf_counter())
+
         trace = stream_video(self.server.bundle, self.clip, target, self.options, watch=watch, **how)
         seconds = time.perf_counter() - ends[0]
         return (len(trace.frames) - 1) / seconds, trace.limiting_stage

@@ -34,6 +34,8 @@ class Stream(ServerOptions, JsonOption):
     real_time: bool = False
     """Frames come at that rate, as from a camera: they are late if they miss it, and dropped if they wait too
     long. Else as fast as possible."""
+    most_waiting: int = 4
+    """In real time: frames that may wait; beyond it the oldest is dropped."""
     start: float = 0.0
     """Seconds of the video to skip."""
     duration: float | None = None

@@ -38,6 +38,8 @@ with epy.lazy_api_imports(globals()):  # each is imported when it is first used
     from dysr_jax.model.names import arch_name, arch_names, canonical_name, parse_arch
     from dysr_jax.model.operations import Operations, build_subpixels, conv_layout
     from dysr_jax.model.planes import (
+        BT601,
+        BT709,
         LEFT,
         RGB,
         SITINGS,

@@ -122,7 +122,7 @@ class Bank(VideoServer):
         for program in missing if self._tune else ():
             if time.monotonic() < end:
                 what, how = self._static(program)
-                aot.tune_static(*what, **{name: value for name, value in how.items() if name != "frames"})
+                aot.tune_static(*what, **how)
         executables = dict(zip(missing, in_threads(self._executable, missing), strict=True))
         self._held.add(executables, programs)
         for program, executable in executables.items() if warm_up else ():
@@ -193,14 +193,14 @@ class Bank(VideoServer):
         """Compile or load a program; raises `InputError` if weights that it reads were not kept."""
         what, how = self._static(program)
         self._read.setdefault(program.member, arch_params(self._params, self.bundle.space, what[1]))
-        return aot.static_executable(*what, **how, compile_lowered=compile_lowered)
+        how |= {"frames": program.frames, "compile_lowered": compile_lowered}
+        return aot.static_executable(*what, **how)
 
     def _static(self, program: Program) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """A program as arguments of `aot.static_executable`."""
+        """A program, but for its format, as arguments of `aot.static_executable` and `aot.tune_static`."""
         arch = self._resolve(program.member).arch
         what = (self.bundle.net, arch, self._params, program.shape)
-        how = {"batch": program.batch, "output": self._output, "cache": self._cache}
-        return what, {**how, "frames": program.frames}
+        return what, {"batch": program.batch, "output": self._output, "cache": self._cache}
 
     def _warm_up(self, program: Program, executable: Executable) -> None:
         """Run an executable once, on a black frame: some backends finish their work at the first run."""

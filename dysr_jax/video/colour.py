@@ -15,11 +15,21 @@ from chex import Array
 from dysr_jax.compiling import jit
 from dysr_jax.data.images import HDR
 from dysr_jax.errors import InputError
-from dysr_jax.model import WEIGHTS, FrameFormat, Orientation, PlaneFormat, orient, read_frame, write_frame
+from dysr_jax.model import (
+    BT601,
+    BT709,
+    WEIGHTS,
+    FrameFormat,
+    Orientation,
+    PlaneFormat,
+    orient,
+    read_frame,
+    write_frame,
+)
 from dysr_jax.video.source import av
 
 # Matrices, primaries and transfers by their numbers in ITU-T H.273, which FFmpeg and the files use too.
-BT709, BT601, UNTAGGED = 1, 6, 2
+UNTAGGED = 2
 UNKNOWN = (0, UNTAGGED, 3)  # numbers that say nothing
 LIMITED, FULL = 1, 2  # FFmpeg's numbers of the ranges
 

@@ -1,5 +1,6 @@
 """Frames into packets: samples, time stamps and encoder; the muxer's thread takes the packets."""
 
+import functools
 import math
 from fractions import Fraction
 from time import perf_counter
@@ -45,13 +46,16 @@ class Encoding:
         tick, largest = like.tick if like else 1 / rate, choice.encoder.max_denominator
         fine = tick / math.ceil(tick * 10_000)  # at most 1/10000 s, if the encoder allows it
         self._tick = fine if fine.denominator <= largest else Fraction(1, largest)
-        self._from_rgb: FromRgb | None = None
         self._last: _Last | None = None
         self._sent: dict[int, tuple[int, int]] = {}  # duration and number of frames in the encoder
         self._muxing = Muxing(sink, form, like)
         self.mux_ms, self.notes = self._muxing.ms, self._muxing.notes
         self._stream = self._add_stream()
         self._start(size)
+
+    @functools.cached_property
+    def _from_rgb(self) -> FromRgb:
+        return FromRgb(self._choice.planes, colour.BT709, self.shape)
 
     @property
     def error(self) -> BaseException | None:
@@ -119,8 +123,6 @@ class Encoding:
         if image.ndim == 1:
             frame = to_frame(image, self._choice.planes, self.format, self.shape)
         else:
-            if self._from_rgb is None:
-                self._from_rgb = FromRgb(self._choice.planes, colour.BT709, self.shape)
             frame = self._from_rgb(image)
         self.ms[number] += 1e3 * (perf_counter() - began)
         return frame

@@ -3,6 +3,7 @@
 Samples go from where the program left them into the file or the pipe, without FFmpeg and without a copy.
 """
 
+import functools
 from fractions import Fraction
 from time import perf_counter
 
@@ -50,16 +51,18 @@ class RawVideo:
         self.mux_ms: list[float] = []  # of writing
         self.notes: list[str] = []
         self.encoder, self.multiple, self.shape = choice.encoder.name, 1, size[::-1]
-        matrix = colour.assumed_matrix(size[1], size[0])
-        self.format = choice.plane_format(matrix)
+        self.format = choice.plane_format(colour.assumed_matrix(size[1], size[0]))
         self._sink, self._like, self._pacer = sink, like, Pacer(rate)
-        self._from_rgb: FromRgb | None = None
-        self._convert = lambda: FromRgb(choice.planes, matrix, self.shape)
+        self._planes = choice.planes
         self._last: np.ndarray | None = None
         if like and (like.accompanied or like.film.tags or like.film.chapters):
             self.notes.append("audio, subtitles and metadata are left out: Y4M has none")
         aspect = like.pixel_aspect if like else Fraction(1)
         sink.write(_header(size, rate, aspect, choice.planes))
+
+    @functools.cached_property
+    def _from_rgb(self) -> FromRgb:
+        return FromRgb(self._planes, self.format.matrix, self.shape)
 
     @property
     def error(self) -> BaseException | None:
@@ -71,7 +74,6 @@ class RawVideo:
         repeats, fits = self._pacer.place(time)
         began = perf_counter()
         if fits and image.ndim != 1:
-            self._from_rgb = self._from_rgb or self._convert()
             image = to_samples(self._from_rgb(image), self.format)
         converted = perf_counter()
         self._write(repeats)

@@ -74,7 +74,7 @@ def test_every_frame_is_upscaled_and_keeps_its_time(bundle, clip, tmp_path):
 def test_the_command_leaves_a_video_a_trace_and_a_figure(place, bundle, clip, tmp_path, capsys, at_once):
     out = tmp_path / "out.mp4"
     options = ["--bundle", place, "--json", tmp_path / "t.json", "--figure", tmp_path / "t.png"]
-    options += ["--real-time", "--fps", "25", *(["--at-once"] if at_once else [])]
+    options += ["--real-time", "--fps", "25", "--most-waiting", "12", *(["--at-once"] if at_once else [])]
     assert main([str(word) for word in ("stream", clip, out, *options)]) == 0
     output = capsys.readouterr()
     assert f"{FRAMES} frames in" in output.out

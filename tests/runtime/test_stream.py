@@ -118,7 +118,7 @@ def test_frames_in_flight_are_dispatched_before_one_is_fetched():
 
 
 def test_frames_in_real_time_come_when_they_are_due():
-    trace, _ = run(twice, FixedPolicy("fast"), 6, fps=100.0, real_time=True)
+    trace, _ = run(twice, FixedPolicy("fast"), 6, fps=100.0, real_time=True, most_waiting=6)
     arrived = [frame.arrived_s for frame in trace.frames]
     np.testing.assert_allclose(arrived, np.arange(6) / 100)
     assert all(f.begun_s >= f.arrived_s for f in trace.frames)
@@ -130,7 +130,7 @@ def test_frames_that_take_too_long_are_late():
         time.sleep(0.03)
         return twice(image, member)
 
-    trace, _ = run(slow, FixedPolicy("best"), 5, fps=100.0, real_time=True)
+    trace, _ = run(slow, FixedPolicy("best"), 5, fps=100.0, real_time=True, most_waiting=5)
     assert [frame.late for frame in trace.frames] == [True] * 5
     assert trace.frames[2].queued >= 1  # two more have come
     assert trace.frames[-1].queued == 0  # the end of the source is no frame
